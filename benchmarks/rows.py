@@ -26,7 +26,7 @@ ROWS = (
         work="validated publish, event loop, 32 connections",
         peer=FASTAPI,
         bar=Bar(ratio_at_least=5),
-        measure=publishing.express_lane,
+        measure=publishing.event_loop_client,
     ),
     Row(
         name="publish-keyed",
@@ -187,13 +187,13 @@ ROWS = (
         work="validated publish, JSON with spaces as Python's json writes it",
         peer=FASTAPI,
         bar=Bar(),
-        measure=publishing.express_lane_spaced,
+        measure=publishing.event_loop_client_spaced,
     ),
     Row(
         name="publish-django",
         work="validated publish, through Django REST framework",
         peer=FASTAPI,
         bar=Bar(),
-        measure=publishing.django_lane,
+        measure=publishing.django_way,
     ),
 )

@@ -1,7 +1,7 @@
 """Statistics of a period's archived events, as a stream's declared summary asks for, aggregated by the database.
 
-The newest events of the time are looked at, a bounded number of them, each once however many bridges keep it. What is
-PII in them is left out for those who may not see it: the events count, as of no name, or without a measure.
+The newest events of the time are looked at, a bounded number of them, each once however many bridges keep it. PII
+in them is left out for those who may not see it: the events count, as of no name, or without a measure.
 """
 
 from collections.abc import Mapping, Sequence

@@ -21,7 +21,7 @@ from synapse.delivery.shutdown import Stop
 from synapse.delivery.sink import Delivery, OneByOne
 from synapse.errors.delivery import SinkError
 from synapse.redis import Command, RedisUnavailable, ReplyError, SyncExecutor
-from synapse.redis.commands.publishing import Once, publish_once
+from synapse.redis.commands.publishing import StoreResult, publish_once
 
 # Events of one round trip. Fewer than there are keys: two of a key are never on their way together, so whatever has to
 # be sent again, those of a key are stored in their order.
@@ -98,7 +98,7 @@ class Publisher:
     def _left(self) -> int:
         return AT_ONCE if self._most is None else self._most - self._published
 
-    def _stored(self, numbers: range) -> list[Once] | None:
+    def _stored(self, numbers: range) -> list[StoreResult] | None:
         """Try to store the events. Return None when it is unknown whether all are stored."""
         try:
             answers = self._executor.execute([self._command(n) for n in numbers])

@@ -29,7 +29,7 @@ def column_options(field: Field) -> dict[str, Any]:
 def fieldsets(
     fields: Iterable[Field], first: Mapping[str | None, Sequence[str]]
 ) -> list[tuple[str | None, dict[str, Any]]]:
-    """Return the admin's fieldsets, by their headings (None: no heading). What few need is folded away, and comes last.
+    """Return the admin's fieldsets, by their headings (None: no heading). Advanced fields are collapsed, and come last.
 
     Args:
         fields: the settings; each stands below the heading that it names, in this order.

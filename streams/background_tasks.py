@@ -14,7 +14,7 @@ from streams.snapshot import POLL_SECONDS, holder
 from synapse.live.viewer_count import Audience
 from synapse.redis.server_checks import ServerCheck
 from synapse.retention.janitor import Janitor
-from synapse.retention.stream_creation import Keeper
+from synapse.retention.stream_creation import StreamCreator
 from synapse.runtime.periodic import Periodic
 from synapse.statistics.sampler import Sampler
 
@@ -49,7 +49,7 @@ WORK = (
     Periodic("counters", 1.0, flush_tally),
     Periodic("audience", 1.0, report_audience),
     Periodic("use of keys", identification.EVERY, identification.flush),
-    Periodic("streams", 0.5, Keeper(connections.executor, holder.current).step),
+    Periodic("streams", 0.5, StreamCreator(connections.executor, holder.current).step),
     Periodic("janitor", 1.0, Janitor(connections.executor, lambda: holder.current().streams).step),
     Periodic("statistics", 1.0, Sampler(connections.executor, lambda: holder.current().streams).step),
     Periodic("failed log-ins", 3600.0, delete_old_failures),

@@ -13,7 +13,7 @@ from core import audit
 from streams import connections
 from streams.models import Stream
 from synapse.auth.principal import Principal
-from synapse.inspection.groups import Standing, owners, standings
+from synapse.inspection.groups import GroupStatus, owners, standings
 from synapse.redis import RedisFailure, RedisUnavailable, WrongType, answer, ask, keyspace
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.sync_executor import keys_of
@@ -108,14 +108,14 @@ def left_by_stream(stream: str) -> list[str]:
     ]
 
 
-def _standings(stream: str, group: str | None) -> list[Standing]:
+def _standings(stream: str, group: str | None) -> list[GroupStatus]:
     try:
         return connections.executor().run(standings(stream, only=group))
     except WrongType:
         return []
 
 
-def _owed_to(stream: str, found: Standing) -> str:
+def _owed_to(stream: str, found: GroupStatus) -> str:
     unread = f"{found.behind.events:,} unread" if found.behind.exact else f"over {found.behind.events:,} unread"
     owed = [
         unread if found.behind.events else "",

@@ -146,7 +146,7 @@ _SCHEMAS = re.compile(
 _BACK_TESTS = re.compile(r"/streams/[^/]+/event-types/[^/]+/backtest|/admin/contracts/contract/[^/]+/back-test/")
 
 
-class DjangoLane:
+class DjangoHandler:
     """Answers a request with Django, through its WSGI handler (PEP 3333)."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from synapse.runtime import process
 from synapse.server import front_door, request_guard
 from synapse.server.config import Receive, Send
 from synapse_project import api_docs
-from synapse_project.django_threads import DjangoLane
+from synapse_project.django_threads import DjangoHandler
 from synapse_project.server_config import server_config
 
 
@@ -56,7 +56,7 @@ class Lifespan:
 class FrontDoor(front_door.FrontDoor):
     """Answers the routes on the event loop, and hands all other requests to Django."""
 
-    django: DjangoLane
+    django: DjangoHandler
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        super().__init__(routes, config=server_config(), django=DjangoLane(), lifespan=Lifespan())
+        super().__init__(routes, config=server_config(), django=DjangoHandler(), lifespan=Lifespan())

@@ -60,7 +60,7 @@ class Installation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class AdoptedSettings:
     """The settings that a command took from a running installation: their names, and the names of those it lacks."""
 
     installation: Installation
@@ -69,7 +69,7 @@ class Taken:
 
 
 # What this process took; None where it is on its own.
-taken: Taken | None = None
+taken: AdoptedSettings | None = None
 # Those that run here while a command has settings of its own.
 others: Sequence[Installation] = ()
 
@@ -132,7 +132,7 @@ def adopt(arguments: Sequence[str], variables: MutableMapping[str, str]) -> None
         for name in installation.withheld
         if name not in variables and f"{name}_FILE" not in variables and not _is_said(name, explicit)
     ]
-    taken = Taken(installation=installation, names=changed, lacking=lacking)
+    taken = AdoptedSettings(installation=installation, names=changed, lacking=lacking)
 
 
 def secrets_elsewhere() -> frozenset[str]:

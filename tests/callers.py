@@ -12,7 +12,7 @@ from synapse.auth.principal import Principal, Rights
 
 @contextmanager
 def callers_with(rights: Rights) -> Iterator[None]:
-    """Give everybody these rights, on either lane, for as long as the block lasts."""
+    """Give everybody these rights, on either way, for as long as the block lasts."""
     real = identification.identify
 
     def identify(*arguments: Any, **options: Any) -> Principal:

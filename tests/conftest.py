@@ -21,8 +21,8 @@ from streams.live.process_tails import tails
 from streams.snapshot import holder
 from synapse.pull.cache import memory
 from synapse.redis import SyncExecutor
+from tests.both_ways import WAYS, DjangoAlone, EventLoopClient
 from tests.chaos.profile import FULL, examples
-from tests.lanes import LANES, DjangoAlone, ExpressLane
 from tests.products import left_out
 from tests.rings import Guard, mark_ring
 from tests.valkey import Valkey, running_valkey
@@ -216,17 +216,17 @@ def any_schema_may_follow(db: None) -> None:
     RegistrySettings.objects.create(pk=1, compatibility="NONE")
 
 
-@pytest.fixture(params=LANES, ids=lambda lane: lane.name)
-def ask(request: pytest.FixtureRequest, redis: redis_py.Redis, db: None) -> Iterator[ExpressLane | DjangoAlone]:
-    """Ask either lane: `ask("POST", "/events/orders", body, headers={})` returns status, headers, body and json."""
-    lane = request.param()
-    yield lane
-    lane.close()
+@pytest.fixture(params=WAYS, ids=lambda way: way.name)
+def ask(request: pytest.FixtureRequest, redis: redis_py.Redis, db: None) -> Iterator[EventLoopClient | DjangoAlone]:
+    """Ask either way: `ask("POST", "/events/orders", body, headers={})` returns status, headers, body and json."""
+    way = request.param()
+    yield way
+    way.close()
 
 
 @pytest.fixture
-def express_lane(redis: redis_py.Redis, db: None) -> Iterator[ExpressLane]:
-    """The express lane alone."""
-    lane = ExpressLane()
-    yield lane
-    lane.close()
+def event_loop_client(redis: redis_py.Redis, db: None) -> Iterator[EventLoopClient]:
+    """The event loop alone."""
+    way = EventLoopClient()
+    yield way
+    way.close()

@@ -20,7 +20,7 @@ PUBLISHER = "cyrex"
 WEBDIS_KIND = "application/x-www-form-urlencoded"
 
 
-def express_lane(stage: Stage) -> Measured:
+def event_loop_client(stage: Stage) -> Measured:
     """One event a request, answered on the event loop."""
     body = events.compact(events.EVENT)
     return compare(stage, RATE, lambda: _synapse(stage, stage.synapse, body), lambda: _fastapi(stage, body))
@@ -38,13 +38,13 @@ def with_a_key(stage: Stage) -> Measured:
     return compare(stage, RATE, ours, lambda: _synapse(stage, stage.synapse, body))
 
 
-def express_lane_spaced(stage: Stage) -> Measured:
+def event_loop_client_spaced(stage: Stage) -> Measured:
     """The same event, as clients write it whose JSON has spaces."""
     body = events.spaced(events.EVENT)
     return compare(stage, RATE, lambda: _synapse(stage, stage.synapse, body), lambda: _fastapi(stage, body))
 
 
-def django_lane(stage: Stage) -> Measured:
+def django_way(stage: Stage) -> Measured:
     """The same event, answered by Django REST framework in the pool of threads."""
     body = events.compact(events.EVENT)
     return compare(stage, RATE, lambda: _synapse(stage, stage.django_only, body), lambda: _fastapi(stage, body))

@@ -27,7 +27,7 @@ from synapse.errors.streams import Stopping
 from synapse.http.exchange import Caller, Request, Response
 from synapse.pull import acknowledgement, requests
 from synapse.pull.cache import memory
-from synapse.pull.requests import Place, PullAck, PullExtend, PullNack, PullPublish, PullRead
+from synapse.pull.requests import GroupRef, PullAck, PullExtend, PullNack, PullPublish, PullRead
 from synapse.redis import Conversation, Job, RedisUnavailable
 from synapse.wire.encoding import TopLevelTypes
 
@@ -213,7 +213,7 @@ def _opened(asked: PullRead, by: Principal) -> Conversation[BridgeDefinition]:
     return groups.readable(group)
 
 
-def _group(place: Place, by: Principal) -> Conversation[BridgeDefinition]:
+def _group(place: GroupRef, by: Principal) -> Conversation[BridgeDefinition]:
     """Return the group in which a caller acknowledges events."""
     yield from _enter(place, by)
     group = groups.known(place)
@@ -223,7 +223,7 @@ def _group(place: Place, by: Principal) -> Conversation[BridgeDefinition]:
     return group
 
 
-def _may_acknowledge(place: Place, by: Principal) -> Conversation[bool]:
+def _may_acknowledge(place: GroupRef, by: Principal) -> Conversation[bool]:
     """Say whether there is a group to acknowledge events in. A caller who may use all of them is not asked for it."""
     yield from _enter(place, by)
     if groups.known(place) is None and may_use_any_group(place, by):
@@ -235,7 +235,7 @@ def _may_acknowledge(place: Place, by: Principal) -> Conversation[bool]:
     return True
 
 
-def _enter(place: Place, by: Principal) -> Conversation[None]:
+def _enter(place: GroupRef, by: Principal) -> Conversation[None]:
     """Check the caller's rights on the stream, and see to it that the bridges are those of the current catalog."""
     stream_of(place, by)
     if not bridges.is_current:

@@ -12,7 +12,7 @@ from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.status import fresh_statuses
 from synapse.errors.delivery import BadPosition, GroupInUse, UnknownGroup
 from synapse.errors.streams import UnknownStream
-from synapse.inspection.groups import Standing, standings
+from synapse.inspection.groups import GroupStatus, standings
 from synapse.inspection.range_query import Scan
 from synapse.redis import Conversation, ReplyError, answer, ask
 from synapse.redis.commands import participants
@@ -126,7 +126,7 @@ def check_stream(stream: str) -> None:
         raise UnknownStream(stream)
 
 
-def standing(stream: str, group: str) -> Standing:
+def standing(stream: str, group: str) -> GroupStatus:
     """Return how a group is.
 
     Raises:
@@ -146,7 +146,7 @@ def bridge_of(stream: str, group: str) -> BridgeDefinition | None:
     return None if row is None else definition_of(row)
 
 
-def check_at_rest(stream: str, found: Standing) -> None:
+def check_at_rest(stream: str, found: GroupStatus) -> None:
     """Make sure that nobody delivers the group's events now: its bridge is paused or disabled, and its processes know;
     or, where it is no bridge's, its consumers are silent.
 
@@ -169,7 +169,7 @@ def check_at_rest(stream: str, found: Standing) -> None:
         )
 
 
-def hindrance(stream: str, found: Standing) -> str:
+def hindrance(stream: str, found: GroupStatus) -> str:
     """Return why the group cannot be moved now, "" when it can."""
     try:
         check_at_rest(stream, found)

@@ -23,8 +23,8 @@ from synapse.delivery.handlers.pipe_protocol import (
     BEGUN,
     RAISED,
     TAKEN,
-    Board,
     Order,
+    SharedProgress,
     pack_fact,
     text_of,
     unpack_batch,
@@ -40,7 +40,7 @@ def main() -> None:
     """Run the child process from its command line."""
     channel = Connection(int(sys.argv[1]))
     order = Order(**orjson.loads(sys.argv[3]))
-    board = Board(int(sys.argv[2]), order.size)
+    board = SharedProgress(int(sys.argv[2]), order.size)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Ctrl-C reaches the whole group of a terminal, and it is for the parent to say when the work ends. No
         # SIG_IGN: that would be handed down to what the handler starts.
@@ -57,7 +57,7 @@ def main() -> None:
     serve(channel, board, function, order)
 
 
-def serve(channel: Connection, board: Board, function: Any, order: Order) -> None:
+def serve(channel: Connection, board: SharedProgress, function: Any, order: Order) -> None:
     """Handle batches until the parent has gone."""
     handle = invocation.together(function) if order.batch else invocation.one_by_one(function)
     parent = os.getppid()
@@ -80,7 +80,7 @@ def serve(channel: Connection, board: Board, function: Any, order: Order) -> Non
         channel.send_bytes(pack_fact("end"))
 
 
-def _handle(channel: Connection, board: Board, handle: Handle, deliveries: list[Delivery], place: int) -> None:
+def _handle(channel: Connection, board: SharedProgress, handle: Handle, deliveries: list[Delivery], place: int) -> None:
     board.note(place, BEGUN)
     try:
         handle(deliveries)

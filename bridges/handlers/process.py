@@ -21,8 +21,8 @@ from synapse.delivery.handlers.pipe_protocol import (
     RAISED,
     TAKEN,
     UNTOUCHED,
-    Board,
     Order,
+    SharedProgress,
     error_of,
     make_file,
     pack_batch,
@@ -52,7 +52,7 @@ class HandlerProcess:
         self._stopping = stopping
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Connection[Any, Any]
-        self._board: Board
+        self._board: SharedProgress
 
     def is_running(self) -> bool:
         """Say whether there is a child that takes events. One that was killed meanwhile is buried."""
@@ -121,7 +121,7 @@ class HandlerProcess:
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), board),
             )
-            self._board = Board(board, self._order.size)
+            self._board = SharedProgress(board, self._order.size)
         finally:
             theirs.close()
             os.close(board)

@@ -24,9 +24,9 @@ from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.delivery import CatalogAway, GroupDisabled, GroupNotPulled, GroupTaken, TooManyGroups
 from synapse.errors.streams import UnknownStream
 from synapse.problems import Forbidden
-from synapse.pull.requests import Place
+from synapse.pull.requests import GroupRef
 from synapse.shares import CallerId, caller_of
-from synapse.shares.counter import Wanted
+from synapse.shares.counter import RequestedShare
 
 # A group's row is written at most this often, by all processes together: precise enough for an expiry after days.
 _WRITE_EVERY = timedelta(hours=12)
@@ -53,7 +53,7 @@ GROUPS = "groups:write"
 REQUIRES = Requirement(read=True, read_all=True, of_people=(PERSONAL, GROUPS), is_checked_later=True)
 
 
-def stream_of(place: Place, by: Principal) -> StreamDefinition:
+def stream_of(place: GroupRef, by: Principal) -> StreamDefinition:
     """Return the stream that a caller pulls from.
 
     Raises:
@@ -83,12 +83,12 @@ def demand_group(group: BridgeDefinition, by: Principal) -> None:
         raise Forbidden(refusal, missing=GROUPS)
 
 
-def may_use_any_group(place: Place, by: Principal) -> bool:
+def may_use_any_group(place: GroupRef, by: Principal) -> bool:
     """Say whether a caller may use every group of the stream, regardless of its owner."""
     return by.rights.has(GROUPS) and by.rights.may("read", place.stream, EVERY_TYPE)
 
 
-def demand_opening(place: Place, by: Principal) -> None:
+def demand_opening(place: GroupRef, by: Principal) -> None:
     """Check that a caller may open a group, which delivers events of all types.
 
     Raises:
@@ -134,7 +134,7 @@ def follow() -> None:
             raise CatalogAway from error
 
 
-def known(place: Place) -> BridgeDefinition | None:
+def known(place: GroupRef) -> BridgeDefinition | None:
     """Return the bridge that reads as a group from memory, without asking the database.
 
     Raises:
@@ -144,7 +144,7 @@ def known(place: Place) -> BridgeDefinition | None:
     return None if found is None else _pulled(found)
 
 
-def find(place: Place) -> BridgeDefinition:
+def find(place: GroupRef) -> BridgeDefinition:
     """Return a pulled group, from the database when this process has not loaded it yet.
 
     Raises:
@@ -158,7 +158,7 @@ def find(place: Place) -> BridgeDefinition:
     return _pulled(found)
 
 
-def opened(place: Place, by: Principal) -> BridgeDefinition:
+def opened(place: GroupRef, by: Principal) -> BridgeDefinition:
     """Return the group, creating it when there is none. Safe under concurrent calls.
 
     Raises:
@@ -195,13 +195,13 @@ def _pulled(found: BridgeDefinition) -> BridgeDefinition:
     return found
 
 
-def _row(place: Place) -> BridgeDefinition | None:
+def _row(place: GroupRef) -> BridgeDefinition | None:
     rows = Bridge.objects.select_related("stream").filter(stream__name=place.stream, group=place.group)
     row = rows.first()
     return None if row is None else definition_of(row)
 
 
-def _made(place: Place, by: Principal) -> BridgeDefinition:
+def _made(place: GroupRef, by: Principal) -> BridgeDefinition:
     demand_opening(place, by)
     values = {"group": place.group, "sink": PULL, "lease_seconds": PULL_LEASE_SECONDS}
     values["opened_by"] = owner_of_what_opens(by)
@@ -232,7 +232,7 @@ def _made(place: Place, by: Principal) -> BridgeDefinition:
 def _check_share(caller: CallerId) -> None:
     """Check that a caller may open one more group, out of all that reads have opened in the installation."""
     opened = OpenedGroup.objects
-    wanted = Wanted(
+    wanted = RequestedShare(
         held=opened.filter(caller_kind=caller.kind, caller_name=caller.name).count() + 1,
         used=opened.count() + 1,
         anonymous=opened.filter(caller_kind="address").count() + 1,
@@ -240,7 +240,7 @@ def _check_share(caller: CallerId) -> None:
     shares_of("pull-groups").check(caller, wanted)
 
 
-def _free_name(place: Place) -> str:
+def _free_name(place: GroupRef) -> str:
     name = f"{place.stream}:{place.group}"
     if len(name) <= LONGEST_NAME and not Bridge.objects.filter(name=name).exists():
         return name

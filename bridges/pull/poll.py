@@ -38,9 +38,9 @@ from synapse.redis.commands import (
 from synapse.redis.commands.delivery import (
     MAX_WAITING,
     Admitted,
-    Held,
+    InFlightEvent,
     Leased,
-    Reaped,
+    ReclaimResult,
 )
 from synapse.wire import start_position
 from synapse.wire.encoding import TopLevelTypes
@@ -149,7 +149,7 @@ class _Look:
         if joins:
             self._memory.joined(self._asked)
         for reply in replies:
-            if isinstance(reply, Reaped) and reply.moved + reply.lost == _REAPED_AT_ONCE:
+            if isinstance(reply, ReclaimResult) and reply.moved + reply.lost == _REAPED_AT_ONCE:
                 self._memory.again(self._asked, "reap")
         return None if self._group.paused else replies[-1]
 
@@ -183,19 +183,19 @@ class _Look:
             found.append(participants.report(*self._place, self._memory.consumer, words, keep_ms=KEEP_MS))
         return found
 
-    def _read(self, room: int) -> Conversation[tuple[list[Held], int]]:
+    def _read(self, room: int) -> Conversation[tuple[list[InFlightEvent], int]]:
         """Read new events, and return them with the number of entries read to find them."""
         order, consumer = self._group.order, self._asked.consumer
         if order == "none":
             (reply,) = yield from ask([stream_commands.xreadgroup(*self._place, consumer, count=room, block_ms=0)])
             entries = self._checked(reply)
-            return [Held(id=entry.id, parts=entry.parts, attempt=1) for entry in entries], len(entries)
+            return [InFlightEvent(id=entry.id, parts=entry.parts, attempt=1) for entry in entries], len(entries)
         read = delivery_commands.read(*self._place, consumer, limit=room, order=order, key=self._group.order_key)
         (reply,) = yield from ask([read])
         admitted: Admitted = self._checked(reply)
         return admitted.events, admitted.read
 
-    def _wanted(self, held: Sequence[Held]) -> Conversation[list[Delivery]]:
+    def _wanted(self, held: Sequence[InFlightEvent]) -> Conversation[list[Delivery]]:
         """Return the events that the group's filters admit; acknowledge the others."""
         deliveries = [
             Delivery(

@@ -44,7 +44,7 @@ class HandlerSink(Sink):
     Config = HandlerConfig
 
     def __init__(self, order: Order, *, processes: int = 1, stopping: Callable[[], bool]) -> None:
-        self._lanes = [_Lane(HandlerProcess(order, stopping=stopping)) for _ in range(processes)]
+        self._slots = [_HandlerSlot(HandlerProcess(order, stopping=stopping)) for _ in range(processes)]
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="handler") if processes > 1 else None
 
     @classmethod
@@ -58,31 +58,31 @@ class HandlerSink(Sink):
         )
         sink = cls(order, processes=bridge.concurrency, stopping=stopping)
         try:
-            sink._on_each(lambda lane: lane.process.start())
+            sink._on_each(lambda slot: slot.process.start())
         except SinkBroken:
             sink.close()
             raise
         return sink
 
     def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
-        if len(self._lanes) == 1:
-            return self._lanes[0].deliver(batch, may_begin)
-        shares = _Shares(batch, len(self._lanes))
-        aways = [away for away in self._on_each(lambda lane: lane.work(shares, may_begin)) if away]
+        if len(self._slots) == 1:
+            return self._slots[0].deliver(batch, may_begin)
+        shares = _Shares(batch, len(self._slots))
+        aways = [away for away in self._on_each(lambda slot: slot.work(shares, may_begin)) if away]
         if aways and all(isinstance(outcome, NotBegun) for outcome in shares.outcomes):
             raise aways[0]
         return shares.outcomes
 
     def close(self) -> None:
-        for lane in self._lanes:
-            lane.process.close()
+        for slot in self._slots:
+            slot.process.close()
         if self._threads is not None:
             self._threads.shutdown()
 
-    def _on_each(self, do: Callable[["_Lane"], T]) -> list[T]:
+    def _on_each(self, do: Callable[["_HandlerSlot"], T]) -> list[T]:
         if self._threads is None:
-            return [do(lane) for lane in self._lanes]
-        return list(self._threads.map(do, self._lanes))
+            return [do(slot) for slot in self._slots]
+        return list(self._threads.map(do, self._slots))
 
 
 class _Shares:
@@ -105,7 +105,7 @@ class _Shares:
             return begin, self._batch[begin : self._begun]
 
 
-class _Lane:
+class _HandlerSlot:
     """One process, and the way of a batch through it."""
 
     def __init__(self, process: HandlerProcess) -> None:

@@ -29,7 +29,7 @@ from synapse.publishing import (
 )
 from synapse.publishing.validation import Accepted
 from synapse.redis import Command, RedisUnavailable, ReplyError
-from synapse.redis.commands.publishing import Once, publish_once
+from synapse.redis.commands.publishing import StoreResult, publish_once
 from synapse.wire import encoding
 
 # Through more streams than these, no event is sent on.
@@ -126,7 +126,7 @@ class StreamSink(Sink):
         replies, unsafe = self._send(target, [command for _, command in prepared.values()])
         for (place, (accepted, _)), reply in zip(prepared.items(), replies, strict=True):
             outcomes[place] = self._outcome(reply) or unsafe
-            if isinstance(reply, Once) and reply.outcome == "stored":
+            if isinstance(reply, StoreResult) and reply.outcome == "stored":
                 _count(target, accepted)
         return outcomes
 
@@ -197,7 +197,7 @@ class StreamSink(Sink):
         why = storage.shortfall(target, replies.pop()) if barrier else ""
         return replies, SinkError(f"“{self._to}” may have it, but {why}") if why else None
 
-    def _outcome(self, reply: Once | ReplyError) -> Outcome:
+    def _outcome(self, reply: StoreResult | ReplyError) -> Outcome:
         if isinstance(reply, ReplyError):
             if reply.code == "WRONGTYPE":
                 return SinkError(f"The Redis key “{self._to}” does not hold a stream")

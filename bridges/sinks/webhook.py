@@ -51,7 +51,7 @@ class WebhookConfig(SinkConfig):
 
     url: Annotated[str, Setting("The address that takes a POST for each event.")]
     secret: Annotated[str, Setting("The secret that signs, so that the receiver can tell.", names="secret")]
-    body: Annotated[str, Setting("What is sent.", choices=_FORMS)] = "envelope"
+    body: Annotated[str, Setting("The body of the request.", choices=_FORMS)] = "envelope"
     headers: Annotated[dict[str, str], Setting("Headers that are sent as they are.", is_advanced=True)] = field(
         default_factory=dict
     )

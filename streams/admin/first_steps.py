@@ -78,7 +78,7 @@ def find_steps(request: HttpRequest, overviews: Mapping[str, Overview]) -> list[
 
 
 def forget() -> None:
-    """Look anew at what is done."""
+    """Check the completed steps again."""
     _done.clear()
 
 

@@ -24,8 +24,8 @@ from synapse.inspection.integration_status import (
     LOOKED_AT,
     STREAMS_LOOKED_AT,
     Consumed,
+    Observations,
     Published,
-    Seen,
     State,
     look,
     names_of,
@@ -61,7 +61,7 @@ class Row:
     consuming: State | None
 
 
-def integration_rows(services: Iterable[Service], seen: Seen, now_ms: int) -> list[Row]:
+def integration_rows(services: Iterable[Service], seen: Observations, now_ms: int) -> list[Row]:
     """Return a row for each service."""
     return [_row(service, seen, now_ms) for service in services]
 
@@ -74,7 +74,7 @@ def integration(admin: Any, request: HttpRequest) -> HttpResponse:
     streams = list(Stream.objects.values_list("name", flat=True))
     known = {name for service in Service.objects.values_list("name", flat=True) for name in names_of(service)}
     found = ask_all({"seen": look(streams, now_ms, holder.current(), known)})["seen"]
-    seen = Seen(published={}, consumed={}) if isinstance(found, Problem) else found
+    seen = Observations(published={}, consumed={}) if isinstance(found, Problem) else found
     for (stream, source), ms in seen.fresh.items():
         # Noted by its masked name, so that the next look at the page need not find it again.
         connections.tally.note_sources(stream, {source: source}, f"{ms}-0")
@@ -112,7 +112,7 @@ def _with(lags: Mapping[tuple[str, str], Lag], consumed: Sequence[Consumed]) -> 
     return [replace(each, lag=lags.get((each.stream, each.group))) for each in consumed]
 
 
-def _row(service: Service, seen: Seen, now_ms: int) -> Row:
+def _row(service: Service, seen: Observations, now_ms: int) -> Row:
     grants = list(service.grants.all())
     publishes = [grant for grant in grants if grant.action == Grant.Action.PUBLISH]
     subscribes = [grant for grant in grants if grant.action == Grant.Action.SUBSCRIBE]

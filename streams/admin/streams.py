@@ -122,7 +122,7 @@ class SummariesField(RowsField):
 
 
 class StreamForm(forms.ModelForm):
-    """A stream. What it sums up is written in rows."""
+    """A stream, with its summaries as rows."""
 
     summaries = SummariesField(required=False, help_text=SUMMARIES.help)
 

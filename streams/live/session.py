@@ -17,7 +17,7 @@ from synapse.live import (
     Watcher,
     sse,
 )
-from synapse.live.query import Asked
+from synapse.live.query import TailQuery
 from synapse.live.watcher import MOST_WAITING, Ended
 from synapse.redis import Conversation, RedisFailure, answer, ask
 from synapse.redis.commands import streams as stream_commands
@@ -120,7 +120,7 @@ class ViewerFrames:
     left out between the two, and none comes twice.
     """
 
-    def __init__(self, stream: str, asked: Asked, tails: Tails, *, heartbeat: float, principal: Principal) -> None:
+    def __init__(self, stream: str, asked: TailQuery, tails: Tails, *, heartbeat: float, principal: Principal) -> None:
         self._stream = stream
         self._asked = asked
         self._tails = tails

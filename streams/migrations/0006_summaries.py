@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
             field=models.JSONField(
                 blank=True,
                 default=list,
-                help_text="What the admin sums up of its archived events: how often work completed and failed, and a measure of it.",
+                help_text="The summaries of its archived events in the admin: how often work completed and failed, and a measure of it.",
                 validators=[streams.models.stream.validate_summaries],
             ),
         ),

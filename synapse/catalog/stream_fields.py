@@ -100,7 +100,7 @@ REPLICAS = Count(
 SUMMARIES = Rows(
     name="summaries",
     section=ADVANCED,
-    help="What the admin sums up of its archived events: how often work completed and failed, and a measure of it.",
+    help="The summaries of its archived events in the admin: how often work completed and failed, and a measure of it.",
 )
 
 STREAM_FIELDS: tuple[Field, ...] = (

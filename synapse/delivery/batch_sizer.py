@@ -22,7 +22,7 @@ AWAY = Backoff(base=0.5, cap=10.0)
 RECONNECT = Backoff(base=0.2, cap=5.0)
 
 
-class Pace:
+class BatchSizer:
     """Follows how long events take and whether they succeed.
 
     `lease` is in seconds. `together`: how many events the sink has in work at once.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from synapse.catalog.filters import Filter, all_hold
-from synapse.delivery.batch_sizer import Pace
+from synapse.delivery.batch_sizer import BatchSizer
 from synapse.delivery.group_upkeep import Say
 from synapse.delivery.membership import Membership, Subscription
 from synapse.delivery.retry import GiveUp, decide
@@ -21,7 +21,7 @@ from synapse.errors.delivery import (
     SinkError,
     SinkGone,
 )
-from synapse.redis.commands.delivery import Failure, Fate, Held
+from synapse.redis.commands.delivery import Failure, Fate, InFlightEvent
 from synapse.wire.encoding import TopLevelTypes
 
 # Is told what lasted, how many seconds, and how many times.
@@ -30,7 +30,7 @@ Observe = Callable[[Literal["attempt", "delivered"], float, int], None]
 _ENDS = (NotBegun, SinkDisabled, SinkGone)
 
 
-class Handover:
+class Dispatcher:
     """Between a worker and its sink. The arguments are those of the worker."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Handover:
         # Each with what may be said of it.
         self._failed: list[tuple[Failure, str]] = []
         self.progress = Progress()
-        self.pace = Pace(subscription.lease_ms / 1000, together=together)
+        self.pace = BatchSizer(subscription.lease_ms / 1000, together=together)
         # Set when the sink takes nothing any more: why, and "" when that is nothing to worry about.
         self.over: str | None = None
         # Set when the receiver wants nothing any more, ever.
@@ -77,7 +77,7 @@ class Handover:
             self.over = ""
         return self.over is not None
 
-    def give(self, held: Sequence[Held], since: float) -> None:
+    def give(self, held: Sequence[InFlightEvent], since: float) -> None:
         """Give the sink those of the events that are wanted.
 
         None is begun on a lease (taken at `since`, by the clock) that is half over: its end must not come first.
@@ -118,7 +118,7 @@ class Handover:
                 self._tell_failure(failure, text, fate)
             self._taken, self._unwanted, self._unbegun, self._failed = [], [], [], []
 
-    def _wanted(self, held: Sequence[Held]) -> list[Delivery]:
+    def _wanted(self, held: Sequence[InFlightEvent]) -> list[Delivery]:
         types_of, stream = self._types_of(), self._subscription.stream
         batch = [
             Delivery(stream=stream, id=one.id, attempt=one.attempt, parts=one.parts, types_of=types_of, token=one.token)

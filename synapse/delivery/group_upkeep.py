@@ -7,7 +7,7 @@ from typing import Literal
 from synapse.delivery import membership as delivery_membership
 from synapse.delivery.membership import Membership, Subscription
 from synapse.errors.delivery import GroupExists
-from synapse.redis.commands.delivery import Joined, Reaped
+from synapse.redis.commands.delivery import JoinResult, ReclaimResult
 from synapse.redis.commands.streams import Consumer
 
 # Entries a step reclaims at most: their copies are made inside Redis, which serves no other client meanwhile.
@@ -110,7 +110,7 @@ class Upkeep:
             self._membership.leave(consumer)
         return True
 
-    def _reap(self, consumer: str, idle_ms: int) -> Reaped:
+    def _reap(self, consumer: str, idle_ms: int) -> ReclaimResult:
         reaped = self._membership.reap(idle_ms=idle_ms, limit=_REAPED_AT_ONCE, consumer=consumer)
         self._lost += reaped.lost
         return reaped
@@ -127,7 +127,7 @@ def is_live(consumer: Consumer) -> bool:
     return consumer.idle < _LIVELY_MS if runs_here is None else runs_here
 
 
-def _was_all(reaped: Reaped) -> bool:
+def _was_all(reaped: ReclaimResult) -> bool:
     return reaped.moved + reaped.lost < _REAPED_AT_ONCE
 
 
@@ -210,7 +210,7 @@ class Joining:
         # A server that restarted without its data has lost the group too, without any error.
         return "again"
 
-    def _check_new(self, joined: Joined) -> None:
+    def _check_new(self, joined: JoinResult) -> None:
         subscription = self._membership.subscription
         if subscription.must_be_new and not joined.created:
             raise GroupExists(
@@ -220,7 +220,7 @@ class Joining:
                 f"POST /streams/{subscription.stream}/groups/{subscription.group}/move, or its page in the admin."
             )
 
-    def _greet(self, joined: Joined, others: Sequence[Consumer]) -> None:
+    def _greet(self, joined: JoinResult, others: Sequence[Consumer]) -> None:
         subscription = self._membership.subscription
         # A bridge's group is made by its first user, mostly the janitor.
         new = "the new group" if joined.created and not subscription.owned else "the group"
@@ -244,7 +244,7 @@ class Joining:
                 "stays theirs."
             )
 
-    def _tell_loss(self, joined: Joined) -> None:
+    def _tell_loss(self, joined: JoinResult) -> None:
         subscription = self._membership.subscription
         if joined.resumed:
             what = "It was created again and continues where it was a few seconds ago"

@@ -18,7 +18,16 @@ from synapse.errors.delivery import GroupLost
 from synapse.redis import Command, RedisRefused, ReplyError, SyncExecutor, WrongType
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.delivery import Admitted, Failure, Fate, Held, Joined, Leased, Reaped, Recalled
+from synapse.redis.commands.delivery import (
+    Admitted,
+    Failure,
+    Fate,
+    InFlightEvent,
+    JoinResult,
+    Leased,
+    RecallResult,
+    ReclaimResult,
+)
 from synapse.redis.commands.streams import Consumer
 from synapse.runtime.process import is_alive
 
@@ -121,7 +130,7 @@ class Membership:
         # Since when the events of the last reading are in flight, by the clock.
         self.read_at = 0.0
 
-    def join(self, mode: Literal["any", "new", "again"]) -> tuple[Joined, list[Consumer]]:
+    def join(self, mode: Literal["any", "new", "again"]) -> tuple[JoinResult, list[Consumer]]:
         """Join the group, or make it; return also the consumers that were in it before."""
         start = "0" if mode == "again" else self.subscription.start
         consumer, owned = self.subscription.consumer, self.subscription.owned
@@ -134,7 +143,7 @@ class Membership:
         """Note the group's position: it continues there if it is lost."""
         self._ask(delivery_commands.checkpoint(*self._place))
 
-    def read(self, limit: int, block_ms: int) -> list[Held]:
+    def read(self, limit: int, block_ms: int) -> list[InFlightEvent]:
         """Read events that no consumer of the group has had, waiting up to `block_ms` for the first."""
         if self.subscription.order != "none":
             return self._read_in_order(limit, block_ms)
@@ -142,9 +151,9 @@ class Membership:
         entries = self._ask(stream_commands.xreadgroup(*self._place, consumer, count=limit, block_ms=block_ms))
         # Afterwards: it may have waited for them most of the time.
         self.read_at = self._clock()
-        return [Held(id=entry.id, parts=entry.parts, attempt=1) for entry in entries]
+        return [InFlightEvent(id=entry.id, parts=entry.parts, attempt=1) for entry in entries]
 
-    def _read_in_order(self, limit: int, block_ms: int) -> list[Held]:
+    def _read_in_order(self, limit: int, block_ms: int) -> list[InFlightEvent]:
         admitted = self._admit(limit)
         if not admitted.read and not admitted.blocked and block_ms:
             # A script cannot wait. From the last id that it saw, so that nothing that came since is missed.
@@ -216,9 +225,9 @@ class Membership:
         found: list[Consumer] = self._ask(stream_commands.xinfo_consumers(*self._place))
         return found
 
-    def reap(self, *, idle_ms: int, limit: int, consumer: str = "") -> Reaped:
+    def reap(self, *, idle_ms: int, limit: int, consumer: str = "") -> ReclaimResult:
         """Reclaim entries that a consumer, or any consumer, has had pending for so long."""
-        reaped: Reaped = self._ask(
+        reaped: ReclaimResult = self._ask(
             delivery_commands.reap(*self._place, idle_ms=idle_ms, limit=limit, consumer=consumer)
         )
         return reaped
@@ -227,7 +236,7 @@ class Membership:
         """End the leases of a dead consumer. Return their number."""
         offset = ended = 0
         while True:
-            recalled: Recalled = self._ask(
+            recalled: RecallResult = self._ask(
                 delivery_commands.recall(
                     *self._place,
                     consumer,

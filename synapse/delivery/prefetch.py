@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from synapse.delivery.membership import Membership
-from synapse.redis.commands.delivery import Held
+from synapse.redis.commands.delivery import InFlightEvent
 
 # Worth a second thread only where there is much to read: small batches come from a slow sink, or an empty stream.
 WORTH = 100
 
 # Events, since when they are in flight, and how many were asked for.
-Taken = tuple[Sequence[Held], float, int]
+Taken = tuple[Sequence[InFlightEvent], float, int]
 
 
 class ReadAhead:
@@ -25,7 +25,7 @@ class ReadAhead:
         self._clock = clock
         self._worth = worth
         self._pool: ThreadPoolExecutor | None = None
-        self._batch: tuple[Future[list[Held]], float, int] | None = None
+        self._batch: tuple[Future[list[InFlightEvent]], float, int] | None = None
 
     def begin(self, room: int, *, after: int, asked: int) -> None:
         """Begin to read up to so many events, without waiting for any, if the last batch left some: it had `after` of

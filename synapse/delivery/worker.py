@@ -10,7 +10,7 @@ from synapse.catalog.filters import Filter
 from synapse.delivery import group_upkeep
 from synapse.delivery import membership as delivery_membership
 from synapse.delivery.batch_sizer import RECONNECT, Rate
-from synapse.delivery.dispatcher import Handover, Observe
+from synapse.delivery.dispatcher import Dispatcher, Observe
 from synapse.delivery.group_upkeep import Joining, Say, Upkeep
 from synapse.delivery.membership import Membership, Subscription
 from synapse.delivery.prefetch import WORTH, ReadAhead, Taken
@@ -19,7 +19,7 @@ from synapse.delivery.sink import Delivery, Sink
 from synapse.delivery.status import Progress
 from synapse.errors.delivery import GroupLost, SinkAway
 from synapse.redis import RedisFailure, SyncExecutor, WrongType
-from synapse.redis.commands.delivery import MAX_WAITING, Held, Leased
+from synapse.redis.commands.delivery import MAX_WAITING, InFlightEvent, Leased
 from synapse.wire.encoding import TopLevelTypes
 
 # How often a worker looks around that reads nothing now, in seconds.
@@ -73,7 +73,7 @@ class Worker:
         self._upkeep = Upkeep(self._membership, clock)
         self._joining = Joining(self._membership, self._upkeep, say)
         self._ahead = ReadAhead(self._membership, clock, worth=worth_ahead)
-        self._handover = Handover(
+        self._handover = Dispatcher(
             subscription,
             sink,
             say=say,
@@ -238,7 +238,7 @@ class Worker:
         self._ahead.wait()
         return self._ahead.take() or (self._membership.read(room, block_ms), self._membership.read_at, room)
 
-    def _deliver(self, held: Sequence[Held], since: float) -> bool:
+    def _deliver(self, held: Sequence[InFlightEvent], since: float) -> bool:
         """Deliver events and acknowledge the taken ones. Return False when there were none."""
         if self._rate:
             self._rate.take(len(held))

@@ -53,7 +53,7 @@ class Definition(Answer):
     idempotency_key: str = about("optional or required.")
     durability: str = about("server, local or replicated.")
     replicas: int = about("How many replicas must have an event, where durability is replicated.")
-    summaries: list[dict[str, Any]] = about("What the admin sums up of its archived events.")
+    summaries: list[dict[str, Any]] = about("The summaries of its archived events in the admin.")
     event_types: list[EventType]
     counters: Counters
     refused_by_reason: dict[str, int] = about(_REASONS)

@@ -67,7 +67,7 @@ COUNTED = ("lost_trimmed", "lost_silent", "skipped")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class GroupStatus:
     """The status of a group: its backlog by state, and its consumers.
 
     `oldest_ms` is when the oldest unacknowledged event was published, dead letters left out; it is `oldest_exact`
@@ -132,7 +132,7 @@ def list_groups(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     return {"stream": call.stream.name, "groups": [one.shown(now_ms) for one in found]}
 
 
-def standings(stream: str, *, only: str | None = None) -> Conversation[list[Standing]]:
+def standings(stream: str, *, only: str | None = None) -> Conversation[list[GroupStatus]]:
     """Return the status of the groups of a stream, or of `only` one.
 
     One pipeline for all of them, and some more to count unread events.
@@ -172,7 +172,7 @@ def _asked(stream: str, group: str) -> list[Command]:
     ]
 
 
-def _standing(stream: str, group: Group, replies: Sequence[Any], *, behind: Lag, owner: Owner | None) -> Standing:
+def _standing(stream: str, group: Group, replies: Sequence[Any], *, behind: Lag, owner: Owner | None) -> GroupStatus:
     members, pending = (
         answer(reply, stream, absent=absent) for reply, absent in zip(replies[:2], ([], ""), strict=True)
     )
@@ -181,7 +181,7 @@ def _standing(stream: str, group: Group, replies: Sequence[Any], *, behind: Lag,
     )
     known = [id_ for id_ in (pending, *first) if parse_id(id_)]
     ages = [parse(id_).ms for id_ in known] + ([] if behind.since is None else [behind.since])
-    return Standing(
+    return GroupStatus(
         group=group,
         members=members,
         behind=behind,

@@ -75,7 +75,7 @@ class Consumed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Observations:
     """All observations, by source and by group, the latest first.
 
     `fresh` are sources found in entries and not recorded yet: by stream and source, the moment (ms). `unseen` is how
@@ -102,7 +102,7 @@ def state(seen_ms: Sequence[int | None], now_ms: int) -> State:
     return "active" if now_ms - latest <= ACTIVE_SECONDS * 1000 else "silent"
 
 
-def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable[str]) -> Conversation[Seen]:
+def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable[str]) -> Conversation[Observations]:
     """Find the publishers of the streams and the groups that read them, in two round trips for any number of streams.
 
     Sources that are PII are masked, for everybody: statistics reach more people than events do. Of streams whose
@@ -147,7 +147,7 @@ def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable
         fresh |= {(stream, source): ms for source, ms in part.items()}
     for key, ms in fresh.items():
         last[key] = max(ms, last.get(key, 0))
-    return Seen(
+    return Observations(
         published=_by_source(last),
         consumed=_by_group(readers, now_ms),
         fresh=fresh,

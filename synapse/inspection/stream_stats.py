@@ -42,7 +42,7 @@ NOTHING: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class StreamStatistics:
     """The statistics of one stream in Redis.
 
     `info` is XINFO STREAM by Redis' own names. `counters` are `COUNTED` since the stream was defined.
@@ -72,7 +72,7 @@ class Figures:
         """The id of the latest entry ever added, "0-0" when there was none."""
         return str(self.info["last-generated-id"])
 
-    def seen_by(self, rights: Rights, stream: str) -> "Figures":
+    def seen_by(self, rights: Rights, stream: str) -> "StreamStatistics":
         """Return the statistics without entries of types that the caller may not read."""
         if rights.may("read", stream, EVERY_TYPE):
             return self
@@ -97,7 +97,7 @@ class Figures:
         return shown if self.problem is None else {**shown, "error": self.problem.detail}
 
 
-def stats_of(streams: Iterable[str]) -> Conversation[dict[str, Figures]]:
+def stats_of(streams: Iterable[str]) -> Conversation[dict[str, StreamStatistics]]:
     """Return the statistics of the streams by name. An error with one stream becomes its `problem`; the others
     continue.
 
@@ -108,7 +108,7 @@ def stats_of(streams: Iterable[str]) -> Conversation[dict[str, Figures]]:
     asked = [command for name in names for command in (xinfo_stream(name), hgetall(keyspace.stats(name)))]
     replies = (yield from ask(asked)) if asked else []
     return {
-        name: _figures(name, info, counters)
+        name: _statistics(name, info, counters)
         for name, info, counters in zip(names, replies[::2], replies[1::2], strict=True)
     }
 
@@ -129,14 +129,14 @@ def shown_entry(entry: Entry | None, stream: StreamDefinition | None) -> list[An
     return [entry.id, shown]
 
 
-def _figures(name: str, info: Any, counters: Any) -> Figures:
+def _statistics(name: str, info: Any, counters: Any) -> StreamStatistics:
     try:
         found = answer(info, name, absent=NOTHING)
     except WrongType as problem:
-        return Figures(
+        return StreamStatistics(
             counters=_counters(counters, COUNTED), refused_by_reason=_refused_by_reason(counters), problem=problem
         )
-    return Figures(
+    return StreamStatistics(
         info={**NOTHING, **found},
         counters=_counters(counters, COUNTED),
         refused_by_reason=_refused_by_reason(counters),
@@ -181,7 +181,7 @@ class Overview:
     not answer.
     """
 
-    figures: Figures
+    figures: StreamStatistics
     last_ms: int | None
     rate: Rate
     worst: Lag | None
@@ -234,7 +234,7 @@ def _or_none(reply: Any, name: str) -> Any:
         return []
 
 
-def _overview(found: Figures, groups: Sequence[Group], newest: Sequence[EntryId], *, now_ms: int) -> Overview:
+def _overview(found: StreamStatistics, groups: Sequence[Group], newest: Sequence[EntryId], *, now_ms: int) -> Overview:
     first = found.info["first-entry"]
     oldest = None if first is None else parse(first.id)
     lags = [_lag(parse(group.last_delivered_id), newest, oldest, found.length) for group in groups]

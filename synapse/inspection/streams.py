@@ -12,7 +12,7 @@ from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.endpoints import Call, Query, endpoint
 from synapse.inspection.answers import Info, Stream, Streams
-from synapse.inspection.stream_stats import Figures, shown_entry, stats_of
+from synapse.inspection.stream_stats import StreamStatistics, shown_entry, stats_of
 from synapse.redis import Conversation, in_parts
 
 # The number of streams in one request to Redis.
@@ -88,15 +88,15 @@ def definition(stream: StreamDefinition) -> dict[str, Any]:
     }
 
 
-def _described(stream: StreamDefinition, found: Figures, rights: Rights) -> dict[str, Any]:
+def _described(stream: StreamDefinition, found: StreamStatistics, rights: Rights) -> dict[str, Any]:
     return {"name": stream.name, **found.seen_by(rights, stream.name).summary(stream), **definition(stream)}
 
 
-def _written(catalog: Snapshot, found: Mapping[str, Figures], rights: Rights, name: str) -> orjson.Fragment:
+def _written(catalog: Snapshot, found: Mapping[str, StreamStatistics], rights: Rights, name: str) -> orjson.Fragment:
     return orjson.Fragment(orjson.dumps(_described(catalog.streams[name], found[name], rights)))
 
 
-def _figures(stream: StreamDefinition) -> Conversation[Figures]:
+def _figures(stream: StreamDefinition) -> Conversation[StreamStatistics]:
     found = (yield from stats_of([stream.name]))[stream.name]
     if found.problem is not None:
         raise found.problem

@@ -6,6 +6,6 @@ Begin at `Tails`: `seat()` for callers that read the entries, `bell()` for calle
 from synapse.live.sse import Frame
 from synapse.live.tail import Tail
 from synapse.live.tail_registry import Tails
-from synapse.live.watcher import Bell, Watcher
+from synapse.live.watcher import StreamSignal, Watcher
 
-__all__ = ["Bell", "Frame", "Tail", "Tails", "Watcher"]
+__all__ = ["Frame", "StreamSignal", "Tail", "Tails", "Watcher"]

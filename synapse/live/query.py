@@ -14,7 +14,7 @@ from synapse.wire.ids import FIRST, EntryId, preceding
 _REMEMBERED = 1000
 
 
-class Place:
+class ReadCursor:
     """`at` is the last id that was read, None before the first look. After a silence or a failure the loop is not
     `sure` of it: the stream may have been deleted and created again, with ids that begin again."""
 
@@ -68,7 +68,7 @@ class LiveQuery(Query):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class TailQuery:
     """`event_types` is empty for all of them.
 
     `after` is where to continue: None means from now on. `was_seen` says that the caller had the entry of this id, so
@@ -80,7 +80,7 @@ class Asked:
     was_seen: bool = False
 
 
-def asked(call: Call[LiveQuery, None]) -> Asked:
+def asked(call: Call[LiveQuery, None]) -> TailQuery:
     """Return what a call asks for. The header `Last-Event-ID` counts before the parameters of that name, and these
     before `since`: a browser that comes back sends the header, and its first address again.
 
@@ -92,8 +92,8 @@ def asked(call: Call[LiveQuery, None]) -> Asked:
     named = (call.request.headers.get(LAST_EVENT_ID, ""), query.last_event_id, query.lastEventId)
     if given := next(filter(None, map(str.strip, named)), ""):
         after = _whole_id(given)
-        return Asked(event_types=types, after=after, was_seen=after != FIRST)
-    return Asked(event_types=types, after=None if query.since is None else preceding(query.since.first))
+        return TailQuery(event_types=types, after=after, was_seen=after != FIRST)
+    return TailQuery(event_types=types, after=None if query.since is None else preceding(query.since.first))
 
 
 def _whole_id(text: str) -> EntryId:

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from synapse.live import sse
-from synapse.live.query import Place
+from synapse.live.query import ReadCursor
 from synapse.live.sse import Frame
-from synapse.live.watcher import Bell, Ended, Watcher
+from synapse.live.watcher import Ended, StreamSignal, Watcher
 from synapse.redis import AsyncExecutor, Command, RedisFailure, ReplyLost, answer
 from synapse.redis.commands.streams import Entry, xinfo_stream, xread
 from synapse.runtime.backoff import Backoff
@@ -42,10 +42,10 @@ class Tail:
         self.holders = 0
         self._executor = executor
         self._render = render
-        self._place = Place()
+        self._place = ReadCursor()
         self._known = asyncio.Event()
         self._watchers: set[Watcher] = set()
-        self._bells: set[Bell] = set()
+        self._bells: set[StreamSignal] = set()
         self._failure = ""
         self._count = 1
         self._task: asyncio.Task[None] | None = None
@@ -93,7 +93,7 @@ class Tail:
             self._watchers.discard(watcher)
 
     @contextmanager
-    def ringing(self, bell: Bell) -> Iterator[None]:
+    def ringing(self, bell: StreamSignal) -> Iterator[None]:
         """Ring the bell for as long as the block lasts."""
         self._bells.add(bell)
         try:

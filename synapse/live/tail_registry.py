@@ -9,7 +9,7 @@ from dataclasses import replace
 from synapse.errors.streams import Stopping, TooManyWatchers
 from synapse.live.sse import Frame
 from synapse.live.tail import BLOCK_SECONDS, Tail
-from synapse.live.watcher import Bell
+from synapse.live.watcher import StreamSignal
 from synapse.redis import AsyncExecutor, Server
 from synapse.redis.commands.streams import Entry
 from synapse.shares import AllInUse, CallerId, Shares
@@ -68,13 +68,13 @@ class Tails:
             self.shares.give_back(caller)
 
     @contextmanager
-    def bell(self, stream: str) -> Iterator[Bell]:
+    def bell(self, stream: str) -> Iterator[StreamSignal]:
         """Give a bell that rings when the stream gets entries, for as long as the block lasts. Takes no seat.
 
         Raises:
             Stopping: when the server is about to end.
         """
-        bell = Bell()
+        bell = StreamSignal()
         with self._held(stream) as tail, tail.ringing(bell):
             yield bell
 

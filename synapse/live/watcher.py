@@ -9,7 +9,7 @@ from synapse.live.sse import Frame
 from synapse.wire.ids import FIRST, EntryId
 
 
-class Bell:
+class StreamSignal:
     """Rings when a stream got entries, and when that cannot be known: after a reconnect, when the loop begins.
 
     Take the bell first, then read the stream, then wait: an entry stored after the reading rings. A ring may be

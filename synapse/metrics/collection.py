@@ -7,7 +7,7 @@ from typing import Any
 
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.inspection.lag import GroupName, Lag, lags_of
-from synapse.inspection.stream_stats import Figures, stats_of
+from synapse.inspection.stream_stats import StreamStatistics, stats_of
 from synapse.live.viewer_count import viewer_counts
 from synapse.redis import Command, Conversation, ReplyError, answer, ask, keyspace
 from synapse.redis.commands.statistics import number
@@ -45,7 +45,7 @@ class Reading:
     `durations` have the number of samples in each bucket, by measured step, stream and group ("" for the stream's own).
     """
 
-    streams: Mapping[str, Figures]
+    streams: Mapping[str, StreamStatistics]
     limits: Mapping[str, int]
     groups: Mapping[GroupName, GroupReading]
     watchers: Mapping[str, int]

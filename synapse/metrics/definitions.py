@@ -11,7 +11,7 @@ from prometheus_client.utils import floatToGoString
 from synapse.errors.delivery import FailureClass
 from synapse.errors.streams import ContractViolated, StreamFull
 from synapse.inspection.lag import GroupName
-from synapse.inspection.stream_stats import Figures
+from synapse.inspection.stream_stats import StreamStatistics
 from synapse.metrics.collection import MOST_LAG, GroupReading, Reading
 from synapse.runtime.histogram import BOUNDS, NAMES, SUM
 from synapse.shares import Shares
@@ -78,7 +78,7 @@ def _counted(name: str, what: str, meaning: str) -> Definition:
     return Definition(name=name, kind="counter", labels=("stream",), meaning=meaning, samples=samples)
 
 
-def _of_stream(name: str, meaning: str, value: Callable[[Figures], float | None]) -> Definition:
+def _of_stream(name: str, meaning: str, value: Callable[[StreamStatistics], float | None]) -> Definition:
     def samples(reading: Reading) -> Samples:
         values = ((stream, value(found)) for stream, found in reading.streams.items())
         return (((stream,), number) for stream, number in values if number is not None)
@@ -144,7 +144,7 @@ def _counting(each: Series) -> Definition:
     return _counted(each.metric, each.source[0], each.meaning)
 
 
-def _stream_gauge(each: Series, value: Callable[[Figures], float | None]) -> Definition:
+def _stream_gauge(each: Series, value: Callable[[StreamStatistics], float | None]) -> Definition:
     return _of_stream(each.metric, each.meaning, value)
 
 
@@ -156,7 +156,7 @@ def _group_gauge(each: Series, value: Callable[[GroupReading], float | None]) ->
     return _of_group(each.metric, each.meaning, value)
 
 
-def _last_event(found: Figures) -> float | None:
+def _last_event(found: StreamStatistics) -> float | None:
     ms = parse(found.last_generated_id).ms
     return ms / 1000 if ms else None
 

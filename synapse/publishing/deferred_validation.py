@@ -14,7 +14,7 @@ from synapse.errors.contracts import TooCostly
 from synapse.problems import Problem
 from synapse.publishing.validation import (
     Accepted,
-    Undecided,
+    DeferredCheck,
     check,
     conclude,
 )
@@ -49,7 +49,7 @@ def check_in_thread(stream: StreamDefinition, value: Any, *, by: Principal = SYS
         return conclude(stream, found, _ask_child(found))
 
 
-def decide(stream: StreamDefinition, undecided: Undecided, caller: CallerId) -> Conversation[Accepted]:
+def decide(stream: StreamDefinition, undecided: DeferredCheck, caller: CallerId) -> Conversation[Accepted]:
     """Return the event when its contract lets it pass.
 
     Raises:
@@ -91,12 +91,12 @@ class CostlyEvents:
         self._stream = stream
         self._caller = caller
         self._decided = decided
-        self.waiting: list[tuple[int, Any, Accepted | Undecided]] = []
+        self.waiting: list[tuple[int, Any, Accepted | DeferredCheck]] = []
         self.is_full = False
         self._steps = 0.0
         self._explain = True
 
-    def try_here(self, undecided: Undecided, *, explain: bool) -> Accepted | Undecided:
+    def try_here(self, undecided: DeferredCheck, *, explain: bool) -> Accepted | DeferredCheck:
         """Return what comes of an event when that is found out in a few milliseconds.
 
         Raises:
@@ -108,7 +108,7 @@ class CostlyEvents:
             self._steps += end.steps
             return undecided
 
-    def add(self, place: int, item: Any, found: Accepted | Undecided) -> None:
+    def add(self, place: int, item: Any, found: Accepted | DeferredCheck) -> None:
         """Let an event wait."""
         self.waiting.append((place, item, found))
         self.is_full = self._steps >= _STEPS_OF_JOB or len(self.waiting) >= _MOST_OF_JOB
@@ -121,7 +121,7 @@ class CostlyEvents:
         """
         waiting, self.waiting = self.waiting, []
         self.is_full, self._steps = False, 0.0
-        undecided = [found for _, _, found in waiting if isinstance(found, Undecided)]
+        undecided = [found for _, _, found in waiting if isinstance(found, DeferredCheck)]
         answers = iter((yield _job(self._caller, undecided, explain=self._explain)) if undecided else ())
         for place, item, found in waiting:
             outcome: Accepted | Problem
@@ -132,7 +132,7 @@ class CostlyEvents:
             self._explain = self._decided(place, item, outcome)
 
 
-def _check_here(undecided: Undecided, *, explain: bool = True) -> _Found:
+def _check_here(undecided: DeferredCheck, *, explain: bool = True) -> _Found:
     """Find out about an event in a few milliseconds.
 
     Raises:
@@ -144,16 +144,16 @@ def _check_here(undecided: Undecided, *, explain: bool = True) -> _Found:
         return problem.with_traceback(None)
 
 
-def _ask_child(undecided: Undecided, *, explain: bool = True) -> _Found:
+def _ask_child(undecided: DeferredCheck, *, explain: bool = True) -> _Found:
     try:
         return check_event(undecided.contract.schema, undecided.event, explain=explain)
     except TooCostly as problem:
         return problem.with_traceback(None)
 
 
-def _job(caller: CallerId, events: Sequence[Undecided], *, explain: bool = True) -> Job:
+def _job(caller: CallerId, events: Sequence[DeferredCheck], *, explain: bool = True) -> Job:
     return Job(caller, partial(_ask_child_of_each, events, explain))
 
 
-def _ask_child_of_each(events: Sequence[Undecided], explain: bool) -> list[_Found]:
+def _ask_child_of_each(events: Sequence[DeferredCheck], explain: bool) -> list[_Found]:
     return [_ask_child(each, explain=explain) for each in events]

@@ -33,7 +33,7 @@ from synapse.publishing.body import Body, Item
 from synapse.publishing.counters import Tally
 from synapse.publishing.deferred_validation import CostlyEvents
 from synapse.publishing.storage import Fate, Stored
-from synapse.publishing.validation import Accepted, Ruling, Undecided
+from synapse.publishing.validation import Accepted, DeferredCheck, TypeRules
 from synapse.redis import MANY, Command, Conversation
 from synapse.redis.commands.publishing import IdempotencyKey
 from synapse.redis.commands.streams import xadd_packed_now
@@ -222,7 +222,7 @@ class _Checks:
         """
         stream, version, by = self._stream, self._version, self._by
         outcomes: list[Any] = self._outcomes
-        rulings: dict[str, Ruling] = {}
+        rulings: dict[str, TypeRules] = {}
         # No attribute: they would hold each other, and all entries, until the collector comes by.
         costly = CostlyEvents(stream, caller_of(by), self._note_late)
         if body.is_large:
@@ -234,17 +234,17 @@ class _Checks:
                 yield ()
                 until = time.monotonic() + TURN
             for item in items:
-                found: Item | Undecided = item
+                found: Item | DeferredCheck = item
                 if not isinstance(item, Problem):
                     try:
                         found = validation.check(stream, item, version=version, by=by, rulings=rulings, length=length)
-                        if isinstance(found, Undecided):
+                        if isinstance(found, DeferredCheck):
                             found = costly.try_here(found, explain=self._explained < MAX_EXPLAINED)
                     except Problem as problem:
                         # Without its traceback: the problem is kept, and its traceback would keep the frames, which
                         # keep the problem.
                         found = problem.with_traceback(None)
-                if isinstance(found, Undecided) or (costly.waiting and isinstance(found, Accepted)):
+                if isinstance(found, DeferredCheck) or (costly.waiting and isinstance(found, Accepted)):
                     costly.add(len(outcomes), item, found)
                     outcomes.append(None)
                     if costly.is_full:

@@ -29,9 +29,9 @@ from synapse.redis.commands import server as server_commands
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.publishing import (
     MAX_WORDS,
+    BatchStoreResult,
     IdempotencyKey,
-    Once,
-    Together,
+    StoreResult,
     publish_once,
     publish_together,
 )
@@ -256,7 +256,7 @@ def _fates(stream: StreamDefinition, replies: Sequence[Any], *, together: int) -
     """Read the replies: one for each entry, or, for so many entries `together`, the last for all."""
     if together:
         done = replies[-1]
-        if isinstance(done, Together) and done.ids:
+        if isinstance(done, BatchStoreResult) and done.ids:
             return [Stored(id=id_, repeated=done.outcome == "repeated") for id_ in done.ids]
         if isinstance(done, ReplyError):
             # A transaction is discarded for what Redis said of a command in it: that is the reason to tell.
@@ -274,12 +274,12 @@ def _fate(stream: StreamDefinition, reply: Any) -> Fate:
         if reply.code == "WRONGTYPE":
             return problem_of(WrongType(stream.name))
         return problem_of(RedisRefused(f"Redis did not store the event: {reply}."))
-    if isinstance(reply, Together):
-        reply = Once(outcome=reply.outcome, id=reply.ids[0] if reply.ids else "")
+    if isinstance(reply, BatchStoreResult):
+        reply = StoreResult(outcome=reply.outcome, id=reply.ids[0] if reply.ids else "")
     return _fate_of_script(stream, reply)
 
 
-def _fate_of_script(stream: StreamDefinition, reply: Once) -> Fate:
+def _fate_of_script(stream: StreamDefinition, reply: StoreResult) -> Fate:
     match reply.outcome:
         case "full":
             return StreamFull(f"The stream “{stream.name}” holds {stream.hard_length} events and takes no more.")

@@ -51,7 +51,7 @@ class Accepted(NamedTuple):
     registered: bool
 
 
-class Ruling(NamedTuple):
+class TypeRules(NamedTuple):
     """The rules for the events of one type: `contract` is None where nothing is checked. `registered` says whether the
     stream defines the type."""
 
@@ -60,7 +60,7 @@ class Ruling(NamedTuple):
     registered: bool
 
 
-class Undecided(NamedTuple):
+class DeferredCheck(NamedTuple):
     """An event whose check is not finished, or whose violations are not listed: that may take longer than the event
     loop may be blocked (see `synapse.publishing.deferred_validation`)."""
 
@@ -76,9 +76,9 @@ def check(
     *,
     version: int | None = None,
     by: Principal = SYSTEM,
-    rulings: dict[str, Ruling] | None = None,
+    rulings: dict[str, TypeRules] | None = None,
     length: float = inf,
-) -> Accepted | Undecided:
+) -> Accepted | DeferredCheck:
     """Return the event, ready to be encoded, or undecided unless it is found at once that it keeps its contract.
 
     Args:
@@ -115,10 +115,12 @@ def check(
         return tuple.__new__(Accepted, (event, event_type, None, (), registered))
     if contract.schema.accepts_at_once(event, length):
         return tuple.__new__(Accepted, (event, event_type, contract.version, (), registered))
-    return Undecided(event, event_type, contract, registered)
+    return DeferredCheck(event, event_type, contract, registered)
 
 
-def conclude(stream: StreamDefinition, undecided: Undecided, found: Sequence[Violation] | TooCostly | None) -> Accepted:
+def conclude(
+    stream: StreamDefinition, undecided: DeferredCheck, found: Sequence[Violation] | TooCostly | None
+) -> Accepted:
     """Return the event, ready to be encoded, when the result of its check lets it pass.
 
     Args:
@@ -144,7 +146,7 @@ def conclude(stream: StreamDefinition, undecided: Undecided, found: Sequence[Vio
     return Accepted(event, event_type, contract.version, violations, registered)
 
 
-def _ruling(stream: StreamDefinition, event: Mapping[str, Any], *, version: int | None, by: Principal) -> Ruling:
+def _ruling(stream: StreamDefinition, event: Mapping[str, Any], *, version: int | None, by: Principal) -> TypeRules:
     """Return the rules for an event, by its type."""
     event_type = event.get("event_type")
     # A defined type has a valid name.
@@ -166,7 +168,7 @@ def _ruling(stream: StreamDefinition, event: Mapping[str, Any], *, version: int 
         contract = _asked_for(definition, event_type, version)
     if stream.enforcement == "off":
         contract = None
-    return Ruling(event_type, contract, definition is not None)
+    return TypeRules(event_type, contract, definition is not None)
 
 
 def _demand_further_types(stream: StreamDefinition, event: Mapping[str, Any], event_type: str, by: Principal) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.retry import GiveUp, Policy, decide
 from synapse.errors.delivery import SinkError
-from synapse.pull.requests import Place, PullAck, PullExtend, PullNack
+from synapse.pull.requests import GroupRef, PullAck, PullExtend, PullNack
 from synapse.redis import Conversation, ReplyError, answer
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands.delivery import Failure, Pending
@@ -107,7 +107,7 @@ def _failure(hand: _InFlight, asked: PullNack, policy: Policy, chance: float) ->
     )
 
 
-def _checked(reply: Any, place: Place, *, absent: Any = 0) -> Any:
+def _checked(reply: Any, place: GroupRef, *, absent: Any = 0) -> Any:
     """Return a reply, or `absent` where the group does not exist: no consumer holds an event."""
     if isinstance(reply, ReplyError) and reply.code == "NOGROUP":
         return absent

@@ -9,7 +9,7 @@ from functools import cache
 
 from synapse.delivery.membership import new_consumer_name
 from synapse.delivery.status import Status
-from synapse.pull.requests import Place
+from synapse.pull.requests import GroupRef
 
 # How often a group is looked after, in seconds: reclaiming events that were held too long, removing silent consumers,
 # reporting that it is pulled, and the checkpoint of its position.
@@ -37,24 +37,24 @@ class Memory:
         self._groups: dict[tuple[str, str], _Known] = defaultdict(lambda: _Known(since=time.time()))
         self.consumer = new_consumer_name()
 
-    def is_joined(self, place: Place) -> bool:
+    def is_joined(self, place: GroupRef) -> bool:
         """Say whether the group is known to be there, and Synapse's."""
         return self._of(place).joined
 
-    def was_joined(self, place: Place) -> bool:
+    def was_joined(self, place: GroupRef) -> bool:
         """Say whether the group was there once: if it has to be made again, it was lost."""
         return self._of(place).was_joined
 
-    def joined(self, place: Place) -> None:
+    def joined(self, place: GroupRef) -> None:
         """Note that the group is there."""
         known = self._of(place)
         known.joined = known.was_joined = True
 
-    def lost(self, place: Place) -> None:
+    def lost(self, place: GroupRef) -> None:
         """Record that the group was deleted."""
         self._of(place).joined = False
 
-    def is_due(self, place: Place, work: str, every: float) -> bool:
+    def is_due(self, place: GroupRef, work: str, every: float) -> bool:
         """Say whether some work for the group is due. It is due again after `every` seconds."""
         due, now = self._of(place).due, self._clock()
         if now < due.get(work, float("-inf")):
@@ -62,17 +62,17 @@ class Memory:
         due[work] = now + every
         return True
 
-    def again(self, place: Place, work: str) -> None:
+    def again(self, place: GroupRef, work: str) -> None:
         """Note that some work was not finished: it is due at once."""
         self._of(place).due.pop(work, None)
 
-    def gave(self, place: Place, count: int) -> None:
+    def gave(self, place: GroupRef, count: int) -> None:
         """Note that so many events were given out."""
         known = self._of(place)
         known.given_out += count
         known.last_at = time.time()
 
-    def status(self, place: Place, *, paused: bool) -> Status:
+    def status(self, place: GroupRef, *, paused: bool) -> Status:
         """Say how the group fares here, as a process does that runs a bridge."""
         known = self._of(place)
         return Status(
@@ -83,7 +83,7 @@ class Memory:
         )
 
     @contextmanager
-    def ringing(self, place: Place, bell: Callable[[], object]) -> Iterator[None]:
+    def ringing(self, place: GroupRef, bell: Callable[[], object]) -> Iterator[None]:
         """Call `bell`, in any thread, while the block lasts, whenever something of the group may be due that was not
         before."""
         bells = self._of(place).bells
@@ -93,13 +93,13 @@ class Memory:
         finally:
             bells.discard(bell)
 
-    def ring(self, place: Place) -> None:
+    def ring(self, place: GroupRef) -> None:
         """Wake all waiting readers of the group's events."""
         known = self._groups.get((place.stream, place.group))
         for bell in list(known.bells) if known else ():
             bell()
 
-    def _of(self, place: Place) -> _Known:
+    def _of(self, place: GroupRef) -> _Known:
         return self._groups[place.stream, place.group]
 
 

@@ -107,7 +107,7 @@ class PullPublish(_PullBody):
         return {name: text for name, text in found.items() if text}
 
 
-class Place(_PullBody):
+class GroupRef(_PullBody):
     """A group of a stream."""
 
     stream: _Text
@@ -116,7 +116,7 @@ class Place(_PullBody):
     )
 
 
-class PullRead(Place):
+class PullRead(GroupRef):
     """At most `count` events, for which one waits up to `block_ms`."""
 
     consumer: _Short = Field(alias="consumer_name", min_length=1)
@@ -124,7 +124,7 @@ class PullRead(Place):
     block_ms: int = Field(BLOCK_MS, ge=0, le=LONGEST_BLOCK_MS)
 
 
-class PullAck(Place):
+class PullAck(GroupRef):
     """Events that were handled."""
 
     ids: Annotated[

@@ -36,7 +36,7 @@ from synapse.redis.commands import (
 from synapse.redis.commands import (
     streams as stream_commands,
 )
-from synapse.redis.commands.retention import Limits, Trimmed
+from synapse.redis.commands.retention import Limits, TrimResult
 
 logger = logging.getLogger(__name__)
 
@@ -229,7 +229,7 @@ class Janitor:
             for name, reply in zip(batch, replies, strict=True):
                 if self._has_more(name, reply):
                     again.append(name)
-                if isinstance(reply, Trimmed) and reply.cut:
+                if isinstance(reply, TrimResult) and reply.cut:
                     cut[name] = None
             spent = self._clock() - begun
             if spent >= self._budget or (not again and spent >= self._budget * LOOKING):
@@ -254,7 +254,7 @@ class Janitor:
             room=self._room,
         )
 
-    def _has_more(self, name: str, reply: Trimmed | ReplyError) -> bool:
+    def _has_more(self, name: str, reply: TrimResult | ReplyError) -> bool:
         known, now = self._known[name], self._clock()
         every = max(LOOK_EVERY, LOOK_EVERY_EACH * len(self._known))
         known.looked_at, known.look_at = now, now + min(every, self._pin_for.total_seconds() / 100)

@@ -60,7 +60,7 @@ def _check(reply: object) -> None:
             raise RedisRefused(f"Redis did not make a stream: {part}.")
 
 
-class Keeper:
+class StreamCreator:
     """Makes the catalog's streams when it changed, and looks again from time to time."""
 
     def __init__(

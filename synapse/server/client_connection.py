@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from synapse.server.config import ServerConfig
-from synapse.server.connection_table import ConnectionTable, Seat
+from synapse.server.connection_table import ConnectionSlot, ConnectionTable
 from synapse.shares import CallerId
 
 
@@ -43,7 +43,7 @@ class ClientConnection(asyncio.Protocol):
         self.loop = loop
         self.client: tuple[str, int] | None = None
         self.server: tuple[str, int] | None = None
-        self.seat: Seat | None = None
+        self.seat: ConnectionSlot | None = None
         self.is_identified = False
         self.is_write_paused = False
         self._table = table

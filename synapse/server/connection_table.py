@@ -31,7 +31,7 @@ class Connection(Protocol):
         """Close the connection for another one."""
 
 
-class Seat:
+class ConnectionSlot:
     """The place of one connection in the table.
 
     Attributes:
@@ -42,7 +42,7 @@ class Seat:
 
     __slots__ = ("caller", "connection", "neighbours")
     caller: CallerId
-    neighbours: "OrderedDict[Seat, None]"
+    neighbours: "OrderedDict[ConnectionSlot, None]"
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -58,7 +58,7 @@ class ConnectionTable:
     def __init__(self, shares: Shares, proxies: Proxies) -> None:
         self._proxies = proxies
         self.shares = shares
-        self._seats: dict[CallerId, OrderedDict[Seat, None]] = {}
+        self._seats: dict[CallerId, OrderedDict[ConnectionSlot, None]] = {}
         self._anonymous, self._known = _Ranking(), _Ranking()
 
     def caller_behind(self, peer: str) -> CallerId:
@@ -69,18 +69,18 @@ class ConnectionTable:
         """Say whether the table has a place for one more connection from an address without closing another."""
         return self.shares.has_room(self.caller_behind(peer))
 
-    def admit(self, connection: Connection, caller: CallerId) -> Seat:
+    def admit(self, connection: Connection, caller: CallerId) -> ConnectionSlot:
         """Give a new connection its place, and close others where that takes it.
 
         Raises:
             ShareUsedUp, AllInUse: when there is none to close: all are being answered.
         """
         self._take(caller)
-        seat = Seat(connection)
+        seat = ConnectionSlot(connection)
         self._place(seat, caller)
         return seat
 
-    def identify(self, seat: Seat, caller: CallerId) -> None:
+    def identify(self, seat: ConnectionSlot, caller: CallerId) -> None:
         """Count a connection to a caller that is known now.
 
         Raises:
@@ -96,7 +96,7 @@ class ConnectionTable:
             raise
         self._place(seat, caller)
 
-    def remove(self, seat: Seat) -> None:
+    def remove(self, seat: ConnectionSlot) -> None:
         """Remove a closed connection."""
         del seat.neighbours[seat]
         left = len(seat.neighbours)
@@ -112,7 +112,7 @@ class ConnectionTable:
                 break
         self.shares.take(caller)
 
-    def _place(self, seat: Seat, caller: CallerId) -> None:
+    def _place(self, seat: ConnectionSlot, caller: CallerId) -> None:
         seat.caller = caller
         seat.neighbours = self._seats.setdefault(caller, OrderedDict())
         seat.neighbours[seat] = None
@@ -141,7 +141,7 @@ class ConnectionTable:
         for ranking in sorted(rankings, key=lambda ranking: ranking.most, reverse=True):
             yield from ranking.first()
 
-    def _longest_waiting(self, holder: CallerId) -> Seat | None:
+    def _longest_waiting(self, holder: CallerId) -> ConnectionSlot | None:
         seats = self._seats.get(holder, OrderedDict())
         for _ in range(min(_MOST_LOOKS, len(seats))):
             seat = next(iter(seats))

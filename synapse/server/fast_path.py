@@ -38,7 +38,7 @@ from synapse.server.conversion import (
     request_of,
 )
 from synapse.server.front_door import FrontDoor
-from synapse.server.request_parser import Repeated, RequestParser, repeated
+from synapse.server.request_parser import CachedHead, RequestParser, repeated
 from synapse.shares import caller_of
 
 # A larger head is read again each time: there may be ten thousand connections that keep theirs.
@@ -69,7 +69,7 @@ class FastPath:
         self._asked: tuple[bytes, bytes, HeaderPairs] | None = None
         self._head: _Head | None = None
         # Of a request that was like the one before it: its bytes, and what they mean.
-        self._repeated: tuple[Repeated, _Head] | None = None
+        self._repeated: tuple[CachedHead, _Head] | None = None
         self._is_like_last = False
 
     def cycle(self, connection: ClientConnection, requests: RequestParser) -> "DirectCycle | None":

@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Lane:
+class _PathRoutes:
     """The routes of one path, by method. `prefix` is the path up to its first named part, to find it fast."""
 
     pattern: Pattern[str]
@@ -66,7 +66,7 @@ class FrontDoor:
         lifespan: Callable[[Receive, Send], Awaitable[None]],
     ) -> None:
         self.config = config
-        self._lanes = _lanes(routes)
+        self._paths = _path_routes(routes)
         self.django = django
         self._lifespan = lifespan
 
@@ -137,18 +137,18 @@ class FrontDoor:
 
     def route(self, method: str, path: str) -> tuple[Route | None, Mapping[str, str]]:
         """Return the route that a request takes on the event loop, with the parts that its path names; else None."""
-        for lane in self._lanes:
-            if path.startswith(lane.prefix) and (match := lane.pattern.fullmatch(path)):
-                # A method that the lane does not serve is Django's to refuse or to answer.
-                return lane.routes.get(method), match.groupdict()
+        for path_routes in self._paths:
+            if path.startswith(path_routes.prefix) and (match := path_routes.pattern.fullmatch(path)):
+                # A method that the path does not serve here is Django's to refuse or to answer.
+                return path_routes.routes.get(method), match.groupdict()
         return None, {}
 
 
-def _lanes(routes: Iterable[Route]) -> list[_Lane]:
+def _path_routes(routes: Iterable[Route]) -> list[_PathRoutes]:
     by_path: dict[str, dict[str, Route]] = {}
     for route in routes:
         by_path.setdefault(route.path, {})[route.method] = route
-    return [_Lane(compiled(path), path.partition("{")[0], methods) for path, methods in by_path.items()]
+    return [_PathRoutes(compiled(path), path.partition("{")[0], methods) for path, methods in by_path.items()]
 
 
 def _identify(scope: Scope, caller: CallerId) -> None:

@@ -25,7 +25,7 @@ from synapse.http.hosts import BROWSERS_OWN, ORIGIN, bad_host, is_allowed, is_au
 from synapse.http.hosts import is_foreign as is_foreign_page
 from synapse.problems import ForeignOrigin, Problem
 from synapse.redis import Conversation, RedisUnavailable, ReplyError
-from synapse.redis.commands.shared_values import Taken, take_token
+from synapse.redis.commands.shared_values import TokenResult, take_token
 from synapse.server.config import Headers, Scope, ServerConfig
 
 logger = logging.getLogger(__name__)
@@ -267,7 +267,7 @@ def take_request(kind: Kind, whose: str, rate: Rate) -> Conversation[Headers]:
     return headers
 
 
-def _rate_headers(kind: Kind, rate: Rate, taken: Taken) -> Headers:
+def _rate_headers(kind: Kind, rate: Rate, taken: TokenResult) -> Headers:
     return {
         "ratelimit-policy": f'"{kind}";q={rate.count};w={rate.seconds}',
         "ratelimit": f'"{kind}";r={taken.left};t={math.ceil(taken.full)}',

@@ -256,7 +256,7 @@ _END = b"\r\n\r\n"
 _MOST_DIGITS = 8
 
 
-class Repeated(NamedTuple):
+class CachedHead(NamedTuple):
     """The head of a request that was read, as it stood before and behind the digits of its body's length. Without a
     body all of it stands `before`, and `behind` is empty.
 
@@ -285,7 +285,7 @@ class Repeated(NamedTuple):
         return (digits, body) if len(body) == int(digits) else None
 
 
-def repeated(piece: bytes, length: bytes, *, most: int) -> Repeated | None:
+def repeated(piece: bytes, length: bytes, *, most: int) -> CachedHead | None:
     """Return what to compare with, from a piece that a parser read to the end of a request in it.
 
     `length` is the value of its Content-Length, empty when it has none. None when the piece is not exactly one request,
@@ -295,8 +295,8 @@ def repeated(piece: bytes, length: bytes, *, most: int) -> Repeated | None:
     if end < len(_END) or len(piece) != end + int(length or b"0"):
         return None
     if not length:
-        return Repeated(piece, b"")
+        return CachedHead(piece, b"")
     found = _LENGTH_LINE.search(piece, 0, end)
     if found is None or found[1] != length:
         return None
-    return Repeated(piece[: found.start(1)], piece[found.end(1) : end])
+    return CachedHead(piece[: found.start(1)], piece[found.end(1) : end])

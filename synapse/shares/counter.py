@@ -90,7 +90,7 @@ class Limits(NamedTuple):
         return self.per_address if caller.is_anonymous else self.per_caller
 
 
-class Wanted(NamedTuple):
+class RequestedShare(NamedTuple):
     """How much a caller would hold, all callers, and all anonymous ones."""
 
     held: int
@@ -142,14 +142,14 @@ class Shares:
 
     def problem(self, caller: CallerId, amount: int = 1) -> Problem | None:
         """Return why a caller cannot have `amount` more now; None when it can."""
-        wanted = Wanted(self.held_by(caller) + amount, self.used + amount, self.anonymous + amount)
+        wanted = RequestedShare(self.held_by(caller) + amount, self.used + amount, self.anonymous + amount)
         return problem_of(self.resource, self.limits, caller, wanted)
 
     def has_room(self, caller: CallerId) -> bool:
         """Say whether a caller can have one more now."""
         return self.problem(caller) is None
 
-    def check(self, caller: CallerId, wanted: Wanted) -> None:
+    def check(self, caller: CallerId, wanted: RequestedShare) -> None:
         """Check a caller's share of a resource that is counted elsewhere, in the database.
 
         Raises:
@@ -205,7 +205,7 @@ class Shares:
             self._held.pop(caller, None)
 
 
-def problem_of(resource: Resource, limits: Limits, caller: CallerId, wanted: Wanted) -> Problem | None:
+def problem_of(resource: Resource, limits: Limits, caller: CallerId, wanted: RequestedShare) -> Problem | None:
     """Return why a caller's share does not allow the wanted use of a resource; None when it does."""
     if wanted.used > limits.total:
         return _all_in_use(resource, limits.total, anonymous=False)

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from synapse.redis.commands.statistics import Between, StreamSample
+from synapse.redis.commands.statistics import RangeCount, StreamSample
 from synapse.wire.ids import FIRST, EntryId, parse, preceding
 
 # So many entries are counted one by one for a group at most; and so many marks are kept of a stream: the older half is
@@ -49,7 +49,7 @@ class Question:
         """How many entries may be counted."""
         return sum(most for _, _, most in self.ranges)
 
-    def lag(self, counted: Sequence[Between]) -> Lag:
+    def lag(self, counted: Sequence[RangeCount]) -> Lag:
         """Return the lag, by what was counted."""
         unread = counted[0]
         since = parse(unread.first_id).ms if unread.first_id else None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from streams.access import identification
-from tests.lanes import DjangoAlone
+from tests.both_ways import DjangoAlone
 
 
 @pytest.fixture

@@ -30,13 +30,13 @@ from synapse.server.body_limits import SMALL
 from synapse.shares import CallerId, Shares
 from synapse_project.endpoints import ENDPOINTS, ROUTES
 from tests.access.rows import EVENT_TYPE, ROWS, STREAM, SUBJECT, Rule, admin_paths, routes
+from tests.both_ways import DjangoAlone, EventLoopClient
 from tests.conftest import using
 from tests.definitions import define
-from tests.lanes import DjangoAlone, ExpressLane
 
 pytestmark = pytest.mark.django_db
 
-LANE = {(route.method, route.path) for route in ROUTES}
+ON_EVENT_LOOP = {(route.method, route.path) for route in ROUTES}
 # Which ask nobody who they are: they take of no service's share.
 OPEN_TO_ALL = {(route.method, route.path) for route in ROUTES if route.identify is nobody}
 UNSEEN = "There is nothing here that you may see."
@@ -62,7 +62,7 @@ BODY = {
 class House:
     """Both ways to ask and every kind of caller: headers of keys, sessions of people, and the rights of each."""
 
-    express: ExpressLane
+    express: EventLoopClient
     django: DjangoAlone
     keys: dict[str, dict[str, str]] = field(default_factory=dict)
     people: dict[str, Client] = field(default_factory=dict)
@@ -80,7 +80,7 @@ def house(django_db_setup, django_db_blocker, valkey_of_session) -> Iterator[Hou
         outer = transaction.atomic()
         outer._from_testcase = True
         outer.__enter__()
-        house = House(ExpressLane(), DjangoAlone())
+        house = House(EventLoopClient(), DjangoAlone())
         _people_the(house)
         yield house
         house.express.close()
@@ -174,7 +174,7 @@ def expected(house: House, rule: Rule, caller: str) -> str:
 
 def found(status: int, body: bytes) -> str:
     """Return in words how a caller was answered."""
-    # 501: the lane that does not serve it. 503: a thread, which does not see the rows of the test.
+    # 501: the way that does not serve it. 503: a thread, which does not see the rows of the test.
     assert status < 500 or status in (501, 503), (status, body)
     if status in (401, 403):
         return str(status)
@@ -201,12 +201,10 @@ def test_an_endpoint_that_declares_no_rights_is_meant_to_require_none():
 @pytest.mark.parametrize(("method", "path"), sorted(ROWS), ids=str)
 def test_a_route_lets_in_exactly_the_callers_with_its_right(house, method, path):
     rule, where, body = ROWS[method, path], address(house, path), orjson.dumps(BODY)
-    lanes = [house.django, house.express] if (method, path) in LANE else [house.django]
+    ways = [house.django, house.express] if (method, path) in ON_EVENT_LOOP else [house.django]
 
     answers = {
-        (caller, lane.name): lane(method, where, body, headers)
-        for lane in lanes
-        for caller, headers in house.keys.items()
+        (caller, way.name): way(method, where, body, headers) for way in ways for caller, headers in house.keys.items()
     }
     answers |= {
         (caller, "django"): client.generic(method, where, body, content_type="application/json")
@@ -227,7 +225,7 @@ def test_an_offer_to_leave_http_changes_no_answer(house, method, path):
     offer = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c"}
     for caller in ("no key", "expired", "other scope", "other stream", "full"):
         # A thread of Django's that changes something waits for the test's own transaction.
-        if (method, path) not in LANE and method != "GET" and expected(house, rule, caller) == "let in":
+        if (method, path) not in ON_EVENT_LOOP and method != "GET" and expected(house, rule, caller) == "let in":
             continue
 
         answers = [house.express(method, where, body, {**house.keys[caller], **more}) for more in ({}, offer)]
@@ -240,7 +238,7 @@ def shares_of_route(house: House, method: str, path: str) -> dict[str, tuple[Sha
     """Return what a route takes of its caller's share on its way, each with a body that takes it."""
     door, small = house.express.door, orjson.dumps(BODY)
     shares = {"open-connections": (door.connections.shares, small)}
-    if (method, path) not in LANE:
+    if (method, path) not in ON_EVENT_LOOP:
         waiting = door.django.pool_of(method, address(house, path).partition("?")[0]).requests
         shares[waiting.resource.name] = (waiting, small)
     if method in ("POST", "PUT"):
@@ -260,7 +258,9 @@ def test_a_caller_whose_share_is_used_up_is_refused_and_another_one_is_served(ho
                 house.express(method, where, body, house.keys[caller])
                 for caller in ("other stream", "no key")
                 # A thread of Django's that changes something waits for the test's own transaction.
-                if (method, path) in LANE or method == "GET" or expected(house, ROWS[method, path], caller) != "let in"
+                if method == "GET"
+                or (method, path) in ON_EVENT_LOOP
+                or expected(house, ROWS[method, path], caller) != "let in"
             ]
 
         if (method, path) in OPEN_TO_ALL:
@@ -279,10 +279,10 @@ def test_a_caller_whose_share_is_used_up_is_refused_and_another_one_is_served(ho
 def test_where_access_is_open_no_route_lets_a_page_of_another_site_change_anything(house, method, path, origin):
     # What a page can send without asking first: a form's content type, and no body.
     headers = {"content-type": "text/plain", **origin}
-    lanes = [house.django, house.express]
+    ways = [house.django, house.express]
 
     with override_settings(AUTH="open"):
-        answers = [lane(method, address(house, path), b"", headers) for lane in lanes]
+        answers = [way(method, address(house, path), b"", headers) for way in ways]
 
     assert {(answer.status, answer.json["type"]) for answer in answers} == {(403, "urn:synapse:problem:foreign-origin")}
 
@@ -291,8 +291,8 @@ def test_where_access_is_open_no_route_lets_a_page_of_another_site_change_anythi
 def test_where_access_is_open_a_page_of_another_site_may_ask_what_changes_nothing(house, path):
     with override_settings(AUTH="open"):
         answers = [
-            lane("GET", address(house, path), headers={"origin": "http://evil.example"})
-            for lane in (house.django, house.express)
+            way("GET", address(house, path), headers={"origin": "http://evil.example"})
+            for way in (house.django, house.express)
         ]
 
     assert {found(answer.status, answer.body) for answer in answers} <= {"let in", "empty list"}
@@ -303,8 +303,7 @@ def test_a_page_of_another_site_that_shows_a_key_is_let_in_where_keys_are_requir
     headers = {**house.keys["full"], "origin": "http://evil.example", "sec-fetch-site": "cross-site"}
 
     answers = [
-        lane("POST", f"/events/{STREAM}/validate", orjson.dumps(BODY), headers)
-        for lane in (house.django, house.express)
+        way("POST", f"/events/{STREAM}/validate", orjson.dumps(BODY), headers) for way in (house.django, house.express)
     ]
 
     assert [answer.status for answer in answers] == [200, 200]
@@ -315,13 +314,13 @@ def test_the_credentials_that_a_browser_adds_by_itself_serve_no_page_of_another_
     basic = {"authorization": f"Basic {b64encode(f':{key}'.encode()).decode()}"}
     ask = [("POST", f"/events/{STREAM}/validate", orjson.dumps(BODY))] * 2
 
-    for lane in (house.django, house.express):
+    for way in (house.django, house.express):
         own, foreign = (
-            lane(*one, {**basic, "origin": origin}).status
+            way(*one, {**basic, "origin": origin}).status
             for one, origin in zip(ask, ("http://localhost", "http://evil.example"), strict=True)
         )
 
-        assert (own, foreign) == (200, 403), lane.name
+        assert (own, foreign) == (200, 403), way.name
 
 
 def test_only_people_who_may_see_pii_and_act_on_groups_can_pull(house):

@@ -8,8 +8,8 @@ from contracts import registry
 from contracts.models import ContractVersion
 from synapse.auth.principal import SYSTEM
 from tests.backtest.conftest import PLACED
+from tests.both_ways import DjangoAlone
 from tests.contracts.test_hostile import doubling
-from tests.lanes import DjangoAlone
 from tests.patience import that_ends
 
 BACKTEST = "/streams/orders/event-types/order-placed/backtest"
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("orders")
 
 @pytest.fixture
 def ask(redis, db):
-    """Ask Django: these routes are no part of the express lane."""
+    """Ask Django: these routes are no part of the event loop."""
     return DjangoAlone()
 
 

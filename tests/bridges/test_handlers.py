@@ -159,7 +159,7 @@ def test_its_process_ends_with_the_one_that_started_it(shop, tmp_path):
         "from django.conf import settings\n"
         f"settings.BRIDGE_HANDLERS = {HANDLERS!r}\n"
         f"sink = Shop(Path({str(tmp_path)!r})).open('nothing', timeout=0.1)\n"
-        "print(sink._lanes[0].process._process.pid, flush=True)\n"
+        "print(sink._slots[0].process._process.pid, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
     read, write = os.pipe()
@@ -174,8 +174,8 @@ def test_its_process_ends_with_the_one_that_started_it(shop, tmp_path):
 
 def test_a_process_killed_between_two_batches_is_started_again(shop):
     sink = shop.open()
-    os.kill(sink._lanes[0].process._process.pid, signal.SIGKILL)
-    sink._lanes[0].process._process.wait()
+    os.kill(sink._slots[0].process._process.pid, signal.SIGKILL)
+    sink._slots[0].process._process.wait()
 
     assert sink.deliver(orders(None), always) == [None]
     assert shop.written == ["17-0"]
@@ -307,11 +307,11 @@ class TestSeveralProcesses:
 
     def test_a_sink_is_away_when_none_of_its_processes_can_be_started(self, shop, settings):
         sink = shop.open("write_down", concurrency=2)
-        for lane in sink._lanes:
-            lane.process._order = lane.process._order.__class__(
+        for slot in sink._slots:
+            slot.process._order = slot.process._order.__class__(
                 handler="tests.bridges.shop.number", allowed=HANDLERS, batch=False, size=9, timeout=1
             )
-            lane.process.close()
+            slot.process.close()
 
         with pytest.raises(SinkAway, match="no function"):
             sink.deliver(orders(None, None), always)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from synapse.delivery.batch_sizer import MANY_FAILURES, Pace
+from synapse.delivery.batch_sizer import MANY_FAILURES, BatchSizer
 from synapse.errors.delivery import SinkAway, SinkError
 from tests.bridges.cast import KeepingSink, places, publish
 
@@ -19,7 +19,7 @@ from tests.bridges.cast import KeepingSink, places, publish
     ],
 )
 def test_a_batch_is_sized_to_take_a_fraction_of_a_second(lease, seconds_an_event, room):
-    pace = Pace(lease)
+    pace = BatchSizer(lease)
     for _ in range(50):
         pace.took(10, 10 * seconds_an_event)
 
@@ -28,12 +28,12 @@ def test_a_batch_is_sized_to_take_a_fraction_of_a_second(lease, seconds_an_event
 
 
 def test_a_sink_of_unknown_speed_gets_a_few_events():
-    assert Pace(60).room(500) == 10
-    assert Pace(60).room(3) == 3
+    assert BatchSizer(60).room(500) == 10
+    assert BatchSizer(60).room(3) == 3
 
 
 def test_while_nothing_succeeds_single_events_are_tried_ever_more_slowly():
-    pace = Pace(60)
+    pace = BatchSizer(60)
     pace.went(taken=1, failed=MANY_FAILURES)
     assert (pace.room(500), pace.rest(1.0)) == (10, 0.0)
 

@@ -9,11 +9,11 @@ from synapse.redis.commands import (
     streams as stream_commands,
 )
 from synapse.redis.commands.delivery import (
-    Held,
-    Joined,
+    InFlightEvent,
+    JoinResult,
     Leased,
-    Reaped,
-    Recalled,
+    RecallResult,
+    ReclaimResult,
     netstrings,
 )
 from tests.bridges.cast import (
@@ -38,25 +38,25 @@ class TestJoin:
         return send(delivery_commands.join(*PLACE, "me", start=start, mode=mode, run=run, owned=owned))
 
     def test_makes_the_group_and_the_consumer(self, redis, send):
-        assert self.join(send) == Joined(created=True, ours=True)
+        assert self.join(send) == JoinResult(created=True, ours=True)
         assert [row["name"] for row in redis.xinfo_consumers(*PLACE)] == [b"me"]
 
     def test_joins_a_group_that_is_there_where_it_is(self, redis, send):
         ids = pend(redis, 2)
 
-        assert self.join(send) == Joined(created=False, ours=True)
+        assert self.join(send) == JoinResult(created=False, ours=True)
         assert redis.xinfo_groups(STREAM)[0]["last-delivered-id"].decode() == ids[1]
 
     def test_tells_a_group_that_others_made(self, redis, send):
         redis.xgroup_create(STREAM, GROUP, "0", mkstream=True)
 
-        assert self.join(send) == Joined(created=False, ours=False)
+        assert self.join(send) == JoinResult(created=False, ours=False)
 
     def test_takes_over_a_group_that_is_ours_by_its_definition(self, redis, send):
         redis.xgroup_create(STREAM, GROUP, "0", mkstream=True)
 
-        assert self.join(send, owned=True) == Joined(created=False, ours=True)
-        assert self.join(send, run="another") == Joined(created=False, ours=True)
+        assert self.join(send, owned=True) == JoinResult(created=False, ours=True)
+        assert self.join(send, run="another") == JoinResult(created=False, ours=True)
 
     def test_leaves_a_group_as_it_is_that_should_be_new(self, redis, send):
         made_by_us(redis)
@@ -75,7 +75,7 @@ class TestJoin:
         assert redis.hget(COUNTERS, "groups_recreated") is None
         redis.delete(STREAM)
 
-        assert self.join(send, mode="again") == Joined(created=True, ours=True)
+        assert self.join(send, mode="again") == JoinResult(created=True, ours=True)
         assert redis.hget(COUNTERS, "groups_recreated") == b"1"
 
     def test_answers_what_redis_says_of_a_key_that_is_no_stream(self, redis, send):
@@ -131,7 +131,7 @@ class TestReap:
         ids = pend(redis, 2)
         before = now_ms(redis)
 
-        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == Reaped(moved=2, lost=0)
+        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == ReclaimResult(moved=2, lost=0)
 
         assert places(redis) == {"waiting": 2}
         assert all(before <= due <= now_ms(redis) for _, due in redis.zrange(DUE, 0, -1, withscores=True))
@@ -141,7 +141,7 @@ class TestReap:
     def test_leaves_what_was_read_a_moment_ago(self, redis, send):
         pend(redis, 2)
 
-        assert send(delivery_commands.reap(*PLACE, idle_ms=60_000, limit=100)) == Reaped(moved=0, lost=0)
+        assert send(delivery_commands.reap(*PLACE, idle_ms=60_000, limit=100)) == ReclaimResult(moved=0, lost=0)
         assert places(redis) == {"pending": 2}
 
     def test_takes_back_from_one_consumer_alone_and_no_more_than_asked(self, redis, send):
@@ -158,7 +158,7 @@ class TestReap:
         ids = pend(redis, 3)
         redis.xdel(STREAM, ids[1])
 
-        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == Reaped(moved=2, lost=1)
+        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == ReclaimResult(moved=2, lost=1)
         assert places(redis) == {"waiting": 2, "lost_trimmed": 1}
 
     def test_does_not_count_again_what_the_janitor_counted(self, redis, send):
@@ -169,7 +169,7 @@ class TestReap:
         redis.xtrim(STREAM, maxlen=0)
         redis.hset(COUNTERS, "lost_below", "10-2")
 
-        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == Reaped(moved=0, lost=3)
+        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == ReclaimResult(moved=0, lost=3)
         assert redis.hget(COUNTERS, "lost_trimmed") == b"1"
 
     def test_keeps_an_event_that_was_trimmed_when_there_is_a_copy_from_before(self, redis, send):
@@ -177,7 +177,7 @@ class TestReap:
         redis.hset(COPIES, f"{ids[0]}:body", b"1:n,1:7,")
         redis.xdel(STREAM, ids[0])
 
-        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == Reaped(moved=1, lost=0)
+        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == ReclaimResult(moved=1, lost=0)
         assert places(redis) == {"waiting": 1}
 
     def test_answers_nogroup_when_the_group_is_gone(self, redis, send):
@@ -197,7 +197,7 @@ class TestLease:
         token = leased.events[0].token
         assert token.endswith(" me")
         assert leased.events == [
-            Held(id=id_, parts=[*body, str(n).encode()], attempt=2, token=token) for n, id_ in enumerate(ids)
+            InFlightEvent(id=id_, parts=[*body, str(n).encode()], attempt=2, token=token) for n, id_ in enumerate(ids)
         ]
         assert 59_000 < leased.next_due_ms <= 60_000
         assert places(redis) == {"waiting": 2}
@@ -303,7 +303,7 @@ class TestRelease:
 
         assert self.release(send, ids) == 0
 
-        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == Reaped(moved=0, lost=1)
+        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == ReclaimResult(moved=0, lost=1)
 
     def test_answers_nogroup_when_the_group_is_gone(self, redis, send):
         assert self.release(send, ["1-1"]).code == "NOGROUP"
@@ -347,7 +347,7 @@ class TestRecall:
         send(delivery_commands.lease(*PLACE, "gone", limit=2, lease_ms=60_000))
         send(delivery_commands.lease(*PLACE, "live", limit=2, lease_ms=60_000))
 
-        assert self.recall(send, "gone") == Recalled(looked_at=3, ended=2)
+        assert self.recall(send, "gone") == RecallResult(looked_at=3, ended=2)
 
         again = send(delivery_commands.lease(*PLACE, "me", limit=9, lease_ms=60_000))
         assert [event.id for event in again.events] == ids[:2]
@@ -356,9 +356,9 @@ class TestRecall:
         wait(redis, send, 5)
         send(delivery_commands.lease(*PLACE, "gone", limit=5, lease_ms=60_000))
 
-        assert self.recall(send, "gone", limit=2) == Recalled(looked_at=2, ended=2)
-        assert self.recall(send, "gone", offset=0, limit=2) == Recalled(looked_at=2, ended=2)
-        assert self.recall(send, "gone", offset=1, limit=2) == Recalled(looked_at=0, ended=0)
+        assert self.recall(send, "gone", limit=2) == RecallResult(looked_at=2, ended=2)
+        assert self.recall(send, "gone", offset=0, limit=2) == RecallResult(looked_at=2, ended=2)
+        assert self.recall(send, "gone", offset=1, limit=2) == RecallResult(looked_at=0, ended=0)
 
 
 class TestLeave:

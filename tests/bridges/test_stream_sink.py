@@ -11,7 +11,7 @@ from streams.models import Stream
 from streams.snapshot import holder
 from synapse.delivery.field_mapping import FieldMapping
 from synapse.errors.delivery import BadConfig, SinkAway, SinkBroken
-from synapse.redis.commands.publishing import Once, publish_once
+from synapse.redis.commands.publishing import StoreResult, publish_once
 from synapse.wire import encoding
 from tests.bridges.cast import always
 from tests.bridges.sinks import definition, delivery
@@ -286,14 +286,14 @@ class TestPublishOnce:
         first = self.send(executor)
 
         assert first.outcome == "stored"
-        assert self.send(executor) == Once(outcome="repeated", id=first.id)
+        assert self.send(executor) == StoreResult(outcome="repeated", id=first.id)
         assert redis.xlen("orders") == 1
         assert redis.hgetall("syn:{orders}:stats") == {b"duplicates": b"1"}
 
     def test_the_same_key_with_something_else_is_a_conflict(self, redis, executor):
         self.send(executor)
 
-        assert self.send(executor, fingerprint="b") == Once(outcome="conflict")
+        assert self.send(executor, fingerprint="b") == StoreResult(outcome="conflict")
         assert redis.xlen("orders") == 1
 
     def test_idempotency_keys_belong_to_their_publisher(self, redis, executor):
@@ -302,8 +302,8 @@ class TestPublishOnce:
     def test_a_full_stream_takes_nothing_new_and_still_knows_what_it_took(self, redis, executor):
         first = self.send(executor, hard_length=1)
 
-        assert self.send(executor, key="l", hard_length=1) == Once(outcome="full")
-        assert self.send(executor, hard_length=1) == Once(outcome="repeated", id=first.id)
+        assert self.send(executor, key="l", hard_length=1) == StoreResult(outcome="full")
+        assert self.send(executor, hard_length=1) == StoreResult(outcome="repeated", id=first.id)
 
     def test_the_idempotency_key_of_a_forwarded_event_expires_after_its_window(self, redis, executor):
         self.send(executor, window_ms=60_000)

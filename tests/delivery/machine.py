@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from synapse.redis import SyncExecutor
 from synapse.redis.commands import delivery as delivery_commands
-from synapse.redis.commands.delivery import Failure, Held
+from synapse.redis.commands.delivery import Failure, InFlightEvent
 from tests.bridges.cast import COPIES, COUNTERS, DEAD, DUE, GROUP, LOCKS, PLACE, STREAM, made_by_us
 from tests.delivery.model import Model, Waiting, order
 
@@ -183,7 +183,7 @@ class Places(RuleBasedStateMachine):
         """Return the first of the events, up to one that is in somebody's hand."""
         return list(takewhile(lambda id_: id_ in self.model.parked, ids))
 
-    def give(self, id_: str, found: dict[str, Held], given: dict[str, str]) -> bool:
+    def give(self, id_: str, found: dict[str, InFlightEvent], given: dict[str, str]) -> bool:
         """Give out an event, as the model has it. Return whether others may go with it."""
         one = self.model.waiting.get(id_) or self.model.parked[id_]
         last_after_silence = one.token != "" and one.attempts + 1 == MOST_ATTEMPTS

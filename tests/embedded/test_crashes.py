@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from synapse.redis.embedded import EmbeddedRedis, EmbeddedRedisError
-from synapse.redis.embedded.server import Watch
+from synapse.redis.embedded.server import ServerWatchdog
 from tests.embedded.machine import client, crash, pid_of
 
 
@@ -92,7 +92,7 @@ def test_the_watch_brings_a_dead_server_back_where_it_was(embedded: EmbeddedRedi
     endpoint = embedded.ensure_running()
     with client(endpoint) as caller:
         caller.set("key", "value")
-    watch = Watch(embedded, endpoint)
+    watch = ServerWatchdog(embedded, endpoint)
     assert watch.step() is False
     crash(endpoint)
 
@@ -106,7 +106,7 @@ def test_the_watch_brings_a_dead_server_back_where_it_was(embedded: EmbeddedRedi
 
 def test_the_watch_leaves_a_server_alone_that_is_merely_slow(embedded: EmbeddedRedis, said: list[str]) -> None:
     endpoint = embedded.ensure_running()
-    watch = Watch(embedded, endpoint)
+    watch = ServerWatchdog(embedded, endpoint)
     pid = pid_of(endpoint)
 
     os.kill(pid, signal.SIGSTOP)

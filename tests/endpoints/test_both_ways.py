@@ -8,7 +8,7 @@ import pytest
 
 from synapse.endpoints.openapi import operation, schemas
 from synapse_project.endpoints import ENDPOINTS, ROUTES
-from tests.lanes import DjangoAlone, ExpressLane, headers_of
+from tests.both_ways import DjangoAlone, EventLoopClient, headers_of
 
 EVENT_LOOP = {(route.method, route.path) for route in ROUTES}
 PLACES = {
@@ -97,7 +97,7 @@ def ways(redis, define, db):
     Service.objects.create(name="shop")
     redis.xadd("orders", {"event": "order-placed"}, id="1-1")
     redis.xgroup_create("orders", "billing", "$")
-    express = ExpressLane()
+    express = EventLoopClient()
 
     def ask(endpoint: Any, query: str = "", body: bytes = b"") -> list[Any]:
         path = endpoint.path.format(**PLACES) + query
@@ -184,8 +184,8 @@ def test_a_body_of_another_content_type_is_refused(ways, endpoint):
 @pytest.mark.parametrize(
     "target", [("GET", "/nowhere"), ("GET", "/registry/subjects"), ("GET", "/openapi.json"), *TARGETS]
 )
-def test_all_headers_of_an_answer_are_alike_on_both_ways_in(express_lane, target):
-    alone, served = (way(*target, b"{}") for way in (DjangoAlone(), express_lane))
+def test_all_headers_of_an_answer_are_alike_on_both_ways_in(event_loop_client, target):
+    alone, served = (way(*target, b"{}") for way in (DjangoAlone(), event_loop_client))
 
     assert served.status == alone.status
     assert headers_of(served) == headers_of(alone)

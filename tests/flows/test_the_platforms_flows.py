@@ -54,12 +54,12 @@ def url(valkey_of_session):
 
 
 @pytest.fixture(params=["over HTTP", "with the client"])
-def publish(request, url, express_lane):
+def publish(request, url, event_loop_client):
     """Publish events one after the other: `publish(stream, events)`."""
 
     def over_http(stream, events):
         for event in events:
-            answer = express_lane("POST", f"/events/{stream}", orjson.dumps(event))
+            answer = event_loop_client("POST", f"/events/{stream}", orjson.dumps(event))
             assert answer.status == 201, answer.json
 
     def with_the_client(stream, events):
@@ -74,11 +74,11 @@ def publish(request, url, express_lane):
 
 
 @pytest.fixture(params=["over HTTP", "with the client"])
-def received(request, url, express_lane):
+def received(request, url, event_loop_client):
     """Return what a group's subscriber gets of a stream: `received(stream, group, count)`."""
 
     def over_http(stream, group, count):
-        answer = express_lane("GET", f"/streams/{stream}/messages?order=oldest&count={count}")
+        answer = event_loop_client("GET", f"/streams/{stream}/messages?order=oldest&count={count}")
         return [message["event"] for message in answer.json["messages"]]
 
     def with_the_client(stream, group, count):
@@ -119,8 +119,8 @@ def test_training_progress_reaches_analytics_in_its_order(publish, received):
     assert received("training-events", "analytics-service", len(PROGRESS)) == PROGRESS
 
 
-def test_both_kinds_of_publisher_share_a_stream(url, express_lane):
-    express_lane("POST", "/events/inference-events", orjson.dumps(INFERENCES[0]))
+def test_both_kinds_of_publisher_share_a_stream(url, event_loop_client):
+    event_loop_client("POST", "/events/inference-events", orjson.dumps(INFERENCES[0]))
 
     async def publish_with_the_client():
         async with StreamingClient(redis_url=url, timeout=60) as client:

@@ -21,25 +21,25 @@ EVENT = b'{"event_type": "order-placed"}'
 
 
 @pytest.fixture
-def lane(express_lane, settings, define):
+def way(event_loop_client, settings, define):
     """Keys are required; a service may hold 5 MiB of 20, all anonymous callers 2, an address 1."""
     settings.AUTH, settings.BODY_MEMORY, settings.SHARES = "required", 20, {}
     settings.SHARES = {"body-memory": shares_of("body-memory").resource.percents._replace(caller=25, anonymous=10)}
     shares_of.cache_clear()
     define("orders", {"order-placed": None})
-    return express_lane
+    return event_loop_client
 
 
 @pytest.fixture
-def keys(lane, key_of):
+def keys(way, key_of):
     return {name: JSON | bearer(key_of(name, publishes=["orders"])) for name in ("eager", "calm")}
 
 
 @asynccontextmanager
-async def holding(lane, path, headers, size, *, count=1, address="127.0.0.1"):
+async def holding(way, path, headers, size, *, count=1, address="127.0.0.1"):
     """Send heads that announce `size` bytes, and all of these but one; give what reads the answers."""
     announced = {**headers, "content-length": str(size)}
-    open_ = [lane.begin("POST", path, b"", announced, address=address) for _ in range(count)]
+    open_ = [way.begin("POST", path, b"", announced, address=address) for _ in range(count)]
     for begin in range(0, size - 1, MIB):
         for _, protocol in open_:
             protocol.data_received(b"x" * min(MIB, size - 1 - begin))
@@ -68,23 +68,23 @@ def used():
     [("POST", PUBLISH, 401), ("POST", REGISTER, 401), ("POST", LOG_IN, 413), ("GET", "/health", 413)],
 )
 @pytest.mark.parametrize("shown", [{}, {"x-api-key": "syn_live_abcdefgh_" + "x" * 38}, {"cookie": "sessionid=made-up"}])
-def test_a_large_body_without_a_good_key_or_session_is_refused_by_its_head(lane, method, path, status, shown):
+def test_a_large_body_without_a_good_key_or_session_is_refused_by_its_head(way, method, path, status, shown):
     async def send_head_alone():
-        wire, protocol = lane.begin(method, path, b"", {**JSON, **shown, "content-length": str(SMALL + 1)})
+        wire, protocol = way.begin(method, path, b"", {**JSON, **shown, "content-length": str(SMALL + 1)})
         answer = await wire.answer
         protocol.connection_lost(None)
         return answer
 
-    answer = lane.run(send_head_alone())
+    answer = way.run(send_head_alone())
 
     assert answer.status == status
     assert used() == 0
 
 
 @pytest.mark.parametrize(("path", "status"), [(REGISTER, 401), (LOG_IN, 413)])
-def test_a_body_in_chunks_without_a_key_is_read_no_further_than_a_small_one(lane, path, status):
+def test_a_body_in_chunks_without_a_key_is_read_no_further_than_a_small_one(way, path, status):
     async def send_chunks():
-        wire, protocol = lane.begin("POST", path, b"", {**JSON, "transfer-encoding": "chunked"})
+        wire, protocol = way.begin("POST", path, b"", {**JSON, "transfer-encoding": "chunked"})
         for _ in range(3):
             protocol.data_received(b"8000\r\n" + b"x" * 0x8000 + b"\r\n")
             await settled()
@@ -92,34 +92,34 @@ def test_a_body_in_chunks_without_a_key_is_read_no_further_than_a_small_one(lane
         protocol.connection_lost(None)
         return answer
 
-    assert lane.run(send_chunks()).status == status
+    assert way.run(send_chunks()).status == status
     assert used() == 0
 
 
-def test_a_large_body_of_an_open_route_is_refused_where_access_is_open_too(lane, settings):
+def test_a_large_body_of_an_open_route_is_refused_where_access_is_open_too(way, settings):
     settings.AUTH = "open"
 
-    answer = lane("GET", "/health", b"x" * (SMALL + 1))
+    answer = way("GET", "/health", b"x" * (SMALL + 1))
 
     assert answer.status == 413
 
 
-def test_small_bodies_without_a_key_have_a_part_of_their_own_and_an_address_half_of_it(lane, keys):
+def test_small_bodies_without_a_key_have_a_part_of_their_own_and_an_address_half_of_it(way, keys):
     async def fill():
         async with (
-            holding(lane, LOG_IN, JSON, SMALL, count=16, address="192.0.2.1") as first,
-            holding(lane, LOG_IN, JSON, SMALL, count=16, address="192.0.2.2"),
-            holding(lane, LOG_IN, JSON, SMALL, count=2, address="192.0.2.2") as second,
-            holding(lane, LOG_IN, JSON, SMALL, count=2, address="192.0.2.3") as third,
+            holding(way, LOG_IN, JSON, SMALL, count=16, address="192.0.2.1") as first,
+            holding(way, LOG_IN, JSON, SMALL, count=16, address="192.0.2.2"),
+            holding(way, LOG_IN, JSON, SMALL, count=2, address="192.0.2.2") as second,
+            holding(way, LOG_IN, JSON, SMALL, count=2, address="192.0.2.3") as third,
         ):
             served = [
-                await lane.ask("POST", path, LARGE, {**keys["calm"], "content-length": str(len(LARGE))})
+                await way.ask("POST", path, LARGE, {**keys["calm"], "content-length": str(len(LARGE))})
                 for path in (PUBLISH, REGISTER)
             ]
             refused = [(await wires[-1].answer) for wires in (second, third)]
             return served, refused, [wire.answer.done() for wire in first], used()
 
-    served, (own, all_), first, held = lane.run(fill())
+    served, (own, all_), first, held = way.run(fill())
 
     # Read to the end; the event is too large, and the contract is none that the service may see.
     assert [answer.status for answer in served] == [413, 404]
@@ -132,17 +132,17 @@ def test_small_bodies_without_a_key_have_a_part_of_their_own_and_an_address_half
 
 
 @pytest.mark.parametrize("path", [PUBLISH, REGISTER])
-def test_a_service_whose_share_is_used_up_is_refused_and_another_one_is_served(lane, keys, path):
+def test_a_service_whose_share_is_used_up_is_refused_and_another_one_is_served(way, keys, path):
     async def fill():
         async with (
-            holding(lane, path, keys["eager"], 2 * MIB, count=2),
-            holding(lane, path, keys["eager"], 2 * MIB) as (refused,),
+            holding(way, path, keys["eager"], 2 * MIB, count=2),
+            holding(way, path, keys["eager"], 2 * MIB) as (refused,),
         ):
-            small = await lane.ask("POST", PUBLISH, EVENT, keys["eager"])
-            other = await lane.ask("POST", path, LARGE, keys["calm"])
+            small = await way.ask("POST", PUBLISH, EVENT, keys["eager"])
+            other = await way.ask("POST", path, LARGE, keys["calm"])
             return await refused.answer, small, other
 
-    refused, small, other = lane.run(fill())
+    refused, small, other = way.run(fill())
 
     assert (refused.status, refused.headers["retry-after"]) == (429, "1")
     assert refused.json["type"].endswith("share-used-up")
@@ -151,19 +151,19 @@ def test_a_service_whose_share_is_used_up_is_refused_and_another_one_is_served(l
     assert used() == 0
 
 
-def test_an_address_has_half_of_the_memory_where_access_is_open(lane, settings):
+def test_an_address_has_half_of_the_memory_where_access_is_open(way, settings):
     settings.AUTH = "open"
     shares_of.cache_clear()
 
     async def fill():
         async with (
-            holding(lane, PUBLISH, JSON, 5 * MIB, count=2, address="192.0.2.1") as held,
-            holding(lane, PUBLISH, JSON, 2 * MIB, address="192.0.2.1") as (refused,),
+            holding(way, PUBLISH, JSON, 5 * MIB, count=2, address="192.0.2.1") as held,
+            holding(way, PUBLISH, JSON, 2 * MIB, address="192.0.2.1") as (refused,),
         ):
-            other = await lane.ask("POST", PUBLISH, LARGE, JSON)
+            other = await way.ask("POST", PUBLISH, LARGE, JSON)
             return await refused.answer, other, [wire.answer.done() for wire in held]
 
-    refused, other, done = lane.run(fill())
+    refused, other, done = way.run(fill())
 
     assert refused.status == 429
     assert other.status == 413  # of an event
@@ -171,7 +171,7 @@ def test_an_address_has_half_of_the_memory_where_access_is_open(lane, settings):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_person_with_a_session_sends_a_large_form(lane):
+def test_a_person_with_a_session_sends_a_large_form(way):
     client = Client()
     client.force_login(User.objects.create_superuser("ada"), "django.contrib.auth.backends.ModelBackend")
     session = client.cookies["sessionid"].value
@@ -180,9 +180,9 @@ def test_a_person_with_a_session_sends_a_large_form(lane):
         form = b"schema=" + b"x" * SMALL
         headers = {"host": "localhost", "content-type": "application/x-www-form-urlencoded"}
         shown = {**headers, "cookie": f"sessionid={session}"}
-        return await lane.ask("POST", LOG_IN, form, shown), await lane.ask("POST", LOG_IN, form, headers)
+        return await way.ask("POST", LOG_IN, form, shown), await way.ask("POST", LOG_IN, form, headers)
 
-    known, unknown = lane.run(send_form())
+    known, unknown = way.run(send_form())
 
     # Read by Django, which misses the token of its form.
     assert (known.status, unknown.status) == (403, 413)

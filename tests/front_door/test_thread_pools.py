@@ -18,8 +18,8 @@ from synapse.shares import (
 )
 from synapse.shares.fair_pool import FairPool
 from synapse.shares.resources import RESOURCES
-from synapse_project.django_threads import DjangoLane, KnownSessions, sender_of
-from tests.lanes import ExpressLane
+from synapse_project.django_threads import DjangoHandler, KnownSessions, sender_of
+from tests.both_ways import EventLoopClient
 
 ANNA, BO = CallerId("person", "anna"), CallerId("person", "bo")
 THREADS = Limits(total=2, per_caller=1, per_address=1, anonymous=1)
@@ -214,10 +214,10 @@ def test_a_caller_cannot_take_a_whole_pool_and_anonymous_callers_leave_a_part(na
 
 
 def pool_of(method, path):
-    lane = DjangoLane()
-    names = {lane._general: "general", lane._passwords: "passwords", lane._python_code: "python code"}
-    names |= {lane._schemas: "schemas", lane._back_tests: "back-tests"}
-    return names[lane.pool_of(method, path)]
+    way = DjangoHandler()
+    names = {way._general: "general", way._passwords: "passwords", way._python_code: "python code"}
+    names |= {way._schemas: "schemas", way._back_tests: "back-tests"}
+    return names[way.pool_of(method, path)]
 
 
 @pytest.mark.parametrize(
@@ -355,31 +355,31 @@ def test_sessions_that_are_known_are_bounded(settings):
 @pytest.fixture
 def slow_login(monkeypatch):
     """Log-ins end when they are let go; all else is answered as ever."""
-    go, answer = threading.Event(), DjangoLane._answer
+    go, answer = threading.Event(), DjangoHandler._answer
 
-    def answer_late(lane, environ):
+    def answer_late(way, environ):
         if environ["REQUEST_METHOD"] == "POST":
             assert go.wait(timeout=60)
-        return answer(lane, environ)
+        return answer(way, environ)
 
-    monkeypatch.setattr(DjangoLane, "_answer", answer_late)
+    monkeypatch.setattr(DjangoHandler, "_answer", answer_late)
     yield go
     go.set()
 
 
 @pytest.fixture
-def lane(db, settings):
+def way(db, settings):
     settings.AUTH = "required"
-    lane = ExpressLane()
-    yield lane
-    lane.close()
+    way = EventLoopClient()
+    yield way
+    way.close()
 
 
-def test_while_log_ins_wait_the_registry_and_pages_answer_and_one_log_in_more_is_refused(lane, key_of, slow_login):
+def test_while_log_ins_wait_the_registry_and_pages_answer_and_one_log_in_more_is_refused(way, key_of, slow_login):
     key = key_of("billing", scopes=["registry:read"])
 
     async def ask(method, path, **headers):
-        return await lane.ask(method, path, b"", {"host": "localhost", **headers})
+        return await way.ask(method, path, b"", {"host": "localhost", **headers})
 
     async def attack():
         shares = shares_of("password-requests")
@@ -391,7 +391,7 @@ def test_while_log_ins_wait_the_registry_and_pages_answer_and_one_log_in_more_is
         slow_login.set()
         return others, await asyncio.gather(*log_ins)
 
-    (one_more, page, subjects), log_ins = lane.run(attack())
+    (one_more, page, subjects), log_ins = way.run(attack())
 
     assert (one_more.status, one_more.headers["retry-after"], one_more.json["type"]) == (
         429,

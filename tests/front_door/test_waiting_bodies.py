@@ -15,9 +15,9 @@ def head(method, path, length=0):
 
 
 @pytest.fixture
-def lane(express_lane, define):
+def way(event_loop_client, define):
     define("orders", {"order-placed": None})
-    return express_lane
+    return event_loop_client
 
 
 async def pieces_read(wire, protocol, *, most=PIECES):
@@ -33,9 +33,9 @@ async def pieces_read(wire, protocol, *, most=PIECES):
 
 @pytest.mark.parametrize("before", [[LIVE], [SHORT, LIVE], [SHORT] * 20 + [LIVE]])
 @pytest.mark.parametrize("path", ["/events/orders", "/registry/subjects/orders.order-placed/versions"])
-def test_a_large_body_behind_an_answer_that_goes_on_is_not_read(lane, before, path):
+def test_a_large_body_behind_an_answer_that_goes_on_is_not_read(way, before, path):
     async def send():
-        wire, protocol = lane.connect("GET", "127.0.0.1")
+        wire, protocol = way.connect("GET", "127.0.0.1")
         heads = b"".join(head("GET", target) for target in before)
         protocol.data_received(heads + head("POST", path, LENGTH) + PIECE[:1000])
         try:
@@ -45,12 +45,12 @@ def test_a_large_body_behind_an_answer_that_goes_on_is_not_read(lane, before, pa
             await asyncio.sleep(0)
 
     # A piece for each time that a request of uvicorn's way looks whether its client has left.
-    assert lane.run(send()) <= 4
+    assert way.run(send()) <= 4
 
 
-def test_a_large_body_behind_short_requests_is_read_when_its_turn_comes(lane):
+def test_a_large_body_behind_short_requests_is_read_when_its_turn_comes(way):
     async def send():
-        wire, protocol = lane.connect("GET", "127.0.0.1")
+        wire, protocol = way.connect("GET", "127.0.0.1")
         protocol.data_received(head("GET", SHORT) * 20 + head("POST", "/events/orders", LENGTH) + PIECE)
         try:
             return await pieces_read(wire, protocol, most=PIECES - 1)
@@ -58,4 +58,4 @@ def test_a_large_body_behind_short_requests_is_read_when_its_turn_comes(lane):
             protocol.connection_lost(None)
             await asyncio.sleep(0)
 
-    assert lane.run(send()) == PIECES - 1
+    assert way.run(send()) == PIECES - 1

@@ -21,8 +21,8 @@ from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
 from synapse.redis import acl
 from synapse.retention.janitor import Janitor
+from tests.both_ways import EventLoopClient
 from tests.bridges.cast import GROUP, STREAM, TWICE, KeepingSink
-from tests.lanes import ExpressLane
 from tests.live.server import running_server, watching
 
 pytestmark = pytest.mark.django_db
@@ -128,9 +128,9 @@ def as_user(own_valkey, settings, define):
 
 @pytest.fixture
 def ask(as_user):
-    lane = ExpressLane()
-    yield lane
-    lane.close()
+    way = EventLoopClient()
+    yield way
+    way.close()
 
 
 @pytest.fixture

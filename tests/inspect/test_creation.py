@@ -5,7 +5,7 @@ import pytest
 from streams import connections
 from streams.snapshot import holder
 from synapse.redis.errors import RedisUnavailable
-from synapse.retention.stream_creation import LOOK_AGAIN, Keeper, ensure_streams
+from synapse.retention.stream_creation import LOOK_AGAIN, StreamCreator, ensure_streams
 
 
 class Clock:
@@ -23,7 +23,7 @@ def clock():
 
 @pytest.fixture
 def keeper(executor, clock):
-    return Keeper(connections.executor, holder.current, clock)
+    return StreamCreator(connections.executor, holder.current, clock)
 
 
 def test_a_new_stream_exists_empty_and_without_a_group(keeper, define, redis):
@@ -94,7 +94,7 @@ def test_a_key_that_holds_something_else_is_told_once_and_left_alone(keeper, def
 
 def test_while_redis_is_away_the_next_step_tries_again(define, own_valkey, clock):
     define("orders")
-    keeper = Keeper(connections.executor, holder.current, clock)
+    keeper = StreamCreator(connections.executor, holder.current, clock)
     own_valkey.kill()
     with pytest.raises(RedisUnavailable):
         keeper.step()

@@ -16,9 +16,9 @@ def orders(define):
 
 
 @pytest.fixture
-def ask(express_lane):
-    """The front door hands this route to Django, so one lane is both."""
-    return express_lane
+def ask(event_loop_client):
+    """The front door hands this route to Django, so one way is both."""
+    return event_loop_client
 
 
 def groups(ask):

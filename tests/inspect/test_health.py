@@ -85,17 +85,17 @@ def test_without_the_database_it_is_unhealthy_but_ready(ask, no_database):
 
 
 @pytest.mark.parametrize("path", ["/health", "/readyz"])
-def test_a_frozen_redis_is_down_and_not_waited_for(express_lane, frozen_redis, path):
-    assert express_lane("GET", path).status == 503
+def test_a_frozen_redis_is_down_and_not_waited_for(event_loop_client, frozen_redis, path):
+    assert event_loop_client("GET", path).status == 503
 
 
-def test_the_prober_notices_a_frozen_redis_and_its_return(express_lane, own_valkey, in_life, running_prober):
+def test_the_prober_notices_a_frozen_redis_and_its_return(event_loop_client, own_valkey, in_life, running_prober):
     own_valkey.process.send_signal(signal.SIGSTOP)
 
-    assert eventually(lambda: express_lane("GET", "/health").status == 503)
+    assert eventually(lambda: event_loop_client("GET", "/health").status == 503)
 
     own_valkey.process.send_signal(signal.SIGCONT)
-    assert eventually(lambda: express_lane("GET", "/health").status == 200)
+    assert eventually(lambda: event_loop_client("GET", "/health").status == 200)
 
 
 def test_ready_and_alive_say_just_that(ask):

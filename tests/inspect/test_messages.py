@@ -127,15 +127,15 @@ def test_a_search_stops_at_its_bound_and_can_be_continued(ask, redis):
     assert (second["scanned"], second["complete"], second["next"]) == (5001, True, None)
 
 
-def test_a_page_of_huge_entries_ends_early_and_says_so(express_lane, redis):
+def test_a_page_of_huge_entries_ends_early_and_says_so(event_loop_client, redis):
     for number in range(1, 121):
         redis.xadd("orders", {"event_type": "order-placed", "n": number, "text": "x" * 170_000}, id=f"{number}-0")
 
-    page = read(express_lane, count=1000, order="oldest")
+    page = read(event_loop_client, count=1000, order="oldest")
 
     assert 60 < len(page["messages"]) < 120
     assert not page["complete"]
-    rest = read(express_lane, count=1000, order="oldest", after=page["next"])
+    rest = read(event_loop_client, count=1000, order="oldest", after=page["next"])
     assert numbers(page) + numbers(rest) == list(range(1, 121))
 
 

@@ -42,16 +42,16 @@ def test_a_probe_that_names_no_host_in_good_form_is_refused(ask, host):
     assert ask("GET", "/healthz", headers={"host": host}).status == 400
 
 
-def raw(lane, head):
+def raw(way, head):
     async def answered():
-        wire, protocol = lane.connect("GET", "127.0.0.1")
+        wire, protocol = way.connect("GET", "127.0.0.1")
         try:
             protocol.data_received(head)
             return await wire.answer
         finally:
             protocol.connection_lost(None)
 
-    return lane.run(answered()).status
+    return way.run(answered()).status
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def raw(lane, head):
     ],
     ids=lambda value: value if isinstance(value, int) else value.decode()[4:],
 )
-def test_a_host_may_be_missing_in_http_1_0_alone(express_lane, head, status):
-    assert raw(express_lane, head) == status
+def test_a_host_may_be_missing_in_http_1_0_alone(event_loop_client, head, status):
+    assert raw(event_loop_client, head) == status
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,10 @@ def test_a_host_with_an_underscore_is_refused_with_the_reason(ask, settings):
 
 
 @pytest.mark.parametrize(("host", "words"), [("bücher.example", "is no host name"), ("a:b", "is no host name")])
-def test_a_host_that_is_none_is_refused_with_the_reason(express_lane, host, words):
+def test_a_host_that_is_none_is_refused_with_the_reason(event_loop_client, host, words):
     headers = {"host": host.encode().decode("latin-1")}
 
-    assert words in express_lane("GET", "/streams", headers=headers).json["detail"]
+    assert words in event_loop_client("GET", "/streams", headers=headers).json["detail"]
 
 
 @pytest.mark.parametrize(

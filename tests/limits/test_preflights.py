@@ -3,7 +3,7 @@
 import pytest
 
 from synapse.formats.durations import parse_rate
-from tests.lanes import DjangoAlone, ExpressLane
+from tests.both_ways import DjangoAlone, EventLoopClient
 
 PAGE = "http://localhost:5173"
 TRACING = ["baggage", "sentry-trace", "traceparent", "tracestate", "x-request-id"]
@@ -80,8 +80,8 @@ def test_options_without_a_method_that_is_asked_for_is_no_preflight(ask, setting
     assert ask("OPTIONS", "/streams", headers={"origin": PAGE}).status == 401
 
 
-def test_both_ways_in_answer_a_preflight_alike(express_lane):
-    one, other = preflight(express_lane), preflight(DjangoAlone())
+def test_both_ways_in_answer_a_preflight_alike(event_loop_client):
+    one, other = preflight(event_loop_client), preflight(DjangoAlone())
 
     same = ("cache-control", "content-type", "vary", "x-content-type-options")
     for name in {*same, *(name for name in (*one.headers, *other.headers) if name.startswith(CORS))}:
@@ -89,14 +89,14 @@ def test_both_ways_in_answer_a_preflight_alike(express_lane):
     assert (one.status, one.body) == (other.status, other.body)
 
 
-def test_a_preflight_takes_no_thread_of_django(express_lane, monkeypatch):
-    monkeypatch.setattr(express_lane.door, "django", None)
+def test_a_preflight_takes_no_thread_of_django(event_loop_client, monkeypatch):
+    monkeypatch.setattr(event_loop_client.door, "django", None)
 
-    assert preflight(express_lane).status == 200
+    assert preflight(event_loop_client).status == 200
 
 
-def test_a_preflight_that_announces_a_body_ends_its_connection(express_lane: ExpressLane):
+def test_a_preflight_that_announces_a_body_ends_its_connection(event_loop_client: EventLoopClient):
     # The client may send its next request in place of the body that it was not asked for.
-    answer = preflight(express_lane, expect="100-continue", content_length="5")
+    answer = preflight(event_loop_client, expect="100-continue", content_length="5")
 
     assert answer.headers["connection"] == "close"

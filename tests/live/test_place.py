@@ -1,13 +1,13 @@
 """The position of a read loop in a stream that was trimmed, deleted or replaced."""
 
-from synapse.live.query import Place
+from synapse.live.query import ReadCursor
 from synapse.wire.ids import EntryId
 
 NOTHING = EntryId(0, 0)
 
 
 def at(*ids):
-    place = Place()
+    place = ReadCursor()
     place.found(EntryId(5, 0))
     place.passed(EntryId(ms, 0) for ms in ids)
     return place

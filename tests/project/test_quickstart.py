@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from streams.snapshot import holder
-from tests.lanes import DjangoAlone
+from tests.both_ways import DjangoAlone
 from tests.project.test_documents import ROOT
 
 TEXT = (ROOT / "docs" / "quickstart.md").read_text()

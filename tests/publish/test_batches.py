@@ -167,7 +167,7 @@ def test_a_batch_of_many_bad_events_is_refused_without_spelling_out_all(ask):
     assert "too many violations were listed already" in results[-1]["errors"][0]["message"]
 
 
-def test_others_are_answered_while_a_large_batch_is_checked(express_lane):
+def test_others_are_answered_while_a_large_batch_is_checked(event_loop_client):
     large = b"[" + b",".join([orjson.dumps({**GOOD, "notes": ["x"] * 50})] * 10_000) + b"]"
     headers = {"host": "localhost", "content-type": "application/json"}
 
@@ -175,11 +175,11 @@ def test_others_are_answered_while_a_large_batch_is_checked(express_lane):
         answered = []
 
         async def ask(path, body):
-            answer = await express_lane.ask("POST", path, body, headers)
+            answer = await event_loop_client.ask("POST", path, body, headers)
             answered.append(path)
             return answer
 
         await asyncio.gather(ask("/events/orders?large", large), ask("/events/orders?small", orjson.dumps(GOOD)))
         return answered
 
-    assert express_lane.run(ask_both()) == ["/events/orders?small", "/events/orders?large"]
+    assert event_loop_client.run(ask_both()) == ["/events/orders?small", "/events/orders?large"]

@@ -182,11 +182,11 @@ def test_the_costly_events_of_a_batch_share_jobs(redis):
 @pytest.mark.parametrize(
     ("callers", "status"), [([CALLER], 429), ([CallerId("service", f"service-{n}") for n in range(4)], 503)]
 )
-def test_a_full_queue_refuses_costly_events_and_lets_cheap_ones_pass(express_lane, redis, callers, status):
+def test_a_full_queue_refuses_costly_events_and_lets_cheap_ones_pass(event_loop_client, redis, callers, status):
     with full_queue(*callers):
-        refused = post(express_lane, reading(COSTLY))
-        batch = post(express_lane, [reading(QUICK), reading(COSTLY)])
-        cheap = post(express_lane, reading(QUICK))
+        refused = post(event_loop_client, reading(COSTLY))
+        batch = post(event_loop_client, [reading(QUICK), reading(COSTLY)])
+        cheap = post(event_loop_client, reading(QUICK))
 
     assert (refused.status, refused.headers["retry-after"]) == (status, "1")
     assert (batch.status, cheap.status) == (status, 201)

@@ -128,9 +128,9 @@ def test_an_event_that_redis_did_not_take_is_counted_and_one_that_it_may_have_is
     assert {what: count for (_, what), count in tally.take_counts().items()} == counts
 
 
-def test_the_admin_says_that_a_stream_is_full_and_what_was_refused(admin_client, express_lane, orders):
+def test_the_admin_says_that_a_stream_is_full_and_what_was_refused(admin_client, event_loop_client, orders):
     for _ in range(3):
-        post(express_lane, PLACED)
+        post(event_loop_client, PLACED)
     background_tasks.flush_tally()
 
     pages = [

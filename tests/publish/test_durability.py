@@ -11,8 +11,8 @@ import pytest
 
 from streams import background_tasks, snapshot
 from streams.snapshot import holder
+from tests.both_ways import WAYS, DjangoAlone
 from tests.conftest import using
-from tests.lanes import LANES, DjangoAlone
 from tests.patience import eventually
 from tests.valkey import PASSWORD, Valkey, running_valkey
 
@@ -48,11 +48,11 @@ def frozen(server: Valkey) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=LANES, ids=lambda lane: lane.name)
+@pytest.fixture(params=WAYS, ids=lambda way: way.name)
 def ask(request, db):
-    lane = request.param()
-    yield lane
-    lane.close()
+    way = request.param()
+    yield way
+    way.close()
 
 
 @pytest.fixture(scope="module")
@@ -214,16 +214,16 @@ def waits_counted_by(server: Valkey) -> int:
 
 
 def test_concurrent_publishes_share_a_durability_wait(orders, primary):
-    lane = LANES[0]()
+    way = WAYS[0]()
     sent = {"host": "localhost", "content-type": "application/json"}
     before = waits_counted_by(primary)
 
     async def publish():
         body = orjson.dumps(PLACED)
-        return await asyncio.gather(*(lane.ask("POST", "/events/orders", body, sent) for _ in range(100)))
+        return await asyncio.gather(*(way.ask("POST", "/events/orders", body, sent) for _ in range(100)))
 
-    answers = lane.run(publish())
-    lane.close()
+    answers = way.run(publish())
+    way.close()
 
     assert {answer.status for answer in answers} == {201}
     assert primary.client().xlen("orders") == 100
@@ -231,7 +231,7 @@ def test_concurrent_publishes_share_a_durability_wait(orders, primary):
 
 
 def test_concurrent_publishers_wait_together_for_a_frozen_replica(orders, primary, replica):
-    lane = LANES[0]()
+    way = WAYS[0]()
     sent = {"host": "localhost", "content-type": "application/json"}
 
     async def publish():
@@ -239,39 +239,39 @@ def test_concurrent_publishers_wait_together_for_a_frozen_replica(orders, primar
 
         async def one(delay):
             await asyncio.sleep(delay)
-            answer = await lane.ask("POST", "/events/orders", body, sent)
+            answer = await way.ask("POST", "/events/orders", body, sent)
             return answer.json["type"]
 
         return await asyncio.gather(*(one(number / 100) for number in range(50)))
 
     before = waits_counted_by(primary)
     with frozen(replica):
-        answers = lane.run(publish())
-    lane.close()
+        answers = way.run(publish())
+    way.close()
 
     assert set(answers) == {NOT_DURABLE}
     assert waits_counted_by(primary) - before < 25
 
 
 def test_a_publisher_that_goes_away_does_not_cancel_the_publish_of_another(orders, primary):
-    lane = LANES[0]()
+    way = WAYS[0]()
     sent = {"host": "localhost", "content-type": "application/json"}
 
     async def publish():
         body = orjson.dumps(PLACED)
-        await lane.ask("POST", "/events/orders", body, sent)
-        gone = asyncio.create_task(lane.ask("POST", "/events/orders", body, sent))
-        stays = asyncio.create_task(lane.ask("POST", "/events/orders", body, sent))
+        await way.ask("POST", "/events/orders", body, sent)
+        gone = asyncio.create_task(way.ask("POST", "/events/orders", body, sent))
+        stays = asyncio.create_task(way.ask("POST", "/events/orders", body, sent))
         await asyncio.sleep(0)
         gone.cancel()
         return await stays
 
-    assert lane.run(publish()).status == 201
-    lane.close()
+    assert way.run(publish()).status == 201
+    way.close()
 
 
 def test_the_fast_path_and_django_answer_alike(orders, primary, replica):
-    express = LANES[0]()
+    express = WAYS[0]()
 
     with frozen(replica):
         answers = [post(express, PLACED), post(DjangoAlone(), PLACED)]

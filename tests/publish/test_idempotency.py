@@ -15,8 +15,8 @@ from streams.snapshot import holder
 from synapse.auth.principal import Principal
 from synapse.http.exchange import Request
 from synapse.publishing import pipeline
+from tests.both_ways import DjangoAlone
 from tests.chaos.profile import examples
-from tests.lanes import DjangoAlone
 
 PLACED = {"event_type": "order-placed", "order_id": 7}
 OTHER = {"event_type": "order-placed", "order_id": 8}
@@ -159,13 +159,13 @@ def test_any_printable_key_will_do(ask, redis, key):
     assert [post(ask, PLACED, headers={"idempotency-key": key}).status for _ in range(2)] == [201, 200]
 
 
-def test_two_keys_in_one_request_are_refused(express_lane, redis):
+def test_two_keys_in_one_request_are_refused(event_loop_client, redis):
     class Twice(dict):
         def items(self):
             return [*super().items(), ("idempotency-key", "b")]
 
     sent = Twice({"host": "localhost", "content-type": "application/json", "idempotency-key": "a"})
-    answer = express_lane.run(express_lane.ask("POST", "/events/orders", orjson.dumps(PLACED), sent))
+    answer = event_loop_client.run(event_loop_client.ask("POST", "/events/orders", orjson.dumps(PLACED), sent))
 
     assert (answer.status, answer.json["parameter"]) == (400, "Idempotency-Key")
     assert redis.xlen("orders") == 0
@@ -277,13 +277,13 @@ def test_a_full_stream_takes_no_batch_and_leaves_its_key_free(ask, redis, define
     assert keys_in(redis) == []
 
 
-def test_of_fifty_at_once_on_the_event_loop_one_is_stored(express_lane, redis):
+def test_of_fifty_at_once_on_the_event_loop_one_is_stored(event_loop_client, redis):
     async def race():
         sent = {"host": "localhost", "content-type": "application/json", **KEY}
         body = orjson.dumps(PLACED)
-        return await asyncio.gather(*(express_lane.ask("POST", "/events/orders", body, sent) for _ in range(50)))
+        return await asyncio.gather(*(event_loop_client.ask("POST", "/events/orders", body, sent) for _ in range(50)))
 
-    answers = express_lane.run(race())
+    answers = event_loop_client.run(race())
 
     assert sorted(answer.status for answer in answers) == [200] * 49 + [201]
     assert {answer.json["id"] for answer in answers} == set(ids_in(redis))
@@ -296,9 +296,9 @@ def test_of_fifty_at_once_in_threads_one_is_stored(redis):
     ready = threading.Barrier(50)
 
     def send():
-        lane = DjangoAlone()
+        way = DjangoAlone()
         ready.wait(timeout=120)
-        answers.append(post(lane, PLACED))
+        answers.append(post(way, PLACED))
 
     threads = [threading.Thread(target=send) for _ in range(50)]
     for thread in threads:

@@ -11,7 +11,7 @@ from synapse.formats import json_slices, strict_json
 from synapse.publishing import body as publishing_body
 from synapse.redis.command import Command
 from synapse.shares.fair_pool import FairQueue
-from tests.lanes import Wire
+from tests.both_ways import Wire
 
 GOOD = {"event_type": "order-placed", "order_id": 7, "note": "a text with ] and } and , in it"}
 HEADERS = {"host": "localhost", "content-type": "application/json"}
@@ -119,7 +119,7 @@ def test_a_large_batch_that_is_sent_again_under_its_key_is_stored_once(ask, redi
     assert redis.xlen("orders") == 2000
 
 
-def test_large_batches_are_worked_on_one_after_the_other(express_lane, monkeypatch):
+def test_large_batches_are_worked_on_one_after_the_other(event_loop_client, monkeypatch):
     body = orjson.dumps([{**GOOD, "order_id": number} for number in range(6000)])
     at_work, most = 0, 0
     read = publishing_body.read_body
@@ -144,37 +144,37 @@ def test_large_batches_are_worked_on_one_after_the_other(express_lane, monkeypat
 
     async def ask_all():
         path = "/events/orders/validate"
-        return await asyncio.gather(*(express_lane.ask("POST", path, body, HEADERS) for _ in range(8)))
+        return await asyncio.gather(*(event_loop_client.ask("POST", path, body, HEADERS) for _ in range(8)))
 
-    answers = express_lane.run(ask_all())
+    answers = event_loop_client.run(ask_all())
 
     assert [answer.json["accepted"] for answer in answers] == [6000] * 8
     assert most == 2
 
 
-def test_a_large_batch_whose_turn_does_not_come_is_refused_with_a_time_to_come_again(express_lane, monkeypatch):
+def test_a_large_batch_whose_turn_does_not_come_is_refused_with_a_time_to_come_again(event_loop_client, monkeypatch):
     body = orjson.dumps([{**GOOD, "order_id": number} for number in range(6000)])
     monkeypatch.setitem(event_loop.QUEUES, "large batches", FairQueue("large batches", capacity=1, patience=0))
 
     async def ask_both():
-        return await asyncio.gather(*(express_lane.ask("POST", "/events/orders", body, HEADERS) for _ in range(2)))
+        return await asyncio.gather(*(event_loop_client.ask("POST", "/events/orders", body, HEADERS) for _ in range(2)))
 
-    first, second = express_lane.run(ask_both())
+    first, second = event_loop_client.run(ask_both())
 
     assert first.status == 200
     assert (second.status, second.headers["retry-after"]) == (503, "1")
     assert second.json["type"].endswith("busy")
 
 
-def test_a_large_body_is_read_a_piece_at_a_time_between_the_work_of_others(express_lane, monkeypatch):
+def test_a_large_body_is_read_a_piece_at_a_time_between_the_work_of_others(event_loop_client, monkeypatch):
     calls = []
     monkeypatch.setattr(Wire, "pause_reading", lambda _: calls.append("pause"))
     monkeypatch.setattr(Wire, "resume_reading", lambda _: calls.append("resume"))
 
-    small = express_lane("POST", "/events/orders", orjson.dumps([GOOD] * 100))
+    small = event_loop_client("POST", "/events/orders", orjson.dumps([GOOD] * 100))
     assert calls == []
 
-    large = express_lane("POST", "/events/orders", orjson.dumps([GOOD] * 6000))
+    large = event_loop_client("POST", "/events/orders", orjson.dumps([GOOD] * 6000))
 
     assert (small.status, large.status) == (200, 200)
     assert calls == ["pause", "resume"]

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from streams.snapshot import holder
-from tests.lanes import Answer
+from tests.both_ways import Answer
 
 STREAM, GROUP = "orders", "warehouse"
 PLACE = (STREAM, GROUP)

@@ -9,8 +9,8 @@ from bridges.models import Bridge
 from bridges.snapshot import holder as bridges
 from streams.models import Stream
 from streams.snapshot import holder as streams
+from tests.both_ways import Answer
 from tests.bridges.installation import Installation
-from tests.lanes import Answer
 from tests.live.server import RunningServer, running_server
 from tests.pull.cast import GROUP, STREAM, Puller
 from tests.valkey import Valkey

@@ -6,8 +6,8 @@ import pytest
 from bridges.models import Bridge
 from streams import connections
 from streams.snapshot import holder
-from tests.lanes import DjangoAlone
-from tests.publish.test_lanes_agree import what_matters
+from tests.both_ways import DjangoAlone
+from tests.publish.test_both_ways_agree import what_matters
 from tests.pull.cast import GROUP, STREAM
 
 PUBLISH = {"stream": STREAM, "event_type": "order-placed", "payload": {"n": 1}}
@@ -91,11 +91,11 @@ def test_a_body_that_cannot_be_read_is_refused(ask, redis, verb, body, headers, 
 
 
 @pytest.mark.parametrize("asked", [*GOOD.values(), *BAD.values()], ids=[*GOOD, *BAD])
-def test_the_fast_path_and_django_answer_alike(express_lane, asked):
+def test_the_fast_path_and_django_answer_alike(event_loop_client, asked):
     verb, body = asked
     question = ("POST", f"/v1/{verb}", orjson.dumps(body))
 
-    assert what_matters(express_lane(*question)) == what_matters(DjangoAlone()(*question))
+    assert what_matters(event_loop_client(*question)) == what_matters(DjangoAlone()(*question))
 
 
 def test_without_redis_it_says_so(ask, settings, redis):

@@ -37,26 +37,26 @@ def test_published_events_can_be_read(ask):
     )
 
 
-def test_an_event_that_is_sent_again_is_stored_once(express_lane):
-    first, again = (post(express_lane, 1, **{"idempotency-key": "order-1"}) for _ in range(2))
+def test_an_event_that_is_sent_again_is_stored_once(event_loop_client):
+    first, again = (post(event_loop_client, 1, **{"idempotency-key": "order-1"}) for _ in range(2))
 
     assert (first.status, again.status) == (201, 200)
     assert first.json["id"] == again.json["id"]
 
 
-def test_a_batch_is_stored_all_together(express_lane):
+def test_a_batch_is_stored_all_together(event_loop_client):
     events = [{"event_type": "order-placed", "n": n} for n in range(50)]
 
-    answer = express_lane("POST", "/events/orders?atomic=true", orjson.dumps(events))
+    answer = event_loop_client("POST", "/events/orders?atomic=true", orjson.dumps(events))
 
     assert answer.status == 200
     assert len({result["id"] for result in answer.json["results"]}) == 50
 
 
-def test_questions_at_once_get_their_own_answers(express_lane):
+def test_questions_at_once_get_their_own_answers(event_loop_client):
     async def publish(n, stream):
         body = orjson.dumps({"event_type": "order-placed", "n": n, "padding": "x" * (n * 97 % 5000)})
-        answer = await express_lane.ask(
+        answer = await event_loop_client.ask(
             "POST", f"/events/{stream}", body, {"host": "localhost", "content-type": "application/json"}
         )
         assert answer.status == 201
@@ -65,16 +65,16 @@ def test_questions_at_once_get_their_own_answers(express_lane):
     async def publish_all():
         return await asyncio.gather(*(publish(n, stream) for n in range(60) for stream in STREAMS))
 
-    stored = {(stream, id_): n for stream, id_, n in express_lane.run(publish_all())}
+    stored = {(stream, id_): n for stream, id_, n in event_loop_client.run(publish_all())}
 
     for stream in STREAMS:
-        for message in express_lane("GET", f"/streams/{stream}/messages?count=100").json["messages"]:
+        for message in event_loop_client("GET", f"/streams/{stream}/messages?count=100").json["messages"]:
             assert message["event"]["n"] == stored.pop((stream, message["id"]))
     assert not stored
 
 
-def test_a_bridge_delivers_and_tries_again(express_lane, bridge):
-    ids = [post(express_lane, n).json["id"] for n in range(5)]
+def test_a_bridge_delivers_and_tries_again(event_loop_client, bridge):
+    ids = [post(event_loop_client, n).json["id"] for n in range(5)]
     failed = []
 
     def fails_once(delivery):
@@ -88,13 +88,13 @@ def test_a_bridge_delivers_and_tries_again(express_lane, bridge):
     assert consumer.sink.attempts == [2] * 5
 
 
-def test_an_event_that_no_attempt_delivers_becomes_a_dead_letter(express_lane, bridge):
-    post(express_lane, 1)
+def test_an_event_that_no_attempt_delivers_becomes_a_dead_letter(event_loop_client, bridge):
+    post(event_loop_client, 1)
     once = Policy(most_attempts=1, backoff=AT_ONCE.backoff)
 
     bridge(KeepingSink(refuses=lambda _: True), retry=once).run_dry()
 
-    (group,) = express_lane("GET", "/streams/orders/groups").json["groups"]
+    (group,) = event_loop_client("GET", "/streams/orders/groups").json["groups"]
     assert group["dead"] == 1
 
 
@@ -118,9 +118,9 @@ def test_tickets_and_rate_tokens_are_stored_on_some_node():
     assert [token.allowed for token in replies[27:]] == [True] * 9 + [False] * 9
 
 
-def test_the_work_beside_the_requests_is_done(express_lane):
+def test_the_work_beside_the_requests_is_done(event_loop_client):
     missing = connections.executor().run(ensure_streams([*STREAMS, "later"]))
-    post(express_lane, 1)
+    post(event_loop_client, 1)
 
     background_tasks.flush_tally()
 

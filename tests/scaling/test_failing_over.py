@@ -8,10 +8,10 @@ import pytest
 from streams import health as streams_health
 from streams.snapshot import holder
 from synapse.redis.cluster import topology
+from tests.both_ways import EventLoopClient
 from tests.bridges.cast import KeepingSink
 from tests.chaos.profile import FULL
 from tests.conftest import using
-from tests.lanes import ExpressLane
 from tests.live.server import running_server, watching
 from tests.patience import eventually
 from tests.ports import free_port
@@ -86,7 +86,7 @@ def test_a_node_without_a_replica_takes_its_own_streams_along_and_no_others(sett
     with (
         clustered("--cluster-require-full-coverage", "no") as cluster,
         using(cluster, settings),
-        closing(ExpressLane()) as ask,
+        closing(EventLoopClient()) as ask,
     ):
         for name in ("orders", "payments"):
             define(name, {"order-placed": None})
@@ -114,7 +114,7 @@ def test_why_a_cluster_is_down_is_told_at_each_look(settings, monkeypatch):
 
     assert "Connection refused" in first
     assert first == second
-    with closing(ExpressLane()) as ask:
+    with closing(EventLoopClient()) as ask:
         health = ask("GET", "/health")
     assert health.status == 503
     assert health.json["redis"] == "down"

@@ -10,16 +10,16 @@ PROMETHEUS = {"accept": "text/plain;version=0.0.4"}
 GOOD, BAD = orjson.dumps({"event_type": "order-placed", "n": 1}), orjson.dumps({"event_type": "order-placed", "n": "x"})
 
 
-def test_statistics_and_metrics_count_alike(express_lane, define, scene):
+def test_statistics_and_metrics_count_alike(event_loop_client, define, scene):
     define("orders", {"order-placed": {"properties": {"n": {"type": "integer"}}}})
     scene.sample()
     for good, bad in ((3, 1), (0, 2), (4, 0)):
-        answers = [express_lane("POST", "/events/orders", body).status for body in [GOOD] * good + [BAD] * bad]
+        answers = [event_loop_client("POST", "/events/orders", body).status for body in [GOOD] * good + [BAD] * bad]
         assert answers == [201] * good + [422] * bad
         connections.executor().run(connections.tally.flush())
         scene.sample()
 
-    exposed = express_lane("GET", "/metrics", headers=PROMETHEUS).body.decode()
+    exposed = event_loop_client("GET", "/metrics", headers=PROMETHEUS).body.decode()
     counted = {
         name: float(re.search(rf"^synapse_events_{name}_total{{.*stream=\"orders\"}} (\S+)$", exposed, re.MULTILINE)[1])
         for name in ("published", "refused")

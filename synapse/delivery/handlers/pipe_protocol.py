@@ -29,7 +29,7 @@ _STOP = 0
 _NOTES = 1
 
 
-class Board:
+class SharedProgress:
     """Notes for up to `size` events. Each side has its own object over the same file."""
 
     def __init__(self, descriptor: int, size: int) -> None:

@@ -164,7 +164,7 @@ class Sender:
             raise messages.failure(answer, permanent=self._permanent, now=time.time())
 
     async def ask(self, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send one event, and return the answer, whatever its status.
+        """Send one event, and return the answer with any status.
 
         Raises:
             SinkError: when there is none.

@@ -36,7 +36,7 @@ Fate = Literal["retry", "dead", "lost", "stale"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Joined:
+class JoinResult:
     """`created`: this run made the group. `ours`: Synapse made it, now or before, and may reclaim events that other
     consumers have held for too long. `resumed`: it was lost, and continues at its last known position."""
 
@@ -45,7 +45,7 @@ class Joined:
     resumed: bool = False
 
 
-class Held(NamedTuple):
+class InFlightEvent(NamedTuple):
     """An event in flight: its entry, with names and values in turn, and the number of this attempt, from 1.
 
     `token` names the lease of the event; "" for one that was read, and is pending. `key` is the value by which an
@@ -68,7 +68,7 @@ class Leased:
     retry or blocked by key, these included.
     """
 
-    events: list[Held]
+    events: list[InFlightEvent]
     lost: int
     dead: int = 0
     next_due_ms: int | None
@@ -81,7 +81,7 @@ class Admitted:
     blocked by their key), and the id of the latest entry of the stream. `blocked`: in the order of the stream an
     earlier event is not done yet, so none was read."""
 
-    events: list[Held]
+    events: list[InFlightEvent]
     read: int
     last_id: str
     blocked: bool = False
@@ -104,7 +104,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reaped:
+class ReclaimResult:
     """How many events were taken back, and how many were lost, because they had been trimmed."""
 
     moved: int
@@ -120,7 +120,7 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recalled:
+class RecallResult:
     """How many leases were looked at, and how many of them ended."""
 
     looked_at: int
@@ -137,7 +137,7 @@ def join(
     run: str,
     owned: bool = False,
 ) -> Command:
-    """Make the group, beginning after the id `start`, unless it exists, and the consumer in it: `Joined`.
+    """Make the group, beginning after the id `start`, unless it exists, and the consumer in it: `JoinResult`.
 
     Mode `new` changes nothing when the group exists; `again` is for a consumer that was in the group, so having to
     make it is counted, and it continues at its `checkpoint`, unless there is none or the stream is a new one. `run` is
@@ -149,7 +149,7 @@ def join(
 
 
 def keep(stream: str, group: str, *, start: str, run: str) -> Command:
-    """Make the group of a bridge, unless it exists, so that its backlog is kept before the first reading: `Joined`.
+    """Make the group of a bridge, unless it exists, so that its backlog is kept before the first reading: `JoinResult`.
 
     It begins after the id `start`; one that was lost continues where it was, or begins at the beginning.
     """
@@ -241,9 +241,9 @@ def holding(stream: str, group: str, ids: Sequence[str]) -> list[Command]:
 
 
 def reap(stream: str, group: str, *, idle_ms: int, limit: int, consumer: str = "") -> Command:
-    """Reclaim at most `limit` events that a consumer (or any) has had pending for `idle_ms` or longer: `Reaped`."""
+    """Reclaim at most `limit` events that a consumer (or any) has had pending for `idle_ms` or longer."""
     arguments: list[Argument] = [idle_ms, limit, consumer]
-    return call(_REAP, stream, group, arguments, lambda reply: Reaped(moved=reply[0], lost=reply[1]))
+    return call(_REAP, stream, group, arguments, lambda reply: ReclaimResult(moved=reply[0], lost=reply[1]))
 
 
 def lease(
@@ -269,9 +269,9 @@ def lease(
 
 
 def recall(stream: str, group: str, consumer: str, *, lease_ms: int, offset: int, limit: int) -> Command:
-    """End leases of a dead consumer, checking `limit` of the group's leases from `offset` on: `Recalled`."""
+    """End leases of a dead consumer, checking `limit` of the group's leases from `offset` on: `RecallResult`."""
     arguments: list[Argument] = [consumer, lease_ms, offset, limit]
-    return call(_RECALL, stream, group, arguments, lambda reply: Recalled(looked_at=reply[0], ended=reply[1]))
+    return call(_RECALL, stream, group, arguments, lambda reply: RecallResult(looked_at=reply[0], ended=reply[1]))
 
 
 def leave(stream: str, group: str, consumer: str) -> Command:
@@ -318,9 +318,9 @@ def call(
     )
 
 
-def _joined(reply: Any) -> Joined:
+def _joined(reply: Any) -> JoinResult:
     created, ours, resumed = reply
-    return Joined(created=created == 1, ours=ours == 1, resumed=resumed == 1)
+    return JoinResult(created=created == 1, ours=ours == 1, resumed=resumed == 1)
 
 
 def _flat(held: Iterable[tuple[str, str]]) -> list[str]:
@@ -338,14 +338,14 @@ def _pending(reply: Any) -> Pending | None:
 
 def _admitted(reply: Any) -> Admitted:
     read_, last_id, *rows = reply
-    events = [Held(id=id_.decode(), parts=parts, attempt=1, key=key.decode()) for id_, parts, key in rows]
+    events = [InFlightEvent(id=id_.decode(), parts=parts, attempt=1, key=key.decode()) for id_, parts, key in rows]
     return Admitted(events=events, read=max(0, read_), last_id=last_id.decode(), blocked=read_ < 0)
 
 
 def _leased(reply: Any, token: str) -> Leased:
     lost, dead, next_due, waiting, *rows = reply
     events = [
-        Held(id=id_.decode(), parts=netstrings(body), attempt=number, token=token, key=key.decode())
+        InFlightEvent(id=id_.decode(), parts=netstrings(body), attempt=number, token=token, key=key.decode())
         for id_, body, number, key in rows
     ]
     # Equally due ones come sorted as text; a person reads them in the order in which they were published.

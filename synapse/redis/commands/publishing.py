@@ -18,7 +18,7 @@ _OUTCOMES: dict[bytes, _Outcome] = {b"OK": "stored", b"DUP": "repeated", b"CONFL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Once:
+class StoreResult:
     """The result: stored now, stored before (`repeated`), refused because something else was stored under the key
     (`conflict`), or because the stream is `full`. `id` is the entry's."""
 
@@ -27,7 +27,7 @@ class Once:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Together:
+class BatchStoreResult:
     """The same of entries that are stored together. `ids` are theirs, in their order."""
 
     outcome: _Outcome
@@ -54,7 +54,7 @@ def publish_once(
     window_ms: int,
     hard_length: int = 0,
 ) -> Command:
-    """Append an entry unless its caller stored one under the same key within the window: `Once`.
+    """Append an entry unless its caller stored one under the same key within the window: `StoreResult`.
 
     `fingerprint` identifies the content, so that other content under the key is refused. `hard_length` 0: the stream is
     never full.
@@ -74,7 +74,7 @@ def publish_together(
     key: IdempotencyKey | None = None,
     window_ms: int = 0,
 ) -> Command:
-    """Append all entries or none, with a key unless it was done before within the window: `Together`.
+    """Append all entries or none, with a key unless it was done before within the window: `BatchStoreResult`.
 
     `hard_length` 0: the stream is never full. More than MAX_WORDS words are more than Redis takes.
     """
@@ -92,9 +92,9 @@ def _digest(stream: str, who: str, key: str) -> str:
     return hashlib.sha256(f"{who}\n{stream}\n{key}".encode()).hexdigest()
 
 
-def _once(reply: Any) -> Once:
-    return Once(outcome=_OUTCOMES[reply[0]], id=reply[1].decode() if len(reply) > 1 else "")
+def _once(reply: Any) -> StoreResult:
+    return StoreResult(outcome=_OUTCOMES[reply[0]], id=reply[1].decode() if len(reply) > 1 else "")
 
 
-def _together(reply: Any) -> Together:
-    return Together(outcome=_OUTCOMES[reply[0]], ids=[id_.decode() for id_ in reply[1:]])
+def _together(reply: Any) -> BatchStoreResult:
+    return BatchStoreResult(outcome=_OUTCOMES[reply[0]], ids=[id_.decode() for id_ in reply[1:]])

@@ -26,7 +26,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trimmed:
+class TrimResult:
     """The result of one call: how many entries it cut, whether there is more to do at once, and the stream's groups.
 
     `length`: how many entries are left. `expires_ms`: after how long the oldest of them is too old; None when there is
@@ -43,7 +43,7 @@ class Trimmed:
 def trim(
     stream: str, limits: Limits, *, groups: Sequence[bytes] = (), durable: Collection[str] = (), room: int
 ) -> Command:
-    """Cut up to `room` entries of what a stream holds beyond its limits; the reply is a `Trimmed`.
+    """Cut up to `room` entries of what a stream holds beyond its limits; the reply is a `TrimResult`.
 
     `groups` are the stream's groups as the last reply named them: their counters have to be declared. When one is
     missing nothing is cut, and the reply names them all. Names are bytes because other programs may use any.
@@ -69,8 +69,8 @@ def hold_janitor_lease(owner: str, *, ttl_ms: int) -> Command:
     return _HOLD_LEASE.call([keyspace.JANITOR_LEASE], [owner, ttl_ms], parse=bool)
 
 
-def _trimmed(reply: Any) -> Trimmed:
+def _trimmed(reply: Any) -> TrimResult:
     cut, more, length, expires, groups = reply
-    return Trimmed(
+    return TrimResult(
         cut=cut, more=bool(more), length=length, expires_ms=None if expires < 0 else expires, groups=tuple(groups)
     )

@@ -31,7 +31,7 @@ _MICROSECONDS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class TokenResult:
     """Whether there was a token, how many are `left`, and in how many seconds there is one `again`, and all are."""
 
     allowed: bool
@@ -41,14 +41,14 @@ class Taken:
 
 
 def take_token(kind: str, whose: str, *, count: int, seconds: int) -> Command:
-    """Take a token from the bucket of a caller, which holds `count` and fills in `seconds`: `Taken`."""
+    """Take a token from the bucket of a caller, which holds `count` and fills in `seconds`: `TokenResult`."""
     digest = hashlib.sha256(whose.encode()).hexdigest()[:32]
     return _TAKE.call([keyspace.bucket(kind, digest)], [count, seconds * _MICROSECONDS], parse=_taken)
 
 
-def _taken(reply: Any) -> Taken:
+def _taken(reply: Any) -> TokenResult:
     allowed, left, again, full = reply
-    return Taken(allowed=bool(allowed), left=left, again=again / _MICROSECONDS, full=full / _MICROSECONDS)
+    return TokenResult(allowed=bool(allowed), left=left, again=again / _MICROSECONDS, full=full / _MICROSECONDS)
 
 
 def keep_ticket(digest: str, value: bytes, *, seconds: int) -> Command:

@@ -25,7 +25,7 @@ class StreamSample(NamedTuple):
     memory: int
 
 
-class Between(NamedTuple):
+class RangeCount(NamedTuple):
     """The entries of a range of ids: the id of the first ("" without any), and how many were counted."""
 
     first_id: str
@@ -43,7 +43,7 @@ def sample(stream: str, *, memory: bool) -> Command:
 
 
 def count_between(stream: str, ranges: Sequence[tuple[str, str, int]]) -> Command:
-    """Count the entries behind an id and up to another, at most so many; the reply has a `Between` for each range."""
+    """Count the entries of ranges of ids, each up to its limit; the reply has a `RangeCount` for each range."""
     arguments: list[Argument] = [part for each in ranges for part in each]
     return _COUNT_BETWEEN.call([stream], arguments, parse=_between)
 
@@ -93,5 +93,5 @@ def _sample(reply: Any) -> StreamSample:
     return StreamSample(length, last_id.decode(), added, deleted_id.decode(), first_id.decode(), memory)
 
 
-def _between(reply: Any) -> list[Between]:
-    return [Between(first.decode(), size) for first, size in zip(reply[::2], reply[1::2], strict=True)]
+def _between(reply: Any) -> list[RangeCount]:
+    return [RangeCount(first.decode(), size) for first, size in zip(reply[::2], reply[1::2], strict=True)]

@@ -26,7 +26,7 @@ class State(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class ProbeResult:
     """The result of one probe. `said` completes the sentence "the server ..."; `loaded` counts bytes while loading."""
 
     state: State
@@ -51,22 +51,24 @@ def info(endpoint: Endpoint) -> dict[str, str]:
     return known
 
 
-def look_at(endpoint: Endpoint) -> Look:
+def look_at(endpoint: Endpoint) -> ProbeResult:
     """Ask the server once how it is; takes a second or two at most."""
     try:
         known = info(endpoint)
     except ReplyError as error:
-        return Look(state=State.AWAY, said=f"refuses us ({error})")
+        return ProbeResult(state=State.AWAY, said=f"refuses us ({error})")
     except RedisUnavailable as failure:
         if was_late(failure):
-            return Look(state=State.SILENT, said="gives no answer")
+            return ProbeResult(state=State.SILENT, said="gives no answer")
         bottom = _bottom_of(failure)
         how = "refuses us" if isinstance(bottom, redis.exceptions.AuthenticationError) else "is not there"
-        return Look(state=State.AWAY, said=f"{how} ({getattr(bottom, 'strerror', None) or str(bottom).rstrip('.')})")
+        return ProbeResult(
+            state=State.AWAY, said=f"{how} ({getattr(bottom, 'strerror', None) or str(bottom).rstrip('.')})"
+        )
     if known["loading"] == "0":
-        return Look(state=State.READY, said="answers")
+        return ProbeResult(state=State.READY, said="answers")
     loaded, percent = known.get("loading_loaded_bytes", "0"), known.get("loading_loaded_perc", "100")
-    return Look(state=State.LOADING, loaded=int(loaded), said=f"is reading its events: {float(percent):.0f} %")
+    return ProbeResult(state=State.LOADING, loaded=int(loaded), said=f"is reading its events: {float(percent):.0f} %")
 
 
 def was_late(failure: RedisUnavailable) -> bool:

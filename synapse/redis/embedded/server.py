@@ -240,7 +240,7 @@ def _is_free(port: int) -> bool:
         return True  # no IPv6 here, so nobody listens there
 
 
-class Watch:
+class ServerWatchdog:
     """Watches one running server: each step checks it once, and starts it again when it has ended.
 
     It comes back at the same address, or, if its port was taken meanwhile, at the address of `recorded_endpoint`.

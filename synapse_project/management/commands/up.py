@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand
 from core import availability
 from synapse.redis.embedded import EmbeddedRedis, EmbeddedRedisError
 from synapse.redis.embedded.endpoint import RECORD
-from synapse.redis.embedded.server import Watch
+from synapse.redis.embedded.server import ServerWatchdog
 from synapse.runtime.supervisor import Supervisor
 from synapse_project import installation, startup
 
@@ -48,7 +48,7 @@ class Up:
     def __init__(self) -> None:
         self._supervisor = Supervisor(say=say)
         self._redis: EmbeddedRedis | None = None
-        self._watch: Watch | None = None
+        self._watch: ServerWatchdog | None = None
         self._is_recorded = False
 
     def start(self) -> None:
@@ -100,7 +100,7 @@ class Up:
             return startup.wait_for_redis(settings.REDIS_URL, say)
         self._redis = EmbeddedRedis(settings.EMBEDDED_REDIS_DIR, say=say)
         endpoint = self._redis.ensure_running()
-        self._watch = Watch(self._redis, endpoint)
+        self._watch = ServerWatchdog(self._redis, endpoint)
         return f"{endpoint} (embedded Valkey, password in {settings.EMBEDDED_REDIS_DIR / RECORD})"
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.lanes import Answer, DjangoAlone
+from tests.both_ways import Answer, DjangoAlone
 
 VENDOR = "application/vnd.schemaregistry.v1+json"
 

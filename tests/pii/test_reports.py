@@ -7,7 +7,7 @@ import pytest
 from synapse.compatibility import EarlierVersion, Mode, check
 from synapse.schema.validator import compile_schema
 from tests.definitions import define
-from tests.personal.conftest import CONTRACT, EVENT, MASK
+from tests.pii.conftest import CONTRACT, EVENT, MASK
 
 BACK_TEST = "/streams/orders/event-types/order-placed/backtest"
 DRAFT = "/streams/orders/event-types/order-placed/draft"

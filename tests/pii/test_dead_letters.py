@@ -13,7 +13,7 @@ from synapse.errors.delivery import SinkError
 from tests.bridges.cast import KeepingSink
 from tests.callers import callers_with
 from tests.definitions import contract
-from tests.personal.conftest import EVENT, HIDDEN, MASK, Impersonal
+from tests.pii.conftest import EVENT, HIDDEN, MASK, Impersonal
 
 BASE = "/streams/orders/groups/warehouse/dead-letters"
 BRIDGE = consume.ConsumeOptions(stream="orders", group="warehouse", handler="shop.handlers.pack").bridge

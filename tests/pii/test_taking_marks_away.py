@@ -19,7 +19,7 @@ from synapse.problems import Forbidden
 from synapse.schema.pii import MASK
 from tests.admin.pages import text_of, url
 from tests.definitions import contract, define
-from tests.personal.conftest import EVENT, HIDDEN, Impersonal
+from tests.pii.conftest import EVENT, HIDDEN, Impersonal
 
 SUBJECT = "orders.order-placed"
 UNMARKED = {"properties": {"n": {"type": "integer"}}}

@@ -8,8 +8,8 @@ from django.test import Client
 
 from core.models import AuditEntry, Role
 from tests.access.conftest import bearer
-from tests.personal.conftest import EVENT
-from tests.personal.test_dead_letters import BASE, said, work
+from tests.pii.conftest import EVENT
+from tests.pii.test_dead_letters import BASE, said, work
 
 __all__ = ["said", "work"]
 

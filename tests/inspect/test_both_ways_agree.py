@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.lanes import DjangoAlone
-from tests.publish.test_lanes_agree import what_matters
+from tests.both_ways import DjangoAlone
+from tests.publish.test_both_ways_agree import what_matters
 
 PATHS = (
     *("/streams", "/streams/", "/streams/orders", "/streams/nowhere", "/streams/orders/info", "/streams/orders/info/"),
@@ -34,14 +34,14 @@ def streams(define, redis):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_the_fast_path_and_django_answer_a_get_alike(express_lane, path):
-    assert what_matters(express_lane("GET", path)) == what_matters(DjangoAlone()("GET", path))
+def test_the_fast_path_and_django_answer_a_get_alike(event_loop_client, path):
+    assert what_matters(event_loop_client("GET", path)) == what_matters(DjangoAlone()("GET", path))
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/streams", "/streams/orders/info", "/streams/orders/messages", "/health"])
-def test_the_fast_path_and_django_answer_other_methods_alike(express_lane, method, path):
-    assert what_matters(express_lane(method, path)) == what_matters(DjangoAlone()(method, path))
+def test_the_fast_path_and_django_answer_other_methods_alike(event_loop_client, method, path):
+    assert what_matters(event_loop_client(method, path)) == what_matters(DjangoAlone()(method, path))
 
 
 def test_a_get_may_carry_a_body_that_means_nothing(ask):
@@ -49,10 +49,10 @@ def test_a_get_may_carry_a_body_that_means_nothing(ask):
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS"])
-def test_the_fast_path_and_django_answer_other_methods_than_watching_alike(express_lane, method):
+def test_the_fast_path_and_django_answer_other_methods_than_watching_alike(event_loop_client, method):
     asked = (method, "/streams/orders/live")
 
-    assert what_matters(express_lane(*asked)) == what_matters(DjangoAlone()(*asked))
+    assert what_matters(event_loop_client(*asked)) == what_matters(DjangoAlone()(*asked))
 
 
 def test_a_django_that_runs_alone_says_that_it_cannot_be_watched_through():

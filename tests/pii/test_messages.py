@@ -10,7 +10,7 @@ from streams.snapshot import holder
 from tests.callers import callers_with
 from tests.definitions import contract, define
 from tests.live.server import running_server, watching
-from tests.personal.conftest import CONTRACT, EVENT, HIDDEN, MASK, Impersonal
+from tests.pii.conftest import CONTRACT, EVENT, HIDDEN, MASK, Impersonal
 
 MESSAGES = "/streams/orders/messages"
 

@@ -34,7 +34,7 @@ from tests.admin.test_permissions import OURS, Scene
 from tests.bridges.cast import KeepingSink
 from tests.callers import callers_with
 from tests.definitions import contract
-from tests.personal.conftest import Impersonal
+from tests.pii.conftest import Impersonal
 
 CANARY, OTHER, ABSENT = "canary-zeb@example.org", "canary-zob@example.org", "canary-zib@example.org"
 SCHEMA = {

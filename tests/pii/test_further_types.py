@@ -8,8 +8,8 @@ from bridges import archive
 from bridges.models import ArchivedEvent
 from core.models import AuditEntry
 from synapse.auth.principal import Principal
-from tests.personal.conftest import EVENT, HIDDEN, MASK, Impersonal
-from tests.personal.test_dead_letters import BASE, said, work
+from tests.pii.conftest import EVENT, HIDDEN, MASK, Impersonal
+from tests.pii.test_dead_letters import BASE, said, work
 
 __all__ = ["said", "work"]
 

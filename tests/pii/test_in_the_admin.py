@@ -13,7 +13,7 @@ from core.models import AuditEntry, Role
 from synapse.auth.principal import SYSTEM
 from tests.admin.pages import text_of, url
 from tests.definitions import contract
-from tests.personal.conftest import EVENT, HIDDEN, MASK
+from tests.pii.conftest import EVENT, HIDDEN, MASK
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

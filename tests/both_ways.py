@@ -42,10 +42,10 @@ def headers_of(answer: Answer) -> dict[str, str]:
     return {name: text for name, text in answer.headers.items() if name not in OF_THE_WEB_SERVER}
 
 
-class ExpressLane:
+class EventLoopClient:
     """Asks the front door over the web server's own HTTP protocol, each question on a connection of its own."""
 
-    name = "express lane"
+    name = "event loop"
 
     def __init__(self) -> None:
         self.door = ChangingFrontDoor(ROUTES)
@@ -88,7 +88,7 @@ class ExpressLane:
         return wire, protocol
 
     def run(self, coroutine: Any) -> Any:
-        """Run something on the lane's own loop."""
+        """Run something on the way's own loop."""
         _load()
         return self._runner.run(coroutine)
 
@@ -183,4 +183,4 @@ class Wire(asyncio.Transport):
         self.is_read = True
 
 
-LANES = (ExpressLane, DjangoAlone)
+WAYS = (EventLoopClient, DjangoAlone)

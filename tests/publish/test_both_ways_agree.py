@@ -5,7 +5,7 @@ import re
 import orjson
 import pytest
 
-from tests.lanes import DjangoAlone, headers_of
+from tests.both_ways import DjangoAlone, headers_of
 
 GOOD = orjson.dumps({"event_type": "order-placed", "order_id": 7})
 OTHER = orjson.dumps({"event_type": "order-lost"})
@@ -73,29 +73,29 @@ def what_matters(answer):
 
 
 @pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS.keys())
-def test_the_fast_path_and_django_answer_alike(express_lane, define, redis, asked):
+def test_the_fast_path_and_django_answer_alike(event_loop_client, define, redis, asked):
     define("orders", {"order-placed": {"required": ["order_id"]}})
     define("taken")
     define("payments", idempotency_key="required")
     redis.set("taken", "not a stream")
 
     answers = []
-    for lane in (express_lane, DjangoAlone()):
-        # What one lane stored is no news to the other.
+    for way in (event_loop_client, DjangoAlone()):
+        # What one way stored is no news to the other.
         for key in redis.keys("syn:*:idem:*"):
             redis.delete(key)
-        lane("POST", "/events/orders", GOOD, {"idempotency-key": "used"})
-        answers.append(what_matters(lane(*asked)))
+        way("POST", "/events/orders", GOOD, {"idempotency-key": "used"})
+        answers.append(what_matters(way(*asked)))
 
     assert answers[0] == answers[1]
 
 
-def test_the_fast_path_and_django_answer_alike_when_redis_is_down(express_lane, define, own_valkey):
+def test_the_fast_path_and_django_answer_alike_when_redis_is_down(event_loop_client, define, own_valkey):
     define("orders", {"order-placed": {"required": ["order_id"]}})
     own_valkey.kill()
     asked = REQUESTS["a good event"]
 
-    answer = express_lane(*asked)
+    answer = event_loop_client(*asked)
 
     assert (answer.status, answer.json["type"]) == (503, "urn:synapse:problem:redis-down")
     assert answer.headers["retry-after"] == "1"
@@ -103,7 +103,7 @@ def test_the_fast_path_and_django_answer_alike_when_redis_is_down(express_lane, 
     assert (other.status, other.json["type"]) == (503, "urn:synapse:problem:redis-down")
 
 
-def test_pages_of_other_sites_may_ask_for_a_version(express_lane):
-    answer = express_lane(*REQUESTS["a preflight that asks"])
+def test_pages_of_other_sites_may_ask_for_a_version(event_loop_client):
+    answer = event_loop_client(*REQUESTS["a preflight that asks"])
 
     assert "synapse-contract-version" in answer.headers["access-control-allow-headers"]

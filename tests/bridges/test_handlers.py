@@ -51,7 +51,13 @@ class Shop:
 
 
 @pytest.fixture
-def shop(handlers, tmp_path, monkeypatch):
+def no_apps(handlers, monkeypatch):
+    """Processes of handlers load no apps: those of `test_every_sink` do."""
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.bridges.handler_settings")
+
+
+@pytest.fixture
+def shop(no_apps, tmp_path, monkeypatch):
     shop = Shop(tmp_path)
     monkeypatch.setenv("SHOP_FILE", str(shop.file))
     yield shop
@@ -163,8 +169,9 @@ def test_its_process_ends_with_the_one_that_started_it(shop, tmp_path):
         "os.kill(os.getpid(), 9)\n"
     )
     read, write = os.pipe()
+    variables = os.environ | {"DJANGO_SETTINGS_MODULE": "synapse_project.settings"}
     os.posix_spawn(
-        sys.executable, [sys.executable, "-c", code], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, write, 1)]
+        sys.executable, [sys.executable, "-c", code], variables, file_actions=[(os.POSIX_SPAWN_DUP2, write, 1)]
     )
     os.close(write)
     with os.fdopen(read) as output:
@@ -203,7 +210,7 @@ def test_the_child_process_refuses_a_path_that_names_no_allowed_function(handler
     ],
 )
 def test_a_handler_that_cannot_be_used_is_told_when_the_sink_is_opened(
-    handlers, settings, tmp_path, monkeypatch, code, why
+    no_apps, settings, tmp_path, monkeypatch, code, why
 ):
     (tmp_path / "broken_shop.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)

@@ -174,7 +174,8 @@ def _export_streams(document: dict[str, Any]) -> _Section:
         elif subject is not None:
             item["contract"] = subject
         if values["example"] is not None:
-            item["example"] = values["example"]
+            # PostgreSQL keeps no order of properties: the one that people write first is first on each database.
+            item["example"] = dict(sorted(values["example"].items(), key=lambda pair: pair[0] != "event_type"))
         written.setdefault(values["stream"], []).append(item)
     document["contracts"] = [item for item in document["contracts"] if item["subject"] not in inside]
     return [_export_stream(name, values, written.get(name)) for name, values in stored_streams().items()]

@@ -1,9 +1,9 @@
 """Every metric. `METRICS` is the list, and its texts are the documentation."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.utils import floatToGoString
@@ -12,7 +12,7 @@ from synapse.errors.delivery import FailureClass
 from synapse.errors.streams import ContractViolated, StreamFull
 from synapse.inspection.lag import GroupName
 from synapse.inspection.stream_stats import StreamStatistics
-from synapse.metrics.collection import MOST_LAG, GroupReading, Reading
+from synapse.metrics.collection import MOST_LAG, Reading
 from synapse.runtime.histogram import BOUNDS, NAMES, SUM
 from synapse.shares import Shares
 from synapse.statistics import series
@@ -23,6 +23,8 @@ from synapse.wire.ids import parse
 _USUAL_REASONS = (ContractViolated.slug, StreamFull.slug)
 # Label values and the value, of each sample.
 Samples = Iterator[tuple[GroupName | tuple[str] | tuple[str, str, str], float]]
+Kind = Literal["counter", "gauge"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,7 @@ class Definition:
     """One metric: its full name, its meaning, and the source of its samples."""
 
     name: str
-    kind: Literal["counter", "gauge"]
+    kind: Kind
     labels: tuple[str, ...]
     meaning: str
     samples: Callable[[Reading], Samples]
@@ -71,31 +73,24 @@ def _lasting(what: str) -> HistogramDefinition:
     return HistogramDefinition(name=each.metric, labels=labels, meaning=each.meaning, what=what)
 
 
-def _counted(name: str, what: str, meaning: str) -> Definition:
-    def samples(reading: Reading) -> Samples:
-        return (((stream,), found.counters[what]) for stream, found in reading.streams.items())
+def _of(
+    things: Callable[[Reading], Iterable[tuple[GroupName | tuple[str], T]]], *labels: str
+) -> Callable[..., Definition]:
+    """Return a function that defines a metric by its value of each thing; a thing whose value is None has no sample."""
 
-    return Definition(name=name, kind="counter", labels=("stream",), meaning=meaning, samples=samples)
+    def define(name: str, meaning: str, value: Callable[[T], float | None], kind: Kind = "gauge") -> Definition:
+        def samples(reading: Reading) -> Samples:
+            return ((key, number) for key, thing in things(reading) if (number := value(thing)) is not None)
 
+        return Definition(name=name, kind=kind, labels=labels, meaning=meaning, samples=samples)
 
-def _of_stream(name: str, meaning: str, value: Callable[[StreamStatistics], float | None]) -> Definition:
-    def samples(reading: Reading) -> Samples:
-        values = ((stream, value(found)) for stream, found in reading.streams.items())
-        return (((stream,), number) for stream, number in values if number is not None)
-
-    return Definition(name=name, kind="gauge", labels=("stream",), meaning=meaning, samples=samples)
-
-
-def _of_group(name: str, meaning: str, value: Callable[[GroupReading], float | None]) -> Definition:
-    def samples(reading: Reading) -> Samples:
-        values = ((key, value(group)) for key, group in reading.groups.items())
-        return ((key, number) for key, number in values if number is not None)
-
-    return Definition(name=name, kind="gauge", labels=("stream", "group"), meaning=meaning, samples=samples)
+    return define
 
 
-def _watchers(reading: Reading) -> Samples:
-    return (((stream,), count) for stream, count in reading.watchers.items())
+_of_stream = _of(lambda reading: (((name,), found) for name, found in reading.streams.items()), "stream")
+_of_watched_stream = _of(lambda reading: (((name,), count) for name, count in reading.watchers.items()), "stream")
+_of_group = _of(lambda reading: reading.groups.items(), "stream", "group")
+_of_resource = _of(lambda reading: (((shares.resource.name,), shares) for shares in reading.shares), "resource")
 
 
 def _refused(reading: Reading) -> Samples:
@@ -114,46 +109,24 @@ def _failures(reading: Reading) -> Samples:
                 yield (stream, name, what.removeprefix(prefix)), count
 
 
-def _live_dropped(reading: Reading) -> Samples:
-    return (((stream,), found.live_dropped) for stream, found in reading.streams.items())
-
-
-def _of_resource(
-    name: str, meaning: str, value: Callable[[Shares], int | None], kind: Literal["counter", "gauge"] = "gauge"
-) -> Definition:
-    def samples(reading: Reading) -> Samples:
-        values = ((shares.resource.name, value(shares)) for shares in reading.shares)
-        return (((name,), number) for name, number in values if number is not None)
-
-    return Definition(name=name, kind=kind, labels=("resource",), meaning=meaning, samples=samples)
-
-
 def _in_use(shares: Shares, attribute: str) -> int | None:
     """Return a count of the process; None for a resource that is counted in the database."""
     return getattr(shares, attribute) if shares.resource.is_of_process else None
 
 
 def _counted_of_group(name: str, what: str, meaning: str) -> Definition:
-    def samples(reading: Reading) -> Samples:
-        return ((key, group.counters.get(what, 0)) for key, group in reading.groups.items())
-
-    return Definition(name=name, kind="counter", labels=("stream", "group"), meaning=meaning, samples=samples)
+    return _of_group(name, meaning, lambda group: group.counters.get(what, 0), "counter")
 
 
-def _counting(each: Series) -> Definition:
-    return _counted(each.metric, each.source[0], each.meaning)
+def _gauge(each: Series, value: Callable[[Any], float | None]) -> Definition:
+    return (_of_group if each.scope == "group" else _of_stream)(each.metric, each.meaning, value)
 
 
-def _stream_gauge(each: Series, value: Callable[[StreamStatistics], float | None]) -> Definition:
-    return _of_stream(each.metric, each.meaning, value)
-
-
-def _group_counting(each: Series) -> Definition:
-    return _counted_of_group(each.metric, each.source[0], each.meaning)
-
-
-def _group_gauge(each: Series, value: Callable[[GroupReading], float | None]) -> Definition:
-    return _of_group(each.metric, each.meaning, value)
+def _counter(each: Series) -> Definition:
+    (what,) = each.source
+    if each.scope == "group":
+        return _counted_of_group(each.metric, what, each.meaning)
+    return _of_stream(each.metric, each.meaning, lambda found: found.counters[what], "counter")
 
 
 def _last_event(found: StreamStatistics) -> float | None:
@@ -162,7 +135,7 @@ def _last_event(found: StreamStatistics) -> float | None:
 
 
 METRICS: tuple[Definition | HistogramDefinition, ...] = (
-    _counting(series.PUBLISHED),
+    _counter(series.PUBLISHED),
     Definition(
         name="synapse_events_refused_total",
         kind="counter",
@@ -170,15 +143,15 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
         meaning="Events that were not stored, by the end of the problem's type, such as `stream-full`.",
         samples=_refused,
     ),
-    _counting(series.WARNED),
-    _counting(series.UNREGISTERED),
-    _counting(series.REPLAYED),
+    _counter(series.WARNED),
+    _counter(series.UNREGISTERED),
+    _counter(series.REPLAYED),
     _of_stream(
         "synapse_stream_readable",
         "1 when Redis holds a stream (or nothing yet) under the stream's name, 0 when it holds something else.",
         lambda found: 0 if found.problem else 1,
     ),
-    _stream_gauge(series.LENGTH, lambda found: found.length),
+    _gauge(series.LENGTH, lambda found: found.length),
     Definition(
         name="synapse_stream_limit_events",
         kind="gauge",
@@ -192,19 +165,14 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
         "When the stream's latest event was stored, in seconds since 1970. Missing until there is a first one.",
         _last_event,
     ),
-    Definition(
-        name="synapse_live_watchers",
-        kind="gauge",
-        labels=("stream",),
-        meaning="Connections that watch the stream live now.",
-        samples=_watchers,
+    _of_watched_stream(
+        "synapse_live_watchers", "Connections that watch the stream live now.", lambda watchers: watchers
     ),
-    Definition(
-        name="synapse_live_dropped_total",
-        kind="counter",
-        labels=("stream",),
-        meaning="Connections that watched the stream live and were dropped because they read too slowly.",
-        samples=_live_dropped,
+    _of_stream(
+        "synapse_live_dropped_total",
+        "Connections that watched the stream live and were dropped because they read too slowly.",
+        lambda found: found.live_dropped,
+        "counter",
     ),
     _of_group("synapse_group_consumers", "Consumers that the group knows.", lambda group: group.consumers),
     _of_group(
@@ -212,37 +180,25 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
         "When a consumer of the group last asked for events, in seconds since 1970. Missing while there is none.",
         lambda group: group.last_poll,
     ),
-    _group_gauge(
-        series.IN_FLIGHT,
-        lambda group: group.pending,
-    ),
+    _gauge(series.IN_FLIGHT, lambda group: group.pending),
     _of_group(
         "synapse_group_lag_events",
         f"Events that the group has not read yet, counted to {MOST_LAG}: that value means so many or more.",
         lambda group: group.lag_events,
     ),
-    _group_gauge(
-        series.LAG_SECONDS,
-        lambda group: group.lag_seconds,
-    ),
-    _group_gauge(
-        series.SCHEDULED,
-        lambda group: group.waiting,
-    ),
+    _gauge(series.LAG_SECONDS, lambda group: group.lag_seconds),
+    _gauge(series.SCHEDULED, lambda group: group.waiting),
     _of_group(
         "synapse_group_overdue_seconds",
         "For how long the first waiting event has been due, 0 when none is due yet.",
         lambda group: group.overdue,
     ),
-    _group_gauge(
-        series.BLOCKED,
-        lambda group: group.counters.get("parked", 0),
-    ),
-    _group_gauge(series.DEAD, lambda group: group.dead),
-    _group_counting(series.ACKNOWLEDGED),
-    _group_counting(series.FILTERED),
-    _group_counting(series.RETRIED),
-    _group_counting(series.BURIED),
+    _gauge(series.BLOCKED, lambda group: group.counters.get("parked", 0)),
+    _gauge(series.DEAD, lambda group: group.dead),
+    _counter(series.ACKNOWLEDGED),
+    _counter(series.FILTERED),
+    _counter(series.RETRIED),
+    _counter(series.BURIED),
     Definition(
         name=series.FAILURES.metric,
         kind="counter",
@@ -250,7 +206,7 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
         meaning=series.FAILURES.meaning,
         samples=_failures,
     ),
-    _group_counting(series.REDRIVEN),
+    _counter(series.REDRIVEN),
     _counted_of_group("synapse_group_discarded_total", "discarded", "Dead letters that somebody threw away."),
     _counted_of_group(
         "synapse_group_reaped_total",
@@ -312,13 +268,13 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
         "synapse_share_refused_total",
         "Requests for the resource that were refused because the caller's share, or the whole, was used up.",
         lambda shares: shares.refused,
-        kind="counter",
+        "counter",
     ),
     _of_resource(
         "synapse_share_reclaimed_total",
         "How often something that lay unused was taken back from the caller with the most, for another one.",
         lambda shares: shares.reclaimed,
-        kind="counter",
+        "counter",
     ),
     _lasting("publish"),
     _lasting("attempt"),

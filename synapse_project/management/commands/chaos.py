@@ -25,14 +25,14 @@ touched. The exit status is 1 when something was lost, or another promise was br
   manage.py chaos --stop-worker 0.5 --kill-worker 0 --kill-server 0
   manage.py chaos --redis-server /usr/bin/redis-server
 """
-CALM = {
-    "kill_worker": 0.0,
-    "kill_server": 0.0,
-    "stop_worker": 0.0,
-    "freeze_worker": 0.0,
-    "failures": 0.0,
-    "poison": 0.0,
+# What goes wrong, by the options of a plan: after how many seconds, on average.
+_WRONG = {
+    "kill_worker": "a worker is killed (SIGKILL)",
+    "kill_server": "Redis is killed (SIGKILL)",
+    "stop_worker": "a worker is stopped (SIGTERM)",
+    "freeze_worker": "a worker is frozen past its lease (SIGSTOP)",
 }
+CALM = dict.fromkeys((*_WRONG, "failures", "poison"), 0.0)
 
 
 class Command(BaseCommand):
@@ -45,27 +45,22 @@ class Command(BaseCommand):
         plan = Plan()
         parser.add_argument("--seconds", type=_between(1, 86_400), default=plan.seconds, help="how long to publish")
         parser.add_argument("--seed", type=int, default=plan.seed, help="decides what goes wrong")
-        parser.add_argument("--events", type=_whole(1, 10**7), default=0, help="stop publishing after so many")
-        parser.add_argument("--rate", type=_whole(1, 10**5), default=plan.rate, help="events a second")
-        parser.add_argument("--publishers", type=_whole(1, 32), default=plan.publishers, help="processes that publish")
-        parser.add_argument("--workers", type=_whole(1, 32), default=plan.workers, help="processes that handle")
+        parser.add_argument("--events", type=_between(1, 10**7, int), default=0, help="stop publishing after so many")
+        parser.add_argument("--rate", type=_between(1, 10**5, int), default=plan.rate, help="events a second")
+        parser.add_argument(
+            "--publishers", type=_between(1, 32, int), default=plan.publishers, help="processes that publish"
+        )
+        parser.add_argument("--workers", type=_between(1, 32, int), default=plan.workers, help="processes that handle")
         parser.add_argument("--order", choices=["none", "key", "stream"], default=plan.order, help="the bridge's order")
         parser.add_argument("--failures", type=_between(0, 1), help="the part of attempts that fail")
         parser.add_argument("--poison", type=_between(0, 1), help="the part of events that always fail")
-        for name, what in (
-            ("worker", "a worker is killed (SIGKILL)"),
-            ("server", "Redis is killed (SIGKILL)"),
-        ):
-            parser.add_argument(f"--kill-{name}", type=_between(0, 3600), metavar="SECONDS", help=_every(what))
-        parser.add_argument(
-            "--stop-worker", type=_between(0, 3600), metavar="SECONDS", help=_every("a worker is stopped (SIGTERM)")
-        )
-        parser.add_argument(
-            "--freeze-worker",
-            type=_between(0, 3600),
-            metavar="SECONDS",
-            help=_every("a worker is frozen past its lease (SIGSTOP)"),
-        )
+        for name, what in _WRONG.items():
+            parser.add_argument(
+                f"--{name.replace('_', '-')}",
+                type=_between(0, 3600),
+                metavar="SECONDS",
+                help=f"after so many seconds, on average, {what}; 0: never",
+            )
         parser.add_argument("--calm", action="store_true", help="nothing goes wrong, unless another option says so")
         parser.add_argument("--redis-server", dest="server", default="", metavar="PATH", help="another engine's server")
         parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
@@ -106,27 +101,14 @@ def _plan(options: dict[str, Any]) -> Plan:
     return Plan(**{**(CALM if options["calm"] else {}), **given})
 
 
-def _every(what: str) -> str:
-    return f"after so many seconds, on average, {what}; 0: never"
+def _between(least: float, most: float, kind: type[int] | type[float] = float) -> Any:
+    what = "whole number" if kind is int else "number"
 
-
-def _between(least: float, most: float) -> Any:
     def parse(text: str) -> float:
-        number = float(text)
+        number = kind(text)
         if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"a number from {least:g} to {most:g}")
+            raise argparse.ArgumentTypeError(f"a {what} from {least} to {most}")
         return number
 
-    parse.__name__ = "number"
-    return parse
-
-
-def _whole(least: int, most: int) -> Any:
-    def parse(text: str) -> int:
-        number = int(text)
-        if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"a whole number from {least:,} to {most:,}")
-        return number
-
-    parse.__name__ = "whole number"
+    parse.__name__ = what
     return parse

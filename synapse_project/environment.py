@@ -13,8 +13,11 @@ from urllib.parse import quote
 
 import environ
 
+from synapse.auth import api_key
 from synapse.auth.client_ip import Proxies
+from synapse.delivery.handlers import invocation
 from synapse.delivery.webhooks import target
+from synapse.formats import durations
 from synapse.shares.resources import RESOURCES, read_percents
 from synapse_project import setting_values
 
@@ -39,6 +42,13 @@ class Setting:
 
 
 DEFAULT_PORT = 8002
+_AUTH = setting_values.one_of("required", "open", convert=str.lower)
+# RFC 9110, 5.1.
+_HEADER_NAME = setting_values.matching(r"[A-Za-z0-9!#$%&'+.^_`|~-]+", "names of headers, separated by commas")
+_HANDLER = setting_values.such(
+    invocation.is_entry, "dotted paths of functions, or package.module.*, separated by commas"
+)
+_ORIGIN = setting_values.such(setting_values.is_origin, "origins such as http://localhost:5173, separated by commas")
 
 SETTINGS = (
     Setting(
@@ -51,7 +61,9 @@ SETTINGS = (
     Setting(
         name="REDIS_HOST",
         default="",
-        parse=setting_values.host,
+        parse=setting_values.matching(
+            r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", "a host name or an address, without a port"
+        ),
         shown_default="the embedded server",
         meaning="Host of the Redis, when `REDIS_URL` is not set.",
     ),
@@ -82,7 +94,7 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_COOKIE_SUFFIX",
         default="",
-        parse=setting_values.cookie_suffix,
+        parse=setting_values.matching(r"[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - and _"),
         shown_default="none on port 8002, else `_` and the port",
         meaning="How the names of the admin's cookies end: two installations on one host need different ones.",
     ),
@@ -108,46 +120,44 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_AUTH",
         default="",
-        parse=setting_values.auth,
+        parse=_AUTH,
         shown_default="`SYNAPSE_AUTH_DEFAULT`",
         meaning="`required`: nobody gets in without a key or a log-in. `open`: everybody may do everything.",
     ),
     Setting(
         name="SYNAPSE_AUTH_DEFAULT",
         default="required",
-        parse=setting_values.auth,
+        parse=_AUTH,
         meaning="The default of `SYNAPSE_AUTH`; `make run` sets it to `open`.",
     ),
     Setting(
         name="SYNAPSE_KEY_ENVIRONMENT",
         default="live",
-        parse=setting_values.key_environment,
+        parse=setting_values.such(api_key.is_environment, api_key.ENVIRONMENT_RULE),
         meaning="The environment in the keys of this installation, which tells them from keys of another one.",
     ),
     Setting(
         name="SYNAPSE_METRICS_TOKEN",
         default="",
-        parse=setting_values.metrics_token,
+        parse=setting_values.matching("[!-~]{16,}", "16 or more printable ASCII characters without spaces"),
         meaning="A token with which `/metrics` can be read, as `Authorization: Bearer`, and nothing else.",
     ),
     Setting(
         name="CORS_ALLOWED_ORIGINS",
         default=["http://localhost:5173", "http://localhost:5175", "http://localhost:3000"],
-        parse=setting_values.origins,
+        parse=setting_values.each(_ORIGIN),
         meaning="Origins whose pages may call the API from a browser, separated by commas.",
     ),
     Setting(
         name="CORS_ALLOW_HEADERS",
         default=[],
-        parse=setting_values.header_names,
-        shown_default="none",
+        parse=setting_values.each(_HEADER_NAME),
         meaning="Headers that such pages may send beside Synapse's own and those of tracing, separated by commas.",
     ),
     Setting(
         name="CSRF_TRUSTED_ORIGINS",
         default=[],
-        parse=setting_values.origins,
-        shown_default="none",
+        parse=setting_values.each(_ORIGIN),
         meaning="Origins by which people reach the admin, where a proxy hides them; separated by commas.",
     ),
     Setting(
@@ -166,15 +176,13 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_RATE_PER_ADDRESS",
         default=None,
-        parse=setting_values.one_rate,
-        shown_default="none",
+        parse=durations.parse_rate,
         meaning="How often an address may ask, such as `100/s`, `6000/m` or `10000/h`.",
     ),
     Setting(
         name="SYNAPSE_RATE_PER_KEY",
         default=None,
-        parse=setting_values.one_rate,
-        shown_default="none",
+        parse=durations.parse_rate,
         meaning="How often the holder of a key may ask, in the same form.",
     ),
     *(
@@ -214,8 +222,7 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_HANDLERS",
         default=[],
-        parse=setting_values.handlers,
-        shown_default="none",
+        parse=setting_values.each(_HANDLER),
         meaning="Functions that bridges may call: dotted paths, or `package.module.*`, separated by commas.",
     ),
     Setting(
@@ -229,7 +236,6 @@ SETTINGS = (
         name="SYNAPSE_ARCHIVE_SIZE",
         default=None,
         parse=setting_values.between(1, 10**9),
-        shown_default="none",
         meaning="MiB that archived events may take in the database; beyond it the oldest are deleted.",
     ),
     Setting(
@@ -254,7 +260,6 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_AUDIT_LOG",
         default="",
-        shown_default="none",
         meaning="Where each audit entry goes as a line of JSON too: the path of a file, or `stderr`.",
     ),
     Setting(
@@ -284,12 +289,15 @@ SETTINGS = (
         meaning="Web server processes.",
     ),
     Setting(
-        name="SYNAPSE_LOG_LEVEL", default="INFO", parse=setting_values.level, meaning="DEBUG, INFO, WARNING or ERROR."
+        name="SYNAPSE_LOG_LEVEL",
+        default="INFO",
+        parse=setting_values.one_of("DEBUG", "INFO", "WARNING", "ERROR", convert=str.upper),
+        meaning="DEBUG, INFO, WARNING or ERROR.",
     ),
     Setting(
         name="SYNAPSE_LOG_FORMAT",
         default="text",
-        parse=setting_values.log_format,
+        parse=setting_values.one_of("text", "json"),
         meaning="`text`, or `json`: an object a line.",
     ),
 )
@@ -377,8 +385,10 @@ def shown_default(setting: Setting) -> str:
     """Return a setting's default as the documentation writes it."""
     if setting.shown_default:
         return setting.shown_default
+    if setting.default in ("", None, []):
+        return "none"
     if isinstance(setting.default, list):
         return f"`{','.join(setting.default)}`"
     if isinstance(setting.default, bool):
         return f"`{str(setting.default).lower()}`"
-    return f"`{setting.default}`" if setting.default != "" else "none"
+    return f"`{setting.default}`"

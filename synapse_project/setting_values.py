@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from synapse.auth import api_key, client_ip
-from synapse.delivery.handlers import invocation
-from synapse.formats import durations
+from synapse.auth import client_ip
 from synapse.redis import address
 
 
@@ -34,6 +32,34 @@ def between(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def such(is_good: Callable[[str], object], expected: str, convert: Callable[[str], str] = str) -> Callable[[str], str]:
+    """Return a parser of texts that pass a test once they are converted."""
+
+    def parse(text: str) -> str:
+        found = convert(text)
+        if not is_good(found):
+            raise ValueError(expected)
+        return found
+
+    return parse
+
+
+def matching(pattern: str, expected: str) -> Callable[[str], str]:
+    """Return a parser of texts that match a regular expression."""
+    return such(re.compile(pattern).fullmatch, expected)
+
+
+def one_of(*words: str, convert: Callable[[str], str] = str) -> Callable[[str], str]:
+    """Return a parser of one of these words, or of what `convert` makes one of them."""
+    expected = " or ".join(words) if len(words) < 3 else f"one of {', '.join(words)}"
+    return such(words.__contains__, expected, convert)
+
+
+def each(parse: Callable[[str], str]) -> Callable[[str], list[str]]:
+    """Return a parser of lists with commas between, each part read by `parse`."""
+    return lambda text: [parse(part) for part in names(text)]
 
 
 def redis_url(text: str) -> str:
@@ -66,29 +92,6 @@ def names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def header_names(text: str) -> list[str]:
-    """Read names of headers (RFC 9110, 5.1)."""
-    for name in (found := names(text)):
-        if not re.fullmatch(r"[A-Za-z0-9!#$%&'+.^_`|~-]+", name):
-            raise ValueError("names of headers, separated by commas")
-    return found
-
-
-def cookie_suffix(text: str) -> str:
-    """Read the end of a cookie's name."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", text):
-        raise ValueError("1 to 40 letters, digits, - and _")
-    return text
-
-
-def handlers(text: str) -> list[str]:
-    """Read the functions that bridges may call."""
-    for name in (found := names(text)):
-        if not invocation.is_entry(name):
-            raise ValueError("dotted paths of functions, or package.module.*, separated by commas")
-    return found
-
-
 def passphrases(text: str) -> list[str]:
     """Read the passphrases that encrypt secrets, the newest first."""
     if not (found := names(text)) or min(map(len, found)) < 32:
@@ -114,56 +117,10 @@ def url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
-def host(text: str) -> str:
-    """Read the name or address of a host."""
-    if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", text):
-        raise ValueError("a host name or an address, without a port")
-    return text
-
-
-def auth(text: str) -> str:
-    """Read the mode of authentication: `required` or `open`."""
-    if text.lower() not in ("required", "open"):
-        raise ValueError("required or open")
-    return text.lower()
-
-
-def key_environment(text: str) -> str:
-    """Read the word that distinguishes the keys of one installation from those of another."""
-    if not api_key.is_environment(text):
-        raise ValueError(api_key.ENVIRONMENT_RULE)
-    return text
-
-
-def metrics_token(text: str) -> str:
-    """Read a token that a header can carry."""
-    if len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("16 or more printable ASCII characters without spaces")
-    return text
-
-
-def level(text: str) -> str:
-    """Read a level of logging."""
-    levels = ("DEBUG", "INFO", "WARNING", "ERROR")
-    if text.upper() not in levels:
-        raise ValueError("one of " + ", ".join(levels))
-    return text.upper()
-
-
-def log_format(text: str) -> str:
-    """Read the format of log lines."""
-    if text not in ("text", "json"):
-        raise ValueError("text or json")
-    return text
-
-
-def origins(text: str) -> list[str]:
-    """Read origins as a browser names them (RFC 6454, 6.2)."""
-    for origin in (found := names(text)):
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or "*" in parts.netloc:
-            raise ValueError("origins such as http://localhost:5173, separated by commas")
-    return found
+def is_origin(text: str) -> bool:
+    """Say whether a text is an origin as a browser names it (RFC 6454, 6.2)."""
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and not parts.path and "*" not in parts.netloc
 
 
 _SAMPLES = ("django-insecure-", "changeme", "change-me", "change_me", "your-secret", "your_secret", "example", "sample")
@@ -214,18 +171,9 @@ def trusted(text: str) -> client_ip.Proxies:
         ValueError: when one is no address and no network.
     """
     try:
-        return client_ip.proxies([part.strip() for part in text.split(",") if part.strip()])
+        return client_ip.proxies(names(text))
     except ValueError:
         raise ValueError("addresses and networks such as 10.0.0.0/8, separated by commas") from None
-
-
-def one_rate(text: str) -> durations.Rate:
-    """Return the rate.
-
-    Raises:
-        ValueError: when it is none.
-    """
-    return durations.parse_rate(text)
 
 
 def of_tls(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from corsheaders.defaults import default_headers, default_methods
 
 from core import content_security_policy, openapi
 from synapse.runtime import private_files
+from synapse.shares.resources import RESOURCES
 from synapse_project import (
     VERSION,
     environment,
@@ -88,14 +89,6 @@ EMBEDDED_REDIS_DIR = VAR_DIR / "redis"
 REDIS_LOCATOR = "synapse_project.installation.redis_url"
 REDIS_TIMEOUT = _env["SYNAPSE_REDIS_TIMEOUT"]
 STREAM_MAX_LENGTH = _env["STREAM_MAX_LENGTH"]
-LIVE_WATCHERS = _env["SYNAPSE_LIVE_WATCHERS"]
-DJANGO_THREADS = _env["SYNAPSE_DJANGO_THREADS"]
-DJANGO_REQUESTS = _env["SYNAPSE_DJANGO_REQUESTS"]
-PASSWORD_REQUESTS = _env["SYNAPSE_PASSWORD_REQUESTS"]
-CODE_REQUESTS = _env["SYNAPSE_CODE_REQUESTS"]
-SCHEMA_REQUESTS = _env["SYNAPSE_SCHEMA_REQUESTS"]
-COSTLY_EVENTS = _env["SYNAPSE_COSTLY_EVENTS"]
-BACK_TEST_REQUESTS = _env["SYNAPSE_BACK_TEST_REQUESTS"]
 LIVE_HEARTBEAT = _env["SYNAPSE_LIVE_HEARTBEAT"]
 
 # Bridges: where they can deliver, and which functions they may call.
@@ -245,12 +238,11 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 # Synapse speaks plain HTTP, on loopback or behind a proxy that ends TLS. Some settings follow from which it is.
 globals().update(_of_tls)
 TRUSTED_PROXIES = _env["SYNAPSE_TRUSTED_PROXIES"]
-MAX_CONNECTIONS = _env["SYNAPSE_CONNECTIONS"]
 RATE_PER_ADDRESS = _env["SYNAPSE_RATE_PER_ADDRESS"]
 RATE_PER_KEY = _env["SYNAPSE_RATE_PER_KEY"]
-BODY_MEMORY = _env["SYNAPSE_BODY_MEMORY"]
-PULL_GROUPS = _env["SYNAPSE_PULL_GROUPS"]
 PULL_GROUP_DAYS = _env["SYNAPSE_PULL_GROUP_DAYS"]
+# How much there is of each shared resource, and what one caller may have of it.
+globals().update({resource.attribute: _env[resource.total_setting] for resource in RESOURCES.values()})
 SHARES = _env["SYNAPSE_SHARES"]
 
 LANGUAGE_CODE = "en"

@@ -20,7 +20,6 @@ class Resource:
         name: Its name in settings, metrics and problem documents.
         things: Its units in the plural, for sentences.
         total_setting: The environment variable that says how much there is.
-        attribute: The same in Django's settings.
         default: How much there is when the variable is not set.
         highest: How much the variable may say.
         meaning: The meaning of the variable, for the documentation.
@@ -34,7 +33,6 @@ class Resource:
     name: str
     things: str
     total_setting: str
-    attribute: str
     default: int
     highest: int
     meaning: str
@@ -42,6 +40,11 @@ class Resource:
     percents: Percents
     is_of_process: bool = True
     retry_after: int = 1
+
+    @property
+    def attribute(self) -> str:
+        """What `total_setting` is called in Django's settings."""
+        return self.total_setting.removeprefix("SYNAPSE_")
 
 
 RESOURCES: Mapping[str, Resource] = {
@@ -51,7 +54,6 @@ RESOURCES: Mapping[str, Resource] = {
             name="open-connections",
             things="connections",
             total_setting="SYNAPSE_CONNECTIONS",
-            attribute="MAX_CONNECTIONS",
             default=4000,
             highest=1_000_000,
             meaning="How many connections each web server process holds at a time.",
@@ -61,7 +63,6 @@ RESOURCES: Mapping[str, Resource] = {
             name="body-memory",
             things="memory for the bodies of requests",
             total_setting="SYNAPSE_BODY_MEMORY",
-            attribute="BODY_MEMORY",
             default=128,
             highest=1024 * 1024,
             meaning="MiB that the larger bodies of requests may take at a time, for each web server process.",
@@ -72,7 +73,6 @@ RESOURCES: Mapping[str, Resource] = {
             name="live-seats",
             things="connections that watch streams live",
             total_setting="SYNAPSE_LIVE_WATCHERS",
-            attribute="LIVE_WATCHERS",
             default=1000,
             highest=100_000,
             meaning="How many connections may watch streams live at a time, for each web server process.",
@@ -83,7 +83,6 @@ RESOURCES: Mapping[str, Resource] = {
             name="django-threads",
             things="threads of Django",
             total_setting="SYNAPSE_DJANGO_THREADS",
-            attribute="DJANGO_THREADS",
             default=8,
             highest=256,
             meaning="How many requests Django answers at a time, for each web server process.",
@@ -93,7 +92,6 @@ RESOURCES: Mapping[str, Resource] = {
             name="django-requests",
             things="requests that Django answers",
             total_setting="SYNAPSE_DJANGO_REQUESTS",
-            attribute="DJANGO_REQUESTS",
             default=512,
             highest=100_000,
             meaning="How many requests may wait for Django's threads or have one, for each web server process.",
@@ -104,7 +102,6 @@ RESOURCES: Mapping[str, Resource] = {
             name="password-requests",
             things="requests that check or set a password",
             total_setting="SYNAPSE_PASSWORD_REQUESTS",
-            attribute="PASSWORD_REQUESTS",
             default=32,
             highest=10_000,
             meaning="How many log-ins and changes of passwords may wait; one is worked on at a time.",
@@ -115,7 +112,6 @@ RESOURCES: Mapping[str, Resource] = {
             name="code-requests",
             things="downloads of Python code",
             total_setting="SYNAPSE_CODE_REQUESTS",
-            attribute="CODE_REQUESTS",
             default=16,
             highest=10_000,
             meaning="How many downloads of a contract's Python code may wait; one is worked on at a time.",
@@ -126,7 +122,6 @@ RESOURCES: Mapping[str, Resource] = {
             name="pull-groups",
             things="groups that reads have opened",
             total_setting="SYNAPSE_PULL_GROUPS",
-            attribute="PULL_GROUPS",
             default=2000,
             highest=1_000_000,
             meaning="How many groups the reads of programs may open in the whole installation.",
@@ -138,7 +133,6 @@ RESOURCES: Mapping[str, Resource] = {
             name="schema-requests",
             things="requests that check or compare a schema",
             total_setting="SYNAPSE_SCHEMA_REQUESTS",
-            attribute="SCHEMA_REQUESTS",
             default=64,
             highest=10_000,
             meaning="How many requests that check or compare a schema may wait; one is worked on at a time.",
@@ -149,7 +143,6 @@ RESOURCES: Mapping[str, Resource] = {
             name="costly-events",
             things="requests with costly events",
             total_setting="SYNAPSE_COSTLY_EVENTS",
-            attribute="COSTLY_EVENTS",
             default=64,
             highest=10_000,
             meaning="How many requests may wait for their costly events to be checked against contracts, for each web"
@@ -160,7 +153,6 @@ RESOURCES: Mapping[str, Resource] = {
             name="back-test-requests",
             things="back-tests",
             total_setting="SYNAPSE_BACK_TEST_REQUESTS",
-            attribute="BACK_TEST_REQUESTS",
             default=16,
             highest=10_000,
             meaning="How many back-tests of schemas may wait; one is worked on at a time.",

@@ -18,7 +18,7 @@ HERE, THERE = "192.0.2.1", "192.0.2.2"
 @pytest.fixture
 def way(event_loop_client, settings, define):
     """Of 16 connections a service has four, an address two, all addresses four."""
-    settings.AUTH, settings.MAX_CONNECTIONS = "required", 16
+    settings.AUTH, settings.CONNECTIONS = "required", 16
     settings.SHARES = {"open-connections": Percents(caller=25, anonymous=25)}
     define("orders", {"order-placed": None})
     return event_loop_client
@@ -174,7 +174,7 @@ def test_an_address_has_half_of_all_connections_where_access_is_open(way, settin
 
 
 def test_a_connection_beyond_the_limit_is_refused_when_all_are_being_answered(way, settings, monkeypatch):
-    settings.AUTH, settings.MAX_CONNECTIONS = "open", 2
+    settings.AUTH, settings.CONNECTIONS = "open", 2
 
     async def crowd():
         held = [Client(way, address) for address in (HERE, THERE)]

@@ -28,7 +28,6 @@ SEATS = Resource(
     name="seats",
     things="seats",
     total_setting="SEATS",
-    attribute="SEATS",
     default=20,
     highest=100,
     meaning="How many seats.",

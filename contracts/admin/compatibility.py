@@ -15,7 +15,7 @@ from contracts import registry
 from contracts.models import Compatibility, Contract, Mode, Policy, RegistrySettings
 from contracts.registry import Content, settings
 from core import audit, catalog_version
-from core.admin.base import person
+from core.admin.base import AuditedAdmin, person
 from core.admin.json_field import line_in, line_of
 from core.admin.revisions import RevisedForm
 from core.templatetags.synapse import json_text
@@ -51,14 +51,14 @@ class RulesForm(RevisedForm, forms.Form):
         return self._target
 
 
-def show_contract_settings(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+def show_contract_settings(admin: AuditedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """Show and change the settings of one contract."""
     contract = admin.found(request, pk, to="change")
     title = "Compatibility and changes"
     return _answer(admin, request, contract, title=title, may_change=True, back=admin.page_url("change", pk))
 
 
-def show_general_settings(admin: Any, request: HttpRequest) -> HttpResponse:
+def show_general_settings(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
     """Show and change the settings of every contract without its own."""
     if not admin.has_view_permission(request):
         raise PermissionDenied
@@ -80,7 +80,7 @@ def standing_settings(contract: Contract) -> dict[str, Any]:
 
 
 def _answer(
-    admin: Any, request: HttpRequest, contract: Contract | None, *, title: str, may_change: bool, back: str
+    admin: AuditedAdmin, request: HttpRequest, contract: Contract | None, *, title: str, may_change: bool, back: str
 ) -> HttpResponse:
     reader = str(person(request))
     if request.method == "POST":
@@ -89,12 +89,13 @@ def _answer(
         with transaction.atomic():
             # Nobody else changes them between looking and writing.
             catalog_version.hold()
-            form = RulesForm(request.POST, contract=_again(contract), reader=reader)
+            now = None if contract is None else Contract.objects.get(pk=contract.pk)
+            form = RulesForm(request.POST, contract=now, reader=reader)
             if form.is_valid() and _changed(admin, request, contract, form.cleaned_data):
                 return redirect(back if contract else request.path)
     else:
         form = RulesForm(contract=contract, reader=reader)
-    page: HttpResponse = admin.show(
+    return admin.show(
         request,
         "contracts/admin/rules.html",
         title=title,
@@ -105,14 +106,9 @@ def _answer(
         exceptions=[] if contract else _exceptions(),
         is_overridden=bool(contract) and settings.of_all().mode == Mode.READONLY_OVERRIDE,
     )
-    return page
 
 
-def _again(contract: Contract | None) -> Contract | None:
-    return None if contract is None else Contract.objects.get(pk=contract.pk)
-
-
-def _changed(admin: Any, request: HttpRequest, contract: Contract | None, wanted: dict[str, str]) -> bool:
+def _changed(admin: AuditedAdmin, request: HttpRequest, contract: Contract | None, wanted: dict[str, str]) -> bool:
     """Save the settings that differ, with a message. The registry mode goes first when it allows the rest, last when it
     forbids it.
     """
@@ -225,7 +221,7 @@ def judge(contract: Contract | None, text: str, content: Content | None = None) 
     )
 
 
-def live(admin: Any, request: HttpRequest, pk: int | None = None) -> HttpResponse:
+def live(admin: AuditedAdmin, request: HttpRequest, pk: int | None = None) -> HttpResponse:
     """Check a posted text and answer with a fragment for the page on which it is edited."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])

@@ -17,7 +17,7 @@ from contracts.admin.versions import numbered
 from contracts.models import Contract, ContractVersion
 from contracts.registry.content import Content, content_of
 from core import audit
-from core.admin.base import person
+from core.admin.base import AuditedAdmin, person
 from core.admin.revisions import difference
 from synapse.auth.principal import Principal
 from synapse.errors.contracts import DraftChanged
@@ -25,7 +25,7 @@ from synapse.problems import Problem
 from synapse.schema import validator
 
 
-def delete(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+def delete(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """Ask to confirm hiding a version, or deleting a hidden one for good; a POST does it.
 
     The question names which of the two it was: a second click on the first never does the second.
@@ -35,7 +35,7 @@ def delete(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRespon
     for_good = request.POST.get("for_good") == "yes" if request.method == "POST" else version.deleted_at is not None
     if request.method == "POST":
         return take(admin, request, contract, lambda: _deleted(version, request, for_good=for_good))
-    page: HttpResponse = admin.show(
+    return admin.show(
         request,
         "contracts/admin/delete.html",
         title=f"Delete version {number}",
@@ -49,7 +49,6 @@ def delete(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRespon
         is_dangerous=True,
         back=admin.page_url("version", pk, number),
     )
-    return page
 
 
 def _deleted(version: ContractVersion, request: HttpRequest, *, for_good: bool) -> str:
@@ -74,44 +73,32 @@ def _of_good(version: ContractVersion) -> list[str]:
     ]
 
 
-def restore(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+def restore(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """Ask to confirm making an older version's schema the newest version, showing the changes; a POST does it."""
     contract = admin.found(request, pk, to="change")
     version = numbered(contract, number)
-    content = _content(version)
+    if version.schema is None:
+        raise Http404
+    content = content_of(version.schema)
     active = registry.active_version(contract)
     if active is not None and active.schema_id == version.schema_id:
         admin.message_user(request, f"Version {active.number} says that already, and is active.", messages.WARNING)
         return redirect(admin.page_url("version", pk, number))
     if request.method == "POST":
         return take(admin, request, contract, lambda: _restored(contract, version, content, person(request)))
-    judgement = compatibility.judge(contract, version.text, content)
-    users = extensions.uses_of(contract, validator.parse_schema(version.text))
-    if judgement.is_refused:
-        question, consequences = f"“{contract.subject}” cannot go back to version {number}", []
-    else:
-        question = f"Go back to the schema of version {number} of “{contract.subject}”?"
-        consequences = [
-            f"Version {number} stays as it is; its schema becomes a new version.",
-            *of_next(contract),
-            *(use.effect for use in users),
-        ]
-    page: HttpResponse = admin.show(
+    return _show_next(
+        admin,
         request,
-        "contracts/admin/activate.html",
+        version,
+        content,
         title=f"Roll back to version {number}",
-        row=contract,
-        question=question,
-        consequences=consequences,
-        judgement=judgement,
+        question=f"Go back to the schema of version {number} of “{contract.subject}”?",
+        refusal=f"“{contract.subject}” cannot go back to version {number}",
+        consequences=[f"Version {number} stays as it is; its schema becomes a new version."],
         what="schema",
-        button="" if judgement.is_refused else "Roll back",
+        button="Roll back",
         back=admin.page_url("version", pk, number),
-        complaining=[use for use in users if use.complaints],
-        active=active,
-        rows=difference(versions.readable(active), versions.readable(version)),
     )
-    return page
 
 
 @transaction.atomic
@@ -128,13 +115,7 @@ def _restored(contract: Contract, version: ContractVersion, content: Content, by
     return f"Version {made.number} is active: it says what version {version.number} says."
 
 
-def _content(version: ContractVersion) -> Content:
-    if version.schema is None:
-        raise Http404
-    return content_of(version.schema)
-
-
-def activate(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+def activate(admin: AuditedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """Ask to confirm activating the draft, showing the changes; a POST does it.
 
     The question names the draft's text: when another one is saved in the meantime, the page asks again. For an
@@ -151,39 +132,49 @@ def activate(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         except DraftChanged as changed:
             admin.message_user(request, changed.detail, messages.WARNING)
             return redirect(request.path)
-    active = registry.active_version(contract)
-    users = extensions.uses_of(contract, validator.parse_schema(draft.draft_text))
-    judgement = compatibility.judge(contract, draft.draft_text)
-    if judgement.is_refused:
-        question, consequences = f"The draft of “{contract.subject}” cannot be activated", []
-    else:
-        question = f"Check events against this draft of “{contract.subject}” from now on?"
-        consequences = [*of_next(contract), *(use.effect for use in users)]
-    page: HttpResponse = admin.show(
+    return _show_next(
+        admin,
         request,
-        "contracts/admin/activate.html",
+        draft,
+        None,
         title="Activate",
-        row=contract,
-        question=question,
-        consequences=consequences,
-        judgement=judgement,
-        button="" if judgement.is_refused else "Activate",
+        question=f"Check events against this draft of “{contract.subject}” from now on?",
+        refusal=f"The draft of “{contract.subject}” cannot be activated",
+        button="Activate",
         back=admin.page_url("change", pk),
         digest=registry.digest_of(draft),
+    )
+
+
+def _show_next(
+    admin: AuditedAdmin, request: HttpRequest, version: ContractVersion, content: Content | None, **page: Any
+) -> HttpResponse:
+    """Show what changes when a text becomes the next version, and ask for it; or why it cannot (`refusal`)."""
+    contract, active = version.contract, registry.active_version(version.contract)
+    users = extensions.uses_of(contract, validator.parse_schema(version.text))
+    judgement = compatibility.judge(contract, version.text, content)
+    page["consequences"] = [*page.get("consequences", ()), *of_next(contract), *(use.effect for use in users)]
+    if judgement.is_refused:
+        page |= {"question": page["refusal"], "consequences": [], "button": ""}
+    return admin.show(
+        request,
+        "contracts/admin/activate.html",
+        row=contract,
+        judgement=judgement,
         complaining=[use for use in users if use.complaints],
         active=active,
-        rows=difference(versions.readable(active), versions.readable(draft)),
+        rows=difference(versions.readable(active), versions.readable(version)),
+        **page,
     )
-    return page
 
 
-def deprecate(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+def deprecate(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """Ask to confirm deprecating a version; a POST does it."""
     contract = admin.found(request, pk, to="change")
     version = numbered(contract, number)
     if request.method == "POST":
         return take(admin, request, contract, lambda: _deprecated(version, request))
-    page: HttpResponse = admin.show(
+    return admin.show(
         request,
         "core/admin/confirm.html",
         title=f"Deprecate version {number}",
@@ -197,10 +188,9 @@ def deprecate(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRes
         is_dangerous=True,
         back=admin.page_url("change", pk),
     )
-    return page
 
 
-def discard(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+def discard(admin: AuditedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """Ask to confirm deleting the draft; a POST does it."""
     contract = admin.found(request, pk, to="change")
     draft = registry.draft_of(contract)
@@ -208,7 +198,7 @@ def discard(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         return redirect(admin.page_url("change", pk))
     if request.method == "POST":
         return take(admin, request, contract, lambda: _discarded(draft, request))
-    page: HttpResponse = admin.show(
+    return admin.show(
         request,
         "core/admin/confirm.html",
         title="Discard the draft",
@@ -219,7 +209,6 @@ def discard(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         is_dangerous=True,
         back=admin.page_url("change", pk),
     )
-    return page
 
 
 def instead_of(version: ContractVersion) -> str:
@@ -235,7 +224,7 @@ def instead_of(version: ContractVersion) -> str:
     )
 
 
-def take(admin: Any, request: HttpRequest, contract: Contract, step: Callable[[], str]) -> HttpResponse:
+def take(admin: AuditedAdmin, request: HttpRequest, contract: Contract, step: Callable[[], str]) -> HttpResponse:
     """Carry out a step, report the result, and go back to the contract.
 
     Raises:

@@ -1,7 +1,6 @@
 """Admin pages of a contract's versions: one version, a difference of two, downloads as schema or Python code."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from django.contrib import messages
 from django.db.models import F
@@ -13,6 +12,7 @@ from contracts import registry
 from contracts.models import Contract, ContractVersion
 from contracts.registry.references import documents_of
 from core.admin import revisions
+from core.admin.base import AuditedAdmin
 from synapse.errors.contracts import NoPythonCode, UnknownVersion
 from synapse.schema import validator
 from synapse.schema.codegen import generator
@@ -23,7 +23,7 @@ def readable(version: ContractVersion | None) -> str:
     return "" if version is None else validator.canonical_text(validator.parse_schema(version.text))
 
 
-def schema(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+def schema(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """Download the schema as its author wrote it."""
     contract = admin.found(request, pk)
     version = numbered(contract, number)
@@ -31,7 +31,7 @@ def schema(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRespon
     return _file(version.text, name, "application/schema+json")
 
 
-def code(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+def code(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """Download a Python module with a model of the events that keep the version."""
     contract = admin.found(request, pk)
     version = numbered(contract, number)
@@ -72,11 +72,11 @@ def rows(contract: Contract) -> list[Row]:
     return [Row(version=version, previous=number) for version, number in zip(found, before, strict=True)]
 
 
-def version(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+def version(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """Show one numbered version."""
     contract = admin.found(request, pk)
     found = numbered(contract, number)
-    page: HttpResponse = admin.show(
+    return admin.show(
         request,
         "contracts/admin/version.html",
         title=f"Version {number}",
@@ -87,10 +87,9 @@ def version(admin: Any, request: HttpRequest, pk: int, number: int) -> HttpRespo
         may_change=admin.has_change_permission(request, contract),
         may_delete=admin.has_delete_permission(request, contract),
     )
-    return page
 
 
-def differences(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+def differences(admin: AuditedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the differences between two versions: `old` and `new`, each a number or `draft`."""
     contract = admin.found(request, pk)
     found = {name_of(each): each for each in contract.versions.select_related("schema").order_by(F("number").asc())}
@@ -101,7 +100,7 @@ def differences(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     old = request.GET.get("old", next(name for name in reversed(found) if name != new))
     if not {old, new} <= found.keys():
         raise Http404
-    page: HttpResponse = admin.show(
+    return admin.show(
         request,
         "contracts/admin/differences.html",
         title="Difference",
@@ -114,7 +113,6 @@ def differences(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         rows=revisions.difference(readable(found[old]), readable(found[new])),
         is_only_layout=found[old].text != found[new].text,
     )
-    return page
 
 
 def numbered(contract: Contract, number: int) -> ContractVersion:

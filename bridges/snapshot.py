@@ -6,13 +6,13 @@ The streams' snapshot tells when that was: it is replaced as a whole, here and i
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import cast
 
 from bridges.database import close_stale_connections
 from bridges.models import Bridge
 from streams.snapshot import holder as catalog
 from synapse.catalog import filters
-from synapse.catalog.bridge_definitions import BridgeDefinition, Order
+from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.catalog.bridge_fields import BRIDGE_FIELDS
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.delivery import retry
 from synapse.delivery.sink import Delivery
@@ -86,31 +86,12 @@ def _load() -> dict[str, BridgeDefinition]:
 
 def definition_of(row: Bridge) -> BridgeDefinition:
     """Return a row as a value."""
-    return BridgeDefinition(
-        name=row.name,
-        stream=row.stream.name,
-        group=row.group,
-        sink=row.sink,
-        config=row.config,
-        event_types=frozenset(row.event_types),
-        filters=filters.read_filters(row.filters),
-        enabled=row.enabled,
-        paused=row.paused,
-        start=row.start,
-        order=cast(Order, row.order),
-        order_key=row.order_key,
-        concurrency=row.concurrency,
-        rate=row.rate_limit,
-        batch=row.batch_size,
-        lease=row.lease_seconds,
-        timeout=row.handler_timeout_seconds,
-        attempts=row.max_attempts,
-        backoff_base=row.backoff_base_seconds,
-        backoff_cap=row.backoff_cap_seconds,
-        schedule=retry.read_schedule(row.retry_schedule),
-        opened_by=row.opened_by,
-        pk=row.pk,
-    )
+    settings = {field.name: getattr(row, field.name) for field in BRIDGE_FIELDS}
+    settings["event_types"] = frozenset(row.event_types)
+    settings["filters"] = filters.read_filters(row.filters)
+    settings["retry_schedule"] = retry.read_schedule(row.retry_schedule)
+    own = {name: getattr(row, name) for name in ("name", "group", "sink", "config", "opened_by", "pk")}
+    return BridgeDefinition(stream=row.stream.name, **own, **settings)
 
 
 holder = BridgeHolder()

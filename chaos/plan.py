@@ -72,10 +72,10 @@ class Plan:
             sink="chaos",
             order=self.order,
             order_key=KEY if self.order == "key" else "",
-            lease=self.lease,
-            timeout=self.lease / 2,
-            attempts=self.attempts,
-            schedule=WAITS,
+            lease_seconds=self.lease,
+            handler_timeout_seconds=self.lease / 2,
+            max_attempts=self.attempts,
+            retry_schedule=WAITS,
         )
 
     def packed(self) -> str:

@@ -40,8 +40,8 @@ from synapse.schema.pii import Marks, marks_of
 from synapse.schema.references import ReferenceResolver
 from synapse.schema.validator import CompiledSchema
 
-# Raised when the packed form changes: what another version of Synapse wrote is not read.
-FORMAT = 2
+# What another version of Synapse wrote, with other settings or in another packed form, is not read.
+FORMAT = [2, *(field.name for field in STREAM_FIELDS)]
 NOTE_AGAIN_SECONDS = 60.0
 _SALT = "streams.kept_snapshot"
 Source = tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]

@@ -145,7 +145,7 @@ def _deliver(bridge: BridgeDefinition, event: dict[str, Any], *, source: str) ->
         contract_version=None,
         layout="flat",
     )
-    limited = replace(bridge, timeout=min(bridge.timeout, MOST_SECONDS))
+    limited = replace(bridge, handler_timeout_seconds=min(bridge.handler_timeout_seconds, MOST_SECONDS))
     config = registry.config_of(bridge.sink, bridge.config)
     sink = registry.find(bridge.sink).open(config, limited, stopping=lambda: False)
     try:

@@ -109,7 +109,7 @@ class _Look:
         self._memory = memory
         self._types_of = types_of
         self._place = (group.stream, group.group)
-        self._count = min(asked.count, group.batch)
+        self._count = min(asked.count, group.batch_size)
 
     def once(self) -> Conversation[PollResult]:
         """Poll once.
@@ -141,8 +141,8 @@ class _Look:
             *self._place,
             self._asked.consumer,
             limit=self._count,
-            lease_ms=round(self._group.lease * 1000),
-            most_attempts=self._group.attempts,
+            lease_ms=round(self._group.lease_seconds * 1000),
+            most_attempts=self._group.max_attempts,
         )
         asked = [*([self._join()] if joins else []), *upkeep, *([] if self._group.paused else [lease])]
         replies = [self._checked(reply) for reply in (yield from ask(asked))] if asked else []
@@ -170,7 +170,7 @@ class _Look:
 
     def _upkeep(self) -> list[Command]:
         due, asked = self._memory.is_due, self._asked
-        lease_ms = round(self._group.lease * 1000)
+        lease_ms = round(self._group.lease_seconds * 1000)
         found = []
         if due(asked, "reap", REAP_EVERY):
             found.append(delivery_commands.reap(*self._place, idle_ms=lease_ms, limit=_REAPED_AT_ONCE))

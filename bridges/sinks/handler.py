@@ -53,8 +53,8 @@ class HandlerSink(Sink):
             handler=config.handler,
             allowed=settings.BRIDGE_HANDLERS,
             batch=config.batch,
-            size=bridge.batch,
-            timeout=bridge.timeout,
+            size=bridge.batch_size,
+            timeout=bridge.handler_timeout_seconds,
         )
         sink = cls(order, processes=bridge.concurrency, stopping=stopping)
         try:

@@ -119,12 +119,8 @@ class WebhookConfig(SinkConfig):
                 yield "secret_headers", lost.detail
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Secrets:
-    """The current secrets: those that sign, and the headers that contain one."""
-
-    signing: list[str]
-    headers: dict[str, str]
+# The current secrets: those that sign, and the headers that contain one.
+_Secrets = tuple[list[str], dict[str, str]]
 
 
 class WebhookSink(Sink):
@@ -232,16 +228,16 @@ class WebhookSink(Sink):
         close_stale_connections()
         try:
             headers = {name: bridges_secrets.values_of(of)[0] for name, of in self._config.secret_headers.items()}
-            return _Secrets(signing=bridges_secrets.values_of(self._config.secret), headers=headers)
+            return bridges_secrets.values_of(self._config.secret), headers
         except SecretLost as problem:
             raise SinkAway(problem.detail.rstrip(".")) from problem
         except DatabaseError as error:
             raise SinkAway(f"The database with the secrets cannot be used: {error}") from error
 
     async def _open(self, secrets: _Secrets) -> Sender:
-        config, before = self._config, self._sender
+        config, before, (signing, headers) = self._config, self._sender, secrets
         try:
-            signers = [signature.signer_of(value) for value in secrets.signing]
+            signers = [signature.signer_of(value) for value in signing]
         except ValueError as what:
             raise SinkAway(f"The secret “{config.secret}” does not sign: {what} would") from what
         self._messages = Messages(form=cast(Form, config.body), group=self._bridge.group, signers=signers)
@@ -251,8 +247,8 @@ class WebhookSink(Sink):
         return Sender(
             target.read_target(config.url, settings.WEBHOOK_ALLOW),
             settings.WEBHOOK_ALLOW,
-            headers={**ALWAYS, **config.headers, **secrets.headers},
-            timeout=self._bridge.timeout,
+            headers={**ALWAYS, **config.headers, **headers},
+            timeout=self._bridge.handler_timeout_seconds,
             concurrency=self._concurrency,
             permanent=config.permanent_statuses,
             lookup=self._lookup,

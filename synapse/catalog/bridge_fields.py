@@ -1,6 +1,6 @@
 """The settings of a bridge, beside its name, stream, group and sink, in the order of files and forms."""
 
-from synapse.catalog.fields import ADVANCED, Choice, Count, Field, Flag, Rows, Text
+from synapse.catalog.fields import ADVANCED, Choice, Count, Flag, Rows, Text, declared
 
 _EVENTS, _FAILURE = "Which events", "When it fails"
 
@@ -102,8 +102,4 @@ RETRY_SCHEDULE = Rows(
     help="Fixed waits between attempts, such as [5, “5m”, “2h”]; the last one repeats. Empty: the two settings above.",
 )
 
-BRIDGE_FIELDS: tuple[Field, ...] = (
-    *(EVENT_TYPES, FILTERS, ENABLED, PAUSED, START, ORDER, ORDER_KEY),
-    *(CONCURRENCY, RATE_LIMIT, BATCH_SIZE),
-    *(LEASE_SECONDS, HANDLER_TIMEOUT_SECONDS, MAX_ATTEMPTS, BACKOFF_BASE_SECONDS, BACKOFF_CAP_SECONDS, RETRY_SCHEDULE),
-)
+BRIDGE_FIELDS = declared(globals())

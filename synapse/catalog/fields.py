@@ -48,6 +48,11 @@ class Field:
         return value
 
 
+def declared(names: Mapping[str, Any]) -> tuple[Field, ...]:
+    """Return the fields that a module declares, in their order."""
+    return tuple(value for value in names.values() if isinstance(value, Field))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Field):
     """A text of any length; empty by default."""

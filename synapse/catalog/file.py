@@ -137,20 +137,6 @@ class Item:
         self.refuse(key, f"must be {' or '.join(choices)}, but is {quoted(word)}")
         return default
 
-    def count(self, key: str, default: int | None, *, least: int = 1, most: int | None = None) -> int | None:
-        """Return a whole number from `least` to `most`, or to the largest that a database holds."""
-        number = self._value(key, int, "a whole number")
-        most = LARGEST_NUMBER if most is None else most
-        if number is not None and not least <= number <= most:
-            self.refuse(key, f"must be between {least} and {most}, but is {number}")
-            return default
-        return default if number is None else number
-
-    def flag(self, key: str, *, default: bool) -> bool:
-        """Return true or false."""
-        value = self._value(key, bool, "true or false")
-        return default if value is None else value
-
     def setting(self, field: Field) -> Any:
         """Return a declared setting as a file writes it; its default where the file has none, or a wrong one.
 
@@ -161,11 +147,17 @@ class Item:
             case Choice():
                 return self.choice(field.name, field.words, field.default)
             case Count():
-                return self.count(field.name, default, least=field.least, most=field.most)
+                number = self._value(field.name, int, "a whole number")
+                most = LARGEST_NUMBER if field.most is None else field.most
+                if number is None or field.least <= number <= most:
+                    return default if number is None else number
+                self.refuse(field.name, f"must be between {field.least} and {most}, but is {number}")
+                return default
             case Duration():
                 return self._duration(field) or default
             case Flag():
-                return self.flag(field.name, default=field.default)
+                value = self._value(field.name, bool, "true or false")
+                return default if value is None else value
             case Rows():
                 return self.values[field.name] if self.has(field.name) else default
             case _:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from synapse.catalog.fields import ADVANCED, Choice, Count, Duration, Field, Rows, Text
+from synapse.catalog.fields import ADVANCED, Choice, Count, Duration, Rows, Text, declared
 
 _EVENTS, _KEEPING = "Events", "How long they are kept"
 
@@ -103,9 +103,4 @@ SUMMARIES = Rows(
     help="The summaries of its archived events in the admin: how often work completed and failed, and a measure of it.",
 )
 
-STREAM_FIELDS: tuple[Field, ...] = (
-    *(PURPOSE, LAYOUT, ENFORCEMENT, UNKNOWN_EVENT_TYPES),
-    *(MAX_LENGTH, MAX_AGE, HARD_LENGTH, WHEN_FULL),
-    *(IDEMPOTENCY_WINDOW, IDEMPOTENCY_KEY, DURABILITY, REPLICAS),
-    SUMMARIES,
-)
+STREAM_FIELDS = declared(globals())

@@ -74,8 +74,8 @@ class Policy:
     @classmethod
     def of(cls, bridge: BridgeDefinition) -> Self:
         """Return the policy that a bridge's definition asks for."""
-        backoff = Backoff(base=bridge.backoff_base, cap=bridge.backoff_cap)
-        return cls(most_attempts=bridge.attempts, backoff=backoff, schedule=bridge.schedule)
+        backoff = Backoff(base=bridge.backoff_base_seconds, cap=bridge.backoff_cap_seconds)
+        return cls(most_attempts=bridge.max_attempts, backoff=backoff, schedule=bridge.retry_schedule)
 
     def wait(self, attempt: int, chance: float) -> float:
         """Return how long to wait after this attempt failed, in seconds; `chance` as for Backoff."""

@@ -1,9 +1,11 @@
 """Models of the responses about streams, their messages and their groups."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema, create_model
 
+from synapse.catalog import fields
+from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.endpoints import Answer, about, maybe
 
 _TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -37,23 +39,31 @@ class Counters(Answer):
     duplicates: int
 
 
+M = TypeVar("M", bound=Answer)
+_TYPES = {fields.Choice: str, fields.Text: str, fields.Count: int, fields.Duration: float, fields.Flag: bool}
+
+
+def _with_settings(model: type[M]) -> type[M]:
+    """Add the settings of a stream to a model of an answer (a class decorator)."""
+    settings: dict[str, Any] = {}
+    for field in STREAM_FIELDS:
+        kind: Any = _TYPES.get(type(field), list[dict[str, Any]])
+        described = field.help
+        if isinstance(field, fields.Choice):
+            described = f"{', '.join(field.words[:-1])} or {field.words[-1]}. {field.help}".rstrip()
+        elif isinstance(field, fields.Duration):
+            described = "Seconds."
+        settings[field.name] = (kind | None if field.default is None else kind, about(described))
+    own = {name: (each.annotation, each) for name, each in model.model_fields.items()}
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, __module__=__name__, **settings | own)
+
+
+@_with_settings
 class Definition(Answer):
     """A stream's definition."""
 
     name: str
-    purpose: str
-    layout: str = about("flat or dual.")
-    enforcement: str = about("enforce, warn or off.")
-    unknown_event_types: str = about("accept or reject.")
-    max_length: int
-    max_age: float | None = about("Seconds.")
-    hard_length: int
-    when_full: str = about("drop_oldest or reject.")
-    idempotency_window: float = about("Seconds that an Idempotency-Key is remembered.")
-    idempotency_key: str = about("optional or required.")
-    durability: str = about("server, local or replicated.")
-    replicas: int = about("How many replicas must have an event, where durability is replicated.")
-    summaries: list[dict[str, Any]] = about("The summaries of its archived events in the admin.")
+    max_length: int = about("How many events are kept.")
     event_types: list[EventType]
     counters: Counters
     refused_by_reason: dict[str, int] = about(_REASONS)

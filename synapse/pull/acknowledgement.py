@@ -59,7 +59,7 @@ def nack(group: BridgeDefinition, asked: PullNack, chance: float) -> Conversatio
 def extend(group: BridgeDefinition, asked: PullExtend) -> Conversation[dict[str, Any]]:
     """Extend the leases of events in flight. Events that are not in flight, or that another consumer holds, are
     `not_held`."""
-    lease_ms = round(group.lease * 1000) if asked.lease_ms is None else asked.lease_ms
+    lease_ms = round(group.lease_seconds * 1000) if asked.lease_ms is None else asked.lease_ms
     (reply,) = yield [
         delivery_commands.prolong(group.stream, group.group, asked.ids, lease_ms=lease_ms, consumer=asked.consumer)
     ]

@@ -170,4 +170,8 @@ def places(redis: redis_py.Redis) -> dict[str, int]:
     }
     assert counters.get("parked", 0) == len(aside), "a wrong count of what is parked"
     found = {"pending": len(pending), "waiting": len(waiting), **counters}
-    return {name: count for name, count in found.items() if count and name not in _ON_THE_WAY}
+    return {
+        name: count
+        for name, count in found.items()
+        if count and name not in _ON_THE_WAY and not name.startswith("failed:")
+    }

@@ -68,7 +68,7 @@ class Nowhere(OneByOne):
 def definition(sink: str, *, row: bool = False, **columns: Any) -> BridgeDefinition:
     """Return a bridge into a sink; with `row`, one that the database knows."""
     name = columns.pop("name", f"into-{sink}")
-    values = {"name": name, "stream": "orders", "group": name, "sink": sink, "timeout": 5}
+    values = {"name": name, "stream": "orders", "group": name, "sink": sink, "handler_timeout_seconds": 5}
     bridge = BridgeDefinition(**{**values, "config": CONFIGS.get(sink, {}), **columns})
     if not row:
         return bridge

@@ -107,8 +107,8 @@ def test_all_settings_of_delivery_are_stored_and_exported(db):
         "customer_id",
         "2025-12-24T10:00:00Z",
     )
-    assert (bridge.concurrency, bridge.rate, bridge.attempts, bridge.schedule) == (4, 50, 0, (5, 300))
-    assert (bridge.backoff_base, bridge.backoff_cap) == (0, 60)
+    assert (bridge.concurrency, bridge.rate_limit, bridge.max_attempts, bridge.retry_schedule) == (4, 50, 0, (5, 300))
+    assert (bridge.backoff_base_seconds, bridge.backoff_cap_seconds) == (0, 60)
     assert [(one.property, one.op, one.value) for one in bridge.filters] == [("total", "gt", 100)]
     assert planned(SETTINGS) == []
     assert planned(project_catalog.export(), delete=True) == []

@@ -37,7 +37,7 @@ class Shop:
 
     def open(self, handler="moody", *, batch=False, timeout=60.0, **columns):
         config = HandlerConfig.read({"handler": f"{SHOP}.{handler}", "batch": batch})
-        bridge = definition("handler", timeout=timeout, **columns)
+        bridge = definition("handler", handler_timeout_seconds=timeout, **columns)
         sink = HandlerSink.open(config, bridge, stopping=self.is_stopping)
         self.sinks.append(sink)
         return sink

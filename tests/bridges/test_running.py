@@ -119,7 +119,7 @@ def test_a_group_that_another_program_made_is_the_bridges_by_its_definition(redi
     redis.xgroup_create(STREAM, "good", "0", mkstream=True)
     ids = publish(redis, 2)
     redis.xreadgroup("good", "elsewhere", {STREAM: ">"}, count=1)
-    row = nowhere(pk=1, lease=0.2, timeout=0.1)
+    row = nowhere(pk=1, lease_seconds=0.2, handler_timeout_seconds=0.1)
 
     work(row)
 

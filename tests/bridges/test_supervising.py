@@ -87,15 +87,15 @@ def test_a_bridge_that_is_wanted_no_more_is_asked_to_stop_and_forgotten_when_it_
 
 
 def test_a_bridge_that_changed_is_started_anew_once_it_has_finished(scene):
-    scene.want("one", batch=100)
+    scene.want("one", batch_size=100)
 
-    scene.want("one", batch=200)
+    scene.want("one", batch_size=200)
     assert (scene.alive, len(scene.runs)) == ([], 1)
     scene.runs[0].end()
     scene.step()
 
     assert scene.alive == ["one-1"]
-    assert scene.runs[1].bridge.batch == 200
+    assert scene.runs[1].bridge.batch_size == 200
 
 
 def test_a_bridge_that_failed_says_so_and_is_tried_again_later(scene):
@@ -125,11 +125,11 @@ def test_a_bridge_that_is_wanted_again_before_it_has_stopped_is_started_anew_at_
 
 
 def test_a_bridge_that_failed_is_tried_at_once_when_it_is_put_right(scene):
-    scene.want("bad", batch=1)
+    scene.want("bad", batch_size=1)
     scene.runs[0].end("wrong")
     scene.step()
 
-    scene.want("bad", batch=2)
+    scene.want("bad", batch_size=2)
 
     assert scene.alive == ["bad-1"]
 

@@ -249,7 +249,7 @@ def send(receiver, settings):
         settings.WEBHOOK_ALLOW = target.read_allowed([*allowed])
         # What is refused when it is saved is tried all the same: a row may be older than a rule.
         config = WebhookConfig(url=f"https://{host}:{receiver.port}/", secret="shop")
-        bridge = definition("webhook", timeout=60)
+        bridge = definition("webhook", handler_timeout_seconds=60)
         sink = WebhookSink(config, bridge, lookup=names)
         try:
             return sink.deliver([delivery({"event_type": "order-placed"})], always)[0]
@@ -309,7 +309,8 @@ def test_an_address_in_the_url_of_an_older_row_is_refused_at_each_delivery(recei
     )
     settings.WEBHOOK_ALLOW = Allowed()
     monkeypatch.setattr(target, "read_target", lambda *_: allowed_once)
-    sink = WebhookSink(WebhookConfig(url=allowed_once.url, secret="shop"), definition("webhook", timeout=60))
+    bridge = definition("webhook", handler_timeout_seconds=60)
+    sink = WebhookSink(WebhookConfig(url=allowed_once.url, secret="shop"), bridge)
 
     (outcome,) = sink.deliver([delivery({"event_type": "order-placed"})], always)
 

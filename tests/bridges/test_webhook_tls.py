@@ -59,7 +59,7 @@ def send(receiver, settings, host=HOST):
 
     settings.WEBHOOK_ALLOW = target.read_allowed([HOST, "other.example.com"])
     config = WebhookConfig(url=f"https://{host}:{receiver.port}/", secret="shop")
-    sink = WebhookSink(config, definition("webhook", timeout=60), lookup=lookup)
+    sink = WebhookSink(config, definition("webhook", handler_timeout_seconds=60), lookup=lookup)
     try:
         return sink.deliver([delivery({"event_type": "order-placed"})], always)[0]
     finally:

@@ -48,7 +48,7 @@ def webhook(receiver):
     sinks = []
 
     def make(*, timeout=60.0, at_once=1, **config):
-        bridge = definition("webhook", timeout=timeout, concurrency=at_once)
+        bridge = definition("webhook", handler_timeout_seconds=timeout, concurrency=at_once)
         values = {"url": receiver.url, "secret": "shop", **config}
         sinks.append(WebhookSink.open(WebhookConfig.read(values), bridge, stopping=lambda: False))
         return sinks[-1]

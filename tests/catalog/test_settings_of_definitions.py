@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 
 from bridges.models import Bridge
 from streams.models import Stream
+from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.catalog.bridge_fields import BRIDGE_FIELDS
 from synapse.catalog.fields import Choice, Count, Rows
 from synapse.catalog.stream_definitions import StreamDefinition
@@ -76,12 +77,16 @@ def test_a_value_comes_back_from_json_and_from_a_file_as_it_was(model, field):
             assert field.from_file(field.to_file(value)) == value
 
 
-@each_setting_of_a_stream
-def test_a_definition_in_the_snapshot_has_the_default_of_each_setting(field):
-    (attribute,) = [each for each in fields(StreamDefinition) if each.name == field.name]
+@each_setting
+def test_a_definition_in_the_snapshot_has_the_default_of_each_setting(model, field):
+    definitions = fields(StreamDefinition if model is Stream else BridgeDefinition)
+    (attribute,) = [each for each in definitions if each.name == field.name]
 
-    # The snapshot has the length that counts, where a stream leaves it to the server.
-    assert attribute.default == (100_000 if field.name == "max_length" else field.default)
+    if isinstance(field, Rows):
+        assert not attribute.default
+    else:
+        # The snapshot has the length that counts, where a stream leaves it to the server.
+        assert attribute.default == (100_000 if field.name == "max_length" else field.default)
 
 
 @each_setting_of_a_stream

@@ -1,11 +1,9 @@
 """The endpoints of streams: those that need no database are declared in the engine, the others here."""
 
-from streams.api import audit, contracts, keys, live, operations, publish, statistics_live
+from streams.api import audit, contracts, keys, live, operations, publish
 from synapse.endpoints import endpoints_of
 from synapse.inspection import groups, messages
 from synapse.inspection import streams as inspected
 from synapse.statistics import query as statistics
 
-ENDPOINTS = endpoints_of(
-    publish, inspected, messages, groups, live, contracts, audit, keys, statistics, statistics_live, operations
-)
+ENDPOINTS = endpoints_of(publish, inspected, messages, groups, live, contracts, audit, keys, statistics, operations)

@@ -147,6 +147,9 @@ def test_a_parameter_that_is_unknown_or_given_twice_is_refused(ways, endpoint):
         for answer in ways(endpoint, query):
             assert (answer.status, answer.json["type"]) == (400, "urn:synapse:problem:bad-parameter"), query
             assert answer.json["parameter"] == parameter
+    known = endpoint.query.names()
+    listed = f"Known are {', '.join(known)}." if known else "This route takes none."
+    assert ways(endpoint, "?zzz=1")[0].json["detail"] == f"There is no parameter “zzz” here. {listed}"
 
 
 @pytest.mark.parametrize("endpoint", WITH_BODY, ids=name_of)

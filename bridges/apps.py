@@ -3,7 +3,6 @@ from django.apps import AppConfig
 
 class BridgesConfig(AppConfig):
     name = "bridges"
-    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         from bridges import snapshot  # noqa: PLC0415 - needs the loaded apps

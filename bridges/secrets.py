@@ -74,7 +74,7 @@ def make(name: str, *, by: Principal) -> str:
     row = Secret(name=name)
     change(row, value, keep_previous=False)
     row.save()
-    audit.record(by, "create", row, after=audit.describe_without(row, "value", "previous") | {"value": "(secret)"})
+    audit.record(by, "create", row, after=audit.describe(row, without=("value", "previous")) | {"value": "(secret)"})
     return value
 
 
@@ -104,8 +104,5 @@ def unseal(sealed: str, passphrases: Sequence[str]) -> str:
 
 @cache
 def _fernet_of(passphrases: tuple[str, ...]) -> MultiFernet:
-    return MultiFernet([Fernet(base64.urlsafe_b64encode(_derive_key(one.encode()))) for one in passphrases])
-
-
-def _derive_key(passphrase: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(passphrase)
+    keys = (HKDF(SHA256(), length=32, salt=None, info=_PURPOSE).derive(one.encode()) for one in passphrases)
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in keys])

@@ -5,7 +5,7 @@ SYNAPSE_AUDIT_LOG sends that logger to a file or to standard error.
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from typing import Any
 
@@ -58,16 +58,15 @@ def name_of(target: models.Model | str) -> str:
     return f"{target._meta.verbose_name} {target}"
 
 
-def describe(instance: models.Model) -> dict[str, Any]:
-    """Return the values of a model's own columns as JSON values, for `before` and `after`."""
-    return describe_without(instance)
+def describe(instance: models.Model, *, without: Collection[str] = ()) -> dict[str, Any]:
+    """Return the values of a model's own columns as JSON values, for `before` and `after`.
 
-
-def describe_without(instance: models.Model, *names: str) -> dict[str, Any]:
-    """Return the values of a model's own columns without those named, which must not appear in the audit log."""
+    Args:
+        without: columns that must not appear in the audit log.
+    """
     described: dict[str, Any] = {}
     for field in instance._meta.concrete_fields:
-        if field.name in names:
+        if field.name in without:
             continue
         value = field.value_from_object(instance)
         described[field.name] = value if isinstance(value, (dict, list, int, bool, type(None))) else str(value)

@@ -3,7 +3,6 @@ from django.apps import AppConfig
 
 class StreamsConfig(AppConfig):
     name = "streams"
-    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         from contracts.registry import lookup  # noqa: PLC0415 - needs the loaded apps

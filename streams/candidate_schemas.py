@@ -1,7 +1,7 @@
 """Test and save candidate schemas, given as text or as a contract's draft, against the event types of their subject."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from django.db.models import CharField, F, Q, Value
 from django.db.models.functions import Concat
@@ -63,7 +63,7 @@ def of_text(subject: str, text: bytes) -> Content:
         BadSchema: when it is no JSON object, or too large.
     """
     validator.parse_schema(text)
-    return drafts.content_of_text(_contract(subject), text.decode())
+    return drafts.content_of_text(Contract.objects.filter(subject=subject).first(), text.decode())
 
 
 def of_draft(subject: str) -> Content:
@@ -72,22 +72,21 @@ def of_draft(subject: str) -> Content:
     Raises:
         NothingToTest: when it has none.
     """
-    draft = _draft(subject)
+    drafts_of = ContractVersion.objects.filter(contract__subject=subject, state=ContractVersion.State.DRAFT)
+    draft = drafts_of.select_related("contract").first()
     if draft is None:
         raise NothingToTest(f"“{subject}” has no draft. Give the schema that is to be tested.")
     return drafts.content_of_text(draft.contract, draft.text)
 
 
-@contextmanager
-def trial(candidate: Content) -> Iterator[Trial]:
+def trial(candidate: Content) -> AbstractContextManager[Trial]:
     """Have a candidate ready to be tested on events, for as long as the block lasts.
 
     Raises:
         BadSchema: when it cannot be a contract's schema.
         SandboxBusy: when too many schemas are being worked on.
     """
-    with sandbox.trial(candidate.document, references.documents(candidate.references)) as found:
-        yield found
+    return sandbox.trial(candidate.document, references.documents(candidate.references))
 
 
 def back_tests(subject: str, candidate: Content, *, by: Principal, last: int = USUAL_EVENTS) -> Iterator[Tested]:
@@ -114,12 +113,3 @@ def save(subject: str, text: str, *, replace: bool, by: Principal) -> ContractVe
         BadSchema: when the text cannot be a contract's schema.
     """
     return registry.draft(subject, text, by=by, references=[], replace=replace)
-
-
-def _contract(subject: str) -> Contract | None:
-    return Contract.objects.filter(subject=subject).first()
-
-
-def _draft(subject: str) -> ContractVersion | None:
-    contract = _contract(subject)
-    return None if contract is None else registry.draft_of(contract)

@@ -9,7 +9,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from django.db import Error as DatabaseError
 from django.db import connection
@@ -35,14 +34,6 @@ class SystemDown(Exception):
     """The probed system does not work; the message is a sentence for the health check."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """The result of a probe: `problem` is "" when the system works. `at` is in monotonic seconds."""
-
-    at: float
-    problem: str
-
-
 class Probe:
     """Probes one system and keeps the latest result. `ask` raises `SystemDown` when the system does not work."""
 
@@ -50,7 +41,9 @@ class Probe:
         self._name = name
         self._ask = ask
         self._clock = clock
-        self._found: Finding | None = None
+        # When it was probed last (monotonic seconds), and what was wrong then: "" when it works.
+        self._at: float | None = None
+        self._problem = ""
 
     def step(self) -> None:
         """Probe once, and keep the result."""
@@ -60,18 +53,18 @@ class Probe:
             problem = str(down)
         else:
             problem = ""
-        if problem and not (self._found and self._found.problem):
+        if problem and not self._problem:
             logger.warning("%s", problem)
-        elif not problem and self._found and self._found.problem:
+        elif self._problem and not problem:
             logger.info("%s works again", self._name)
-        self._found = Finding(at=self._clock(), problem=problem)
+        self._at, self._problem = self._clock(), problem
 
     def problem(self) -> str:
         """Return the problem of the latest probe, "" for none."""
-        if self._found is None:
+        if self._at is None:
             return f"{self._name} does not answer."
-        age = self._clock() - self._found.at
-        return f"{self._name} has not answered for {age:.1f} s." if age > FRESH else self._found.problem
+        age = self._clock() - self._at
+        return f"{self._name} has not answered for {age:.1f} s." if age > FRESH else self._problem
 
 
 class Prober:

@@ -7,14 +7,14 @@ may hold PII.
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from core import audit
 from streams import connections
 from streams.models import Stream
 from synapse.auth.principal import Principal
+from synapse.formats.text import plural
 from synapse.inspection.groups import GroupStatus, owners, standings
-from synapse.redis import RedisFailure, RedisUnavailable, WrongType, answer, ask, keyspace
+from synapse.redis import RedisUnavailable, WrongType, answer, answer_or, ask, keyspace
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.sync_executor import keys_of
 
@@ -103,7 +103,7 @@ def left_by_stream(stream: str) -> list[str]:
     """
     events = _events(stream, "")
     return [
-        *([f"The stream “{stream}” holds {_count(events, 'event')}."] if events else []),
+        *([f"The stream “{stream}” holds {events:,} {plural('event', events)}."] if events else []),
         *(owed for found in _standings(stream, None) if (owed := _owed_to(stream, found))),
     ]
 
@@ -122,7 +122,7 @@ def _owed_to(stream: str, found: GroupStatus) -> str:
         f"{found.group.pending:,} in flight" if found.group.pending else "",
         f"{found.waiting:,} scheduled for retry" if found.waiting else "",
         f"{found.parked:,} blocked by key" if found.parked else "",
-        _count(found.dead, "dead letter") if found.dead else "",
+        f"{found.dead:,} {plural('dead letter', found.dead)}" if found.dead else "",
     ]
     told = ", ".join(part for part in owed if part)
     return f"The group “{found.group.name}” of “{stream}” has a backlog: {told}." if told else ""
@@ -134,7 +134,7 @@ def _groups_of(streams: set[str]) -> set[tuple[str, str]]:
     return {
         (stream, group.name)
         for stream, reply in zip(names, replies, strict=True)
-        for group in _or_nothing(reply, stream, [])
+        for group in answer_or(reply, stream, [])
     }
 
 
@@ -148,20 +148,8 @@ def _events(stream: str, group: str) -> int:
         ]
     first, *more = connections.executor().run(ask(asked))
     waiting, counters = more or (0, {})
-    parked = _or_nothing(counters, stream, {}).get("parked", b"0")
-    return sum((_or_nothing(first, stream, 0), _or_nothing(waiting, stream, 0), int(parked)))
-
-
-def _or_nothing(reply: object, stream: str, nothing: object) -> Any:
-    """Return a reply; a key of another type in place of ours counts as nothing."""
-    try:
-        return answer(reply, stream, absent=nothing)
-    except RedisFailure:
-        return nothing
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    parked = answer_or(counters, stream, {}).get("parked", b"0")
+    return sum((answer_or(first, stream, 0), answer_or(waiting, stream, 0), int(parked)))
 
 
 _STAYS = (

@@ -1,7 +1,7 @@
 """The catalog as one file: the parts that the apps offer, joined. `docs/catalog.md` describes the file."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
@@ -92,7 +92,7 @@ class Catalog:
             self._refuse(self._file.mistakes)
         finally:
             self._file.mistakes[:] = known
-        return _ordered(changes)
+        return sorted(changes, key=_rank)
 
     def apply(self, *, delete: bool = False, only_new: bool = False) -> list[Change]:
         """Bring the database in line with the file, all of it or nothing, and return the changes.
@@ -184,15 +184,11 @@ def _source(data: bytes, name: str) -> Source:
     return source
 
 
-def _ordered(changes: Iterable[Change]) -> list[Change]:
-    """Order changes by their dependencies, with deletions last in reverse order.
+def _rank(change: Change) -> tuple[int, int]:
+    """Return the place of a change: in the order of what needs what, and deletions last, in reverse.
 
     Only the last kind, which nothing needs, is deleted first of all: what takes its place would clash with it.
     """
-    return sorted(changes, key=_rank)
-
-
-def _rank(change: Change) -> tuple[int, int]:
     order = _ORDER[change.kind]
     if change.action != "delete":
         return 1, order

@@ -26,7 +26,6 @@ from django.http import HttpRequest, HttpResponse
 from django.http.cookie import parse_cookie
 
 from core import availability
-from core.thread_connections import checked_connections
 from streams import access
 from streams.access import identification
 from streams.connections import shares_of
@@ -97,40 +96,6 @@ def _person(user: Any) -> str:
     return user.get_username() if user.is_authenticated else ""
 
 
-def sender_of(path: str, headers: Mapping[str, str], address: str, sessions: KnownSessions) -> Sender:
-    """Return the sender of a request to Django: a service, a person whose session is known, or an address."""
-    refusal = None
-    try:
-        principal = access.identify(headers, address=address)
-        if principal.kind == "service":
-            return Sender(caller_of(principal), address)
-    except Problem as problem:
-        # Forms of the admin ask for no key: an answer that did would mislead people.
-        refusal = None if path.startswith(_ADMIN) else problem.with_traceback(None)
-    person = sessions.person(headers)
-    return Sender(caller_at(address) if person is None else CallerId("person", person), address, refusal)
-
-
-async def person_of(headers: Mapping[str, str], address: str) -> CallerId | None:
-    """Return the person logged in with the request's session, None without one. Asks the database.
-
-    Raises:
-        DatabaseDown: when it cannot be asked.
-    """
-    if not access.is_a_persons(headers):
-        return None
-    try:
-        person = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, _of_session, headers, address)
-    except DatabaseError as error:
-        raise availability.database_problem(error) or error from None
-    return None if person is None else caller_of(person)
-
-
-@checked_connections()
-def _of_session(headers: Mapping[str, str], address: str) -> Principal | None:
-    return identification.of_session(headers, address=address)
-
-
 # One thread, which any caller may have.
 _ONE = Limits(total=1, per_caller=1, per_address=1, anonymous=1)
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -173,15 +138,32 @@ class DjangoHandler:
 
     def sender_of(self, path: str, headers: Mapping[str, str], address: str) -> Sender:
         """Return the sender of a request: a service, a person whose session is known, or an address."""
-        return sender_of(path, headers, address, self.sessions)
+        refusal = None
+        try:
+            principal = access.identify(headers, address=address)
+            if principal.kind == "service":
+                return Sender(caller_of(principal), address)
+        except Problem as problem:
+            # Forms of the admin ask for no key: an answer that did would mislead people.
+            refusal = None if path.startswith(_ADMIN) else problem.with_traceback(None)
+        person = self.sessions.person(headers)
+        return Sender(caller_at(address) if person is None else CallerId("person", person), address, refusal)
 
     async def person_of(self, headers: Mapping[str, str], address: str) -> CallerId | None:
-        """Return the person logged in with the request's session, None without one.
+        """Return the person logged in with the request's session, None without one. Asks the database.
 
         Raises:
-            DatabaseDown: when the database cannot be asked.
+            DatabaseDown: when it cannot be asked.
         """
-        return await person_of(headers, address)
+        if not access.is_a_persons(headers):
+            return None
+        try:
+            person = await asyncio.get_running_loop().run_in_executor(
+                _LOOKUPS, identification.of_session, headers, address
+            )
+        except DatabaseError as error:
+            raise availability.database_problem(error) or error from None
+        return None if person is None else caller_of(person)
 
     def pool_of(self, method: str, path: str) -> FairPool:
         """Return the thread pool for a request."""

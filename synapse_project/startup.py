@@ -31,30 +31,21 @@ from synapse.runtime import long_work, ports, private_files, process
 from synapse.runtime.supervisor import Child, Supervisor
 from synapse_project import installation
 
-OPEN = "open"
 _CLOSED = "A key is needed for all but the admin:  manage.py issue_key SERVICE  prints one (docs/access.md)."
-
-
-def is_open(auth: str) -> bool:
-    """Say whether authentication is open."""
-    return auth == OPEN
 
 
 def said(auth: str, host: str) -> str:
     """Return a warning or a note on access to a web server that listens on `host`."""
-    if not is_open(auth):
+    if auth != "open":
         return _CLOSED
+    who = f"everybody who reaches this machine over the network (HOST is {host})"
+    if is_loopback(host):
+        who = "every program on this machine"
     lines = [
-        f"OPEN: {_who(host)} may publish, read and change everything, without a key.",
+        f"OPEN: {who} may publish, read and change everything, without a key.",
         "To close it:  make run SYNAPSE_AUTH=required  and a key for each service:  manage.py issue_key SERVICE",
     ]
     return "\n".join(f"  !!  {line}" for line in lines)
-
-
-def _who(host: str) -> str:
-    if is_loopback(host):
-        return "every program on this machine"
-    return f"everybody who reaches this machine over the network (HOST is {host})"
 
 
 ADMIN = "admin"
@@ -83,7 +74,8 @@ def hold_folder(folder: Path, say: Say) -> int:
     told = False
     while (lock := private_files.take_lock(path)) is None:
         holder = path.read_text(encoding="ascii").strip()
-        if _is_running(holder) or time.monotonic() > deadline:
+        is_running = holder.isascii() and holder.isdigit() and process.is_alive(int(holder))
+        if is_running or time.monotonic() > deadline:
             raise CannotStart(f"Synapse runs already on {folder} (process {holder}); stop it first: kill {holder}")
         if not told:
             say("Waiting for the web server of the last run to stop.")
@@ -176,23 +168,19 @@ def apply_catalog() -> None:
 
 def create_admin() -> str:
     """Create the user `admin` when there is no superuser yet. Return the way to log in, in words."""
+    users = get_user_model().objects
     # Another machine may be starting on the same database.
     with database_lock.held():
-        return _create_admin()
-
-
-def _create_admin() -> str:
-    users = get_user_model().objects
-    if users.filter(is_superuser=True).exists():
-        return "log in as before"
-    if users.filter(username=ADMIN).exists():
-        return "no superuser yet: manage.py createsuperuser"
-    password = settings.ADMIN_PASSWORD or secrets.token_urlsafe(12)
-    try:
-        validate_password(password, get_user_model()(username=ADMIN))
-    except ValidationError as error:
-        raise CannotStart(f"SYNAPSE_ADMIN_PASSWORD: {' '.join(error.messages)}") from None
-    users.create_superuser(ADMIN, password=password)
+        if users.filter(is_superuser=True).exists():
+            return "log in as before"
+        if users.filter(username=ADMIN).exists():
+            return "no superuser yet: manage.py createsuperuser"
+        password = settings.ADMIN_PASSWORD or secrets.token_urlsafe(12)
+        try:
+            validate_password(password, get_user_model()(username=ADMIN))
+        except ValidationError as error:
+            raise CannotStart(f"SYNAPSE_ADMIN_PASSWORD: {' '.join(error.messages)}") from None
+        users.create_superuser(ADMIN, password=password)
     if settings.ADMIN_PASSWORD:
         return f"user {ADMIN}, password from SYNAPSE_ADMIN_PASSWORD"
     return f"user {ADMIN}, password {password}  (shown this once)"
@@ -229,7 +217,7 @@ def wait_until_healthy(web: Child, say: Say) -> None:
 def summary(*, redis: str, login: str) -> str:
     """Return the summary of a start: addresses, access, and first steps."""
     api = f"http://{_shown(settings.HOST)}:{settings.PORT}"
-    key = "" if is_open(settings.AUTH) else ' -H "Authorization: Bearer $SYNAPSE_API_KEY"'
+    key = "" if settings.AUTH == "open" else ' -H "Authorization: Bearer $SYNAPSE_API_KEY"'
     return f"""
 Synapse is running.
 
@@ -269,10 +257,6 @@ def _bridges() -> str:
     names = [bridge.name for bridge in bridges.holder.current().values() if bridge.enabled]
     shown = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
     return f"{len(names)} enabled{': ' if names else ''}{shown}"
-
-
-def _is_running(pid: str) -> bool:
-    return pid.isascii() and pid.isdigit() and process.is_alive(int(pid))
 
 
 def _health() -> str:

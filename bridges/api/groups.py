@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from bridges import groups
-from bridges.groups import Paused, Plan, checks
+from bridges.groups import checks
 from bridges.groups.actions import REQUIRES
 from synapse.endpoints import Answer, Body, Call, Example, Sentence, about, either, endpoint, maybe
 
@@ -17,8 +17,6 @@ _PROBLEMS = {
     400: "The request cannot be used: `parameter` names the member, or the stream or group has no good name.",
     404: "There is no such stream or group.",
     409: "It cannot be done in the group's present state: `type` says why.",
-    413: "The request is too large.",
-    415: "The request is not JSON.",
     503: "Redis cannot be used now. The same request again does no harm.",
 }
 _GROUP = {"stream": "inference-events", "group": "analytics-service"}
@@ -132,8 +130,8 @@ _groups = partial(endpoint, tag="groups", requires=REQUIRES)
 def create_group(call: Call[None, CreateAsked]) -> dict[str, Any]:
     """A group that no bridge owns: any program may read as it. The groups of bridges, and those that are pulled, are
     made by themselves."""
-    made = groups.create(call.params["stream"], call.body.name, call.body.at or "beginning", by=call.by)
-    return {"stream": made.stream, "group": made.group, "last_delivered_id": made.after}
+    after = groups.create(call.params["stream"], call.body.name, call.body.at or "beginning", by=call.by)
+    return {**call.params, "group": call.body.name, "last_delivered_id": after}
 
 
 @_groups(
@@ -155,7 +153,7 @@ def delete_group(call: Call[None, DeleteAsked]) -> dict[str, Any]:
     any case."""
     stream, group = call.params["stream"], call.params["group"]
     gone = groups.delete(stream, group, by=call.by, force=bool(call.body.force), reason=call.body.reason or "")
-    return {"stream": stream, "group": group, "deleted": True, **asdict(gone)}
+    return {**call.params, "deleted": True, **asdict(gone)}
 
 
 @_groups(
@@ -169,7 +167,7 @@ def delete_group(call: Call[None, DeleteAsked]) -> dict[str, Any]:
 def pause_group(call: Call[None, None]) -> dict[str, Any]:
     """Delivery to the bridge that reads as the group, or to the programs that pull as it, stops until the group is
     resumed. Its processes notice within seconds. 409 where Synapse does not read for the group."""
-    return _paused(groups.pause(call.params["stream"], call.params["group"], by=call.by))
+    return {**call.params, "bridge": groups.pause(**call.params, by=call.by), "paused": True}
 
 
 @_groups(
@@ -182,7 +180,7 @@ def pause_group(call: Call[None, None]) -> dict[str, Any]:
 )
 def resume_group(call: Call[None, None]) -> dict[str, Any]:
     """Delivery to a paused group continues where it stopped."""
-    return _paused(groups.resume(call.params["stream"], call.params["group"], by=call.by))
+    return {**call.params, "bridge": groups.resume(**call.params, by=call.by), "paused": False}
 
 
 @_groups(
@@ -210,30 +208,16 @@ def move_group(call: Call[None, MoveAsked]) -> dict[str, Any]:
     checks.asked(asked.to, now=datetime.now(UTC))
     discards = bool(asked.discard_waiting)
     if asked.dry_run:
-        return _planned(stream, group, groups.plan(stream, group, asked.to, discard_waiting=discards))
+        plan = asdict(groups.plan(stream, group, asked.to, discard_waiting=discards))
+        del plan["discards"]
+        from_to = {"from": plan.pop("before"), "to": plan.pop("after")}
+        return {"dry_run": True, **call.params, **from_to, **plan, "hindrance": plan["hindrance"] or None}
     moved = groups.move(stream, group, asked.to, by=call.by, discard_waiting=discards)
     return {
-        "stream": stream,
-        "group": group,
+        **call.params,
         "from": moved.before,
         "to": moved.after,
         "skipped": moved.skipped,
         "unread_again": moved.again,
         "more": moved.more,
     }
-
-
-def _planned(stream: str, group: str, plan: Plan) -> dict[str, Any]:
-    return {
-        "dry_run": True,
-        "stream": stream,
-        "group": group,
-        "from": plan.before,
-        "to": plan.after,
-        **{name: getattr(plan, name) for name in ("skips", "repeats", "exact", "pending", "waiting", "parked", "dead")},
-        "hindrance": plan.hindrance or None,
-    }
-
-
-def _paused(found: Paused) -> dict[str, Any]:
-    return {"stream": found.stream, "group": found.group, "bridge": found.bridge, "paused": found.paused}

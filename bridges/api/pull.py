@@ -37,7 +37,7 @@ LOOK_EVERY = 1.0
 LOOK_EVERY_IN_A_THREAD = 0.1
 # What is due now is looked for in a moment, and not without one.
 _SHORTEST = 0.005
-_REFUSED = [400, 403, 404, 409, 413, 415, 503]
+_REFUSED = [404, 409]
 _GROUP = {"stream": "inference-events", "consumer_group": "dashboard"}
 _IDS = {**_GROUP, "entry_ids": ["1705314600000-0"]}
 _EVENT = {

@@ -6,60 +6,13 @@
 - `permissions`   who may see them and act on them, and as somebody may see them
 - `revalidation`  what the active contract says of an event
 
-The operations use the threads' connection to Redis, and take and return values: callers over HTTP or from a page
-is not known here.
+The operations use the threads' connection to Redis, and take and return values: whether HTTP or a page asks is not
+known here.
 """
 
 from bridges.dead_letters.actions import discard, redrive, redrive_edited
-from bridges.dead_letters.permissions import demand_editing, permit_acting, permit_reading, seen_by
-from bridges.dead_letters.queries import (
-    check_place,
-    count,
-    get,
-    meant,
-    page,
-)
+from bridges.dead_letters.permissions import demand_editing, seen_by
+from bridges.dead_letters.queries import check_place, count, get, meant, page
 from bridges.dead_letters.revalidation import Verdict, judge
 from bridges.dead_letters.summaries import Export, by_error, export
-from synapse.dead_letters.dead_letter import (
-    DeadLetter,
-    DeadLetterCriteria,
-    Discarded,
-    Edited,
-    ErrorGroup,
-    Errors,
-    Ids,
-    Page,
-    Redriven,
-    Selection,
-)
-
-__all__ = [
-    "DeadLetter",
-    "DeadLetterCriteria",
-    "Discarded",
-    "Edited",
-    "ErrorGroup",
-    "Errors",
-    "Export",
-    "Ids",
-    "Page",
-    "Redriven",
-    "Selection",
-    "Verdict",
-    "by_error",
-    "check_place",
-    "count",
-    "demand_editing",
-    "discard",
-    "export",
-    "get",
-    "judge",
-    "meant",
-    "page",
-    "permit_acting",
-    "permit_reading",
-    "redrive",
-    "redrive_edited",
-    "seen_by",
-]
+from synapse.dead_letters.dead_letter import DeadLetter, DeadLetterCriteria, Errors, Ids, Page, Selection

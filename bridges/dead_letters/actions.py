@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bridges.dead_letters import revalidation
-from bridges.dead_letters.permissions import demand_editing, permit_acting
+from bridges.dead_letters.permissions import ACTING, demand_editing
 from bridges.dead_letters.queries import checked, get, scan
 from core import audit
 from streams import connections
@@ -64,7 +64,7 @@ def redrive(
         TooManyWaiting: when the group has such a backlog that it reads nothing new.
         RedisUnavailable: when Redis cannot be used. `ReplyLost`: it may have happened; repeating the call is safe.
     """
-    permit_acting(by, stream)
+    ACTING.demand(by, stream)
     begun = cursors.read_cursor(cursor)
     ids, past = _ids(stream, group, what, past=begun.past, most=most)
     now_ms = int(clock() * 1000)
@@ -96,7 +96,7 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
         Problem: when the event would be refused (see synapse.publishing.validation).
         TooManyWaiting, RedisUnavailable: as `redrive` does.
     """
-    permit_acting(by, stream)
+    ACTING.demand(by, stream)
     letter = get(stream, group, id_)
     demand_editing(letter, by)
     definition, accepted = revalidation.accept(stream, event)
@@ -137,7 +137,7 @@ def discard(
         BadEdit: when no reason is given, or more than a thousand are named.
         BadParameter, NoSuchDeadLetter, RedisUnavailable: as `redrive` does.
     """
-    permit_acting(by, stream)
+    ACTING.demand(by, stream)
     reason = " ".join(reason.split())[:MOST_REASON]
     if not reason:
         raise BadEdit("Say why: the reason is recorded.")

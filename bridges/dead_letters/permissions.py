@@ -15,25 +15,6 @@ READING = Requirement(read=True, read_all=True, scope="dead-letters:read")
 ACTING = Requirement(read=True, read_all=True, scope="dead-letters:write")
 
 
-def permit_reading(by: Principal, stream: str) -> None:
-    """Check that a caller may see the dead letters of a stream's groups.
-
-    Raises:
-        Forbidden: when they may not.
-    """
-    READING.demand(by, stream)
-
-
-def permit_acting(by: Principal, stream: str) -> None:
-    """Check that a caller may redrive, edit and discard the dead letters of a stream's groups, or preview such an
-    action.
-
-    Raises:
-        Forbidden: when they may not.
-    """
-    ACTING.demand(by, stream)
-
-
 def sees_all(by: Principal) -> bool:
     """Say whether the caller may see PII."""
     return by.rights.has(PERSONAL)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
 from bridges import snapshot
@@ -21,7 +22,7 @@ from synapse.dead_letters.dead_letter import (
 )
 from synapse.errors.delivery import NoSuchDeadLetter, UnknownGroup
 from synapse.errors.streams import UnknownStream
-from synapse.redis import Command, Conversation, RedisFailure, answer, ask
+from synapse.redis import Command, Conversation, answer, answer_or, ask
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.dead_letters import StoredLetter
@@ -51,7 +52,7 @@ def places() -> Conversation[list[DeadLetterCount]]:
     replies = (yield from ask([stream_commands.xinfo_groups(stream) for stream in streams])) if streams else []
     known = set(bridges)
     for stream, reply in zip(streams, replies, strict=True):
-        known |= {(stream, found.name) for found in _or(reply, stream, [])}
+        known |= {(stream, found.name) for found in answer_or(reply, stream, [])}
     counts = yield from counts_of(sorted(known))
     found = [
         DeadLetterCount(stream=stream, group=group, count=count, bridge=bridges.get((stream, group), ""))
@@ -65,15 +66,7 @@ def counts_of(groups: Iterable[tuple[str, str]]) -> Conversation[dict[tuple[str,
     """Return the number of dead letters of each given group, by pairs of stream and group."""
     asked = list(groups)
     replies = (yield from ask([dead_letter_commands.count(*one) for one in asked])) if asked else []
-    return {one: _or(reply, one[0], 0) for one, reply in zip(asked, replies, strict=True)}
-
-
-def _or(reply: Any, stream: str, otherwise: Any) -> Any:
-    """Return a reply; a key of another type in place of ours counts as empty instead of failing."""
-    try:
-        return answer(reply, stream, absent=otherwise)
-    except RedisFailure:
-        return otherwise
+    return {one: answer_or(reply, one[0], 0) for one, reply in zip(asked, replies, strict=True)}
 
 
 # How many are read at once: each may be a quarter of a megabyte.
@@ -150,8 +143,6 @@ def scan(
     """Return `keep(letter)` of each dead letter that matches, the id to continue after, and the number of letters read.
 
     The scan ends after `limit` matches, or after ten thousand that do not match.
-
-    It ends with `limit` that are wanted, or with ten thousand that are not.
     """
     kept: list[T] = []
     following, looked_at = None, 0
@@ -183,9 +174,9 @@ def meant(stream: str, group: str, what: Ids | DeadLetterCriteria) -> Selection:
         there = _there(stream, group, ids)
         return Selection(count=len(there), sample=there[:SAMPLE], gone=len(ids) - len(there))
     if what == DeadLetterCriteria():
-        newest, _, _ = scan(stream, group, what, _id, limit=SAMPLE)
+        newest, _, _ = scan(stream, group, what, attrgetter("id"), limit=SAMPLE)
         return Selection(count=count(stream, group), sample=tuple(newest))
-    ids_found, following, _ = scan(stream, group, what, _id, limit=MOST_LOOKED_AT)
+    ids_found, following, _ = scan(stream, group, what, attrgetter("id"), limit=MOST_LOOKED_AT)
     return Selection(count=len(ids_found), sample=tuple(ids_found[:SAMPLE]), exact=following is None)
 
 
@@ -218,10 +209,6 @@ def _there(stream: str, group: str, ids: tuple[str, ...]) -> tuple[str, ...]:
         replies = connections.executor().run(ask([dead_letter_commands.letter(stream, group, id_) for id_ in some]))
         found += [id_ for id_, reply in zip(some, replies, strict=True) if answer(reply, stream, absent=[])]
     return tuple(found)
-
-
-def _id(letter: DeadLetter) -> str:
-    return letter.id
 
 
 def _ask(stream: str, command: Command) -> Any:

@@ -13,10 +13,8 @@ from bridges.dead_letters import check_place
 from bridges.groups import checks
 from bridges.groups.checks import (
     LIVELY_MS,
-    Created,
     Deleted,
     Moved,
-    Paused,
     bridge_of,
     check_at_rest,
     check_stream,
@@ -49,8 +47,8 @@ REQUIRES = Requirement(read=True, scope="groups:write")
 _BUDGET = 5.0
 
 
-def create(stream: str, group: str, at: str, *, by: Principal) -> Created:
-    """Create a group without an owner: any program may read as it.
+def create(stream: str, group: str, at: str, *, by: Principal) -> str:
+    """Create a group without an owner, and return the id after which it begins: any program may read as it.
 
     Raises:
         BadParameter: when the name is none.
@@ -58,7 +56,7 @@ def create(stream: str, group: str, at: str, *, by: Principal) -> Created:
         GroupExists, GroupOwned: when there is one, or a bridge will make it.
         Forbidden, UnknownStream, WrongType, RedisUnavailable: as their names say.
     """
-    permit(by, stream)
+    REQUIRES.demand(by, stream)
     check_stream(stream)
     if not is_name(group):
         raise BadParameter(f"A group's name has {RULE}.", parameter="name")
@@ -73,11 +71,11 @@ def create(stream: str, group: str, at: str, *, by: Principal) -> Created:
     if isinstance(reply, ReplyError) and reply.code == "BUSYGROUP":
         raise _there(stream, group)
     answer(reply, stream)
-    return Created(stream=stream, group=group, after=standing(stream, group).group.last_delivered_id)
+    return standing(stream, group).group.last_delivered_id
 
 
-def pause(stream: str, group: str, *, by: Principal) -> Paused:
-    """Pause the bridge that reads as a group, or the programs that pull as it.
+def pause(stream: str, group: str, *, by: Principal) -> str:
+    """Pause the bridge that reads as a group, or the programs that pull as it, and return the bridge's name.
 
     Raises:
         GroupUnowned: when neither is so; Synapse does not read for it then.
@@ -87,8 +85,8 @@ def pause(stream: str, group: str, *, by: Principal) -> Paused:
     return _turned(stream, group, by, paused=True)
 
 
-def resume(stream: str, group: str, *, by: Principal) -> Paused:
-    """Resume a paused group. Raises the same errors as `pause`."""
+def resume(stream: str, group: str, *, by: Principal) -> str:
+    """Resume a paused group. Returns and raises as `pause` does."""
     return _turned(stream, group, by, paused=False)
 
 
@@ -105,7 +103,7 @@ def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bo
         Forbidden: when the caller may not act on groups.
         WrongType, RedisUnavailable: when Redis cannot be used for this. Repeating the call continues where it ended.
     """
-    permit(by, stream)
+    REQUIRES.demand(by, stream)
     after = checks.asked(to, now=datetime.now(UTC))
     found = standing(stream, group)
     check_at_rest(stream, found)
@@ -143,7 +141,7 @@ def delete(stream: str, group: str, *, by: Principal, force: bool = False, reaso
         Forbidden: when they may not.
         WrongType, RedisUnavailable: when Redis cannot be used for this.
     """
-    permit(by, stream)
+    REQUIRES.demand(by, stream)
     check_place(stream, group)
     reason = reason.strip()[:MOST_REASON]
     if force and not reason:
@@ -169,15 +167,6 @@ def delete(stream: str, group: str, *, by: Principal, force: bool = False, reaso
     return Deleted(unread=unread, pending=found.pending, waiting=found.waiting, parked=found.parked, dead=found.dead)
 
 
-def permit(by: Principal, stream: str) -> None:
-    """Check that a caller may act on the groups of a stream, or preview such an action.
-
-    Raises:
-        Forbidden: when they may not.
-    """
-    REQUIRES.demand(by, stream)
-
-
 def _refusal(group: str, found: Deletion, unread: int) -> GroupInUse | GroupOwed:
     if found.live:
         return GroupInUse(
@@ -194,13 +183,12 @@ def _refusal(group: str, found: Deletion, unread: int) -> GroupInUse | GroupOwed
     return GroupOwed(group, owed)
 
 
-def _turned(stream: str, group: str, by: Principal, *, paused: bool) -> Paused:
-    permit(by, stream)
+def _turned(stream: str, group: str, by: Principal, *, paused: bool) -> str:
+    REQUIRES.demand(by, stream)
     check_stream(stream)
     with transaction.atomic():
         row = Bridge.objects.select_for_update().filter(stream__name=stream, group=group).first()
-        changed = row is not None and row.paused != paused
-        if row is not None and changed:
+        if row is not None and row.paused != paused:
             row.paused = paused
             row.save(update_fields=["paused"])
             action = "pause" if paused else "resume"
@@ -208,7 +196,7 @@ def _turned(stream: str, group: str, by: Principal, *, paused: bool) -> Paused:
     if row is None:
         check_place(stream, group)
         raise GroupUnowned(group)
-    return Paused(stream=stream, group=group, bridge=row.name, paused=paused, changed=changed)
+    return row.name
 
 
 def _there(stream: str, group: str) -> GroupExists:

@@ -23,26 +23,6 @@ from synapse.wire.ids import EntryId, Range, following, parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Created:
-    """A group that was made: `after` is the id after which it begins."""
-
-    stream: str
-    group: str
-    after: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paused:
-    """Whether a group rests now, and the bridge that says so. `changed`: it did not before."""
-
-    stream: str
-    group: str
-    bridge: str
-    paused: bool
-    changed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The effect of moving a group.
 

@@ -78,7 +78,7 @@ def demand_group(group: BridgeDefinition, by: Principal) -> None:
             and the caller may not act on groups.
     """
     _demand_types(group.stream, group.event_types or (EVERY_TYPE,), by)
-    if group.opened_by and not _is(by, group.opened_by) and not by.rights.has(GROUPS):
+    if group.opened_by and group.opened_by != owner_of_what_opens(by) and not by.rights.has(GROUPS):
         refusal = f"{by} may not use the group “{group.group}” of another service: the scope “{GROUPS}” is missing."
         raise Forbidden(refusal, missing=GROUPS)
 
@@ -88,22 +88,9 @@ def may_use_any_group(place: GroupRef, by: Principal) -> bool:
     return by.rights.has(GROUPS) and by.rights.may("read", place.stream, EVERY_TYPE)
 
 
-def demand_opening(place: GroupRef, by: Principal) -> None:
-    """Check that a caller may open a group, which delivers events of all types.
-
-    Raises:
-        Forbidden: when they may not read all of them.
-    """
-    _demand_types(place.stream, (EVERY_TYPE,), by)
-
-
 def owner_of_what_opens(by: Principal) -> str:
     """Return the service that owns a group opened by the caller: "" for none."""
     return by.name if by.kind == "service" else ""
-
-
-def _is(by: Principal, service: str) -> bool:
-    return by.kind == "service" and by.name == service
 
 
 def _demand_types(stream: str, event_types: Iterable[str], by: Principal) -> None:
@@ -202,7 +189,8 @@ def _row(place: GroupRef) -> BridgeDefinition | None:
 
 
 def _made(place: GroupRef, by: Principal) -> BridgeDefinition:
-    demand_opening(place, by)
+    # What a read opens delivers events of all types.
+    _demand_types(place.stream, (EVERY_TYPE,), by)
     values = {"group": place.group, "sink": PULL, "lease_seconds": PULL_LEASE_SECONDS}
     values["opened_by"] = owner_of_what_opens(by)
     try:

@@ -182,7 +182,8 @@ class Supervisor:
         changed += [self._begin(bridge) for name, bridge in wanted.items() if name not in self._runs]
         if self._clock() >= self._due or any(changed):
             self._due = self._clock() + REPORT_EVERY
-            self._report([self._word_of(run) for run in self._runs.values()])
+            runs = self._runs.values()
+            self._report([Report(bridge=run.bridge, consumer=run.consumer, status=run.status()) for run in runs])
         return any(changed)
 
     def stop(self, patience: float, wait: Callable[[float], None] = time.sleep) -> bool:
@@ -219,9 +220,6 @@ class Supervisor:
         self._report([Report(bridge=run.bridge, consumer=run.consumer, status=None)])
         del self._runs[name]
         return True if wanted is None else self._begin(wanted)
-
-    def _word_of(self, run: Run) -> Report:
-        return Report(bridge=run.bridge, consumer=run.consumer, status=run.status())
 
 
 KEEP_MS = 60_000

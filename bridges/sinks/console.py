@@ -103,7 +103,8 @@ class ConsoleSink(Sink):
         self._mask_of = mask_of
         self._outlet = NonblockingWriter(descriptor, stopping=stopping)
         self._terminal = os.isatty(descriptor)
-        self._colour = self._wants_colour() if colour is None else colour
+        is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        self._colour = self._terminal and not is_plain if colour is None else colour
 
     @classmethod
     def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
@@ -131,6 +132,3 @@ class ConsoleSink(Sink):
         if self._terminal:
             return terminal_line(delivery, now=datetime.now(UTC), colour=self._colour, mask=mask)
         return json_line(delivery, mask=mask)
-
-    def _wants_colour(self) -> bool:
-        return self._terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -7,4 +7,4 @@
 - `extensions`       users of a contract, and further actions, registered by the apps above
 """
 
-from contracts.admin import contract  # noqa: F401 - registers the pages
+from contracts.admin import contract  # registers the pages

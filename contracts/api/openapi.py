@@ -226,9 +226,12 @@ def described(
     """
     needed = (READ if method == "GET" else WRITE) if scope == "" else scope
     parts = re.findall(r"\{(\w+)\}", path)
-    usual = {400, 401, 403, 503, *((404,) if parts else ()), *((422,) if parts or query else ())}
+    usual = {400, 401, 403, 503, *((404,) if parts and needed else ()), *((422,) if parts or query else ())}
     usual |= {413, 415, 422} if request else set()
-    in_path = [{"in": "path", "name": each, "required": True, **_part(each)} for each in parts]
+    in_path = [
+        {"in": "path", "name": each, "required": True, "schema": {"type": "string"}, "description": _PARTS[each]}
+        for each in parts
+    ]
     return endpoint(
         method,
         path,
@@ -242,7 +245,3 @@ def described(
         media_types=(JSON, VENDOR),
         refusal=Refusal,
     )
-
-
-def _part(name: str) -> dict[str, Any]:
-    return {"schema": {"type": "string"}, "description": _PARTS[name]}

@@ -1,14 +1,11 @@
 """Operations on contracts. Every change is audited by the verb that makes it.
 
-- `lookup`         find contracts, versions and schemas
-- `references`     schemas that refer to versions of other contracts
-- `drafts`         write the next version's text
+- `lookup`         find contracts, versions, schemas and the definitions that use them
+- `references`     schemas that refer to versions of other contracts; the PII marks of versions
+- `drafts`         write the next version's text; make many new contracts at once
 - `activation`     make a text a version: numbered, with a global id, checked for compatibility
-- `drafts`         make many new contracts at once
 - `compatibility`  whether a schema may follow the versions that are there
 - `deletion`       hide versions, and delete them for good; delete contracts
-- `lookup`         definitions that use contracts
-- `references`     the PII marks of versions
 - `settings`       compatibility, policy and mode, of a contract and of all
 """
 
@@ -16,42 +13,6 @@ from contracts.registry.activation import activate, deprecate, ensure, register
 from contracts.registry.compatibility import judge
 from contracts.registry.content import Content, Reference
 from contracts.registry.deletion import delete_contract, delete_version, refuse_to_remove, remove_contract
-from contracts.registry.drafts import (
-    create_contracts,
-    digest_of,
-    discard,
-    draft,
-    draft_of,
-    written,
-)
+from contracts.registry.drafts import create_contracts, digest_of, discard, draft, draft_of, written
 from contracts.registry.lookup import active_version, contract, find, latest_version, numbered, version
 from contracts.registry.references import compiled, has_marks, marks
-
-__all__ = [
-    "Content",
-    "Reference",
-    "activate",
-    "active_version",
-    "compiled",
-    "contract",
-    "create_contracts",
-    "delete_contract",
-    "delete_version",
-    "deprecate",
-    "digest_of",
-    "discard",
-    "draft",
-    "draft_of",
-    "ensure",
-    "find",
-    "has_marks",
-    "judge",
-    "latest_version",
-    "marks",
-    "numbered",
-    "refuse_to_remove",
-    "register",
-    "remove_contract",
-    "version",
-    "written",
-]

@@ -58,14 +58,13 @@ def story(admin: Any, request: HttpRequest) -> HttpResponse:
             "spans": [(name, title) for name, (title, _) in SPANS.items()],
             "query": query,
             **_choices(),
-            "rows": [(entry, _sentence(entry)) for entry in found.entries],
+            "rows": [
+                (entry, audit_query.sentence(entry.action, entry.target, entry.before, entry.after))
+                for entry in found.entries
+            ],
             "more": urlencode(more) if found.next else "",
         },
     )
-
-
-def _sentence(entry: AuditEntry) -> str:
-    return audit_query.sentence(entry.action, entry.target, entry.before, entry.after)
 
 
 def _choices() -> dict[str, list[str]]:

@@ -1,6 +1,6 @@
 """Base classes of admin pages, which limit the filters of lists and record changes of definitions."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -261,7 +261,9 @@ class AuditedAdmin(RestrictedAdmin):
             self._record(request, row, before=None, after=self.described(row))
         for row, _ in formset.changed_objects:
             self._record(request, row, before=before[row.pk][1], after=self.described(row))
-        self._record_deleted(request, formset, [before[pks[id(row)]] for row in formset.deleted_objects])
+        for name, values in (before[pks[id(row)]] for row in formset.deleted_objects):
+            target = f"{formset.get_queryset().model._meta.verbose_name} {name}"
+            audit.record(person(request), "delete", target, before=values)
 
     def _described_by_its_own(self, row: Model) -> dict[str, Any] | None:
         """Return a row of another model as the audit log shows it: the admin of that model knows its secrets."""
@@ -269,16 +271,6 @@ class AuditedAdmin(RestrictedAdmin):
             return audit.describe(row)
         owner = self.admin_site.get_model_admin(type(row))
         return owner.described(row) if isinstance(owner, AuditedAdmin) else audit.describe(row)
-
-    def _record_deleted(
-        self,
-        request: HttpRequest,
-        formset: BaseInlineFormSet,
-        rows: Iterable[tuple[str, Mapping[str, Any] | None]],
-    ) -> None:
-        for name, values in rows:
-            target = f"{formset.get_queryset().model._meta.verbose_name} {name}"
-            audit.record(person(request), "delete", target, before=values)
 
     def _record(
         self,

@@ -16,12 +16,3 @@ from streams.access.authentication import (
     shows_metrics_token,
 )
 from streams.access.identification import identify, is_a_persons
-
-__all__ = [
-    "MetricsAuthentication",
-    "PrincipalAuthentication",
-    "identify",
-    "is_a_persons",
-    "principal_of",
-    "shows_metrics_token",
-]

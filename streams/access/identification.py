@@ -20,6 +20,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.http.cookie import parse_cookie
 
+from core.thread_connections import checked_connections
 from streams.models import Key
 from streams.snapshot import holder
 from synapse.auth import api_key
@@ -133,8 +134,9 @@ def _why_unknown(text: str) -> str:
     return f"The key {id_} is not known here: it was revoked, or never issued here."
 
 
-def of_session(headers: Mapping[str, str], *, address: str = "") -> Principal | None:
-    """Return the person logged in with the session cookie, None without one. Asks the database."""
+@checked_connections()
+def of_session(headers: Mapping[str, str], address: str) -> Principal | None:
+    """Return the person logged in with the session cookie, None without one. Asks the database, in a thread."""
     cookie = parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME)
     return logged_in(cookie, address=address) if cookie else None
 
@@ -147,9 +149,12 @@ def logged_in(session: str, *, address: str = "") -> Principal | None:
     return replace(person_of(user, address=address), session=session) if user.is_authenticated else None
 
 
-def named(username: str, *, address: str = "") -> Principal | None:
-    """Return the active person with this name, or None."""
-    user = get_user_model().objects.filter(username=username, is_active=True).first()
+def person_still(name: str, session: str, address: str = "") -> Principal | None:
+    """Return a person who is logged in with a session; without one, who may log in. None when that is over."""
+    if session:
+        found = logged_in(session, address=address)
+        return found if found is not None and found.name == name else None
+    user = get_user_model().objects.filter(username=name, is_active=True).first()
     return None if user is None else person_of(user, address=address)
 
 

@@ -6,6 +6,7 @@ The text of a key is in what `issue` and `rotate` return, and nowhere else, ever
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -42,15 +43,6 @@ class Issued:
     text: str
 
 
-def permit(by: Principal) -> None:
-    """Make sure that a caller may have to do with keys.
-
-    Raises:
-        Forbidden: when they have not the scope `keys:write`.
-    """
-    demand_scope(by, SCOPE)
-
-
 def keys_of(service: str, *, by: Principal) -> list[Key]:
     """Return all keys of a service, the newest first.
 
@@ -58,7 +50,7 @@ def keys_of(service: str, *, by: Principal) -> list[Key]:
         Forbidden: when the caller has not the scope `keys:write`, as for all of these.
         UnknownService: when there is no such service.
     """
-    permit(by)
+    demand_scope(by, SCOPE)
     return list(_service(service).keys.select_related("service"))
 
 
@@ -74,7 +66,7 @@ def issue(
         BadParameter: when a scope is none, the label is too long, or the key would have expired already.
         TooManyKeys: when two of its keys are live that the same caller issued.
     """
-    permit(by)
+    demand_scope(by, SCOPE)
     wanted = _checked_scopes(scopes, by)
     with transaction.atomic():
         catalog_version.hold()
@@ -91,7 +83,7 @@ def rotate(service: str, key_id: str, *, by: Principal, overlap: timedelta = OVE
         TooManyKeys: when another key that the same caller issued is live beside it.
         BadParameter: when the overlap is longer than 30 days.
     """
-    permit(by)
+    demand_scope(by, SCOPE)
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise BadParameter(f"Both keys are good for at most {LONGEST_OVERLAP.days} days.", parameter="overlap")
     with transaction.atomic():
@@ -99,14 +91,14 @@ def rotate(service: str, key_id: str, *, by: Principal, overlap: timedelta = OVE
         old = _key(service, key_id)
         if old.state != "live":
             raise KeyNotLive(old.key_id, old.state)
-        before = audit.describe_without(old, "digest")
+        before = _described(old)
         # As long a life as the old one was given.
         ends = None if old.expires_at is None else timezone.now() + (old.expires_at - old.created_at)
         issued = _made(old.service, old.label, _checked_scopes(old.scopes, by), ends, by)
         ends = timezone.now() + overlap
         old.expires_at = ends if old.expires_at is None else min(ends, old.expires_at)
         old.save(update_fields=["expires_at"])
-        audit.record(by, "rotate", old, before=before, after=audit.describe_without(old, "digest"))
+        audit.record(by, "rotate", old, before=before, after=_described(old))
     return issued
 
 
@@ -117,15 +109,15 @@ def revoke(service: str, key_id: str, *, by: Principal) -> Key:
         Forbidden: when the caller may not.
         UnknownService, UnknownKey: when there is none.
     """
-    permit(by)
+    demand_scope(by, SCOPE)
     with transaction.atomic():
         catalog_version.hold()
         key = _key(service, key_id)
         if key.revoked_at is None:
-            before = audit.describe_without(key, "digest")
+            before = _described(key)
             key.revoked_at = timezone.now()
             key.save(update_fields=["revoked_at"])
-            audit.record(by, "revoke", key, before=before, after=audit.describe_without(key, "digest"))
+            audit.record(by, "revoke", key, before=before, after=_described(key))
     return key
 
 
@@ -145,7 +137,7 @@ def _made(service: Service, label: str, scopes: list[str], expires_at: datetime 
         expires_at=expires_at,
         issued_by=issuer,
     )
-    audit.record(by, "issue", key, after=audit.describe_without(key, "digest"))
+    audit.record(by, "issue", key, after=_described(key))
     return Issued(key=key, text=new.text)
 
 
@@ -201,3 +193,7 @@ def _checked_expiry(expires_at: datetime | None) -> datetime | None:
     if expires_at is not None and expires_at <= timezone.now():
         raise BadParameter("The key would have expired already.", parameter="expires_at")
     return expires_at
+
+
+def _described(key: Key) -> dict[str, Any]:
+    return audit.describe(key, without=("digest",))

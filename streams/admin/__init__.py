@@ -12,6 +12,6 @@
 """
 
 from core.admin import home as first_page
-from streams.admin import candidate_schemas, event_types, home, services, streams  # noqa: F401 - they register their pages
+from streams.admin import candidate_schemas, event_types, home, services, streams  # register their pages
 
 first_page.add(first_page.Part(template="streams/admin/home.html", values=home.values))

@@ -30,7 +30,7 @@ def routes_of(endpoints: Iterable[Endpoint]) -> tuple[Route, ...]:
 def _route(endpoint: Endpoint, loop: EventLoop) -> Route:
     direct = loop.direct
     if loop.handler is None and not loop.waits:
-        direct = _direct(endpoint, loop)
+        direct = _direct(endpoint, loop.size)
     return Route(
         method=endpoint.method,
         path=endpoint.path,
@@ -42,45 +42,30 @@ def _route(endpoint: Endpoint, loop: EventLoop) -> Route:
 
 
 def _handler(endpoint: Endpoint, loop: EventLoop) -> Handler:
-    begun = _beginning(endpoint)
-
     async def handler(request: Request) -> Response:
         async with _turn(loop, request):
-            executor, conversation = begun(request)
+            executor, conversation = _begin(endpoint, request)
             return await executor.run(conversation)
 
     return handler
 
 
-def _direct(endpoint: Endpoint, loop: EventLoop) -> Direct:
-    begun, size = _beginning(endpoint), loop.size
-
+def _direct(endpoint: Endpoint, size: Callable[[Request], int] | None) -> Direct:
     def direct(request: Request, done: Done, failed: Failed) -> bool:
         if size is not None and size(request):
             return False
-        executor, conversation = begun(request)
+        executor, conversation = _begin(endpoint, request)
         executor.begin(conversation, done, failed)
         return True
 
     return direct
 
 
-def _beginning(endpoint: Endpoint) -> Callable[[Request], tuple[AsyncExecutor, Conversation[Response]]]:
-    """Return what begins the conversation that answers a request, and names the executor that is to hold it."""
-    stores = endpoint.stores
-    conversation = endpoint.handler if endpoint.takes_request else endpoint
-
-    def begin(request: Request) -> tuple[AsyncExecutor, Conversation[Response]]:
-        catalog = holder.current()
-        if stores is None:
-            return connections.async_executor(), conversation(request, catalog)
-        if endpoint.takes_request:
-            executor = connections.async_executor_for(catalog.streams.get(stores(request)))
-            return executor, conversation(request, catalog)
-        call = endpoint.call(request, catalog)
-        return connections.async_executor_for(catalog.streams.get(stores(call))), endpoint.answer(call)
-
-    return begin
+def _begin(endpoint: Endpoint, request: Request) -> tuple[AsyncExecutor, Conversation[Response]]:
+    """Return the conversation that answers a request, and the executor that is to hold it."""
+    catalog = holder.current()
+    taken, stored = endpoint.take(request, catalog)
+    return connections.async_executor_for(stored), endpoint.conversation(taken, catalog)
 
 
 @asynccontextmanager

@@ -15,11 +15,8 @@ LONGEST_LIFE = timedelta(days=3650)
 _REQUIRES = Requirement(scope=key_issuance.SCOPE)
 _NOT_FOUND = {404: "There is no such service or key."}
 _PROBLEMS = {
-    400: "The request cannot be used: `parameter` names the member.",
     **_NOT_FOUND,
     409: "Two keys of the service that the caller issued are live already, or the key is not good any more.",
-    413: "The request is too large.",
-    415: "The request is not JSON.",
 }
 _KEY = {
     "id": "x7Kq2mPa",
@@ -158,15 +155,5 @@ def _new(issued: key_issuance.Issued) -> dict[str, Any]:
 
 
 def _shown(key: Row) -> dict[str, Any]:
-    return {
-        "id": key.key_id,
-        "service": key.service.name,
-        "label": key.label,
-        "scopes": key.scopes,
-        "state": key.state,
-        "created_at": key.created_at,
-        "expires_at": key.expires_at,
-        "revoked_at": key.revoked_at,
-        "last_used_at": key.last_used_at,
-        "issued_by": key.issued_by,
-    }
+    values = {name: getattr(key, name) for name in Key.model_fields}
+    return {**values, "id": key.key_id, "service": key.service.name}

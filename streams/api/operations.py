@@ -150,12 +150,8 @@ def readiness(call: Call[None, None]) -> Response:
 )
 def metrics(call: Call[None, None]) -> Conversation[Response]:
     """JSON for people and programs, and Prometheus' format when the Accept header names it as Prometheus does."""
-    inference = _inference_of(connections.executor())
-    return (yield from collected(call.request, call.catalog, inference, all_shares(), _version()))
-
-
-def _version() -> str:
-    return str(settings.SPECTACULAR_SETTINGS["VERSION"])
+    inference, version = _inference_of(connections.executor()), str(settings.SPECTACULAR_SETTINGS["VERSION"])
+    return (yield from collected(call.request, call.catalog, inference, all_shares(), version))
 
 
 @cache

@@ -34,14 +34,9 @@ class EndpointView(ApiView):
 
 def _answer(endpoint: Endpoint, asked: exchange.Request) -> exchange.Response:
     catalog = holder.current()
-    taken = asked if endpoint.takes_request else endpoint.call(asked, catalog)
-    executor = connections.executor()
-    if endpoint.stores is not None:
-        executor = connections.executor_for(catalog.streams.get(endpoint.stores(taken)))
-    if isinstance(taken, exchange.Request):
-        return executor.run(endpoint.conversation(asked, catalog))
+    taken, stored = endpoint.take(asked, catalog)
     if endpoint.is_conversation:
-        return executor.run(endpoint.answer(taken))
+        return connections.executor_for(stored).run(endpoint.conversation(taken, catalog))
     return endpoint.response(endpoint.handler(taken))
 
 

@@ -6,5 +6,3 @@
 
 from streams.catalog.change_writer import apply, plan
 from streams.catalog.file import KINDS, SECTIONS, export, read
-
-__all__ = ["KINDS", "SECTIONS", "apply", "export", "plan", "read"]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -119,7 +120,7 @@ def stored_event_types() -> dict[str, Values]:
     )
     keys = ("stream", "name", "description", "contract", "example")
     found = [dict(zip(keys, row, strict=True)) for row in rows]
-    return {f"{each['stream']}/{each['name']}": each for each in sorted(found, key=_stream_and_name)}
+    return {f"{each['stream']}/{each['name']}": each for each in sorted(found, key=itemgetter("stream", "name"))}
 
 
 def stored_services() -> dict[str, Values]:
@@ -133,10 +134,6 @@ def stored_grants() -> dict[str, Values]:
     rows = Grant.objects.order_by().values_list("service__name", "action", "stream", "event_type")
     found = [dict(zip(("service", "action", "stream", "event_type"), row, strict=True)) for row in sorted(rows)]
     return {grant_name(each): each for each in found}
-
-
-def _stream_and_name(values: dict[str, Any]) -> tuple[str, str]:
-    return values["stream"], values["name"]
 
 
 _Section = list[dict[str, Any]]

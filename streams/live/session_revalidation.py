@@ -125,13 +125,7 @@ class Guard:
 
 @checked_connections()
 def _rights_of(those: set[Person]) -> Mapping[Person | None, Rights | None]:
-    return {person: None if (now := _still(person)) is None else now.rights for person in those}
-
-
-def _still(person: Person) -> Principal | None:
-    name, session = person
-    now = identification.logged_in(session) if session else identification.named(name)
-    return now if now is not None and now.name == name else None
+    return {person: None if (now := identification.person_still(*person)) is None else now.rights for person in those}
 
 
 guard = Guard()

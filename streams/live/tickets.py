@@ -59,7 +59,7 @@ async def watcher(request: Request) -> Principal:
     """
     address = request.principal.address
     if is_a_persons(request.headers):
-        person = await asyncio.to_thread(_of_session, request)
+        person = await asyncio.to_thread(identification.of_session, request.headers, address)
         if person is not None:
             return person
     shows_key = request.headers.get(AUTHORIZATION) or request.headers.get(API_KEY)
@@ -85,22 +85,15 @@ async def _named(value: dict[str, Any], ticket: str, address: str) -> Principal:
         case "person":
             session = _sealed(bytes.fromhex(value["session"]), ticket).decode()
             person = await asyncio.to_thread(_person, value["name"], session, address)
-            if person is None or person.name != value["name"]:
+            if person is None:
                 raise _spent()
             return person
     return identify({}, address=address)
 
 
 @checked_connections()
-def _of_session(request: Request) -> Principal | None:
-    return identification.of_session(request.headers, address=request.principal.address)
-
-
-@checked_connections()
 def _person(name: str, session: str, address: str) -> Principal | None:
-    return (
-        identification.logged_in(session, address=address) if session else identification.named(name, address=address)
-    )
+    return identification.person_still(name, session, address)
 
 
 def _spent() -> Unauthenticated:

@@ -1,18 +1,18 @@
 """Base class of the commands on contracts and events, and the files that they read and write."""
 
+import argparse
 import sys
-from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from core.templatetags.synapse import visible
 from synapse.http.redis_problems import FAILURES, problem_of
-from synapse.inspection.recent_events import asked_last
+from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS, asked_last
 from synapse.problems import BadParameter
 
 # Of what a command was given, nothing could be used: not the same as an answer that is no.
@@ -35,7 +35,8 @@ def opened(name: str) -> Iterator[BinaryIO]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise CommandError(f"{_called(name)} cannot be read: {_reason(error)}.", returncode=UNUSABLE) from None
+        called = "The standard input" if name == "-" else name
+        raise CommandError(f"{called} cannot be read: {_reason(error)}.", returncode=UNUSABLE) from None
 
 
 def write(name: str, text: str) -> None:
@@ -50,18 +51,24 @@ def write(name: str, text: str) -> None:
         raise CommandError(f"{name} cannot be written: {_reason(error)}.", returncode=UNUSABLE) from None
 
 
-def _called(name: str) -> str:
-    return "The standard input" if name == "-" else name
-
-
 def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
 class AnsweringCommand(BaseCommand):
-    """A command whose exit status is its result: 0 and 1 are what `answer` returns, 2 is for unusable input."""
+    """A command whose exit status is its result: 0 and 1 are what `answer` returns, 2 is for unusable input.
+
+    `examples` stand at the end of its help, as they are written.
+    """
 
     requires_system_checks: list[str] = []
+    examples = ""
+
+    def create_parser(self, *names: str, **options: Any) -> CommandParser:
+        parser = super().create_parser(*names, **options)
+        if self.examples:
+            parser.epilog, parser.formatter_class = self.examples, argparse.RawDescriptionHelpFormatter
+        return parser
 
     def answer(self, options: dict[str, Any]) -> int:
         """Do the work and return the exit status."""
@@ -88,9 +95,15 @@ class AnsweringCommand(BaseCommand):
         self.stderr.write(visible(line), style_func=str)
 
 
-def last(text: str) -> int:
+def add_last(parser: CommandParser, what: str) -> None:
+    """Add the option `--last`: how many of the newest events are looked at."""
+    usual = f"{what}, at most {MOST_EVENTS} (default: {USUAL_EVENTS})"
+    parser.add_argument("--last", type=_last, default=USUAL_EVENTS, metavar="N", help=usual)
+
+
+def _last(text: str) -> int:
     """Return the value of `--last` (a type for argparse)."""
     try:
         return asked_last(text or "0")
     except BadParameter as problem:
-        raise ArgumentTypeError(problem.detail.replace("“last” is ", "")) from None
+        raise argparse.ArgumentTypeError(problem.detail.replace("“last” is ", "")) from None

@@ -2,5 +2,3 @@
 
 from streams.models.access import Grant, Key, Service
 from streams.models.stream import EventType, Stream
-
-__all__ = ["EventType", "Grant", "Key", "Service", "Stream"]

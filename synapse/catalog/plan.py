@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import orjson
 
+from synapse.formats.text import plural
+
 # A definition as JSON values, written as a catalog file writes them.
 Values = Mapping[str, Any]
 
@@ -82,7 +84,7 @@ def summary(changes: Sequence[Change], *, done: bool) -> str:
     parts = []
     for action, verb in _VERBS.items():
         if counts := Counter(change.kind for change in changes if change.action == action):
-            counted = ", ".join(_counted(count, kind) for kind, count in counts.items())
+            counted = ", ".join(f"{count} {plural(kind, count)}" for kind, count in counts.items())
             parts.append(f"{verb if done else f'to be {verb}'}: {counted}")
     return "; ".join(parts)
 
@@ -131,7 +133,3 @@ def _is_word(text: str) -> bool:
     return (
         text.isprintable() and " " not in text and text not in ("", "none", "true", "false") and not text[0].isdigit()
     )
-
-
-def _counted(count: int, kind: str) -> str:
-    return f"{count} {kind}{'' if count == 1 else 's'}"

@@ -15,15 +15,3 @@ from synapse.compatibility.result import (
     Mode,
     Policy,
 )
-
-__all__ = [
-    "NO_WITNESS",
-    "CompatibilityResult",
-    "Difference",
-    "Direction",
-    "EarlierVersion",
-    "Mode",
-    "Policy",
-    "check",
-    "obstacle",
-]

@@ -8,26 +8,3 @@
 from synapse.endpoints.declaration import Call, Endpoint, EventLoop, Example, by_path, endpoint, endpoints_of
 from synapse.endpoints.models import Answer, Body, Query, QueryInt, Sentence, about, maybe
 from synapse.endpoints.openapi import EVENT, JSON_SCHEMA, JsonSchema, Meaning, Violation, either
-
-__all__ = [
-    "EVENT",
-    "JSON_SCHEMA",
-    "Answer",
-    "Body",
-    "Call",
-    "Endpoint",
-    "EventLoop",
-    "Example",
-    "JsonSchema",
-    "Meaning",
-    "Query",
-    "QueryInt",
-    "Sentence",
-    "Violation",
-    "about",
-    "by_path",
-    "either",
-    "endpoint",
-    "endpoints_of",
-    "maybe",
-]

@@ -135,7 +135,7 @@ class Endpoint:
     @property
     def is_conversation(self) -> bool:
         """Whether the handler's answer takes questions to Redis."""
-        return inspect.isgeneratorfunction(self.handler)
+        return self.takes_request or inspect.isgeneratorfunction(self.handler)
 
     def call(self, request: Request, catalog: Snapshot) -> Call[Any, Any]:
         """Return the request as its handler takes it: first the caller's rights are checked, then the rest.
@@ -161,9 +161,18 @@ class Endpoint:
         """Answer a call whose handler holds a conversation."""
         return self.response((yield from self.handler(call)))
 
-    def conversation(self, request: Request, catalog: Snapshot) -> Conversation[Response]:
-        """Return the conversation that answers a request."""
-        found: Conversation[Response] = (self.handler if self.takes_request else self)(request, catalog)
+    def take(self, request: Request, catalog: Snapshot) -> tuple[Any, StreamDefinition | None]:
+        """Return what the handler takes, and the stream in which events are stored, if any are.
+
+        Raises:
+            Problem: when the request is refused.
+        """
+        taken = request if self.takes_request else self.call(request, catalog)
+        return taken, None if self.stores is None else catalog.streams.get(self.stores(taken))
+
+    def conversation(self, taken: Any, catalog: Snapshot) -> Conversation[Response]:
+        """Return the conversation that answers what was taken."""
+        found: Conversation[Response] = self.handler(taken, catalog) if self.takes_request else self.answer(taken)
         return found
 
     def response(self, answer: Any) -> Response:
@@ -188,8 +197,14 @@ MEANINGS = {
 }
 
 
+# What it means for a request with a body that is a JSON object.
+_OF_BODY = {
+    400: "The request cannot be used: `parameter` names the member.",
+    413: "The request is too large.",
+    415: "The request is not JSON.",
+}
 # Refusals that follow from what is declared.
-_PROBLEMS = {"query": (400,), "body": (400, 413, 415), "of_stream": (404, 409)}
+_PROBLEMS = {"query": (400,), "body": tuple(_OF_BODY), "of_stream": (404, 409)}
 
 
 def endpoint(
@@ -223,7 +238,8 @@ def endpoint(
             usual.append(503)
         answers = returns if isinstance(returns, Mapping) else {200: returns}
         first = next(iter(answers))
-        meanings = {**{status: MEANINGS[status] for status in usual}, **own}
+        of_body = _OF_BODY if declared.get("body") else {}
+        meanings = {**{status: MEANINGS[status] for status in usual}, **of_body, **own}
         return Endpoint(
             method=method,
             path=path,

@@ -1,4 +1,4 @@
-"""Names of streams, groups and event types; texts shortened with a visible mark; an empty mapping as a default."""
+"""Names of streams, groups and event types, shortened texts, plurals, and an empty mapping as a default."""
 
 import re
 from collections.abc import Mapping
@@ -20,6 +20,11 @@ CUT = "…"
 def cut(text: str, most: int) -> str:
     """Return the text, of one that has more than `most` characters its beginning, with `CUT` where it was cut."""
     return text if len(text) <= most else text[: max(0, most - len(CUT))] + CUT
+
+
+def plural(word: str, count: int) -> str:
+    """Return a regular noun as it stands behind a number: in the plural, unless there is one."""
+    return word if count == 1 else f"{word}s"
 
 
 NO_TEXTS: Mapping[str, str] = MappingProxyType({})

@@ -5,6 +5,3 @@ Endpoints without I/O or Django: the event loop and Django run the same conversa
 
 from synapse.inspection.groups import list_groups
 from synapse.inspection.messages import list_messages, show_message
-from synapse.inspection.streams import list_streams, show_stream, stream_info
-
-__all__ = ["list_groups", "list_messages", "list_streams", "show_message", "show_stream", "stream_info"]

@@ -10,7 +10,7 @@ from synapse.endpoints import Call, Query, endpoint
 from synapse.inspection.answers import Groups
 from synapse.inspection.lag import Lag, lags_of
 from synapse.inspection.range_query import parse_id
-from synapse.redis import Command, Conversation, RedisFailure, answer, ask, keyspace
+from synapse.redis import Command, Conversation, answer, answer_or, ask, keyspace
 from synapse.redis.commands.groups import first_waiting, oldest_pending
 from synapse.redis.commands.streams import Consumer, Group, hgetall, xinfo_consumers, xinfo_groups, xlen, zcard
 from synapse.wire.ids import parse
@@ -177,7 +177,7 @@ def _standing(stream: str, group: Group, replies: Sequence[Any], *, behind: Lag,
         answer(reply, stream, absent=absent) for reply, absent in zip(replies[:2], ([], ""), strict=True)
     )
     counters, waiting, first, dead = (
-        _or(stream, reply, otherwise) for reply, otherwise in zip(replies[2:], ({}, 0, [], 0), strict=True)
+        answer_or(reply, stream, otherwise) for reply, otherwise in zip(replies[2:], ({}, 0, [], 0), strict=True)
     )
     known = [id_ for id_ in (pending, *first) if parse_id(id_)]
     ages = [parse(id_).ms for id_ in known] + ([] if behind.since is None else [behind.since])
@@ -193,14 +193,6 @@ def _standing(stream: str, group: Group, replies: Sequence[Any], *, behind: Lag,
         counted={name: _number(counters.get(name)) for name in COUNTED},
         owner=owner,
     )
-
-
-def _or(stream: str, reply: Any, otherwise: Any) -> Any:
-    """Return a reply, or `otherwise` when it is an error: a foreign key in the place of ours is no reason to fail."""
-    try:
-        return answer(reply, stream, absent=otherwise)
-    except RedisFailure:
-        return otherwise
 
 
 def _number(text: bytes | None) -> int:

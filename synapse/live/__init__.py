@@ -7,5 +7,3 @@ from synapse.live.sse import Frame
 from synapse.live.tail import Tail
 from synapse.live.tail_registry import Tails
 from synapse.live.watcher import StreamSignal, Watcher
-
-__all__ = ["Frame", "StreamSignal", "Tail", "Tails", "Watcher"]

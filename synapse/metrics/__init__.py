@@ -11,5 +11,3 @@ a stream: no stream is read through.
 from synapse.metrics.collection import MOST_LAG
 from synapse.metrics.definitions import METRICS
 from synapse.metrics.exposition import metrics, wanted_format
-
-__all__ = ["METRICS", "MOST_LAG", "metrics", "wanted_format"]

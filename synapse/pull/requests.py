@@ -52,7 +52,8 @@ def _entry_id(text: str) -> str:
 
 _Text = Annotated[str, Field(min_length=1)]
 _SHORT = Sentence(f"“{{name}}” is a text of at most {MOST_CHARACTERS} characters, all of them printable.")
-_Short = Annotated[str, AfterValidator(_check_short), _SHORT, Field(json_schema_extra={"maxLength": MOST_CHARACTERS})]
+_MOST = Field(json_schema_extra={"maxLength": MOST_CHARACTERS})
+_Short = Annotated[str, AfterValidator(_check_short), _SHORT, _MOST]
 _EntryId = Annotated[str, AfterValidator(_entry_id), Field(json_schema_extra={"pattern": "^[0-9]{1,20}-[0-9]{1,20}$"})]
 
 
@@ -85,7 +86,7 @@ class PullPublish(_PullBody):
     payload: Any = about("An object holds the event's properties; anything else becomes its `payload`.")
     sender: _Short = about("The event's `source`, unless the payload has one.", default="")
     recipient: _Short = ""
-    priority: Annotated[int | str, AfterValidator(_check_short), _SHORT] = ""
+    priority: Annotated[int | str, AfterValidator(_check_short), _SHORT, _MOST] = ""
     ttl_sec: int = Field(0, ge=0, le=LONGEST_TTL)
 
     @property

@@ -7,7 +7,7 @@ Commands are values (`commands/`): they are built, and their replies parsed, wit
 from synapse.redis.async_executor import AsyncExecutor
 from synapse.redis.command import Command, Conversation, Job, value
 from synapse.redis.connection import Server
-from synapse.redis.conversations import MANY, answer, ask, in_parts, together
+from synapse.redis.conversations import MANY, answer, answer_or, ask, in_parts, together
 from synapse.redis.errors import (
     RedisFailure,
     RedisRefused,
@@ -18,25 +18,3 @@ from synapse.redis.errors import (
     WrongType,
 )
 from synapse.redis.sync_executor import SyncExecutor
-
-__all__ = [
-    "MANY",
-    "AsyncExecutor",
-    "Command",
-    "Conversation",
-    "Job",
-    "RedisFailure",
-    "RedisRefused",
-    "RedisUnavailable",
-    "RedisUnreachable",
-    "ReplyError",
-    "ReplyLost",
-    "Server",
-    "SyncExecutor",
-    "WrongType",
-    "answer",
-    "ask",
-    "in_parts",
-    "together",
-    "value",
-]

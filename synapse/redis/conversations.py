@@ -41,6 +41,14 @@ def answer(reply: Any, stream: str, *, absent: Any = None) -> Any:
     raise RedisRefused(f"Redis answered: {reply}.")
 
 
+def answer_or(reply: Any, stream: str, otherwise: Any) -> Any:
+    """Return a reply, or `otherwise` when it is an error: a foreign key in the place of ours is no reason to fail."""
+    try:
+        return answer(reply, stream, absent=otherwise)
+    except RedisFailure:
+        return otherwise
+
+
 K = TypeVar("K", bound=Hashable)
 
 

@@ -17,5 +17,3 @@ from synapse.sandbox.requests import (
     obstacle,
     trial,
 )
-
-__all__ = ["Trial", "check_event", "check_schema", "compare", "obstacle", "trial"]

@@ -13,5 +13,3 @@ from synapse.shares.counter import (
     ShareUsedUp,
     caller_of,
 )
-
-__all__ = ["AllInUse", "CallerId", "Limits", "ShareUsedUp", "Shares", "caller_of"]

@@ -18,7 +18,7 @@ from synapse.shares import (
 )
 from synapse.shares.fair_pool import FairPool
 from synapse.shares.resources import RESOURCES
-from synapse_project.django_threads import DjangoHandler, KnownSessions, sender_of
+from synapse_project.django_threads import DjangoHandler, KnownSessions
 from tests.both_ways import EventLoopClient
 
 ANNA, BO = CallerId("person", "anna"), CallerId("person", "bo")
@@ -273,7 +273,9 @@ NETWORK = CallerId("address", "2001:db8::/64")
 
 
 def caller(headers, sessions=None):
-    return sender_of("/registry/subjects", headers, "2001:db8::1", sessions or KnownSessions()).caller
+    lane = DjangoHandler()
+    lane.sessions = sessions or lane.sessions
+    return lane.sender_of("/registry/subjects", headers, "2001:db8::1").caller
 
 
 @pytest.mark.parametrize("mode", ["required", "open"])

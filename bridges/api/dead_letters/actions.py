@@ -1,5 +1,6 @@
 """Acting on dead letters: delivering them again, or throwing them away. Each request does a part that is soon done."""
 
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -7,7 +8,7 @@ from bridges import dead_letters
 from bridges.api.dead_letters import models
 from bridges.api.dead_letters.queries import ID, PATH
 from bridges.api.dead_letters.queries import PROBLEMS as SEEN
-from bridges.dead_letters import Ids, Selection
+from bridges.dead_letters import Ids
 from bridges.dead_letters.permissions import ACTING
 from synapse.endpoints import Call, Example, endpoint
 from synapse.errors.delivery import NoSuchDeadLetter
@@ -15,10 +16,7 @@ from synapse.inspection.range_query import asked_id
 
 PROBLEMS = {
     **SEEN,
-    400: "The request cannot be used: `parameter` names the member.",
     409: "So many events wait in the group already that no more can be added; or Redis holds something else there.",
-    413: "The request is too large.",
-    415: "The request is not JSON.",
     503: "Redis cannot be used now. The same request again does no harm.",
 }
 _PART = {"gone": 0, "left": 112, "cursor": "1795432911042-0"}
@@ -49,7 +47,7 @@ def redrive_dead_letters(call: Call[None, models.RedriveAsked]) -> dict[str, Any
     which = asked.which()
     dead_letters.check_place(stream, group)
     if asked.dry_run:
-        return _counted(dead_letters.meant(stream, group, which))
+        return {"dry_run": True, **asdict(dead_letters.meant(stream, group, which))}
     redriven = dead_letters.redrive(
         stream, group, which, by=call.by, rate=asked.rate, cursor=asked.cursor, most=asked.count
     )
@@ -83,7 +81,7 @@ def discard_dead_letters(call: Call[None, models.DiscardAsked]) -> dict[str, Any
     which = asked.which()
     dead_letters.check_place(stream, group)
     if asked.dry_run:
-        return _counted(dead_letters.meant(stream, group, which))
+        return {"dry_run": True, **asdict(dead_letters.meant(stream, group, which))}
     done = dead_letters.discard(
         stream, group, which, by=call.by, reason=asked.reason, cursor=asked.cursor, most=asked.count
     )
@@ -154,16 +152,6 @@ def _edited(call: Call[None, models.RedriveOneAsked], id_: str) -> dict[str, Any
     ((_, result),) = edited.redriven.results
     verdict = dead_letters.Verdict(problem=None, contract_version=edited.contract_version, violations=edited.warnings)
     return {"id": id_, "result": _word(result), "check": verdict.as_dict()}
-
-
-def _counted(found: Selection) -> dict[str, Any]:
-    return {
-        "dry_run": True,
-        "count": found.count,
-        "exact": found.exact,
-        "gone": found.gone,
-        "sample": list(found.sample),
-    }
 
 
 def _word(result: str) -> str:

@@ -27,7 +27,6 @@ ID = {
     "required": True,
 }
 PROBLEMS = {
-    400: "A parameter cannot be used.",
     404: "There is no such stream, group or dead letter.",
     409: "Redis holds something else under the name of the stream or of its dead letters.",
     503: "Redis cannot be used now.",
@@ -94,8 +93,7 @@ def list_dead_letters(call: Call[DeadLettersQuery, None]) -> dict[str, Any] | Re
     page = dead_letters.page(stream, group, wanted, limit=query.count, order=query.order, past=past, by=call.by)
     _record(call.by, stream, group, [letter.id for letter in page.letters])
     return {
-        "stream": stream,
-        "group": group,
+        **call.params,
         "total": page.total,
         "dead_letters": [summaries.summary(letter) for letter in page.letters],
         "order": query.order,

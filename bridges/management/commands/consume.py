@@ -14,7 +14,7 @@ from bridges import consume
 from core import availability
 from synapse.delivery.shutdown import Interrupted, Stop
 from synapse.delivery.text_line import harmless
-from synapse.formats.text import RULE, is_name
+from synapse.formats.text import RULE, is_name, plural
 from synapse.http.redis_problems import FAILURES
 from synapse.runtime import process
 
@@ -105,7 +105,8 @@ def _consume(options: dict[str, Any], stop: Stop) -> None:
     consume.consume(worker)
     done = worker.progress.status()
     failed = f"; {done.failed} attempts failed" if done.failed else ""
-    say(f"{'Handled' if wanted.handler else 'Printed'} {_events(done.delivered)} of “{wanted.stream}”{failed}.")
+    did, events = "Handled" if wanted.handler else "Printed", plural("event", done.delivered)
+    say(f"{did} {done.delivered} {events} of “{wanted.stream}”{failed}.")
     if worker.trouble:
         raise CommandError(f"Standard output takes no more: {worker.trouble}.")
 
@@ -117,7 +118,7 @@ def _run_bridges(options: dict[str, Any], stop: Stop) -> None:
     ended = consume.supervise(supervisor, stop)
     failed = []
     for bridge, status in supervisor.totals():
-        say(f"{bridge.name}: delivered {_events(status.delivered)} of “{bridge.stream}”.")
+        say(f"{bridge.name}: delivered {status.delivered} {plural('event', status.delivered)} of “{bridge.stream}”.")
         failed += [bridge.name] if status.state == "failed" else []
     if not ended:
         raise CommandError("Some bridges did not finish in time; their events in flight will be delivered again.")
@@ -130,10 +131,6 @@ def say(line: str) -> None:
     if sys.stderr is not None:  # closed: print would take standard output instead
         with contextlib.suppress(OSError):
             print(harmless(line), file=sys.stderr, flush=True)
-
-
-def _events(count: int) -> str:
-    return f"{count} event{'' if count == 1 else 's'}"
 
 
 def _name(text: str) -> str:

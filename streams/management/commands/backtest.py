@@ -1,6 +1,5 @@
 """`manage.py backtest`: what a schema would say of the events that are there."""
 
-import argparse
 from typing import Any
 
 import orjson
@@ -10,10 +9,9 @@ from contracts.registry import Content
 from core.templatetags.synapse import visible
 from streams import candidate_schemas
 from streams.candidate_schemas import event_types_of
-from streams.management.base import AnsweringCommand, last, opened
+from streams.management.base import AnsweringCommand, add_last, opened
 from synapse.auth.principal import SYSTEM
 from synapse.inspection import backtest
-from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS
 from synapse.schema.validator import MAX_SCHEMA_BYTES
 
 EXAMPLES = """
@@ -28,19 +26,12 @@ the schema, the subject or the events cannot be used.
 
 class Command(AnsweringCommand):
     help = "Say how many of the newest events a schema would refuse, and why."
+    examples = EXAMPLES
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.epilog = EXAMPLES
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.add_argument("subject", help="a contract, such as inference-events.inference-complete")
         parser.add_argument("file", nargs="?", help="the schema, - for the standard input (default: the draft)")
-        parser.add_argument(
-            "--last",
-            type=last,
-            default=USUAL_EVENTS,
-            metavar="N",
-            help=f"how many events of each type, at most {MOST_EVENTS} (default: {USUAL_EVENTS})",
-        )
+        add_last(parser, "how many events of each type")
         parser.add_argument("--json", action="store_true", help="print JSON, a line for each event type")
 
     def answer(self, options: dict[str, Any]) -> int:

@@ -1,6 +1,5 @@
 """`manage.py draft_contract`: a schema that the events of a stream suggest."""
 
-import argparse
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -8,13 +7,12 @@ from django.core.management.base import CommandError, CommandParser
 from streams import candidate_schemas, connections
 from streams.candidate_schemas import is_pointed_at, subject_of
 from streams.management import base
-from streams.management.base import AnsweringCommand, last
+from streams.management.base import AnsweringCommand, add_last
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
 from synapse.errors.contracts import DraftExists
 from synapse.inspection import draft_from_traffic
 from synapse.inspection.draft_from_traffic import Proposal
-from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS
 
 EXAMPLES = """
 The schema accepts every event that it was made from. It is printed, unless it is written to a file or saved; how it
@@ -27,19 +25,12 @@ differs from the active version is told on standard error.
 
 class Command(AnsweringCommand):
     help = "Propose a contract from the newest events of a type."
+    examples = EXAMPLES
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.epilog = EXAMPLES
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.add_argument("stream", help="a stream of the catalog")
         parser.add_argument("event_type", help="the type of the events; it need not be defined")
-        parser.add_argument(
-            "--last",
-            type=last,
-            default=USUAL_EVENTS,
-            metavar="N",
-            help=f"how many of the newest events are looked at, at most {MOST_EVENTS} (default: {USUAL_EVENTS})",
-        )
+        add_last(parser, "how many of the newest events are looked at")
         parser.add_argument("-o", "--output", metavar="FILE", help="write the schema to this file")
         parser.add_argument("--save", action="store_true", help="make it the draft of the event type's contract")
         parser.add_argument("--replace", action="store_true", help="with --save: also when there is another draft")

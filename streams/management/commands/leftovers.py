@@ -10,6 +10,7 @@ from streams import leftovers
 from streams.leftovers import Leftover
 from streams.management.base import AnsweringCommand
 from synapse.auth.principal import Principal
+from synapse.formats.text import plural
 
 ACTOR = Principal(kind="system", name="leftovers")
 
@@ -36,7 +37,7 @@ class Command(AnsweringCommand):
         for one in found:
             if options["purge"]:
                 count = leftovers.purge(one, by=ACTOR, events=options["events"])
-                self.stdout.write(visible(f"{one.name}: {count} {_plural('key', count)} deleted"))
+                self.stdout.write(visible(f"{one.name}: {count} {plural('key', count)} deleted"))
             else:
                 self.stdout.write(visible(f"{one.name}: {_described(one)}"))
         if not found:
@@ -53,8 +54,4 @@ class Command(AnsweringCommand):
 def _described(one: Leftover) -> str:
     why = "no bridge and no consumer group has this name" if one.is_defined else "the stream is not in the catalog"
     what = "" if one.group else " in the stream itself, which --purge keeps"
-    return f"{len(one.keys)} {_plural('key', len(one.keys))}, {one.events} {_plural('event', one.events)}{what}: {why}"
-
-
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"
+    return f"{len(one.keys)} {plural('key', len(one.keys))}, {one.events} {plural('event', one.events)}{what}: {why}"

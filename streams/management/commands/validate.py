@@ -1,6 +1,5 @@
 """`manage.py validate`: would these events be taken? Nothing is stored."""
 
-import argparse
 import os
 import sys
 from collections import Counter
@@ -32,10 +31,9 @@ _PAINTS = {"accepted": "SUCCESS", "warned": "WARNING", "refused": "ERROR"}
 
 class Command(AnsweringCommand):
     help = "Check events as publishing would, and store nothing."
+    examples = EXAMPLES
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.epilog = EXAMPLES
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.add_argument("stream", help="a stream of the catalog")
         parser.add_argument("file", help="the events, - for the standard input")
         parser.add_argument(

@@ -7,5 +7,3 @@ doubled: the server process itself holds a lock on its folder for as long as it 
 
 from synapse.redis.embedded.endpoint import EmbeddedRedisError, Endpoint, recorded_endpoint
 from synapse.redis.embedded.server import EmbeddedRedis
-
-__all__ = ["EmbeddedRedis", "EmbeddedRedisError", "Endpoint", "recorded_endpoint"]

@@ -14,6 +14,8 @@ const COLOURS = 8;
 const MISSED = 3;
 // Everything is asked for again after so many milliseconds: marks, and names that are new.
 const ASK_EVERY = 300_000;
+// Samples that are so many seconds older than those that are drawn are no late ones.
+const CLOCK_BACK = 60;
 
 const escaped = (character) =>
   [...Array(character.length).keys()]
@@ -49,6 +51,13 @@ const inUnits = (value, units) => {
 };
 const SECONDS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"], [0.001, "ms"], [0.000001, "µs"]];
 const BYTES = [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"], [1, "B"]];
+
+// Round steps of an axis, where those of ten are none.
+const TENS = [-4, -3, -2, -1].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
+const STEPS = {
+  seconds: [...TENS, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 432000, 864000],
+  bytes: Array.from({ length: 44 }, (_, power) => 2 ** power),
+};
 
 const shown = (value, unit) => {
   if (value === null || value === undefined) {
@@ -128,7 +137,7 @@ class Chart {
       legend: { show: false },
       cursor: { sync: { key: "statistics" }, drag: { x: false, y: false }, points: { size: 6 } },
       scales: { y: { range: (plot, least, most) => [0, this.highest(most) * 1.08 || 1] } },
-      axes: [{ ...axis, space: 70, values: (plot, times, at, space, step) => times.map((time) => onAxis(time, step)) }, { ...axis, size: 64, values: (plot, values) => values.map((value) => shown(value, unit)) }],
+      axes: [{ ...axis, size: 28, space: 70, values: (plot, times, at, space, step) => times.map((time) => onAxis(time, step)) }, { ...axis, size: 64, ...(STEPS[unit] && { incrs: STEPS[unit] }), values: (plot, values) => values.map((value) => shown(value, unit)) }],
       series: [{}, ...this.chart.lines.map((line, place) => this.line(line, place))],
       hooks: {
         setCursor: [() => this.tellValues()],
@@ -200,16 +209,21 @@ class Chart {
     }
     const over = this.plot.over;
     over.querySelectorAll(".s-mark").forEach((old) => old.remove());
-    let free = -Infinity;
-    this.page.marks().forEach((mark) => {
+    // Those that would lie over each other have one sign.
+    const signs = [];
+    for (const mark of this.page.marks()) {
       const x = this.plot.valToPos(mark.at, "x");
-      if (x < free) {
-        return;
+      if (signs.length > 0 && x < signs.at(-1).x + 24) {
+        signs.at(-1).marks.push(mark);
+      } else {
+        signs.push({ x, marks: [mark] });
       }
-      free = x + 16;
-      const sign = element("a", "s-mark", String(mark.number));
-      sign.href = mark.url;
-      sign.title = visible(`${local(mark.at)}: ${mark.text}`);
+    }
+    signs.forEach(({ x, marks }) => {
+      const numbers = marks.map((mark) => mark.number);
+      const sign = element("a", "s-mark", marks.length > 1 ? `${numbers[0]}–${numbers.at(-1)}` : String(numbers[0]));
+      sign.href = marks[0].url;
+      sign.title = marks.map((mark) => visible(`${local(mark.at)}: ${mark.text}`)).join("\n");
       sign.tabIndex = -1;
       sign.setAttribute("aria-hidden", "true");
       sign.style.left = `${x}px`;
@@ -328,6 +342,10 @@ class Page {
   }
 
   take(sample) {
+    if (sample.at < this.data.until - CLOCK_BACK) {
+      // The clock of the server was set back.
+      this.ask();
+    }
     if (sample.at < this.data.until || document.hidden) {
       return;
     }

@@ -88,7 +88,7 @@ def shown(
     data = found | {"range": RANGES[asked.name][0], "group": group, "marks": _marks(request, asked.window, targets)}
     for chart in data["charts"]:
         if chart["name"] == "length":
-            chart["limits"] = [{"name": name, "value": value} for name, value in limits]
+            chart["limits"] = [{"name": name, "value": value} for name, value in limits if value]
     return page | {"data": data, "charts": data["charts"], "marks": data["marks"]}
 
 

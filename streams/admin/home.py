@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from core.admin.base import Tab
-from core.templatetags.synapse import number, span
+from core.templatetags.synapse import number, span, visible
 from streams.admin import charts, tabs
 from streams.admin.first_steps import find_steps
 from streams.connections import ask_all
@@ -139,7 +139,7 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
 def _line(request: HttpRequest, finding: Finding, streams: Sequence[Stream]) -> Line:
     stream = next(stream for stream in streams if stream.name == finding.stream)
     amount = span(finding.amount) if finding.kind == "lagging" else number(int(finding.amount))
-    text = _SENTENCES[finding.kind].format(amount=amount, label=finding.label)
+    text = _SENTENCES[finding.kind].format(amount=amount, label=visible(finding.label))
     if finding.trend:
         text += f", {finding.trend}"
     if finding.group:

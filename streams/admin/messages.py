@@ -20,7 +20,7 @@ from synapse.inspection import stream_stats
 from synapse.inspection.groups import owners
 from synapse.problems import Problem
 from synapse.redis import Conversation
-from synapse.statistics.overview import group_health, read_failures
+from synapse.statistics.overview import StreamHistory, group_health, read_failures, read_histories
 
 PAGE_SIZE = 25
 # What may be asked for, by the names that the API gives them.
@@ -149,9 +149,16 @@ def show_tab(admin: Any, request: HttpRequest, stream: Stream, tab: str, found: 
         tabs=tabs.of_stream(request, stream, "Messages" if tab == "Message" else tab),
         overview=None if problem else found[stream.name],
         problem=problem,
+        past=read_past(stream),
         **values,
     )
     return page
+
+
+def read_past(stream: Stream) -> StreamHistory | None:
+    """Return the sampled figures of a stream, None when nobody can tell."""
+    found = ask_all({"past": read_histories([stream.name])})["past"]
+    return None if isinstance(found, Problem) else found[stream.name]
 
 
 Overviews = Callable[[Sequence[Any]], Conversation[Mapping[str, Any]]]

@@ -8,7 +8,7 @@ from django.shortcuts import render
 
 from core import payload_access
 from streams.admin import charts
-from streams.admin.messages import attach_overviews, show_tab
+from streams.admin.messages import attach_overviews, read_past, show_tab
 from streams.connections import ask_all
 from streams.models import Stream
 from streams.snapshot import holder
@@ -29,7 +29,12 @@ def statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     if "figures" in request.GET:
         # The figures above the charts, which are fetched again.
         problem = attach_overviews([stream], lambda _: stream_stats.overviews_of([stream.name]))
-        context = {"original": stream, "problem": problem, "overview": stream.overview}
+        context = {
+            "original": stream,
+            "problem": problem,
+            "overview": stream.overview,
+            "past": read_past(stream),
+        }
         return render(request, "streams/admin/strip.html", context)
     asked = charts.ask_for(request, stream.name, OF_STREAM)
     conversations = {"overview": stream_stats.overviews_of([stream.name]), "charts": asked.conversation}
@@ -48,7 +53,7 @@ def statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
             asked,
             found["charts"],
             targets=charts.targets_of_stream(stream),
-            limits=[("trimmed to", stream.max_length), ("full at", stream.hard_length)],
+            limits=[("trimmed to", stream.max_length or 0), ("full at", stream.hard_length)],
         ),
         newest=None if isinstance(newest, Problem) else newest,
     )

@@ -61,12 +61,23 @@ class Column:
             yield step, value
 
     def values(self) -> list[int | None]:
-        """Return the value at each step of the block."""
+        """Return the value at each step of the block. A page reads some ten thousand columns: this is `entries` again,
+        without a step between."""
+        data, end, at = self.changes, len(self.changes), 0
         found: list[int | None] = []
-        value = self.base
-        for step, later in self.entries():
+        value, step = self.base, -1
+        while at < end:
+            code = data[at]
+            at += 1
+            if code > 127:
+                code, at = _read(data, at - 1)
+            if code & 1:
+                skipped, at = _read(data, at)
+                step += skipped
+            step += 1
             found += [value] * (min(step, STEPS) - len(found))
-            value = later
+            difference = _unsigned(code >> 1)
+            value = None if difference is None else (value or 0) + difference
         return found + [value] * (STEPS - len(found))
 
 
@@ -138,7 +149,8 @@ class Block:
 
 
 def unpack(data: bytes, wanted: Wanted | None = None) -> Block | None:
-    """Return the block that bytes hold, or those of its series that are wanted; None when they hold none."""
+    """Return the block that bytes hold, None when they hold none. With `wanted`, it has these series alone and can
+    only be read."""
     try:
         if data[:1] == _PLAIN:
             return _unpacked(data[1:], wanted)
@@ -158,14 +170,23 @@ def _unpacked(data: bytes, wanted: Wanted | None) -> Block:
         texts.append(data[at : at + size].decode())
         at += size
     block = Block()
-    while at < len(data):
-        number, at = _read(data, at)
-        group, at = _read(data, at)
-        label, at = _read(data, at)
+    end = len(data)
+    while at < end:
+        number, group, label = data[at : at + 3]
+        if number | group | label < 128:  # as nearly all are
+            at += 3
+        else:
+            number, at = _read(data, at)
+            group, at = _read(data, at)
+            label, at = _read(data, at)
         base, at = _read(data, at)
         size, at = _read(data, at)
         key = Key(number, texts[group], texts[label])
-        if wanted is None or wanted(key):
+        if wanted is not None:
+            if wanted(key):
+                column = block.columns[key] = Column(_unsigned(base))
+                column.changes = bytearray(data[at : at + size])
+        else:
             column = block.add(key, _unsigned(base))
             column.changes = bytearray(data[at : at + size])
             for step, value in column.entries():

@@ -7,14 +7,15 @@ from itertools import pairwise
 from synapse.redis import Command, Conversation, ask, in_parts
 from synapse.redis.commands import statistics as commands
 from synapse.statistics.block import STEPS, Block, unpack
-from synapse.statistics.series import BY_NAME, BY_NUMBER, PUBLISHED, ROUNDS, SERIES, Key
+from synapse.statistics.series import BY_NAME, BY_NUMBER, PUBLISHED, RETRIED, ROUNDS, SERIES, Key
 from synapse.statistics.storage import BASE, INSTALLATION, Resolution
 
 # So many blocks are read in one round trip: Redis serves nobody else until it has them all.
 _TOGETHER = 500
 Row = list[int | None]
 Rows = dict[Key, Row]
-_PUBLISHED = Key(PUBLISHED.number)
+# Series that are there whenever their stream or group was sampled.
+_ALWAYS = (PUBLISHED.number, RETRIED.number)
 # By the number of a series that is a sum, those of its parts; and by that of a part, those of the sums that it is in.
 _SUMS = {each.number: [BY_NAME[name].number for name in each.sum_of] for each in SERIES if each.sum_of}
 SUMS_OF = {
@@ -112,25 +113,30 @@ def _rows(
     replies: Sequence[object], begin: int, span: Span, sampled: Sequence[bool], wanted: Callable[[Key], bool]
 ) -> Rows:
     def is_read(key: Key) -> bool:
-        return (
-            key == _PUBLISHED
-            or wanted(key)
-            or any(wanted(key._replace(number=of)) for of in SUMS_OF.get(key.number, ()))
-        )
+        if key.number in _ALWAYS or wanted(key):
+            return True
+        sums = SUMS_OF.get(key.number)
+        return sums is not None and any(wanted(Key(of, key.group, key.label)) for of in sums)
 
     blocks = [_block(reply, is_read) for reply in replies]
     keys = {key: None for block in blocks if block is not None for key in block.columns}
-    values = {key: _values(blocks, key, begin, span) for key in keys}
-    published = values.get(_PUBLISHED, [None] * len(sampled))
-    there = [is_sampled and value is not None for is_sampled, value in zip(sampled, published, strict=True)]
+    has_gaps = not all(sampled)
     rows: Rows = {}
     for key in keys:
         series = BY_NUMBER.get(key.number)
         if series is None:
             continue
-        row = [value if is_sampled else None for value, is_sampled in zip(values[key], sampled, strict=True)]
+        row = _values(blocks, key, begin, span)
+        if has_gaps:
+            row = [value if is_sampled else None for value, is_sampled in zip(row, sampled, strict=True)]
         is_counter = series.kind == "counter"
-        row = _growth(row, from_nothing=there if key.label else None) if is_counter else row[1:]
+        if is_counter:
+            # A label that is new was nothing before, where its stream or group was sampled then.
+            always = Key(RETRIED.number, key.group) if key.group else Key(PUBLISHED.number)
+            before = _values(blocks, always, begin, span) if key.label else None
+            row = _growth(row, before, sampled)
+        else:
+            row = row[1:]
         row = _joined(row, span.together, sum if is_counter else max)
         if any(value is not None for value in row):
             rows[key] = row
@@ -143,7 +149,11 @@ def _sums(rows: Rows) -> Rows:
     for number, parts in _SUMS.items():
         for group in {key.group for key in rows if key.number in parts}:
             some = [rows[key] for part in parts if (key := Key(part, group)) in rows]
-            found[Key(number, group)] = [None if None in at else sum(at) for at in zip(*some, strict=True)]
+            columns = zip(*some, strict=True)
+            has_gaps = any(None in row for row in some)
+            found[Key(number, group)] = (
+                [None if None in at else sum(at) for at in columns] if has_gaps else list(map(sum, columns))
+            )
     return found
 
 
@@ -157,21 +167,23 @@ def _values(blocks: Sequence[Block | None], key: Key, begin: int, span: Span) ->
             row += [value] * STEPS
             continue
         column = block.columns.get(key)
-        row += column.values() if column else [None] * STEPS
-        value = column.value if column else None
+        row += column.values() if column and column.changes else [column.base if column else None] * STEPS
+        value = row[-1]
     start = span.first - 1 - begin * STEPS
     return row[start : start + span.last - span.first + 2]
 
 
-def _growth(row: Row, *, from_nothing: Sequence[bool] | None) -> Row:
+def _growth(row: Row, always: Row | None, sampled: Sequence[bool]) -> Row:
     """Return by how much a counter grew in each step.
 
-    One that is less than before started over. A label that is new was nothing before, where its stream was sampled
-    then: `from_nothing` tells of each step.
+    One that is less than before started over. `always` is given for a label, which was nothing before it was there: a
+    series of its stream or group that has a value whenever that was sampled.
     """
+    if None not in row and row[0] == row[-1] and row.count(row[0]) == len(row):
+        return [0] * (len(row) - 1)
     found: Row = []
     for place, (before, value) in enumerate(pairwise(row)):
-        if before is None and from_nothing is not None and from_nothing[place]:
+        if before is None and always is not None and always[place] is not None and sampled[place]:
             before = 0  # noqa: PLW2901  # what was not there
         found.append(None if before is None or value is None else value if value < before else value - before)
     return found

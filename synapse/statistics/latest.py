@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from synapse.statistics.history import SUMS_OF
-from synapse.statistics.series import BY_NAME, BY_NUMBER, LAG_EVENTS, LAG_INEXACT, Series
+from synapse.statistics.series import BY_NAME, BY_NUMBER, LAG_EVENTS, LAG_INEXACT, RETRIED, Series
 from synapse.statistics.storage import Changes
 
 _Told = dict[str, Any]
@@ -53,6 +53,8 @@ def frame(sample: Sample, streams: Iterable[str], *, names: Collection[str], ste
 
 def _told(changes: Changes, *, follows: bool) -> _Told:
     told: _Told = {}
+    # Of a group that was not sampled before, nobody can tell when a label's counter grew.
+    new = {key.group for key, (before, _) in changes.items() if key.number == RETRIED.number and before is None}
     for key, (before, value) in changes.items():
         each = BY_NUMBER.get(key.number)
         if each is None:
@@ -66,7 +68,7 @@ def _told(changes: Changes, *, follows: bool) -> _Told:
                 where.setdefault(each.name, {})[key.label] = scaled
             else:
                 where[each.name] = scaled
-        elif follows and (growth := _growth(each, before, value)):
+        elif follows and not (key.group in new and key.label) and (growth := _growth(each, before, value)):
             if each.label:
                 where.setdefault(each.name, {})[key.label] = growth
             else:

@@ -92,6 +92,22 @@ class StreamHistory:
         known = [value for value in values if value is not None]
         return sum(known) / (len(known) * _FINE.seconds) if known else None
 
+    @property
+    def published_rate(self) -> float | None:
+        """Events that were published a second over the last samples."""
+        return self.rate(series.PUBLISHED)
+
+    @property
+    def lag_seconds(self) -> float | None:
+        """How far the slowest group is behind, None without a group."""
+        found = self.last(series.LAG_SECONDS).values()
+        return max(found) / series.LAG_SECONDS.scale if found else None
+
+    @property
+    def lag_events(self) -> int:
+        """How many events the group has not read that has read fewest."""
+        return max(self.last(series.LAG_EVENTS).values(), default=0)
+
     def last(self, each: series.Series) -> dict[str, int]:
         """Return the newest value of each group ("" for the stream's own) as it is kept."""
         found: dict[str, int] = {}
@@ -174,7 +190,7 @@ def read_failures(streams: Sequence[str], *, now: int | None = None) -> Conversa
 
 
 def read_trend(stream: str, group: str, *, now: int) -> Conversation[str]:
-    """Read in words how the backlog of a group develops, as `describe_trend` says it; "" where nothing was sampled.
+    """Read in words how the backlog of a group develops, as `describe_trend` says it; "" where there is none.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
@@ -186,7 +202,8 @@ def read_trend(stream: str, group: str, *, now: int) -> Conversation[str]:
         [stream], recent, lambda key: key.group == group and key.number in numbers, now=now
     )
     row = add_rows(found[stream].values())
-    return describe_trend(row, _FINE.seconds) if any(row) else ""
+    last = next((value for value in reversed(row) if value is not None), 0)
+    return describe_trend(row, _FINE.seconds) if last else ""
 
 
 def _finding(stream: str, past: StreamHistory, key: Key, row: Row) -> Finding | None:
@@ -285,11 +302,17 @@ def describe_course(row: Sequence[float | None]) -> str:
 
 def add_rows(rows: Iterable[Row]) -> Row:
     """Return the sums of rows, value by value; None where none of them was sampled."""
-    columns = zip(*filter(None, rows), strict=True)
+    found = list(filter(None, rows))
+    columns = zip(*found, strict=True)
+    if not any(None in row for row in found):
+        return list(map(sum, columns))
     return [None if all(one is None for one in column) else sum(filter(None, column)) for column in columns]
 
 
 def highest_of(rows: Iterable[Row]) -> Row:
     """Return the highest of rows, value by value; None where none of them was sampled."""
-    columns = zip(*filter(None, rows), strict=True)
+    found = list(filter(None, rows))
+    columns = zip(*found, strict=True)
+    if not any(None in row for row in found):
+        return list(map(max, columns))
     return [max((one for one in column if one is not None), default=None) for column in columns]

@@ -41,7 +41,7 @@ def test_the_page_of_a_stream_has_charts_with_its_limits_and_names_that_are_html
     page = admin_client.get(f"/admin/streams/stream/{stream.pk}/statistics/?range=15m")
 
     found = charts_of(page)
-    assert [limit["value"] for limit in found["length"]["limits"]] == [stream.max_length, stream.hard_length]
+    assert [limit["value"] for limit in found["length"]["limits"]] == [stream.hard_length]
     assert [line["label"] for line in found["refused"]["lines"]] == [HOSTILE]
     assert "<script>alert(1)" not in page.content.decode()
 

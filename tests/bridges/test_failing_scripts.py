@@ -2,6 +2,8 @@
 
 import pytest
 
+from synapse.delivery.webhooks import messages
+from synapse.delivery.webhooks.messages import Answer
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands.dead_letters import Attempt
@@ -372,3 +374,29 @@ class TestDeadLetters:
 
         assert [letter.event_id for letter in letters()] == dead[:1]
         assert places(redis) == {"dead": 3, "discarded": 2}
+
+
+def test_failed_attempts_are_counted_by_kind_as_often_as_they_are_counted_at_all(redis, fail, lease):
+    ids = pend(redis, 3)
+    fail(ids[0], failure="timeout")
+    fail(ids[1], failure="http-5xx", fatal=True)
+    fail(ids[1], failure="http-5xx", fatal=True)  # told twice
+    fail(ids[2], failure="timeout")
+    make_due(redis)
+    lease()
+    make_due(redis)
+    lease(most=2)
+
+    counted = {name.decode(): int(count) for name, count in redis.hgetall(COUNTERS).items() if count.isdigit()}
+    kinds = {name: count for name, count in counted.items() if name.startswith("failed:")}
+    assert kinds == {"failed:timeout": 2, "failed:http-5xx": 1, "failed:worker-died": 2}
+    assert sum(kinds.values()) == counted["retried"] + counted["dead"]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(302, "http-3xx"), (404, "http-4xx"), (429, "http-4xx"), (503, "http-5xx"), (100, "other")]
+)
+def test_an_answer_of_a_receiver_is_a_failure_of_its_hundreds(status, kind):
+    answer = Answer(status=status, text="", ms=1)
+
+    assert messages.failure(answer, permanent=(404,), now=0).failure == kind

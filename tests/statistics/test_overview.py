@@ -9,6 +9,7 @@ from synapse.statistics.overview import (
     RECENT,
     Finding,
     StreamHistory,
+    describe_course,
     describe_trend,
     find_attention,
     read_failures,
@@ -150,3 +151,19 @@ def test_failures_of_the_last_two_minutes_are_read_by_stream_and_group(scene):
     assert failures() == {("orders", "shop"): 4}
     scene.sample(RECENT // 5)
     assert failures() == {}
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ([10] * 20, "steady"),
+        ([10] * 10 + [11] * 10, "steady"),
+        ([10] * 10 + [20] * 10, "rising"),
+        ([20] * 10 + [None] * 5 + [10] * 5, "falling"),
+        ([0] * 20, "steady"),
+        ([None] * 10 + [5] * 10, ""),
+        ([], ""),
+    ],
+)
+def test_the_course_of_a_figure_is_told_in_a_word(row, said):
+    assert describe_course(row) == said

@@ -138,6 +138,7 @@ def neutral(text: str, value: str) -> str:
     """Return an answer without the words of its question, and without what differs from one moment to the next."""
     for each in sorted(spelled(value), key=len, reverse=True):
         text = text.replace(each, "<asked>")
+    text = re.sub(r'<script id="chart-data".*?</script>', "<values up to now>", text, flags=re.DOTALL)
     text = re.sub(r"<time [^>]*>[^<]*</time>|(\d+(\.\d+)?\s?(s|min|ms|seconds?)( ago)?|now)\b", "<time>", text)
     return re.sub(r'csrfmiddlewaretoken" value="[^"]*"|nonce="[^"]*"|\d{4}-\d\d-\d\d[T ][\d:.]+Z?', "<changes>", text)
 

@@ -18,6 +18,8 @@ MAX_HEADERS = 100
 
 _LENGTH = b"content-length"
 _CODING = b"transfer-encoding"
+# The host and what follows it, of a target that has both.
+_ABSOLUTE_FORM = re.compile(rb"[A-Za-z]+://([^/?#]*)(.*)")
 # A parser counts these in a trailer as in a head, and would read nothing more of a connection that stays.
 _CONNECTION = frozenset((b"connection", b"proxy-connection"))
 
@@ -208,11 +210,19 @@ class RequestParser:
         # The parser refuses a length together with a coding.
         if not self.length or self.version != "1.1":
             self._check_coding()
+        if not self.url.startswith(b"/"):
+            self._split_absolute_form()
         request = self._receiver.accept_head()
         self.headers = _TRAILERS
         # Not before: without a request there is none to answer in its place.
         self.part = "body"
         self._receiver.begin_request(request)
+
+    def _split_absolute_form(self) -> None:
+        """Make a target that names its host one that does not: that host counts, not the header's (RFC 9112, 3.2.2)."""
+        if (found := _ABSOLUTE_FORM.fullmatch(self.url)) is not None:
+            self.headers = [(name, found[1] if name == b"host" else text) for name, text in self.headers]
+            self.url = found[2] if found[2].startswith(b"/") else b"/" + found[2]
 
     def on_body(self, body: bytes) -> None:
         self._has_body = True

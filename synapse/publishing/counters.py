@@ -14,6 +14,8 @@ from synapse.redis.commands.streams import hincrby, zcard
 from synapse.runtime import histogram
 
 T = TypeVar("T")
+# No function of Python: threads could take turns in it, two of them make a dictionary, and the counts in one be lost.
+_LISTS: partial[defaultdict[str, list[Any]]] = partial(defaultdict, list)
 Counted = Literal["published", "refused", "warned", "unregistered"]
 # Refused events are counted by reason too: the slug of the problem, behind this.
 REFUSED_FOR = "refused:"
@@ -34,8 +36,8 @@ class Tally:
         # The increments since the last flush, by outcome and stream, and the durations in seconds, by what lasted,
         # stream and group ("" for the stream's own). Each is appended, which takes no lock and an eighth of the time of
         # adding it; it is added up once a second.
-        self._increments: dict[str, dict[str, list[int]]] = defaultdict(_lists)
-        self._durations: dict[Lasted, dict[str, dict[str, list[float]]]] = defaultdict(partial(defaultdict, _lists))
+        self._increments: dict[str, dict[str, list[int]]] = defaultdict(_LISTS)
+        self._durations: dict[Lasted, dict[str, dict[str, list[float]]]] = defaultdict(partial(defaultdict, _LISTS))
         # Counts that Redis did not take.
         self._kept: Counter[tuple[str, str]] = Counter()
         # By stream and source: the source as people may see it, and the id of the first event since the last flush.
@@ -123,10 +125,6 @@ class Tally:
         self._durations.clear()
         self._kept.clear()
         self.noted.clear()
-
-
-def _lists() -> dict[str, list[Any]]:
-    return defaultdict(list)
 
 
 def _taken(values: list[T]) -> list[T]:

@@ -1,5 +1,7 @@
 """How long publishing and delivery take: counted in memory, flushed with the counters, shown as metrics."""
 
+import sys
+
 import orjson
 import pytest
 
@@ -49,6 +51,20 @@ def test_durations_are_added_to_those_in_redis_and_not_twice(executor, redis):
         b"attempt:0.004:billing: the <b>first</b>": b"4",
         b"attempt:sum:billing: the <b>first</b>": b"12000",
     }
+
+
+def test_a_first_count_calls_no_function_in_which_another_thread_could_make_the_same_place():
+    tally = Tally()
+    called = []
+
+    sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_name) if event == "call" else None)
+    try:
+        tally.add("orders", "published")
+        tally.observe("orders", "attempt", 0.003)
+    finally:
+        sys.setprofile(None)
+
+    assert called == ["add", "observe"]
 
 
 def test_a_publish_is_one_duration_in_the_metrics(ask, define):

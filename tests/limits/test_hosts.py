@@ -83,17 +83,17 @@ def test_a_host_may_be_missing_in_http_1_0_alone(event_loop_client, head, status
         ("http://localhost", [], 400),
     ],
 )
-def test_the_host_of_an_absolute_target_counts_and_not_the_headers(express_lane, target, hosts, status, path, db):
+def test_the_host_of_an_absolute_target_counts_and_not_the_headers(event_loop_client, target, hosts, status, path, db):
     lines = "".join(f"Host: {host}\r\n" for host in hosts)
 
-    assert raw(express_lane, f"GET {target}{path} HTTP/1.1\r\n{lines}\r\n".encode()) == status
+    assert raw(event_loop_client, f"GET {target}{path} HTTP/1.1\r\n{lines}\r\n".encode()) == status
 
 
 @pytest.mark.parametrize("target", ["http://localhost", "http://localhost?a=b"])
-def test_an_absolute_target_without_a_path_asks_for_the_first_page(express_lane, target, db):
+def test_an_absolute_target_without_a_path_asks_for_the_first_page(event_loop_client, target, db):
     head = f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
-    assert raw(express_lane, head) == raw(express_lane, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert raw(event_loop_client, head) == raw(event_loop_client, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Ask the real validator about whole schemas, single places of them, and formats.
 
-The options are those of `synapse.schema.validator`: formats are checked, patterns run in linear time, and nothing is
-fetched. For each format there are example texts, and whether a draft checks it.
+Validators are those of `synapse.schema.jsonschema_engine`, as events have them. For each format there are examples,
+and whether a draft checks it.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema_rs
 
 from synapse.compatibility.keywords import DRAFT_2020, SCHEMA_URIS, fragment
+from synapse.schema.jsonschema_engine import registry_of, validator_for
 
 Accepts = Callable[[Any], bool]
 Schemas = Mapping[str, dict[str, Any]]
@@ -23,7 +24,7 @@ _FAULTS = (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueE
 def whole(document: Mapping[str, Any], others: Schemas) -> jsonschema_rs.Validator | None:
     """Return the validator of a schema, or `None` when it cannot be compiled. `others` go by their addresses."""
     try:
-        return _compile(document, retrieve=_retriever(others))
+        return validator_for(document, retrieve=_retriever(others))
     except _FAULTS:
         return None
 
@@ -31,7 +32,7 @@ def whole(document: Mapping[str, Any], others: Schemas) -> jsonschema_rs.Validat
 def registry(address: str, document: dict[str, Any], others: Schemas) -> jsonschema_rs.Registry | None:
     """Return a schema and others for the validators of their parts, or `None` when one cannot be read."""
     try:
-        return jsonschema_rs.Registry([(address, document)], retriever=_retriever(others))
+        return registry_of({address: document}, _retriever(others))
     except _FAULTS:
         return None
 
@@ -44,7 +45,7 @@ def part(
         return None
     try:
         reference = {"$schema": SCHEMA_URIS[draft], "$ref": f"{address}#{fragment(pointer)}"}
-        return _compile(reference, registry=documents, base_uri=_PART)
+        return validator_for(reference, registry=documents, base_uri=_PART)
     except _FAULTS:
         return None
 
@@ -53,8 +54,8 @@ def alone(schema: Any, draft: int) -> jsonschema_rs.Validator | None:
     """Return the validator of a schema without references, or `None` when it cannot be compiled."""
     try:
         if isinstance(schema, bool):
-            return _compile({"$schema": SCHEMA_URIS[DRAFT_2020], "allOf": [schema]})
-        return _compile({**schema, "$schema": SCHEMA_URIS[draft]})
+            return validator_for({"$schema": SCHEMA_URIS[DRAFT_2020], "allOf": [schema]})
+        return validator_for({**schema, "$schema": SCHEMA_URIS[draft]})
     except _FAULTS:
         return None
 
@@ -83,23 +84,6 @@ def text_matches(pattern: str, text: str) -> bool:
 @lru_cache(maxsize=256)
 def _pattern(pattern: str) -> jsonschema_rs.Validator | None:
     return alone({"pattern": pattern}, DRAFT_2020)
-
-
-def _compile(
-    schema: Any,
-    *,
-    registry: jsonschema_rs.Registry | None = None,
-    base_uri: str | None = None,
-    retrieve: Callable[[str], Any] | None = None,
-) -> jsonschema_rs.Validator:
-    return jsonschema_rs.validator_for(
-        schema,
-        registry=registry,
-        base_uri=base_uri,
-        retriever=None if registry else retrieve or _retriever({}),
-        validate_formats=True,
-        pattern_options=jsonschema_rs.RegexOptions(),
-    )
 
 
 def _retriever(others: Schemas) -> Callable[[str], Any]:

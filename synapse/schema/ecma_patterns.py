@@ -4,10 +4,14 @@ JSON Schema recommends such patterns (2020-12 core, 6.4), because a schema goes 
 by hand: the parsers of this grammar are programs in JavaScript. It departs in one way. A backslash before punctuation
 that needs none, as in `\\@` and `\\-`, is taken: engines without the flag read it alike, and schemas are full of it.
 `\\<` and `\\>` are not among them: they are the ends of a word elsewhere.
+
+Our engine, Rust's, reads `.`, `\\b` and `\\B` otherwise; `engine_form` writes them so that it reads what ECMA 262 says.
 """
 
 import re
 import string
+from collections.abc import Iterable
+from functools import lru_cache
 
 _SYNTAX_CHARACTERS = frozenset("^$\\.*+?()[]{}|/")
 HARMLESS_ESCAPES = frozenset(string.punctuation) - frozenset("<>")
@@ -57,6 +61,11 @@ LOOK_AROUND = "look-around is not taken, because it cannot be matched in linear 
 REFERENCE = "references to groups are not taken, because they cannot be matched in linear time"
 SURROGATE = "half of a surrogate pair stands for no character: write the code point, as \\u{1F600}"
 _SURROGATES = frozenset({"Cs", "Surrogate"})
+_UNKNOWN_PROPERTIES = frozenset({"CWKCF", "Changes_When_NFKC_Casefolded"})
+_ENGINE_FORMS = {".": r"[^\n-\n\r-\r\u2028-\u2029]", r"\b": r"(?-u:\b)", r"\B": r"(?-u:\B)"}
+"""Forms that the engine reads as ECMA 262 reads the keys: each character but line terminators (12.3), and an end of a
+word of `\\w` (22.2.2.4). No author writes so: it takes pains in the first, and the others are not of the grammar."""
+_MAY_DIFFER = re.compile(r"\.|\\[bB]")
 
 
 class NotEcma(ValueError):
@@ -72,6 +81,45 @@ def parts_beyond_the_engine(pattern: str) -> list[str]:
     return _Reader(pattern).read()
 
 
+def engine_form(pattern: str, *, with_flags: bool = True) -> str:
+    """Return a pattern as our engine has to be given it, so that it matches what ECMA 262 says.
+
+    It is the pattern itself where that makes no difference, and where the pattern is not of the grammar. Without flags,
+    `\\b` and `\\B` stay as they are: the meta-schemas of drafts 4 to 7 refuse the engine's form of them.
+    """
+    if not _MAY_DIFFER.search(pattern):
+        return pattern
+    form = _engine_form(pattern, with_flags=with_flags)
+    return pattern if form == pattern else form
+
+
+def author_form(text: str) -> str:
+    """Return a text of the engine's with patterns as their authors wrote them."""
+    for theirs, ours in _ENGINE_FORMS.items():
+        text = text.replace(ours, theirs)
+    return text
+
+
+def author_path(path: Iterable[str | int]) -> tuple[str | int, ...]:
+    """Return a path into a schema with the names of `patternProperties` as their author wrote them."""
+    return tuple(author_form(step) if isinstance(step, str) else step for step in path)
+
+
+@lru_cache(maxsize=4096)
+def _engine_form(pattern: str, *, with_flags: bool) -> str:
+    reader = _Reader(pattern)
+    try:
+        if reader.read():
+            return pattern
+    except NotEcma:
+        return pattern
+    written, end = "", 0
+    for start, part in reader.differing:
+        written += pattern[end:start] + (_ENGINE_FORMS[part] if with_flags or part == "." else part)
+        end = start + len(part)
+    return written + pattern[end:]
+
+
 class _Reader:
     """Reads a pattern from left to right. Groups are counted in place of recursing: a pattern may have thousands."""
 
@@ -79,6 +127,8 @@ class _Reader:
         self.pattern = pattern
         self.at = 0
         self.beyond: list[str] = []
+        # The parts that our engine reads otherwise, and where they begin.
+        self.differing: list[tuple[int, str]] = []
         self.can_repeat = False
         # Whether each group that is open may be repeated: look-around may not.
         self.is_open: list[bool] = []
@@ -111,11 +161,16 @@ class _Reader:
                 self._class()
                 return True
             case "\\":
-                is_anchor = self.pattern[self.at + 1 : self.at + 2] in ("b", "B")
+                escape = self.pattern[self.at : self.at + 2]
+                is_anchor = escape in (r"\b", r"\B")
+                if is_anchor:
+                    self.differing.append((self.at, escape))
                 self._escape(in_class=False)
                 return not is_anchor
             case "]" | "}":
                 raise NotEcma(self._lone_bracket(letter))
+        if letter == ".":
+            self.differing.append((self.at, letter))
         self.at += 1
         if letter == ")":
             if not self.is_open:
@@ -137,6 +192,8 @@ class _Reader:
             if not name.replace("$", "_").isidentifier() or name in self.names:
                 raise NotEcma(f"“{name}” cannot be the name of a group, or names two")
             self.names.add(name)
+            if "$" in name:
+                self.beyond.append("the name of a group is taken without “$”")
         self.groups += found[0] != "(?:"
 
     def _foreign_group(self) -> str:
@@ -277,6 +334,8 @@ class _Reader:
             )
         if value in _SURROGATES:
             self.beyond.append(SURROGATE)
+        if value in _UNKNOWN_PROPERTIES:
+            self.beyond.append(f"the validator does not know the property “{value}”")
 
     def _reference(self, letter: str, *, in_class: bool) -> None:
         found = re.compile(r"k<([^>]*)>|([1-9][0-9]*)").match(self.pattern, self.at)

@@ -23,6 +23,8 @@ import jsonschema_rs
 from synapse.schema.cost.guard import length_of, measured
 from synapse.schema.cost.keywords import leaf_cost, pattern_steps
 from synapse.schema.cost.model import CostModel
+from synapse.schema.ecma_patterns import author_path
+from synapse.schema.jsonschema_engine import registry_of, validator_for
 from synapse.schema.references import CannotFollow, ReferenceResolver, list_of, mapping_of
 from synapse.schema.violations import (
     Violation,
@@ -99,8 +101,8 @@ def finding_of(
     return Finding(
         keyword=keyword_of(error),
         path=(*path, *error.instance_path),
-        schema_path=(*schema_path, *error.schema_path),
-        evaluation_path=(*way, *error.evaluation_path),
+        schema_path=(*schema_path, *author_path(error.schema_path)),
+        evaluation_path=(*way, *author_path(error.evaluation_path)),
         missing=str(facts.get("property", "")),
         error=error,
     )
@@ -200,21 +202,15 @@ class Explainer:
     def make(self, place: "_Place", schema: Mapping[str, Any]) -> jsonschema_rs.Validator | None:
         """Return the validator of a schema by the rules of a place's draft; None when there is none alone."""
         try:
-            return jsonschema_rs.validator_for(
-                {"$schema": self.draft(place), **schema},
-                registry=self.registry,
-                # Not that of a schema without a name, which is in the registry.
-                base_uri=_BASE,
-                validate_formats=True,
-                pattern_options=jsonschema_rs.RegexOptions(),
-            )
+            # The base is not that of a schema without a name, which is in the registry.
+            return validator_for({"$schema": self.draft(place), **schema}, registry=self.registry, base_uri=_BASE)
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
             return None
 
     @cached_property
     def registry(self) -> jsonschema_rs.Registry:
         """The schema and the schemas that it refers to."""
-        return jsonschema_rs.Registry(list(self._documents.items()), retriever=_retrieve_nothing)
+        return registry_of(self._documents)
 
     @cached_property
     def _documents(self) -> dict[str, dict[str, Any]]:
@@ -548,10 +544,6 @@ def _schemas_of_item(place: _Place, number: int) -> Iterator[tuple[_Place, Path]
 def _alone(schema: Any) -> Mapping[str, Any] | None:
     """Return a schema that leads to no other, as it can be asked without its document; None when it is none."""
     return schema if _ALONE.issuperset(schema) else None
-
-
-def _retrieve_nothing(address: str) -> Any:
-    raise ValueError("nothing is ever fetched")
 
 
 class _Bounded(OrderedDict[Any, Any]):

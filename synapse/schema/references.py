@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
+from operator import is_
 from typing import Any
 from urllib.parse import quote
 
@@ -29,10 +30,10 @@ _KEYWORDS = {19: ("$ref", "$recursiveRef"), 20: ("$ref", "$dynamicRef")}
 """The keywords that refer, by jsonschema_rs' number of the draft; in older drafts it is `$ref` alone."""
 _REFERENCES = frozenset(("$ref", "$dynamicRef", "$recursiveRef"))
 _OWN = ("$id", "id", "$schema")
-_LINKED = frozenset(("$ref", "$dynamicRef"))
-_VALUES = frozenset(("const", "enum", "default", "examples"))
+LINKED = frozenset(("$ref", "$dynamicRef"))
+HOLD_VALUES = frozenset(("const", "enum", "default", "examples"))
 """Keywords that hold values: what looks like a reference or a name in them is none."""
-_MAPS = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"))
+HOLD_MAPS = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"))
 # The last of all characters: some drafts look at the first member of `dependencies` to tell what the others are.
 _NUMBER = "\U0010ffff"
 _NUMBER_STEP = "/" + quote(_NUMBER)
@@ -505,21 +506,29 @@ def _ready(document: Document, addresses: Mapping[str, str], address: str | None
 
 
 def rewrite(schema: Any, change: Callable[[Document], Document], *, is_map: bool = False) -> Any:
-    """Return a copy of a schema in which each of its parts is changed, and what holds values is left alone."""
+    """Return a schema in which each of its parts is changed, and what holds values is left alone.
+
+    Where nothing changes, it is the same object.
+    """
     if isinstance(schema, list):
-        return [rewrite(each, change) for each in schema]
+        parts = [rewrite(each, change) for each in schema]
+        return schema if all(map(is_, parts, schema)) else parts
     if not isinstance(schema, Mapping):
         return schema
-    return {
-        key: each if key in _VALUES and not is_map else rewrite(each, change, is_map=key in _MAPS and not is_map)
-        for key, each in (schema if is_map else change(schema)).items()
+    changed = schema if is_map else change(schema)
+    made = {
+        key: each
+        if key in HOLD_VALUES and not is_map
+        else rewrite(each, change, is_map=key in HOLD_MAPS and not is_map)
+        for key, each in changed.items()
     }
+    return changed if all(map(is_, made.values(), changed.values())) else made
 
 
 def _with_addresses(part: Document, addresses: Mapping[str, str]) -> Document:
     """Return a part of a schema with addresses in place of the names of references, to the letter."""
     linked = {}
-    for word in _LINKED & part.keys():
+    for word in LINKED & part.keys():
         reference = part[word]
         if not isinstance(reference, str) or reference.startswith("#"):
             continue

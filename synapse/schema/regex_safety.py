@@ -21,6 +21,7 @@ from typing import Any
 
 from synapse.errors.contracts import BadSchema
 from synapse.schema.ecma_patterns import NotEcma, parts_beyond_the_engine
+from synapse.schema.references import HOLD_MAPS
 from synapse.schema.violations import json_pointer
 
 # Repetitions up to so many turns are no danger.
@@ -39,7 +40,6 @@ _SCHEMA = (
     *("propertyNames", "then", "unevaluatedItems", "unevaluatedProperties"),
 )
 _SCHEMAS = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
-_NAMED_SCHEMAS = ("$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties")
 # Rust's and JavaScript's ways to write what Python writes otherwise.
 _WRITTEN_OTHERWISE = (
     (re.compile(r"\\p(\{[^}]*\}|\w)"), r"\\w"),
@@ -384,7 +384,7 @@ def _patterns(document: Mapping[str, Any]) -> Iterator[tuple[str, list[str | int
             continue
         if isinstance(node.get("pattern"), str):
             yield node["pattern"], [*place, "pattern"]
-        for word in _NAMED_SCHEMAS:
+        for word in HOLD_MAPS:
             for name, each in node[word].items() if isinstance(node.get(word), Mapping) else ():
                 if word == "patternProperties":
                     yield name, [*place, word, name]

@@ -26,12 +26,14 @@ from synapse.formats import exact_json, strict_json
 from synapse.formats.exact_json import ExactNumber
 from synapse.schema.cost.guard import MAX_STEPS, QUICK_STEPS, Cost, Guard, copied
 from synapse.schema.cost.model import CostModel, checked_cost
+from synapse.schema.ecma_patterns import author_form, author_path
 from synapse.schema.explanation import (
     Explainer,
     Finding,
     OutOfBudget,
     finding_of,
 )
+from synapse.schema.jsonschema_engine import validator_for
 from synapse.schema.pii.marks import Marks, marks_of
 from synapse.schema.references import DRAFT_2020_12, NAMELESS, ReferenceResolver
 from synapse.schema.regex_safety import reason_of_refusal
@@ -222,16 +224,11 @@ def compile_schema(
         return resolver.documents[address]
 
     try:
-        validator = jsonschema_rs.validator_for(
-            resolver.root,
-            retriever=retrieve,
-            validate_formats=True,
-            pattern_options=jsonschema_rs.RegexOptions(),
-        )
+        validator = validator_for(resolver.root, retrieve=retrieve)
     except jsonschema_rs.ValidationError as error:
         if missing:
             raise _unresolved(missing[0], resolver) from None
-        raise BadSchema(_reason(error, document), pointer=json_pointer(error.instance_path)) from None
+        raise BadSchema(_reason(error, document), pointer=json_pointer(author_path(error.instance_path))) from None
     except (jsonschema_rs.ReferencingError, ValueError) as error:
         if missing:
             raise _unresolved(missing[0], resolver) from None
@@ -302,8 +299,8 @@ def _unknown_type(given: Any) -> str:
 
 def _reason(error: jsonschema_rs.ValidationError, document: Mapping[str, Any]) -> str:
     if error.kind.name == "format" and error.kind.as_dict().get("format") == "regex":
-        return reason_of_refusal(str(error.instance))
+        return reason_of_refusal(author_form(str(error.instance)))
     if error.kind.name == "anyOf" and list(error.instance_path)[-1:] == ["type"]:
         return _unknown_type(error.instance) + _draft_hint(document)
-    message = error.message.splitlines()[0]
+    message = author_form(error.message).splitlines()[0]
     return f"Not a valid JSON Schema: {message[:300]}.{_draft_hint(document)}"

@@ -8,6 +8,8 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
+from synapse.schema.ecma_patterns import author_form
+
 _SHOWN = 60
 
 
@@ -60,7 +62,7 @@ def sentence(error: jsonschema_rs.ValidationError, path: Sequence[str | int]) ->
         return f"{place} has properties that its contract does not allow."
     say = _SENTENCES.get(kind.name)
     if say is None:
-        return f"{place} breaks “{kind.name}”: {_shortened(error.message)}."
+        return f"{place} breaks “{kind.name}”: {_shortened(author_form(error.message))}."
     return f"{place} {say(facts, error.instance)}."
 
 
@@ -116,6 +118,10 @@ def _required(facts: dict[str, Any], _: Any) -> str:
     return f"must have the property “{facts['property']}”"
 
 
+def _property_name(facts: dict[str, Any], _: Any) -> str:
+    return f"has a property whose name is not allowed: {_shortened(author_form(facts['error'].message))}"
+
+
 def _unexpected(facts: dict[str, Any], _: Any) -> str:
     names = ", ".join(f"“{_shortened(str(name))}”" for name in facts["unexpected"][:10])
     return f"has properties that its contract does not allow: {names}"
@@ -126,7 +132,7 @@ _SENTENCES: dict[str, Callable[[dict[str, Any], Any], str]] = {
     "required": _required,
     "additionalProperties": _unexpected,
     "unevaluatedProperties": _unexpected,
-    "propertyNames": lambda facts, _: f"has a property whose name is not allowed: {_shortened(facts['error'].message)}",
+    "propertyNames": _property_name,
     "contains": lambda *_: "does not hold the items that its contract asks for",
     "minimum": lambda facts, value: f"must be {_value(facts['limit'])} or more, but is {_value(value)}",
     "maximum": lambda facts, value: f"must be {_value(facts['limit'])} or less, but is {_value(value)}",
@@ -140,7 +146,7 @@ _SENTENCES: dict[str, Callable[[dict[str, Any], Any], str]] = {
     "maxProperties": lambda facts, value: f"must have {facts['limit']} properties or fewer, but has {len(value)}",
     "enum": lambda facts, value: f"must be {_listed(facts['options'])}, but is {_value(value)}",
     "const": lambda facts, value: f"must be {_value(facts['expected_value'])}, but is {_value(value)}",
-    "pattern": lambda facts, value: f"must match {_shortened(facts['pattern'])}, but is {_value(value)}",
+    "pattern": lambda facts, value: f"must match {_shortened(author_form(facts['pattern']))}, but is {_value(value)}",
     "format": lambda facts, value: f"must be a valid {facts['format']}, but is {_value(value)}",
     "multipleOf": lambda facts, value: f"must be a multiple of {_value(facts['multiple_of'])}, but is {_value(value)}",
     "uniqueItems": lambda *_: "must not hold the same item twice",

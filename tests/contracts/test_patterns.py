@@ -8,8 +8,9 @@ import subprocess
 
 import pytest
 
+from synapse.compatibility import validators
 from synapse.errors.contracts import BadSchema
-from synapse.schema import ecma_patterns, regex_safety, validator
+from synapse.schema import ecma_patterns, jsonschema_engine, regex_safety, validator
 from tests.conftest import need
 from tests.patience import that_ends
 
@@ -122,6 +123,8 @@ def test_a_long_pattern_is_judged_in_time(pattern):
         ("^\\0$", "\\x00"),
         ("^[\\b]$", "\\x08"),
         ("^[]$", "matches no character"),
+        ("^\\p{CWKCF}$", "does not know the property"),
+        ("(?<$a>b)", "without “$”"),
     ],
 )
 def test_a_pattern_is_refused_with_the_reason(pattern, said):
@@ -254,11 +257,24 @@ PIECES = [
     ),
 ]
 PROPERTIES = sorted(ecma_patterns._GENERAL_CATEGORIES | ecma_patterns._BINARY_PROPERTIES)
-NODE = """
+SYNTAX_IN_NODE = """
 const patterns = JSON.parse(require("fs").readFileSync(0))
 const is = pattern => { try { new RegExp(pattern, "u"); return true } catch { return false } }
 console.log(JSON.stringify(patterns.map(is)))
 """
+MATCHES_IN_NODE = """
+const [patterns, texts] = JSON.parse(require("fs").readFileSync(0))
+const matches = pattern => { const found = new RegExp(pattern, "u"); return texts.map(text => found.test(text)) }
+console.log(JSON.stringify(patterns.map(matches)))
+"""
+
+
+def ask_node(program, question):
+    need(shutil.which("node"), "Node")
+    asked = subprocess.run(
+        ["node", "-e", program], input=json.dumps(question), capture_output=True, text=True, check=True
+    )
+    return json.loads(asked.stdout)
 
 
 def test_the_grammar_is_that_of_javascript_with_the_flag_u(monkeypatch):
@@ -266,9 +282,7 @@ def test_the_grammar_is_that_of_javascript_with_the_flag_u(monkeypatch):
     patterns = ["".join(chance.choices(PIECES, k=chance.randint(1, 6))) for _ in range(8000)]
     patterns += [f"\\p{{{name}}}" for name in PROPERTIES] + [f"^\\{letter}" for letter in string.printable]
 
-    need(shutil.which("node"), "Node")
-    asked = subprocess.run(["node", "-e", NODE], input=json.dumps(patterns), capture_output=True, text=True, check=True)
-    said = json.loads(asked.stdout)
+    said = ask_node(SYNTAX_IN_NODE, patterns)
 
     monkeypatch.setattr(ecma_patterns, "HARMLESS_ESCAPES", frozenset())
     assert sum(said) > 1500
@@ -281,6 +295,165 @@ def is_of_the_grammar(pattern: str) -> bool:
     except ecma_patterns.NotEcma:
         return False
     return True
+
+
+# What a character, a class and an anchor of ECMA 262 could be taken for by an engine of another language.
+ATOMS = [
+    *(
+        "a",
+        "_",
+        "7",
+        "ä",
+        "\u017f",
+        "\u212a",
+        "😀",
+        " ",
+        ".",
+        ".",
+        ".",
+        "\\.",
+        "\\b",
+        "\\b",
+        "\\b",
+        "\\B",
+        "\\B",
+        "^",
+        "$",
+    ),
+    *(
+        "\\d",
+        "\\D",
+        "\\w",
+        "\\W",
+        "\\s",
+        "\\S",
+        "[.]",
+        "[^.]",
+        "[\\w.]",
+        "[^\\w]",
+        "[^\\s]",
+        "[\\s\\S]",
+        "[^\\W\\d]",
+        "[a-z]",
+    ),
+    *("[^a-z]", "[ä-\\u{1F600}]", "[-a]", "[a-]", "[+--]", "[a&&b]", "[~~a]", "[[a]", "[\\]\\[.]", "[\\^a]", "[a^]"),
+    *(
+        "\\x2e",
+        "\\u002e",
+        "\\u{2e}",
+        "\\u2028",
+        "\\u{1F600}",
+        "\\cJ",
+        "\\t",
+        "\\r",
+        "\\n",
+        "\\v",
+        "\\f",
+        "[\\cM]",
+        "[\\x08]",
+    ),
+    *(
+        "\\/",
+        "\\\\",
+        "\\$",
+        "\\^",
+        "\\p{L}",
+        "\\P{L}",
+        "\\p{ASCII}",
+        "[\\p{Nd}_]",
+        "[^\\P{L}]",
+        "\\p{White_Space}",
+        "\\p{scx=Latn}",
+    ),
+]
+CHARACTERS = "ab_7- \n\r\t\v\b\0.$^/\\[]&~{äſ\u212a٣😀\u0085\u00a0\u180e\u200b\u2028\u2029\ufeff"
+
+
+def random_pattern(chance, depth=2):
+    branches = []
+    for _ in range(chance.choice((1, 1, 2))):
+        terms = ""
+        for _ in range(chance.randint(0, 3)):
+            is_group = depth > 0 and chance.random() < 0.25
+            term = f"(?:{random_pattern(chance, depth - 1)})" if is_group else chance.choice(ATOMS)
+            can_repeat = term not in ("^", "$", "\\b", "\\B") and chance.random() < 0.3
+            terms += term + (chance.choice(("*", "+", "?", "{1,2}", "{2,}", "*?")) if can_repeat else "")
+        branches.append(terms)
+    return "|".join(branches)
+
+
+def test_a_pattern_matches_the_texts_that_it_matches_in_javascript():
+    chance = random.Random(262)
+    patterns = [*(f"^{atom}$" for atom in ATOMS), *(random_pattern(chance) for _ in range(300))]
+    texts = [*CHARACTERS, *("".join(chance.choices(CHARACTERS, k=chance.randint(0, 6))) for _ in range(100))]
+
+    said = ask_node(MATCHES_IN_NODE, [patterns, texts])
+
+    for pattern, matches in zip(patterns, said, strict=True):
+        value = validator.compile_schema({"pattern": pattern}, is_registered=True)
+        name = validator.compile_schema({"patternProperties": {pattern: False}}, is_registered=True)
+        assert [value.accepts(text) for text in texts] == matches, pattern
+        assert [not name.accepts({text: None}) for text in texts] == matches, pattern
+        assert [validators.text_matches(pattern, text) for text in texts[:40]] == matches[:40], pattern
+
+
+@pytest.mark.parametrize("draft", validator.DRAFTS)
+def test_a_dot_matches_no_line_terminator_and_a_boundary_is_taken_in_every_draft(draft):
+    schema = {"$schema": draft, "pattern": "^.$", "patternProperties": {"^a.\\b": {"type": "integer"}}}
+    compiled = validator.compile_schema(schema)
+
+    assert [compiled.accepts(text) for text in ("ä", "\n", "\r", "\u2028", "\u2029")] == [True, *[False] * 4]
+    assert [compiled.accepts({name: "text"}) for name in ("ab", "a\rb", "b")] == [False, True, True]
+
+
+def test_a_violation_shows_the_pattern_as_its_author_wrote_it():
+    named = {"patternProperties": {"^.\\bx?$": {"pattern": "^.\\B.$"}}}
+    schema = validator.compile_schema(
+        {
+            "type": "object",
+            **named,
+            "properties": {"other": {"$ref": "#/patternProperties/%5E.%5Cbx%3F$"}},
+            "propertyNames": {"pattern": "^.*$"},
+        }
+    )
+
+    for event, place in (({"a": "b\r"}, "/a"), ({"other": "b\u2028"}, "/other")):
+        found = [schema.findings(event)[0], schema._explainer.explain(event, limit=5)[0]]
+        assert {each.as_violation().pointer for each in found} == {place}
+        assert all("must match ^.\\B.$, but" in each.as_violation().message for each in found)
+        assert {each.schema_path for each in found} == {("patternProperties", "^.\\bx?$", "pattern")}
+    (name,) = schema.violations({"\r": "ab"})
+    assert name.message.endswith('does not match "^.*$".')
+
+
+def test_a_schema_whose_patterns_mean_the_same_to_the_engine_is_not_copied():
+    schema = {
+        "properties": {"pattern": {"pattern": "^[.a-z]+\\.$"}, "v": {"const": {"pattern": "^.$"}}},
+        "patternProperties": {"^\\w+$": {"type": "string"}},
+        "items": [{"enum": [{"pattern": "\\b"}]}],
+    }
+
+    assert jsonschema_engine.for_engine(schema) is schema
+
+
+def test_a_value_that_looks_like_a_schema_keeps_its_pattern():
+    schema = validator.compile_schema({"pattern": "^.$", "properties": {"const": {"const": {"pattern": "^.$"}}}})
+
+    assert schema.accepts({"const": {"pattern": "^.$"}})
+    assert not schema.accepts("\r")
+
+
+def test_a_mark_under_a_pattern_covers_the_names_that_the_pattern_matches():
+    schema = validator.compile_schema({"patternProperties": {"^a.\\B$": {"x-pii": True}}})
+
+    assert schema.personal.of_name("aä").is_personal
+    assert schema.personal.of_name("a\u2028") is None
+    assert schema.personal.of_name("ab") is None
+
+
+@pytest.mark.parametrize("pattern", ["(?i)^a.c$", "^\\b{start}a.$", "^.{1,10000}$", "^[[:alpha:].]+$"])
+def test_a_pattern_that_was_registered_earlier_is_still_taken(pattern):
+    validator.compile_schema({"pattern": pattern}, is_registered=True)
 
 
 @pytest.mark.parametrize(

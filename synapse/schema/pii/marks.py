@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from synapse.schema.jsonschema_engine import validator_for
 from synapse.schema.references import CannotFollow, ReferenceResolver, mapping_of
 
 MARK = "x-pii"
@@ -139,8 +140,9 @@ class _Schema:
         # By the engine that checks events: linear, and of the same opinion.
         found = self._patterns.get(pattern)
         if found is None:
-            options = jsonschema_rs.RegexOptions()
-            found = self._patterns[pattern] = jsonschema_rs.validator_for({"pattern": pattern}, pattern_options=options)
+            found = self._patterns[pattern] = validator_for(
+                {"$schema": self._resolver.root["$schema"], "pattern": pattern}
+            )
         if len(self._answers) >= _MOST_ANSWERS:
             self._answers.clear()
         answer = self._answers[pattern, name] = found.is_valid(name)

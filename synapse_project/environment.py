@@ -260,6 +260,7 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_AUDIT_LOG",
         default="",
+        parse=setting_values.file_or_word,
         meaning="Where each audit entry goes as a line of JSON too: the path of a file, or `stderr`.",
     ),
     Setting(
@@ -271,7 +272,8 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_CATALOG",
         default="",
-        when_empty="none",
+        parse=setting_values.file_or_word,
+        when_empty=setting_values.NO_FILE,
         shown_default="`catalog/deepiri.yaml`",
         meaning="The catalog file that `manage.py up` applies to a new installation; `none`, or nothing, starts empty.",
     ),
@@ -297,7 +299,7 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_LOG_FORMAT",
         default="text",
-        parse=setting_values.one_of("text", "json"),
+        parse=setting_values.one_of("text", "json", convert=str.lower),
         meaning="`text`, or `json`: an object a line.",
     ),
 )
@@ -362,6 +364,9 @@ def cookie_suffix(values: Mapping[str, Any]) -> str:
 
 def _value(setting: Setting, variables: Mapping[str, str]) -> Any:
     text = variables.get(setting.name, "")
+    may_be_none = not is_secret(setting.name, "")
+    if may_be_none:
+        text = text.strip()
     if path := variables.get(f"{setting.name}_FILE", ""):
         if text:
             raise BadSetting(f"{setting.name} and {setting.name}_FILE are both set: say it once.")
@@ -371,7 +376,8 @@ def _value(setting: Setting, variables: Mapping[str, str]) -> Any:
             raise BadSetting(f"{setting.name}_FILE: cannot read {path}: {error}") from None
     elif not text and setting.name in variables:
         text = setting.when_empty
-    if not text:
+    # “none” is what the documentation calls the default of many.
+    if not text or (may_be_none and text.lower() == shown_default(setting) == "none"):
         return setting.default
     try:
         return setting.parse(text)

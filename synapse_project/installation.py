@@ -25,6 +25,7 @@ from synapse.redis.embedded import recorded_endpoint
 from synapse.redis.embedded.endpoint import write_private
 from synapse.runtime import private_files
 from synapse.runtime.supervisor import LIFELINE
+from synapse_project import setting_values
 from synapse_project.environment import SECRETS_PREFIX, SETTINGS, is_secret, read_env_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,7 +41,7 @@ _OF_UP = ("SYNAPSE_ADMIN_PASSWORD",)
 # What `make run` sets by itself, nobody has to be told.
 _UNTOLD = ("SYNAPSE_AUTH_DEFAULT",)
 _PATHS = ("SYNAPSE_AUDIT_LOG", "SYNAPSE_CATALOG")
-_NO_PATHS = ("", "none", "stderr")
+_NO_PATHS = ("", setting_values.NO_FILE, setting_values.STDERR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,8 +226,9 @@ def _told_apart(variables: Mapping[str, str]) -> tuple[dict[str, str], list[str]
 
 def _without_current_folder(name: str, text: str) -> str:
     """Return a setting independent of the current folder, since commands may be started in any."""
-    if name in _PATHS and text not in _NO_PATHS:
-        return os.path.abspath(text)
+    if name in _PATHS:
+        path = setting_values.file_or_word(text.strip())
+        return path if path in _NO_PATHS else os.path.abspath(path)
     path = text.removeprefix("sqlite:///")
     if name == "DATABASE_URL" and path not in (text, ":memory:"):
         return f"sqlite:///{os.path.abspath(path)}"

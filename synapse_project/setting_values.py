@@ -123,6 +123,14 @@ def is_origin(text: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.netloc) and not parts.path and "*" not in parts.netloc
 
 
+NO_FILE, STDERR = "none", "stderr"
+
+
+def file_or_word(text: str) -> str:
+    """Read the path of a file, or a word that stands in place of one, in any case."""
+    return text.lower() if text.lower() in (NO_FILE, STDERR) else text
+
+
 _SAMPLES = ("django-insecure-", "changeme", "change-me", "change_me", "your-secret", "your_secret", "example", "sample")
 # A key of 50 random characters has fewer different ones than this once in very many lifetimes.
 _FEWEST_CHARACTERS = 12
@@ -196,9 +204,6 @@ def of_tls(values: Mapping[str, Any]) -> dict[str, Any]:
         "SESSION_COOKIE_SECURE": True,
         "CSRF_COOKIE_SECURE": True,
     }
-
-
-STDERR = "stderr"
 
 
 def logging(target: str) -> tuple[dict[str, Any], dict[str, Any]]:

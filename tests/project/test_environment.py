@@ -31,12 +31,35 @@ def test_defaults_need_nothing(tmp_path):
     [
         ({}, ""),
         ({"SYNAPSE_CATALOG": ""}, "none"),
+        ({"SYNAPSE_CATALOG": " "}, "none"),
         ({"SYNAPSE_CATALOG": "none"}, "none"),
-        ({"SYNAPSE_CATALOG": "orders.yaml"}, "orders.yaml"),
+        ({"SYNAPSE_CATALOG": " None\t"}, "none"),
+        ({"SYNAPSE_CATALOG": " Orders.yaml"}, "Orders.yaml"),
+        ({"SYNAPSE_CATALOG": "none.yaml"}, "none.yaml"),
     ],
 )
 def test_a_catalog_file_that_is_named_as_nothing_is_none(tmp_path, variables, catalog):
     assert read(tmp_path, **variables)["SYNAPSE_CATALOG"] == catalog
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("SYNAPSE_AUDIT_LOG", "STDERR", "stderr"),
+        ("SYNAPSE_AUDIT_LOG", "none", ""),
+        ("SYNAPSE_AUDIT_LOG", "/var/log/None", "/var/log/None"),
+        ("SYNAPSE_LOG_FORMAT", " JSON", "json"),
+        ("SYNAPSE_AUTH", "Open ", "open"),
+        ("SYNAPSE_ARCHIVE_SIZE", "none", None),
+        ("SYNAPSE_RATE_PER_KEY", "None", None),
+        ("CORS_ALLOW_HEADERS", "none", []),
+        ("PORT", " 9002", 9002),
+        ("REDIS_PASSWORD", " none ", " none "),
+        ("SYNAPSE_ADMIN_PASSWORD", "NONE", "NONE"),
+    ],
+)
+def test_a_word_is_read_in_any_case_and_without_the_blanks_around_it(tmp_path, name, text, value):
+    assert read(tmp_path, **{name: text})[name] == value
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_the_names_of_bridges_secrets_that_a_command_lacks_are_known(run, record
 
 def test_paths_mean_the_same_in_every_folder(run, records, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run(SYNAPSE_CATALOG="mine.yaml", SYNAPSE_AUDIT_LOG="stderr", DATABASE_URL="sqlite:///mine.sqlite3")
+    run(SYNAPSE_CATALOG=" mine.yaml", SYNAPSE_AUDIT_LOG="STDERR", DATABASE_URL="sqlite:///mine.sqlite3")
 
     found = adopted(records)
 

@@ -185,7 +185,7 @@ class Discriminators:
 
     def tags_of_refusal(self, node: Node) -> Tags:
         """Return the tags of the values that a schema refuses, if it lists values for one part alone."""
-        path: list[str] = []
+        path: list[tuple[str, Tags]] = []
         keys = None
         while (facets := node.facets) != _ANYTHING:
             if len(facets.conjuncts) == 1 and facets == Facets(conjuncts=facets.conjuncts):
@@ -207,13 +207,16 @@ class Discriminators:
             is_of_objects = facets.types in (keywords.ANY, keywords.OBJECT) and facets.values is None
             if len(telling) != 1 or not is_of_objects or {*properties.required} - {*telling} or len(path) >= _DEEPEST:
                 return ANY_TAGS
-            path += telling
-            node = properties.named[telling[0]]
+            name = telling[0]
+            # What is no object is accepted where no type is named, and so is an object without a part that need not be.
+            kinds = keywords.OBJECT if facets.types == keywords.ANY else keywords.ANY
+            path.append((name, Tags(kinds=kinds, required=frozenset([name]) - {*properties.required})))
+            node = properties.named[name]
         if keys is None:
             return ANY_TAGS
         tags = Tags(never=keys)
-        for name in reversed(path):
-            tags = Tags(parts={name: tags})
+        for name, around in reversed(path):
+            tags = replace(around, parts={name: tags})
         return tags
 
     def _read(self, node: Node, depth: int, chain: int) -> Tags:

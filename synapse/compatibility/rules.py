@@ -252,8 +252,8 @@ REFERENCE_NOT_FOLLOWED = _rule(
 CANNOT_DECIDE = _rule(
     "CANNOT_DECIDE",
     "Whether all that {writer} allows is accepted by {reader} cannot be decided: {reason}.",
-    "Make the schema simpler here: fewer alternatives, and references that end.",
-    "Make the schema simpler here: fewer alternatives, and references that end.",
+    "Make the schema simpler here: fewer alternatives, told apart by a required constant, and references that end.",
+    "Make the schema simpler here: fewer alternatives, told apart by a required constant, and references that end.",
 )
 
 LENIENT = frozenset(name for name, rule in RULES.items() if rule.is_lenient)

@@ -235,6 +235,22 @@ def test_a_chain_of_conditions_inside_each_other_is_evolved(count):
     assert compare(nested_chain(count, {}), nested_chain(count, True)).is_compatible
 
 
+@pytest.mark.parametrize("requires", [True, False])
+@pytest.mark.parametrize("count", [2, 15, 60])
+def test_a_chain_of_conditions_is_evolved_where_nothing_says_that_the_value_is_an_object(count, requires):
+    def links(last: Any, noted: int | None = None) -> Schema:
+        for number in reversed(range(count)):
+            properties = {f"a{number}": {"type": "integer"}, **(NOTE if number == noted else {})}
+            last = {"if": when(number, requires=requires), "then": {"properties": properties}, "else": last}
+        return last
+
+    noted = compare(links({}), links({}, noted=1))
+
+    assert noted.is_compatible
+    assert {it.rule for it in noted.allowed} == ADDED
+    assert compare(links({"type": "object"}), links({"type": ["object", "null"]})).is_compatible
+
+
 @pytest.mark.parametrize("count", SIZES)
 def test_a_condition_for_a_kind_that_was_free_is_refused_with_a_document(count):
     old, new = chain(count, kinds=count + 1), chain(count + 1)

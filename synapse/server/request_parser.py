@@ -220,6 +220,7 @@ class RequestParser:
 
     def _split_absolute_form(self) -> None:
         """Make a target that names its host one that does not: that host counts, not the header's (RFC 9112, 3.2.2)."""
+        httptools.parse_url(self.url)  # raises for what is no URL
         if (found := _ABSOLUTE_FORM.fullmatch(self.url)) is not None:
             self.headers = [(name, found[1] if name == b"host" else text) for name, text in self.headers]
             self.url = found[2] if found[2].startswith(b"/") else b"/" + found[2]

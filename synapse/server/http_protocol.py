@@ -10,6 +10,7 @@ Without the limits of time a client can hold thousands of connections open by se
 
 import asyncio
 import math
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +20,7 @@ from urllib.parse import unquote
 import httptools
 
 from synapse.problems import Problem
+from synapse.runtime.turn_queue import TURN, turn_queue
 from synapse.server.asgi_cycle import AsgiCycle, written_head
 from synapse.server.client_connection import ClientConnection, ServerState
 from synapse.server.config import ServerConfig
@@ -32,6 +34,9 @@ MAX_BODY_SECONDS = 30.0
 MAX_STALL_SECONDS = 30.0
 # How long a connection stays between two requests.
 KEEP_ALIVE_SECONDS = 75.0
+# So much of a piece is parsed before the time is looked at: it may hold thousands of requests. Of a body more, so that
+# `DirectCycle` takes a turn for it.
+_MOST_PARSED, _MOST_OF_BODY = 16 * 1024, 40 * 1024
 
 
 Cycle = DirectCycle | AsgiCycle
@@ -64,6 +69,8 @@ class HttpProtocol(ClientConnection):
         self._waiting: deque[Cycle] = deque()
         # What ends the connection when all that is owed has been answered. Nothing more is read then.
         self._last: Callable[[], None] | None = None
+        # What came, and is parsed in the next turn. Nothing more is read meanwhile.
+        self._unread = b""
         # When the connection's last answer was written, by the loop's clock; something came since when infinite.
         self._idle_since = math.inf
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -91,26 +98,60 @@ class HttpProtocol(ClientConnection):
         # A request and its connection hold each other, and the collector seldom comes by (synapse.runtime.process).
         self._waiting.clear()
         self.cycle = self._answering = None
+        self._unread = b""
         self.requests.close()
 
     def data_received(self, data: bytes) -> None:
+        if self._unread:
+            self._unread += data
+            return
         requests = self.requests
         before = requests.part
         if self._last is not None or (before is None and self._begin_again(data)):
             return
         self._idle_since = math.inf
+        has_ended = False
         try:
-            requests.feed(data)
+            if len(data) <= _MOST_PARSED:
+                requests.feed(data)
+                has_ended = requests.has_ended
+            else:
+                has_ended = self._feed_for_a_turn(data)
         except Refused as refused:
             self._refuse_request(refused)
             return
-        if before is None and requests.part is None:
+        if before is None and requests.part is None and not self._unread:
             self.fast_path.learn(requests, data)
         # A request that arrives in one piece costs no timer: one is started only when a piece leaves it unfinished.
         if self.transport.is_closing() or requests.part is None:
             self._unwatch()
-        elif requests.has_ended or requests.part != before or self._timer is None:
+        elif has_ended or requests.part != before or self._timer is None:
             self._watch_request()
+
+    def _feed_for_a_turn(self, data: bytes) -> bool:
+        """Parse a large piece until it ends, or its turn on the event loop does: the rest waits for the next one.
+
+        Return whether a request ended.
+        """
+        begin, until, has_ended = 0, time.monotonic() + TURN, False
+        while begin < len(data):
+            if begin and time.monotonic() > until:
+                self._unread = data[begin:]
+                self.pause_reading()
+                turn_queue.enter(self._read_on, is_last=True)
+                break
+            end = begin + (_MOST_OF_BODY if self.requests.part == "body" else _MOST_PARSED)
+            self.requests.feed(data[begin:end])
+            has_ended = has_ended or self.requests.has_ended
+            begin = end
+        return has_ended
+
+    def _read_on(self) -> None:
+        data, self._unread = self._unread, b""
+        if data and not self.transport.is_closing():
+            self.data_received(data)
+            if not self._waiting:
+                self.resume_reading()
 
     def eof_received(self) -> bool:
         """Keep the connection until all responses are sent: a client that has sent everything may still read (RFC 9293,
@@ -124,6 +165,10 @@ class HttpProtocol(ClientConnection):
                 return False
         self._in_turn(self._close)
         return not self.transport.is_closing()
+
+    def resume_reading(self) -> None:
+        if not self._unread:
+            super().resume_reading()
 
     def pause_writing(self) -> None:
         super().pause_writing()

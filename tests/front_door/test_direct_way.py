@@ -7,7 +7,9 @@ import orjson
 import pytest
 
 from streams.snapshot import holder
+from synapse.server import http_protocol
 from synapse.server.fast_path import DirectCycle
+from synapse.server.request_parser import RequestParser
 from tests.connection import Connection, request
 from tests.live.server import running_server
 from tests.patience import eventually
@@ -117,6 +119,21 @@ def test_a_thousand_that_are_refused_at_once_are_answered_in_their_order(connect
         status, _, body = connection.answer()
         assert status == 404
         assert f"none-{number}”" in orjson.loads(body)["detail"]
+
+
+def test_a_piece_of_many_requests_is_parsed_in_turns_and_answered_in_order(connection, monkeypatch):
+    sizes, feed = [], RequestParser.feed
+    monkeypatch.setattr(RequestParser, "feed", lambda parser, piece: sizes.append(len(piece)) or feed(parser, piece))
+    monkeypatch.setattr(http_protocol, "TURN", 0.0)
+    body = orjson.dumps({"event_type": "order-placed", "n": 1, "texts": ["x" * 1000] * 100})
+    large = request("POST", "/events/orders", body, "content-type: application/json")
+    small = [request("GET", f"/streams/none-{number}/info") for number in range(1000)]
+
+    connection.send(b"".join([*small, large, *small, large, publishing(2)]))
+
+    assert [connection.answer()[0] for _ in range(2003)] == [*[404] * 1000, 201, *[404] * 1000, 201, 201]
+    assert 16 * 1024 in sizes
+    assert max(sizes) <= 40 * 1024
 
 
 def test_a_body_in_many_pieces_is_put_together(connection):

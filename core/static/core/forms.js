@@ -62,7 +62,7 @@
 
   const eventTypesOf = async (stream) => {
     try {
-      const answer = await fetch(`/streams/${encodeURIComponent(stream)}/info`, { credentials: "same-origin" });
+      const answer = await fetch(`/streams/${encodeURIComponent(stream)}`, { credentials: "same-origin" });
       return answer.ok ? (await answer.json()).event_types.map((each) => each.name) : [];
     } catch {
       return [];

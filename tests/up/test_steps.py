@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -14,6 +15,7 @@ from core import availability
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse_project import startup
+from synapse_project.management.commands import up
 
 SILENCE = [].append
 
@@ -112,6 +114,23 @@ def test_a_password_that_was_given_is_not_shown(settings) -> None:
 
     assert get_user_model().objects.get(username="admin").check_password("a given password")
     assert told == "user admin, password from SYNAPSE_ADMIN_PASSWORD"
+
+
+@pytest.mark.parametrize(("password", "is_first"), [("a given password", True), ("", False)])
+def test_the_admin_is_made_before_the_web_server_answers_when_the_password_was_given(
+    settings, monkeypatch, password: str, is_first: bool
+) -> None:
+    settings.ADMIN_PASSWORD, settings.REDIS_URL = password, "redis://127.0.0.1:6379"
+    steps = Mock()
+    monkeypatch.setattr(up, "startup", steps)
+    monkeypatch.setattr(up, "availability", steps)
+
+    up.Up().start()
+
+    order = [name for name, *_ in steps.method_calls]
+    assert order.count("create_admin") == 1
+    assert (order.index("create_admin") < order.index("start_web")) is is_first
+    assert order.index("migrate") < order.index("create_admin")
 
 
 @pytest.mark.django_db

@@ -61,10 +61,12 @@ class Up:
         availability.wait_for_database(say)
         startup.migrate(say)
         startup.apply_catalog()
+        # A password from the settings is taken from the web server's first answer on.
+        login = startup.create_admin() if settings.ADMIN_PASSWORD else None
         startup.wait_until_healthy(startup.start_web(self._supervisor), say)
         startup.start_bridges(self._supervisor)
-        # Made last: nothing can come between the new password and the one time it is shown.
-        say(startup.summary(redis=redis, login=startup.create_admin()))
+        # A generated one is made last: nothing can come between it and the one time it is shown.
+        say(startup.summary(redis=redis, login=login or startup.create_admin()))
 
     def run(self) -> NoReturn:
         """Keep everything running, until a signal ends it with KeyboardInterrupt."""

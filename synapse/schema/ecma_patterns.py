@@ -20,7 +20,7 @@ _CONTROL_ESCAPES = {"f": 0x0C, "n": 0x0A, "r": 0x0D, "t": 0x09, "v": 0x0B}
 _COUNTS = re.compile(r"\{([0-9]+)(?:(,)([0-9]*))?\}")
 _GROUP_START = re.compile(r"\((?:\?(?:(?P<look>=|!|<=|<!)|:|<(?P<name>[^>]*)>))?")
 _CODE_POINT = re.compile(r"u(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{4}))|x([0-9A-Fa-f]{2})|c([A-Za-z])")
-_PROPERTY = re.compile(r"[pP]\{(?:(\w+)=)?(\w+)\}", re.ASCII)
+PROPERTY = re.compile(r"[pP]\{(?:(\w+)=)?(\w+)\}", re.ASCII)
 # The engine knows the scripts, and would take their names in any spelling.
 _SCRIPT = re.compile(r"[A-Z][a-z]+(?:_[A-Z][a-z]+)*|SignWriting")
 _CATEGORY_NAMES = """
@@ -313,7 +313,7 @@ class _Reader:
         return point
 
     def _property(self) -> None:
-        found = _PROPERTY.match(self.pattern, self.at)
+        found = PROPERTY.match(self.pattern, self.at)
         if found is None:
             raise NotEcma("“\\p” names a property in braces, as \\p{L} and \\p{Script=Greek}")
         self.at = found.end()

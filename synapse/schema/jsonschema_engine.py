@@ -16,8 +16,10 @@ import orjson
 from synapse.schema.ecma_patterns import engine_form
 from synapse.schema.references import LINKED, Document, mapping_of, rewrite
 
-_PATTERNS = jsonschema_rs.RegexOptions(size_limit=14 * 2**20)
-"""Linear time, and memory for `.{1,10000}` in the engine's form."""
+PATTERN_MEMORY = 14 * 2**20
+"""Bytes for one pattern made ready: enough for `.{1,10000}` in the engine's form."""
+_PATTERNS = jsonschema_rs.RegexOptions(size_limit=PATTERN_MEMORY)
+"""Linear time."""
 _OLDER_DRAFTS = "http://json-schema.org/draft-0"
 
 
@@ -42,6 +44,15 @@ def validator_for(
         validate_formats=True,
         pattern_options=_PATTERNS,
     )
+
+
+def takes_pattern(pattern: str) -> bool:
+    """Say whether the engine takes a pattern."""
+    try:
+        validator_for({"pattern": pattern})
+    except jsonschema_rs.ValidationError:
+        return False
+    return True
 
 
 def registry_of(documents: Mapping[str, Any], retrieve: Callable[[str], Any] | None = None) -> jsonschema_rs.Registry:

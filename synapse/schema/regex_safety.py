@@ -20,7 +20,8 @@ from re import _parser  # type: ignore[attr-defined]  # typeshed knows it by the
 from typing import Any
 
 from synapse.errors.contracts import BadSchema
-from synapse.schema.ecma_patterns import NotEcma, parts_beyond_the_engine
+from synapse.schema.ecma_patterns import PROPERTY, NotEcma, parts_beyond_the_engine
+from synapse.schema.jsonschema_engine import PATTERN_MEMORY, takes_pattern
 from synapse.schema.references import HOLD_MAPS
 from synapse.schema.violations import json_pointer
 
@@ -98,9 +99,6 @@ def refuse_large(document: Mapping[str, Any]) -> None:
         )
 
 
-_LARGEST_COUNT = 1000
-
-
 def reason_of_refusal(pattern: str) -> str:
     """Return in a sentence why the validator does not take a pattern."""
     shown = f"The pattern “{pattern[:200]}” cannot be used"
@@ -110,13 +108,14 @@ def reason_of_refusal(pattern: str) -> str:
         return f"{shown}: {error}."
     if beyond:
         return f"{shown}: {beyond[0]}."
-    places = _places(pattern)
-    if places > _LARGEST_COUNT:
-        return (
-            f"{shown}: written out, its repetitions have {places} places, more than the validator's limit of memory "
-            "takes. Use “*” or “+” with “maxLength” in place of large counts."
-        )
-    return f"{shown}: it is not a regular expression of ECMA 262 that can be matched in linear time."
+    for found in PROPERTY.finditer(pattern):
+        if not takes_pattern(name := f"\\{found[0]}"):
+            return f"{shown}: the validator does not know the property “{name}”."
+    return (
+        f"{shown}: written out, its repetitions have {_places(pattern)} places, and it takes more than the validator's "
+        f"limit of {PATTERN_MEMORY // 2**20} MiB of memory, or its groups are nested too deeply. Use “*” or “+” with "
+        "“maxLength” in place of large counts."
+    )
 
 
 def refuse_foreign(document: Mapping[str, Any]) -> None:

@@ -65,7 +65,7 @@ class Column:
         without a step between."""
         data, end, at = self.changes, len(self.changes), 0
         found: list[int | None] = []
-        value, step = self.base, -1
+        value = self.base
         while at < end:
             code = data[at]
             at += 1
@@ -73,11 +73,11 @@ class Column:
                 code, at = _read(data, at - 1)
             if code & 1:
                 skipped, at = _read(data, at)
-                step += skipped
-            step += 1
-            found += [value] * (min(step, STEPS) - len(found))
-            difference = _unsigned(code >> 1)
-            value = None if difference is None else (value or 0) + difference
+                found += [value] * min(skipped, STEPS)
+            code >>= 1
+            value = None if code == 0 else (value or 0) + (code >> 1 if code & 1 else -(code >> 1))
+            found.append(value)
+        del found[STEPS:]
         return found + [value] * (STEPS - len(found))
 
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
+from operator import sub
+from threading import Lock
 
 from synapse.redis import Command, Conversation, ask, in_parts
 from synapse.redis.commands import statistics as commands
@@ -51,8 +54,49 @@ class Span:
         return (self.last - self.first + 1) // self.together
 
 
+class LatestRows:
+    """The rows that were made last of each stream: made again only when what they are made of has changed.
+
+    Callers must not change them.
+
+    Args:
+        most: so many values are kept, of the streams that were asked for last.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = Lock()
+        self._made: dict[str, tuple[object, Rows]] = {}
+        self._size = 0
+
+    def rows(self, stream: str, source: object, make: Callable[[], Rows]) -> Rows:
+        """Return the rows of a stream; `source` is all that they depend on."""
+        known = self._made.get(stream)
+        rows = known[1] if known is not None and known[0] == source else make()
+        with self._lock:
+            self._take(stream)
+            self._made[stream] = source, rows
+            self._size += _values_in(rows)
+            while self._size > self._most:
+                self._take(next(iter(self._made)))
+        return rows
+
+    def _take(self, stream: str) -> None:
+        _, rows = self._made.pop(stream, (None, {}))
+        self._size -= _values_in(rows)
+
+
+def _values_in(rows: Rows) -> int:
+    return sum(map(len, rows.values()))
+
+
 def read_history(
-    streams: Sequence[str], span: Span, wanted: Callable[[Key], bool], *, now: int
+    streams: Sequence[str],
+    span: Span,
+    wanted: Callable[[Key], bool],
+    *,
+    now: int,
+    latest: LatestRows | None = None,
 ) -> Conversation[dict[str, Rows]]:
     """Return the values of the wanted series of each stream; None at steps at which nothing was sampled.
 
@@ -63,6 +107,7 @@ def read_history(
         span: the time range.
         wanted: says which series.
         now: the time in seconds since 1970.
+        latest: the rows of the same series that were made last.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
@@ -73,9 +118,21 @@ def read_history(
     found: dict[str, Rows] = {}
     sampled: list[bool] = []
 
+    # Streams have groups and labels of the same names: each is decided on once.
+    @lru_cache(maxsize=10_000)
+    def is_read(key: Key) -> bool:
+        if key.number in _ALWAYS or wanted(key):
+            return True
+        return any(wanted(Key(of, key.group, key.label)) for of in SUMS_OF.get(key.number, ()))
+
     def decode(each: tuple[str, Sequence[object]]) -> None:
         stream, replies = each
-        found[stream] = _rows(replies, begin, span, sampled, wanted)
+
+        def make() -> Rows:
+            rows = _rows(replies, begin, span, sampled, is_read)
+            return {key: row for key, row in (rows | _sums(rows, wanted)).items() if wanted(key)}
+
+        found[stream] = latest.rows(stream, (replies, span, sampled), make) if latest else make()
 
     together = max(1, _TOGETHER // len(names))
     for start in range(0, len(streams), together):
@@ -110,15 +167,11 @@ def _sampled(replies: Sequence[object], begin: int, span: Span) -> list[bool]:
 
 
 def _rows(
-    replies: Sequence[object], begin: int, span: Span, sampled: Sequence[bool], wanted: Callable[[Key], bool]
+    replies: Sequence[object], begin: int, span: Span, sampled: Sequence[bool], is_read: Callable[[Key], bool]
 ) -> Rows:
-    def is_read(key: Key) -> bool:
-        if key.number in _ALWAYS or wanted(key):
-            return True
-        sums = SUMS_OF.get(key.number)
-        return sums is not None and any(wanted(Key(of, key.group, key.label)) for of in sums)
-
-    blocks = [_block(reply, is_read) for reply in replies]
+    blocks = [_block(reply, is_read) for reply in replies[:-1]]
+    # A block has what was before it: only without any, the base tells.
+    blocks.append(None if any(blocks) else _block(replies[-1], is_read))
     keys = {key: None for block in blocks if block is not None for key in block.columns}
     has_gaps = not all(sampled)
     rows: Rows = {}
@@ -138,16 +191,16 @@ def _rows(
         else:
             row = row[1:]
         row = _joined(row, span.together, sum if is_counter else max)
-        if any(value is not None for value in row):
+        if row.count(None) < len(row):
             rows[key] = row
-    return {key: row for key, row in (rows | _sums(rows)).items() if wanted(key)}
+    return rows
 
 
-def _sums(rows: Rows) -> Rows:
-    """Return the series that are sums of others."""
+def _sums(rows: Rows, wanted: Callable[[Key], bool]) -> Rows:
+    """Return the wanted series that are sums of others."""
     found: Rows = {}
     for number, parts in _SUMS.items():
-        for group in {key.group for key in rows if key.number in parts}:
+        for group in {key.group for key in rows if key.number in parts and wanted(Key(number, key.group))}:
             some = [rows[key] for part in parts if (key := Key(part, group)) in rows]
             columns = zip(*some, strict=True)
             has_gaps = any(None in row for row in some)
@@ -179,8 +232,10 @@ def _growth(row: Row, always: Row | None, sampled: Sequence[bool]) -> Row:
     One that is less than before started over. `always` is given for a label, which was nothing before it was there: a
     series of its stream or group that has a value whenever that was sampled.
     """
-    if None not in row and row[0] == row[-1] and row.count(row[0]) == len(row):
+    if row.count(row[0]) == len(row) and row[0] is not None:
         return [0] * (len(row) - 1)
+    if None not in row and min(grown := list(map(sub, row[1:], row))) >= 0:
+        return grown
     found: Row = []
     for place, (before, value) in enumerate(pairwise(row)):
         if before is None and always is not None and always[place] is not None and sampled[place]:

@@ -9,7 +9,7 @@ from synapse.inspection.groups import Owner
 from synapse.redis import Conversation
 from synapse.statistics import history, series
 from synapse.statistics.health import Health, health_of
-from synapse.statistics.history import Row, Rows, Span
+from synapse.statistics.history import LatestRows, Row, Rows, Span
 from synapse.statistics.series import BY_NUMBER, Key
 from synapse.statistics.storage import RESOLUTIONS
 
@@ -128,8 +128,8 @@ def read_histories(streams: Sequence[str], *, now: int | None = None) -> Convers
         return {}
     now = int(time.time()) if now is None else now
     hour, recent = _ending(now, _MINUTES.seconds, HOUR), _ending(now, _FINE.seconds, RECENT)
-    of_hour = yield from history.read_history(streams, hour, _is_shown, now=now)
-    of_recent = yield from history.read_history(streams, recent, _is_shown, now=now)
+    of_hour = yield from history.read_history(streams, hour, _is_shown, now=now, latest=_of_hours)
+    of_recent = yield from history.read_history(streams, recent, _is_shown, now=now, latest=_of_minutes)
     return {
         stream: StreamHistory(
             hour=of_hour.get(stream, {}),
@@ -139,6 +139,10 @@ def read_histories(streams: Sequence[str], *, now: int | None = None) -> Convers
         )
         for stream in streams
     }
+
+
+# The hour changes once a minute, and pages ask for it with each sample. Some 10 MB at most.
+_of_hours, _of_minutes = LatestRows(600_000), LatestRows(400_000)
 
 
 def _is_shown(key: Key) -> bool:

@@ -5,6 +5,7 @@ import pytest
 from streams import connections
 from synapse.redis import keyspace
 from synapse.statistics import series
+from synapse.statistics.history import LatestRows
 from synapse.statistics.overview import (
     RECENT,
     Finding,
@@ -13,6 +14,7 @@ from synapse.statistics.overview import (
     describe_trend,
     find_attention,
     read_failures,
+    read_histories,
 )
 from synapse.statistics.series import Key
 
@@ -167,3 +169,32 @@ def test_failures_of_the_last_two_minutes_are_read_by_stream_and_group(scene):
 )
 def test_the_course_of_a_figure_is_told_in_a_word(row, said):
     assert describe_course(row) == said
+
+
+def test_histories_that_are_asked_for_again_have_each_new_sample(scene):
+    scene.sample(2)
+    asked = []
+    for count in (3, 4):
+        scene.publish(count)
+        scene.sample()
+        for _ in range(2):
+            past = connections.executor().run(read_histories(["orders"], now=int(scene.now)))["orders"]
+            asked.append(past.recent[Key(series.PUBLISHED.number)][-2:])
+
+    assert asked == [[0, 3], [0, 3], [3, 4], [3, 4]]
+
+
+def test_rows_are_made_again_when_their_source_changed_and_kept_of_the_latest_streams_alone():
+    latest, made = LatestRows(most=2), []
+
+    def ask(stream, source):
+        return latest.rows(stream, source, lambda: made.append((stream, source)) or {Key(1): [len(made)]})
+
+    assert ask("orders", "a") == ask("orders", "a") == {Key(1): [1]}
+    assert ask("orders", "b") == {Key(1): [2]}
+    ask("returns", "a")
+    ask("orders", "b")
+    ask("parcels", "a")
+    ask("orders", "b")
+    ask("returns", "a")
+    assert made == [("orders", "a"), ("orders", "b"), ("returns", "a"), ("parcels", "a"), ("returns", "a")]

@@ -36,9 +36,15 @@ def _values(request: HttpRequest) -> list[dict[str, Any]]:
     return [{"template": part.template, "values": part.values(request)} for part in _parts]
 
 
-# For so many seconds what was made for one person is answered to others who may see the same, and for so many times the
-# processor time that it took: any number of viewers costs a twenty-fifth of a processor. Samples come every five.
-FRESH, TIMES = 2.0, 25
+# For so many seconds what was made for one person is answered to others who may see the same: their pages ask at once
+# after each sample, which is made every five. What takes more than a twentieth of that time is answered for so many
+# times the processor time that it took: any number of viewers costs a twentieth of a processor.
+FRESH, TIMES, EVERY = 2.0, 20, 5.0
+
+
+def seconds_answered(took: float) -> float:
+    """Return for how many seconds parts are answered to others, by the processor time in seconds that they took."""
+    return TIMES * took if TIMES * took > EVERY else FRESH
 
 
 class _SharedParts:
@@ -60,7 +66,7 @@ class _SharedParts:
                 html = render_to_string("core/admin/home_parts.html", {"parts": _values(request)}, request)
                 now, took = time.monotonic(), time.thread_time() - begun
                 self._made = {of: made for of, made in self._made.items() if now <= made[0]}
-                self._made[permissions] = (now + max(FRESH, TIMES * took), html)
+                self._made[permissions] = (now + seconds_answered(took), html)
             return html
 
 

@@ -23,7 +23,7 @@ from core.templatetags.synapse import moment, moment_of_ms, number
 from streams import leftovers
 from streams.admin import messages, statistics, tabs
 from streams.admin.event_types import give_contract, may_make_contracts
-from streams.admin.messages import LiveList, attach_overviews
+from streams.admin.messages import LiveList, attach_overviews, attach_pasts
 from streams.admin.test_event import mistakes
 from streams.leftovers import describe_leftovers
 from streams.models import EventType, Stream
@@ -43,6 +43,7 @@ class StreamList(LiveList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        attach_pasts(self.result_list)
         self._page = "messages" if payload_access.may_see(request) else "groups"
 
     def url_for_result(self, result: Stream) -> str:
@@ -205,7 +206,7 @@ class StreamAdmin(AuditedAdmin):
 
     @admin.display(description="worst lag")
     def lag(self, stream: Any) -> str:
-        return _cell("lag", stream)
+        return _cell("worst_lag", stream)
 
     @admin.display(description="contracts", ordering="enforcement")
     def checks(self, stream: Stream) -> str:
@@ -217,4 +218,6 @@ class StreamAdmin(AuditedAdmin):
 
 
 def _cell(name: str, stream: Any) -> str:
-    return render_to_string(f"streams/admin/{name}.html", {"overview": stream.overview, "stream": stream})
+    return render_to_string(
+        f"streams/admin/{name}.html", {"overview": stream.overview, "past": stream.past, "stream": stream}
+    )

@@ -70,7 +70,11 @@ class Column:
             code = data[at]
             at += 1
             if code > 127:
-                code, at = _read(data, at - 1)
+                if (high := data[at]) < 128:
+                    code += (high - 1) << 7
+                    at += 1
+                else:
+                    code, at = _read(data, at - 1)
             if code & 1:
                 skipped, at = _read(data, at)
                 found += [value] * min(skipped, STEPS)

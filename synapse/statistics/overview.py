@@ -112,14 +112,17 @@ class StreamHistory:
         """Return the newest value of each group ("" for the stream's own) as it is kept."""
         found: dict[str, int] = {}
         for key, row in self.recent.items():
-            values = [value for value in row if value is not None]
-            if key.number == each.number and values:
-                found[key.group] = max(found.get(key.group, 0), values[-1])
+            if key.number == each.number:
+                newest = next((value for value in reversed(row) if value is not None), None)
+                if newest is not None:
+                    found[key.group] = max(found.get(key.group, 0), newest)
         return found
 
 
-def read_histories(streams: Sequence[str], *, now: int | None = None) -> Conversation[dict[str, StreamHistory]]:
-    """Read the last hour of streams.
+def read_histories(
+    streams: Sequence[str], *, now: int | None = None, with_hour: bool = True
+) -> Conversation[dict[str, StreamHistory]]:
+    """Read the last hour of streams, or, without `with_hour`, the last two minutes alone.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
@@ -128,7 +131,9 @@ def read_histories(streams: Sequence[str], *, now: int | None = None) -> Convers
         return {}
     now = int(time.time()) if now is None else now
     hour, recent = _ending(now, _MINUTES.seconds, HOUR), _ending(now, _FINE.seconds, RECENT)
-    of_hour = yield from history.read_history(streams, hour, _is_shown, now=now, latest=_of_hours)
+    of_hour: dict[str, Rows] = {}
+    if with_hour:
+        of_hour = yield from history.read_history(streams, hour, _is_shown, now=now, latest=_of_hours)
     of_recent = yield from history.read_history(streams, recent, _is_shown, now=now, latest=_of_minutes)
     return {
         stream: StreamHistory(
@@ -212,9 +217,11 @@ def read_trend(stream: str, group: str, *, now: int) -> Conversation[str]:
 
 def _finding(stream: str, past: StreamHistory, key: Key, row: Row) -> Finding | None:
     """Return what one series of a stream tells, None when it is as it should be."""
+    kind, amount, trend = _KINDS.get(key.number), 0.0, ""
+    if kind is None:
+        return None
     values = [value for value in row if value is not None]
     each = BY_NUMBER[key.number]
-    kind, amount, trend = _KINDS.get(key.number), 0.0, ""
     if kind in ("failing", "refusing"):
         amount = sum(values)
     elif kind == "lost":
@@ -224,7 +231,7 @@ def _finding(stream: str, past: StreamHistory, key: Key, row: Row) -> Finding | 
     elif kind == "lagging" and values and values[-1] / each.scale > LATE:
         amount = values[-1] / each.scale
         trend = describe_trend(past.recent.get(Key(series.LAG_EVENTS.number, key.group), row), _FINE.seconds)
-    if kind is None or not amount:
+    if not amount:
         return None
     since = _since(past, key)
     return Finding(kind=kind, stream=stream, group=key.group, label=key.label, amount=amount, since=since, trend=trend)

@@ -102,6 +102,11 @@ def test_without_redis_the_pages_say_so(admin_client, no_redis):
         assert "Redis cannot be reached" in text_of(page)
 
 
+@pytest.mark.parametrize(("took", "seconds"), [(0.001, 2), (0.24, 2), (0.26, 5.2), (1, 20)])
+def test_parts_show_each_sample_unless_making_them_takes_more_than_a_twentieth_of_the_time(took, seconds):
+    assert home.seconds_answered(took) == pytest.approx(seconds)
+
+
 def test_viewers_with_equal_permissions_share_the_parts_of_the_first_page_and_others_do_not(
     admin_client, client_who_may, stream, round_trips, monkeypatch
 ):

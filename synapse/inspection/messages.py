@@ -15,7 +15,7 @@ from synapse.inspection.range_query import MOMENT, MOST_ENTRIES, Order, QueryTim
 from synapse.inspection.streams import READ
 from synapse.redis import Conversation, answer, ask, in_parts
 from synapse.redis.commands.streams import Entry, xrange
-from synapse.wire.encoding import decode, pairs
+from synapse.wire.encoding import decode_texts, pairs, text_fields
 from synapse.wire.entry_json import shown
 from synapse.wire.fast_decoder import type_of_parts
 from synapse.wire.masking import mask_of
@@ -125,12 +125,12 @@ def show_message(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     id_ = str(asked_id(call.params["id"]))
     (reply,) = yield from ask([xrange(stream.name, id_, id_, 1)])
     found = answer(reply, stream.name, absent=[])
-    fields = pairs(found[0].parts) if found else {}
-    decoded = decode(fields, types_of=stream.types_of)
+    texts = text_fields(pairs(found[0].parts)) if found else {}
+    decoded = decode_texts(texts, types_of=stream.types_of)
     if not found or not sees(rights, stream.name, decoded.event_type):
         raise UnknownEntry(f"The stream “{stream.name}” holds no entry {id_}: it never did, or it was trimmed.")
     mask = None if rights.has(PERSONAL) else mask_of(stream, decoded)
-    return {"stream": stream.name, **shown(id_, fields, decoded, mask=mask)}
+    return {"stream": stream.name, **shown(id_, texts, decoded, mask=mask)}
 
 
 class _Page:
@@ -169,9 +169,9 @@ class _Page:
         raw_type = type_of_parts(found.parts) if self.is_choosy else None
         if raw_type is not None and not self._wants(raw_type):
             return
-        fields = pairs(found.parts)
-        decoded = decode(fields, types_of=self._stream.types_of)
+        texts = text_fields(pairs(found.parts))
+        decoded = decode_texts(texts, types_of=self._stream.types_of)
         if self._wants(decoded.event_type):
             mask = None if self._personal else mask_of(self._stream, decoded)
             # Written at once: no value is kept, and the whole answer is not written at a stretch.
-            self.messages.append(orjson.dumps(shown(found.id, fields, decoded, mask=mask)))
+            self.messages.append(orjson.dumps(shown(found.id, texts, decoded, mask=mask)))

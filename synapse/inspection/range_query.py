@@ -77,7 +77,7 @@ class Scan:
     def take(self, entries: list[Entry]) -> list[Entry]:
         """Count the chunk that came, and return it."""
         self.entries += len(entries)
-        self._bytes += sum(len(part) for entry in entries for part in entry.parts)
+        self._bytes += sum([sum(map(len, entry.parts)) for entry in entries])
         if len(entries) < self._asked:
             self.exhausted = True
         else:

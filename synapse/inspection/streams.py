@@ -73,8 +73,20 @@ def stream_info(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     return {**found.info, **ends, "synapse": about}
 
 
+# By name: definitions, and what was made of them last. Most answers about a stream hold its definition.
+_made: dict[str, tuple[StreamDefinition, dict[str, Any]]] = {}
+
+
 def definition(stream: StreamDefinition) -> dict[str, Any]:
-    """Return a stream's definition as JSON; durations in seconds."""
+    """Return a stream's definition as JSON, not to be changed; durations in seconds."""
+    known, made = _made.get(stream.name, (None, {}))
+    if known is not stream:
+        made = _definition(stream)
+        _made[stream.name] = stream, made
+    return made
+
+
+def _definition(stream: StreamDefinition) -> dict[str, Any]:
     return {
         **{field.name: field.to_json(getattr(stream, field.name)) for field in STREAM_FIELDS},
         "event_types": [

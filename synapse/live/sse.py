@@ -10,7 +10,7 @@ import orjson
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.http.exchange import StreamedResponse
 from synapse.redis.commands.streams import Entry
-from synapse.wire.encoding import decode, pairs
+from synapse.wire.encoding import decode_texts, pairs, text_fields
 from synapse.wire.entry_json import shown
 from synapse.wire.ids import FIRST, EntryId, parse
 from synapse.wire.masking import mask_of
@@ -53,14 +53,14 @@ class Frame:
 
 def of_entry(entry: Entry, stream: StreamDefinition | None) -> Frame:
     """Return the frame of an entry: a message, which browsers hand to `onmessage`. `stream` defines its contracts."""
-    fields = pairs(entry.parts)
-    decoded = decode(fields, types_of=stream.types_of if stream else {})
+    texts = text_fields(pairs(entry.parts))
+    decoded = decode_texts(texts, types_of=stream.types_of if stream else {})
     mask = mask_of(stream, decoded)
     return Frame(
         id=parse(entry.id),
         event_type=decoded.event_type,
-        text=_message(entry.id, shown(entry.id, fields, decoded)),
-        masked=b"" if mask is None else _message(entry.id, shown(entry.id, fields, decoded, mask=mask)),
+        text=_message(entry.id, shown(entry.id, texts, decoded)),
+        masked=b"" if mask is None else _message(entry.id, shown(entry.id, texts, decoded, mask=mask)),
     )
 
 

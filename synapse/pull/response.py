@@ -6,6 +6,7 @@ import orjson
 
 from synapse.delivery.sink import Delivery
 from synapse.wire import entry_json
+from synapse.wire.encoding import text_fields
 from synapse.wire.ids import iso_of, moment_of
 
 
@@ -16,7 +17,7 @@ def shown(delivery: Delivery) -> dict[str, Any]:
     entry lacks them, and `payload` is an object where it can be one: a client that cannot parse a text gets no text.
     """
     entry = delivery.entry
-    row = entry_json.shown(delivery.id, delivery.fields, entry)
+    row = entry_json.shown(delivery.id, text_fields(delivery.fields), entry)
     fields: dict[str, Any] = dict(row["data"])
     if "payload" not in fields:
         fields["payload"] = row["event"]

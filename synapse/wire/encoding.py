@@ -8,7 +8,7 @@ as possible.
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
@@ -228,10 +228,11 @@ def _decode_own(texts: dict[str, str]) -> DecodedEntry:
     if layout == "dual":
         # It stands there as JSON, whatever it is.
         strings.add("payload")
+    not_of_event = _names_added(added)
     event: dict[str, Any] = {
         name: text if text[:1] not in JSON_BEGINS or name in strings else read(text)
         for name, text in texts.items()
-        if is_property(name, added)
+        if name not in not_of_event and not name.startswith(OWN_PREFIX)
     }
     if layout == "dual" and "payload" in event:
         event["payload"] = _loads(texts["payload"], otherwise=texts["payload"])
@@ -247,7 +248,13 @@ def types_told(texts: Mapping[str, str]) -> dict[str, Any]:
 def is_property(name: str, added: str) -> bool:
     """Say whether a field of an entry written by Synapse is a property of its event; `added` is the entry's
     `synapse_added`."""
-    return not name.startswith(OWN_PREFIX) and (name not in _LETTER_OF or _LETTER_OF[name] not in added)
+    return name not in _names_added(added) and not name.startswith(OWN_PREFIX)
+
+
+@lru_cache(maxsize=64)
+def _names_added(added: str) -> frozenset[str]:
+    """Return the fields that stand beside an event's properties, by the letters of its entry's `synapse_added`."""
+    return frozenset(name for name, letter in _LETTER_OF.items() if letter in added)
 
 
 def _decode_envelope(texts: dict[str, str]) -> DecodedEntry | None:
@@ -339,6 +346,14 @@ def read(text: str) -> Any:
 
 
 def _number_or_text(text: str) -> Any:
+    # Most numbers are short, and as Python writes them.
+    if len(text) < 16 and "e" not in text:
+        try:
+            number = int(text) if text.isdigit() else float(text)
+        except ValueError:
+            return text
+        if str(number) == text:
+            return number
     if not _JSON_NUMBER.fullmatch(text):
         return text
     try:

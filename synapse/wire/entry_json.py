@@ -6,18 +6,15 @@ from typing import Any
 import orjson
 
 from synapse.formats import exact_json
-from synapse.wire.encoding import DecodedEntry, text_fields
+from synapse.wire.encoding import DecodedEntry
 from synapse.wire.masking import Mask
 
 
-def shown(
-    id_: str, fields: Mapping[bytes, bytes], decoded: DecodedEntry, *, mask: Mask | None = None
-) -> dict[str, Any]:
-    """Return an entry as JSON: `data` as stored in Redis, `event` as it is decoded, and the entry's metadata.
+def shown(id_: str, data: Mapping[str, str], decoded: DecodedEntry, *, mask: Mask | None = None) -> dict[str, Any]:
+    """Return an entry as JSON: its fields as text in `data`, `event` as they are decoded, and the entry's metadata.
 
     `mask` hides the PII from readers without payload access.
     """
-    data = text_fields(fields)
     if mask is not None:
         data, decoded = mask.fields(data, decoded.event), mask.decoded(decoded)
     return {

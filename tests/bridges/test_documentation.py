@@ -77,7 +77,7 @@ def test_the_handlers_of_the_page_are_python():
 
 
 def test_every_key_of_a_bridge_is_described():
-    assert [key for key in BRIDGE_KEYS if f"| `{key}` |" not in section("What a bridge says")] == []
+    assert [key for key in BRIDGE_KEYS if f"| `{key}` |" not in section("Definition")] == []
 
 
 def test_every_sink_and_every_setting_of_one_is_described():

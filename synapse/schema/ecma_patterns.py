@@ -12,6 +12,7 @@ import re
 import string
 from collections.abc import Iterable
 from functools import lru_cache
+from urllib.parse import quote
 
 _SYNTAX_CHARACTERS = frozenset("^$\\.*+?()[]{}|/")
 HARMLESS_ESCAPES = frozenset(string.punctuation) - frozenset("<>")
@@ -96,7 +97,8 @@ def engine_form(pattern: str, *, with_flags: bool = True) -> str:
 def author_form(text: str) -> str:
     """Return a text of the engine's with patterns as their authors wrote them."""
     for theirs, ours in _ENGINE_FORMS.items():
-        text = text.replace(ours, theirs)
+        # As they are in references, too.
+        text = text.replace(ours, theirs).replace(quote(ours), quote(theirs))
     return text
 
 

@@ -335,7 +335,7 @@ class _Explanation:
             if validator is None:
                 return
             for error in islice(validator.iter_errors({name: None}), self._limit):
-                self._add(finding_of(error, at.path, place.path, at.way))
+                self._add(finding_of(error, at.path, way=at.way))
 
     def _follow_conditions(self, place: _Place, at: _Value) -> None:
         """Look into the schemas for the same value that all have to accept it."""

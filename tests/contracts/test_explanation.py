@@ -253,3 +253,23 @@ def test_the_characters_of_a_text_count_when_it_is_explained():
     explainer = Explainer(schema, {})
 
     assert explainer.costs.steps(explainer.root.schema["properties"]["a"], 1, 1000) > 50_000
+
+
+@pytest.mark.parametrize(
+    ("part", "place"),
+    [
+        ({"propertyNames": {"maxLength": 1}}, "/properties/v/propertyNames/maxLength"),
+        ({"propertyNames": {"$ref": "#/$defs/name"}}, "/$defs/name/maxLength"),
+        (
+            {"items": {"propertyNames": {"allOf": [{"maxLength": 1}]}}},
+            "/properties/v/items/propertyNames/allOf/0/maxLength",
+        ),
+    ],
+)
+def test_a_name_that_is_not_allowed_is_told_with_the_place_in_the_schema(part, place):
+    schema = {"properties": {"v": part}, "$defs": {"name": {"maxLength": 1}}}
+    value = [{"ab": 1}] if "items" in part else {"ab": 1}
+
+    violations = schema_validator.compile_schema(schema).check({"v": value})
+
+    assert [each.schema_pointer for each in violations] == [place]

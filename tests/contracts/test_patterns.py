@@ -466,3 +466,8 @@ def test_a_pattern_that_was_registered_earlier_is_still_taken(pattern):
 def test_a_long_pattern_is_read_in_time(pattern):
     with that_ends():
         is_of_the_grammar(pattern)
+
+
+def test_a_reference_to_a_pattern_that_is_missing_is_shown_as_its_author_wrote_it():
+    with pytest.raises(BadSchema, match=r"Pointer '/patternProperties/\.%5Cb' does not exist"):
+        validator.compile_schema({"properties": {"v": {"$ref": "#/patternProperties/.%5Cb"}}})

@@ -56,3 +56,21 @@ def test_samples_that_are_pushed_go_on_in_every_tab_over_one_connection(open_at,
         )
     metrics = httpx.get(f"{hub.url}/metrics", headers={"accept": "text/plain;version=0.0.4"}).text
     assert re.findall(r'synapse_share_used{.*resource="live-seats".*} (\S+)', metrics) == ["1.0"]
+
+
+def test_the_page_of_a_stream_that_is_deleted_while_it_is_watched_says_so(open_at, hub):
+    def change(code):
+        command = hub.command("shell", "-c", f"from streams.models import Stream; Stream.objects.{code}")
+        _, errors = command.communicate()
+        assert command.returncode == 0, errors
+
+    change("create(name='short-lived')")
+    window = open_at(DESK)
+    window.open(f"/admin/streams/stream/{id_of(window, 'streams/stream', 'short-lived')}/groups/")
+    change("get(name='short-lived').delete()")
+
+    # With the next sample, not in a quarter of a minute.
+    window.page.locator("#figures").evaluate("part => part.dataset.live = '1'")
+    window.page.get_by_role("alert").get_by_text("It was deleted while this page was open.").wait_for()
+
+    assert window.page.locator("#figures").is_visible()

@@ -101,6 +101,17 @@
     );
   };
 
+  // The stream or bridge that the page shows was deleted. Its last figures stay, and are not asked for again.
+  const sayThatItIsGone = (parts) => {
+    parts.forEach((part) => delete part.dataset.live);
+    if (document.getElementById("gone") === null) {
+      const note = document.createElement("div");
+      Object.assign(note, { id: "gone", className: "s-note s-bad s-above", role: "alert" });
+      note.textContent = "It was deleted while this page was open. The figures are the last ones.";
+      parts[0].before(note);
+    }
+  };
+
   const fetchParts = async (address, parts) => {
     if (asking.has(address)) {
       return;
@@ -109,7 +120,11 @@
     parts.forEach((part) => fetchedAt.set(part.id, Date.now()));
     try {
       const answer = await fetch(address, { credentials: "same-origin" });
-      // Logged out, or gone: what is shown stays, and the next click says so.
+      // The page of what is gone leads to the list.
+      if (answer.redirected && !answer.url.includes("/login/")) {
+        sayThatItIsGone(parts);
+      }
+      // Logged out: what is shown stays, and the next click says so.
       if (!answer.ok || answer.redirected) {
         return;
       }

@@ -66,6 +66,10 @@ _UNKNOWN_PROPERTIES = frozenset({"CWKCF", "Changes_When_NFKC_Casefolded"})
 _ENGINE_FORMS = {".": r"[^\n-\n\r-\r\u2028-\u2029]", r"\b": r"(?-u:\b)", r"\B": r"(?-u:\B)"}
 """Forms that the engine reads as ECMA 262 reads the keys: each character but line terminators (12.3), and an end of a
 word of `\\w` (22.2.2.4). No author writes so: it takes pains in the first, and the others are not of the grammar."""
+# As they are in texts and, quoted, in references. All hold a hyphen.
+_AUTHOR_FORMS = tuple(
+    pair for theirs, ours in _ENGINE_FORMS.items() for pair in ((ours, theirs), (quote(ours), quote(theirs)))
+)
 _MAY_DIFFER = re.compile(r"\.|\\[bB]")
 
 
@@ -96,15 +100,15 @@ def engine_form(pattern: str, *, with_flags: bool = True) -> str:
 
 def author_form(text: str) -> str:
     """Return a text of the engine's with patterns as their authors wrote them."""
-    for theirs, ours in _ENGINE_FORMS.items():
-        # As they are in references, too.
-        text = text.replace(ours, theirs).replace(quote(ours), quote(theirs))
+    if "-" in text:
+        for ours, theirs in _AUTHOR_FORMS:
+            text = text.replace(ours, theirs)
     return text
 
 
 def author_path(path: Iterable[str | int]) -> tuple[str | int, ...]:
     """Return a path into a schema with the names of `patternProperties` as their author wrote them."""
-    return tuple(author_form(step) if isinstance(step, str) else step for step in path)
+    return tuple([author_form(step) if type(step) is str and "-" in step else step for step in path])
 
 
 @lru_cache(maxsize=4096)

@@ -50,8 +50,11 @@ _WRITTEN_OTHERWISE = (
 )
 
 _COUNTS = re.compile(r"\{\d*,?(\d+)")
-MOST_PLACES = 100_000
-"""How many letters all patterns of a schema may have, when their repetitions are written out."""
+MOST_PLACES = 30_000
+"""How many letters all patterns of a schema may have, when their repetitions are written out: the engine takes about 50
+MB of memory for so many."""
+# A letter of a Unicode property takes so much more memory than another: it has hundreds of ranges.
+_PROPERTY, _PLACES_OF_PROPERTY = re.compile(r"\\[pP]\{"), 30
 # More than so many places are not told apart.
 _MANY = 1_000_000
 
@@ -91,11 +94,14 @@ def refuse_large(document: Mapping[str, Any]) -> None:
             waiting += node.values()
             found = node.get("patternProperties")
             texts = [*(found if isinstance(found, Mapping) else ()), node.get("pattern")]
-            places += sum(_places(text) for text in texts if isinstance(text, str))
+            for text in texts:
+                if isinstance(text, str):
+                    places += _places(text) * (_PLACES_OF_PROPERTY if _PROPERTY.search(text) else 1)
     if places > MOST_PLACES:
         raise BadSchema(
-            f"The patterns of the schema have {places} places when their repetitions are written out; up to "
-            f"{MOST_PLACES} are accepted. Use “*” and “+” with “maxLength” in place of large counts."
+            f"The patterns of the schema have {places} places when their repetitions are written out, those of a "
+            f"pattern with “\\p” counted {_PLACES_OF_PROPERTY} times; up to {MOST_PLACES} are accepted. Use “*” and "
+            "“+” with “maxLength” in place of large counts."
         )
 
 

@@ -166,6 +166,7 @@ def test_a_copy_of_the_process_leaves_the_child_to_the_first(sandbox):
         ({"$ref": "elsewhere"}, UnresolvedReference, "“elsewhere”"),
         ({"pattern": "(a+)+$"}, BadSchema, "exponential"),
         ({"pattern": "(x{1,999}){1,999}"}, BadSchema, "places"),
+        ({"properties": {f"p{n}": {"pattern": f"^\\p{{L}}{{1,300}}{n}$"} for n in range(12)}}, BadSchema, "counted 30"),
         ({"items": {"enum": [n + 0.5 for n in range(2_000)]}}, BadSchema, "could take some"),
     ],
 )

@@ -35,6 +35,8 @@ _JSON = {
     },
 }
 
+# PostgreSQL takes a NULL without a type for a text.
+_MISSING = {"measure": "CAST(NULL AS double precision)", "by": "NULL"}
 # The 95th percentile by nearest rank: the smallest measure that 95 of 100 do not exceed.
 _SQL = """
 WITH newest AS (
@@ -94,7 +96,7 @@ def since(stream: str, summary: Summary, moment: datetime, *, by: Principal = SY
     hidden = _hidden_from(by, stream, summary)
     names = {"by": summary.by, "measure": summary.measure}
     read = {
-        part: sql.format(names[part]) if names[part] and names[part] not in hidden else "NULL"
+        part: sql.format(names[part]) if names[part] and names[part] not in hidden else _MISSING[part]
         for part, sql in _JSON[connection.vendor].items()
     }
     total, looked_at = _rows(stream, summary, moment, read, group="''", most=1)

@@ -57,7 +57,7 @@ def test_processes_that_are_spawned_do_as_those_that_are_forked_and_the_run_says
     assert verdict.broken(CALM, outcome) == []
     assert outcome["verdict"]["handled"] > 20
     assert said[0] == "chaos: publishing for 1 s to 1 workers, in the order “none”"
-    assert said[-1] == "chaos: all is settled; counting"
+    assert said[-1] == "chaos: all is acknowledged; counting"
 
 
 def test_a_long_run_says_every_five_seconds_what_is_left(capsys):

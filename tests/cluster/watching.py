@@ -85,7 +85,7 @@ def _scripts() -> dict[bytes, str]:
     """Every script by its digest and by its text, with what stands before it and without."""
     known = {}
     for name in script_names():
-        for script in (load_script(name), load_script(name, "group")):
+        for script in (load_script(name, *parts) for parts in ((), ("group",), ("fields",), ("fields", "group"))):
             known[script.digest.encode()] = known[script.text.encode()] = name
     return known
 

@@ -8,6 +8,7 @@ import pytest
 import redis as redis_py
 
 from streams.snapshot import holder
+from synapse.redis import connection
 from tests.bridges.conftest import bridge
 from tests.conftest import using
 from tests.live.server import RunningServer, running_server
@@ -16,6 +17,13 @@ from tests.scaling.sentinel import watched_by_sentinels
 from tests.scaling.tls import secured
 
 __all__ = ["bridge"]
+
+
+@pytest.fixture(autouse=True)
+def patient_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Agreeing on the keys of TLS takes long where all tests run at once."""
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT", 5.0)
+    monkeypatch.setattr(connection, "SENTINEL_TIMEOUT", 2.0)
 
 
 class Place(Protocol):

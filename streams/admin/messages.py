@@ -156,13 +156,13 @@ def show_tab(admin: Any, request: HttpRequest, stream: Stream, tab: str, found: 
 
 
 def read_past(stream: Stream) -> StreamHistory | None:
-    """Return the sampled figures of a stream, None when nobody can tell."""
+    """Return the sampled statistics of a stream, None when nobody can tell."""
     found = ask_all({"past": read_histories([stream.name])})["past"]
     return None if isinstance(found, Problem) else found[stream.name]
 
 
 def attach_pasts(streams: Sequence[Any]) -> None:
-    """Set each stream's `past`, its sampled figures of the last two minutes; None where nobody can tell."""
+    """Set each stream's `past`, its sampled statistics of the last two minutes; None where nobody can tell."""
     found = ask_all({"past": read_histories([stream.name for stream in streams], with_hour=False)})["past"]
     for stream in streams:
         stream.past = None if isinstance(found, Problem) else found[stream.name]

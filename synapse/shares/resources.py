@@ -43,7 +43,7 @@ class Resource:
 
     @property
     def attribute(self) -> str:
-        """What `total_setting` is called in Django's settings."""
+        """The name of `total_setting` in Django's settings."""
         return self.total_setting.removeprefix("SYNAPSE_")
 
 

@@ -31,8 +31,9 @@ def test_a_chart_has_its_latest_values_beside_it_and_all_of_them_in_a_table(open
     chart = window.page.locator("[data-chart=length]")
     chart.get_by_text("Values").click()
 
-    assert chart.locator("table tbody tr").count() > 100
     latest = chart.locator("table tbody tr").first
+    latest.wait_for()
+    assert chart.locator("table tbody tr").count() > 100
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", latest.locator("time").inner_text())
     assert latest.locator("time").get_attribute("title").endswith(" UTC")
     assert chart.locator(".s-legend b").inner_text() == latest.locator("td").nth(1).inner_text()

@@ -52,21 +52,23 @@ class _SharedParts:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # By permissions, None for all: the HTML, and until when it is answered.
-        self._made: dict[frozenset[str] | None, tuple[float, str]] = {}
+        # By permissions, None for all, and by address: the HTML, and until when it is answered.
+        self._made: dict[tuple[frozenset[str] | None, str], tuple[float, str]] = {}
 
     def html(self, request: HttpRequest) -> str:
-        """Return the parts as HTML, which depends on nothing but the permissions of who asks."""
+        """Return the parts as HTML, which depends on nothing but the permissions of who asks, and on the address at
+        which they see the server: commands that can be copied name it."""
         user: Any = request.user
         permissions = None if user.is_superuser else frozenset(user.get_all_permissions())
+        viewer = permissions, request.build_absolute_uri("/")
         with self._lock:
-            until, html = self._made.get(permissions, (float("-inf"), ""))
+            until, html = self._made.get(viewer, (float("-inf"), ""))
             if time.monotonic() > until:
                 begun = time.thread_time()
                 html = render_to_string("core/admin/home_parts.html", {"parts": _values(request)}, request)
                 now, took = time.monotonic(), time.thread_time() - begun
                 self._made = {of: made for of, made in self._made.items() if now <= made[0]}
-                self._made[permissions] = (now + seconds_answered(took), html)
+                self._made[viewer] = (now + seconds_answered(took), html)
             return html
 
 

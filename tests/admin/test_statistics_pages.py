@@ -8,6 +8,7 @@ from bridges.models import Bridge
 from core import audit
 from core.admin import home
 from streams import connections
+from streams.admin import first_steps
 from synapse.auth.principal import SYSTEM
 from synapse.redis import keyspace
 from synapse.statistics.sampler import Sampler
@@ -120,3 +121,14 @@ def test_viewers_with_equal_permissions_share_the_parts_of_the_first_page_and_ot
     assert first.content == second.content
     assert "orders" not in text_of(stranger)
     assert len(round_trips) == asked
+
+
+def test_the_first_steps_name_the_address_at_which_each_viewer_sees_the_server(admin_client, redis, monkeypatch):
+    monkeypatch.setattr(home, "shared_parts", home._SharedParts())
+    first_steps.forget()
+    define("orders")
+
+    pages = [admin_client.get("/admin/parts/", headers={"host": host}) for host in ("localhost:1", "127.0.0.1:2")]
+
+    assert [b"http://localhost:1" in page.content for page in pages] == [True, False]
+    assert [b"http://127.0.0.1:2" in page.content for page in pages] == [False, True]

@@ -7,7 +7,7 @@ from django.db import models
 
 from bridges.database import EventField
 from core.definition_fields import column_options
-from core.models import CatalogModel
+from core.models import CatalogModel, OwnedModel
 from core.validators import validate_name
 from streams.models import Stream
 from synapse.catalog import bridge_fields, filters
@@ -64,7 +64,7 @@ def validate_order_key(name: str) -> None:
         raise ValidationError("The name of one top-level property, such as customer_id; no path into it.")
 
 
-class Bridge(CatalogModel):
+class Bridge(OwnedModel):
     """Carries the events of a stream, as one consumer group, into a sink."""
 
     name = models.CharField(max_length=100, unique=True, validators=[validate_name])

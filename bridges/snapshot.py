@@ -75,6 +75,9 @@ class BridgeHolder:
                 name=bridge.name,
                 enabled=bridge.enabled,
                 paused=bridge.paused,
+                owner=bridge.owner,
+                runbook=bridge.runbook,
+                labels=dict(bridge.labels),
             )
             for bridge in self.current().values()
         }

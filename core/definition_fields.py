@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 
-from synapse.catalog.fields import ADVANCED, Choice, Count, Field, Rows
+from synapse.catalog.fields import ADVANCED, Choice, Count, Field, Labels, Line, Rows
 
 
 def column_options(field: Field) -> dict[str, Any]:
@@ -13,10 +13,12 @@ def column_options(field: Field) -> dict[str, Any]:
     options: dict[str, Any] = {"help_text": field.help}
     if field.default is None:
         options |= {"null": True, "blank": True}
-    elif isinstance(field, Rows):
-        options |= {"default": list, "blank": True}
+    elif isinstance(field, Rows | Labels):
+        options |= {"default": list if isinstance(field, Rows) else dict, "blank": True}
     else:
         options["default"] = field.default
+    if isinstance(field, Line):
+        options |= {"blank": True, "max_length": field.most}
     if isinstance(field, Choice):
         options["choices"] = list(field.choices.items())
     if isinstance(field, Count):

@@ -3,9 +3,24 @@
 from django.contrib.auth.models import Group
 from django.db import models
 
+from core.definition_fields import column_options
+from core.validators import validate_labels, validate_owner, validate_runbook
+from synapse.catalog import ownership
+
 
 class CatalogModel(models.Model):
     """A definition. Changing it changes the catalog, and every process is notified."""
+
+    class Meta:
+        abstract = True
+
+
+class OwnedModel(CatalogModel):
+    """A definition with an owner, a runbook and labels, which alerts carry."""
+
+    owner = models.CharField(**column_options(ownership.OWNER), validators=[validate_owner])
+    runbook = models.CharField(**column_options(ownership.RUNBOOK), validators=[validate_runbook])
+    labels = models.JSONField(**column_options(ownership.LABELS), validators=[validate_labels])
 
     class Meta:
         abstract = True

@@ -2,7 +2,28 @@
 
 from django.core.exceptions import ValidationError
 
+from synapse.catalog import ownership
 from synapse.formats.text import RULE, is_name
+
+
+def validate_owner(text: str) -> None:
+    """Refuse what cannot name an owner."""
+    _refuse(ownership.OWNER.refusal_of(text))
+
+
+def validate_runbook(address: str) -> None:
+    """Refuse what is no address of a page."""
+    _refuse(ownership.RUNBOOK.refusal_of(address))
+
+
+def validate_labels(labels: object) -> None:
+    """Refuse what is no mapping of names to texts."""
+    _refuse(ownership.LABELS.refusal_of(labels))
+
+
+def _refuse(refusal: str | None) -> None:
+    if refusal:
+        raise ValidationError(refusal)
 
 
 def validate_name(text: str) -> None:

@@ -24,6 +24,7 @@ from django.db import connection
 from streams import connections
 from streams.snapshot import REFUSES_ALL, ContractTypes, patience_of
 from synapse.auth.key_rights import Granted, KeyRights
+from synapse.catalog.ownership import OWNERSHIP_FIELDS
 from synapse.catalog.stream_definitions import (
     ActiveContract,
     EventTypeDefinition,
@@ -41,7 +42,7 @@ from synapse.schema.references import ReferenceResolver
 from synapse.schema.validator import CompiledSchema
 
 # What another version of Synapse wrote, with other settings or in another packed form, is not read.
-FORMAT = [2, *(field.name for field in STREAM_FIELDS)]
+FORMAT = [3, *(field.name for field in STREAM_FIELDS)]
 NOTE_AGAIN_SECONDS = 60.0
 _SALT = "streams.kept_snapshot"
 Source = tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]
@@ -245,6 +246,7 @@ def _packed_stream(stream: StreamDefinition, sources: _Sources) -> dict[str, Any
 def _packed_event_type(event_type: EventTypeDefinition, sources: _Sources) -> dict[str, Any]:
     versions = event_type.versions.values()
     return {
+        **{field.name: field.to_json(getattr(event_type, field.name)) for field in OWNERSHIP_FIELDS},
         "active": event_type.contract and event_type.contract.version,
         "versions": [
             [each.subject, each.version, sources.number_of(each.schema.document, each.schema.references)]
@@ -274,7 +276,8 @@ def _unpacked_event_type(name: str, packed: Mapping[str, Any], sources: list[_So
         version: ActiveContract(subject=subject, version=version, schema=sources[number].schema)
         for subject, version, number in packed["versions"]
     }
-    return EventTypeDefinition(name=name, contract=versions.get(packed["active"]), versions=versions)
+    owned = {field.name: packed[field.name] for field in OWNERSHIP_FIELDS}
+    return EventTypeDefinition(name=name, **owned, contract=versions.get(packed["active"]), versions=versions)
 
 
 def _database() -> list[str]:

@@ -130,10 +130,17 @@ class SnapshotHolder:
         versions = self._versions()
         active = self._active()
         event_types: dict[int, dict[str, EventTypeDefinition]] = {}
-        for stream_id, name, contract_id in EventType.objects.values_list("stream_id", "name", "contract_id"):
+        for stream_id, name, contract_id, owner, runbook, labels in EventType.objects.values_list(
+            "stream_id", "name", "contract_id", "owner", "runbook", "labels"
+        ):
             there = versions.get(contract_id or 0, {})
             definition = EventTypeDefinition(
-                name=name, contract=there.get(active.get(contract_id or 0, 0)), versions=there
+                name=name,
+                owner=owner,
+                runbook=runbook,
+                labels=labels,
+                contract=there.get(active.get(contract_id or 0, 0)),
+                versions=there,
             )
             event_types.setdefault(stream_id, {})[name] = definition
         marks = self._marks.read(self._compiled)

@@ -22,7 +22,7 @@ from bridges.sinks import registry
 from bridges.sinks.registry import sink_errors, streams_of
 from bridges.snapshot import definition_of
 from core.admin.base import AuditedAdmin, Page, RelatedFilter, Tab, person
-from core.admin.list_fields import NamesField
+from core.admin.list_fields import MappingField, NamesField
 from core.definition_fields import fieldsets
 from core.templatetags.synapse import number
 from streams import leftovers
@@ -32,7 +32,7 @@ from streams.leftovers import describe_leftovers
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse.auth.person_rights import VIEW_PERSONAL
-from synapse.catalog.bridge_fields import BRIDGE_FIELDS, EVENT_TYPES, FILTERS
+from synapse.catalog.bridge_fields import BRIDGE_FIELDS, EVENT_TYPES, FILTERS, LABELS
 from synapse.catalog.fields import ADVANCED
 from synapse.catalog.file import quoted
 from synapse.delivery import status
@@ -75,6 +75,7 @@ class BridgeForm(forms.ModelForm):
 
     event_types = NamesField(required=False, options_of="stream", help_text=EVENT_TYPES.help)
     filters = FiltersField(required=False, help_text=FILTERS.help)
+    labels = MappingField(required=False, help_text=LABELS.help)
     retry_schedule = ScheduleField(
         required=False, help_text="Fixed waits between attempts; the last one repeats. Empty: each is twice as long."
     )

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from synapse.formats import exact_json
+from synapse.formats.links import link_complaint
 
 register = template.Library()
 
@@ -158,6 +159,12 @@ def rate(value: float | None) -> str:
     if value is None:
         return "—"
     return number(round(value)) if value >= 10 or value == 0 else f"{value:.1f}"
+
+
+@register.filter
+def is_link(text: str) -> bool:
+    """Say whether a text is the address of a page, with http or https: nothing else becomes a link."""
+    return not link_complaint(text)
 
 
 @register.filter

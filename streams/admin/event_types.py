@@ -17,15 +17,18 @@ from contracts.admin.extensions import ContractUse
 from contracts.models import Contract
 from core.admin.base import AuditedAdmin, Page, RelatedFilter, person
 from core.admin.json_field import JsonValue, refuse
+from core.admin.list_fields import MappingField
 from streams.admin import candidate_schemas, tabs, test_event
 from streams.admin.test_event import mistakes, sentence
 from streams.models import EventType
 from synapse.auth.person_rights import VIEW_PERSONAL
+from synapse.catalog.ownership import LABELS, OWNERSHIP_FIELDS
 from synapse.problems import Problem
 from synapse.schema import validator
 from synapse.schema.inference.observation import Observation
 from synapse.schema.inference.proposal import propose
 
+_OWNED = [field.name for field in OWNERSHIP_FIELDS]
 _KEPT = (
     "Versions of the contract mark personal data in events of this type. Changing that needs the permission "
     "“Can see personal fields of events”."
@@ -38,6 +41,7 @@ class EventTypeForm(forms.ModelForm):
     """
 
     example = JsonValue(required=False, help_text="An event as a publisher sends it. Test events begin with it.")
+    labels = MappingField(required=False, help_text=LABELS.help)
     make_contract = forms.BooleanField(
         required=False,
         widget=UnfoldBooleanWidget(),
@@ -47,7 +51,7 @@ class EventTypeForm(forms.ModelForm):
 
     class Meta:
         model = EventType
-        fields = ["stream", "name", "description", "contract", "example"]
+        fields = ["stream", "name", "description", *_OWNED, "contract", "example"]
 
     # Whether the person may take marks of personal data away.
     may_unmask = False
@@ -101,6 +105,7 @@ class EventTypeAdmin(AuditedAdmin):
         (None, {"fields": ["stream", "name", "description"]}),
         (None, {"fields": ["example", "make_contract"], "classes": ["s-wide"]}),
         (None, {"fields": ["contract"]}),
+        (LABELS.section, {"fields": _OWNED}),
     ]
     pages = (
         Page(path="<int:pk>/publish/", name="publish", view=test_event.publish),

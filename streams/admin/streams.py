@@ -17,7 +17,7 @@ from unfold.widgets import TEXTAREA_CLASSES  # type: ignore[import-untyped]
 from core import payload_access
 from core.admin.base import AuditedAdmin, AuditedInline, Page
 from core.admin.json_field import JsonValue, refuse
-from core.admin.list_fields import Column, RowsField
+from core.admin.list_fields import Column, MappingField, RowsField
 from core.definition_fields import fieldsets
 from core.templatetags.synapse import moment, moment_of_ms, number
 from streams import leftovers
@@ -27,7 +27,7 @@ from streams.admin.messages import LiveList, attach_overviews, attach_pasts
 from streams.admin.test_event import mistakes
 from streams.leftovers import describe_leftovers
 from streams.models import EventType, Stream
-from synapse.catalog.stream_fields import STREAM_FIELDS, SUMMARIES
+from synapse.catalog.stream_fields import LABELS, STREAM_FIELDS, SUMMARIES
 from synapse.inspection import stream_stats
 from synapse.redis import Conversation
 
@@ -123,8 +123,9 @@ class SummariesField(RowsField):
 
 
 class StreamForm(forms.ModelForm):
-    """A stream, with its summaries as rows."""
+    """A stream, with its labels and summaries as rows."""
 
+    labels = MappingField(required=False, help_text=LABELS.help)
     summaries = SummariesField(required=False, help_text=SUMMARIES.help)
 
 

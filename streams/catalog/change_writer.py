@@ -26,11 +26,13 @@ from streams.catalog.file import (
 from streams.models import EventType, Grant, Service, Stream
 from synapse.auth.principal import Principal
 from synapse.catalog.file import CatalogFile, nearest, quoted
+from synapse.catalog.ownership import OWNERSHIP_FIELDS
 from synapse.catalog.plan import Change, Values, compare, same
 from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.publishing.event_files import complaints
 
 _Definitions = Mapping[str, Values]
+_OWNED = tuple(field.name for field in OWNERSHIP_FIELDS)
 
 
 def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
@@ -116,7 +118,7 @@ def _event_types(changes: Sequence[Change]) -> list[_Row]:
     contracts |= Contract.objects.in_bulk(list(subjects), field_name="subject")
     rows = []
     for change, (stream, name) in zip(changes, names, strict=True):
-        columns = _chosen(change.after or {}, ("description", "example"))
+        columns = _chosen(change.after or {}, ("description", *_OWNED, "example"))
         if "contract" in (change.after or {}):
             columns["contract"] = contracts[(change.after or {})["contract"]]
         rows.append(({"stream": streams[stream], "name": name}, columns))

@@ -12,6 +12,7 @@ from streams.models import EventType, Grant, Service, Stream
 from streams.models.access import validate_pattern
 from synapse.catalog import summaries
 from synapse.catalog.file import CatalogFile, Item
+from synapse.catalog.ownership import OWNERSHIP_FIELDS
 from synapse.catalog.plan import Values
 from synapse.catalog.stream_fields import STREAM_FIELDS
 
@@ -19,6 +20,7 @@ STREAM, EVENT_TYPE, SERVICE, GRANT = KINDS = ("stream", "event type", "service",
 SECTIONS = ("streams", "services")
 
 _PATTERN_RULE = "1 to 100 letters, digits, and . _ : - *"
+EVENT_TYPE_KEYS = ("name", "description", *(field.name for field in OWNERSHIP_FIELDS), "schema", "contract", "example")
 STREAM_KEYS = ("name", *(field.name for field in STREAM_FIELDS), "event_types")
 # The key of a service that lists its grants, for each action.
 LISTS = {"publishes": Grant.Action.PUBLISH.value, "subscribes": Grant.Action.SUBSCRIBE.value}
@@ -61,8 +63,9 @@ def _check_lengths(item: Item, values: dict[str, Any]) -> None:
 
 
 def _read_event_type(item: Item, stream: str | None) -> None:
-    item.only("name", "description", "schema", "contract", "example")
+    item.only(*EVENT_TYPE_KEYS)
     values = {"description": item.text("description") or "", "example": item.values.get("example")}
+    values |= {field.name: item.setting(field) for field in OWNERSHIP_FIELDS}
     subject, schema, name = item.text("contract"), contracts.read_schema(item), item.name("name")
     own = item.has("schema")
     if own and item.has("contract"):
@@ -115,10 +118,11 @@ def stored_streams() -> dict[str, Values]:
 
 def stored_event_types() -> dict[str, Values]:
     """Return every event type by `stream/name`. `contract` is a subject or None."""
+    owned = [field.name for field in OWNERSHIP_FIELDS]
     rows = EventType.objects.order_by().values_list(
-        "stream__name", "name", "description", "contract__subject", "example"
+        "stream__name", "name", "description", *owned, "contract__subject", "example"
     )
-    keys = ("stream", "name", "description", "contract", "example")
+    keys = ("stream", "name", "description", *owned, "contract", "example")
     found = [dict(zip(keys, row, strict=True)) for row in rows]
     return {f"{each['stream']}/{each['name']}": each for each in sorted(found, key=itemgetter("stream", "name"))}
 
@@ -137,6 +141,7 @@ def stored_grants() -> dict[str, Values]:
 
 
 _Section = list[dict[str, Any]]
+_OF_EVENT_TYPE = {"description": "", **{field.name: field.to_file(field.default) for field in OWNERSHIP_FIELDS}}
 _DEFAULTS = {field.name: field.to_file(field.default) for field in STREAM_FIELDS}
 
 
@@ -163,7 +168,7 @@ def _export_streams(document: dict[str, Any]) -> _Section:
     written: dict[str, _Section] = {}
     inside = set()
     for values in event_types:
-        item = _without_defaults({"name": values["name"], "description": values["description"]}, {"description": ""})
+        item = _without_defaults({key: values[key] for key in ("name", *_OF_EVENT_TYPE)}, _OF_EVENT_TYPE)
         subject = values["contract"]
         if subject == f"{values['stream']}.{values['name']}" and subject in own:
             item["schema"] = own[subject]

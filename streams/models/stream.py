@@ -9,7 +9,7 @@ from django.db import models
 
 from contracts.models import Contract
 from core.definition_fields import column_options
-from core.models import CatalogModel
+from core.models import OwnedModel
 from core.validators import validate_name
 from synapse.catalog import stream_fields, summaries
 from synapse.catalog.fields import Duration
@@ -49,7 +49,7 @@ def validate_example(example: Any) -> None:
         raise ValidationError(str(error)) from None
 
 
-class Stream(CatalogModel):
+class Stream(OwnedModel):
     """A named Redis Stream: its purpose, the layout of its entries, and its retention."""
 
     name = models.CharField(max_length=100, unique=True, validators=[validate_name])
@@ -85,7 +85,7 @@ class Stream(CatalogModel):
             raise ValidationError({"hard_length": "The hard length cannot be smaller than the maximum length."})
 
 
-class EventType(CatalogModel):
+class EventType(OwnedModel):
     """A kind of event on a stream, with the contract that its events keep."""
 
     stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="event_types")

@@ -38,6 +38,10 @@ class BridgeDefinition:
     config: Mapping[str, Any] = field(default_factory=dict)
     event_types: frozenset[str] = frozenset()
     filters: tuple[Filter, ...] = ()
+    # A change of these interrupts no delivery: definitions that differ in nothing else are equal.
+    owner: str = field(default="", compare=False)
+    runbook: str = field(default="", compare=False)
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False)
     enabled: bool = True
     paused: bool = False
     start: str = "beginning"

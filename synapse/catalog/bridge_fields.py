@@ -1,11 +1,13 @@
 """The settings of a bridge, beside its name, stream, group and sink, in the order of files and forms."""
 
+from synapse.catalog import ownership
 from synapse.catalog.fields import ADVANCED, Choice, Count, Flag, Rows, Text, declared
 
 _EVENTS, _FAILURE = "Which events", "When it fails"
 
 EVENT_TYPES = Rows(name="event_types", section=_EVENTS, help="Only these; an empty list means all.")
 FILTERS = Rows(name="filters", section=_EVENTS, help="Only events that meet all of these; an empty list means all.")
+OWNER, RUNBOOK, LABELS = ownership.OWNER, ownership.RUNBOOK, ownership.LABELS
 ENABLED = Flag(
     name="enabled", default=True, help="Whether the bridge runs. A disabled bridge keeps the position of its group."
 )

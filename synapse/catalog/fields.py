@@ -4,12 +4,14 @@ The model's column, the value in the snapshot, the key in a catalog file, the pr
 admin's form follow from the declaration.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from synapse.formats import durations
+from synapse.formats.links import link_complaint
 
 # The heading below which stands what few need: forms fold it away.
 ADVANCED = "Advanced"
@@ -58,6 +60,68 @@ class Text(Field):
     """A text of any length; empty by default."""
 
     default: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line(Text):
+    """A text of one line with at most `most` characters."""
+
+    most: int
+
+    def refusal_of(self, value: str) -> str | None:
+        """Return why a text cannot be taken, None when it can."""
+        if len(value) > self.most:
+            return f"At most {self.most} characters."
+        return None if value.isprintable() else "One line, without control characters."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link(Line):
+    """The address of a page."""
+
+    def refusal_of(self, value: str) -> str | None:
+        """Return why an address cannot be taken, None when it can."""
+        # A class with slots is made anew, and `super()` without arguments would look for the one before.
+        refusal = Line.refusal_of(self, value)
+        if refusal or not value or not (complaint := link_complaint(value)):
+            return refusal
+        return f"It {complaint}."
+
+
+_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels(Field):
+    """Texts by names: at most `most` of them, each of one line."""
+
+    default: Mapping[str, str] = field(default_factory=dict)
+    most: int
+    longest_name: int
+    longest_text: int
+
+    def refusal_of(self, value: object) -> str | None:
+        """Return why a value cannot be taken, None when it can."""
+        if not isinstance(value, Mapping) or not all(type(part) is str for pair in value.items() for part in pair):
+            return "Texts by names, such as {“team”: “payments”}."
+        if len(value) > self.most:
+            return f"At most {self.most} labels."
+        for name, text in value.items():
+            if len(name) > self.longest_name or not _LABEL.fullmatch(name):
+                return (
+                    f"A label's name has 1 to {self.longest_name} letters, digits, and . _ / -, and begins with a "
+                    "letter or _."
+                )
+            if len(text) > self.longest_text or not text.isprintable():
+                return f"The label “{name}” must have one line of at most {self.longest_text} characters."
+        return None
+
+    def to_json(self, value: Mapping[str, str]) -> dict[str, str]:
+        return dict(value)
+
+    def to_file(self, value: Mapping[str, str]) -> dict[str, str]:
+        # Databases keep no order of names.
+        return dict(sorted(value.items()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

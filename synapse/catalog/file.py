@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from synapse.catalog.fields import Choice, Count, Duration, Field, Flag, Rows
+from synapse.catalog.fields import Choice, Count, Duration, Field, Flag, Labels, Line, Rows
 from synapse.catalog.plan import Values
 from synapse.formats import durations
 from synapse.formats.text import RULE, is_name
@@ -158,6 +158,10 @@ class Item:
             case Flag():
                 value = self._value(field.name, bool, "true or false")
                 return default if value is None else value
+            case Line():
+                return self._unless_refused(field, self.text(field.name)) or default
+            case Labels():
+                return self._unless_refused(field, self.mapping(field.name)) or default
             case Rows():
                 return self.values[field.name] if self.has(field.name) else default
             case _:
@@ -177,6 +181,12 @@ class Item:
             else:
                 self.file.refuse(place, f"must be a mapping, but is {kind_of(value)}")
         return items
+
+    def _unless_refused(self, field: Line | Labels, value: Any) -> Any:
+        if value is None or not (refusal := field.refusal_of(value)):
+            return value
+        self.refuse(field.name, refusal)
+        return None
 
     def _duration(self, field: Duration) -> str | None:
         text = self.text(field.name)

@@ -28,6 +28,9 @@ class EventTypeDefinition:
     """
 
     name: str
+    owner: str = ""
+    runbook: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
     contract: ActiveContract | None = None
     versions: Mapping[int, ActiveContract] = field(default_factory=dict)
 
@@ -38,6 +41,9 @@ class StreamDefinition:
 
     name: str
     purpose: str = ""
+    owner: str = ""
+    runbook: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
     layout: Literal["flat", "dual"] = "flat"
     enforcement: Literal["enforce", "warn", "off"] = "enforce"
     unknown_event_types: Literal["accept", "reject"] = "accept"

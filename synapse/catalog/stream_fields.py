@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 
+from synapse.catalog import ownership
 from synapse.catalog.fields import ADVANCED, Choice, Count, Duration, Rows, Text, declared
 
 _EVENTS, _KEEPING = "Events", "How long they are kept"
 
 PURPOSE = Text(name="purpose", help="The purpose of the stream.")
+OWNER, RUNBOOK, LABELS = ownership.OWNER, ownership.RUNBOOK, ownership.LABELS
 LAYOUT = Choice(
     name="layout",
     section=ADVANCED,

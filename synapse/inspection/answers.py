@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, WithJsonSchema, create_model
 
-from synapse.catalog import fields
+from synapse.catalog import fields, ownership
 from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.endpoints import Answer, about, maybe
 
@@ -25,6 +25,9 @@ class EventType(Answer):
     """An event type of a stream."""
 
     name: str
+    owner: str = about(ownership.OWNER.help)
+    runbook: str = about(ownership.RUNBOOK.help)
+    labels: dict[str, str] = about(ownership.LABELS.help)
     contract: str | None = about("The subject of its contract.")
     contract_version: int | None = about("The version that events are checked against.")
 
@@ -40,7 +43,16 @@ class Counters(Answer):
 
 
 M = TypeVar("M", bound=Answer)
-_TYPES = {fields.Choice: str, fields.Text: str, fields.Count: int, fields.Duration: float, fields.Flag: bool}
+_TYPES = {
+    fields.Choice: str,
+    fields.Text: str,
+    fields.Line: str,
+    fields.Link: str,
+    fields.Labels: dict[str, str],
+    fields.Count: int,
+    fields.Duration: float,
+    fields.Flag: bool,
+}
 
 
 def _with_settings(model: type[M]) -> type[M]:
@@ -153,6 +165,9 @@ class Owner(Answer):
     name: str = about("The bridge's name.")
     enabled: bool
     paused: bool
+    owner: str = about(ownership.OWNER.help)
+    runbook: str = about(ownership.RUNBOOK.help)
+    labels: dict[str, str] = about(ownership.LABELS.help)
 
 
 class Group(Answer):

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from synapse.auth.permission import Requirement
@@ -27,6 +27,9 @@ class Owner:
     name: str
     enabled: bool
     paused: bool
+    owner: str = ""
+    runbook: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 Owners = Mapping[Place, Owner]

@@ -8,6 +8,7 @@ import orjson
 
 from synapse.auth.permission import Requirement, is_visible
 from synapse.auth.principal import Rights
+from synapse.catalog.ownership import OWNERSHIP_FIELDS
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.endpoints import Call, Query, endpoint
@@ -92,6 +93,7 @@ def _definition(stream: StreamDefinition) -> dict[str, Any]:
         "event_types": [
             {
                 "name": event_type.name,
+                **{field.name: field.to_json(getattr(event_type, field.name)) for field in OWNERSHIP_FIELDS},
                 "contract": event_type.contract.subject if event_type.contract else None,
                 "contract_version": event_type.contract.version if event_type.contract else None,
             }

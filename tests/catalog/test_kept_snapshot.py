@@ -28,6 +28,7 @@ def file(redis, tmp_path):
 @pytest.fixture
 def catalog(any_schema_may_follow):
     define("orders", {"placed": PII, "other": None}, max_age=timedelta(hours=36), when_full="reject", layout="dual")
+    EventType.objects.filter(name="placed").update(owner="shop", labels={"team": "shop"})
     define("parcels", {"sent": {"type": "object", "required": ["to"]}})
     registry.register("address", '{"type": "object", "required": ["street"]}', by=SYSTEM)
     reference = registry.Reference(name="address.json", subject="address", version=1)
@@ -53,6 +54,9 @@ def test_a_snapshot_that_is_read_is_the_one_that_was_written(file, catalog):
         for column in (*(field.name for field in STREAM_FIELDS), "durable_within"):
             assert getattr(same, column) == getattr(stream, column), column
         assert same.event_types.keys() == stream.event_types.keys()
+        for type_name, event_type in stream.event_types.items():
+            for column in ("owner", "runbook", "labels"):
+                assert getattr(same.event_types[type_name], column) == getattr(event_type, column), column
         assert same.marks.keys() == stream.marks.keys()
         assert set(same.types_of) == set(stream.types_of)
 

@@ -55,9 +55,17 @@ class TestShowing:
     def test_a_group_says_what_it_belongs_to(self, api, redis, a_bridge):
         redis.xgroup_create(STREAM, "theirs", "0", mkstream=True)
         made_by_us(redis)
-        a_bridge(paused=True)
+        a_bridge(paused=True, owner="sales", labels={"team": "sales"})
 
-        assert api.group()["belongs_to"] == {"kind": "bridge", "name": "shop", "enabled": True, "paused": True}
+        assert api.group()["belongs_to"] == {
+            "kind": "bridge",
+            "name": "shop",
+            "enabled": True,
+            "paused": True,
+            "owner": "sales",
+            "runbook": "",
+            "labels": {"team": "sales"},
+        }
         assert api.group("theirs")["belongs_to"] is None
 
     def test_somebody_elses_keys_in_place_of_ours_break_nothing(self, api, redis):

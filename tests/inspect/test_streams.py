@@ -31,9 +31,10 @@ def test_the_list_has_every_stream_with_its_statistics_and_its_definition(ask, d
     assert [orders["first_entry"][0], orders["last_entry"][0]] == [first, last]
     assert orders["last_entry"][1]["n"] == "2"
     assert (orders["purpose"], orders["layout"], orders["enforcement"]) == ("What was ordered", "flat", "enforce")
+    nobody = {"owner": "", "runbook": "", "labels": {}}
     assert orders["event_types"] == [
-        {"name": "order-lost", "contract": None, "contract_version": None},
-        {"name": "order-placed", "contract": "orders.order-placed", "contract_version": 1},
+        {"name": "order-lost", **nobody, "contract": None, "contract_version": None},
+        {"name": "order-placed", **nobody, "contract": "orders.order-placed", "contract_version": 1},
     ]
     assert (parcels["length"], parcels["first_entry"], parcels["last_entry"]) == (0, None, None)
 

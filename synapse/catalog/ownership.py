@@ -1,0 +1,31 @@
+"""Settings that streams, event types and bridges share: the owner, where its runbook is, and labels.
+
+They go to everyone who is told that something fails, and into catalog files: nothing secret belongs there.
+"""
+
+from synapse.catalog.fields import Field, Labels, Line, Link
+
+_SECTION = "Ownership"
+
+OWNER = Line(
+    name="owner",
+    section=_SECTION,
+    most=200,
+    help="The team or person that looks after it, in one line. Alerts name it.",
+)
+RUNBOOK = Link(
+    name="runbook",
+    section=_SECTION,
+    most=2000,
+    help="The address of a page that says what to do when it fails, with http or https. Alerts link to it.",
+)
+LABELS = Labels(
+    name="labels",
+    section=_SECTION,
+    most=20,
+    longest_name=63,
+    longest_text=200,
+    help="Texts by names, such as team: payments. Alerts carry them.",
+)
+
+OWNERSHIP_FIELDS: tuple[Field, ...] = (OWNER, RUNBOOK, LABELS)

@@ -168,6 +168,12 @@ def is_link(text: str) -> bool:
 
 
 @register.filter
+def pairs(named: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return names from outside with their values: in a template `.items` is the value of the name “items”."""
+    return list(named.items())
+
+
+@register.filter
 def visible(text: Any) -> str:
     """Make every character of a text visible: ESC, direction marks and the like are escaped as in JSON."""
     shown = str(text)

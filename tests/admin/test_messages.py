@@ -119,6 +119,12 @@ def test_a_message_shows_how_it_lies_in_redis(admin_client, stream):
     assert "Layout flat" in text
 
 
+def test_a_property_named_items_is_shown_as_any_other(admin_client, redis, stream):
+    id_ = redis.xadd(stream.name, {"event_type": "order-placed", "items": "three chairs"}).decode()
+
+    assert "items three chairs" in text_of(admin_client.get(url("streams.stream", "message", stream.pk, id_)))
+
+
 @pytest.mark.parametrize(("id_", "reason"), [("1-1", "holds no entry 1-1"), ("soon", "An entry id is two numbers")])
 def test_a_message_that_is_not_there_is_said(admin_client, stream, id_, reason):
     page = admin_client.get(url("streams.stream", "message", stream.pk, id_))

@@ -78,6 +78,11 @@ class TestLooking:
         assert "The event keeps version 1 of its contract." in text
         assert '"mood": "order 2 timed out"' in text
 
+    def test_a_property_named_items_is_shown_as_any_other(self, admin_client, die, api, at):
+        die("refused", items="three chairs")
+
+        assert "items three chairs" in text_of(admin_client.get(at("one", api.ids()[0])))
+
     def test_texts_of_publishers_and_sinks_are_escaped(self, admin_client, die, api, at):
         die("<script>alert(1)</script>\u202e")
 

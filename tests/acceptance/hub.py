@@ -128,9 +128,9 @@ class Hub:
 
 
 @contextmanager
-def running_hub(folder: Path) -> Iterator[Hub]:
-    """Run a hub for as long as the block lasts."""
-    hub = Hub(folder=folder, port=free_port())
+def running_hub(folder: Path, others: dict[str, str] | None = None) -> Iterator[Hub]:
+    """Run a hub for as long as the block lasts, with other settings in its environment."""
+    hub = Hub(folder=folder, port=free_port(), others=others or {})
     hub.start()
     try:
         yield hub

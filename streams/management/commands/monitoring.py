@@ -1,0 +1,56 @@
+"""`manage.py monitoring`: files with which Prometheus and Grafana watch Synapse."""
+
+import json
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import Any
+
+import yaml
+
+from streams.management.base import AnsweringCommand
+from synapse.monitoring.grafana import dashboard
+from synapse.monitoring.servicemonitor import service_monitor
+
+# RFC 1123, 2.1: what a name in Kubernetes is.
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_INTERVAL = re.compile(r"[1-9][0-9]{0,4}(?:ms|s|m)")
+
+
+class Command(AnsweringCommand):
+    help = "Print a file with which Prometheus or Grafana watch Synapse."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        kinds = parser.add_subparsers(dest="kind", required=True)
+        kinds.add_parser("grafana", help="a dashboard, as JSON to import")
+        monitor = kinds.add_parser("servicemonitor", help="a ServiceMonitor for the Prometheus Operator on Kubernetes")
+        monitor.add_argument(
+            "--name", type=_name, default="synapse", help="of the Service's label app.kubernetes.io/name"
+        )
+        monitor.add_argument("--namespace", type=_name, default="default", help="of the Service (default: default)")
+        monitor.add_argument("--port", type=_name, default="http", help="the Service's port (default: http)")
+        monitor.add_argument("--interval", type=_interval, default="30s", help="how often to scrape (default: 30s)")
+        monitor.add_argument(
+            "--secret", type=_name, default="", help="the Secret whose key `token` may read the metrics"
+        )
+
+    def answer(self, options: dict[str, Any]) -> int:
+        match options["kind"]:
+            case "grafana":
+                self.stdout.write(json.dumps(dashboard(), indent=2))
+            case "servicemonitor":
+                words = ("name", "namespace", "port", "interval", "secret")
+                document = service_monitor(**{word: options[word] for word in words})
+                self.stdout.write(yaml.safe_dump(document, sort_keys=False), ending="")
+        return 0
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ArgumentTypeError("a name has 1 to 63 small letters, digits, and - inside")
+    return text
+
+
+def _interval(text: str) -> str:
+    if not _INTERVAL.fullmatch(text):
+        raise ArgumentTypeError("a duration such as 30s")
+    return text

@@ -37,8 +37,7 @@ class Condition:
         meaning: one sentence for people, of the value.
         sentence: what people are told, with `{subject}`, `{value}` (with its unit) and `{since}`.
         joint: what stands between that sentence and what more is known, such as an error.
-        prometheus: the same as an expression over Synapse's own metrics, with `{match}` in place of a selector of
-            labels and `{threshold}`; "" where no metric tells.
+        prometheus: the same as an expression over Synapse's own metrics, with `{threshold}`; "" where no metric tells.
     """
 
     name: str
@@ -60,7 +59,7 @@ LAG = Condition(
     threshold=300,
     meaning="Age of the oldest event that the group has not read.",
     sentence="{subject} is behind: its oldest unread event is {value} old",
-    prometheus="synapse_group_lag_seconds{match} >= {threshold}",
+    prometheus="synapse_group_lag_seconds >= {threshold}",
 )
 DRAIN = Condition(
     name="time_to_drain",
@@ -69,7 +68,7 @@ DRAIN = Condition(
     threshold=3_600,
     meaning="How long the group's unread events take at the pace of the last five minutes.",
     sentence="{subject} needs {value} for its unread events at the pace of the last five minutes",
-    prometheus="synapse_group_lag_events{match} / rate(synapse_group_delivered_total{match}[5m]) >= {threshold}",
+    prometheus="synapse_group_lag_events / rate(synapse_group_delivered_total[5m]) >= {threshold}",
 )
 DEAD = Condition(
     name="dead_letters",
@@ -78,7 +77,7 @@ DEAD = Condition(
     threshold=1,
     meaning="Dead letters that the group has.",
     sentence="{subject} fails: {value} since {since}",
-    prometheus="synapse_group_dead_letters{match} >= {threshold}",
+    prometheus="synapse_group_dead_letters >= {threshold}",
 )
 DEAD_RATE = Condition(
     name="dead_letter_rate",
@@ -87,7 +86,7 @@ DEAD_RATE = Condition(
     threshold=10,
     meaning="Events that become dead letters a minute, in the last five minutes.",
     sentence="{subject} fails: {value} a minute since {since}",
-    prometheus="rate(synapse_group_dead_total{match}[5m]) * 60 >= {threshold}",
+    prometheus="rate(synapse_group_dead_total[5m]) * 60 >= {threshold}",
 )
 UNACKNOWLEDGED = Condition(
     name="oldest_unacknowledged",
@@ -104,7 +103,7 @@ NO_TRAFFIC = Condition(
     threshold=3_600,
     meaning="Age of the stream's latest event.",
     sentence="{subject} is silent: its latest event is {value} old",
-    prometheus="time() - synapse_stream_last_event_timestamp_seconds{match} >= {threshold}",
+    prometheus="time() - synapse_stream_last_event_timestamp_seconds >= {threshold}",
 )
 REFUSED = Condition(
     name="refused_share",
@@ -114,9 +113,9 @@ REFUSED = Condition(
     meaning="Share of the events sent to the stream in the last five minutes that were refused.",
     sentence="{subject} refuses {value} of its events since {since}",
     prometheus=(
-        "100 * sum by (stream) (rate(synapse_events_refused_total{match}[5m]))"
-        " / (sum by (stream) (rate(synapse_events_refused_total{match}[5m]))"
-        " + sum by (stream) (rate(synapse_events_published_total{match}[5m]))) >= {threshold}"
+        "100 * sum by (stream) (rate(synapse_events_refused_total[5m]))"
+        " / (sum by (stream) (rate(synapse_events_refused_total[5m]))"
+        " + sum by (stream) (rate(synapse_events_published_total[5m]))) >= {threshold}"
     ),
 )
 DOWN = Condition(
@@ -148,9 +147,9 @@ FAILING = Condition(
     meaning="Share of the attempts of the bridge's webhook or other sink in the last five minutes that failed.",
     sentence="{subject} fails: {value} of its attempts since {since}",
     prometheus=(
-        "100 * sum by (stream, group) (rate(synapse_group_failures_total{match}[5m]))"
-        " / (sum by (stream, group) (rate(synapse_group_failures_total{match}[5m]))"
-        " + sum by (stream, group) (rate(synapse_group_delivered_total{match}[5m]))) >= {threshold}"
+        "100 * sum by (stream, group) (rate(synapse_group_failures_total[5m]))"
+        " / (sum by (stream, group) (rate(synapse_group_failures_total[5m]))"
+        " + sum by (stream, group) (rate(synapse_group_delivered_total[5m]))) >= {threshold}"
     ),
 )
 LOST = Condition(
@@ -161,8 +160,7 @@ LOST = Condition(
     meaning="Events that were trimmed or deleted in the last five minutes before the group acknowledged them.",
     sentence="{subject} lost {value}, trimmed or deleted before they were acknowledged",
     prometheus=(
-        "increase(synapse_group_lost_total{match}[5m]) + increase(synapse_group_lost_silent_total{match}[5m])"
-        " >= {threshold}"
+        "increase(synapse_group_lost_total[5m]) + increase(synapse_group_lost_silent_total[5m]) >= {threshold}"
     ),
 )
 FULL = Condition(
@@ -172,7 +170,7 @@ FULL = Condition(
     threshold=90,
     meaning="Events that the stream holds, as a share of the number at which it is full.",
     sentence="{subject} is nearly full: it holds {value} of the events that it can",
-    prometheus="100 * synapse_stream_events{match} / synapse_stream_limit_events{match} >= {threshold}",
+    prometheus="100 * synapse_stream_events / synapse_stream_limit_events >= {threshold}",
 )
 MEMORY = Condition(
     name="redis_memory",
@@ -249,16 +247,6 @@ class Rule:
     def holds(self, value: float) -> bool:
         """Say whether the condition holds at a value."""
         return value <= self.threshold if CONDITIONS[self.condition].is_low else value >= self.threshold
-
-    @property
-    def prometheus(self) -> str:
-        """The rule as a Prometheus expression, with `{match}` in place of a selector of labels.
-
-        Where no other metric tells, it is that of the alerts themselves, which has no such selector.
-        """
-        found = CONDITIONS[self.condition].prometheus
-        threshold = f"{self.threshold:g}"
-        return found.replace("{threshold}", threshold) or f'synapse_alerts{{rule="{self.name}",state="firing"}} > 0'
 
 
 def _default(name: str, condition: Condition, description: str, *, seconds: int, severity: Severity) -> Rule:

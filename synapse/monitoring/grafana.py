@@ -43,7 +43,7 @@ class Panel:
 
     @property
     def explanation(self) -> str:
-        """What the panel means."""
+        """The panel's meaning in a sentence."""
         metrics = (name for query in self.queries.values() for name in _METRIC.findall(query))
         return self.description or next((_MEANINGS[name] for name in metrics if name in _MEANINGS), "")
 

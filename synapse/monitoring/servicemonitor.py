@@ -3,7 +3,9 @@
 from typing import Any
 
 
-def service_monitor(*, name: str, namespace: str, port: str, interval: str, secret: str = "") -> dict[str, Any]:
+def service_monitor(
+    *, name: str, namespace: str, port: str, interval: str, secret: str | None = None
+) -> dict[str, Any]:
     """Return a ServiceMonitor as a Kubernetes object.
 
     Args:
@@ -12,7 +14,7 @@ def service_monitor(*, name: str, namespace: str, port: str, interval: str, secr
         port: the name of the Service's port.
         interval: how often to scrape, such as `30s`.
         secret: the Kubernetes Secret whose key `token` is a key of Synapse with the scope `metrics:read`, or
-            SYNAPSE_METRICS_TOKEN; "" where the installation runs open.
+            SYNAPSE_METRICS_TOKEN; None where the installation runs open.
     """
     endpoint: dict[str, Any] = {"port": port, "path": "/metrics", "interval": interval}
     if secret:
@@ -22,6 +24,6 @@ def service_monitor(*, name: str, namespace: str, port: str, interval: str, secr
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "ServiceMonitor",
-        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "metadata": {"name": name, "namespace": namespace, "labels": dict(labels)},
         "spec": {"selector": {"matchLabels": labels}, "endpoints": [endpoint]},
     }

@@ -8,7 +8,9 @@ from typing import Any
 import yaml
 
 from streams.management.base import AnsweringCommand
+from synapse.alerts.rules import DEFAULT_RULES
 from synapse.monitoring.grafana import dashboard
+from synapse.monitoring.prometheus import alerting_rules
 from synapse.monitoring.servicemonitor import service_monitor
 
 # RFC 1123, 2.1: what a name in Kubernetes is.
@@ -21,6 +23,7 @@ class Command(AnsweringCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         kinds = parser.add_subparsers(dest="kind", required=True)
+        kinds.add_parser("prometheus", help="alerting rules, as YAML for `rule_files`")
         kinds.add_parser("grafana", help="a dashboard, as JSON to import")
         monitor = kinds.add_parser("servicemonitor", help="a ServiceMonitor for the Prometheus Operator on Kubernetes")
         monitor.add_argument(
@@ -29,19 +32,21 @@ class Command(AnsweringCommand):
         monitor.add_argument("--namespace", type=_name, default="default", help="of the Service (default: default)")
         monitor.add_argument("--port", type=_name, default="http", help="the Service's port (default: http)")
         monitor.add_argument("--interval", type=_interval, default="30s", help="how often to scrape (default: 30s)")
-        monitor.add_argument(
-            "--secret", type=_name, default="", help="the Secret whose key `token` may read the metrics"
-        )
+        monitor.add_argument("--secret", type=_name, help="the Secret whose key `token` may read the metrics")
 
     def answer(self, options: dict[str, Any]) -> int:
         match options["kind"]:
+            case "prometheus":
+                self._write(alerting_rules(DEFAULT_RULES))
             case "grafana":
                 self.stdout.write(json.dumps(dashboard(), indent=2))
             case "servicemonitor":
                 words = ("name", "namespace", "port", "interval", "secret")
-                document = service_monitor(**{word: options[word] for word in words})
-                self.stdout.write(yaml.safe_dump(document, sort_keys=False), ending="")
+                self._write(service_monitor(**{word: options[word] for word in words}))
         return 0
+
+    def _write(self, document: dict[str, Any]) -> None:
+        self.stdout.write(yaml.safe_dump(document, sort_keys=False, width=200), ending="")
 
 
 def _name(text: str) -> str:

@@ -1,0 +1,60 @@
+"""Alerting rules for Prometheus (https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/)."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from synapse.alerts.rules import CONDITIONS, Rule, SubjectKind
+
+# What Prometheus calls the subject of an alert, with the labels of its series.
+_SUBJECTS: dict[SubjectKind, str] = {
+    "stream": "Stream {{ $labels.stream }}",
+    "group": "Group {{ $labels.group }} of stream {{ $labels.stream }}",
+    "key": "A key",
+    "redis": "Redis",
+}
+_VALUES = {
+    "seconds": "{{ humanizeDuration $value }}",
+    "percent": '{{ printf "%.1f" $value }} %',
+    "": "{{ $value }}",
+}
+# Of the alerts that Synapse raises by itself; a rule for some subjects only, and one without a metric, refers to them.
+_RAISED = 'sum by (stream, group) (synapse_alerts{{rule="{name}",state="firing"}}) > 0'
+
+
+def alerting_rules(rules: Iterable[Rule]) -> dict[str, Any]:
+    """Return a file of alerting rules: one for each enabled rule, and one for a Synapse that nobody scrapes."""
+    found = [_alert(rule) for rule in rules if rule.enabled]
+    return {"groups": [{"name": "synapse", "rules": [*found, _ABSENT]}]}
+
+
+_ABSENT = {
+    "alert": "SynapseAbsent",
+    "expr": "absent(synapse_build_info)",
+    "for": "120s",
+    "labels": {"severity": "critical"},
+    "annotations": {
+        "summary": "Prometheus has no metrics of Synapse",
+        "description": "No process of Synapse answered the last scrapes. Without Redis it answers none.",
+    },
+}
+
+
+def _alert(rule: Rule) -> dict[str, Any]:
+    condition = CONDITIONS[rule.condition]
+    own = condition.prometheus if not rule.subjects else ""
+    annotations = {
+        "summary": f"{_SUBJECTS[condition.subject]}: {rule.description or rule.name}",
+        "description": f"{condition.meaning} Now: {_VALUES.get(condition.unit, _VALUES[''])}"
+        if own
+        else "Synapse raised this alert: see its page of alerts.",
+    }
+    if rule.runbook:
+        annotations["runbook_url"] = rule.runbook
+    return {
+        "alert": "Synapse" + "".join(word.capitalize() for word in rule.name.split("-")),
+        "expr": own.replace("{threshold}", f"{rule.threshold:g}") or _RAISED.format(name=rule.name),
+        # Synapse itself waited for an alert that it raised.
+        "for": f"{rule.for_seconds if own else 0}s",
+        "labels": {**rule.labels, "severity": rule.severity},
+        "annotations": annotations,
+    }

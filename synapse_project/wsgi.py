@@ -1,9 +1,28 @@
-"""Django alone, for WSGI servers: the same answers without the fast path."""
+"""Django alone, for WSGI servers and `runserver`: the same answers without the fast path."""
 
+import atexit
 import os
+import threading
+from collections.abc import Iterable
+from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synapse_project.settings")
+_django = get_wsgi_application()
 
-application = get_wsgi_application()
+from bridges.groups import expiry  # noqa: E402 - models can be imported now
+from streams import background_tasks  # noqa: E402
+
+# Taken by the first request, and never given back.
+_first = threading.Lock()
+
+
+def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """Answer a request (PEP 3333). The first one starts the background tasks: the server may have forked before it."""
+    if _first.acquire(blocking=False):
+        for start, stop in ((background_tasks.start, background_tasks.stop), (expiry.WORK.start, expiry.WORK.stop)):
+            start()
+            atexit.register(stop)
+    answer: Iterable[bytes] = _django(environ, start_response)
+    return answer

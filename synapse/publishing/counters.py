@@ -27,22 +27,26 @@ Dropped = Literal["live_dropped"]
 # Publishers choose the sources of their events: so many pairs of stream and source are recorded between two flushes,
 # with so many characters of each, and so many are kept in Redis, the latest ones.
 MOST_NOTED, MOST_CHARACTERS, MOST_KEPT = 5_000, 200, 20_000
+# So many increments or durations wait in one list to be added up: a process may flush late, or never.
+MOST_WAITING = 10_000
 
 
 class Tally:
     """The counts of outcomes, and the sources that published, since the last flush."""
 
     def __init__(self) -> None:
-        # The increments since the last flush, by outcome and stream, and the durations in seconds, by what lasted,
+        # The increments since they were added up, by outcome and stream, and the durations in seconds, by what lasted,
         # stream and group ("" for the stream's own). Each is appended, which takes no lock and an eighth of the time of
-        # adding it; it is added up once a second.
+        # adding it; they are added up once a second, or earlier when there are many.
         self._increments: dict[str, dict[str, list[int]]] = defaultdict(_LISTS)
         self._durations: dict[Lasted, dict[str, dict[str, list[float]]]] = defaultdict(partial(defaultdict, _LISTS))
-        # Counts that Redis did not take.
-        self._kept: Counter[tuple[str, str]] = Counter()
+        # Their sums since the last flush, with counts that Redis did not take: by stream and outcome, and by stream and
+        # field of its histograms.
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._buckets: Counter[tuple[str, str]] = Counter()
         # By stream and source: the source as people may see it, and the id of the first event since the last flush.
         self.noted: dict[tuple[str, str], tuple[str, str]] = {}
-        self._lock = Lock()  # of who takes them
+        self._lock = Lock()  # of the thread that takes from the lists, or takes the sums
 
     def observe(self, stream: str, what: Lasted, seconds: float, *, group: str = "", times: int = 1) -> None:
         """Note how long something took, so many times."""
@@ -51,24 +55,41 @@ class Tally:
             durations.append(seconds)
         else:
             durations += [seconds] * times
+        if len(durations) > MOST_WAITING:
+            self._add_up()
 
     def add(self, stream: str, what: Counted | Dropped, by: int = 1) -> None:
         """Count something that happened on a stream."""
-        self._increments[what][stream].append(by)
+        increments = self._increments[what][stream]
+        increments.append(by)
+        if len(increments) > MOST_WAITING:
+            self._add_up()
 
     def refuse(self, stream: str, reason: str, by: int = 1) -> None:
         """Count refused events. `reason` is the slug of the problem in the response."""
-        self._increments["refused"][stream].append(by)
+        self.add(stream, "refused", by)
         self._increments[REFUSED_FOR + reason][stream].append(by)
 
     def take_counts(self) -> Counter[tuple[str, str]]:
         """Return what was counted since the last flush, by stream and outcome, and count it no more."""
-        counts, self._kept = self._kept, Counter()
-        for what, by_stream in list(self._increments.items()):
-            for stream, increments in list(by_stream.items()):
-                if increments:
-                    counts[stream, what] += sum(_taken(increments))
+        self._add_up()
+        with self._lock:
+            counts, self._counts = self._counts, Counter()
         return counts
+
+    def _add_up(self) -> None:
+        """Add up what waits in the lists."""
+        with self._lock:
+            for what, by_stream in list(self._increments.items()):
+                for stream, increments in list(by_stream.items()):
+                    if increments:
+                        self._counts[stream, what] += sum(_taken(increments))
+            for lasted, streams in list(self._durations.items()):
+                for stream, by_group in list(streams.items()):
+                    for group, durations in list(by_group.items()):
+                        if durations:
+                            for bucket, by in histogram.fields(_taken(durations)).items():
+                                self._buckets[stream, f"{lasted}:{bucket}:{group}"] += by
 
     def note_sources(self, stream: str, sources: Mapping[str, str], entry_id: str) -> None:
         """Note which sources published to a stream.
@@ -89,18 +110,12 @@ class Tally:
     def flush(self) -> Conversation[None]:
         """Add the counts to those in Redis and begin at zero. Counts that Redis did not take are kept for the next
         time."""
+        counts = self.take_counts()
         with self._lock:
-            counts = self.take_counts()
+            buckets, self._buckets = self._buckets, Counter()
             sources, self.noted = self.noted, {}
-            asked = [hincrby(keyspace.stats(stream), what, by) for (stream, what), by in counts.items()]
-            asked += [
-                hincrby(keyspace.durations(stream), f"{what}:{bucket}:{group}", by)
-                for what, by_stream in list(self._durations.items())
-                for stream, by_group in list(by_stream.items())
-                for group, durations in list(by_group.items())
-                if durations
-                for bucket, by in histogram.fields(_taken(durations)).items()
-            ]
+        asked = [hincrby(keyspace.stats(stream), what, by) for (stream, what), by in counts.items()]
+        asked += [hincrby(keyspace.durations(stream), field, by) for (stream, field), by in buckets.items()]
         asked += _noting(sources)
         if not asked:
             return
@@ -111,10 +126,12 @@ class Tally:
             raise
         except RedisUnavailable:
             # Durations are not kept: what is shown of them are parts of all, and the next second has others.
-            self._kept.update(counts)
+            with self._lock:
+                self._counts.update(counts)
             raise
         taken = zip(counts.items(), replies, strict=False)
-        self._kept.update({key: by for (key, by), reply in taken if isinstance(reply, ReplyError)})
+        with self._lock:
+            self._counts.update({key: by for (key, by), reply in taken if isinstance(reply, ReplyError)})
         if sources and isinstance(replies[-1], int) and replies[-1] > MOST_KEPT:
             (oldest,) = yield [oldest_publishers(replies[-1] - MOST_KEPT)]
             yield [forget_publishers(oldest)]
@@ -123,7 +140,8 @@ class Tally:
         """Forget the counts (for tests)."""
         self._increments.clear()
         self._durations.clear()
-        self._kept.clear()
+        self._counts.clear()
+        self._buckets.clear()
         self.noted.clear()
 
 

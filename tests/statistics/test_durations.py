@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from streams import connections
+from synapse.publishing import counters
 from synapse.publishing.counters import Tally
 from synapse.redis import keyspace
 from synapse.runtime.histogram import BOUNDS, NAMES, SUM, fields, quantile
@@ -65,6 +66,25 @@ def test_a_first_count_calls_no_function_in_which_another_thread_could_make_the_
         sys.setprofile(None)
 
     assert called == ["add", "observe"]
+
+
+def test_a_process_that_never_flushes_keeps_a_bounded_number_of_counts_and_loses_none(executor, redis, monkeypatch):
+    monkeypatch.setattr(counters, "MOST_WAITING", 10)
+    tally = Tally()
+    for _ in range(100):
+        tally.add("orders", "published", 2)
+        tally.refuse("orders", "stream-full")
+        tally.observe("orders", "attempt", 0.003, group="billing", times=3)
+
+    lists = [*tally._increments.values(), *tally._durations["attempt"].values()]
+    assert max(len(waiting) for by_name in lists for waiting in by_name.values()) <= 10
+    executor.run(tally.flush())
+    assert {field: int(count) for field, count in redis.hgetall(keyspace.stats("orders")).items()} == {
+        b"published": 200,
+        b"refused": 100,
+        b"refused:stream-full": 100,
+    }
+    assert redis.hget(keyspace.durations("orders"), "attempt:0.004:billing") == b"300"
 
 
 def test_a_publish_is_one_duration_in_the_metrics(ask, define):

@@ -22,6 +22,8 @@ from synapse.statistics.storage import FINEST, RESOLUTIONS
 USUAL_POINTS, USUAL_POINTS_OF_ALL, MOST_POINTS = 720, 60, 3_000
 # Values of all series of an answer at most.
 MOST_VALUES = 500_000
+# So many rows a stream has of all its own series, and of a series with labels or of its groups, usually at most.
+_USUAL_ROWS, _USUAL_ROWS_OF_ONE = 20, 10
 _NICE = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400)
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"([0-9]{1,9})([smhd]?)", re.ASCII)
@@ -105,12 +107,13 @@ def stats(call: Call[StatsQuery, None]) -> Conversation[dict[str, Any]]:
     gauge's is the highest one in it; null where nothing was sampled."""
     streams, wanted = _streams(call), _wanted(call.query)
     now = int(time.time())
-    usual = USUAL_POINTS if call.query.stream else USUAL_POINTS_OF_ALL
+    rows = len(streams) * _usual_rows(call.query.series)
+    usual = USUAL_POINTS if call.query.stream else max(1, min(USUAL_POINTS_OF_ALL, MOST_VALUES // max(rows, 1)))
     span = asked_span(call.request.query, now=now, usual=usual)
-    found: dict[str, Rows] = {}
-    if len(streams) * span.points > MOST_VALUES // 10:
-        raise _too_much(len(streams) * span.points * 10)
-    found = yield from history.read_history(streams, span, wanted, now=now)
+    # Far too much is refused before it is read: how many groups and labels there are is known only then.
+    if not call.query.stream and rows * span.points > 2 * MOST_VALUES:
+        raise _too_much(rows * span.points)
+    found: dict[str, Rows] = yield from history.read_history(streams, span, wanted, now=now)
     values = span.points * sum(map(len, found.values()))
     if values > MOST_VALUES:
         raise _too_much(values)
@@ -200,6 +203,12 @@ def _streams(call: Call[StatsQuery, None]) -> list[str]:
     return sorted(each for each in streams if is_visible(call.by.rights, each))
 
 
+def _usual_rows(names: Collection[str]) -> int:
+    """Return how many rows a stream has of series with these names, or, without any, of all its own."""
+    listed = [BY_NAME[name] for name in set(names)]
+    return sum(1 if each.scope == "stream" and not each.label else _USUAL_ROWS_OF_ONE for each in listed) or _USUAL_ROWS
+
+
 def check_names(names: Iterable[str]) -> None:
     """Make sure that there are series of these names.
 
@@ -249,7 +258,7 @@ def _duration(text: str) -> int | None:
 
 def _too_much(values: int) -> BadParameter:
     return BadParameter(
-        f"The answer would have some {values} values, and {MOST_VALUES} are answered at most. Name a stream or series, "
-        "ask for a longer step, or for a shorter time.",
+        f"The answer would have some {values} values, and {MOST_VALUES} are answered at most. Name a stream, or fewer "
+        "series; ask for a longer step, or for a shorter time.",
         parameter="step",
     )

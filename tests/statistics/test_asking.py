@@ -71,6 +71,20 @@ def test_a_key_sees_its_own_stream_and_no_other(ask, sampled, key_of, settings):
     assert other.status == 403
 
 
+def test_a_refusal_does_not_tell_a_key_which_other_streams_there_are(ask, sampled, key_of, settings):
+    settings.AUTH = "required"
+    headers = {"x-api-key": key_of("billing", subscribes=["orders"], scopes=["metrics:read"])}
+
+    def told(path, name):
+        answer = ask("GET", f"{path}?stream={name}", headers=headers)
+        return answer.status, answer.json["detail"].replace(name, "NAME")
+
+    for path in ("/stats", "/stats/live"):
+        assert told(path, "payments") == told(path, "nothing")
+    unknown_group = ask("GET", "/stats?stream=orders&group=payments", headers=headers)
+    assert (unknown_group.status, unknown_group.json["series"]) == (200, [])
+
+
 def test_a_key_without_the_scope_sees_nothing(ask, sampled, key_of, settings):
     settings.AUTH = "required"
     answer = ask("GET", "/stats?stream=orders", headers={"x-api-key": key_of("billing", subscribes=["orders"])})
@@ -121,6 +135,19 @@ def test_without_a_step_a_range_has_about_as_many_values_as_usual(hours, usual):
 
 def test_a_series_has_no_more_values_than_the_bound():
     assert asked_span({"from": "-30d", "step": "15m"}, now=NOW, usual=60).points == 2880 <= MOST_POINTS
+
+
+def test_of_many_streams_a_longer_step_is_usual_and_one_with_too_many_values_is_refused(ask, sampled, monkeypatch):
+    monkeypatch.setattr(query, "MOST_VALUES", 1_000)
+
+    usual = ask("GET", "/stats")
+    fine = ask("GET", "/stats?from=-30m&step=5")
+    of_one_series = ask("GET", "/stats?from=-30m&step=5&series=published")
+
+    assert (usual.status, usual.json["step"], usual.json["to"] - usual.json["from"]) == (200, 300, 3600)
+    assert fine.status == 400
+    assert all(told in fine.json["detail"] for told in ("14400 values", "1000 are answered", "fewer series"))
+    assert of_one_series.status == 200
 
 
 def test_redis_that_is_down_is_told(define, own_valkey, client):

@@ -94,13 +94,19 @@ class Collector:
         Raises:
             RedisUnavailable: when Redis cannot be used.
         """
-        self._streams = {name: self._streams.get(name) or _Stream(name) for name in names}
-        asked = [stream.commands(memory=memory) for stream in self._streams.values()]
+        streams = {name: self._streams.get(name) or _Stream(name) for name in names}
+        # Without their groups the first sample of a new sampler would be a gap of each.
+        if new := [stream for name, stream in streams.items() if name not in self._streams]:
+            found_groups = yield from ask([stream_commands.xinfo_groups(stream.name) for stream in new])
+            for stream, reply in zip(new, found_groups, strict=True):
+                stream.follow([] if isinstance(reply, ReplyError) else [row.name for row in reply])
+        self._streams = streams
+        asked = [stream.commands(memory=memory) for stream in streams.values()]
         replies = iter((yield from ask([command for some in asked for command in some])) if asked else [])
         found: dict[str, Values] = {}
         behind: dict[str, dict[str, Question]] = {}
         budget = MOST_COUNTED_A_ROUND
-        for stream, some in zip(self._streams.values(), asked, strict=True):
+        for stream, some in zip(streams.values(), asked, strict=True):
             sample, counters, durations, rows, *of_groups = islice(replies, len(some))
             if isinstance(sample, ReplyError):
                 continue

@@ -141,7 +141,6 @@ def test_a_rate_is_counted_over_the_last_samples_and_gaps_are_no_zeros():
 
 def test_failures_of_the_last_two_minutes_are_read_by_stream_and_group(scene):
     scene.redis.xgroup_create("orders", "shop", "$", mkstream=True)
-    # The first round finds the group, the second one is the first of its figures.
     scene.sample(2)
     scene.redis.hincrby(keyspace.counters("orders", "shop"), "retried", 3)
     scene.redis.hincrby(keyspace.counters("orders", "shop"), "dead", 1)

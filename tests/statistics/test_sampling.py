@@ -142,6 +142,18 @@ def test_another_process_goes_on_after_the_lease_ended(scene):
     assert not scene.sampler.step()
 
 
+def test_another_process_goes_on_with_the_groups_at_once(scene):
+    scene.redis.xgroup_create("orders", "billing", "$", mkstream=True)
+    scene.sample(2)
+    scene.redis.delete(keyspace.SAMPLER_LEASE)
+    scene.redis.hincrby(keyspace.counters("orders", "billing"), "done", 2)
+    assert scene.another_sampler().step()
+    scene.now += 5
+
+    assert scene.row("acknowledged", steps=3, group="billing") == [None, 0, 2]
+    assert scene.row("in_flight", steps=3, group="billing") == [0, 0, 0]
+
+
 def test_a_sampler_that_woke_beside_its_successor_does_no_harm(scene):
     scene.sample(3)
     other = scene.another_sampler()
@@ -222,7 +234,7 @@ def test_a_stream_that_is_deleted_and_its_group_end_in_a_gap(scene):
     scene.redis.xgroup_destroy("orders", "billing")
     scene.sample(2)
 
-    assert scene.row("in_flight", steps=5, group="billing") == [None, 0, 0, None, None]
+    assert scene.row("in_flight", steps=5, group="billing") == [0, 0, 0, None, None]
 
     scene.streams = []
     scene.sample(2)

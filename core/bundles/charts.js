@@ -342,16 +342,18 @@ class Page {
   }
 
   take(sample) {
-    if (sample.at < this.data.until - CLOCK_BACK) {
-      // The clock of the server was set back.
-      this.ask();
+    const isBack = sample.at < this.data.until - CLOCK_BACK;
+    if (document.hidden || (sample.at < this.data.until && !isBack)) {
+      return;
     }
-    if (sample.at < this.data.until || document.hidden) {
+    const missed = sample.at - this.data.until >= MISSED * Math.max(sample.step, this.data.resolution);
+    if (isBack || missed || !sample.follows) {
+      // Samples are missing, Redis lost what it had, or the clock of the server was set: nothing of this can be drawn on.
+      this.ask();
       return;
     }
     const told = sample.streams[this.data.stream] ?? {};
-    const missed = sample.at - this.data.until >= MISSED * Math.max(sample.step, this.data.resolution);
-    if (missed || this.findsUnknown(told) || Date.now() - this.askedAt > ASK_EVERY) {
+    if (this.findsUnknown(told) || Date.now() - this.askedAt > ASK_EVERY) {
       this.ask();
     }
     const at = Math.floor((sample.at - this.data.begins) / this.data.step);
@@ -379,11 +381,9 @@ class Page {
       line.sum = line.seconds = 0;
     }
     if (line.kind === "counter") {
-      if (sample.follows) {
-        line.sum += found ?? 0;
-        line.seconds += sample.step;
-        line.values[at] = line.sum / line.seconds;
-      }
+      line.sum += found ?? 0;
+      line.seconds += sample.step;
+      line.values[at] = line.sum / line.seconds;
       return;
     }
     line.now = found === undefined ? line.now : found;

@@ -3,6 +3,7 @@
 import re
 
 import httpx
+import pytest
 
 from tests.browser.conftest import DESK, TELEPHONE
 from tests.browser.test_admin import at_both_widths, id_of
@@ -57,6 +58,24 @@ def test_samples_that_are_pushed_go_on_in_every_tab_over_one_connection(open_at,
         )
     metrics = httpx.get(f"{hub.url}/metrics", headers={"accept": "text/plain;version=0.0.4"}).text
     assert re.findall(r'synapse_share_used{.*resource="live-seats".*} (\S+)', metrics) == ["1.0"]
+
+
+@pytest.mark.parametrize("seconds", [400 * 86_400, -7_200, 5])
+def test_a_sample_that_does_not_follow_is_not_drawn_on_and_the_history_is_asked_for(open_at, hub, seconds):
+    window = open_at(DESK)
+    open_charts(window, hub)
+    chart = window.page.locator("[data-chart=length]")
+    chart.get_by_text("Values").click()
+    chart.locator("table tbody tr").first.wait_for()
+
+    with window.page.expect_request(lambda request: "/statistics/?range=15m" in request.url):
+        window.page.evaluate(
+            """seconds => window.dispatchEvent(new CustomEvent("synapse:sample", {detail: {
+                 at: Math.floor(Date.now() / 5000) * 5 + seconds, step: 5, follows: false, streams: {}}}))""",
+            seconds,
+        )
+
+    assert 100 < chart.locator("table tbody tr").count() < 200
 
 
 def test_the_page_of_a_stream_that_is_deleted_while_it_is_watched_says_so(open_at, hub):

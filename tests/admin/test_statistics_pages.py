@@ -1,6 +1,7 @@
 """The pages of statistics: charts of streams, bridges and groups, with marks for changes of definitions."""
 
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -9,13 +10,17 @@ from core import audit
 from core.admin import home
 from streams import connections
 from streams.admin import first_steps
-from synapse.auth.principal import SYSTEM
+from synapse.auth.principal import SYSTEM, Principal
+from synapse.delivery.status import Status, pack
 from synapse.redis import keyspace
+from synapse.redis.commands import participants
 from synapse.statistics.sampler import Sampler
 from tests.admin.pages import text_of
 from tests.definitions import define
 
 HOSTILE = "</script><script>alert(1)</script>"
+# Without a slash, for its name to stand in an address.
+GROUP = "<script>alert(1)<b>"
 
 
 @pytest.fixture
@@ -64,13 +69,55 @@ def test_changes_of_the_definitions_are_marks_for_those_who_may_see_the_audit_lo
 
 def test_a_person_without_payload_access_sees_figures_and_no_contents(client_who_may, stream, redis):
     redis.xadd("orders", {"event_type": "order-placed", "source": "cash-desk"})
+    redis.xadd(keyspace.dead_letters("orders", "shop"), {"id": "1-0", "error": "cash-desk"})
+    status = Status(state="failed", since=time.time(), reason="cash-desk sent no number", error="cash-desk")
+    connections.executor().execute([participants.report("orders", "shop", "host:1", pack(status), keep_ms=60_000)])
+    bridge = Bridge.objects.create(name="b", stream=stream, group="shop", sink="console")
+    client = client_who_may("streams.view_stream", "bridges.view_bridge")
 
-    page = client_who_may("streams.view_stream", "bridges.view_bridge").get(
-        f"/admin/streams/stream/{stream.pk}/statistics/"
+    charts, *others = (
+        client.get(f"/admin/{path}")
+        for path in (
+            f"streams/stream/{stream.pk}/statistics/",
+            f"bridges/bridge/{bridge.pk}/statistics/",
+            f"bridges/bridge/groups/{stream.pk}/shop/",
+            "parts/",
+        )
     )
 
-    assert charts_of(page)["refused"]["lines"] != []
-    assert "cash-desk" not in page.content.decode()
+    assert charts_of(charts)["refused"]["lines"] != []
+    assert all("failing" in text_of(page) for page in others)
+    assert all("cash-desk" not in page.content.decode() for page in (charts, *others))
+
+
+def test_names_that_are_html_are_text_on_every_page_of_statistics(admin_client, stream, redis):
+    # Names that no definition may have, and that programs may give to what they make.
+    redis.xgroup_create("orders", GROUP, "0")
+    redis.xadd("orders", {"event_type": HOSTILE, "source": HOSTILE})
+    redis.xreadgroup(GROUP, HOSTILE, {"orders": ">"})
+    redis.xadd(keyspace.dead_letters("orders", GROUP), {"id": "1-0"})
+    audit.record(Principal(kind="person", name=HOSTILE), "change", "stream orders", after={HOSTILE: HOSTILE})
+    bridge = Bridge.objects.create(name="b", stream=stream, group="shop", sink="console")
+    redis.delete(keyspace.SAMPLER_LEASE)
+    assert Sampler(connections.executor, lambda: ["orders"]).step()
+
+    pages = {
+        path: admin_client.get(f"/admin/{path}")
+        for path in (
+            "",
+            "parts/",
+            f"streams/stream/{stream.pk}/statistics/",
+            f"streams/stream/{stream.pk}/groups/",
+            f"bridges/bridge/{bridge.pk}/statistics/",
+            f"bridges/bridge/groups/{stream.pk}/{quote(GROUP, safe='')}/",
+            "streams/service/integration/",
+        )
+    }
+
+    assert {path: page.status_code for path, page in pages.items()} == dict.fromkeys(pages, 200)
+    for path, page in pages.items():
+        assert "<script>alert(1)" not in page.content.decode(), path
+    assert HOSTILE in text_of(pages[f"streams/stream/{stream.pk}/statistics/"])
 
 
 def test_a_bridge_and_its_group_show_what_fails_and_in_which_state_they_are(admin_client, stream):

@@ -5,12 +5,16 @@ import pytest
 
 from streams.access import key_issuance
 from streams.live import statistics
-from streams.models import Key
+from streams.models import Key, Stream
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
+from synapse.redis import keyspace
 from tests.access.conftest import bearer
 from tests.live.server import running_server, watching
+from tests.patience import eventually
+from tests.proxy import Fault, proxy_to
 from tests.statistics.conftest import Scene
+from tests.valkey import PASSWORD
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -153,6 +157,90 @@ def test_a_connection_outlives_redis(own_valkey, define, settings):
         scene.sample()
 
         assert watch.next().data["streams"]["orders"]["length"] == 3
+
+
+@pytest.mark.parametrize("kind", ["drop reply", "delay", "half-open"])
+def test_a_connection_outlives_a_reply_of_redis_that_is_lost_late_or_never_comes(
+    valkey_of_session, redis, define, settings, kind
+):
+    define("orders")
+    holder.refresh()
+    settings.REDIS_TIMEOUT = 0.2
+    with proxy_to(valkey_of_session.port) as proxy:
+        settings.REDIS_URL = f"redis://:{PASSWORD}@127.0.0.1:{proxy.port}/0"
+        with running_server() as server, watching(live(server)) as watch:
+            fault = Fault(kind, lambda words: words[1:] == [keyspace.LATEST_SAMPLE.encode()], seconds=0.4)
+            proxy.fault = fault
+            eventually(lambda: fault.happened)
+            scene = Scene(redis)
+            scene.publish(3)
+            scene.sample()
+
+            assert watch.next().data["streams"]["orders"]["length"] == 3
+
+
+def test_a_redis_that_lost_everything_is_a_gap_and_then_told_again(server, scene):
+    with watching(live(server)) as watch:
+        scene.publish(3)
+        scene.sample()
+        watch.next()
+        scene.redis.flushall()
+        scene.publish(1)
+        scene.sample()
+        lost = watch.next().data
+        scene.publish(2)
+        scene.sample()
+        after = watch.next().data
+
+    assert (lost["follows"], lost["streams"]["orders"]["length"]) == (False, 1)
+    assert "published" not in lost["streams"]["orders"]
+    assert (after["follows"], after["streams"]["orders"]["published"]) == (True, 2)
+
+
+@pytest.mark.parametrize("jump", [-7200, -60, 86_400])
+def test_a_clock_that_jumps_is_a_gap_and_then_told_again(server, scene, jump):
+    with watching(live(server)) as watch:
+        scene.now += jump
+        scene.publish(3)
+        scene.sample()
+        jumped = watch.next()
+        scene.publish(2)
+        scene.sample()
+        after = watch.next()
+
+    assert (jumped.data["follows"], after.data["follows"]) == (False, True)
+    assert (int(after.id), after.data["streams"]["orders"]["published"]) == (int(jumped.id) + 5, 2)
+
+
+def test_a_stream_that_is_deleted_while_it_is_watched_is_told_of_no_more(server, scene):
+    with watching(live(server)) as watch, watching(live(server), stream="orders") as of_one:
+        Stream.objects.get(name="orders").delete()
+        holder.refresh()
+        scene.publish(2)
+        scene.publish(2, stream="payments")
+        scene.sample()
+        told, told_of_one = watch.next().data["streams"], of_one.next().data["streams"]
+
+    assert set(told) == {"payments"}
+    assert told_of_one == {}
+    assert httpx.get(live(server, "?stream=orders")).status_code == 404
+
+
+def test_names_cannot_end_a_frame_or_begin_another(server, scene):
+    name = "<script>alert(1)</script>\n\nevent: bye\ndata: {}\r"
+    scene.redis.xgroup_create("orders", name, "0")
+    scene.count(f"refused:{name}")
+    told = []
+    with watching(live(server)) as watch:
+        for _ in range(2):
+            scene.publish(1)
+            scene.count(f"refused:{name}")
+            scene.sample()
+            told.append(watch.next())
+
+    assert [frame.name for frame in told] == ["sample", "sample"]
+    assert told[1].data["streams"]["orders"]["refused"] == {name: 1}
+    assert told[1].data["streams"]["orders"]["groups"][name]["lag_events"] == 2
 
 
 def test_the_server_that_stops_says_so(server, scene):

@@ -1,8 +1,9 @@
 """`python -m benchmarks.agreement`: do statistics tell what the metrics tell while processes are killed?
 
-Starts `manage.py up` in a folder of its own, publishes, and kills the web server, the bridges' process and Redis five
-times each within ten minutes. What `synapse_events_published_total` grew by between two scrapes has to be what the
-samples between them say, but for one sample at each end; and no gap may be longer than ten seconds.
+Starts `manage.py up` in a folder of its own with a webhook whose receiver fails half of the time, publishes good and
+bad events, and kills the web server, the bridges' process and Redis five times each within ten minutes. What each
+counter of `/metrics` grew by between two scrapes has to be what the samples between them say, but for one sample at
+each end; and no gap may be longer than ten seconds.
 """
 
 import argparse
@@ -14,77 +15,125 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
+from typing import Any
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
-from tests.acceptance.hub import Hub, running_hub
+from synapse.statistics.series import SERIES
+from tests.acceptance.hub import Hub
+from tests.bridges.receiver import Answer, Receiver, answer
+from tests.ports import free_port
 
-STREAM = "inference-events"
-EVENT = {"event_type": "inference-complete", "model_name": "m", "latency_ms": 1}
+STREAM = "orders"
+CATALOG = """
+streams:
+  - name: orders
+bridges:
+  - name: orders-to-shop
+    stream: orders
+    group: shop
+    sink: webhook
+    config: {{url: "{url}", secret: shop}}
+    max_attempts: 3
+    retry_schedule: [1]
+    lease_seconds: 10
+    handler_timeout_seconds: 5
+"""
 STEP, LONGEST_GAP = 5, 10
 # A sample is taken this much after its moment at most, in seconds.
 LATE = 1.5
-_COUNTED = re.compile(rf'^synapse_events_published_total{{.*stream="{STREAM}".*}} (\S+)$', re.MULTILINE)
+# What is compared: the series by its metric, both as sums over labels. The length only grows here.
+COMPARED = {each.metric: each.name for each in SERIES if each.metric and each.kind == "counter"} | {
+    "synapse_stream_events": "length"
+}
+Row = Sequence[float | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """What the metric was: `at` in seconds since 1970."""
+    """The metrics, by their series: `asked` and `answered` in seconds since 1970."""
 
-    at: float
-    published: float
+    asked: float
+    answered: float
+    values: Mapping[str, float]
 
 
 @dataclass(slots=True)
 class Report:
-    """How many pairs of scrapes were compared, those that disagree in words, and the longest gap in seconds."""
+    """How often figures were compared and by how much they grew meanwhile, by series; those that disagree in words; and
+    the longest gap in seconds."""
 
-    compared: int = 0
+    compared: Counter[str] = field(default_factory=Counter)
+    growth: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     longest_gap: int = 0
 
 
-def compare(
-    scrapes: Sequence[Scrape], begins: int, published: Sequence[float | None], length: Sequence[float | None]
-) -> Report:
+def compare(scrapes: Sequence[Scrape], begins: int, rows: Mapping[str, Row]) -> Report:
     """Compare scrapes with the samples of the same time.
 
     Args:
         scrapes: in their order.
         begins: when the first sample was taken.
-        published: by how much the series grew in each step.
-        length: the series of the length, which has a value wherever a sample was taken.
+        rows: by how much each series grew in the step before each sample, None where that is unknown.
     """
     report = Report()
     for before, after in pairwise(scrapes):
-        places = range(len(published))
-        # Of the sample at a place, the time that its growth is of.
-        spans = [(begins + (place - 1) * STEP, begins + place * STEP) for place in places]
-        within = [
-            place for place in places if spans[place][0] - LATE >= before.at and spans[place][1] + LATE <= after.at
-        ]
-        around = [
-            place for place in places if spans[place][1] + LATE >= before.at and spans[place][0] - LATE <= after.at
-        ]
-        values = [published[place] for place in around]
-        if not within or None in values:
-            continue
-        least, most = sum(published[place] or 0 for place in within), sum(value or 0 for value in values)
-        report.compared += 1
-        if not least <= after.published - before.published <= most:
-            report.wrong.append(f"{after.published - before.published} at {after.at:.0f}, not {least} to {most}")
-    known = [place for place, value in enumerate(length) if value is not None]
-    report.longest_gap = max(((later - place - 1) * STEP for place, later in pairwise(known)), default=0)
+        for name, row in rows.items():
+            # When the step of each value began and ended, at the earliest and at the latest.
+            ends = [begins + place * STEP for place in range(len(row))]
+            timed = [(end - STEP, end + LATE, value) for end, value in zip(ends, row, strict=True)]
+            within = [value for begun, ended, value in timed if begun >= before.answered and ended <= after.asked]
+            around = [value for begun, ended, value in timed if ended >= before.asked and begun <= after.answered]
+            if not within or None in around:
+                continue
+            least, most = sum(filter(None, within)), sum(filter(None, around))
+            grown = after.values.get(name, 0) - before.values.get(name, 0)
+            report.compared[name] += 1
+            report.growth[name] += round(grown)
+            if not least <= grown <= most:
+                expected = f"{least:.0f} to {most:.0f}"
+                report.wrong.append(f"{name} grew by {grown:.0f} until {after.asked:.0f}, not by {expected}")
     return report
 
 
-def run(hub: Hub, *, seconds: float, kills: int, say: Callable[[str], None] = print) -> Report:
+def longest_gap(row: Row) -> int:
+    """Return for how many seconds at most no sample was taken between two that were."""
+    known = [place for place, value in enumerate(row) if value is not None]
+    return max(((later - place - 1) * STEP for place, later in pairwise(known)), default=0)
+
+
+def run(folder: Path, *, seconds: float, kills: int, say: Callable[[str], None] = print) -> Report:
     """Publish, scrape and kill for some seconds, and compare."""
+    receiver = Receiver()
+    receiver.answers = _fails_often
+    catalog = folder / "catalog.yaml"
+    catalog.write_text(CATALOG.format(url=receiver.url))
+    secret = f"whsec_{b64encode(bytes(32)).decode()}"
+    others = {"SYNAPSE_CATALOG": str(catalog), "SYNAPSE_WEBHOOK_ALLOW": "127.0.0.1", "SYNAPSE_SECRET_SHOP": secret}
+    hub = Hub(folder=folder, port=free_port(), others=others)
+    hub.start()
+    try:
+        return _run(hub, seconds=seconds, kills=kills, say=say)
+    finally:
+        hub.stop()
+        receiver.close()
+
+
+def _fails_often(number: int) -> Answer:
+    """Refuse every third attempt, so that a few events become dead letters."""
+    return answer(500 if number % 3 == 0 else 204)
+
+
+def _run(hub: Hub, *, seconds: float, kills: int, say: Callable[[str], None]) -> Report:
     begun, stop = time.time(), threading.Event()
     publisher = threading.Thread(target=_publish, args=(hub, stop))
     publisher.start()
@@ -97,30 +146,63 @@ def run(hub: Hub, *, seconds: float, kills: int, say: Callable[[str], None] = pr
                 due.pop(0)
                 deed = deeds.pop(0)
                 deed()
-                say(f"{time.time() - begun:.0f} s: {getattr(deed, '__name__', 'kill')}")
-            with suppress(httpx.HTTPError, TypeError):
-                answer = httpx.get(f"{hub.url}/metrics", headers={"accept": "text/plain;version=0.0.4"}, timeout=5)
-                found = _COUNTED.search(answer.text) if answer.status_code == 200 else None
-                if found:
-                    scrapes.append(Scrape(time.time(), float(found[1])))
+                say(f"{time.time() - begun:.0f} s: {getattr(deed, '__name__', 'kill_bridges').strip('<>')}")
+            with suppress(httpx.HTTPError):
+                scrapes.append(_scrape(hub))
             time.sleep(STEP)
     finally:
         stop.set()
         publisher.join()
     # The last step has to be over.
     time.sleep(2 * STEP)
-    query = {"stream": STREAM, "from": str(int(begun * 1000)), "step": str(STEP), "series": ["published", "length"]}
-    found_series = httpx.get(f"{hub.url}/stats", params=query, timeout=30).raise_for_status().json()
-    rows = {one["name"]: one["values"] for one in found_series["series"]}
-    report = compare(scrapes[:: max(1, 15 // STEP)], found_series["from"], rows["published"], rows["length"])
-    say(f"{report.compared} compared, {len(report.wrong)} wrong, longest gap {report.longest_gap} s")
+    query = {"stream": STREAM, "from": str(int(begun * 1000)), "step": str(STEP)}
+    found = httpx.get(f"{hub.url}/stats", params=query, timeout=30).raise_for_status().json()
+    report = compare(scrapes[:: max(1, 15 // STEP)], found["from"], _growth(found["series"]))
+    # Of the stream, and of its group.
+    report.longest_gap = max(
+        longest_gap(each["values"]) for each in found["series"] if each["name"] in ("length", "in_flight")
+    )
     return report
 
 
+def _scrape(hub: Hub) -> Scrape:
+    asked = time.time()
+    answer = httpx.get(f"{hub.url}/metrics", headers={"accept": "text/plain;version=0.0.4"}, timeout=5)
+    answered = time.time()
+    found: Counter[str] = Counter()
+    for family in text_string_to_metric_families(answer.raise_for_status().text):
+        for sample in family.samples:
+            if sample.name in COMPARED and sample.labels.get("stream") == STREAM:
+                found[COMPARED[sample.name]] += sample.value
+    return Scrape(asked, answered, found)
+
+
+def _growth(found: Sequence[Mapping[str, Any]]) -> dict[str, Row]:
+    """Return the growth of each compared series, as sums over labels."""
+    plain = {each["name"]: each["values"] for each in found if not each.keys() & {"reason", "class"}}
+    rows: dict[str, Row] = {name: row for name, row in plain.items() if name in COMPARED.values()}
+    length = plain["length"]
+    rows["length"] = [None, *(None if None in pair else pair[1] - pair[0] for pair in pairwise(length))]
+    for each in found:
+        if (name := each["name"]) in COMPARED.values() and name not in plain:
+            # A label that was not there yet is no gap.
+            sampled = plain["retried" if "group" in each else "published"]
+            before = rows.get(name, [0] * len(sampled))
+            rows[name] = [
+                None if known is None else (one or 0) + (other or 0)
+                for known, one, other in zip(sampled, before, each["values"], strict=True)
+            ]
+    return rows
+
+
 def _publish(hub: Hub, stop: threading.Event) -> None:
-    while not stop.wait(0.02):
+    for number in count():
+        if stop.wait(0.02):
+            return
+        # Every tenth is refused.
+        event = {"n": number} if number % 10 == 0 else {"event_type": "order-placed", "n": number}
         with suppress(httpx.HTTPError):
-            httpx.post(f"{hub.url}/events/{STREAM}", json=EVENT, timeout=5)
+            httpx.post(f"{hub.url}/events/{STREAM}", json=event, timeout=5)
 
 
 def _kill_bridges(hub: Hub) -> None:
@@ -136,8 +218,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--kills", type=int, default=5, help="of each process")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, running_hub(Path(folder)) as hub:
-        report = run(hub, seconds=options.seconds, kills=options.kills)
+    with tempfile.TemporaryDirectory() as folder:
+        report = run(Path(folder), seconds=options.seconds, kills=options.kills)
+    for name, times in report.compared.items():
+        print(f"{name:12} compared {times:3} times, grew by {report.growth[name]:,}")
+    print(f"{len(report.wrong)} wrong, longest gap {report.longest_gap} s")
     for sentence in report.wrong:
         print(sentence)
     return int(bool(report.wrong) or not report.compared or report.longest_gap > LONGEST_GAP)

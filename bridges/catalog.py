@@ -14,8 +14,7 @@ from core import audit
 from streams.catalog.file import STREAM
 from streams.models import Stream
 from synapse.auth.principal import Principal
-from synapse.catalog.bridge_definitions import PULL
-from synapse.catalog.bridge_fields import BRIDGE_FIELDS, EVENT_TYPES, START
+from synapse.catalog.bridge_definitions import BRIDGE_FIELDS, EVENT_TYPES, PULL, START
 from synapse.catalog.fields import Field
 from synapse.catalog.file import CatalogFile, Item, nearest, quoted
 from synapse.catalog.plan import Change, Values, compare

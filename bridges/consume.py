@@ -13,8 +13,7 @@ from bridges.runtime.worker_factory import open_worker
 from bridges.sinks.console import ConsoleSink
 from bridges.snapshot import mask_of
 from streams import background_tasks, connections
-from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.catalog.bridge_fields import BATCH_SIZE
+from synapse.catalog.bridge_definitions import BATCH_SIZE, BridgeDefinition
 from synapse.catalog.file import nearest, quoted
 from synapse.delivery.group_upkeep import Say
 from synapse.delivery.shutdown import Interrupted, Stop

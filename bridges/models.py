@@ -10,7 +10,8 @@ from core.definition_fields import column_options
 from core.models import CatalogModel, OwnedModel
 from core.validators import validate_name
 from streams.models import Stream
-from synapse.catalog import bridge_fields, filters
+from synapse.catalog import bridge_definitions as fields
+from synapse.catalog import filters
 from synapse.delivery import retry as delivery_retry_schedule
 from synapse.errors.delivery import BadPosition
 from synapse.formats.text import RULE, is_name
@@ -74,28 +75,28 @@ class Bridge(OwnedModel):
         validators=[validate_name],
         help_text="The consumer group that the bridge reads as. It belongs to the bridge alone.",
     )
-    event_types = models.JSONField(**column_options(bridge_fields.EVENT_TYPES), validators=[validate_event_types])
-    filters = models.JSONField(**column_options(bridge_fields.FILTERS), validators=[validate_filters])
+    event_types = models.JSONField(**column_options(fields.EVENT_TYPES), validators=[validate_event_types])
+    filters = models.JSONField(**column_options(fields.FILTERS), validators=[validate_filters])
     sink = models.CharField(max_length=50, help_text="Where the events go.")
     config = models.JSONField(
         default=dict, blank=True, validators=[validate_config], help_text="The sink's settings: see docs/bridges.md."
     )
-    enabled = models.BooleanField(**column_options(bridge_fields.ENABLED))
-    paused = models.BooleanField(**column_options(bridge_fields.PAUSED))
-    start = models.CharField(max_length=50, **column_options(bridge_fields.START), validators=[validate_start])
-    order = models.CharField(max_length=10, **column_options(bridge_fields.ORDER))
+    enabled = models.BooleanField(**column_options(fields.ENABLED))
+    paused = models.BooleanField(**column_options(fields.PAUSED))
+    start = models.CharField(max_length=50, **column_options(fields.START), validators=[validate_start])
+    order = models.CharField(max_length=10, **column_options(fields.ORDER))
     order_key = models.CharField(
-        max_length=100, blank=True, help_text=bridge_fields.ORDER_KEY.help, validators=[validate_order_key]
+        max_length=100, blank=True, help_text=fields.ORDER_KEY.help, validators=[validate_order_key]
     )
-    concurrency = models.PositiveIntegerField(**column_options(bridge_fields.CONCURRENCY))
-    rate_limit = models.PositiveIntegerField(**column_options(bridge_fields.RATE_LIMIT))
-    batch_size = models.PositiveIntegerField(**column_options(bridge_fields.BATCH_SIZE))
-    lease_seconds = models.PositiveIntegerField(**column_options(bridge_fields.LEASE_SECONDS))
-    handler_timeout_seconds = models.PositiveIntegerField(**column_options(bridge_fields.HANDLER_TIMEOUT_SECONDS))
-    max_attempts = models.PositiveIntegerField(**column_options(bridge_fields.MAX_ATTEMPTS))
-    backoff_base_seconds = models.PositiveIntegerField(**column_options(bridge_fields.BACKOFF_BASE_SECONDS))
-    backoff_cap_seconds = models.PositiveIntegerField(**column_options(bridge_fields.BACKOFF_CAP_SECONDS))
-    retry_schedule = models.JSONField(**column_options(bridge_fields.RETRY_SCHEDULE), validators=[validate_schedule])
+    concurrency = models.PositiveIntegerField(**column_options(fields.CONCURRENCY))
+    rate_limit = models.PositiveIntegerField(**column_options(fields.RATE_LIMIT))
+    batch_size = models.PositiveIntegerField(**column_options(fields.BATCH_SIZE))
+    lease_seconds = models.PositiveIntegerField(**column_options(fields.LEASE_SECONDS))
+    handler_timeout_seconds = models.PositiveIntegerField(**column_options(fields.HANDLER_TIMEOUT_SECONDS))
+    max_attempts = models.PositiveIntegerField(**column_options(fields.MAX_ATTEMPTS))
+    backoff_base_seconds = models.PositiveIntegerField(**column_options(fields.BACKOFF_BASE_SECONDS))
+    backoff_cap_seconds = models.PositiveIntegerField(**column_options(fields.BACKOFF_CAP_SECONDS))
+    retry_schedule = models.JSONField(**column_options(fields.RETRY_SCHEDULE), validators=[validate_schedule])
 
     # The service that read first as a group that is pulled: others may not, unless they may act on groups.
     opened_by = models.CharField(max_length=100, blank=True, editable=False)

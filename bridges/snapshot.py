@@ -11,8 +11,7 @@ from bridges.database import close_stale_connections
 from bridges.models import Bridge
 from streams.snapshot import holder as catalog
 from synapse.catalog import filters
-from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.catalog.bridge_fields import BRIDGE_FIELDS
+from synapse.catalog.bridge_definitions import BRIDGE_FIELDS, BridgeDefinition
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.delivery import retry
 from synapse.delivery.sink import Delivery

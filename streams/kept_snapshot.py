@@ -26,13 +26,13 @@ from streams.snapshot import REFUSES_ALL, ContractTypes, patience_of
 from synapse.auth.key_rights import Granted, KeyRights
 from synapse.catalog.ownership import OWNERSHIP_FIELDS
 from synapse.catalog.stream_definitions import (
+    STREAM_FIELDS,
     ActiveContract,
     EventTypeDefinition,
     KeyDefinition,
     Snapshot,
     StreamDefinition,
 )
-from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.errors.contracts import BadSchema
 from synapse.redis import RedisUnavailable, ReplyError, SyncExecutor
 from synapse.redis.commands import shared_values

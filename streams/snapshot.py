@@ -22,13 +22,13 @@ from streams.pii_marks import MarkReader, MarksOf
 from synapse.auth.key_rights import Granted, KeyRights
 from synapse.auth.principal import Action
 from synapse.catalog.stream_definitions import (
+    STREAM_FIELDS,
     ActiveContract,
     EventTypeDefinition,
     KeyDefinition,
     Snapshot,
     StreamDefinition,
 )
-from synapse.catalog.stream_fields import STREAM_FIELDS
 from synapse.errors.contracts import BadSchema
 from synapse.schema import validator
 from synapse.schema.pii import MARK

@@ -32,7 +32,7 @@ from streams.leftovers import describe_leftovers
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse.auth.person_rights import VIEW_PERSONAL
-from synapse.catalog.bridge_fields import BRIDGE_FIELDS, EVENT_TYPES, FILTERS, LABELS
+from synapse.catalog.bridge_definitions import BRIDGE_FIELDS, EVENT_TYPES, FILTERS, LABELS
 from synapse.catalog.fields import ADVANCED
 from synapse.catalog.file import quoted
 from synapse.delivery import status

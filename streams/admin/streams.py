@@ -27,7 +27,7 @@ from streams.admin.messages import LiveList, attach_overviews, attach_pasts
 from streams.admin.test_event import mistakes
 from streams.leftovers import describe_leftovers
 from streams.models import EventType, Stream
-from synapse.catalog.stream_fields import LABELS, STREAM_FIELDS, SUMMARIES
+from synapse.catalog.stream_definitions import LABELS, STREAM_FIELDS, SUMMARIES
 from synapse.inspection import stream_stats
 from synapse.redis import Conversation
 

@@ -28,7 +28,7 @@ from synapse.auth.principal import Principal
 from synapse.catalog.file import CatalogFile, nearest, quoted
 from synapse.catalog.ownership import OWNERSHIP_FIELDS
 from synapse.catalog.plan import Change, Values, compare, same
-from synapse.catalog.stream_fields import STREAM_FIELDS
+from synapse.catalog.stream_definitions import STREAM_FIELDS
 from synapse.publishing.event_files import complaints
 
 _Definitions = Mapping[str, Values]

@@ -14,7 +14,7 @@ from synapse.catalog import summaries
 from synapse.catalog.file import CatalogFile, Item
 from synapse.catalog.ownership import OWNERSHIP_FIELDS
 from synapse.catalog.plan import Values
-from synapse.catalog.stream_fields import STREAM_FIELDS
+from synapse.catalog.stream_definitions import STREAM_FIELDS
 
 STREAM, EVENT_TYPE, SERVICE, GRANT = KINDS = ("stream", "event type", "service", "grant")
 SECTIONS = ("streams", "services")

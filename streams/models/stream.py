@@ -11,7 +11,8 @@ from contracts.models import Contract
 from core.definition_fields import column_options
 from core.models import OwnedModel
 from core.validators import validate_name
-from synapse.catalog import stream_fields, summaries
+from synapse.catalog import stream_definitions as fields
+from synapse.catalog import summaries
 from synapse.catalog.fields import Duration
 from synapse.formats import strict_json
 
@@ -23,12 +24,12 @@ def _refuse(field: Duration, value: timedelta) -> None:
 
 def validate_age(age: timedelta) -> None:
     """Refuse an age that would keep nothing, or that no database can hold (a Django validator)."""
-    _refuse(stream_fields.MAX_AGE, age)
+    _refuse(fields.MAX_AGE, age)
 
 
 def validate_window(window: timedelta) -> None:
     """Refuse a window that no client could use, or whose keys would fill the memory (a Django validator)."""
-    _refuse(stream_fields.IDEMPOTENCY_WINDOW, window)
+    _refuse(fields.IDEMPOTENCY_WINDOW, window)
 
 
 def validate_summaries(values: object) -> None:
@@ -54,20 +55,18 @@ class Stream(OwnedModel):
 
     name = models.CharField(max_length=100, unique=True, validators=[validate_name])
     purpose = models.TextField(blank=True)
-    layout = models.CharField(max_length=10, **column_options(stream_fields.LAYOUT))
-    enforcement = models.CharField(max_length=10, **column_options(stream_fields.ENFORCEMENT))
-    unknown_event_types = models.CharField(max_length=10, **column_options(stream_fields.UNKNOWN_EVENT_TYPES))
-    max_length = models.PositiveBigIntegerField(**column_options(stream_fields.MAX_LENGTH))
-    max_age = models.DurationField(**column_options(stream_fields.MAX_AGE), validators=[validate_age])
-    hard_length = models.PositiveBigIntegerField(**column_options(stream_fields.HARD_LENGTH))
-    when_full = models.CharField(max_length=12, **column_options(stream_fields.WHEN_FULL))
-    idempotency_window = models.DurationField(
-        **column_options(stream_fields.IDEMPOTENCY_WINDOW), validators=[validate_window]
-    )
-    idempotency_key = models.CharField(max_length=10, **column_options(stream_fields.IDEMPOTENCY_KEY))
-    durability = models.CharField(max_length=10, **column_options(stream_fields.DURABILITY))
-    replicas = models.PositiveSmallIntegerField(**column_options(stream_fields.REPLICAS))
-    summaries = models.JSONField(**column_options(stream_fields.SUMMARIES), validators=[validate_summaries])
+    layout = models.CharField(max_length=10, **column_options(fields.LAYOUT))
+    enforcement = models.CharField(max_length=10, **column_options(fields.ENFORCEMENT))
+    unknown_event_types = models.CharField(max_length=10, **column_options(fields.UNKNOWN_EVENT_TYPES))
+    max_length = models.PositiveBigIntegerField(**column_options(fields.MAX_LENGTH))
+    max_age = models.DurationField(**column_options(fields.MAX_AGE), validators=[validate_age])
+    hard_length = models.PositiveBigIntegerField(**column_options(fields.HARD_LENGTH))
+    when_full = models.CharField(max_length=12, **column_options(fields.WHEN_FULL))
+    idempotency_window = models.DurationField(**column_options(fields.IDEMPOTENCY_WINDOW), validators=[validate_window])
+    idempotency_key = models.CharField(max_length=10, **column_options(fields.IDEMPOTENCY_KEY))
+    durability = models.CharField(max_length=10, **column_options(fields.DURABILITY))
+    replicas = models.PositiveSmallIntegerField(**column_options(fields.REPLICAS))
+    summaries = models.JSONField(**column_options(fields.SUMMARIES), validators=[validate_summaries])
 
     class Meta:
         ordering = ["name"]

@@ -1,18 +1,116 @@
-"""A bridge's definition as a value, for the runtime."""
+"""The settings of a bridge, in the order of files and forms, and its definition as a value, for the runtime."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from synapse.catalog.bridge_fields import (
-    BACKOFF_BASE_SECONDS,
-    BACKOFF_CAP_SECONDS,
-    BATCH_SIZE,
-    HANDLER_TIMEOUT_SECONDS,
-    LEASE_SECONDS,
-    MAX_ATTEMPTS,
-)
+from synapse.catalog import ownership
+from synapse.catalog.fields import ADVANCED, Choice, Count, Flag, Rows, Text, declared
 from synapse.catalog.filters import Filter
+
+_EVENTS, _FAILURE = "Which events", "When it fails"
+
+EVENT_TYPES = Rows(name="event_types", section=_EVENTS, help="Only these; an empty list means all.")
+FILTERS = Rows(name="filters", section=_EVENTS, help="Only events that meet all of these; an empty list means all.")
+OWNER, RUNBOOK, LABELS = ownership.OWNER, ownership.RUNBOOK, ownership.LABELS
+ENABLED = Flag(
+    name="enabled", default=True, help="Whether the bridge runs. A disabled bridge keeps the position of its group."
+)
+PAUSED = Flag(
+    name="paused",
+    section=ADVANCED,
+    default=False,
+    help="Whether delivery is paused: the consumers stay in the group, and read nothing.",
+)
+START = Text(
+    name="start",
+    section=ADVANCED,
+    default="beginning",
+    help="Where a new group begins: beginning, new, an id, or a time.",
+)
+ORDER = Choice(
+    name="order",
+    section=ADVANCED,
+    default="none",
+    choices={
+        "none": "none: as fast as it goes",
+        "key": "key: events with the same key one after the other",
+        "stream": "stream: all events one after the other",
+    },
+    help="Which events wait for the one before them.",
+)
+ORDER_KEY = Text(
+    name="order_key",
+    section=ADVANCED,
+    help="The top-level property that is the key, with the order “key”.",
+)
+CONCURRENCY = Count(
+    name="concurrency",
+    section=ADVANCED,
+    default=1,
+    most=64,
+    help="How many events the sink may have in flight at once, in each process.",
+)
+RATE_LIMIT = Count(
+    name="rate_limit",
+    section=ADVANCED,
+    help="How many events a second each process delivers at most; empty means any number.",
+)
+BATCH_SIZE = Count(
+    name="batch_size",
+    section=ADVANCED,
+    default=500,
+    most=1000,
+    help="How many events are read at once, at most.",
+)
+LEASE_SECONDS = Count(
+    name="lease_seconds",
+    section=ADVANCED,
+    default=60,
+    least=2,
+    most=3600,
+    help="How long a consumer may have an event before another one gets it.",
+)
+HANDLER_TIMEOUT_SECONDS = Count(
+    name="handler_timeout_seconds",
+    section=ADVANCED,
+    default=15,
+    most=3600,
+    help="How long a handler may take; at most half the lease.",
+)
+# Ten attempts with waits of 5 s, 10 s, and so on: what is broken may take half an hour to be put right.
+MAX_ATTEMPTS = Count(
+    name="max_attempts",
+    section=_FAILURE,
+    default=10,
+    least=0,
+    most=1000,
+    help="How often an event is tried before it is a dead letter; 0: for ever.",
+)
+BACKOFF_BASE_SECONDS = Count(
+    name="backoff_base_seconds",
+    section=ADVANCED,
+    default=5,
+    least=0,
+    most=86_400,
+    help="How long to wait after the first failure; each further wait is twice as long.",
+)
+BACKOFF_CAP_SECONDS = Count(
+    name="backoff_cap_seconds",
+    section=ADVANCED,
+    default=3600,
+    least=0,
+    most=604_800,
+    help="How long to wait at most.",
+)
+RETRY_SCHEDULE = Rows(
+    name="retry_schedule",
+    section=_FAILURE,
+    help="Fixed waits between attempts, such as [5, “5m”, “2h”]; the last one repeats. Empty: the two settings above.",
+)
+
+BRIDGE_FIELDS = declared(globals())
+
 
 # The sink of a bridge without a worker: its events are pulled over HTTP.
 PULL = "pull"
@@ -26,7 +124,7 @@ Order = Literal["none", "key", "stream"]
 class BridgeDefinition:
     """Which events go where.
 
-    The settings are those of `bridge_fields`, under their names; `event_types` and `filters` are read, and
+    The settings are those declared above, under their names; `event_types` and `filters` are read, and
     `retry_schedule` is in seconds. `config` is what the sink's own class reads. `opened_by`: the service to which a
     group that is pulled belongs, "" for none. `pk` is the row's, None for a bridge that no row defines.
     """

@@ -7,8 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.catalog.bridge_fields import BACKOFF_BASE_SECONDS, BACKOFF_CAP_SECONDS, MAX_ATTEMPTS
+from synapse.catalog.bridge_definitions import BACKOFF_BASE_SECONDS, BACKOFF_CAP_SECONDS, MAX_ATTEMPTS, BridgeDefinition
 from synapse.catalog.file import kind_of
 from synapse.errors.delivery import SinkError
 from synapse.formats.numbers import is_number

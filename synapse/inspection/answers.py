@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, WithJsonSchema, create_model
 
 from synapse.catalog import fields, ownership
-from synapse.catalog.stream_fields import STREAM_FIELDS
+from synapse.catalog.stream_definitions import STREAM_FIELDS
 from synapse.endpoints import Answer, about, maybe
 
 _TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}

@@ -9,8 +9,7 @@ import orjson
 from synapse.auth.permission import Requirement, is_visible
 from synapse.auth.principal import Rights
 from synapse.catalog.ownership import OWNERSHIP_FIELDS
-from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
-from synapse.catalog.stream_fields import STREAM_FIELDS
+from synapse.catalog.stream_definitions import STREAM_FIELDS, Snapshot, StreamDefinition
 from synapse.endpoints import Call, Query, endpoint
 from synapse.inspection.answers import Info, Stream, Streams
 from synapse.inspection.stream_stats import StreamStatistics, shown_entry, stats_of

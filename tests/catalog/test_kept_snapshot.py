@@ -10,7 +10,7 @@ from streams.kept_snapshot import NotKept, SnapshotFile
 from streams.models import EventType, Key, Stream
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
-from synapse.catalog.stream_fields import STREAM_FIELDS
+from synapse.catalog.stream_definitions import STREAM_FIELDS
 from synapse.redis.commands import shared_values
 from synapse.redis.errors import RedisUnreachable
 from tests.definitions import define, key_of

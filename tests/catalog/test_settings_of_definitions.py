@@ -9,11 +9,9 @@ from django.core.exceptions import ValidationError
 
 from bridges.models import Bridge
 from streams.models import Stream
-from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.catalog.bridge_fields import BRIDGE_FIELDS
+from synapse.catalog.bridge_definitions import BRIDGE_FIELDS, BridgeDefinition
 from synapse.catalog.fields import Choice, Count, Labels, Rows
-from synapse.catalog.stream_definitions import StreamDefinition
-from synapse.catalog.stream_fields import STREAM_FIELDS
+from synapse.catalog.stream_definitions import STREAM_FIELDS, StreamDefinition
 from synapse.inspection.streams import definition
 
 DOCUMENTS = Path(__file__).resolve().parents[2] / "docs"

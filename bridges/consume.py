@@ -36,7 +36,7 @@ STOP_PATIENCE = 18.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumeOptions:
-    """The options of one `consume` command: `begin` as in synapse.wire.start_position, None for the group's own
+    """The options of one `consume` command: `begin` as `synapse.wire.ids.start_of` reads it, None for the group's own
     position.
 
     `group` None: the group of the handler's name, or `console`. `handler` None: the events are printed, with PII

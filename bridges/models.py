@@ -15,7 +15,7 @@ from synapse.catalog import filters
 from synapse.delivery import retry as delivery_retry_schedule
 from synapse.errors.delivery import BadPosition
 from synapse.formats.text import RULE, is_name
-from synapse.wire import start_position
+from synapse.wire.ids import start_of
 
 
 def validate_event_types(names: object) -> None:
@@ -54,7 +54,7 @@ def validate_schedule(values: object) -> None:
 def validate_start(text: str) -> None:
     """Refuse a text that is not a position in a stream (a Django validator)."""
     try:
-        start_position.start_of(text, now=datetime.now(UTC))
+        start_of(text, now=datetime.now(UTC))
     except BadPosition as problem:
         raise ValidationError(problem.detail) from problem
 

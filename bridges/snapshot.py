@@ -17,8 +17,8 @@ from synapse.delivery import retry
 from synapse.delivery.sink import Delivery
 from synapse.inspection.groups import Owner, Owners
 from synapse.wire import masking
+from synapse.wire.ids import start_of
 from synapse.wire.masking import Mask
-from synapse.wire.start_position import start_of
 
 
 class BridgeHolder:

@@ -18,8 +18,7 @@ from synapse.redis import Conversation, ReplyError, answer, ask
 from synapse.redis.commands import participants
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.groups import END
-from synapse.wire import start_position
-from synapse.wire.ids import EntryId, Range, following, parse
+from synapse.wire.ids import EntryId, Range, following, parse, start_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +78,7 @@ def asked(text: str, *, now: datetime) -> str:
     """
     if text in ("end", "new"):
         return END
-    after = start_position.start_of(text, now=now)
+    after = start_of(text, now=now)
     if parse_full(after).ms > now.timestamp() * 1000 + 1:
         raise BadPosition(f"“{text[:100]}” is in the future. To continue with events published from now on: end.")
     return str(parse_full(after))

@@ -42,8 +42,8 @@ from synapse.redis.commands.delivery import (
     Leased,
     ReclaimResult,
 )
-from synapse.wire import start_position
 from synapse.wire.encoding import TopLevelTypes
+from synapse.wire.ids import start_of
 
 _REAPED_AT_ONCE = 100
 # A consumer with nothing pending that was silent for this long is removed; its name would stay for ever.
@@ -166,7 +166,7 @@ class _Look:
 
     @property
     def _start(self) -> str:
-        return start_position.start_of(self._group.start, now=datetime.now(UTC))
+        return start_of(self._group.start, now=datetime.now(UTC))
 
     def _upkeep(self) -> list[Command]:
         due, asked = self._memory.is_due, self._asked

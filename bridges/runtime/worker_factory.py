@@ -20,8 +20,8 @@ from synapse.delivery.sink import Delivery, Sink
 from synapse.delivery.worker import IDLE_BLOCK_MS, Worker
 from synapse.errors.delivery import NotDefined
 from synapse.publishing.counters import Lasted
-from synapse.wire import start_position
 from synapse.wire.encoding import TopLevelTypes
+from synapse.wire.ids import start_of
 
 
 def open_sink(bridge: BridgeDefinition, stop: Stop) -> Sink:
@@ -63,7 +63,7 @@ def open_worker(
         stream=bridge.stream,
         group=bridge.group,
         consumer=consumer or membership.new_consumer_name(),
-        start=start_position.start_of(bridge.start, now=datetime.now(UTC)),
+        start=start_of(bridge.start, now=datetime.now(UTC)),
         must_be_new=must_be_new,
         owned=bridge.pk is not None,
         lease_ms=int(bridge.lease_seconds * 1000),

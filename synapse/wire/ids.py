@@ -1,8 +1,11 @@
-"""The ids of entries, and ranges of them."""
+"""The ids of entries, ranges of them, and the id at which a group starts, as a person writes it."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+
+from synapse.errors.delivery import BadPosition
 
 # Redis keeps both halves of an id in 64 bits.
 MOST = 2**64 - 1
@@ -77,3 +80,39 @@ def preceding(id_: EntryId) -> EntryId:
     if id_.sequence > 0:
         return EntryId(id_.ms, id_.sequence - 1)
     return EntryId(id_.ms - 1, MOST) if id_.ms > 0 else id_
+
+
+BEGINNING, NEW = "0", "$"
+_ID = re.compile(r"(?P<ms>[0-9]{1,20})(?:-(?P<sequence>[0-9]{1,20}))?")
+
+
+def start_of(text: str, *, now: datetime) -> str:
+    """Return the id after which a group begins that shall get what `text` names, and all that comes later.
+
+    `text` is `beginning`, `new`, an entry's id, or a time (ISO 8601; UTC when it names no zone). An entry with just
+    that id or time is included.
+
+    Raises:
+        BadPosition: for anything else, and for a time after `now`.
+    """
+    if text in ("beginning", "new"):
+        return BEGINNING if text == "beginning" else NEW
+    if found := _ID.fullmatch(text):
+        return _before(int(found["ms"]), int(found["sequence"] or 0))
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadPosition(
+            f"“{text[:100]}” is not a start position: use beginning, new, the id of an event (1766570400000-0), "
+            "or a time (2025-12-24T10:00:00Z)."
+        ) from None
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    if time > now:
+        raise BadPosition(f"{time.isoformat()} is in the future. To start with events published from now on: new.")
+    return _before(max(0, int(time.timestamp() * 1000)), 0)
+
+
+def _before(ms: int, sequence: int) -> str:
+    if ms > MOST or sequence > MOST:
+        raise BadPosition("The two numbers of an id have at most 64 bits each.")
+    return str(preceding(EntryId(ms, sequence))) if ms or sequence else BEGINNING

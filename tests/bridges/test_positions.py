@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from synapse.errors.delivery import BadPosition
-from synapse.wire.start_position import start_of
+from synapse.wire.ids import start_of
 
 NOW = datetime(2025, 12, 24, 12, tzinfo=UTC)
 LAST = 2**64 - 1

@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from core import audit
-from synapse.auth.person_rights import VIEW_PAYLOAD
+from synapse.auth.permission import VIEW_PAYLOAD
 from synapse.auth.principal import PERSONAL, Principal
 
 ACTION = "see payloads"

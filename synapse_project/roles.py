@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.auth.models import Permission
 
 from core.models import Role
-from synapse.auth.person_rights import PUBLISH, VIEW_PAYLOAD
+from synapse.auth.permission import PUBLISH, VIEW_PAYLOAD
 
 _DEFINITIONS = ("streams.stream", "streams.eventtype", "streams.service", "streams.grant", "contracts.contract")
 

@@ -13,7 +13,7 @@ from bridges.admin import archive, bridges, home, secrets
 from core.admin import home as first_page
 from streams.admin import tabs
 from streams.admin.tabs import AdditionLink, PageLink
-from synapse.auth.person_rights import VIEW_PAYLOAD
+from synapse.auth.permission import VIEW_PAYLOAD
 
 _LOOK, _ACT = "bridges.view_bridge", "bridges.change_bridge"
 tabs.STREAM_PAGES.append(PageLink("New group", "admin:bridges_bridge_group_new", (_ACT,)))

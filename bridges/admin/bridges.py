@@ -31,7 +31,7 @@ from streams.admin.messages import LiveList, attach_overviews
 from streams.leftovers import describe_leftovers
 from streams.models import Stream
 from streams.snapshot import holder
-from synapse.auth.person_rights import VIEW_PERSONAL
+from synapse.auth.permission import VIEW_PERSONAL
 from synapse.catalog.bridge_definitions import BRIDGE_FIELDS, EVENT_TYPES, FILTERS, LABELS
 from synapse.catalog.fields import ADVANCED
 from synapse.catalog.file import quoted

@@ -24,7 +24,7 @@ from unfold.widgets import UnfoldAdminExpandableTextareaWidget  # type: ignore[i
 from core import audit, catalog_version
 from core.admin.revisions import RevisedModelForm
 from core.models import CatalogModel
-from synapse.auth.person_rights import VIEW_PERSONAL, person_of
+from synapse.auth.permission import VIEW_PERSONAL, person_of
 from synapse.auth.principal import Principal
 
 

@@ -12,7 +12,7 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from streams.access.identification import identify, is_a_persons
 from synapse.auth.api_key import AUTHORIZATION
 from synapse.auth.key_rights import ScopesAlone
-from synapse.auth.person_rights import person_of
+from synapse.auth.permission import person_of
 from synapse.auth.principal import Principal
 
 

@@ -25,7 +25,7 @@ from streams.models import Key
 from streams.snapshot import holder
 from synapse.auth import api_key
 from synapse.auth.api_key import API_KEY, AUTHORIZATION, CREDENTIALS, PREFIX, NotAKey, shown
-from synapse.auth.person_rights import person_of
+from synapse.auth.permission import person_of
 from synapse.auth.principal import EVERYTHING, Principal, Rights
 from synapse.catalog.stream_definitions import KeyDefinition
 from synapse.problems import Unauthenticated

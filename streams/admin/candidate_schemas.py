@@ -24,7 +24,7 @@ from streams.admin import tabs
 from streams.candidate_schemas import subject_of
 from streams.models import EventType, Stream
 from streams.snapshot import holder
-from synapse.auth.person_rights import VIEW_PAYLOAD
+from synapse.auth.permission import VIEW_PAYLOAD
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.inspection import draft_from_traffic
 from synapse.inspection.backtest import Tested

@@ -21,7 +21,7 @@ from core.admin.list_fields import MappingField
 from streams.admin import candidate_schemas, tabs, test_event
 from streams.admin.test_event import mistakes, sentence
 from streams.models import EventType
-from synapse.auth.person_rights import VIEW_PERSONAL
+from synapse.auth.permission import VIEW_PERSONAL
 from synapse.catalog.ownership import LABELS, OWNERSHIP_FIELDS
 from synapse.problems import Problem
 from synapse.schema import validator

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from core.admin.base import Tab
 from streams.models import EventType, Service, Stream
-from synapse.auth.person_rights import PUBLISH, VIEW_PAYLOAD
+from synapse.auth.permission import PUBLISH, VIEW_PAYLOAD
 
 
 @dataclass(frozen=True, slots=True)

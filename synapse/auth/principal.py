@@ -1,6 +1,6 @@
 """A caller: every request carries a principal, with the rights to publish, to read, and a scope for everything else.
 
-Rights are values: `synapse.auth.key_rights` has those of keys, `synapse.auth.person_rights` those of people.
+Rights are values: `synapse.auth.key_rights` has those of keys, `synapse.auth.permission` those of people.
 """
 
 from dataclasses import dataclass, field

@@ -22,8 +22,7 @@ from streams.live.process_tails import tails
 from streams.models import Grant, Key, Service, Stream
 from streams.snapshot import holder
 from synapse.auth.key_rights import WORDS
-from synapse.auth.permission import Requirement
-from synapse.auth.person_rights import rights_of
+from synapse.auth.permission import Requirement, rights_of
 from synapse.auth.principal import SYSTEM, Rights
 from synapse.http.exchange import nobody
 from synapse.server.body_limits import SMALL

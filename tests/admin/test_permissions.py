@@ -19,7 +19,7 @@ from core.models import Role
 from streams.access import key_issuance
 from streams.models import EventType, Grant, Service, Stream
 from streams.snapshot import holder
-from synapse.auth.person_rights import ACTIONS, SCOPES
+from synapse.auth.permission import ACTIONS, SCOPES
 from synapse.auth.principal import SYSTEM
 from synapse_project.roles import ROLES
 from tests.definitions import contract, define

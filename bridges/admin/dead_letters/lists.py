@@ -19,7 +19,7 @@ from core.admin.json_field import JsonText, line_of, mark
 from core.templatetags.synapse import json_text
 from streams.connections import ask_all
 from streams.models import EventType, Stream
-from synapse.auth.person_rights import VIEW_PERSONAL
+from synapse.auth.permission import VIEW_PERSONAL
 from synapse.dead_letters import filters
 from synapse.errors.delivery import NoSuchDeadLetter
 from synapse.http.redis_problems import FAILURES, problem_of

@@ -18,7 +18,7 @@ from synapse.catalog.bridge_definitions import BRIDGE_FIELDS, EVENT_TYPES, PULL,
 from synapse.catalog.fields import Field
 from synapse.catalog.file import CatalogFile, Item, nearest, quoted
 from synapse.catalog.plan import Change, Values, compare
-from synapse.formats.numbers import is_integer
+from synapse.formats.exact_json import is_integer
 
 BRIDGE = "bridge"
 KINDS = (BRIDGE,)

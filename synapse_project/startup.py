@@ -27,7 +27,7 @@ from streams.snapshot import holder
 from synapse.redis import RedisUnavailable, ReplyError, Server, SyncExecutor
 from synapse.redis.address import is_loopback
 from synapse.redis.commands import streams as stream_commands
-from synapse.runtime import long_work, ports, private_files, process
+from synapse.runtime import periodic, ports, private_files, process
 from synapse.runtime.supervisor import Child, Supervisor
 from synapse_project import installation
 
@@ -132,7 +132,7 @@ def wait_for_redis(url: str, say: Say) -> str:
 def migrate(say: Say) -> None:
     """Migrate the database; of several concurrent processes, one does it and the others wait."""
     say("Preparing the database ...")
-    with long_work.told(say, "Preparing the database"):
+    with periodic.report_long_work(say, "Preparing the database"):
         call_command("migrate", verbosity=0, interactive=False)
 
 
@@ -205,7 +205,7 @@ def wait_until_healthy(web: Child, say: Say) -> None:
         CannotStart: when it ends instead, or does not say so within a minute.
     """
     deadline = time.monotonic() + HEALTH_PATIENCE
-    with long_work.told(say, "Starting the web server"):
+    with periodic.report_long_work(say, "Starting the web server"):
         while (found := _health()) != "answers 200":
             if how := web.ended():
                 raise CannotStart(f"The web server {how} before it answered; see above.")

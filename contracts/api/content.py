@@ -16,7 +16,7 @@ from contracts.api.errors import (
 from contracts.models import Contract
 from contracts.registry import Content, Reference, settings
 from synapse.errors.contracts import BadSchema, UnresolvedReference
-from synapse.formats.numbers import is_integer
+from synapse.formats.exact_json import is_integer
 from synapse.http.exchange import Request
 from synapse.schema.validator import MAX_SCHEMA_BYTES, normal_text
 

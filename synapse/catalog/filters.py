@@ -9,7 +9,7 @@ from typing import Any
 
 from synapse.catalog.file import kind_of, nearest, quoted
 from synapse.catalog.plan import same
-from synapse.formats.numbers import is_number
+from synapse.formats.exact_json import is_number
 
 OPERATORS = ("eq", "ne", "in", "lt", "le", "gt", "ge", "exists", "prefix")
 MOST_FILTERS = 20

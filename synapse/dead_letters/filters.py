@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synapse.dead_letters.dead_letter import DeadLetterCriteria, is_id
-from synapse.formats.numbers import is_number
+from synapse.formats.exact_json import is_number
 from synapse.inspection.range_query import asked_range
 from synapse.problems import BadParameter
 

@@ -10,7 +10,7 @@ from typing import Self
 from synapse.catalog.bridge_definitions import BACKOFF_BASE_SECONDS, BACKOFF_CAP_SECONDS, MAX_ATTEMPTS, BridgeDefinition
 from synapse.catalog.file import kind_of
 from synapse.errors.delivery import SinkError
-from synapse.formats.numbers import is_number
+from synapse.formats.exact_json import is_number
 from synapse.runtime.backoff import Backoff
 
 MOST_WAITS = 100

@@ -10,7 +10,7 @@ import json
 import operator
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeGuard
 
 import orjson
 
@@ -19,6 +19,7 @@ _INTEGER_LIMITS = (-(2**63), 2**64 - 1)
 _ALWAYS_EXACT = 16
 # So many exact numbers of one value, which so many digits write in full, are compared digit by digit.
 _MOST_COMPARED, _MOST_DIGITS = 32, 2_000
+_ENDLESS = float("inf")
 
 
 def _compared(compare: Callable[[Any, Any], bool]) -> Any:
@@ -167,3 +168,13 @@ def _replaced(value: Any, replace: Callable[[ExactNumber], object]) -> Any:
             items.append(_replaced(each, replace))  # noqa: PERF401
         return items
     return value
+
+
+def is_number(value: Any, least: float = -_ENDLESS, most: float = _ENDLESS) -> TypeGuard[int | float]:
+    """Say whether a value is a number from `least` to `most`. NaN is none, nor is a boolean, an integer to Python."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+
+
+def is_integer(value: Any, least: float = -_ENDLESS, most: float = _ENDLESS) -> TypeGuard[int]:
+    """Say whether a value is an integer from `least` to `most`, and written as one: 1.0 is none."""
+    return isinstance(value, int) and is_number(value, least, most)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synapse.catalog.stream_definitions import Snapshot
-from synapse.formats.numbers import is_number
+from synapse.formats.exact_json import is_number
 from synapse.inspection.range_query import Scan
 from synapse.redis import Conversation, ReplyError, WrongType, answer, ask
 from synapse.redis.commands.streams import Entry

@@ -1,9 +1,10 @@
-"""Repeat a step in a thread, and time the next try of what failed."""
+"""Repeat a step in a thread, time the next try of what failed, and tell at intervals that work is not done yet."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from synapse.runtime.backoff import Backoff
 
@@ -83,3 +84,23 @@ class Periodic:
             self._last_failure = failure
         else:
             self._last_failure = ""
+
+
+@contextmanager
+def report_long_work(say: Callable[[str], object], what: str, *, every: float = 5.0) -> Iterator[None]:
+    """Tell every five seconds, while the block lasts, for how long it has: nothing of what takes less."""
+    is_over = threading.Event()
+
+    def tell() -> None:
+        began = time.monotonic()
+        while not is_over.wait(every):
+            with suppress(OSError):  # a terminal that is gone
+                say(f"{what}: {time.monotonic() - began:.0f} s so far.")
+
+    teller = threading.Thread(target=tell, name="long-work", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        teller.join()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from synapse.formats.numbers import is_integer, is_number
+from synapse.formats.exact_json import is_integer, is_number
 
 
 @pytest.mark.parametrize("value", [0, -1, 2**64, 10**400])

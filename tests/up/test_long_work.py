@@ -2,7 +2,7 @@
 
 import threading
 
-from synapse.runtime import long_work
+from synapse.runtime import periodic
 
 
 def test_work_that_takes_long_says_so_again_and_again():
@@ -14,7 +14,7 @@ def test_work_that_takes_long_says_so_again_and_again():
         if len(said) == 2:
             is_told_twice.set()
 
-    with long_work.told(say, "Applying", every=0.001):
+    with periodic.report_long_work(say, "Applying", every=0.001):
         assert is_told_twice.wait(60)
 
     assert said[0] == "Applying: 0 s so far."
@@ -23,7 +23,7 @@ def test_work_that_takes_long_says_so_again_and_again():
 def test_work_that_is_done_soon_says_nothing():
     said = []
 
-    with long_work.told(said.append, "Applying"):
+    with periodic.report_long_work(said.append, "Applying"):
         pass
 
     assert said == []
@@ -36,5 +36,5 @@ def test_a_terminal_that_is_gone_ends_no_work():
         is_told.set()
         raise BrokenPipeError
 
-    with long_work.told(say, "Applying", every=0.001):
+    with periodic.report_long_work(say, "Applying", every=0.001):
         assert is_told.wait(60)

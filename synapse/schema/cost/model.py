@@ -12,7 +12,7 @@ from math import inf
 from typing import Any
 
 from synapse.errors.contracts import BadSchema
-from synapse.formats.numbers import is_number
+from synapse.formats.exact_json import is_number
 from synapse.formats.strict_json import MAX_KEYS, MAX_NODES
 from synapse.schema.cost.guard import MAX_CHARACTERS, MAX_STEPS, Cost
 from synapse.schema.cost.keywords import DEPENDENTS, VALUE_STEPS, leaf_cost, leaf_steps, pattern_cost

@@ -15,7 +15,7 @@ from synapse.catalog import plan as catalog_plan
 from synapse.catalog.file import BadCatalog
 from synapse.catalog.plan import Change
 from synapse.redis import RedisUnavailable
-from synapse.runtime import long_work
+from synapse.runtime import periodic
 from synapse_project import catalog
 
 _STAYS = "These keys stay in Redis, where `manage.py leftovers` lists and purges them."
@@ -56,7 +56,7 @@ class Command(BaseCommand):
 
     def plan(self, options: dict[str, Any]) -> None:
         loaded = catalog.load(options["file"])
-        with long_work.told(self._say, "Comparing"):
+        with periodic.report_long_work(self._say, "Comparing"):
             changes = loaded.plan(delete=options["delete"])
         for line in catalog_plan.difference(changes):
             self.stdout.write(line)
@@ -68,11 +68,11 @@ class Command(BaseCommand):
 
     def apply(self, options: dict[str, Any]) -> None:
         loaded = catalog.load(options["file"])
-        with long_work.told(self._say, "Comparing"):
+        with periodic.report_long_work(self._say, "Comparing"):
             asks = options["delete"] and not options["yes"]
             left = _left_by(loaded.plan(delete=True)) if asks else []
         self._ask(left, from_terminal=options["file"] != "-" and sys.stdin.isatty())
-        with long_work.told(self._say, "Applying the catalog"):
+        with periodic.report_long_work(self._say, "Applying the catalog"):
             changes = loaded.apply(delete=options["delete"], only_new=options["only_new"])
         if options["verbosity"]:
             self.stdout.write(catalog_plan.summary(changes, done=True))

@@ -8,7 +8,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from synapse.redis.embedded import Endpoint
-from synapse.redis.embedded.probe import info
+from synapse.redis.embedded.process import info
 from synapse.runtime import ports
 from tests.patience import eventually
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from synapse.redis.command import Command
 from synapse.redis.embedded import endpoint as embedded_endpoint
-from synapse.redis.embedded import probe
+from synapse.redis.embedded import process
 from synapse.redis.embedded.endpoint import EmbeddedRedisError, Endpoint, write_private
 from synapse.redis.errors import RedisUnavailable, ReplyError
 from synapse.runtime import private_files
@@ -43,13 +43,13 @@ def save(endpoint: Endpoint, folder: Path, target: Path, sleep: Callable[[float]
 
 def _save_snapshot(endpoint: Endpoint, sleep: Callable[[float], None]) -> None:
     """Let the server write a snapshot that begins after this call, and wait until it is on disk."""
-    while (before := probe.info(endpoint))["rdb_bgsave_in_progress"] == "1":
+    while (before := process.info(endpoint))["rdb_bgsave_in_progress"] == "1":
         sleep(POLL)
     # While the server rewrites its append-only file, the snapshot is next.
-    probe.ask(endpoint, Command(("BGSAVE", "SCHEDULE")))
+    process.ask(endpoint, Command(("BGSAVE", "SCHEDULE")))
     quiet_since = time.monotonic()
     while time.monotonic() < quiet_since + PATIENCE:
-        now = probe.info(endpoint)
+        now = process.info(endpoint)
         # It is counted when it begins.
         is_saving = now["rdb_bgsave_in_progress"] == "1"
         if now["rdb_saves"] != before["rdb_saves"] and not is_saving:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from synapse.redis.command import Command
 from synapse.redis.embedded import endpoint as embedded_endpoint
-from synapse.redis.embedded import probe, process
+from synapse.redis.embedded import process
 from synapse.redis.embedded.endpoint import LOOPBACK, EmbeddedRedisError, Endpoint, record, recorded_endpoint
-from synapse.redis.embedded.probe import State, look_at
+from synapse.redis.embedded.process import State, look_at
 from synapse.redis.errors import RedisUnavailable, ReplyError, ReplyLost
 from synapse.runtime.periodic import RetryTimer
 from synapse.runtime.ports import any_free, is_free
@@ -187,9 +187,9 @@ class EmbeddedRedis:
 
     def _shut_down(self) -> bool:
         try:
-            probe.ask(self._recorded(), Command(("SHUTDOWN",)))
+            process.ask(self._recorded(), Command(("SHUTDOWN",)))
         except ReplyLost as failure:
-            return not probe.was_late(failure)  # closing the connection is how it says yes
+            return not process.was_late(failure)  # closing the connection is how it says yes
         except (RedisUnavailable, ReplyError, EmbeddedRedisError):
             return False  # it cannot be asked this way, or refuses
         return False

@@ -17,12 +17,12 @@ import orjson
 from django.contrib import admin
 
 from bridges.database import close_stale_connections
-from synapse.delivery.handlers import invocation
-from synapse.delivery.handlers.invocation import Handle
-from synapse.delivery.handlers.pipe_protocol import (
+from synapse.delivery import handlers
+from synapse.delivery.handlers import (
     BEGUN,
     RAISED,
     TAKEN,
+    Handle,
     Order,
     SharedProgress,
     pack_fact,
@@ -49,7 +49,7 @@ def main() -> None:
     admin.autodiscover = lambda: None
     try:
         django.setup()
-        function = invocation.load(order.handler, order.allowed)
+        function = handlers.load(order.handler, order.allowed)
     except BaseException as error:
         channel.send_bytes(pack_fact("broken", text=_explained(error)))
         return
@@ -59,7 +59,7 @@ def main() -> None:
 
 def serve(channel: Connection, board: SharedProgress, function: Any, order: Order) -> None:
     """Handle batches until the parent has gone."""
-    handle = invocation.together(function) if order.batch else invocation.one_by_one(function)
+    handle = handlers.together(function) if order.batch else handlers.one_by_one(function)
     parent = os.getppid()
     threading.Thread(target=_end_with_parent, args=(parent, order.timeout), daemon=True).start()
     while True:
@@ -108,8 +108,8 @@ def _explained(error: BaseException) -> str:
         return text_of(error).partition(": ")[2] or text_of(error)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OWN_FILES)]
     own = [frame for frame in frames if "importlib" not in frame.filename]
-    if isinstance(error, invocation.BadHandler) or not own:
-        return str(error) if isinstance(error, invocation.BadHandler) else text_of(error)
+    if isinstance(error, handlers.BadHandler) or not own:
+        return str(error) if isinstance(error, handlers.BadHandler) else text_of(error)
     return text_of(error, where=f"{os.path.basename(own[-1].filename)}, line {own[-1].lineno}")
 
 

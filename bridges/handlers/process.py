@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from synapse.delivery.handlers.pipe_protocol import (
+from synapse.delivery.handlers import (
     BEGUN,
     RAISED,
     TAKEN,

@@ -10,8 +10,8 @@ from django.conf import settings
 
 from bridges.handlers.process import HandlerProcess
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.delivery.handlers import invocation
-from synapse.delivery.handlers.pipe_protocol import Order
+from synapse.delivery import handlers
+from synapse.delivery.handlers import Order
 from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, SinkConfig
 from synapse.errors.delivery import NotBegun, SinkAway, SinkBroken
 
@@ -29,7 +29,7 @@ class HandlerConfig(SinkConfig):
     batch: Annotated[bool, Setting("Call it with many events at once.")] = False
 
     def mistakes(self) -> Iterator[tuple[str, str]]:
-        if complaint := invocation.complaint(self.handler, settings.BRIDGE_HANDLERS):
+        if complaint := handlers.complaint(self.handler, settings.BRIDGE_HANDLERS):
             yield "handler", complaint
 
 

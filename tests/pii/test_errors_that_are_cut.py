@@ -2,7 +2,7 @@
 
 import pytest
 
-from synapse.delivery.handlers.pipe_protocol import text_of
+from synapse.delivery.handlers import text_of
 from synapse.delivery.webhooks.messages import KEPT_BYTES, Answer, beginning, failure
 from synapse.errors.delivery import SinkDisabled
 from synapse.formats.text import cut

@@ -15,4 +15,4 @@ from bridges.dead_letters.permissions import demand_editing, seen_by
 from bridges.dead_letters.queries import check_place, count, get, meant, page
 from bridges.dead_letters.revalidation import Verdict, judge
 from bridges.dead_letters.summaries import Export, by_error, export
-from synapse.dead_letters.dead_letter import DeadLetter, DeadLetterCriteria, Errors, Ids, Page, Selection
+from synapse.dead_letters import DeadLetter, DeadLetterCriteria, Errors, Ids, Page, Selection

@@ -15,15 +15,15 @@ from core import audit
 from streams import connections
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import StreamDefinition
-from synapse.dead_letters import filters as cursors
-from synapse.dead_letters.dead_letter import (
+from synapse.dead_letters import (
+    Cursor,
     DeadLetterCriteria,
     Discarded,
     Edited,
     Ids,
     Redriven,
+    read_cursor,
 )
-from synapse.dead_letters.filters import Cursor
 from synapse.errors.delivery import BadEdit, TooManyWaiting
 from synapse.publishing import validation
 from synapse.redis import Command, RedisUnavailable, answer, keyspace
@@ -65,7 +65,7 @@ def redrive(
         RedisUnavailable: when Redis cannot be used. `ReplyLost`: it may have happened; repeating the call is safe.
     """
     ACTING.demand(by, stream)
-    begun = cursors.read_cursor(cursor)
+    begun = read_cursor(cursor)
     ids, past = _ids(stream, group, what, past=begun.past, most=most)
     now_ms = int(clock() * 1000)
     first_ms = max(begun.due_ms, now_ms) if rate else now_ms
@@ -141,7 +141,7 @@ def discard(
     reason = " ".join(reason.split())[:MOST_REASON]
     if not reason:
         raise BadEdit("Say why: the reason is recorded.")
-    ids, following = _ids(stream, group, what, past=cursors.read_cursor(cursor).past, most=most)
+    ids, following = _ids(stream, group, what, past=read_cursor(cursor).past, most=most)
     if not ids:
         return Discarded(cursor=following)
     command = dead_letter_commands.discard(stream, group, ids)

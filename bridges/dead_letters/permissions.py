@@ -8,7 +8,7 @@ from typing import Any
 
 from synapse.auth.permission import Requirement, demand_personal
 from synapse.auth.principal import PERSONAL, Principal
-from synapse.dead_letters.dead_letter import DeadLetter
+from synapse.dead_letters import DeadLetter
 from synapse.schema.pii import MASK, redacted
 
 READING = Requirement(read=True, read_all=True, scope="dead-letters:read")

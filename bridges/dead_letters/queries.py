@@ -10,7 +10,7 @@ from bridges.dead_letters.permissions import seen_by
 from streams import connections
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM, Principal
-from synapse.dead_letters.dead_letter import (
+from synapse.dead_letters import (
     DeadLetter,
     DeadLetterCriteria,
     Ids,

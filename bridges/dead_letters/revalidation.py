@@ -8,7 +8,7 @@ from bridges.dead_letters.permissions import is_masked, sees_all
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.catalog.stream_definitions import StreamDefinition
-from synapse.dead_letters.dead_letter import DeadLetter
+from synapse.dead_letters import DeadLetter
 from synapse.errors.streams import UnknownStream
 from synapse.problems import Problem
 from synapse.publishing import body, deferred_validation

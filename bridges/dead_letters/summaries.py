@@ -9,7 +9,7 @@ import orjson
 from bridges.dead_letters.permissions import seen_by
 from bridges.dead_letters.queries import MOST_LOOKED_AT, Order, walk
 from synapse.auth.principal import SYSTEM, Principal
-from synapse.dead_letters.dead_letter import DeadLetter, DeadLetterCriteria, ErrorGroup, Errors, pattern
+from synapse.dead_letters import DeadLetter, DeadLetterCriteria, ErrorGroup, Errors, pattern
 from synapse.formats import exact_json
 from synapse.wire.ids import iso_of, moment_of_ms
 

@@ -10,7 +10,7 @@ from bridges import dead_letters
 from bridges.dead_letters import DeadLetterCriteria, Ids, Selection, actions, queries, summaries
 from core.models import AuditEntry
 from synapse.auth.principal import Principal
-from synapse.dead_letters.dead_letter import fingerprint, pattern
+from synapse.dead_letters import fingerprint, pattern
 from synapse.errors.delivery import BadEdit, NoSuchDeadLetter, TooManyWaiting
 from synapse.errors.streams import ContractViolated, UnknownStream
 from synapse.redis.commands import delivery as delivery_commands

@@ -18,7 +18,7 @@ from bridges.dead_letters import DeadLetterCriteria, Ids
 from core.admin.base import person
 from core.templatetags.synapse import number
 from streams.models import Stream
-from synapse.dead_letters import filters as dead_letters_filters
+from synapse.dead_letters import read_rate
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.problems import Problem
 
@@ -117,9 +117,9 @@ def _discard(asked_for: Question, what: Ids | DeadLetterCriteria) -> Part:
 def _rate(form: QueryDict) -> float | None:
     text = form.get("rate", "").strip()
     try:
-        return dead_letters_filters.read_rate(float(text)) if text else None
+        return read_rate(float(text)) if text else None
     except ValueError:
-        return dead_letters_filters.read_rate(text)
+        return read_rate(text)
 
 
 def _answer(question: Question, work: Work) -> HttpResponse:

@@ -20,7 +20,7 @@ from core.templatetags.synapse import json_text
 from streams.connections import ask_all
 from streams.models import EventType, Stream
 from synapse.auth.permission import VIEW_PERSONAL
-from synapse.dead_letters import filters
+from synapse.dead_letters import read_criteria
 from synapse.errors.delivery import NoSuchDeadLetter
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.inspection.range_query import asked_id, asked_order
@@ -58,7 +58,7 @@ def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespo
     try:
         selection.check(stream, group)
         values["errors"] = dead_letters.by_error(stream.name, group, by=person(request))
-        page = values["page"] = _page(stream, group, request, filters.read_criteria(query))
+        page = values["page"] = _page(stream, group, request, read_criteria(query))
         payload_access.record(
             person(request), f"dead letters {stream.name}/{group}", [letter.id for letter in page.letters]
         )
@@ -86,7 +86,7 @@ def export(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespons
     stream = selection.found_dead(admin, request, pk)
     try:
         selection.check(stream, group)
-        wanted = filters.read_criteria(selection.filters_of(request.GET))
+        wanted = read_criteria(selection.filters_of(request.GET))
         found = dead_letters.export(stream.name, group, wanted, by=person(request))
     except FAILURES as failure:
         return selection.show(admin, request, "refused", stream, group, refused=problem_of(failure))

@@ -11,8 +11,7 @@ from bridges.dead_letters import DeadLetterCriteria, Ids
 from bridges.models import Bridge
 from core import payload_access
 from streams.models import Stream
-from synapse.dead_letters import filters
-from synapse.dead_letters.dead_letter import is_id
+from synapse.dead_letters import FILTERS, MOST_IDS, is_id, read_criteria
 from synapse.errors.delivery import UnknownGroup
 from synapse.errors.streams import UnknownStream
 from synapse.problems import BadParameter
@@ -58,7 +57,7 @@ def check(stream: Stream, group: str) -> None:
 
 def filters_of(query: QueryDict) -> dict[str, str]:
     """Return the filters that are given."""
-    return {name: text for name in filters.FILTERS if (text := query.get(name, "").strip())}
+    return {name: text for name in FILTERS if (text := query.get(name, "").strip())}
 
 
 def meant(query: QueryDict) -> Ids | DeadLetterCriteria:
@@ -71,10 +70,10 @@ def meant(query: QueryDict) -> Ids | DeadLetterCriteria:
     if "selected" in query or ids:
         if not ids:
             raise BadParameter("Choose at least one dead letter.", parameter="id")
-        if len(ids) > filters.MOST_IDS or not all(map(is_id, ids)):
+        if len(ids) > MOST_IDS or not all(map(is_id, ids)):
             raise BadParameter("These are not ids of dead letters.", parameter="id")
         return Ids(tuple(ids))
-    return filters.read_criteria(filters_of(query))
+    return read_criteria(filters_of(query))
 
 
 def show(admin: Any, request: HttpRequest, template: str, stream: Stream, group: str, **values: Any) -> HttpResponse:

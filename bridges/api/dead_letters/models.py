@@ -6,9 +6,16 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, ConfigDict, StringConstraints
 
 from bridges.dead_letters.actions import MOST_AT_ONCE, MOST_REASON
-from synapse.dead_letters import filters
-from synapse.dead_letters.dead_letter import DeadLetterCriteria, Ids, is_id
-from synapse.dead_letters.filters import FASTEST, FILTERS, MOST_IDS, SLOWEST
+from synapse.dead_letters import (
+    FASTEST,
+    FILTERS,
+    MOST_IDS,
+    SLOWEST,
+    DeadLetterCriteria,
+    Ids,
+    is_id,
+    read_criteria,
+)
 from synapse.endpoints import Answer, Body, Sentence, Violation, about, either, maybe
 from synapse.inspection.answers import Texts
 from synapse.problems import BadParameter
@@ -234,7 +241,7 @@ class WhichAsked(Body):
             raise BadParameter("Say which: one of “ids”, “filter” and “all”.", parameter=given[0] if given else "ids")
         if self.ids is not None:
             return Ids(tuple(self.ids))
-        return filters.read_criteria({} if self.filter is None else self.filter.model_dump(exclude_none=True))
+        return read_criteria({} if self.filter is None else self.filter.model_dump(exclude_none=True))
 
 
 class RedriveAsked(WhichAsked):

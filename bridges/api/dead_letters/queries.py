@@ -12,7 +12,7 @@ from bridges.dead_letters.permissions import READING
 from bridges.dead_letters.queries import MOST_ON_A_PAGE
 from core import payload_access
 from synapse.auth.principal import Principal
-from synapse.dead_letters import filters
+from synapse.dead_letters import FILTERS, read_criteria
 from synapse.endpoints import Call, Example, Meaning, Query, QueryInt, about, endpoint
 from synapse.http.exchange import JSON, Request, Response
 from synapse.inspection.range_query import MOMENT, Order, asked_id
@@ -55,7 +55,7 @@ class DeadLettersQuery(Query):
     @property
     def wanted(self) -> DeadLetterCriteria:
         """The filter that the query is."""
-        return filters.read_criteria({name: getattr(self, name) for name in filters.FILTERS})
+        return read_criteria({name: getattr(self, name) for name in FILTERS})
 
 
 _queries = partial(endpoint, tag="dead letters", requires=READING, problems=PROBLEMS)

@@ -1,4 +1,4 @@
-"""Values of dead letters, of actions on them, and the fingerprint that groups their errors.
+"""Values of dead letters, of selections of them and actions on them, and the fingerprint that groups their errors.
 
 A fingerprint is the error's text without the parts that differ from event to event. The status of an HTTP answer
 stays: events that a receiver cannot take (500) and events that met an outage (503) are handled apart.
@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from synapse.formats.exact_json import is_number
+from synapse.inspection.range_query import asked_range
+from synapse.problems import BadParameter
 from synapse.redis.commands.dead_letters import Attempt, Replayed
 from synapse.wire.masking import Mask
 
@@ -255,3 +258,68 @@ class Discarded:
     count: int = 0
     gone: int = 0
     cursor: str | None = None
+
+
+FILTERS = ("event_type", "fingerprint", "since", "until")
+MOST_IDS = 1000
+SLOWEST, FASTEST = 0.1, 10_000.0
+_FINGERPRINT = re.compile(r"[0-9a-f]{12}")
+
+
+def read_criteria(query: Mapping[str, str]) -> DeadLetterCriteria:
+    """Return what `event_type`, `fingerprint`, `since` and `until` ask for; an empty one counts as not given.
+
+    Raises:
+        BadParameter: when one of them cannot be used.
+    """
+    given = {name: query.get(name, "").strip() for name in FILTERS}
+    if given["fingerprint"] and not _FINGERPRINT.fullmatch(given["fingerprint"]):
+        raise BadParameter("“fingerprint” is twelve hexadecimal digits.", parameter="fingerprint")
+    span = asked_range({name: given[name] for name in ("since", "until")})
+    return DeadLetterCriteria(
+        event_type=given["event_type"],
+        fingerprint=given["fingerprint"],
+        since_ms=span.first.ms if given["since"] else None,
+        until_ms=span.last.ms if given["until"] else None,
+    )
+
+
+def read_rate(value: Any) -> float | None:
+    """Return how many a second, None for any number.
+
+    Raises:
+        BadParameter: when it is no number from 0.1 to 10,000.
+    """
+    if value is None:
+        return None
+    if not is_number(value, SLOWEST, FASTEST):
+        raise BadParameter("“rate” is how many a second: a number from 0.1 to 10000.", parameter="rate")
+    return float(value)
+
+
+_TEXT = re.compile(r"([0-9-]+)(?:~([0-9]{1,15}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """`past` is an id, "" at the beginning. `due_ms` (since 1970): until then all is given to others."""
+
+    past: str = ""
+    due_ms: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.past}~{self.due_ms}" if self.due_ms else self.past
+
+
+def read_cursor(text: str) -> Cursor:
+    """Return the cursor that a text is; "" is the beginning.
+
+    Raises:
+        BadParameter: when an earlier answer cannot have given it.
+    """
+    if not text:
+        return Cursor()
+    found = _TEXT.fullmatch(text)
+    if found is None or not is_id(found[1]):
+        raise BadParameter("“cursor” is what the answer before gave as its cursor.", parameter="cursor")
+    return Cursor(found[1], int(found[2] or 0))

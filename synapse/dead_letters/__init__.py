@@ -1,1 +1,0 @@
-"""Dead letters as values: filters, cursors, fingerprints."""

@@ -11,7 +11,7 @@ from streams import connections, kept_snapshot
 from streams.access import identification
 from streams.live.process_tails import tails
 from streams.snapshot import POLL_SECONDS, holder
-from synapse.live.viewer_count import Audience
+from synapse.live.tail_registry import Audience
 from synapse.redis.server_checks import ServerCheck
 from synapse.retention.janitor import Janitor
 from synapse.retention.stream_creation import StreamCreator

@@ -25,9 +25,9 @@ from synapse.endpoints import Answer, Call, EventLoop, Example, about, endpoint
 from synapse.errors.delivery import GroupNotPulled
 from synapse.errors.streams import Stopping
 from synapse.http.exchange import Caller, Request, Response
-from synapse.pull import acknowledgement, requests
+from synapse.pull import acknowledgement, protocol
 from synapse.pull.cache import memory
-from synapse.pull.requests import GroupRef, PullAck, PullExtend, PullNack, PullPublish, PullRead
+from synapse.pull.protocol import GroupRef, PullAck, PullExtend, PullNack, PullPublish, PullRead
 from synapse.redis import Conversation, Job, RedisUnavailable
 from synapse.wire.encoding import TopLevelTypes
 
@@ -105,7 +105,7 @@ _pull = partial(endpoint, tag="pull")
 )
 def pull_publish(call: Call[None, PullPublish]) -> Conversation[Response]:
     """Like `POST /events/{stream}` for one event, contracts included, in the form of another protocol."""
-    return (yield from requests.publish(call.body, call.request, call.catalog, connections.tally))
+    return (yield from protocol.publish(call.body, call.request, call.catalog, connections.tally))
 
 
 async def _read(request: Request) -> Response:

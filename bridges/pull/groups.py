@@ -24,7 +24,7 @@ from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.delivery import CatalogAway, GroupDisabled, GroupNotPulled, GroupTaken, TooManyGroups
 from synapse.errors.streams import UnknownStream
 from synapse.problems import Forbidden
-from synapse.pull.requests import GroupRef
+from synapse.pull.protocol import GroupRef
 from synapse.shares import CallerId, caller_of
 from synapse.shares.counter import RequestedShare
 

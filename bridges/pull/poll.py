@@ -18,7 +18,6 @@ from synapse.delivery.sink import Delivery
 from synapse.delivery.status import pack
 from synapse.errors.delivery import GroupLost
 from synapse.http.exchange import Response, listing_response
-from synapse.pull import response as pull_response
 from synapse.pull.cache import (
     CHECKPOINT_EVERY,
     CLEAN_EVERY,
@@ -26,7 +25,7 @@ from synapse.pull.cache import (
     REPORT_EVERY,
     Memory,
 )
-from synapse.pull.requests import PullRead
+from synapse.pull.protocol import PullRead, delivery_json
 from synapse.redis import Command, Conversation, ReplyError, answer, ask, in_parts
 from synapse.redis.commands import (
     delivery as delivery_commands,
@@ -128,7 +127,7 @@ class _Look:
             held += fresh
         wanted = yield from self._wanted(held)
         # Each is written at once: the whole answer is not written at a stretch.
-        shown = yield from in_parts(wanted, lambda one: orjson.dumps(pull_response.shown(one)))
+        shown = yield from in_parts(wanted, lambda one: orjson.dumps(delivery_json(one)))
         self._memory.gave(self._asked, len(wanted))
         more = bool(held or read or leased.dead or leased.lost)
         return PollResult(held=wanted, shown=shown, more=more, next_due_ms=leased.next_due_ms)

@@ -9,7 +9,6 @@ from streams import connections
 from streams.snapshot import holder as catalog
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.catalog.stream_definitions import StreamDefinition
-from synapse.delivery.field_mapping import FieldMapping
 from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, SinkConfig
 from synapse.errors.contracts import SandboxBusy
 from synapse.errors.delivery import (
@@ -31,6 +30,10 @@ from synapse.publishing.validation import Accepted
 from synapse.redis import Command, RedisUnavailable, ReplyError
 from synapse.redis.commands.publishing import StoreResult, publish_once
 from synapse.wire import encoding
+from synapse.wire.encoding import OWN_PREFIX
+
+_TYPE_NAMES = ("event_type", "event")
+
 
 # Through more streams than these, no event is sent on.
 MOST_HOPS = 8
@@ -44,8 +47,11 @@ FULL_WAIT = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamConfig(SinkConfig):
-    """`stream`: where the events go. The rest says what becomes of them (synapse.delivery.field_mapping): `event_type`
-    is the type they have there, `set` gives properties a value."""
+    """`stream`: where the events go, and what is changed on their way.
+
+    First nothing but `keep` stays (None keeps all) or `drop` goes, then `rename` (old name to new), then `set`.
+    `event_type` is the type they have there, None: their own. The type always stays.
+    """
 
     stream: Annotated[str, Setting("Where the events go.", names="stream")]
     event_type: Annotated[str | None, Setting("Their type there; empty keeps what they have.")] = None
@@ -65,17 +71,42 @@ class StreamConfig(SinkConfig):
             yield "stream", f"is no stream's name: it has {RULE}"
         if self.event_type == "":
             yield "event_type", "must be a type, or left out to keep what the event has"
-        yield from self.mapping.mistakes()
+        elif self.event_type and not is_name(self.event_type):
+            yield "event_type", f"is no event type: a name has {RULE}"
+        if self.keep is not None and self.drop:
+            yield "drop", "is of no use beside keep: what is not kept is dropped"
+        if len(frozenset(self.rename.values())) < len(self.rename):
+            yield "rename", "gives two properties one name"
+        names = {
+            "keep": self.keep or (),
+            "drop": self.drop,
+            "rename": [*self.rename, *self.rename.values()],
+            "set": self.set,
+        }
+        for setting, used in names.items():
+            if wrong := next((name for name in used if name in _TYPE_NAMES), None):
+                yield setting, f"must not name {wrong}: the setting event_type gives another type"
+            elif wrong := next((name for name in used if name.startswith(OWN_PREFIX)), None):
+                yield setting, f"must not name {wrong[:100]}: names that begin with {OWN_PREFIX} are Synapse's own"
 
     def streams(self) -> Mapping[str, str]:
         return {"stream": self.stream}
 
-    @property
-    def mapping(self) -> FieldMapping:
-        """Return the mapping that makes the published event from the delivered one."""
-        return FieldMapping(
-            event_type=self.event_type or "", keep=self.keep, drop=self.drop, rename=self.rename, put=self.set
-        )
+    def mapped(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the event as the other stream gets it."""
+        kept = {
+            name: value
+            for name, value in event.items()
+            if name in _TYPE_NAMES or ((self.keep is None or name in self.keep) and name not in self.drop)
+        }
+        moved = {self.rename[name]: kept.pop(name) for name in self.rename if name in kept}
+        mapped = {**kept, **moved, **self.set}
+        if not self.event_type:
+            return mapped
+        mapped.pop("event", None)
+        # First, as in every event that we write.
+        mapped.pop("event_type", None)
+        return {"event_type": self.event_type, **mapped}
 
 
 class StreamSink(Sink):
@@ -90,8 +121,7 @@ class StreamSink(Sink):
     Config = StreamConfig
 
     def __init__(self, config: StreamConfig, bridge: BridgeDefinition) -> None:
-        self._to = config.stream
-        self._mapping = config.mapping
+        self._config = config
         self._bridge = bridge
 
     @classmethod
@@ -118,7 +148,7 @@ class StreamSink(Sink):
         for place, delivery in enumerate(batch):
             trail = _trail(delivery)
             try:
-                if self._to not in trail:
+                if self._config.stream not in trail:
                     accepted = self._accepted(target, delivery)
                     prepared[place] = accepted, self._command(target, delivery, accepted, [*trail, delivery.stream])
             except SinkError as error:
@@ -136,9 +166,9 @@ class StreamSink(Sink):
         Raises:
             SinkAway: when it is not.
         """
-        target = catalog.current().streams.get(self._to)
+        target = catalog.current().streams.get(self._config.stream)
         if target is None:
-            raise SinkAway(f"There is no stream “{self._to}” to send events to")
+            raise SinkAway(f"There is no stream “{self._config.stream}” to send events to")
         return target
 
     def _accepted(self, target: StreamDefinition, delivery: Delivery) -> Accepted:
@@ -149,13 +179,15 @@ class StreamSink(Sink):
             SinkAway: when too many costly events are being checked.
         """
         try:
-            event = body.within_limits(self._mapping.apply(delivery.event))
+            event = body.within_limits(self._config.mapped(delivery.event))
             return deferred_validation.check_in_thread(target, event)
         except SandboxBusy as busy:
             raise SinkAway(_in_one_line(busy)) from busy
         except Problem as problem:
             connections.tally.refuse(target.name, problem.slug)
-            raise SinkError(f"“{self._to}” does not take it: {_in_one_line(problem)}", permanent=True) from problem
+            raise SinkError(
+                f"“{self._config.stream}” does not take it: {_in_one_line(problem)}", permanent=True
+            ) from problem
 
     def _command(
         self, target: StreamDefinition, delivery: Delivery, accepted: Accepted, trail: Sequence[str]
@@ -195,18 +227,18 @@ class StreamSink(Sink):
         except RedisUnavailable as problem:
             raise SinkAway(problem.detail.rstrip(".")) from problem
         why = storage.shortfall(target, replies.pop()) if barrier else ""
-        return replies, SinkError(f"“{self._to}” may have it, but {why}") if why else None
+        return replies, SinkError(f"“{self._config.stream}” may have it, but {why}") if why else None
 
     def _outcome(self, reply: StoreResult | ReplyError) -> Outcome:
         if isinstance(reply, ReplyError):
             if reply.code == "WRONGTYPE":
-                return SinkError(f"The Redis key “{self._to}” does not hold a stream")
+                return SinkError(f"The Redis key “{self._config.stream}” does not hold a stream")
             return SinkError(f"Redis did not store it: {reply}")
         if reply.outcome == "full":
-            connections.tally.refuse(self._to, StreamFull.slug)
-            return SinkError(f"“{self._to}” is full and takes no more", retry_after=FULL_WAIT)
+            connections.tally.refuse(self._config.stream, StreamFull.slug)
+            return SinkError(f"“{self._config.stream}” is full and takes no more", retry_after=FULL_WAIT)
         if reply.outcome == "conflict":
-            return SinkError(f"“{self._to}” has something else under the key of this event", permanent=True)
+            return SinkError(f"“{self._config.stream}” has something else under the key of this event", permanent=True)
         return None
 
 

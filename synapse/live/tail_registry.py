@@ -1,16 +1,22 @@
-"""All tails of a process: begun for the first watcher, ended a little after the last one leaves."""
+"""All tails of a process, and the number of live viewers of each stream, of all processes.
+
+A tail is begun for the first watcher, and ended a little after the last one leaves. Every process reports its viewers
+once a second, and the sum is shown.
+"""
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from synapse.errors.streams import Stopping, TooManyWatchers
 from synapse.live.sse import Frame
 from synapse.live.tail import BLOCK_SECONDS, Tail
 from synapse.live.watcher import StreamSignal
-from synapse.redis import AsyncExecutor, Server
+from synapse.redis import AsyncExecutor, Conversation, ReplyError, Server, ask, keyspace
+from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Entry
 from synapse.shares import AllInUse, CallerId, Shares
 
@@ -112,3 +118,49 @@ class Tails:
         if not tail.holders and self._tails.get(tail.stream) is tail:
             del self._tails[tail.stream]
             tail.stop()
+
+
+# A report expires after a few seconds: a killed process soon counts no more.
+_REPORT_SECONDS = 5
+
+
+class Audience:
+    """One process's reports of its viewers. `name` is its own among all processes."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._told: set[str] = set()
+
+    def report(self, watching: Mapping[str, int], *, now_ms: int) -> Conversation[None]:
+        """Report the number of viewers by stream; also a number that fell to zero.
+
+        Raises:
+            RedisUnavailable: when Redis cannot be used.
+        """
+        streams = self._told | watching.keys()
+        until = now_ms + _REPORT_SECONDS * 1000
+        asked = []
+        for stream in sorted(streams):
+            key = keyspace.watchers(stream)
+            asked.append(stream_commands.hset(key, self._name, f"{watching.get(stream, 0)} {until}"))
+            asked.append(stream_commands.expire(key, _REPORT_SECONDS))
+        if asked:
+            yield asked
+        self._told = set(watching)
+
+
+def viewer_counts(streams: Iterable[str], *, now_ms: int) -> Conversation[dict[str, int]]:
+    """Return how many watch each of the streams now.
+
+    Raises:
+        RedisUnavailable: when Redis cannot be used.
+    """
+    names = list(streams)
+    replies = (yield from ask([stream_commands.hgetall(keyspace.watchers(name)) for name in names])) if names else []
+    return {name: _size(reply, now_ms) for name, reply in zip(names, replies, strict=True)}
+
+
+def _size(reply: Any, now_ms: int) -> int:
+    # A foreign key in the place of ours counts nothing; it is no reason to fail.
+    told = [] if isinstance(reply, ReplyError) else [text.partition(b" ") for text in reply.values()]
+    return sum(int(count) for count, _, until in told if count.isdigit() and until.isdigit() and int(until) > now_ms)

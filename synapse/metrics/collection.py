@@ -8,7 +8,7 @@ from typing import Any
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.inspection.lag import GroupName, Lag, lags_of
 from synapse.inspection.stream_stats import StreamStatistics, stats_of
-from synapse.live.viewer_count import viewer_counts
+from synapse.live.tail_registry import viewer_counts
 from synapse.redis import Command, Conversation, ReplyError, answer, ask, keyspace
 from synapse.redis.commands.statistics import number
 from synapse.redis.commands.streams import Group, hgetall, lowest_score, xinfo_consumers, xinfo_groups, xlen, zcard

@@ -7,7 +7,7 @@ from typing import Any
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.retry import GiveUp, Policy, decide
 from synapse.errors.delivery import SinkError
-from synapse.pull.requests import GroupRef, PullAck, PullExtend, PullNack
+from synapse.pull.protocol import GroupRef, PullAck, PullExtend, PullNack
 from synapse.redis import Conversation, ReplyError, answer
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands.delivery import Failure, Pending

@@ -9,7 +9,7 @@ from functools import cache
 
 from synapse.delivery.membership import new_consumer_name
 from synapse.delivery.status import Status
-from synapse.pull.requests import GroupRef
+from synapse.pull.protocol import GroupRef
 
 # How often a group is looked after, in seconds: reclaiming events that were held too long, removing silent consumers,
 # reporting that it is pulled, and the checkpoint of its position.

@@ -9,7 +9,6 @@ from bridges.sinks.stream import StreamConfig, StreamSink
 from streams import connections
 from streams.models import Stream
 from streams.snapshot import holder
-from synapse.delivery.field_mapping import FieldMapping
 from synapse.errors.delivery import BadConfig, SinkAway, SinkBroken
 from synapse.redis.commands.publishing import StoreResult, publish_once
 from synapse.wire import encoding
@@ -145,14 +144,14 @@ def test_the_mapping_says_what_becomes_of_the_event(redis, copies):
         ({"rename": {"x": "y", "y": "x"}}, {"event_type": "a", "event": "b", "x": 2, "y": 1}),
         ({"rename": {"x": "y"}}, {"event_type": "a", "event": "b", "y": 1}),
         ({"rename": {"z": "y"}}, {"event_type": "a", "event": "b", "x": 1, "y": 2}),
-        ({"keep": ["x"], "rename": {"x": "y"}, "put": {"y": None}}, {"event_type": "a", "event": "b", "y": None}),
+        ({"keep": ["x"], "rename": {"x": "y"}, "set": {"y": None}}, {"event_type": "a", "event": "b", "y": None}),
         ({"event_type": "c"}, {"event_type": "c", "x": 1, "y": 2}),
     ],
 )
 def test_how_properties_are_mapped(mapping, expected):
     event = {"event_type": "a", "event": "b", "x": 1, "y": 2}
 
-    assert FieldMapping(**mapping).apply(event) == expected
+    assert StreamConfig(stream="copies", **mapping).mapped(event) == expected
     assert event == {"event_type": "a", "event": "b", "x": 1, "y": 2}
 
 

@@ -1,12 +1,14 @@
-"""Parse the bodies of the pull protocol into values, and answer `POST /v1/publish` through the publish pipeline."""
+"""The pull protocol: its bodies as values, `POST /v1/publish` through the publish pipeline, and events in answers."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
+import orjson
 from pydantic import AfterValidator, Field
 
 from synapse.auth.permission import demand_right
 from synapse.catalog.stream_definitions import Snapshot
+from synapse.delivery.sink import Delivery
 from synapse.endpoints import Body as RequestBody
 from synapse.endpoints import Sentence, about
 from synapse.errors.delivery import StreamNotOpen
@@ -18,6 +20,9 @@ from synapse.publishing.body import Body, Slice, read_body
 from synapse.publishing.counters import Tally
 from synapse.publishing.pipeline import publish_events
 from synapse.redis import Conversation
+from synapse.wire import entry_json
+from synapse.wire.encoding import text_fields
+from synapse.wire.ids import iso_of, moment_of
 
 MOST_EVENTS, LONGEST_BLOCK_MS = 100, 30_000
 MOST_IDS = 1000
@@ -177,3 +182,40 @@ def publish(asked: PullPublish, request: Request, catalog: Snapshot, tally: Tall
         body=Body((Slice((asked.event,)),), batch=False, beside=asked.beside),
     )
     return stored._replace(status=200)
+
+
+def delivery_json(delivery: Delivery) -> dict[str, Any]:
+    """Return an event as `POST /v1/read` answers it, in the form that clients of the protocol expect.
+
+    `fields` are the entry's, as text, for entries of any writer; further fields of an envelope are added where the
+    entry lacks them, and `payload` is an object where it can be one: a client that cannot parse a text gets no text.
+    """
+    entry = delivery.entry
+    row = entry_json.shown(delivery.id, text_fields(delivery.fields), entry)
+    fields: dict[str, Any] = dict(row["data"])
+    if "payload" not in fields:
+        fields["payload"] = row["event"]
+    elif (found := _object(fields["payload"])) is not None:
+        fields["payload"] = found
+    fields.setdefault("event_type", entry.event_type)
+    fields.setdefault("sender", entry.source or "")
+    fields.setdefault("priority", "normal")
+    # Where no calendar has the moment of its id, the event goes without a time.
+    if time := entry.timestamp or iso_of(moment_of(delivery.id)):
+        fields.setdefault("timestamp", time)
+    return {
+        "stream": delivery.stream,
+        "entry_id": delivery.id,
+        "fields": fields,
+        "event": row["event"],
+        "attempt": delivery.attempt,
+    }
+
+
+def _object(text: str) -> orjson.Fragment | None:
+    """Return the JSON object that a text is, digit for digit, None when it is none."""
+    try:
+        is_object = isinstance(orjson.loads(text), dict)
+    except orjson.JSONDecodeError:
+        return None
+    return orjson.Fragment(text) if is_object else None

@@ -25,8 +25,7 @@ from synapse.auth.permission import VIEW_PERSONAL
 from synapse.catalog.ownership import LABELS, OWNERSHIP_FIELDS
 from synapse.problems import Problem
 from synapse.schema import validator
-from synapse.schema.inference.observation import Observation
-from synapse.schema.inference.proposal import propose
+from synapse.schema.inference import Observation, propose
 
 _OWNED = [field.name for field in OWNERSHIP_FIELDS]
 _KEPT = (

@@ -9,8 +9,7 @@ from synapse.catalog.stream_definitions import Snapshot
 from synapse.errors.streams import NoEvents
 from synapse.inspection.recent_events import Walk, defined, walk
 from synapse.redis import Conversation
-from synapse.schema.inference.observation import Observation
-from synapse.schema.inference.proposal import propose
+from synapse.schema.inference import Observation, propose
 from synapse.schema.validator import canonical_text
 from synapse.wire.masking import hiding
 

@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from synapse.schema import validator
-from synapse.schema.inference.observation import MOST_NAMES, Observation
-from synapse.schema.inference.proposal import propose
+from synapse.schema.inference import MOST_NAMES, Observation, propose
 
 UUIDS = [f"{n:08x}-0000-4000-8000-000000000000" for n in range(60)]
 

@@ -1,1 +1,0 @@
-"""Propose a schema from events: it declares the properties that they share, and no more than that."""

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from django.db import transaction
 from django.db.models import Q
 
-from bridges.database import close_stale_connections
 from bridges.models import Bridge
 from core import audit
+from core.database import close_stale_connections
 from core.models import AuditEntry
 from synapse.auth.principal import SYSTEM
 from synapse.catalog.bridge_definitions import BridgeDefinition

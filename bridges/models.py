@@ -1,11 +1,13 @@
 """Models of bridges: their definitions, the secrets that they use, and the events that database sinks keep."""
 
+import json
 from datetime import UTC, datetime
+from typing import Any
 
+import orjson
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from bridges.database import EventField
 from core.definition_fields import column_options
 from core.models import CatalogModel, OwnedModel
 from core.validators import validate_name
@@ -14,6 +16,7 @@ from synapse.catalog import bridge_definitions as fields
 from synapse.catalog import filters
 from synapse.delivery import retry as delivery_retry_schedule
 from synapse.errors.delivery import BadPosition
+from synapse.formats import exact_json
 from synapse.formats.text import RULE, is_name
 from synapse.wire.ids import start_of
 
@@ -63,6 +66,32 @@ def validate_order_key(name: str) -> None:
     """Refuse a text that cannot name a top-level property (a Django validator)."""
     if any(mark in name for mark in "./[]$") or not name.isprintable():
         raise ValidationError("The name of one top-level property, such as customer_id; no path into it.")
+
+
+class _Encoder(json.JSONEncoder):
+    def encode(self, o: Any) -> str:
+        try:
+            return exact_json.dumps(o).decode()
+        except orjson.JSONEncodeError:  # nested more deeply than orjson writes
+            return super().encode(o)
+
+
+class _Decoder(json.JSONDecoder):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(parse_float=exact_json.number, parse_int=exact_json.integer, **options)
+
+
+class EventField(models.JSONField):
+    """A JSON column that keeps decimals digit for digit. In the database it is one like any other."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(encoder=_Encoder, decoder=_Decoder, **options)
+
+    def deconstruct(self) -> Any:
+        """Describe the column to migrations as a plain JSON column."""
+        name, _, args, options = super().deconstruct()
+        del options["encoder"], options["decoder"]
+        return name, "django.db.models.JSONField", args, options
 
 
 class Bridge(OwnedModel):

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from bridges.database import close_stale_connections
 from bridges.models import Bridge
+from core.database import close_stale_connections
 from streams.snapshot import holder as catalog
 from synapse.catalog import filters
 from synapse.catalog.bridge_definitions import BRIDGE_FIELDS, BridgeDefinition

@@ -20,7 +20,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from bridges import snapshot as bridges
-from core import availability, catalog_version, database_lock
+from core import availability, catalog_version, database
 from core.availability import SystemUnavailable, database_name, reason_of, wait_for
 from streams import kept_snapshot
 from streams.snapshot import holder
@@ -170,7 +170,7 @@ def create_admin() -> str:
     """Create the user `admin` when there is no superuser yet. Return the way to log in, in words."""
     users = get_user_model().objects
     # Another machine may be starting on the same database.
-    with database_lock.held():
+    with database.locked():
         if users.filter(is_superuser=True).exists():
             return "log in as before"
         if users.filter(username=ADMIN).exists():

@@ -16,7 +16,7 @@ import django
 import orjson
 from django.contrib import admin
 
-from bridges.database import close_stale_connections
+from core.database import close_stale_connections
 from synapse.delivery import handlers
 from synapse.delivery.handlers import (
     BEGUN,

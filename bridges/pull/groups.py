@@ -10,10 +10,10 @@ from typing import TypeVar
 from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
 from django.utils import timezone
 
-from bridges.database import close_stale_connections
 from bridges.models import Bridge, OpenedGroup
 from bridges.snapshot import definition_of, holder
 from core import audit
+from core.database import close_stale_connections
 from streams.connections import shares_of
 from streams.models import Stream
 from streams.snapshot import holder as catalog

@@ -11,8 +11,8 @@ from django.db import DatabaseError, InterfaceError, OperationalError, transacti
 from django.utils import timezone
 
 from bridges.archive import archive_bytes, delete_oldest, row_of, row_without_event
-from bridges.database import close_stale_connections
 from bridges.models import ArchivedEvent
+from core.database import close_stale_connections
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, SinkConfig
 from synapse.errors.delivery import (

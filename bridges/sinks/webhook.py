@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from bridges import secrets as bridges_secrets
-from bridges.database import close_stale_connections
+from core.database import close_stale_connections
 from streams.snapshot import holder as catalog
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, SinkConfig, Trial

@@ -20,7 +20,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.http.cookie import parse_cookie
 
-from core.thread_connections import checked_connections
+from core.database import checked_connections
 from streams.models import Key
 from streams.snapshot import holder
 from synapse.auth import api_key

@@ -5,7 +5,7 @@ import asyncio
 from django.conf import settings
 
 from core import payload_access
-from core.thread_connections import checked_connections
+from core.database import checked_connections
 from streams.live.process_tails import tails
 from streams.live.session import ViewerFrames
 from synapse.auth.principal import Principal

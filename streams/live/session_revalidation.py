@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from django.db import Error as DatabaseProblem
 
-from core.thread_connections import checked_connections
+from core.database import checked_connections
 from streams.access import identification
 from streams.access.identification import current_rights
 from streams.snapshot import holder

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from core.thread_connections import checked_connections
+from core.database import checked_connections
 from streams import connections
 from streams.access import identification, identify, is_a_persons
 from streams.access.identification import principal_of_key

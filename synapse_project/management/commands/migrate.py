@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.commands import migrate
 
-from core import database_lock
+from core import database
 
 
 class Command(migrate.Command):
@@ -13,5 +13,5 @@ class Command(migrate.Command):
             # Nothing is changed, so nobody has to wait.
             super().handle(*args, **options)
             return
-        with database_lock.held(self.stdout.write, database=options["database"]):
+        with database.locked(self.stdout.write, database=options["database"]):
             super().handle(*args, **options)

@@ -1,16 +1,17 @@
-"""A lock shared by all processes on one database, held while they create its tables or its first user.
+"""A lock of the database, and its connections in threads that serve no request.
 
-On PostgreSQL it is an advisory lock of the session, for SQLite a lock on a file beside the database. Both are released
-when their holder ends, also when it is killed.
+All processes share the lock, and hold it while they create the tables or the first user. On PostgreSQL it is an
+advisory lock of the session, for SQLite a lock on a file beside the database. Both are released when their holder ends,
+also when it is killed.
 """
 
-import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from synapse.runtime import private_files
@@ -22,8 +23,8 @@ POLL = 0.1
 Release = Callable[[], object]
 
 
-@contextlib.contextmanager
-def held(say: Callable[[str], None] = lambda _: None, *, database: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+@contextmanager
+def locked(say: Callable[[str], None] = lambda _: None, *, database: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     """Hold the lock during the block. Wait for another holder, after one line through `say`. It is not reentrant."""
     connection = connections[database]
     told = False
@@ -59,3 +60,26 @@ def _release(connection: BaseDatabaseWrapper) -> None:
     if connection.is_usable():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [KEY])
+
+
+@contextmanager
+def checked_connections() -> Iterator[None]:
+    """Close this thread's connections that are broken or too old, before its work and after it.
+
+    Django does it around each request. One that was left open would be open for as long as the thread is there.
+    """
+    close_old_connections()
+    try:
+        yield
+    finally:
+        close_old_connections()
+
+
+def close_stale_connections() -> None:
+    """Close this thread's database connections that are broken or too old, except inside a transaction.
+
+    Django does it around each request; threads without requests have to do it.
+    """
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()

@@ -79,7 +79,7 @@ UNFOLD: dict[str, object] = {
                     {
                         **_page("Summaries", "monitoring", "bridges.archivedevent", "summaries"),
                         # By its name: models are not loaded yet when the settings are.
-                        "permission": "bridges.admin.summary.is_offered",
+                        "permission": "bridges.admin.archive.is_offered",
                     },
                     _page("Integration status", "monitor_heart", "streams.service", "integration"),
                 ],

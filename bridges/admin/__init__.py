@@ -4,8 +4,7 @@
 - `dead_letters`  what could not be delivered, to be looked at, redriven and discarded
 - `groups`   a stream's groups: made, paused, moved, deleted
 - `secrets`  what bridges sign with and send, to be set and never read
-- `archive`  archived events, to be read
-- `summary`  the summaries of archived events that streams declare
+- `archive`  archived events, to be read, and their summaries
 - `home`     their part of the first page
 """
 

@@ -1,20 +1,24 @@
-"""Archived events in the admin: to be read, never to be changed."""
+"""Archived events in the admin, to be read, never to be changed, and the summaries that streams declare of them."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from unfold.views import ChangeList  # type: ignore[import-untyped]
 
-from bridges import archive
-from bridges.admin import summary
+from bridges import archive, archive_summary
 from bridges.models import ArchivedEvent
 from core import payload_access
 from core.admin.base import MOST_CHOICES, Page, RelatedFilter, RestrictedAdmin, person
 from core.templatetags.synapse import moment, visible
 from streams.models import EventType
+from streams.snapshot import holder
+from synapse.catalog import summaries
 
 
 class ArchiveList(ChangeList):  # type: ignore[misc]
@@ -42,6 +46,36 @@ class EventTypeFilter(admin.SimpleListFilter):
         return queryset.filter(event_type=self.value()) if self.value() else queryset
 
 
+SPANS = (("The last hour", timedelta(hours=1)), ("The last day", timedelta(days=1)))
+
+
+def is_offered(request: HttpRequest) -> bool:
+    """Say whether a person may see summaries, and any stream declares one (the sidebar's permission)."""
+    streams = holder.loaded.streams.values() if holder.loaded else ()
+    return request.user.has_perm("bridges.view_archivedevent") and any(stream.summaries for stream in streams)
+
+
+def declared() -> list[tuple[str, summaries.Summary]]:
+    """Return the summaries of all streams, with the stream of each."""
+    streams = holder.current().streams.values()
+    return [(stream.name, summary) for stream in streams for summary in summaries.read(stream.summaries)]
+
+
+def show_summaries(model_admin: Any, request: HttpRequest) -> HttpResponse:
+    """Show of each summary how often its work completed and failed, and its measure."""
+    if not model_admin.has_view_permission(request):
+        raise PermissionDenied
+    now, by = timezone.now(), person(request)
+    rows = [
+        (stream, summary, [(span, archive_summary.since(stream, summary, now - long, by=by)) for span, long in SPANS])
+        for stream, summary in declared()
+    ]
+    shown: HttpResponse = model_admin.show(
+        request, "bridges/admin/summaries.html", title="Summaries", summaries=rows, most=archive_summary.MOST_EVENTS
+    )
+    return shown
+
+
 @admin.register(ArchivedEvent)
 class ArchivedEventAdmin(RestrictedAdmin):
     list_display = ["named", "stream", "published", "occurred", "sender", "bridge"]
@@ -52,20 +86,17 @@ class ArchivedEventAdmin(RestrictedAdmin):
     # A table of millions is counted once, and only what is looked for.
     show_full_result_count = False
     search_fields = ["=entry_id", "=source"]
+    pages = (Page(path="summaries/", name="summaries", view=show_summaries),)
     pii_columns = ("event", "note", "occurred_at", "source")
     search_help_text = "An entry's id; and a source, for people who may see personal fields of events."
     list_before_template = "bridges/admin/archive_list.html"
     change_form_template = "bridges/admin/archived_event.html"
 
-    def get_urls(self) -> list[Any]:
-        page = Page(path="summaries/", name="summaries", view=summary.show_summaries)
-        return [*summary.urls(self, page), *super().get_urls()]
-
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ArchiveList]:
         return ArchiveList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        more = {**(extra_context or {}), "has_summaries": bool(summary.declared())}
+        more = {**(extra_context or {}), "has_summaries": bool(declared())}
         shown: HttpResponse = super().changelist_view(request, more)
         return shown
 

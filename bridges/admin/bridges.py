@@ -11,16 +11,24 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from bridges import secrets
-from bridges.admin import bridge_actions, dead_letters, group_statistics, groups
-from bridges.admin.failure_reasons import attach_reasons
-from bridges.admin.routing_fields import FiltersField, ScheduleField
-from bridges.admin.sink_form import MADE_ON_SAVING, Offered, SinkForm, SinkSettingsField, offered_to, sink_field
+from bridges import auto_disable, secrets
+from bridges.admin import bridge_actions, dead_letters, groups
+from bridges.admin.bridge_form import (
+    MADE_ON_SAVING,
+    FiltersField,
+    Offered,
+    ScheduleField,
+    SinkForm,
+    SinkSettingsField,
+    offered_to,
+    sink_field,
+)
 from bridges.models import Bridge
 from bridges.secrets import free_name
 from bridges.sinks import registry
 from bridges.sinks.registry import sink_errors, streams_of
 from bridges.snapshot import definition_of
+from core import payload_access
 from core.admin.base import AuditedAdmin, Page, RelatedFilter, Tab, person
 from core.admin.list_fields import MappingField, NamesField
 from core.definition_fields import fieldsets
@@ -171,7 +179,7 @@ def _statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     problem = attach_overviews([bridge], overviews)
     attach_reasons(request, [bridge])
     if "figures" in request.GET:
-        trend = group_statistics.trend_of(bridge.stream.name, bridge.group)
+        trend = groups.trend_of(bridge.stream.name, bridge.group)
         return render(request, "bridges/admin/strip.html", {"bridge": bridge, "problem": problem, "trend": trend})
     shown: HttpResponse = admin.show(
         request,
@@ -182,7 +190,7 @@ def _statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         problem=problem,
         tabs=tabs_of(request, bridge, "Statistics"),
         dead_letters=admin.page_url("dead_letters_group", bridge.stream_id, bridge.group),
-        **group_statistics.read(request, bridge.stream, bridge.group),
+        **groups.group_statistics(request, bridge.stream, bridge.group),
     )
     return shown
 
@@ -279,3 +287,24 @@ def tabs_of(request: HttpRequest, bridge: Bridge, active: str) -> list[Tab]:
 
 def _cell(name: str, found: Overview | None, **more: Any) -> str:
     return render_to_string(f"bridges/admin/{name}.html", {"overview": found, **more})
+
+
+HIDDEN = "The error is shown only with the permission to see payloads: it may quote events."
+
+
+def attach_reasons(request: HttpRequest, bridges: Sequence[Any]) -> None:
+    """Set `why` on each bridge that has its overview: the reason it does not run or its last error, "" for none; and
+    `payloads_seen`: whether the person gets a link to its dead letters. One query when any bridge is disabled.
+    """
+    may_see = payload_access.may_see(request)
+    disabled = auto_disable.reasons_of([bridge.name for bridge in bridges if not bridge.enabled])
+    for bridge in bridges:
+        why = _why(bridge, disabled.get(bridge.name, ""))
+        bridge.payloads_seen = may_see
+        bridge.why = why if not why or may_see else HIDDEN
+
+
+def _why(bridge: Any, disabled: str) -> str:
+    if not bridge.enabled:
+        return f"It was disabled: {disabled}" if disabled else ""
+    return bridge.overview.reason if bridge.overview else ""

@@ -5,8 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from bridges.admin.bridges import overviews
-from bridges.admin.failure_reasons import attach_reasons
+from bridges.admin.bridges import attach_reasons, overviews
 from bridges.models import Bridge
 from streams.admin.messages import attach_overviews
 

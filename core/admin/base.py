@@ -62,60 +62,13 @@ def person(request: HttpRequest) -> Principal:
 class RestrictedAdmin(ModelAdmin):  # type: ignore[misc]
     """Base of every registered admin: a list is filtered and searched only by what its admin declares.
 
-    `pii_columns` may hold values that a contract marks as PII: they are searched only by people who may see PII. No
-    column of a list may sort by them, since the order of rows tells values, too.
+    `pages` are those beside Django's own, such as those of one definition beside its form. `pii_columns` may hold
+    values that a contract marks as PII: they are searched only by people who may see PII. No column of a list may sort
+    by them, since the order of rows tells values, too.
     """
 
-    pii_columns: ClassVar[Collection[str]] = ()
-
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """Allow only the parameters of `list_filter`. Django allows every lookup of the model's own columns, which
-        would let a person find out hidden values letter by letter.
-        """
-        list_filter = self.list_filter if request is None else self.get_list_filter(request)
-        return any(lookup in self._parameters_of(each) for each in list_filter)
-
-    def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
-        fields: Sequence[str] = super().get_search_fields(request)
-        if request.user.has_perm(VIEW_PERSONAL):
-            return fields
-        return [name for name in fields if name.lstrip("^=@").partition("__")[0] not in self.pii_columns]
-
-    def _parameters_of(self, list_filter: Any) -> Collection[str]:
-        """Return the query parameters in the links of a filter."""
-        if isinstance(list_filter, type) and issubclass(list_filter, SimpleListFilter):
-            return [list_filter.parameter_name or ""]
-        path = str(list_filter[0] if isinstance(list_filter, (list, tuple)) else list_filter)
-        field: Any = get_fields_from_path(self.model, path)[-1]
-        if field.is_relation:
-            return [f"{path}__{field.target_field.name}__exact", f"{path}__isnull"]
-        if isinstance(field, models.DateField):
-            return [f"{path}__gte", f"{path}__lt"]
-        has_choices = field.choices or isinstance(field, models.BooleanField)
-        return [f"{path}__exact" if has_choices else path, f"{path}__isnull"]
-
-
-class AuditedInline(TabularInline):  # type: ignore[misc]
-    """Rows of another definition on a definition's page. Changes of these rows are recorded in the audit log too."""
-
-    extra = 0
-
-
-class AuditedAdmin(RestrictedAdmin):
-    """Records each save and delete in the audit log, with the row's values before and after.
-
-    `pages` are those of one definition beside its form. `secret_columns` are never written into the audit log.
-    """
-
-    change_form_before_template = "core/admin/revision.html"
-    delete_confirmation_template = "core/admin/deletion.html"
     pages: ClassVar[Sequence[Page]] = ()
-    secret_columns: ClassVar[Collection[str]] = ()
-    list_per_page = 25
-    list_filter_submit = False
-    compressed_fields = True
-    # As high as what stands in it.
-    formfield_overrides = {models.TextField: {"widget": UnfoldAdminExpandableTextareaWidget}}
+    pii_columns: ClassVar[Collection[str]] = ()
 
     def get_urls(self) -> list[URLPattern]:
         own = [
@@ -165,6 +118,54 @@ class AuditedAdmin(RestrictedAdmin):
         frame = self.admin_site.each_context(request)
         about = {"title": title, "opts": self.opts, "original": row, "media": self.media}
         return TemplateResponse(request, template, {**frame, **about, **context})
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Allow only the parameters of `list_filter`. Django allows every lookup of the model's own columns, which
+        would let a person find out hidden values letter by letter.
+        """
+        list_filter = self.list_filter if request is None else self.get_list_filter(request)
+        return any(lookup in self._parameters_of(each) for each in list_filter)
+
+    def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
+        fields: Sequence[str] = super().get_search_fields(request)
+        if request.user.has_perm(VIEW_PERSONAL):
+            return fields
+        return [name for name in fields if name.lstrip("^=@").partition("__")[0] not in self.pii_columns]
+
+    def _parameters_of(self, list_filter: Any) -> Collection[str]:
+        """Return the query parameters in the links of a filter."""
+        if isinstance(list_filter, type) and issubclass(list_filter, SimpleListFilter):
+            return [list_filter.parameter_name or ""]
+        path = str(list_filter[0] if isinstance(list_filter, (list, tuple)) else list_filter)
+        field: Any = get_fields_from_path(self.model, path)[-1]
+        if field.is_relation:
+            return [f"{path}__{field.target_field.name}__exact", f"{path}__isnull"]
+        if isinstance(field, models.DateField):
+            return [f"{path}__gte", f"{path}__lt"]
+        has_choices = field.choices or isinstance(field, models.BooleanField)
+        return [f"{path}__exact" if has_choices else path, f"{path}__isnull"]
+
+
+class AuditedInline(TabularInline):  # type: ignore[misc]
+    """Rows of another definition on a definition's page. Changes of these rows are recorded in the audit log too."""
+
+    extra = 0
+
+
+class AuditedAdmin(RestrictedAdmin):
+    """Records each save and delete in the audit log, with the row's values before and after.
+
+    `secret_columns` are never written into the audit log.
+    """
+
+    change_form_before_template = "core/admin/revision.html"
+    delete_confirmation_template = "core/admin/deletion.html"
+    secret_columns: ClassVar[Collection[str]] = ()
+    list_per_page = 25
+    list_filter_submit = False
+    compressed_fields = True
+    # As high as what stands in it.
+    formfield_overrides = {models.TextField: {"widget": UnfoldAdminExpandableTextareaWidget}}
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Redirect to the audit log of this definition, in place of Django's own log."""

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from bridges import auto_disable
-from bridges.admin import failure_reasons
+from bridges.admin import bridges
 from bridges.models import ArchivedEvent, Bridge
 from bridges.secrets import values_of
 from bridges.snapshot import definition_of
@@ -150,7 +150,7 @@ def test_error_texts_of_a_bridge_are_shown_only_to_people_who_may_see_payloads(
     pages = [url(BRIDGE), url(BRIDGE, "change", archive.pk), "/admin/"]
 
     assert not any("anna" in viewer.get(page).content.decode() for page in pages)
-    assert failure_reasons.HIDDEN in text_of(viewer.get(pages[1]))
+    assert bridges.HIDDEN in text_of(viewer.get(pages[1]))
     assert "no mailbox anna" in text_of(admin_client.get(pages[1]))
 
 
@@ -164,7 +164,7 @@ def test_the_list_says_why_a_bridge_fails_and_how_many_dead_letters_it_has(admin
 
     assert "failing no mailbox anna database" in text_of(page)
     assert re.search(r"0, 0 3 ", text_of(page))
-    assert f"failing {failure_reasons.HIDDEN[:79]}… database" in text_of(seen)
+    assert f"failing {bridges.HIDDEN[:79]}… database" in text_of(seen)
     letters = url(BRIDGE, "dead_letters_group", archive.stream.pk, "archive")
     assert (letters in page.content.decode(), letters in seen.content.decode()) == (True, False)
 

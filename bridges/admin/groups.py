@@ -1,4 +1,7 @@
-"""Admin pages that create a group or act on one; each shows the consequence before it asks to confirm."""
+"""Groups in the admin: further pages of the bridges. They create a group, show one with its statistics, or act on it.
+
+Each action shows its consequence before it asks to confirm.
+"""
 
 import time
 from collections.abc import Callable
@@ -10,18 +13,21 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from bridges import groups
-from bridges.admin import group_statistics
+from bridges import dead_letters, groups
 from bridges.admin.dead_letters import selection
-from core.admin.base import person
+from bridges.models import Bridge
+from core import payload_access
+from core.admin.base import Page, person
 from core.templatetags.synapse import number
-from streams.admin import tabs
-from streams.connections import executor
+from streams.admin import charts, tabs
+from streams.connections import ask_all, executor
 from streams.models import Stream
 from synapse.errors.delivery import UnknownGroup
 from synapse.errors.streams import UnknownStream
 from synapse.http.redis_problems import FAILURES, problem_of
-from synapse.statistics.overview import group_health, read_failures
+from synapse.problems import Problem
+from synapse.statistics.charts import OF_GROUP
+from synapse.statistics.overview import group_health, read_failures, read_trend
 
 
 def create(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
@@ -65,8 +71,8 @@ def look(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     """Show the state of a group with links to actions, and charts; with `figures` in the query only numbers."""
     stream = selection.found(admin, request, pk)
     if "figures" in request.GET:
-        return _show(admin, request, "facts", stream, group, trend=group_statistics.trend_of(stream.name, group))
-    return _show(admin, request, "one", stream, group, **group_statistics.read(request, stream, group))
+        return _show(admin, request, "facts", stream, group, trend=trend_of(stream.name, group))
+    return _show(admin, request, "one", stream, group, **group_statistics(request, stream, group))
 
 
 def pause(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
@@ -193,3 +199,54 @@ def _show(admin: Any, request: HttpRequest, template: str, stream: Stream, group
         **values,
     )
     return answer
+
+
+# So many of the newest dead letters are grouped by their error, and so many errors are shown.
+_MOST_LETTERS, _MOST_ERRORS = 1_000, 5
+
+
+def group_statistics(request: HttpRequest, stream: Stream, group: str) -> dict[str, Any]:
+    """Return what `bridges/admin/group_statistics.html` shows."""
+    asked = charts.ask_for(request, stream.name, OF_GROUP, group=group)
+    now = int(time.time())
+    found = ask_all({"charts": asked.conversation, "trend": read_trend(stream.name, group, now=now)})
+    bridge = Bridge.objects.filter(stream=stream, group=group).first()
+    targets = [
+        f"group {group} of {stream.name}",
+        f"stream {stream.name}",
+        *([f"bridge {bridge.name}"] if bridge else []),
+    ]
+    return {
+        "charts": charts.shown(request, asked, found["charts"], targets=targets, group=group),
+        "trend": "" if isinstance(found["trend"], Problem) else found["trend"],
+        "errors": _errors(request, stream, group),
+    }
+
+
+def trend_of(stream: str, group: str) -> str:
+    """Return in words how the backlog of a group develops, "" when it is unknown."""
+    found = ask_all({"trend": read_trend(stream, group, now=int(time.time()))})["trend"]
+    return "" if isinstance(found, Problem) else found
+
+
+def _errors(request: HttpRequest, stream: Stream, group: str) -> Any:
+    """Return the dead letters by their error, None for those who may not see payloads, which errors quote."""
+    if not payload_access.may_see(request):
+        return None
+    try:
+        found = dead_letters.by_error(stream.name, group, by=person(request), most=_MOST_LETTERS)
+    except FAILURES:
+        return None
+    return {"groups": found.groups[:_MOST_ERRORS], "further": len(found.groups[_MOST_ERRORS:]), "most": _MOST_LETTERS}
+
+
+_OF_GROUP = "groups/<int:pk>/<str:group>/"
+
+PAGES = (
+    Page(path="new-group/<int:pk>/", name="group_new", view=create),
+    Page(path=_OF_GROUP, name="group", view=look),
+    *(
+        Page(path=f"{_OF_GROUP}{name}/", name=f"group_{name}", view=view)
+        for name, view in zip(ACTIONS, (pause, resume, move, delete), strict=True)
+    ),
+)

@@ -10,7 +10,7 @@ from contracts.api import (
 )
 from contracts.api.content import content_of
 from contracts.api.openapi import READ
-from contracts.api.versions import version_of
+from contracts.api.subjects import version_of
 from contracts.models import Contract
 from contracts.registry import Content, references
 from contracts.registry.compatibility import described

@@ -5,10 +5,10 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from contracts.api.urls import root
-from core.admin import account
+from core.admin import people
 from synapse_project.api_docs import ApiDocs, ApiDocument
 
-admin.site.extra_urls = account.urls  # type: ignore[attr-defined]  # the theme's site has it
+admin.site.extra_urls = people.urls  # type: ignore[attr-defined]  # the theme's site has it
 
 urlpatterns = [
     # Who opens the address in a browser wants to look around.

@@ -11,7 +11,7 @@ from bridges.models import Bridge, OpenedGroup, validate_event_types
 from bridges.sinks import registry
 from bridges.sinks.registry import sink_errors, streams_of
 from core import audit
-from streams.catalog.file import STREAM
+from streams.catalog import STREAM
 from streams.models import Stream
 from synapse.auth.principal import Principal
 from synapse.catalog.bridge_definitions import BRIDGE_FIELDS, EVENT_TYPES, PULL, START

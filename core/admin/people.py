@@ -1,4 +1,4 @@
-"""Admin pages of people (Django's users) and roles (Django's groups of users), and of one's own log-out and password."""
+"""Admin pages of people (Django's users) and roles (Django's groups of users); one's own log-out and password."""
 
 from typing import Any
 

@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from bridges.catalog import BRIDGE
 from core.templatetags.synapse import visible
 from streams import leftovers
-from streams.catalog.file import STREAM
+from streams.catalog import STREAM
 from synapse.catalog import plan as catalog_plan
 from synapse.catalog.file import BadCatalog
 from synapse.catalog.plan import Change

@@ -9,7 +9,7 @@ from django.db import close_old_connections
 from core import login_audit, login_throttle
 from streams import connections, kept_snapshot
 from streams.access import identification
-from streams.live.process_tails import tails
+from streams.connections import tails
 from streams.snapshot import POLL_SECONDS, holder
 from synapse.live.tail_registry import Audience
 from synapse.redis.server_checks import ServerCheck

@@ -1,4 +1,6 @@
-"""This process's connections to Redis and shares of scarce resources, made from Django's settings when first needed."""
+"""This process's connections to Redis, live tails and shares of scarce resources, made from Django's settings when first
+needed.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,11 +10,14 @@ from typing import Any
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from streams.snapshot import holder
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.http.redis_problems import FAILURES, problem_of
+from synapse.live import Frame, Tails, sse
 from synapse.publishing.counters import Tally
 from synapse.redis import AsyncExecutor, Conversation, Job, Server, SyncExecutor, together
 from synapse.redis.async_executor import do_in_a_thread
+from synapse.redis.commands.streams import Entry
 from synapse.redis.conversations import K
 from synapse.shares.counter import Limits, Shares, limits
 from synapse.shares.fair_pool import FairPool
@@ -131,3 +136,23 @@ def limits_of(resource: Resource) -> Limits:
     total = getattr(settings, resource.attribute) * resource.unit
     percents = settings.SHARES.get(resource.name, resource.percents)
     return limits(total, percents, is_open=settings.AUTH == "open")
+
+
+@cache
+def tails() -> Tails:
+    """Return the tails of this process's event loop: one XREAD loop a stream, shared by its viewers and waiting reads.
+
+    To be woken by new entries without reading them:
+
+        with tails().bell("orders") as bell:
+            while not (found := await look()) and await bell.wait(seconds):
+                pass
+
+    To watch the entries: see `streams.live`.
+    """
+    return Tails(server(), render, shares=shares_of("live-seats"))
+
+
+def render(stream: str, entry: Entry) -> Frame:
+    """Return an entry as a frame for viewers, read by the stream's contracts."""
+    return sse.of_entry(entry, holder.current().shown(stream))

@@ -7,7 +7,7 @@ from django.urls import get_resolver
 
 from bridges.groups import expiry
 from streams import background_tasks, connections, health
-from streams.live.process_tails import tails
+from streams.connections import tails
 from streams.snapshot import holder
 from synapse.http.exchange import Route
 from synapse.runtime import process

@@ -17,7 +17,7 @@ from typing import Any
 import uvicorn
 from django.conf import settings
 
-from streams.live.process_tails import tails
+from streams.connections import tails
 from synapse.runtime import process
 from synapse.runtime.supervisor import Supervisor
 from synapse.server.acceptor import Acceptor

@@ -16,8 +16,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from core import catalog_version
 from streams import connections, health
-from streams.connections import shares_of
-from streams.live.process_tails import tails
+from streams.connections import shares_of, tails
 from streams.snapshot import holder
 from synapse.pull.cache import memory
 from synapse.redis import SyncExecutor

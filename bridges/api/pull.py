@@ -16,7 +16,7 @@ from core import payload_access
 from streams import connections
 from streams.access.identification import current_rights
 from streams.api.publish import Published
-from streams.live.process_tails import tails
+from streams.connections import tails
 from streams.snapshot import holder
 from synapse.auth.permission import Requirement
 from synapse.auth.principal import Principal

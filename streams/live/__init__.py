@@ -6,7 +6,7 @@ from django.conf import settings
 
 from core import payload_access
 from core.database import checked_connections
-from streams.live.process_tails import tails
+from streams.connections import tails
 from streams.live.session import ViewerFrames
 from synapse.auth.principal import Principal
 from synapse.endpoints import Call

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams import connections
-from streams.live.process_tails import render
+from streams.connections import render
 from streams.live.session_revalidation import ViewerPermission, guard
 from synapse.auth.principal import PERSONAL, Principal
 from synapse.live import (

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Collection
 from django.conf import settings
 
 from streams import connections
-from streams.live.process_tails import tails
+from streams.connections import tails
 from streams.live.session_revalidation import ViewerPermission, guard
 from streams.snapshot import holder
 from synapse.auth.permission import is_visible

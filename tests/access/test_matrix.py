@@ -17,8 +17,7 @@ from django.utils import timezone
 
 from bridges.models import Bridge
 from streams.access import key_issuance
-from streams.connections import shares_of
-from streams.live.process_tails import tails
+from streams.connections import shares_of, tails
 from streams.models import Grant, Key, Service, Stream
 from streams.snapshot import holder
 from synapse.auth.key_rights import WORDS

@@ -15,7 +15,7 @@ from bridges.dead_letters import Ids, discard, redrive
 from bridges.dead_letters import page as dead_letters
 from bridges.models import Bridge
 from streams import connections
-from streams.live.process_tails import tails
+from streams.connections import tails
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM

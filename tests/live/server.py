@@ -13,7 +13,7 @@ import orjson
 import uvicorn
 
 from streams import connections
-from streams.live.process_tails import tails
+from streams.connections import tails
 from synapse_project import web_server
 from synapse_project.endpoints import ROUTES
 from tests.door import ChangingFrontDoor

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from streams import connections
-from streams.live.process_tails import tails
+from streams.connections import tails
 from synapse.errors.streams import Stopping
 
 

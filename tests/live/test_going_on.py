@@ -3,8 +3,8 @@
 import signal
 from contextlib import ExitStack
 
+from streams.connections import tails as process_tails
 from streams.live import session
-from streams.live.process_tails import tails as process_tails
 from synapse.live import tail, tail_registry
 from tests.live.server import watching
 from tests.patience import eventually

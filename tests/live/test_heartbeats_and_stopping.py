@@ -2,7 +2,7 @@
 
 import httpx
 
-from streams.live.process_tails import tails
+from streams.connections import tails
 from tests.live.server import watching
 
 

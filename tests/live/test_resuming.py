@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from streams.connections import tails
 from streams.live import session
-from streams.live.process_tails import tails
 from streams.live.session import Pages
 from synapse.live import Tail
 from synapse.wire.ids import LAST

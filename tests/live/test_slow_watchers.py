@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from streams.live.process_tails import tails
+from streams.connections import tails
 from synapse.live import watcher
 from synapse.server import http_protocol
 from tests.live.server import watching

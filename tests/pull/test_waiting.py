@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from bridges.api import pull
-from streams.live.process_tails import tails
+from streams.connections import tails
 from synapse.pull.cache import memory
 from synapse.redis import keyspace
 from tests.patience import eventually

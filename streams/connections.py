@@ -1,6 +1,4 @@
-"""This process's connections to Redis, live tails and shares of scarce resources, made from Django's settings when first
-needed.
-"""
+"""This process's connections to Redis, live tails and shares of resources, made from the settings when first needed."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -2,8 +2,7 @@
 
 from bridges.api import ENDPOINTS as BRIDGES
 from streams.api import ENDPOINTS as STREAMS
-from streams.api.event_loop import routes_of
-from streams.api.views import urls_of
+from streams.api.routes import routes_of, urls_of
 from synapse.endpoints import Endpoint
 from synapse.http.exchange import Route
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from streams.api import event_loop
+from streams.api import routes
 from synapse.shares.fair_pool import FairQueue
 
 HEADERS = {"host": "localhost"}
@@ -15,7 +15,7 @@ def no_turns(monkeypatch):
     """Nobody's turn comes: one read is going on already, and patience is over at once."""
     queue = FairQueue("reads of many messages", capacity=1, patience=0)
     queue.running = 1
-    monkeypatch.setitem(event_loop.QUEUES, "reads of many messages", queue)
+    monkeypatch.setitem(routes.QUEUES, "reads of many messages", queue)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import gc
 import orjson
 import pytest
 
-from streams.api import event_loop
+from streams.api import routes
 from synapse.formats import json_slices, strict_json
 from synapse.publishing import body as publishing_body
 from synapse.redis.command import Command
@@ -138,9 +138,7 @@ def test_large_batches_are_worked_on_one_after_the_other(event_loop_client, monk
         return found._replace(slices=slices())
 
     monkeypatch.setattr(publishing_body, "read_body", counted)
-    monkeypatch.setitem(
-        event_loop.QUEUES, "large batches", FairQueue("large batches", capacity=len(body) * 2, patience=60)
-    )
+    monkeypatch.setitem(routes.QUEUES, "large batches", FairQueue("large batches", capacity=len(body) * 2, patience=60))
 
     async def ask_all():
         path = "/events/orders/validate"
@@ -154,7 +152,7 @@ def test_large_batches_are_worked_on_one_after_the_other(event_loop_client, monk
 
 def test_a_large_batch_whose_turn_does_not_come_is_refused_with_a_time_to_come_again(event_loop_client, monkeypatch):
     body = orjson.dumps([{**GOOD, "order_id": number} for number in range(6000)])
-    monkeypatch.setitem(event_loop.QUEUES, "large batches", FairQueue("large batches", capacity=1, patience=0))
+    monkeypatch.setitem(routes.QUEUES, "large batches", FairQueue("large batches", capacity=1, patience=0))
 
     async def ask_both():
         return await asyncio.gather(*(event_loop_client.ask("POST", "/events/orders", body, HEADERS) for _ in range(2)))

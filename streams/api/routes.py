@@ -1,0 +1,141 @@
+"""The routes of both ways in, made of endpoints: those of the event loop, and the generic view of Django.
+
+Neither a thread nor a database query answers on the event loop. A route's fast path holds the same conversation as its
+handler, and leaves to it what waits for its turn.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
+
+import orjson
+from django.http import HttpResponse
+from django.urls import URLPattern
+from rest_framework.request import Request as DjangoRequest
+
+from core import payload_access
+from core.views import ApiView, route, to_django, to_request
+from streams import connections
+from streams.access import MetricsAuthentication, PrincipalAuthentication, principal_of
+from streams.snapshot import holder
+from synapse.endpoints import Endpoint, EventLoop, by_path
+from synapse.http.exchange import Direct, Done, Failed, Handler, Request, Response, Route, nobody
+from synapse.publishing import body
+from synapse.redis import AsyncExecutor, Conversation
+from synapse.shares import caller_of
+from synapse.shares.fair_pool import FairQueue
+
+# Where large requests wait: large batches, of which so many bytes are worked on at a time, and long reads of messages.
+QUEUES = {
+    name: FairQueue(name, capacity=capacity, patience=10.0)
+    for name, capacity in (("large batches", body.MAX_BATCH_BYTES), ("reads of many messages", 4))
+}
+
+
+def routes_of(endpoints: Iterable[Endpoint]) -> tuple[Route, ...]:
+    """Return the routes of those endpoints that the event loop answers."""
+    return tuple(_route(each, each.on_event_loop) for each in endpoints if each.on_event_loop is not None)
+
+
+def _route(endpoint: Endpoint, loop: EventLoop) -> Route:
+    direct = loop.direct
+    if loop.handler is None and not loop.waits:
+        direct = _direct(endpoint, loop.size)
+    return Route(
+        method=endpoint.method,
+        path=endpoint.path,
+        handler=loop.handler or _handler(endpoint, loop),
+        direct=direct,
+        waits=loop.waits,
+        identify=nobody if endpoint.requires.open_to_all else loop.identify,
+    )
+
+
+def _handler(endpoint: Endpoint, loop: EventLoop) -> Handler:
+    async def handler(request: Request) -> Response:
+        async with _turn(loop, request):
+            executor, conversation = _begin(endpoint, request)
+            return await executor.run(conversation)
+
+    return handler
+
+
+def _direct(endpoint: Endpoint, size: Callable[[Request], int] | None) -> Direct:
+    def direct(request: Request, done: Done, failed: Failed) -> bool:
+        if size is not None and size(request):
+            return False
+        executor, conversation = _begin(endpoint, request)
+        executor.begin(conversation, done, failed)
+        return True
+
+    return direct
+
+
+def _begin(endpoint: Endpoint, request: Request) -> tuple[AsyncExecutor, Conversation[Response]]:
+    """Return the conversation that answers a request, and the executor that is to hold it."""
+    catalog = holder.current()
+    taken, stored = endpoint.take(request, catalog)
+    return connections.async_executor_for(stored), endpoint.conversation(taken, catalog)
+
+
+@asynccontextmanager
+async def _turn(loop: EventLoop, request: Request) -> AsyncIterator[None]:
+    """Wait until it is the turn of a large request: what is made of a batch takes many times its memory."""
+    size = 0 if loop.size is None else loop.size(request)
+    if not size:
+        yield
+        return
+    async with QUEUES[loop.queue].turn(caller_of(request.principal), size):
+        yield
+
+
+# The metrics take a token of their own, too.
+_AUTHENTICATION = {"metrics": MetricsAuthentication}
+
+
+class EndpointView(ApiView):
+    """Answers the endpoints of one path, by method."""
+
+    endpoints: ClassVar[Mapping[str, Endpoint]]
+
+    def answer(self, request: DjangoRequest, **params: str) -> HttpResponse:
+        """Answer a request with the endpoint of its method."""
+        endpoint = self.endpoints["GET" if request.method == "HEAD" else str(request.method)]
+        asked = to_request(request._request, principal_of(request), **params)
+        return to_django(_recorded(endpoint, asked, _answer(endpoint, asked)))
+
+
+def _answer(endpoint: Endpoint, asked: Request) -> Response:
+    catalog = holder.current()
+    taken, stored = endpoint.take(asked, catalog)
+    if endpoint.is_conversation:
+        return connections.executor_for(stored).run(endpoint.conversation(taken, catalog))
+    return endpoint.response(endpoint.handler(taken))
+
+
+def _recorded(endpoint: Endpoint, asked: Request, answer: Response) -> Response:
+    """Return the answer, after it was recorded which events a person was shown."""
+    if endpoint.reveals is not None and asked.principal.kind == "person":
+        ids = endpoint.reveals(orjson.loads(answer.whole_body))
+        payload_access.record(asked.principal, f"stream {asked.params['stream']}", ids)
+    return answer
+
+
+def urls_of(endpoints: Iterable[Endpoint]) -> list[URLPattern]:
+    """Return Django's patterns of endpoints, one for each path, under the name of its first operation."""
+    return [
+        route(path, _view_of(methods).as_view(), next(iter(methods.values())).name)
+        for path, methods in by_path(endpoints).items()
+    ]
+
+
+def _view_of(methods: Mapping[str, Endpoint]) -> type[EndpointView]:
+    first = next(iter(methods.values()))
+    values: dict[str, Any] = {"endpoints": methods, "__doc__": first.summary}
+    values |= {method.lower(): EndpointView.answer for method in methods}
+    kind = _AUTHENTICATION.get(first.name, PrincipalAuthentication)
+    values["authentication_classes"] = [] if first.requires.open_to_all else [kind]
+    if first.on_event_loop and first.on_event_loop.is_endless:
+        # A HEAD would have to end, and the answer to GET does not.
+        values["http_method_names"] = ["get", "options"]
+    return type(first.name, (EndpointView,), values)

@@ -5,7 +5,7 @@ Sending commands is left to the executors. A script's text is part of this packa
 """
 
 import hashlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, NamedTuple, TypeVar
@@ -105,9 +105,17 @@ class Script:
         )
 
 
-def load_script(name: str, *parts: str) -> Script:
-    """Return the script of the file `scripts/<name>.lua` of this package, after those of `scripts/parts`."""
-    files = [f"parts/{part}.lua" for part in parts] + [f"{name}.lua"]
+# The files of `scripts/parts` whose text stands before that of a script: of each script that needs some.
+_PARTS: Mapping[str, tuple[str, ...]] = {
+    "readers": ("fields",),
+    **dict.fromkeys(("done", "fail", "reap", "lease", "recall", "release", "prolong", "replay", "discard"), ("group",)),
+    **dict.fromkeys(("join", "clean", "read", "checkpoint", "move", "delete"), ("fields", "group")),
+}
+
+
+def load_script(name: str) -> Script:
+    """Return the script of the file `scripts/<name>.lua` of this package, after the parts that it needs."""
+    files = [*(f"parts/{part}.lua" for part in _PARTS.get(name, ())), f"{name}.lua"]
     folder = resources.files(__package__).joinpath("scripts")
     text = "".join(folder.joinpath(file).read_text(encoding="utf-8") for file in files)
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

@@ -31,12 +31,7 @@ DEEDS = "deeds"
 # janitor ask.
 ASKED = ("join", "read", "done", "fail", "lease", "reap", "recall", "release", "leave", "clean", "checkpoint")
 ASKED_BY_OTHERS = ("prolong", "replay", "discard", "move", "delete", "trim")
-_PARTS = {
-    **dict.fromkeys((*ASKED, *ASKED_BY_OTHERS), ("group",)),
-    **dict.fromkeys(("join", "read", "clean", "checkpoint", "move", "delete"), ("fields", "group")),
-    **dict.fromkeys(("leave", "trim"), ()),
-}
-_SCRIPTS = {name: load_script(name, *parts) for name, parts in _PARTS.items()}
+_SCRIPTS = {name: load_script(name) for name in (*ASKED, *ASKED_BY_OTHERS)}
 _BY_DIGEST = {script.digest: name for name, script in _SCRIPTS.items()}
 _BY_TEXT = {script.text: name for name, script in _SCRIPTS.items()}
 

@@ -82,12 +82,9 @@ def script_names() -> set[str]:
 
 @cache
 def _scripts() -> dict[bytes, str]:
-    """Every script by its digest and by its text, with what stands before it and without."""
-    known = {}
-    for name in script_names():
-        for script in (load_script(name, *parts) for parts in ((), ("group",), ("fields",), ("fields", "group"))):
-            known[script.digest.encode()] = known[script.text.encode()] = name
-    return known
+    """Every script by its digest and by its text."""
+    scripts = {name: load_script(name) for name in script_names()}
+    return {word.encode(): name for name, script in scripts.items() for word in (script.digest, script.text)}
 
 
 def _keys_of(name: bytes, words: list[bytes]) -> list[bytes]:

@@ -13,7 +13,7 @@ from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.delivery import call, netstrings
 from synapse.redis.commands.streams import Entry
 
-_REPLAY, _DISCARD = load_script("replay", "group"), load_script("discard", "group")
+_REPLAY, _DISCARD = load_script("replay"), load_script("discard")
 
 Replayed = Literal["retry", "gone", "waiting", "broken"]
 

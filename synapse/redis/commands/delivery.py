@@ -14,15 +14,11 @@ from synapse.formats.text import cut
 from synapse.redis import keyspace
 from synapse.redis.command import Argument, Command, Script, as_it_is, load_script
 
-_JOIN, _LEAVE, _CLEAN = (
-    load_script("join", "fields", "group"),
-    load_script("leave"),
-    load_script("clean", "fields", "group"),
-)
-_READ, _DONE, _FAIL = load_script("read", "fields", "group"), load_script("done", "group"), load_script("fail", "group")
-_REAP, _LEASE, _RECALL = load_script("reap", "group"), load_script("lease", "group"), load_script("recall", "group")
-_RELEASE, _PROLONG = load_script("release", "group"), load_script("prolong", "group")
-_CHECKPOINT = load_script("checkpoint", "fields", "group")
+_JOIN, _LEAVE, _CLEAN = load_script("join"), load_script("leave"), load_script("clean")
+_READ, _DONE, _FAIL = load_script("read"), load_script("done"), load_script("fail")
+_REAP, _LEASE, _RECALL = load_script("reap"), load_script("lease"), load_script("recall")
+_RELEASE, _PROLONG = load_script("release"), load_script("prolong")
+_CHECKPOINT = load_script("checkpoint")
 
 # A lease gives out no more than about this many bytes: its answer must come in time over a slow network too.
 MAX_LEASED_BYTES = 4 * 1024 * 1024

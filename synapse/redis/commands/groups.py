@@ -8,7 +8,7 @@ from synapse.redis.command import Command, load_script
 from synapse.redis.commands.delivery import call
 from synapse.redis.commands.streams import FIRST, LAST
 
-_MOVE, _DELETE = load_script("move", "fields", "group"), load_script("delete", "fields", "group")
+_MOVE, _DELETE = load_script("move"), load_script("delete")
 
 # How many entries one call skips at most, and how many unacknowledged ones it reads: Redis serves no other client
 # meanwhile.

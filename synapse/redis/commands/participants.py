@@ -10,7 +10,7 @@ from typing import Any
 from synapse.redis import keyspace
 from synapse.redis.command import Command, load_script
 
-_READERS = load_script("readers", "fields")
+_READERS = load_script("readers")
 
 # A stream and a source.
 Publisher = tuple[str, str]

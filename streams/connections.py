@@ -15,8 +15,8 @@ from synapse.live import Frame, Tails, sse
 from synapse.publishing.counters import Tally
 from synapse.redis import AsyncExecutor, Conversation, Job, Server, SyncExecutor, together
 from synapse.redis.async_executor import do_in_a_thread
+from synapse.redis.command import K
 from synapse.redis.commands.streams import Entry
-from synapse.redis.conversations import K
 from synapse.shares.counter import Limits, Shares, limits
 from synapse.shares.fair_pool import FairPool
 from synapse.shares.resources import RESOURCES, Resource

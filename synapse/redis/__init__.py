@@ -5,9 +5,8 @@ Commands are values (`commands/`): they are built, and their replies parsed, wit
 """
 
 from synapse.redis.async_executor import AsyncExecutor
-from synapse.redis.command import Command, Conversation, Job, value
+from synapse.redis.command import MANY, Command, Conversation, Job, answer, answer_or, ask, in_parts, together, value
 from synapse.redis.connection import Server
-from synapse.redis.conversations import MANY, answer, answer_or, ask, in_parts, together
 from synapse.redis.errors import (
     RedisFailure,
     RedisRefused,

@@ -5,8 +5,8 @@ import pytest
 from streams.connections import ask_all
 from synapse.errors.streams import BrokerDown, UnknownStream
 from synapse.http.redis_problems import FAILURES
+from synapse.redis.command import together
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.conversations import together
 from synapse.redis.errors import RedisUnreachable
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from synapse.redis.async_node import MAX_PENDING, AsyncNode
-from synapse.redis.cluster.async_nodes import AsyncCluster
+from synapse.redis.cluster.nodes import AsyncCluster
 from synapse.redis.command import Command, Conversation, Job
 from synapse.redis.connection import Server
 from synapse.redis.errors import RedisUnavailable, RedisUnreachable, ReplyError

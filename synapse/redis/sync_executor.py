@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any, TypeVar
 
-from synapse.redis.cluster.sync_nodes import SyncCluster
+from synapse.redis.cluster.nodes import SyncCluster
 from synapse.redis.cluster.topology import topology_of
 from synapse.redis.command import Command, Conversation, Job, value
 from synapse.redis.commands.streams import scan

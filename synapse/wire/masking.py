@@ -1,6 +1,6 @@
 """Mask the PII in entries for readers without payload access.
 
-Contracts mark PII: every version of an event type's contract counts, hidden versions too (see `streams.pii_marks`). An
+Contracts mark PII: every version of an event type's contract counts, hidden versions too (see `streams.snapshot`). An
 event without a contract is shown as it is.
 """
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from functools import partial
 from typing import ClassVar, NoReturn
 
-from streams.live import live, statistics, tickets
+from streams.live import session, statistics, tickets
 from streams.snapshot import holder
 from synapse.auth.permission import Requirement
 from synapse.endpoints import Answer, Call, EventLoop, Example, Meaning, Query, about, endpoint
@@ -52,7 +52,7 @@ def live_ticket(call: Call[None, None]) -> Conversation[dict[str, object]]:
 
 
 async def _watch(request: Request) -> Response | StreamedResponse:
-    return await live(watch_stream.call(request, holder.current()))
+    return await session.live(watch_stream.call(request, holder.current()))
 
 
 @_live(

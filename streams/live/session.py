@@ -6,10 +6,16 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
+
+from core import payload_access
+from core.database import checked_connections
 from streams import connections
-from streams.connections import render
+from streams.connections import render, tails
 from streams.live.session_revalidation import ViewerPermission, guard
 from synapse.auth.principal import PERSONAL, Principal
+from synapse.endpoints import Call
+from synapse.http.exchange import StreamedResponse
 from synapse.live import (
     Frame,
     Tail,
@@ -17,7 +23,7 @@ from synapse.live import (
     Watcher,
     sse,
 )
-from synapse.live.query import TailQuery
+from synapse.live.query import LiveQuery, TailQuery, asked
 from synapse.live.watcher import MOST_WAITING, Ended
 from synapse.redis import Conversation, RedisFailure, answer, ask
 from synapse.redis.commands import streams as stream_commands
@@ -266,3 +272,23 @@ class ViewerFrames:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+async def live(call: Call[LiveQuery, None]) -> StreamedResponse:
+    """Answer `GET /streams/{stream}/live`: the stream's events from now on, or from the requested position.
+
+    Raises:
+        BadParameter: when an id or a time cannot be used.
+        Forbidden, UnknownStream, WrongType, RedisUnavailable, ShareUsedUp, TooManyWatchers, Stopping: as their names
+                say.
+    """
+    stream, by = call.stream, call.by
+    following = ViewerFrames(stream.name, asked(call), tails(), heartbeat=settings.LIVE_HEARTBEAT, principal=by)
+    if by.kind == "person":
+        await asyncio.to_thread(_record, by, stream.name)
+    return await sse.streamed(following.chunks())
+
+
+@checked_connections()
+def _record(by: Principal, stream: str) -> None:
+    payload_access.record_watching(by, f"stream {stream}")

@@ -8,8 +8,7 @@ import orjson
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from core.definition_fields import column_options
-from core.models import CatalogModel, OwnedModel
+from core.models import CatalogModel, OwnedModel, column_options
 from core.validators import validate_name
 from streams.models import Stream
 from synapse.catalog import bridge_definitions as fields

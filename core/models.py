@@ -1,11 +1,34 @@
-"""The audit log, the catalog's version number, and the base class of all definitions in the catalog."""
+"""The audit log, the catalog's version number, and the base classes of all definitions, with columns by declaration."""
+
+from typing import Any
 
 from django.contrib.auth.models import Group
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from core.definition_fields import column_options
 from core.validators import validate_labels, validate_owner, validate_runbook
 from synapse.catalog import ownership
+from synapse.catalog.fields import Choice, Count, Field, Labels, Line, Rows
+
+
+def column_options(field: Field) -> dict[str, Any]:
+    """Return the arguments of a model's column, but for the validators of its type's own functions."""
+    options: dict[str, Any] = {"help_text": field.help}
+    if field.default is None:
+        options |= {"null": True, "blank": True}
+    elif isinstance(field, Rows | Labels):
+        options |= {"default": list if isinstance(field, Rows) else dict, "blank": True}
+    else:
+        options["default"] = field.default
+    if isinstance(field, Line):
+        options |= {"blank": True, "max_length": field.most}
+    if isinstance(field, Choice):
+        options["choices"] = list(field.choices.items())
+    if isinstance(field, Count):
+        # That a number is not negative is the column's own rule.
+        least = [MinValueValidator(field.least)] if field.least else []
+        options["validators"] = least if field.most is None else [*least, MaxValueValidator(field.most)]
+    return options
 
 
 class CatalogModel(models.Model):

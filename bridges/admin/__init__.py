@@ -1,14 +1,13 @@
 """Bridges in the admin, and the events that they keep.
 
-- `bridges`  the list with the state of each, and a bridge's definition
+- `bridges`  the list with the state of each, a bridge's definition, and their part of the first page
 - `dead_letters`  what could not be delivered, to be looked at, redriven and discarded
 - `groups`   a stream's groups: made, paused, moved, deleted
 - `secrets`  what bridges sign with and send, to be set and never read
 - `archive`  archived events, to be read, and their summaries
-- `home`     their part of the first page
 """
 
-from bridges.admin import archive, bridges, home, secrets
+from bridges.admin import archive, bridges, secrets
 from core.admin import home as first_page
 from streams.admin import tabs
 from streams.admin.tabs import AdditionLink, PageLink
@@ -21,6 +20,6 @@ tabs.GROUP_PAGES.append(PageLink("Dead letters", "admin:bridges_bridge_dead_lett
 tabs.STREAM_ADDITIONS.append(
     AdditionLink("Add a bridge", lambda stream: tabs.adding("bridges_bridge", stream=stream.pk), "bridges.add_bridge")
 )
-first_page.add(first_page.Part(template="bridges/admin/home.html", values=home.values))
+first_page.add(first_page.Part(template="bridges/admin/home.html", values=bridges.home_values))
 
 __all__ = ["archive", "bridges", "secrets"]

@@ -1,6 +1,6 @@
 """Base classes of admin pages, which limit the filters of lists and record changes of definitions."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -26,6 +26,7 @@ from core.admin.revisions import RevisedModelForm
 from core.models import CatalogModel
 from synapse.auth.permission import VIEW_PERSONAL, person_of
 from synapse.auth.principal import Principal
+from synapse.catalog.fields import ADVANCED, Field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +300,26 @@ def _going_with(row: Model) -> Iterator[Model]:
 
 def _stored(row: Model) -> Model | None:
     return type(row)._default_manager.filter(pk=row.pk).first()
+
+
+def fieldsets(
+    fields: Iterable[Field], first: Mapping[str | None, Sequence[str]]
+) -> list[tuple[str | None, dict[str, Any]]]:
+    """Return the admin's fieldsets, by their headings (None: no heading). Advanced fields are collapsed, and come last.
+
+    Args:
+        fields: the settings; each stands below the heading that it names, in this order.
+        first: the columns that are no settings, by heading; headings come in this order, before further ones.
+    """
+    sections: dict[str | None, list[str]] = {title: list(names) for title, names in first.items()}
+    for field in fields:
+        sections.setdefault(field.section or None, []).append(field.name)
+    if ADVANCED in sections:
+        sections[ADVANCED] = sections.pop(ADVANCED)
+    return [
+        (title, {"fields": names, "classes": ["collapse"] if title == ADVANCED else []})
+        for title, names in sections.items()
+    ]
 
 
 # To write a link for each of a thousand takes longer than the rest of the page. Others are found by a search.

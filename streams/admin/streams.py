@@ -15,10 +15,9 @@ from django.utils.html import format_html
 from unfold.widgets import TEXTAREA_CLASSES  # type: ignore[import-untyped]
 
 from core import payload_access
-from core.admin.base import AuditedAdmin, AuditedInline, Page
+from core.admin.base import AuditedAdmin, AuditedInline, Page, fieldsets
 from core.admin.json_field import JsonValue, refuse
 from core.admin.list_fields import Column, MappingField, RowsField
-from core.definition_fields import fieldsets
 from core.templatetags.synapse import moment, moment_of_ms, number
 from streams import leftovers
 from streams.admin import messages, statistics, tabs

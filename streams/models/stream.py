@@ -8,8 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from contracts.models import Contract
-from core.definition_fields import column_options
-from core.models import OwnedModel
+from core.models import OwnedModel, column_options
 from core.validators import validate_name
 from synapse.catalog import stream_definitions as fields
 from synapse.catalog import summaries

@@ -63,17 +63,17 @@ SETTINGS = (
             r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", "a host name or an address, without a port"
         ),
         shown_default="the embedded server",
-        meaning="Host of the Redis, when `REDIS_URL` is not set.",
+        meaning="Host of the Redis server, if `REDIS_URL` is not set.",
     ),
     Setting(
-        name="REDIS_PORT", default=6379, parse=setting_values.redis_port, meaning="Port that goes with `REDIS_HOST`."
+        name="REDIS_PORT", default=6379, parse=setting_values.redis_port, meaning="Port of the server at `REDIS_HOST`."
     ),
-    Setting(name="REDIS_PASSWORD", default="", meaning="Password that goes with `REDIS_HOST`."),
+    Setting(name="REDIS_PASSWORD", default="", meaning="Password of the server at `REDIS_HOST`."),
     Setting(
         name="REDIS_DB",
         default=0,
         parse=setting_values.between(0, 1023),
-        meaning="Database that goes with `REDIS_HOST`.",
+        meaning="Number of the Redis database on the server at `REDIS_HOST`.",
     ),
     Setting(
         name="DATABASE_URL",
@@ -94,7 +94,7 @@ SETTINGS = (
         default="",
         parse=setting_values.matching(r"[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - and _"),
         shown_default="none on port 8002, else `_` and the port",
-        meaning="How the names of the admin's cookies end: two installations on one host need different ones.",
+        meaning="The end of the names of the admin's cookies: two installations on one host need different ones.",
     ),
     Setting(
         name="SECRET_KEY",
@@ -107,20 +107,20 @@ SETTINGS = (
         name="DEBUG",
         default=False,
         parse=setting_values.boolean,
-        meaning="Django's debug mode; never where others can reach.",
+        meaning="Django's debug mode. Never turn it on where others can reach the server.",
     ),
     Setting(
         name="ALLOWED_HOSTS",
         default=["synapse", ".deepiri.local", "deepiri-synapse-dev"],
         parse=setting_values.names,
-        meaning="Host names that requests may ask for beside the loopback ones, separated by commas.",
+        meaning="Host names that requests may use in addition to the loopback ones, separated by commas.",
     ),
     Setting(
         name="SYNAPSE_AUTH",
         default="",
         parse=_AUTH,
         shown_default="`SYNAPSE_AUTH_DEFAULT`",
-        meaning="`required`: nobody gets in without a key or a log-in. `open`: everybody may do everything.",
+        meaning="`required`: callers need a key or a log-in. `open`: everybody may do everything.",
     ),
     Setting(
         name="SYNAPSE_AUTH_DEFAULT",
@@ -132,13 +132,13 @@ SETTINGS = (
         name="SYNAPSE_KEY_ENVIRONMENT",
         default="live",
         parse=setting_values.such(api_key.is_environment, api_key.ENVIRONMENT_RULE),
-        meaning="The environment in the keys of this installation, which tells them from keys of another one.",
+        meaning="The environment in the keys of this installation. It distinguishes them from the keys of others.",
     ),
     Setting(
         name="SYNAPSE_METRICS_TOKEN",
         default="",
         parse=setting_values.matching("[!-~]{16,}", "16 or more printable ASCII characters without spaces"),
-        meaning="A token with which `/metrics` can be read, as `Authorization: Bearer`, and nothing else.",
+        meaning="A token that may read `/metrics` and nothing else, sent as `Authorization: Bearer`.",
     ),
     Setting(
         name="CORS_ALLOWED_ORIGINS",
@@ -150,38 +150,38 @@ SETTINGS = (
         name="CORS_ALLOW_HEADERS",
         default=[],
         parse=setting_values.each(_HEADER_NAME),
-        meaning="Headers that such pages may send beside Synapse's own and those of tracing, separated by commas.",
+        meaning="Headers that these pages may send beside those of Synapse and of tracing, separated by commas.",
     ),
     Setting(
         name="CSRF_TRUSTED_ORIGINS",
         default=[],
         parse=setting_values.each(_ORIGIN),
-        meaning="Origins by which people reach the admin, where a proxy hides them; separated by commas.",
+        meaning="Origins of the admin as browsers see them, if a proxy hides them, separated by commas.",
     ),
     Setting(
         name="SYNAPSE_TRUSTED_PROXIES",
         default=Proxies(),
         parse=setting_values.trusted,
         shown_default="none",
-        meaning="Addresses and networks of the proxies before Synapse, which say who asks; separated by commas.",
+        meaning="Trusted proxies in front of Synapse: addresses and networks, separated by commas.",
     ),
     Setting(
         name="SYNAPSE_HTTPS",
         default=False,
         parse=setting_values.boolean,
-        meaning="Whether everybody comes over TLS, through a trusted proxy: secure cookies, and HSTS.",
+        meaning="Whether all callers use TLS, through a trusted proxy. Turns secure cookies and HSTS on.",
     ),
     Setting(
         name="SYNAPSE_RATE_PER_ADDRESS",
         default=None,
         parse=durations.parse_rate,
-        meaning="How often an address may ask, such as `100/s`, `6000/m` or `10000/h`.",
+        meaning="Requests that one address may send, such as `100/s`, `6000/m` or `10000/h`.",
     ),
     Setting(
         name="SYNAPSE_RATE_PER_KEY",
         default=None,
         parse=durations.parse_rate,
-        meaning="How often the holder of a key may ask, in the same form.",
+        meaning="Requests that the holder of a key may send, in the same form.",
     ),
     *(
         Setting(
@@ -209,13 +209,13 @@ SETTINGS = (
         name="STREAM_MAX_LENGTH",
         default=100_000,
         parse=setting_values.between(1, 10**12),
-        meaning="How many events a stream keeps when its definition does not say.",
+        meaning="How many events a stream keeps if its definition gives no number.",
     ),
     Setting(
         name="SYNAPSE_LIVE_HEARTBEAT",
         default=15,
         parse=setting_values.between(1, 3600),
-        meaning="Seconds after which a live connection on which nothing happens gets a sign of life.",
+        meaning="Seconds between the heartbeats of an idle live connection.",
     ),
     Setting(
         name="SYNAPSE_HANDLERS",
@@ -228,7 +228,7 @@ SETTINGS = (
         default=target.Allowed(),
         parse=lambda text: target.read_allowed(setting_values.names(text)),
         shown_default="none",
-        meaning="Hosts and networks that webhooks may reach although they are not public, with http and on any port.",
+        meaning="Hosts and networks that webhooks may reach although they are not public, on any port, over http too.",
     ),
     Setting(
         name="SYNAPSE_ARCHIVE_SIZE",
@@ -241,7 +241,7 @@ SETTINGS = (
         default=[],
         parse=setting_values.passphrases,
         shown_default="`SECRET_KEY`",
-        meaning="The key that encrypts secrets in the database, 32 characters or more; older ones follow, with commas.",
+        meaning="The key that encrypts secrets in the database, 32 characters or more. Older keys follow after commas.",
     ),
     Setting(
         name="SYNAPSE_VAR",
@@ -253,19 +253,19 @@ SETTINGS = (
         name="SYNAPSE_ADMIN_PASSWORD",
         default="",
         shown_default="generated and printed once",
-        meaning="Password of the user `admin` that `manage.py up` makes when there is none.",
+        meaning="Password of the user `admin` that `manage.py up` creates if there is no superuser.",
     ),
     Setting(
         name="SYNAPSE_AUDIT_LOG",
         default="",
         parse=setting_values.file_or_word,
-        meaning="Where each audit entry goes as a line of JSON too: the path of a file, or `stderr`.",
+        meaning="A file, or `stderr`, to which each audit entry is also written as a line of JSON.",
     ),
     Setting(
         name="SYNAPSE_FAILED_LOGIN_DAYS",
         default=30,
         parse=setting_values.between(1, 3650),
-        meaning="Days for which audit entries of log-ins that failed are kept; all other entries stay.",
+        meaning="Days for which audit entries of failed log-ins are kept; all other entries stay.",
     ),
     Setting(
         name="SYNAPSE_CATALOG",
@@ -273,7 +273,7 @@ SETTINGS = (
         parse=setting_values.file_or_word,
         when_empty=setting_values.NO_FILE,
         shown_default="`catalog/deepiri.yaml`",
-        meaning="The catalog file that `manage.py up` applies to a new installation; `none`, or nothing, starts empty.",
+        meaning="The catalog file that `manage.py up` applies to a new installation; `none` or nothing: no file.",
     ),
     Setting(
         name="SYNAPSE_REDIS_TIMEOUT",
@@ -298,7 +298,7 @@ SETTINGS = (
         name="SYNAPSE_LOG_FORMAT",
         default="text",
         parse=setting_values.one_of("text", "json", convert=str.lower),
-        meaning="`text`, or `json`: an object a line.",
+        meaning="`text`, or `json`: one object in each line.",
     ),
 )
 

@@ -162,7 +162,7 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
     _of_stream("synapse_stream_groups", "Consumer groups of the stream.", lambda found: found.groups),
     _of_stream(
         "synapse_stream_last_event_timestamp_seconds",
-        "When the stream's latest event was stored, in seconds since 1970. Missing until there is a first one.",
+        "Time when the stream's latest event was stored, in seconds since 1970. Missing before the first event.",
         _last_event,
     ),
     _of_watched_stream(
@@ -177,20 +177,20 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
     _of_group("synapse_group_consumers", "Consumers that the group knows.", lambda group: group.consumers),
     _of_group(
         "synapse_group_last_poll_timestamp_seconds",
-        "When a consumer of the group last asked for events, in seconds since 1970. Missing while there is none.",
+        "Time when a consumer of the group last asked for events, in seconds since 1970. Missing without a consumer.",
         lambda group: group.last_poll,
     ),
     _gauge(series.IN_FLIGHT, lambda group: group.pending),
     _of_group(
         "synapse_group_lag_events",
-        f"Events that the group has not read yet, counted to {MOST_LAG}: that value means so many or more.",
+        f"Events that the group has not read yet, counted to {MOST_LAG}: this value means that many or more.",
         lambda group: group.lag_events,
     ),
     _gauge(series.LAG_SECONDS, lambda group: group.lag_seconds),
     _gauge(series.SCHEDULED, lambda group: group.waiting),
     _of_group(
         "synapse_group_overdue_seconds",
-        "For how long the first waiting event has been due, 0 when none is due yet.",
+        "For how long the first scheduled event has been due, 0 when none is due.",
         lambda group: group.overdue,
     ),
     _gauge(series.BLOCKED, lambda group: group.counters.get("parked", 0)),
@@ -207,16 +207,16 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
         samples=_failures,
     ),
     _counter(series.REDRIVEN),
-    _counted_of_group("synapse_group_discarded_total", "discarded", "Dead letters that somebody threw away."),
+    _counted_of_group("synapse_group_discarded_total", "discarded", "Dead letters that were discarded."),
     _counted_of_group(
         "synapse_group_reaped_total",
         "reaped",
-        "Pending events that were taken back from a consumer that was gone or silent for too long.",
+        "Pending events that were reclaimed from a consumer that had ended or was silent for too long.",
     ),
     _counted_of_group(
         "synapse_group_lease_expiries_total",
         "expired",
-        "Repeated deliveries of which nobody told the end before their lease was over.",
+        "Repeated deliveries whose lease ended before their outcome was reported.",
     ),
     _counted_of_group(
         "synapse_group_lost_total",
@@ -226,7 +226,7 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
     _counted_of_group(
         "synapse_group_lost_silent_total",
         "lost_silent",
-        "Events that were trimmed while the group was silent for so long that it held nothing back.",
+        "Events that were trimmed after the group had been silent for so long that it no longer held back trimming.",
     ),
     _counted_of_group(
         "synapse_group_recreated_total",
@@ -234,7 +234,7 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
         "How often the group was lost from Redis while consumers read as it, and was created again.",
     ),
     _of_resource(
-        "synapse_share_total", "How much there is of the resource in this process.", lambda shares: shares.limits.total
+        "synapse_share_total", "How much of the resource this process has.", lambda shares: shares.limits.total
     ),
     _of_resource(
         "synapse_share_per_caller",
@@ -261,7 +261,7 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
     ),
     _of_resource(
         "synapse_share_used_by_largest",
-        "How much of the resource the caller uses now that uses the most.",
+        "How much of the resource the caller with the largest use has now.",
         lambda shares: _in_use(shares, "largest"),
     ),
     _of_resource(
@@ -272,7 +272,7 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
     ),
     _of_resource(
         "synapse_share_reclaimed_total",
-        "How often something that lay unused was taken back from the caller with the most, for another one.",
+        "How often an unused part of the resource was taken from the caller with the most, for another caller.",
         lambda shares: shares.reclaimed,
         "counter",
     ),

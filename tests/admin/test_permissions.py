@@ -49,7 +49,7 @@ PAGES = {
     for _, look, act, _, _, _, names in rows_of("Page")
     for name in quoted(names)
 }
-MODELS = {quoted(name)[0]: dict(zip(ROLES, cells, strict=True)) for _, name, *cells in rows_of("What")}
+MODELS = {quoted(name)[0]: dict(zip(ROLES, cells, strict=True)) for _, name, *cells in rows_of("Definition")}
 
 
 def urls_of_the_admin() -> Iterator[str]:

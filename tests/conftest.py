@@ -1,5 +1,6 @@
 """Fixtures of all tests: a real Valkey, the platform's catalog, and both ways to ask (fast path and Django)."""
 
+import faulthandler
 import gc
 import os
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import redis as redis_py
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from django.db import transaction
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -35,6 +37,9 @@ LONG = (
     *("delivery", "pull", "live", "access", "flows", "embedded", "publish", "retention"),
 )
 
+# In seconds. A hub has 180 to stop.
+MOST_OF_A_TEARDOWN = 300
+
 # What answers late, on a machine that is busy with something else, is no failure: five seconds by default.
 httpx._config.DEFAULT_TIMEOUT_CONFIG.__dict__.update(httpx.Timeout(90).__dict__)
 # A call reads the certificates of all authorities, which takes longer than all else of it: tests ask by the thousand.
@@ -57,6 +62,21 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         return (yield)
     finally:
         guard.is_unit = False
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """End this process, with the stacks of all threads, when what is left of a test that failed hangs.
+
+    pytest-timeout interrupts a test once, and Playwright, for one, never closes a browser that was interrupted.
+    """
+    stderr = node.config.stash[fault_handler_stderr_fd_key]
+    faulthandler.dump_traceback_later(MOST_OF_A_TEARDOWN, exit=True, file=stderr)
+
+
+def pytest_runtest_logfinish() -> None:
+    """Take the limit away again, if there was one."""
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.hookimpl(wrapper=True)

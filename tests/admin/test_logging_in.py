@@ -19,6 +19,7 @@ from core import audit, login_audit, login_throttle
 from core.models import AuditEntry
 from synapse.auth.principal import SYSTEM
 from tests.admin.pages import text_of
+from tests.patience import eventually
 
 LOGIN = "/admin/login/"
 
@@ -219,8 +220,7 @@ def test_of_guesses_that_come_at_once_only_five_passwords_are_looked_at(anna, mo
     threads = [threading.Thread(target=guess, args=[number]) for number in range(20)]
     for thread in threads:
         thread.start()
-    while len(looked_at) + len(answers) < len(threads):
-        threads[0].join(timeout=0.01)
+    eventually(lambda: len(looked_at) + len(answers) == len(threads))
     all_are_in.set()
     for thread in threads:
         thread.join()

@@ -81,7 +81,7 @@ def test_a_sample_that_does_not_follow_is_not_drawn_on_and_the_history_is_asked_
 def test_the_page_of_a_stream_that_is_deleted_while_it_is_watched_says_so(open_at, hub):
     def change(code):
         command = hub.command("shell", "-c", f"from streams.models import Stream; Stream.objects.{code}")
-        _, errors = command.communicate()
+        _, errors = command.communicate(timeout=180)
         assert command.returncode == 0, errors
 
     change("create(name='short-lived')")

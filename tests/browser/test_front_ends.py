@@ -22,7 +22,7 @@ async ([url, key]) => {
     "Idempotency-Key": String(Math.random()),
     "Synapse-Contract-Version": "1",
   };
-  const ask = (path, options) => fetch(url + path, { headers, ...options });
+  const ask = (path, options) => fetch(url + path, { headers, signal: AbortSignal.timeout(60_000), ...options });
   const body = JSON.stringify({ event_type: "user-action", user_id: "user_42", action: "login" });
   try {
     const stored = await ask("/events/platform-events", { method: "POST", body });
@@ -40,6 +40,7 @@ LISTEN = """
   const source = new EventSource(`${url}/streams/platform-events/live`);
   source.onopen = () => { source.close(); done("open"); };
   source.onerror = () => { source.close(); done("refused"); };
+  setTimeout(() => { source.close(); done("neither open nor refused"); }, 60_000);
 })
 """
 

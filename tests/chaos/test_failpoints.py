@@ -3,7 +3,9 @@
 That goes for workers, and for those who act on a group: people, programs that pull, the janitor.
 """
 
+import faulthandler
 import os
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,6 +20,8 @@ from tests.chaos.profile import FULL
 from tests.chaos.scene import ASKED, Handler, Scene, asked
 
 STATUS = 9
+# In seconds, of a process that does some work.
+LONGEST = 120
 # Which of the times that a step is done. Where it is done less often, the worker ends by itself.
 TIMES = range(1, 21) if FULL else (1, 3)
 BEFORE, AFTER = "before", "after"
@@ -64,6 +68,8 @@ def ends(work: Callable[[], object]) -> bool:
     """Do some work in a process of its own. Return whether it ended where it was told to."""
     pid = os.fork()
     if pid == 0:
+        # A lock that a thread held at the fork is never free here: end then, with the stacks.
+        faulthandler.dump_traceback_later(LONGEST, exit=True, file=sys.__stderr__)
         status = 1
         try:
             work()

@@ -55,7 +55,7 @@ def at_once(first: Change, second: Change) -> Any:
     assert made.wait(LONGEST)
     with connection.execute_wrapper(noticing):
         given = second()
-    other.join()
+    other.join(LONGEST)
     return given
 
 

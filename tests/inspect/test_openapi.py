@@ -50,7 +50,7 @@ def test_the_document_is_openapi_3_1_and_is_served(document, client):
 def test_the_document_is_built_once_by_callers_that_ask_at_once(not_built, monkeypatch):
     built, get_schema, callers = [], SchemaGenerator.get_schema, 8
     monkeypatch.setattr(SchemaGenerator, "get_schema", lambda *all, **more: built.append(1) or get_schema(*all, **more))
-    together = threading.Barrier(callers)
+    together = threading.Barrier(callers, timeout=60)
 
     def ask(_):
         together.wait()

@@ -27,7 +27,7 @@ for await (const part of answer.body.pipeThrough(new TextDecoderStream())) {
 
 def test_curl_shows_events_as_they_come(server):
     need(shutil.which("curl"), "curl")
-    with subprocess.Popen(["curl", "-sN", server.live()], stdout=subprocess.PIPE, text=True) as curl:
+    with subprocess.Popen(["curl", "-sN", "-m", "60", server.live()], stdout=subprocess.PIPE, text=True) as curl:
         lines = iter(curl.stdout.readline, "")
         assert next(lines).startswith("retry: ")
         (id_,) = server.publish(1)

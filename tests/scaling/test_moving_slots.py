@@ -208,13 +208,13 @@ def looking(monkeypatch):
         asked.append(topology)
         topology._in_doubt = False
         asking.set()
-        answer.wait()
+        assert answer.wait(60)
         topology._known = "nodes"
 
     monkeypatch.setattr(topology, "_ask", ask)
     thread = Thread(target=topology.look)
     thread.start()
-    asking.wait()
+    assert asking.wait(60)
     yield topology, answer, asked
     answer.set()
     thread.join()

@@ -71,7 +71,7 @@ def _before(upstream: int, context: ssl.SSLContext) -> Iterator[int]:
     task = loop.create_task(listen())
     thread = threading.Thread(target=loop.run_until_complete, args=[task])
     thread.start()
-    started.wait()
+    assert started.wait(60)
     try:
         yield ready[0]
     finally:

@@ -10,11 +10,12 @@ import pytest
 
 from tests.acceptance.hub import running_hub
 from tests.acceptance.test_crashes import Publisher, everything
+from tests.chaos.profile import FULL
 from tests.patience import eventually
 
 pytestmark = pytest.mark.process
 
-SINGLE_EVENTS, BATCHED_EVENTS, BATCH = 600, 9_000, 50
+SINGLE_EVENTS, BATCHED_EVENTS, BATCH = (600, 9_000, 50) if FULL else (150, 3_000, 50)
 
 
 def archived(folder):

@@ -13,13 +13,8 @@ FILES = ["test_archive.py", "test_archive_summary.py", "test_every_sink.py"]
 def test_rows_and_sums_are_the_same_on_postgresql():
     with running_postgres() as url:
         words = [
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-k",
-            "not handler and not console",
-            "--ds",
-            "tests.bridges.on_postgres",
+            *("-q", "-n", "0", "-p", "no:cacheprovider"),
+            *("-k", "not handler and not console", "--ds", "tests.bridges.on_postgres"),
         ]
         run = subprocess.run(
             [sys.executable, "-m", "pytest", *words, *(f"tests/bridges/{name}" for name in FILES)],

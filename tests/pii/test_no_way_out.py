@@ -33,6 +33,7 @@ from tests.admin.pages import text_of, url
 from tests.admin.test_permissions import OURS, Scene
 from tests.bridges.cast import KeepingSink
 from tests.callers import callers_with
+from tests.chaos.profile import FULL
 from tests.definitions import contract
 from tests.pii.conftest import Impersonal
 
@@ -124,8 +125,9 @@ def questions(parameters: list[str], value: str) -> Iterator[dict[str, str]]:
     """Give queries that would find the value, if anything did."""
     for name in parameters:
         yield {name: value}
-    yield {f"{name}{lookup}": value for name in PROPERTIES for lookup in LOOKUPS}
-    yield dict.fromkeys(GENERAL, value) | {"op": "eq", "filter": json.dumps({"property": "email", "value": value})}
+    lookups = {f"{name}{lookup}": value for name in PROPERTIES for lookup in LOOKUPS}
+    general = dict.fromkeys(GENERAL, value) | {"op": "eq", "filter": json.dumps({"property": "email", "value": value})}
+    yield from (lookups, general) if FULL else (lookups | general,)
 
 
 def spelled(value: str) -> list[str]:
@@ -255,9 +257,12 @@ def test_no_page_of_the_admin_tells_the_canary(scene, impersonal_client):
             # The draft that asks for it is a definition, written by a person.
             return answer.status_code, page.decode().replace("^canary-ze", "")
 
+        # A list refuses all of a query for one name that it does not know; other pages pass over it.
+        is_list = name.endswith("_changelist")
         # Looks of this very test are told in the audit log.
-        wrong += [(name, each) for each in wrong_answers(asked, ["q"], is_steady="auditentry" not in name)]
-        if name.endswith("_changelist"):
+        is_steady = "auditentry" not in name
+        wrong += [(name, each) for each in wrong_answers(asked, ["q"] if is_list else [], is_steady=is_steady)]
+        if is_list:
             orders = [asked({"o": order}) for order in ("1", "-4.-5")]
             wrong += [(name, "in an order") for _, page in orders if tells(page, CANARY, OTHER)]
     assert wrong == []

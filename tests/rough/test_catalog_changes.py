@@ -13,7 +13,7 @@ from tests.connection import Connection, request
 from tests.patience import eventually
 from tests.rough.load import crowd
 
-TIMES, SIZE = (10, 256) if FULL else (2, 32)
+TIMES, SIZE = (10, 256) if FULL else (1, 16)
 SUBJECT = "orders.order-placed"
 
 

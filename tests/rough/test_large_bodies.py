@@ -4,11 +4,12 @@ import httpx
 import orjson
 import pytest
 
+from tests.chaos.profile import FULL
 from tests.rough.server import running_synapse
 
 MIB = 1024 * 1024
-TIMES = 30
-# Of 30 times eight: a body is held while it is answered, a few times over while it is read.
+TIMES = 30 if FULL else 16
+# Of so many times eight: a body is held while it is answered, a few times over while it is read.
 MOST_GROWTH = 100 * MIB
 
 

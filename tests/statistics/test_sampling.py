@@ -2,7 +2,8 @@
 
 import pytest
 
-from synapse.redis import keyspace
+from streams import connections
+from synapse.redis import SyncExecutor, keyspace
 from synapse.redis.command import ReplyError
 from synapse.redis.errors import RedisFailure
 from synapse.statistics.collection import MOST_GROUPS
@@ -178,15 +179,17 @@ def test_a_redis_that_lost_everything_is_sampled_anew(scene):
     assert scene.row("length", steps=4) == [None, None, 1, 1]
 
 
-def test_a_redis_that_is_away_leaves_a_gap(own_valkey):
+def test_a_redis_that_is_away_leaves_a_gap(own_valkey, monkeypatch):
     from tests.statistics.conftest import Scene
 
     with own_valkey.client() as client:
         scene = Scene(client)
         scene.publish(3)
         scene.sample(2)
-        with own_valkey.frozen(), pytest.raises(RedisFailure):
-            scene.sampler.step()
+        with own_valkey.frozen(), monkeypatch.context() as patch:
+            patch.setattr(scene.sampler, "_executor", lambda: SyncExecutor(connections.server(), timeout=0.05))
+            with pytest.raises(RedisFailure):
+                scene.sampler.step()
         scene.now += 5
         scene.redis.delete(keyspace.SAMPLER_LEASE)
         scene.sample(2)

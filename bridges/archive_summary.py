@@ -64,7 +64,7 @@ FROM ranked GROUP BY name ORDER BY COUNT(*) DESC, name LIMIT %s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class EventTotals:
     """Statistics of one name, or of all (`name` ""): how often it completed and failed, and its measure.
 
     `mean` and `p95` are None where no event tells one.
@@ -86,8 +86,8 @@ class Row:
 class Totals:
     """The events of a summary since some moment, and those of each name, the busiest first. `cut`: there are more."""
 
-    total: Row
-    rows: Sequence[Row]
+    total: EventTotals
+    rows: Sequence[EventTotals]
     cut: bool
 
 
@@ -100,7 +100,7 @@ def since(stream: str, summary: Summary, moment: datetime, *, by: Principal = SY
         for part, sql in _JSON[connection.vendor].items()
     }
     total, looked_at = _rows(stream, summary, moment, read, group="''", most=1)
-    whole = total[0] if total else Row(name="", completed=0, failed=0, mean=None, p95=None)
+    whole = total[0] if total else EventTotals(name="", completed=0, failed=0, mean=None, p95=None)
     rows, _ = _rows(stream, summary, moment, read, group="COALESCE(name, '')", most=MOST_ROWS)
     return Totals(total=whole, rows=rows if summary.by else [], cut=looked_at >= MOST_EVENTS)
 
@@ -119,7 +119,7 @@ def _hidden_from(by: Principal, stream: str, summary: Summary) -> set[str]:
 
 def _rows(
     stream: str, summary: Summary, moment: datetime, read: Mapping[str, str], *, group: str, most: int
-) -> tuple[list[Row], int]:
+) -> tuple[list[EventTotals], int]:
     """Return the rows of the groups, and how many archived events were read."""
     completed, types = summary.completed, (*summary.completed, *summary.failed)
     places = {"completed": _places(completed), "types": _places(types)}
@@ -129,7 +129,7 @@ def _rows(
         cursor.execute(sql, [stream, *types, start, MOST_EVENTS, *completed, *completed, most])
         found = cursor.fetchall()
     rows = [
-        Row(name=name, completed=int(complete), failed=int(errors), mean=mean, p95=p95)
+        EventTotals(name=name, completed=int(complete), failed=int(errors), mean=mean, p95=p95)
         for name, complete, errors, mean, p95, _ in found
     ]
     return rows, found[0][-1] if found else 0

@@ -107,7 +107,9 @@ class ProcessPool:
         return not any(process.is_alive() for process in self._running.values())
 
     def _begin(self, number: int) -> None:
-        process = context_of(self.start_method).Process(target=_be, args=(_SetUp(), self.work, number), daemon=True)
+        process = context_of(self.start_method).Process(
+            target=_run_in_child, args=(_SetUp(), self.work, number), daemon=True
+        )
         process.start()
         self._running[number] = process
 
@@ -134,7 +136,7 @@ class _SetUp:
         return django.setup, ()
 
 
-def _be(_: object, work: Callable[[int], None], number: int) -> None:
+def _run_in_child(_: object, work: Callable[[int], None], number: int) -> None:
     # Connections that were open before the fork are the parent's.
     connections.executor.cache_clear()
     work(number)

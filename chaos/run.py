@@ -68,9 +68,9 @@ def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
     prepare(server)
     ledger, phases = Ledger(folder), workload.Phases(plan.publishers, plan.start)
     publishers = ProcessPool(
-        partial(workload.be_publisher, plan, ledger=ledger, phases=phases), plan.publishers, plan.start
+        partial(workload.run_publisher, plan, ledger=ledger, phases=phases), plan.publishers, plan.start
     )
-    workers = ProcessPool(partial(workload.be_worker, plan, ledger=ledger), plan.workers, plan.start)
+    workers = ProcessPool(partial(workload.run_worker, plan, ledger=ledger), plan.workers, plan.start)
     killer, progress = Killer(plan, workers, server), Progress()
     try:
         began = time.monotonic()

@@ -118,7 +118,7 @@ class Publisher:
         return f"{self._number}-{number}{self._kind}"
 
 
-def be_publisher(plan: Plan, number: int, ledger: Ledger, phases: Phases) -> None:
+def run_publisher(plan: Plan, number: int, ledger: Ledger, phases: Phases) -> None:
     """Run a publisher process."""
     Publisher(plan, number, SyncExecutor(connections.server()), ledger, phases).run()
 
@@ -147,7 +147,7 @@ class Handler(OneByOne):
         self._ledger.write(Handled("done", name, key, delivery.id))
 
 
-def be_worker(plan: Plan, number: int, ledger: Ledger) -> None:
+def run_worker(plan: Plan, number: int, ledger: Ledger) -> None:
     """Run a worker process until SIGTERM.
 
     Every second worker has the name of a consumer of another host: nobody can see that it died, so what it had comes

@@ -38,7 +38,7 @@ HEADERS = {
 }
 
 
-def with_what_all_answer(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+def with_common_responses(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Add the responses that every operation can give: 429 above the rate limit, 503 without the database and, for
     operations that change something, 403 to pages of other sites. An operation that names no security needs none.
 

@@ -10,7 +10,7 @@ class StreamsConfig(AppConfig):
         from streams import kept_snapshot, snapshot  # noqa: PLC0415
         from streams.models import EventType  # noqa: PLC0415
 
-        catalog_version.on_change(snapshot.holder.heard)
+        catalog_version.on_change(snapshot.holder.load_own_change)
         # Commands end before any background work: a key that one revokes must not come back.
         catalog_version.on_change(lambda: kept_snapshot.file.note(snapshot.holder.current()))
         lookup.register_users(EventType.names_of_users)

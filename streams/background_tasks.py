@@ -11,7 +11,7 @@ from streams import connections, kept_snapshot
 from streams.access import identification
 from streams.connections import tails
 from streams.snapshot import POLL_SECONDS, holder
-from synapse.live.tail_registry import Audience
+from synapse.live.tail_registry import ViewerReports
 from synapse.redis.server_checks import ServerCheck
 from synapse.retention.janitor import Janitor
 from synapse.retention.stream_creation import StreamCreator
@@ -25,14 +25,14 @@ def follow_catalog() -> None:
     kept_snapshot.file.keep(holder.refresh())
 
 
-def flush_tally() -> None:
+def flush_counters() -> None:
     """Add this process's counters to those in Redis."""
-    connections.executor().run(connections.tally.flush())
+    connections.executor().run(connections.counters.flush())
 
 
-def report_audience() -> None:
+def report_viewers() -> None:
     """Report how many viewers this process serves."""
-    connections.executor().run(_audience.report(tails().watching(), now_ms=int(time.time() * 1000)))
+    connections.executor().run(_viewer_reports.report(tails().watching(), now_ms=int(time.time() * 1000)))
 
 
 def delete_old_failures() -> None:
@@ -42,12 +42,12 @@ def delete_old_failures() -> None:
     login_audit.delete_old_entries()
 
 
-_audience = Audience(f"{socket.gethostname()}:{os.getpid()}")
+_viewer_reports = ViewerReports(f"{socket.gethostname()}:{os.getpid()}")
 
 WORK = (
     Periodic("catalog", POLL_SECONDS, follow_catalog),
-    Periodic("counters", 1.0, flush_tally),
-    Periodic("audience", 1.0, report_audience),
+    Periodic("counters", 1.0, flush_counters),
+    Periodic("viewers", 1.0, report_viewers),
     Periodic("use of keys", identification.EVERY, identification.flush),
     Periodic("streams", 0.5, StreamCreator(connections.executor, holder.current).step),
     Periodic("janitor", 1.0, Janitor(connections.executor, lambda: holder.current().streams).step),
@@ -67,5 +67,5 @@ def stop() -> None:
     """Stop all background tasks, flushing the counters and the times of keys' last use once more."""
     for work in WORK:
         work.stop()
-    Periodic("counters", 1.0, flush_tally).turn()
+    Periodic("counters", 1.0, flush_counters).turn()
     Periodic("use of keys", identification.EVERY, identification.flush).turn()

@@ -17,7 +17,7 @@ from synapse.auth.principal import Principal
 from synapse.errors.streams import NothingToTest
 from synapse.inspection.backtest import Tested, back_test
 from synapse.inspection.recent_events import USUAL_EVENTS
-from synapse.sandbox import Trial
+from synapse.sandbox import SchemaTrial
 from synapse.schema import validator
 
 
@@ -51,12 +51,12 @@ def subject_of(stream: str, event_type: str) -> str:
     return found or f"{stream}.{event_type}"
 
 
-def is_pointed_at(stream: str, event_type: str) -> bool:
+def has_contract(stream: str, event_type: str) -> bool:
     """Say whether an event type of this name is defined on the stream, and has a contract."""
     return EventType.objects.filter(stream__name=stream, name=event_type, contract__isnull=False).exists()
 
 
-def of_text(subject: str, text: bytes) -> Content:
+def from_text(subject: str, text: bytes) -> Content:
     """Return a text (UTF-8) as the next schema of a contract; its `$ref` may name what the newest one refers to.
 
     Raises:
@@ -66,7 +66,7 @@ def of_text(subject: str, text: bytes) -> Content:
     return drafts.content_of_text(Contract.objects.filter(subject=subject).first(), text.decode())
 
 
-def of_draft(subject: str) -> Content:
+def from_draft(subject: str) -> Content:
     """Return the draft of the contract with this subject.
 
     Raises:
@@ -79,14 +79,14 @@ def of_draft(subject: str) -> Content:
     return drafts.content_of_text(draft.contract, draft.text)
 
 
-def trial(candidate: Content) -> AbstractContextManager[Trial]:
+def open_trial(candidate: Content) -> AbstractContextManager[SchemaTrial]:
     """Have a candidate ready to be tested on events, for as long as the block lasts.
 
     Raises:
         BadSchema: when it cannot be a contract's schema.
         SandboxBusy: when too many schemas are being worked on.
     """
-    return sandbox.trial(candidate.document, references.documents(candidate.references))
+    return sandbox.open_trial(candidate.document, references.documents(candidate.references))
 
 
 def back_tests(subject: str, candidate: Content, *, by: Principal, last: int = USUAL_EVENTS) -> Iterator[Tested]:
@@ -99,7 +99,7 @@ def back_tests(subject: str, candidate: Content, *, by: Principal, last: int = U
         UnknownContract, NothingToTest: when it is about none.
         WrongType, RedisUnavailable: as their names say.
     """
-    with trial(candidate) as found:
+    with open_trial(candidate) as found:
         for event_type in event_types_of(subject):
             test = back_test(holder.current(), event_type.stream.name, event_type.name, found, by=by, last=last)
             yield connections.executor().run(test)

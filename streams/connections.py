@@ -12,7 +12,7 @@ from streams.snapshot import holder
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.live import Frame, Tails, sse
-from synapse.publishing.counters import Tally
+from synapse.publishing.counters import StreamCounters
 from synapse.redis import AsyncExecutor, Conversation, Job, Server, SyncExecutor, together
 from synapse.redis.async_executor import do_in_a_thread
 from synapse.redis.command import K
@@ -24,7 +24,7 @@ from synapse.shares.resources import RESOURCES, Resource
 # What a write may take longer when its disk or replicas are waited for, in seconds.
 LONGEST_WAIT = 1.5
 
-tally = Tally()
+counters = StreamCounters()
 durable_async_executors: dict[int, AsyncExecutor] = {}
 
 

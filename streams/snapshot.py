@@ -171,7 +171,7 @@ class SnapshotHolder:
         with self._lock:
             self._snapshot, self._is_kept = kept, True
 
-    def heard(self) -> None:
+    def load_own_change(self) -> None:
         """Load a change that this process made (listener of core.catalog_version)."""
         self.refresh()
 

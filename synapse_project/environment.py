@@ -45,7 +45,9 @@ DEFAULT_PORT = 8002
 _AUTH = setting_values.one_of("required", "open", convert=str.lower)
 # RFC 9110, 5.1.
 _HEADER_NAME = setting_values.matching(r"[A-Za-z0-9!#$%&'+.^_`|~-]+", "names of headers, separated by commas")
-_HANDLER = setting_values.such(handlers.is_entry, "dotted paths of functions, or package.module.*, separated by commas")
+_HANDLER = setting_values.such(
+    handlers.is_allowed_path, "dotted paths of functions, or package.module.*, separated by commas"
+)
 _ORIGIN = setting_values.such(setting_values.is_origin, "origins such as http://localhost:5173, separated by commas")
 
 SETTINGS = (

@@ -304,7 +304,7 @@ SPECTACULAR_SETTINGS = {
     },
     "POSTPROCESSING_HOOKS": [
         "core.endpoint_schema.with_models_of_endpoints",
-        "core.openapi.with_what_all_answer",
+        "core.openapi.with_common_responses",
         "core.openapi.with_shared_components",
     ],
     "SERVE_INCLUDE_SCHEMA": False,

@@ -34,7 +34,7 @@ from synapse_project import installation
 _CLOSED = "A key is needed for all but the admin:  manage.py issue_key SERVICE  prints one (docs/access.md)."
 
 
-def said(auth: str, host: str) -> str:
+def auth_banner(auth: str, host: str) -> str:
     """Return a warning or a note on access to a web server that listens on `host`."""
     if auth != "open":
         return _CLOSED
@@ -227,7 +227,7 @@ Synapse is running.
   Bridges {_bridges()}
   Data    {settings.VAR_DIR}
 
-{said(settings.AUTH, settings.HOST)}
+{auth_banner(settings.AUTH, settings.HOST)}
 
 {_first_steps(api, key)}
 

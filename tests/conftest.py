@@ -178,7 +178,7 @@ class using:
         memory.cache_clear()
         connections.durable_executor.cache_clear()
         connections.durable_async_executors.clear()
-        connections.tally.clear()
+        connections.counters.clear()
 
 
 @pytest.fixture

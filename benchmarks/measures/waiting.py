@@ -7,7 +7,7 @@ from benchmarks.stage import Stage
 from benchmarks.values import Measured, Samples
 from synapse.redis import Server, SyncExecutor, keyspace
 from synapse.redis.commands import delivery as delivery_commands
-from synapse.redis.commands.delivery import Leased
+from synapse.redis.commands.delivery import LeaseResult
 
 FEW, MANY = 10_000, 1_000_000
 GROUP = "benchmark"
@@ -59,6 +59,6 @@ def _round(stage: Stage, executor: SyncExecutor, stream: str) -> float:
     stage.valkey.client.config_resetstat()
     for _ in range(LEASES):
         (found,) = executor.execute([delivery_commands.lease(stream, GROUP, "me", limit=AT_ONCE, lease_ms=_LEASE_MS)])
-        if not isinstance(found, Leased) or len(found.events) != AT_ONCE:
+        if not isinstance(found, LeaseResult) or len(found.events) != AT_ONCE:
             raise Failed(f"a lease gave {found}")
     return float(stage.valkey.client.info("commandstats")["cmdstat_evalsha"]["usec_per_call"])

@@ -19,7 +19,7 @@ from core.admin.base import Page, person
 from core.admin.json_field import JsonText
 from streams.models import EventType
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.delivery.sink import Delivery, Trial
+from synapse.delivery.sink import Delivery, TryOutResult
 from synapse.errors.delivery import SinkAway
 from synapse.formats import exact_json
 from synapse.problems import Problem
@@ -120,7 +120,7 @@ def _event_of(bridge: Bridge) -> str:
     ).decode()
 
 
-def _tried(request: HttpRequest, bridge: Bridge, event: dict[str, Any]) -> Trial:
+def _tried(request: HttpRequest, bridge: Bridge, event: dict[str, Any]) -> TryOutResult:
     """Send the event, and record that it was sent.
 
     Raises:
@@ -134,7 +134,7 @@ def _tried(request: HttpRequest, bridge: Bridge, event: dict[str, Any]) -> Trial
     return trial
 
 
-def _deliver(bridge: BridgeDefinition, event: dict[str, Any], *, source: str) -> Trial:
+def _deliver(bridge: BridgeDefinition, event: dict[str, Any], *, source: str) -> TryOutResult:
     now = datetime.now(UTC)
     delivery = Delivery(stream=bridge.stream, id=f"{int(now.timestamp() * 1000)}-0", attempt=1, parts=())
     delivery.entry = DecodedEntry(
@@ -151,6 +151,6 @@ def _deliver(bridge: BridgeDefinition, event: dict[str, Any], *, source: str) ->
     try:
         return sink.try_out(delivery)
     except SinkAway as away:
-        return Trial(is_taken=False, ms=0, said=str(away))
+        return TryOutResult(is_taken=False, ms=0, said=str(away))
     finally:
         sink.close()

@@ -46,7 +46,7 @@ from synapse.delivery import status
 from synapse.delivery.status import Overview
 from synapse.redis import Conversation
 from synapse.statistics.overview import read_failures
-from synapse.wire.masking import may_be_personal
+from synapse.wire.masking import may_hold_pii
 
 # What decides which events of a stream go where, and in which order: who could change it without the right to see PII
 # could have PII sent to where it is not masked, or learn of it by what is filtered.
@@ -160,7 +160,7 @@ class BridgeForm(forms.ModelForm):
         """Refuse to let PII go elsewhere when the person may not see it. Pausing and resuming is everybody's."""
         before = Bridge.objects.filter(pk=self.instance.pk).select_related("stream").first()
         streams = {stream for stream in (before and before.stream, values.get("stream")) if stream}
-        with_pii = sorted(one.name for one in streams if may_be_personal(holder.current().shown(one.name)))
+        with_pii = sorted(one.name for one in streams if may_hold_pii(holder.current().shown(one.name)))
         if self.may_see_pii or not with_pii:
             return
         changed = [

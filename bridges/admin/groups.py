@@ -32,7 +32,7 @@ from synapse.statistics.overview import group_health, read_failures, read_trend
 
 def create(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for the name and the place, and make the group."""
-    stream = selection.found(admin, request, pk, to="change")
+    stream = selection.stream_of(admin, request, pk, to="change")
     name, at = request.POST.get("name", "").strip(), request.POST.get("at", "beginning").strip()
     refused = None
     if request.method == "POST":
@@ -69,7 +69,7 @@ class Action:
 
 def look(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     """Show the state of a group with links to actions, and charts; with `figures` in the query only numbers."""
-    stream = selection.found(admin, request, pk)
+    stream = selection.stream_of(admin, request, pk)
     if "figures" in request.GET:
         return _show(admin, request, "facts", stream, group, trend=trend_of(stream.name, group))
     return _show(admin, request, "one", stream, group, **group_statistics(request, stream, group))
@@ -87,13 +87,13 @@ def resume(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespons
 
 def move(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     """Ask for the new position of a group, show the consequences of the move, and move it."""
-    stream = selection.found(admin, request, pk, to="change")
+    stream = selection.stream_of(admin, request, pk, to="change")
     if request.method == "POST":
         return _acted(admin, request, pk, group, Action(name="move", work=_move))
     plan, refused = None, None
     if to := _to(request):
         try:
-            plan = groups.plan(stream.name, group, to, discard_waiting="discard_waiting" in request.GET)
+            plan = groups.plan_move(stream.name, group, to, discard_waiting="discard_waiting" in request.GET)
         except (UnknownGroup, UnknownStream):
             raise Http404 from None
         except FAILURES as failure:
@@ -132,7 +132,7 @@ def _delete(request: HttpRequest, stream: str, group: str) -> str:
 
 
 def _acted(admin: Any, request: HttpRequest, pk: int, group: str, action: Action) -> HttpResponse:
-    stream = selection.found(admin, request, pk, to="change")
+    stream = selection.stream_of(admin, request, pk, to="change")
     refused = None
     if request.method == "POST":
         try:
@@ -157,7 +157,7 @@ def _show(admin: Any, request: HttpRequest, template: str, stream: Stream, group
     """Render one of the pages of a group, below the statistics that all of them show."""
     standing, problem, health = None, None, ""
     try:
-        standing = groups.standing(stream.name, group)
+        standing = groups.status_of(stream.name, group)
         failed = executor().run(read_failures([stream.name])).get((stream.name, group), 0)
         health = group_health(
             standing.owner,

@@ -88,7 +88,7 @@ def list_dead_letters(call: Call[DeadLettersQuery, None]) -> dict[str, Any] | Re
     wanted = query.wanted
     cursor = "before" if query.order == "newest" else "after"
     past = str(asked_id(given)) if (given := getattr(query, cursor)) else ""
-    dead_letters.check_place(stream, group)
+    dead_letters.check_group(stream, group)
     if query.format == "ndjson":
         found = dead_letters.export(stream, group, wanted, order=query.order, past=past, by=call.by)
         _record(call.by, stream, group, found.ids, exported=True)
@@ -119,10 +119,10 @@ def list_dead_letters(call: Call[DeadLettersQuery, None]) -> dict[str, Any] | Re
 def show_dead_letter(call: Call[Query, None]) -> dict[str, Any]:
     """The event and its fields, each of the last ten attempts, and the result of checking the event now."""
     stream, group, id_ = call.params["stream"], call.params["group"], str(asked_id(call.params["id"]))
-    dead_letters.check_place(stream, group)
+    dead_letters.check_group(stream, group)
     letter = dead_letters.get(stream, group, id_)
     _record(call.by, stream, group, [letter.id])
-    verdict = dead_letters.judge(stream, dict(letter.event), letter=letter, by=call.by)
+    verdict = dead_letters.revalidate(stream, dict(letter.event), letter=letter, by=call.by)
     shown = summaries.whole(dead_letters.seen_by(letter, call.by))
     return {**shown, "check": verdict.as_dict()}
 
@@ -183,9 +183,9 @@ def redrive_dead_letters(call: Call[None, models.RedriveAsked]) -> dict[str, Any
     twice. One that is not there (any more) is counted as `gone`."""
     stream, group, asked = call.params["stream"], call.params["group"], call.body
     which = asked.which()
-    dead_letters.check_place(stream, group)
+    dead_letters.check_group(stream, group)
     if asked.dry_run:
-        return {"dry_run": True, **asdict(dead_letters.meant(stream, group, which))}
+        return {"dry_run": True, **asdict(dead_letters.preview(stream, group, which))}
     redriven = dead_letters.redrive(
         stream, group, which, by=call.by, rate=asked.rate, cursor=asked.cursor, most=asked.count
     )
@@ -217,9 +217,9 @@ def discard_dead_letters(call: Call[None, models.DiscardAsked]) -> dict[str, Any
     """They are deleted for good. In parts, as redriving; the reason is recorded with each."""
     stream, group, asked = call.params["stream"], call.params["group"], call.body
     which = asked.which()
-    dead_letters.check_place(stream, group)
+    dead_letters.check_group(stream, group)
     if asked.dry_run:
-        return {"dry_run": True, **asdict(dead_letters.meant(stream, group, which))}
+        return {"dry_run": True, **asdict(dead_letters.preview(stream, group, which))}
     done = dead_letters.discard(
         stream, group, which, by=call.by, reason=asked.reason, cursor=asked.cursor, most=asked.count
     )
@@ -246,14 +246,14 @@ def redrive_dead_letter(call: Call[None, models.RedriveOneAsked]) -> dict[str, A
     not there (any more) is answered with the result `gone`."""
     stream, group, id_ = call.params["stream"], call.params["group"], str(asked_id(call.params["id"]))
     is_edited = "event" in call.body.model_fields_set
-    dead_letters.check_place(stream, group)
+    dead_letters.check_group(stream, group)
     try:
         letter = dead_letters.get(stream, group, id_)
         if call.body.dry_run:
             if is_edited:
                 dead_letters.demand_editing(letter, call.by)
             event = call.body.event if is_edited else dict(letter.event)
-            verdict = dead_letters.judge(stream, event, letter=letter, by=call.by)
+            verdict = dead_letters.revalidate(stream, event, letter=letter, by=call.by)
             return {"id": id_, "dry_run": True, "check": verdict.as_dict()}
         if is_edited:
             return _edited(call, id_)
@@ -279,7 +279,7 @@ def redrive_dead_letter(call: Call[None, models.RedriveOneAsked]) -> dict[str, A
 def discard_dead_letter(call: Call[None, models.DiscardOneAsked]) -> dict[str, Any]:
     """It is deleted for good; the reason is recorded."""
     stream, group, id_ = call.params["stream"], call.params["group"], str(asked_id(call.params["id"]))
-    dead_letters.check_place(stream, group)
+    dead_letters.check_group(stream, group)
     done = dead_letters.discard(stream, group, Ids((id_,)), by=call.by, reason=call.body.reason)
     return {"id": id_, "result": "discarded" if done.count else "gone"}
 
@@ -288,7 +288,9 @@ def _edited(call: Call[None, models.RedriveOneAsked], id_: str) -> dict[str, Any
     stream, group = call.params["stream"], call.params["group"]
     edited = dead_letters.redrive_edited(stream, group, id_, call.body.event, by=call.by)
     ((_, result),) = edited.redriven.results
-    verdict = dead_letters.Verdict(problem=None, contract_version=edited.contract_version, violations=edited.warnings)
+    verdict = dead_letters.Revalidation(
+        problem=None, contract_version=edited.contract_version, violations=edited.warnings
+    )
     return {"id": id_, "result": _word(result), "check": verdict.as_dict()}
 
 

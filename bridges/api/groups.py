@@ -205,10 +205,10 @@ def move_group(call: Call[None, MoveAsked]) -> dict[str, Any]:
     owns, no consumer asked for the last 10 seconds. `more` is true when that took longer than five seconds: send the
     same request again."""
     stream, group, asked = call.params["stream"], call.params["group"], call.body
-    checks.asked(asked.to, now=datetime.now(UTC))
+    checks.parse_position(asked.to, now=datetime.now(UTC))
     discards = bool(asked.discard_waiting)
     if asked.dry_run:
-        plan = asdict(groups.plan(stream, group, asked.to, discard_waiting=discards))
+        plan = asdict(groups.plan_move(stream, group, asked.to, discard_waiting=discards))
         del plan["discards"]
         from_to = {"from": plan.pop("before"), "to": plan.pop("after")}
         return {"dry_run": True, **call.params, **from_to, **plan, "hindrance": plan["hindrance"] or None}

@@ -105,7 +105,7 @@ _pull = partial(endpoint, tag="pull")
 )
 def pull_publish(call: Call[None, PullPublish]) -> Conversation[Response]:
     """Like `POST /events/{stream}` for one event, contracts included, in the form of another protocol."""
-    return (yield from protocol.publish(call.body, call.request, call.catalog, connections.tally))
+    return (yield from protocol.publish(call.body, call.request, call.catalog, connections.counters))
 
 
 async def _read(request: Request) -> Response:
@@ -134,7 +134,7 @@ def pull_read(call: Call[None, PullRead]) -> Conversation[Response]:
     until = time.monotonic() + asked.block_ms / 1000
     while True:
         demand_group(group, replace(by, rights=current_rights(by)))
-        found = yield from poll.look(group, asked, memory(), _types_of(asked.stream))
+        found = yield from poll.take_events(group, asked, memory(), _types_of(asked.stream))
         left = until - time.monotonic()
         if found.held or left <= 0:
             ids = [one.id for one in found.held]
@@ -206,9 +206,9 @@ def pull_extend(call: Call[None, PullExtend]) -> Conversation[dict[str, Any]]:
 def _opened(asked: PullRead, by: Principal) -> Conversation[BridgeDefinition]:
     """Return the group that a caller reads as, made now if it was not there."""
     yield from _enter(asked, by)
-    group = groups.known(asked)
+    group = groups.cached_bridge(asked)
     if group is None:
-        (group,) = yield _job(groups.opened, asked, by)
+        (group,) = yield _job(groups.open_group, asked, by)
     demand_group(group, by)
     return groups.readable(group)
 
@@ -216,7 +216,7 @@ def _opened(asked: PullRead, by: Principal) -> Conversation[BridgeDefinition]:
 def _group(place: GroupRef, by: Principal) -> Conversation[BridgeDefinition]:
     """Return the group in which a caller acknowledges events."""
     yield from _enter(place, by)
-    group = groups.known(place)
+    group = groups.cached_bridge(place)
     if group is None:
         (group,) = yield _job(groups.find, place)
     demand_group(group, by)
@@ -226,7 +226,7 @@ def _group(place: GroupRef, by: Principal) -> Conversation[BridgeDefinition]:
 def _may_acknowledge(place: GroupRef, by: Principal) -> Conversation[bool]:
     """Say whether there is a group to acknowledge events in. A caller who may use all of them is not asked for it."""
     yield from _enter(place, by)
-    if groups.known(place) is None and may_use_any_group(place, by):
+    if groups.cached_bridge(place) is None and may_use_any_group(place, by):
         return True
     try:
         yield from _group(place, by)
@@ -291,10 +291,10 @@ class _Poll:
 
     async def _look(self) -> PollResult:
         # The group may have been changed, or the key revoked, while we waited.
-        group = groups.known(self._asked) or self._group
+        group = groups.cached_bridge(self._asked) or self._group
         demand_group(group, replace(self._by, rights=current_rights(self._by)))
         types_of = _types_of(self._asked.stream)
-        return await connections.async_executor().run(poll.look(group, self._asked, memory(), types_of))
+        return await connections.async_executor().run(poll.take_events(group, self._asked, memory(), types_of))
 
     async def _give_back(self, found: PollResult) -> None:
         try:

@@ -12,7 +12,7 @@ known here.
 
 from bridges.dead_letters.actions import discard, redrive, redrive_edited
 from bridges.dead_letters.permissions import demand_editing, seen_by
-from bridges.dead_letters.queries import check_place, count, get, meant, page
-from bridges.dead_letters.revalidation import Verdict, judge
+from bridges.dead_letters.queries import check_group, count, get, page, preview
+from bridges.dead_letters.revalidation import Revalidation, revalidate
 from bridges.dead_letters.summaries import Export, by_error, export
 from synapse.dead_letters import DeadLetter, DeadLetterCriteria, Errors, Ids, Page, Selection

@@ -10,7 +10,7 @@ from typing import Any
 
 from bridges.dead_letters import revalidation
 from bridges.dead_letters.permissions import ACTING, demand_editing
-from bridges.dead_letters.queries import checked, get, scan
+from bridges.dead_letters.queries import check_id, get, scan
 from core import audit
 from streams import connections
 from synapse.auth.principal import Principal
@@ -156,7 +156,7 @@ def _ids(
     """Return the ids of the selected dead letters, each once, and the id to continue after."""
     most = max(1, min(most, MOST_AT_ONCE))
     if isinstance(what, Ids):
-        ids = list(dict.fromkeys(map(checked, what.ids)))
+        ids = list(dict.fromkeys(map(check_id, what.ids)))
         if len(ids) > MOST_AT_ONCE:
             raise BadEdit(f"{len(ids):,} dead letters are named; at most {MOST_AT_ONCE:,} can be at once.")
         return ids, None

@@ -6,7 +6,7 @@ For a caller without the right to see PII, it is masked in the event, in its fie
 from dataclasses import replace
 from typing import Any
 
-from synapse.auth.permission import Requirement, demand_personal
+from synapse.auth.permission import Requirement, demand_payload_access
 from synapse.auth.principal import PERSONAL, Principal
 from synapse.dead_letters import DeadLetter
 from synapse.schema.pii import MASK, redacted
@@ -45,7 +45,7 @@ def demand_editing(letter: DeadLetter, by: Principal) -> None:
         Forbidden: when something in it is PII, and they may not see it.
     """
     if letter.mask is not None:
-        demand_personal(by, f"edit dead letter {letter.id}")
+        demand_payload_access(by, f"edit dead letter {letter.id}")
 
 
 def is_masked(event: Any, pointer: str) -> bool:

@@ -41,7 +41,7 @@ class DeadLetterCount:
     bridge: str = ""
 
 
-def places() -> Conversation[list[DeadLetterCount]]:
+def counts_of_all_groups() -> Conversation[list[DeadLetterCount]]:
     """Return the number of dead letters of each group of all streams, largest first, without groups that have none.
 
     Raises:
@@ -80,7 +80,7 @@ Order = Literal["newest", "oldest"]
 T = TypeVar("T")
 
 
-def check_place(stream: str, group: str) -> None:
+def check_group(stream: str, group: str) -> None:
     """Check that the stream exists, and the group: in Redis, as a bridge's group, or at least with dead letters.
 
     Raises:
@@ -146,7 +146,7 @@ def scan(
     """
     kept: list[T] = []
     following, looked_at = None, 0
-    for letter in walk(stream, group, order=order, past=past):
+    for letter in iterate(stream, group, order=order, past=past):
         if len(kept) == limit or looked_at == MOST_LOOKED_AT:
             return kept, following, looked_at
         following, looked_at = letter.id, looked_at + 1
@@ -161,16 +161,16 @@ def get(stream: str, group: str, id_: str) -> DeadLetter:
     Raises:
         NoSuchDeadLetter: when there is none of this id.
     """
-    found = _ask(stream, dead_letter_commands.letter(stream, group, checked(id_)))
+    found = _ask(stream, dead_letter_commands.letter(stream, group, check_id(id_)))
     if not found:
         raise NoSuchDeadLetter(id_)
     return _letter(stream, group, found[0])
 
 
-def meant(stream: str, group: str, what: Ids | DeadLetterCriteria) -> Selection:
+def preview(stream: str, group: str, what: Ids | DeadLetterCriteria) -> Selection:
     """Return how many dead letters a selection matches now."""
     if isinstance(what, Ids):
-        ids = tuple(dict.fromkeys(map(checked, what.ids)))
+        ids = tuple(dict.fromkeys(map(check_id, what.ids)))
         there = _there(stream, group, ids)
         return Selection(count=len(there), sample=there[:SAMPLE], gone=len(ids) - len(there))
     if what == DeadLetterCriteria():
@@ -180,9 +180,9 @@ def meant(stream: str, group: str, what: Ids | DeadLetterCriteria) -> Selection:
     return Selection(count=len(ids_found), sample=tuple(ids_found[:SAMPLE]), exact=following is None)
 
 
-def walk(stream: str, group: str, *, order: Order = "newest", past: str = "") -> Iterator[DeadLetter]:
+def iterate(stream: str, group: str, *, order: Order = "newest", past: str = "") -> Iterator[DeadLetter]:
     """Iterate over all dead letters in their order, after the id `past`."""
-    past = checked(past) if past else ""
+    past = check_id(past) if past else ""
     while True:
         asked = dead_letter_commands.letters(stream, group, count=_AT_ONCE, past=past, oldest_first=order == "oldest")
         found = _ask(stream, asked)
@@ -192,7 +192,7 @@ def walk(stream: str, group: str, *, order: Order = "newest", past: str = "") ->
         past = found[-1].id
 
 
-def checked(id_: str) -> str:
+def check_id(id_: str) -> str:
     """Return the id of a dead letter unchanged, or raise when it cannot be one.
 
     Raises:

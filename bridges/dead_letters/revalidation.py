@@ -16,7 +16,7 @@ from synapse.publishing.validation import Accepted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Revalidation:
     """The answer that publishing would give to an event: `problem` refuses it.
 
     `contract_version` is None when it is checked against nothing. `violations` are there too when it is only warned of.
@@ -43,7 +43,7 @@ class Verdict:
         }
 
 
-def judge(stream: str, event: Any, *, letter: DeadLetter | None = None, by: Principal = SYSTEM) -> Verdict:
+def revalidate(stream: str, event: Any, *, letter: DeadLetter | None = None, by: Principal = SYSTEM) -> Revalidation:
     """Return what publishing would say of an event: that of a dead letter, or one that is to go out in its place.
 
     For those who may not see PII the masked event is judged, for each rule is a question about a value; and what a rule
@@ -52,25 +52,25 @@ def judge(stream: str, event: Any, *, letter: DeadLetter | None = None, by: Prin
     """
     mask = None if letter is None or sees_all(by) else letter.mask
     if mask is None:
-        return _judge(stream, event)
+        return _revalidate(stream, event)
     hidden = mask.event(event)
-    found = _judge(stream, hidden)
+    found = _revalidate(stream, hidden)
     told = tuple(each for each in found.violations if not is_masked(hidden, each["pointer"]))
     # What is left of a refusal when all of it was about masked places.
     is_moot = bool(found.violations) and not told
     return replace(found, problem=None if is_moot else found.problem, violations=told)
 
 
-def _judge(stream: str, event: Any) -> Verdict:
+def _revalidate(stream: str, event: Any) -> Revalidation:
     try:
         _, accepted = accept(stream, event)
     except Problem as problem:
-        return Verdict(
+        return Revalidation(
             problem=problem,
             contract_version=problem.members.get("contract_version"),
             violations=tuple(problem.members.get("violations", ())),
         )
-    return Verdict(
+    return Revalidation(
         problem=None,
         contract_version=accepted.contract_version,
         violations=tuple(violation.as_dict() for violation in accepted.warnings),

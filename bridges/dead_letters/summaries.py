@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from bridges.dead_letters.permissions import seen_by
-from bridges.dead_letters.queries import MOST_LOOKED_AT, Order, walk
+from bridges.dead_letters.queries import MOST_LOOKED_AT, Order, iterate
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.dead_letters import DeadLetter, DeadLetterCriteria, ErrorGroup, Errors, pattern
 from synapse.formats import exact_json
@@ -105,7 +105,7 @@ def export(
     lines = bytearray()
     ids: list[str] = []
     following = None
-    for looked_at, letter in enumerate(walk(stream, group, order=order, past=past)):
+    for looked_at, letter in enumerate(iterate(stream, group, order=order, past=past)):
         if looked_at == MOST_LOOKED_AT or len(lines) >= MOST_BYTES:
             return Export(lines=bytes(lines), ids=ids, next=following)
         following = letter.id
@@ -130,7 +130,7 @@ def by_error(
     """
     found: dict[str, _Counted] = {}
     complete = True
-    for looked_at, letter in enumerate(walk(stream, group)):
+    for looked_at, letter in enumerate(iterate(stream, group)):
         if looked_at == most:
             complete = False
             break

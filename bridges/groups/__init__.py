@@ -9,4 +9,4 @@ known here.
 """
 
 from bridges.groups.actions import create, delete, move, pause, resume
-from bridges.groups.checks import Plan, plan, standing
+from bridges.groups.checks import MoveEffect, plan_move, status_of

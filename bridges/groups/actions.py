@@ -9,17 +9,17 @@ from typing import Any
 
 from django.db import transaction
 
-from bridges.dead_letters import check_place
+from bridges.dead_letters import check_group
 from bridges.groups import checks
 from bridges.groups.checks import (
     LIVELY_MS,
     Deleted,
     Moved,
     bridge_of,
-    check_at_rest,
+    check_idle,
     check_stream,
     last_of,
-    standing,
+    status_of,
 )
 from bridges.models import Bridge
 from core import audit
@@ -60,7 +60,7 @@ def create(stream: str, group: str, at: str, *, by: Principal) -> str:
     check_stream(stream)
     if not is_name(group):
         raise BadParameter(f"A group's name has {RULE}.", parameter="name")
-    after = checks.asked(at, now=datetime.now(UTC))
+    after = checks.parse_position(at, now=datetime.now(UTC))
     start = "$" if after == END else after
     if bridge := bridge_of(stream, group):
         raise GroupOwned(f"The group “{group}” belongs to the bridge “{bridge.name}”, which makes it when it runs.")
@@ -71,7 +71,7 @@ def create(stream: str, group: str, at: str, *, by: Principal) -> str:
     if isinstance(reply, ReplyError) and reply.code == "BUSYGROUP":
         raise _there(stream, group)
     answer(reply, stream)
-    return standing(stream, group).group.last_delivered_id
+    return status_of(stream, group).group.last_delivered_id
 
 
 def pause(stream: str, group: str, *, by: Principal) -> str:
@@ -104,9 +104,9 @@ def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bo
         WrongType, RedisUnavailable: when Redis cannot be used for this. Repeating the call continues where it ended.
     """
     REQUIRES.demand(by, stream)
-    after = checks.asked(to, now=datetime.now(UTC))
-    found = standing(stream, group)
-    check_at_rest(stream, found)
+    after = checks.parse_position(to, now=datetime.now(UTC))
+    found = status_of(stream, group)
+    check_idle(stream, found)
     if after == END:
         # The end of this moment: one that goes on before us would never be reached.
         after = str(last_of(stream))
@@ -142,7 +142,7 @@ def delete(stream: str, group: str, *, by: Principal, force: bool = False, reaso
         WrongType, RedisUnavailable: when Redis cannot be used for this.
     """
     REQUIRES.demand(by, stream)
-    check_place(stream, group)
+    check_group(stream, group)
     reason = reason.strip()[:MOST_REASON]
     if force and not reason:
         raise BadParameter("Say why: “reason” is recorded.", parameter="reason")
@@ -150,7 +150,7 @@ def delete(stream: str, group: str, *, by: Principal, force: bool = False, reaso
     if bridge is not None and bridge.enabled:
         raise GroupOwned(f"The bridge “{bridge.name}” reads as “{group}”: disable it first.")
     try:
-        unread = standing(stream, group).behind.events
+        unread = status_of(stream, group).behind.events
     except UnknownGroup:
         unread = 0
     said: dict[str, Any] = {"forced": force, **({"reason": reason} if reason else {})}
@@ -194,7 +194,7 @@ def _turned(stream: str, group: str, by: Principal, *, paused: bool) -> str:
             action = "pause" if paused else "resume"
             audit.record(by, action, f"bridge {row.name}", before={"paused": not paused}, after={"paused": paused})
     if row is None:
-        check_place(stream, group)
+        check_group(stream, group)
         raise GroupUnowned(group)
     return row.name
 

@@ -22,7 +22,7 @@ from synapse.wire.ids import EntryId, Range, following, parse, start_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class MoveEffect:
     """The effect of moving a group.
 
     `before` and `after` are the ids after which it continues now and then. `skips` unread events would not be
@@ -68,7 +68,7 @@ class Deleted:
     dead: int
 
 
-def asked(text: str, *, now: datetime) -> str:
+def parse_position(text: str, *, now: datetime) -> str:
     """Return the id after which the group continues, or the `END`.
 
     `text` is `beginning`, `end` (or `new`), an entry's id, or a time; an entry of that id or time is included.
@@ -105,7 +105,7 @@ def check_stream(stream: str) -> None:
         raise UnknownStream(stream)
 
 
-def standing(stream: str, group: str) -> GroupStatus:
+def status_of(stream: str, group: str) -> GroupStatus:
     """Return how a group is.
 
     Raises:
@@ -125,7 +125,7 @@ def bridge_of(stream: str, group: str) -> BridgeDefinition | None:
     return None if row is None else definition_of(row)
 
 
-def check_at_rest(stream: str, found: GroupStatus) -> None:
+def check_idle(stream: str, found: GroupStatus) -> None:
     """Make sure that nobody delivers the group's events now: its bridge is paused or disabled, and its processes know;
     or, where it is no bridge's, its consumers are silent.
 
@@ -148,10 +148,10 @@ def check_at_rest(stream: str, found: GroupStatus) -> None:
         )
 
 
-def hindrance(stream: str, found: GroupStatus) -> str:
+def move_obstacle(stream: str, found: GroupStatus) -> str:
     """Return why the group cannot be moved now, "" when it can."""
     try:
-        check_at_rest(stream, found)
+        check_idle(stream, found)
     except GroupInUse as problem:
         return problem.detail
     return ""
@@ -177,7 +177,7 @@ def _named(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
-def plan(stream: str, group: str, to: str, *, discard_waiting: bool = False) -> Plan:
+def plan_move(stream: str, group: str, to: str, *, discard_waiting: bool = False) -> MoveEffect:
     """Say what moving a group to a place would do.
 
     Raises:
@@ -185,14 +185,14 @@ def plan(stream: str, group: str, to: str, *, discard_waiting: bool = False) -> 
         UnknownStream, UnknownGroup: when there is none.
         WrongType, RedisUnavailable: when Redis cannot be used for this.
     """
-    after = asked(to, now=datetime.now(UTC))
-    found = standing(stream, group)
+    after = parse_position(to, now=datetime.now(UTC))
+    found = status_of(stream, group)
     now, then = parse(found.group.last_delivered_id), last_of(stream)
     if after != END:
         then = min(then, parse_full(after))
     between = Range(first=following(min(now, then)), last=max(now, then))
     scan = connections.executor().run(_counted(stream, between))
-    return Plan(
+    return MoveEffect(
         before=str(now),
         after=str(then),
         skips=scan.entries if then > now else 0,
@@ -203,7 +203,7 @@ def plan(stream: str, group: str, to: str, *, discard_waiting: bool = False) -> 
         parked=found.parked,
         dead=found.dead,
         discards=discard_waiting,
-        hindrance=hindrance(stream, found),
+        hindrance=move_obstacle(stream, found),
     )
 
 

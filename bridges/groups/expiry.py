@@ -69,7 +69,7 @@ def _is_as_opened(bridge: Bridge) -> bool:
 
 def _holds_events(stream: str, group: str) -> bool:
     try:
-        found = checks.standing(stream, group)
+        found = checks.status_of(stream, group)
     except UnknownGroup:
         return False
     return bool(found.group.pending or found.waiting or found.parked or found.dead)
@@ -78,7 +78,7 @@ def _holds_events(stream: str, group: str) -> bool:
 def let_unused_groups_expire() -> None:
     """Write the times of the last reads of groups, and delete the groups that expired."""
     close_old_connections()
-    groups.flush()
+    groups.flush_reads()
     expire(datetime.now(UTC))
 
 

@@ -49,7 +49,7 @@ def main() -> None:
     admin.autodiscover = lambda: None
     try:
         django.setup()
-        function = handlers.load(order.handler, order.allowed)
+        function = handlers.load_handler(order.handler, order.allowed)
     except BaseException as error:
         channel.send_bytes(pack_fact("broken", text=_explained(error)))
         return
@@ -59,7 +59,7 @@ def main() -> None:
 
 def serve(channel: Connection, board: SharedProgress, function: Any, order: Order) -> None:
     """Handle batches until the parent has gone."""
-    handle = handlers.together(function) if order.batch else handlers.one_by_one(function)
+    handle = handlers.call_with_batch(function) if order.batch else handlers.call_with_event(function)
     parent = os.getppid()
     threading.Thread(target=_end_with_parent, args=(parent, order.timeout), daemon=True).start()
     while True:

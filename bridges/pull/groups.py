@@ -35,12 +35,12 @@ _WRITE_EVERY = timedelta(hours=12)
 _read: dict[tuple[str, str], float] = {}
 
 
-def note(stream: str, group: str) -> None:
+def note_read(stream: str, group: str) -> None:
     """Note that a group is read now."""
     _read[stream, group] = time.time()
 
 
-def flush() -> None:
+def flush_reads() -> None:
     """Write when groups were read. This changes nothing of the catalog, so other processes are not notified."""
     for place in list(_read):
         moment = datetime.fromtimestamp(_read.pop(place), UTC)
@@ -78,7 +78,7 @@ def demand_group(group: BridgeDefinition, by: Principal) -> None:
             and the caller may not act on groups.
     """
     _demand_types(group.stream, group.event_types or (EVERY_TYPE,), by)
-    if group.opened_by and group.opened_by != owner_of_what_opens(by) and not by.rights.has(GROUPS):
+    if group.opened_by and group.opened_by != owner_for_new_group(by) and not by.rights.has(GROUPS):
         refusal = f"{by} may not use the group “{group.group}” of another service: the scope “{GROUPS}” is missing."
         raise Forbidden(refusal, missing=GROUPS)
 
@@ -88,7 +88,7 @@ def may_use_any_group(place: GroupRef, by: Principal) -> bool:
     return by.rights.has(GROUPS) and by.rights.may("read", place.stream, EVERY_TYPE)
 
 
-def owner_of_what_opens(by: Principal) -> str:
+def owner_for_new_group(by: Principal) -> str:
     """Return the service that owns a group opened by the caller: "" for none."""
     return by.name if by.kind == "service" else ""
 
@@ -121,7 +121,7 @@ def follow() -> None:
             raise CatalogAway from error
 
 
-def known(place: GroupRef) -> BridgeDefinition | None:
+def cached_bridge(place: GroupRef) -> BridgeDefinition | None:
     """Return the bridge that reads as a group from memory, without asking the database.
 
     Raises:
@@ -139,13 +139,13 @@ def find(place: GroupRef) -> BridgeDefinition:
         GroupTaken: when a bridge with another sink reads as it.
         CatalogAway: when the database does not answer, and the group is not known here.
     """
-    found = known(place) or _asked(lambda: _row(place))
+    found = cached_bridge(place) or _asked(lambda: _row(place))
     if found is None:
         raise GroupNotPulled(place.stream, place.group)
     return _pulled(found)
 
 
-def opened(place: GroupRef, by: Principal) -> BridgeDefinition:
+def open_group(place: GroupRef, by: Principal) -> BridgeDefinition:
     """Return the group, creating it when there is none. Safe under concurrent calls.
 
     Raises:
@@ -155,7 +155,7 @@ def opened(place: GroupRef, by: Principal) -> BridgeDefinition:
         ShareUsedUp, AllInUse: when the caller, or all, opened as many groups as may.
         CatalogAway: when the database does not answer, and the group is not known here.
     """
-    return readable(_pulled(known(place) or _asked(lambda: _row(place) or _made(place, by))))
+    return readable(_pulled(cached_bridge(place) or _asked(lambda: _row(place) or _made(place, by))))
 
 
 def readable(group: BridgeDefinition) -> BridgeDefinition:
@@ -166,7 +166,7 @@ def readable(group: BridgeDefinition) -> BridgeDefinition:
     """
     if not group.enabled:
         raise GroupDisabled(group.group)
-    note(group.stream, group.group)
+    note_read(group.stream, group.group)
     return group
 
 
@@ -192,7 +192,7 @@ def _made(place: GroupRef, by: Principal) -> BridgeDefinition:
     # What a read opens delivers events of all types.
     _demand_types(place.stream, (EVERY_TYPE,), by)
     values = {"group": place.group, "sink": PULL, "lease_seconds": PULL_LEASE_SECONDS}
-    values["opened_by"] = owner_of_what_opens(by)
+    values["opened_by"] = owner_for_new_group(by)
     try:
         with transaction.atomic():
             stream = Stream.objects.filter(name=place.stream).first()

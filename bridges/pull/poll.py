@@ -21,12 +21,12 @@ from synapse.http.exchange import Response, listing_response
 from synapse.pull.cache import (
     CHECKPOINT_EVERY,
     CLEAN_EVERY,
-    REAP_EVERY,
+    RECLAIM_EVERY,
     REPORT_EVERY,
-    Memory,
+    PulledGroups,
 )
 from synapse.pull.protocol import PullRead, delivery_json
-from synapse.redis import Command, Conversation, ReplyError, answer, ask, in_parts
+from synapse.redis import Command, Conversation, ReplyError, answer, ask, map_cooperatively
 from synapse.redis.commands import (
     delivery as delivery_commands,
 )
@@ -36,15 +36,15 @@ from synapse.redis.commands import (
 )
 from synapse.redis.commands.delivery import (
     MAX_WAITING,
-    Admitted,
+    AdmitResult,
     InFlightEvent,
-    Leased,
+    LeaseResult,
     ReclaimResult,
 )
 from synapse.wire.encoding import TopLevelTypes
 from synapse.wire.ids import start_of
 
-_REAPED_AT_ONCE = 100
+_RECLAIMED_AT_ONCE = 100
 # A consumer with nothing pending that was silent for this long is removed; its name would stay for ever.
 _FORGOTTEN_MS = 3_600_000
 # So many times one look reads on when none of the events that it found is wanted, or all of them are parked.
@@ -68,19 +68,19 @@ class PollResult:
         return listing_response({}, "events", self.shown)
 
 
-def look(
-    group: BridgeDefinition, asked: PullRead, memory: Memory, types_of: Mapping[str, TopLevelTypes]
+def take_events(
+    group: BridgeDefinition, asked: PullRead, memory: PulledGroups, types_of: Mapping[str, TopLevelTypes]
 ) -> Conversation[PollResult]:
     """Take events of the group, reclaiming those that readers held too long, without waiting for new ones.
 
     Raises:
         RedisUnavailable, WrongType: as their names say.
     """
-    looking = _Look(group, asked, memory, types_of)
+    poll = _Poll(group, asked, memory, types_of)
     found = PollResult()
     for _ in range(_MOST_ROUNDS):
         try:
-            found = yield from looking.once()
+            found = yield from poll.once()
         except GroupLost:
             memory.lost(asked)
             found = PollResult(more=True)
@@ -99,9 +99,9 @@ def give_back(group: BridgeDefinition, asked: PullRead, found: PollResult) -> Co
     yield [delivery_commands.release(group.stream, group.group, asked.consumer, held)]
 
 
-class _Look:
+class _Poll:
     def __init__(
-        self, group: BridgeDefinition, asked: PullRead, memory: Memory, types_of: Mapping[str, TopLevelTypes]
+        self, group: BridgeDefinition, asked: PullRead, memory: PulledGroups, types_of: Mapping[str, TopLevelTypes]
     ) -> None:
         self._group = group
         self._asked = asked
@@ -116,7 +116,7 @@ class _Look:
         Raises:
             GroupLost: when the group is gone from Redis.
         """
-        leased: Leased | None = yield from self._upkeep_and_lease()
+        leased: LeaseResult | None = yield from self._upkeep_and_lease()
         if leased is None:
             return PollResult()
         held = list(leased.events)
@@ -127,12 +127,12 @@ class _Look:
             held += fresh
         wanted = yield from self._wanted(held)
         # Each is written at once: the whole answer is not written at a stretch.
-        shown = yield from in_parts(wanted, lambda one: orjson.dumps(delivery_json(one)))
-        self._memory.gave(self._asked, len(wanted))
+        shown = yield from map_cooperatively(wanted, lambda one: orjson.dumps(delivery_json(one)))
+        self._memory.record_given(self._asked, len(wanted))
         more = bool(held or read or leased.dead or leased.lost)
         return PollResult(held=wanted, shown=shown, more=more, next_due_ms=leased.next_due_ms)
 
-    def _upkeep_and_lease(self) -> Conversation[Leased | None]:
+    def _upkeep_and_lease(self) -> Conversation[LeaseResult | None]:
         """Do the group's upkeep where it is due, and lease events that wait. Return None when the group is paused."""
         joins = not self._memory.is_joined(self._asked)
         upkeep = self._upkeep()
@@ -148,8 +148,8 @@ class _Look:
         if joins:
             self._memory.joined(self._asked)
         for reply in replies:
-            if isinstance(reply, ReclaimResult) and reply.moved + reply.lost == _REAPED_AT_ONCE:
-                self._memory.again(self._asked, "reap")
+            if isinstance(reply, ReclaimResult) and reply.moved + reply.lost == _RECLAIMED_AT_ONCE:
+                self._memory.mark_unfinished(self._asked, "reclaim")
         return None if self._group.paused else replies[-1]
 
     def _join(self) -> Command:
@@ -171,8 +171,8 @@ class _Look:
         due, asked = self._memory.is_due, self._asked
         lease_ms = round(self._group.lease_seconds * 1000)
         found = []
-        if due(asked, "reap", REAP_EVERY):
-            found.append(delivery_commands.reap(*self._place, idle_ms=lease_ms, limit=_REAPED_AT_ONCE))
+        if due(asked, "reclaim", RECLAIM_EVERY):
+            found.append(delivery_commands.reclaim(*self._place, idle_ms=lease_ms, limit=_RECLAIMED_AT_ONCE))
         if due(asked, "clean", CLEAN_EVERY):
             found.append(delivery_commands.clean(*self._place, keep=asked.consumer, idle_ms=_FORGOTTEN_MS))
         if due(asked, "checkpoint", CHECKPOINT_EVERY):
@@ -191,7 +191,7 @@ class _Look:
             return [InFlightEvent(id=entry.id, parts=entry.parts, attempt=1) for entry in entries], len(entries)
         read = delivery_commands.read(*self._place, consumer, limit=room, order=order, key=self._group.order_key)
         (reply,) = yield from ask([read])
-        admitted: Admitted = self._checked(reply)
+        admitted: AdmitResult = self._checked(reply)
         return admitted.events, admitted.read
 
     def _wanted(self, held: Sequence[InFlightEvent]) -> Conversation[list[Delivery]]:
@@ -209,7 +209,7 @@ class _Look:
         ]
         if not (self._group.event_types or self._group.filters):
             return deliveries
-        marked = yield from in_parts(deliveries, lambda one: (one, self._is_wanted(one)))
+        marked = yield from map_cooperatively(deliveries, lambda one: (one, self._is_wanted(one)))
         unwanted = [one.id for one, is_wanted in marked if not is_wanted]
         if unwanted:
             yield from ask([delivery_commands.done(*self._place, unwanted, counter="filtered")])

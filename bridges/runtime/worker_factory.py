@@ -80,7 +80,7 @@ def open_worker(
         return definition.types_of if definition else {}
 
     def observe(what: Lasted, seconds: float, times: int) -> None:
-        connections.tally.observe(bridge.stream, what, seconds, group=bridge.group, times=times)
+        connections.counters.observe(bridge.stream, what, seconds, group=bridge.group, times=times)
 
     sink = sink or open_sink(bridge, stop)
     return Worker(

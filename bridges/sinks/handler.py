@@ -29,7 +29,7 @@ class HandlerConfig(SinkConfig):
     batch: Annotated[bool, Setting("Call it with many events at once.")] = False
 
     def mistakes(self) -> Iterator[tuple[str, str]]:
-        if complaint := handlers.complaint(self.handler, settings.BRIDGE_HANDLERS):
+        if complaint := handlers.refusal_of(self.handler, settings.BRIDGE_HANDLERS):
             yield "handler", complaint
 
 

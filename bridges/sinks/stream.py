@@ -184,7 +184,7 @@ class StreamSink(Sink):
         except SandboxBusy as busy:
             raise SinkAway(_in_one_line(busy)) from busy
         except Problem as problem:
-            connections.tally.refuse(target.name, problem.slug)
+            connections.counters.refuse(target.name, problem.slug)
             raise SinkError(
                 f"“{self._config.stream}” does not take it: {_in_one_line(problem)}", permanent=True
             ) from problem
@@ -235,7 +235,7 @@ class StreamSink(Sink):
                 return SinkError(f"The Redis key “{self._config.stream}” does not hold a stream")
             return SinkError(f"Redis did not store it: {reply}")
         if reply.outcome == "full":
-            connections.tally.refuse(self._config.stream, StreamFull.slug)
+            connections.counters.refuse(self._config.stream, StreamFull.slug)
             return SinkError(f"“{self._config.stream}” is full and takes no more", retry_after=FULL_WAIT)
         if reply.outcome == "conflict":
             return SinkError(f"“{self._config.stream}” has something else under the key of this event", permanent=True)
@@ -252,11 +252,11 @@ def _trail(delivery: Delivery) -> list[str]:
 
 
 def _count(target: StreamDefinition, accepted: Accepted) -> None:
-    connections.tally.add(target.name, "published")
+    connections.counters.add(target.name, "published")
     if accepted.warnings:
-        connections.tally.add(target.name, "warned")
+        connections.counters.add(target.name, "warned")
     if not accepted.registered:
-        connections.tally.add(target.name, "unregistered")
+        connections.counters.add(target.name, "unregistered")
 
 
 def _now() -> str:

@@ -15,9 +15,9 @@ from bridges import secrets as bridges_secrets
 from core.database import close_stale_connections
 from streams.snapshot import holder as catalog
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, SinkConfig, Trial
+from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, SinkConfig, TryOutResult
 from synapse.delivery.webhooks import signature, target
-from synapse.delivery.webhooks.messages import ALWAYS, Form, Messages, is_own_header, is_taken
+from synapse.delivery.webhooks.messages import ALWAYS, Form, Messages, is_own_header, is_success
 from synapse.delivery.webhooks.resolver import Lookup, system_lookup
 from synapse.delivery.webhooks.sender import Sender
 from synapse.errors.delivery import (
@@ -159,15 +159,15 @@ class WebhookSink(Sink):
         sender = self._ready()
         return self._loop.run_until_complete(self._deliver(batch, may_begin, sender))
 
-    def try_out(self, delivery: Delivery) -> Trial:
+    def try_out(self, delivery: Delivery) -> TryOutResult:
         sender = self._ready()
         headers, body = self._messages.of(delivery, time.time())
         begun = time.monotonic()
         try:
             answer = self._loop.run_until_complete(sender.ask(headers, body))
         except SinkError as error:
-            return Trial(is_taken=False, ms=int((time.monotonic() - begun) * 1000), said=str(error))
-        return Trial(is_taken=is_taken(answer.status), ms=answer.ms, status=answer.status, text=answer.text)
+            return TryOutResult(is_taken=False, ms=int((time.monotonic() - begun) * 1000), said=str(error))
+        return TryOutResult(is_taken=is_success(answer.status), ms=answer.ms, status=answer.status, text=answer.text)
 
     def close(self) -> None:
         if self._loop.is_closed():

@@ -179,7 +179,7 @@ class ContractAdmin(AuditedAdmin):
                 "draft": registry.draft_of(contract),
                 "active": active,
                 "rules": compatibility.standing_settings(contract),
-                "offers": extensions.offers_of(request, contract),
+                "offers": extensions.action_links_of(request, contract),
                 "uses": extensions.uses_of(contract, None if active is None else validator.parse_schema(active.text)),
             }
         shown: HttpResponse = super().render_change_form(request, context, **options)

@@ -23,18 +23,18 @@ class ContractUse:
 
 
 # Given a contract and a schema's document (None: none is checked), it gives the users.
-UseTeller = Callable[[Contract, Mapping[str, Any] | None], Iterable[ContractUse]]
-_use_tellers: list[UseTeller] = []
+FindUses = Callable[[Contract, Mapping[str, Any] | None], Iterable[ContractUse]]
+_use_finders: list[FindUses] = []
 
 
-def register_uses(teller: UseTeller) -> None:
+def register_uses(find: FindUses) -> None:
     """Register a function that yields an app's users of a contract."""
-    _use_tellers.append(teller)
+    _use_finders.append(find)
 
 
 def uses_of(contract: Contract, schema: Mapping[str, Any] | None) -> list[ContractUse]:
     """Return the users of a contract; their examples are checked against `schema`."""
-    return [use for teller in _use_tellers for use in teller(contract, schema)]
+    return [use for find in _use_finders for use in find(contract, schema)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +45,15 @@ class ActionLink:
     url: str
 
 
-OfferTeller = Callable[[HttpRequest, Contract], Iterable[ActionLink]]
-_offer_tellers: list[OfferTeller] = []
+FindActionLinks = Callable[[HttpRequest, Contract], Iterable[ActionLink]]
+_action_link_finders: list[FindActionLinks] = []
 
 
-def register_offers(teller: OfferTeller) -> None:
+def register_action_links(find: FindActionLinks) -> None:
     """Register a function that yields an app's further actions for a person."""
-    _offer_tellers.append(teller)
+    _action_link_finders.append(find)
 
 
-def offers_of(request: HttpRequest, contract: Contract) -> list[ActionLink]:
+def action_links_of(request: HttpRequest, contract: Contract) -> list[ActionLink]:
     """Return the further actions on a contract for the person."""
-    return [offer for teller in _offer_tellers for offer in teller(request, contract)]
+    return [offer for find in _action_link_finders for offer in find(request, contract)]

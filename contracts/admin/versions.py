@@ -58,18 +58,18 @@ def _file(text: str, name: str, content_type: str) -> HttpResponse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class VersionRow:
     """A version in the list of all, with the number of the one before it, None for none."""
 
     version: ContractVersion
     previous: int | None
 
 
-def rows(contract: Contract) -> list[Row]:
+def rows(contract: Contract) -> list[VersionRow]:
     """Return the draft, then the versions from the newest, deleted ones too."""
     found = list(contract.versions.select_related("schema").order_by(F("number").desc(nulls_first=True)))
     before = [*(version.number for version in found[1:]), None][: len(found)]
-    return [Row(version=version, previous=number) for version, number in zip(found, before, strict=True)]
+    return [VersionRow(version=version, previous=number) for version, number in zip(found, before, strict=True)]
 
 
 def version(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from core import audit_query
 from core.admin.base import RestrictedAdmin, person
-from core.admin.revisions import Row, json_difference
+from core.admin.revisions import DifferenceLine, json_difference
 from core.audit_query import AuditFilter
 from core.models import AuditEntry
 from core.templatetags.synapse import moment, visible
@@ -33,7 +33,7 @@ SPANS: Mapping[str, tuple[str, timedelta | None]] = {
 _FILTERS = ("actor", "action", "target")
 
 
-def story(admin: Any, request: HttpRequest) -> HttpResponse:
+def show_timeline(admin: Any, request: HttpRequest) -> HttpResponse:
     """Show the filtered timeline of the audit log, newest first."""
     if not admin.has_view_permission(request):
         raise PermissionDenied
@@ -105,7 +105,7 @@ class AuditEntryAdmin(RestrictedAdmin):
     change_form_template = "core/admin/audit_entry.html"
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(partial(story, self))
+        view = self.admin_site.admin_view(partial(show_timeline, self))
         return [path("story/", view, name="core_auditentry_story"), *super().get_urls()]
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
@@ -143,7 +143,7 @@ class AuditEntryAdmin(RestrictedAdmin):
         return False
 
 
-def changed(entry: AuditEntry) -> list[tuple[str, list[Row]]]:
+def changed(entry: AuditEntry) -> list[tuple[str, list[DifferenceLine]]]:
     """Return the names whose values differ, each with its lines before and after."""
     before = entry.before if isinstance(entry.before, dict) else {}
     after = entry.after if isinstance(entry.after, dict) else {}

@@ -29,7 +29,7 @@ GAP = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class DifferenceLine:
     """One line: of both texts ("same"), of the old one ("old") or of the new one ("new"); or a "gap" of equal lines.
 
     `before`, `changed` and `after` are the line's parts: `changed` is what differs from the line it took the place
@@ -45,16 +45,16 @@ class Row:
     skipped: int = 0
 
 
-def difference(old: str, new: str) -> list[Row]:
+def difference(old: str, new: str) -> list[DifferenceLine]:
     """Return the merged lines of both texts; an empty list when they are equal."""
     if old == new:
         return []
     old_lines, new_lines = old.splitlines(), new.splitlines()
-    rows: list[Row] = []
+    rows: list[DifferenceLine] = []
     for what, i, i_end, j, j_end in SequenceMatcher(None, old_lines, new_lines, autojunk=False).get_opcodes():
         if what == "equal":
             rows += [
-                Row(kind="same", old_number=i + step + 1, new_number=j + step + 1, before=line)
+                DifferenceLine(kind="same", old_number=i + step + 1, new_number=j + step + 1, before=line)
                 for step, line in enumerate(old_lines[i:i_end])
             ]
         else:
@@ -62,22 +62,26 @@ def difference(old: str, new: str) -> list[Row]:
     return list(_without_long_gaps(rows))
 
 
-def json_difference(old: Any, new: Any, *, was: bool = True, is_: bool = True) -> list[Row]:
+def json_difference(old: Any, new: Any, *, was: bool = True, is_: bool = True) -> list[DifferenceLine]:
     """Return the difference of two JSON values; `was` and `is_` say whether there was and is a value at all."""
     return difference(_text(old) if was else "", _text(new) if is_ else "")
 
 
-def _replaced(old: Sequence[str], new: Sequence[str], old_start: int, new_start: int) -> list[Row]:
+def _replaced(old: Sequence[str], new: Sequence[str], old_start: int, new_start: int) -> list[DifferenceLine]:
     # Line by line only where it is likely that one took the place of the other.
     paired = len(old) == len(new)
     parts = [_parts(one, other) for one, other in zip(old, new, strict=True)] if paired else []
     rows = []
     for step, line in enumerate(old):
         before, changed, after = parts[step][0] if paired else (line, "", "")
-        rows.append(Row(kind="old", old_number=old_start + step, before=before, changed=changed, after=after))
+        rows.append(
+            DifferenceLine(kind="old", old_number=old_start + step, before=before, changed=changed, after=after)
+        )
     for step, line in enumerate(new):
         before, changed, after = parts[step][1] if paired else (line, "", "")
-        rows.append(Row(kind="new", new_number=new_start + step, before=before, changed=changed, after=after))
+        rows.append(
+            DifferenceLine(kind="new", new_number=new_start + step, before=before, changed=changed, after=after)
+        )
     return rows
 
 
@@ -99,7 +103,7 @@ def _alike(one: str, other: str) -> int:
     )
 
 
-def _without_long_gaps(rows: Sequence[Row]) -> Iterator[Row]:
+def _without_long_gaps(rows: Sequence[DifferenceLine]) -> Iterator[DifferenceLine]:
     near = [False] * len(rows)
     for place, row in enumerate(rows):
         if row.kind != "same":
@@ -110,7 +114,7 @@ def _without_long_gaps(rows: Sequence[Row]) -> Iterator[Row]:
         if shown or len(lines) < GAP:
             yield from lines
         else:
-            yield Row(kind="gap", skipped=len(lines))
+            yield DifferenceLine(kind="gap", skipped=len(lines))
 
 
 def _text(value: Any) -> str:

@@ -146,8 +146,8 @@ def _demand_no_more(service: Service, scopes: list[str], by: Principal) -> None:
     if by.kind != "service":
         return
     own = Key.objects.filter(key_id=by.key).select_related("service").first()
-    mine = [] if own is None else key_rights.surely(granted_to(own.service), own.scopes)
-    more = key_rights.outside(mine, key_rights.at_most(granted_to(service), scopes))
+    mine = [] if own is None else key_rights.lower_bound(granted_to(own.service), own.scopes)
+    more = key_rights.first_uncovered(mine, key_rights.upper_bound(granted_to(service), scopes))
     if more is not None:
         right = f"{more.action}:{more.stream}"
         raise Forbidden(
@@ -173,7 +173,7 @@ def _key(service: str, key_id: str) -> Key:
 
 def _checked_scopes(scopes: Iterable[str], by: Principal) -> list[str]:
     try:
-        found = key_rights.checked(scopes)
+        found = key_rights.check_scopes(scopes)
     except key_rights.BadScope as error:
         raise BadParameter(str(error), parameter="scopes") from None
     for scope in found:

@@ -29,7 +29,7 @@ from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.inspection import draft_from_traffic
 from synapse.inspection.backtest import Tested
 from synapse.inspection.draft_from_traffic import Proposal
-from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS, asked_last
+from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS, parse_last
 
 _RIGHTS = ("streams.view_eventtype", "streams.view_stream", VIEW_PAYLOAD)
 
@@ -48,7 +48,7 @@ def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     problem = None
     if request.method == "POST" and draft is not None:
         try:
-            results = _results(request, contract.subject, draft.text, asked_last(last))
+            results = _results(request, contract.subject, draft.text, parse_last(last))
         except FAILURES as failure:
             problem = problem_of(failure)
     page: HttpResponse = admin.show(
@@ -73,7 +73,7 @@ def _results(request: HttpRequest, subject: str, text: str, last: int) -> list[d
         Problem: when something cannot be used: no event type, the draft, Redis.
     """
     found = list(
-        candidate_schemas.back_tests(subject, candidate_schemas.of_draft(subject), by=person(request), last=last)
+        candidate_schemas.back_tests(subject, candidate_schemas.from_draft(subject), by=person(request), last=last)
     )
     for tested in found:
         place, events = f"stream {tested.stream}", tested.walk.events
@@ -100,7 +100,7 @@ def _offer(request: HttpRequest, contract: Contract) -> Iterator[ActionLink]:
 
 
 ContractAdmin.pages.append(Page(path="<int:pk>/back-test/", name="back_test", view=back_test))
-extensions.register_offers(_offer)
+extensions.register_action_links(_offer)
 
 
 DRAFT_TITLE = "Draft from traffic"
@@ -131,7 +131,7 @@ def draft_from_newest_events(admin: Any, request: HttpRequest, pk: int) -> HttpR
                 raise PermissionDenied
             return _saved(admin, request, event_type, subject)
         if request.method == "POST":
-            proposal = _proposed(request, event_type, asked_last(last))
+            proposal = _proposed(request, event_type, parse_last(last))
     except FAILURES as failure:
         problem = problem_of(failure)
     page: HttpResponse = admin.show(

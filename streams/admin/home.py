@@ -40,7 +40,7 @@ _SENTENCES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class AttentionLine:
     """A finding as the page shows it."""
 
     finding: Finding
@@ -57,7 +57,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class StreamRow:
     """A stream as the table shows it. `past` None: nothing was sampled."""
 
     stream: Stream
@@ -112,7 +112,7 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
     for place, finding in enumerate(findings):
         worst.setdefault(finding.stream, place)
     rows = [
-        Row(
+        StreamRow(
             stream=stream,
             overview=known.get(stream.name),
             past=histories.get(stream.name),
@@ -136,7 +136,7 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
     }
 
 
-def _line(request: HttpRequest, finding: Finding, streams: Sequence[Stream]) -> Line:
+def _line(request: HttpRequest, finding: Finding, streams: Sequence[Stream]) -> AttentionLine:
     stream = next(stream for stream in streams if stream.name == finding.stream)
     amount = span(finding.amount) if finding.kind == "lagging" else number(int(finding.amount))
     text = _SENTENCES[finding.kind].format(amount=amount, label=visible(finding.label))
@@ -151,7 +151,7 @@ def _line(request: HttpRequest, finding: Finding, streams: Sequence[Stream]) -> 
             for page in tabs.of_stream(request, stream, "")
             if page.title in ("Statistics", "Messages", "Definition")
         ]
-    return Line(
+    return AttentionLine(
         finding=finding,
         text=text,
         since=datetime.fromtimestamp(finding.since, UTC),

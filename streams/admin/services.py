@@ -43,7 +43,7 @@ PAGE_SIZE, MOST_STREAMS, MOST_STRANGERS = 50, 5, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class IntegrationRow:
     """One service. A state is None where the service has no such grant and no use of one was observed.
 
     `published` and `consumed` are what was seen last; of how many more streams it was seen, `more_published` and
@@ -61,7 +61,7 @@ class Row:
     consuming: State | None
 
 
-def integration_rows(services: Iterable[Service], seen: Observations, now_ms: int) -> list[Row]:
+def integration_rows(services: Iterable[Service], seen: Observations, now_ms: int) -> list[IntegrationRow]:
     """Return a row for each service."""
     return [_row(service, seen, now_ms) for service in services]
 
@@ -77,7 +77,7 @@ def integration(admin: Any, request: HttpRequest) -> HttpResponse:
     seen = Observations(published={}, consumed={}) if isinstance(found, Problem) else found
     for (stream, source), ms in seen.fresh.items():
         # Noted by its masked name, so that the next look at the page need not find it again.
-        connections.tally.note_sources(stream, {source: source}, f"{ms}-0")
+        connections.counters.note_sources(stream, {source: source}, f"{ms}-0")
     services = Paginator(admin.get_queryset(request).order_by("name"), PAGE_SIZE).get_page(request.GET.get("page"))
     rows = integration_rows(services, seen, now_ms)
     ours = {group for groups in durable_groups().values() for group in groups}
@@ -112,7 +112,7 @@ def _with(lags: Mapping[tuple[str, str], Lag], consumed: Sequence[Consumed]) -> 
     return [replace(each, lag=lags.get((each.stream, each.group))) for each in consumed]
 
 
-def _row(service: Service, seen: Observations, now_ms: int) -> Row:
+def _row(service: Service, seen: Observations, now_ms: int) -> IntegrationRow:
     grants = list(service.grants.all())
     publishes = [grant for grant in grants if grant.action == Grant.Action.PUBLISH]
     subscribes = [grant for grant in grants if grant.action == Grant.Action.SUBSCRIBE]
@@ -121,7 +121,7 @@ def _row(service: Service, seen: Observations, now_ms: int) -> Row:
     consumed = [each for name in names for each in seen.consumed.get(name, ())]
     published.sort(key=lambda each: (-each.last_ms, each.stream))
     consumed.sort(key=lambda each: (-(each.seen_ms or 0), each.stream, each.group))
-    return Row(
+    return IntegrationRow(
         service=service,
         publishes=publishes,
         subscribes=subscribes,

@@ -130,7 +130,7 @@ def _answer(asked: exchange.Request, *, only_check: bool) -> exchange.Response:
         return connections.executor().run(pipeline.validate_events(asked, holder.current()))
     catalog = holder.current()
     executor = connections.executor_for(catalog.streams.get(asked.params["stream"]))
-    return executor.run(pipeline.publish_events(asked, catalog, connections.tally))
+    return executor.run(pipeline.publish_events(asked, catalog, connections.counters))
 
 
 def _shown(status: int, body: dict[str, Any], text: str, problem: Problem | None = None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from synapse.endpoints import JSON_SCHEMA, Answer, Call, JsonSchema, Query, Quer
 from synapse.http.exchange import JSON, Request
 from synapse.inspection import backtest
 from synapse.inspection import draft_from_traffic as drafts
-from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS, defined
+from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS, find_stream
 from synapse.problems import UnsupportedMediaType
 
 _SCHEMA_JSON = "application/schema+json"
@@ -109,10 +109,10 @@ def back_test(call: Call[LastQuery, None]) -> dict[str, Any]:
     of the event type's contract is tested. Nothing is changed. Where the caller may not see PII, it is masked in the
     events that are tested, and `masked` is true."""
     stream, event_type = call.params["stream"], call.params["event_type"]
-    subject = subject_of(defined(call.catalog, stream).name, event_type)
+    subject = subject_of(find_stream(call.catalog, stream).name, event_type)
     text = _schema_of(call.request)
-    candidate = candidate_schemas.of_text(subject, text) if text else candidate_schemas.of_draft(subject)
-    with candidate_schemas.trial(candidate) as trial:
+    candidate = candidate_schemas.from_text(subject, text) if text else candidate_schemas.from_draft(subject)
+    with candidate_schemas.open_trial(candidate) as trial:
         test = backtest.back_test(call.catalog, stream, event_type, trial, by=call.by, last=call.query.last)
         tested = connections.executor().run(test)
     payload_access.record(

@@ -166,7 +166,7 @@ def publish(request: Request, catalog: Snapshot) -> Conversation[Response]:
     """One event, or a batch: a JSON array, or NDJSON. Each event is checked against the active version of its contract,
     or the one that the request asks for. When no event of a batch was stored, the answer is a problem document with the
     same `results`. With an Idempotency-Key it can be sent again, and nothing is stored twice."""
-    return pipeline.publish_events(request, catalog, connections.tally)
+    return pipeline.publish_events(request, catalog, connections.counters)
 
 
 @_events(

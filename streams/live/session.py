@@ -237,7 +237,7 @@ class ViewerFrames:
                 sent = found[-1].id
                 yield sse.joined(found, personal=self._personal)
             elif watcher.ended == "slow":
-                connections.tally.add(self._stream, "live_dropped")
+                connections.counters.add(self._stream, "live_dropped")
                 yield sse.dropped(sent, limit=MOST_WAITING)
                 return
             elif watcher.ended:

@@ -12,7 +12,7 @@ from django.db import DatabaseError
 
 from core.templatetags.synapse import visible
 from synapse.http.redis_problems import FAILURES, problem_of
-from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS, asked_last
+from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS, parse_last
 from synapse.problems import BadParameter
 
 # Of what a command was given, nothing could be used: not the same as an answer that is no.
@@ -104,6 +104,6 @@ def add_last(parser: CommandParser, what: str) -> None:
 def _last(text: str) -> int:
     """Return the value of `--last` (a type for argparse)."""
     try:
-        return asked_last(text or "0")
+        return parse_last(text or "0")
     except BadParameter as problem:
         raise argparse.ArgumentTypeError(problem.detail.replace("“last” is ", "")) from None

@@ -156,7 +156,7 @@ class ScopesAlone:
         return scope in self._words
 
 
-def checked(scopes: Iterable[str]) -> list[str]:
+def check_scopes(scopes: Iterable[str]) -> list[str]:
     """Return the scopes of a key, each once, in order.
 
     Raises:
@@ -177,7 +177,7 @@ def checked(scopes: Iterable[str]) -> list[str]:
     return found
 
 
-def surely(grants: Sequence[Granted], scopes: Iterable[str]) -> list[Granted]:
+def lower_bound(grants: Sequence[Granted], scopes: Iterable[str]) -> list[Granted]:
     """Return the part of its service's grants that a key with these scopes certainly has, and never more.
 
     Where a grant and a scope are patterns that overlap, and neither contains the other, the overlap is left out.
@@ -185,12 +185,12 @@ def surely(grants: Sequence[Granted], scopes: Iterable[str]) -> list[Granted]:
     return _narrowed(grants, scopes, in_doubt=False)
 
 
-def at_most(grants: Sequence[Granted], scopes: Iterable[str]) -> list[Granted]:
+def upper_bound(grants: Sequence[Granted], scopes: Iterable[str]) -> list[Granted]:
     """Return the same, and never less: where it is in doubt, the grant stays whole."""
     return _narrowed(grants, scopes, in_doubt=True)
 
 
-def outside(mine: Sequence[Granted], others: Iterable[Granted]) -> Granted | None:
+def first_uncovered(mine: Sequence[Granted], others: Iterable[Granted]) -> Granted | None:
     """Return one of the other grants that is not wholly within one of mine; None when all are.
 
     A grant that only several of mine together would contain counts as outside.

@@ -96,7 +96,7 @@ def demand_scope(principal: Principal, scope: str) -> None:
         raise refused_scope(principal, scope)
 
 
-def demand_personal(principal: Principal, what: str) -> None:
+def demand_payload_access(principal: Principal, what: str) -> None:
     """Make sure that the caller has payload access before an action on PII; `what` names the action.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import Any
 
 from synapse.compatibility import keywords, rules
 from synapse.compatibility.budget import Budget, OutOfBudget
-from synapse.compatibility.documents import Library, Unusable, trouble_with
+from synapse.compatibility.documents import Library, Unusable, find_reference_obstacle
 from synapse.compatibility.findings import Finding, Findings
 from synapse.compatibility.prover import Prover
 from synapse.compatibility.result import (
@@ -37,7 +37,7 @@ def compare(writer: Library, reader: Library, budget: Budget, *, proves: Callabl
     A question that is still open when the budget is spent stays undecided. `proves` says for which rules a witness is
     wanted.
     """
-    if writer.says_the_same_as(reader):
+    if writer.equals_literally(reader):
         return []
     obstacle = _obstacle(writer, reader, budget)
     if obstacle is not None:
@@ -55,7 +55,7 @@ def compare(writer: Library, reader: Library, budget: Budget, *, proves: Callabl
 def _obstacle(writer: Library, reader: Library, budget: Budget) -> str | None:
     """Return why the two cannot be compared. Earlier versions were compiled when they came; a new one is now."""
     try:
-        trouble = trouble_with(writer, budget) or trouble_with(reader, budget)
+        trouble = find_reference_obstacle(writer, budget) or find_reference_obstacle(reader, budget)
         budget.spend(writer.main.root.cost_of_compiling + reader.main.root.cost_of_compiling)
         are_fine = all(it.validator is not None for it in (writer, reader) if it.is_new)
         return trouble or (None if are_fine else _NOT_COMPILED)

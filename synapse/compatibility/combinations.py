@@ -15,9 +15,9 @@ from synapse.compatibility.findings import (
     Findings,
     ProverLike,
     SamplerLike,
-    are_soft,
     candidates_of,
-    fewest,
+    nearest_to_compatible,
+    only_lenient,
 )
 from synapse.compatibility.objects import nodes_at
 from synapse.compatibility.schema_model import Condition, Group, Node
@@ -62,7 +62,7 @@ def _with_values(path: Path, keys: Iterable[Key]) -> dict[str, Any]:
     return schema
 
 
-def ways(prover: ProverLike, shape: Shape, alternatives: Sequence[Node]) -> Iterator[list[Shape]]:
+def case_splits(prover: ProverLike, shape: Shape, alternatives: Sequence[Node]) -> Iterator[list[Shape]]:
     """Return ways to cut the shape into cases that together are no smaller, the cheapest first."""
     present = [mask for mask in keywords.EACH if shape.types & mask]
     if len(present) > 1:
@@ -168,7 +168,7 @@ def _alternatives(prover: ProverLike, shape: Shape, group: Group, reader: Node) 
     if _is_promised(prover, shape, group):
         return []
     result = _one_fits(prover, shape, group, _DEEPEST_SPLITS)
-    if are_soft(result):
+    if only_lenient(result):
         return result
     rule = rules.ONE_OF_NARROWED if group.is_exclusive else rules.ANY_OF_NARROWED
     return [_found(rule, shape, reader, candidates_of(result))]
@@ -210,14 +210,14 @@ def _one_fits(prover: ProverLike, shape: Shape, group: Group, splits: int) -> Fi
         if not result:
             return []
         results.append(result)
-    if results and are_soft(best := fewest(results)):
+    if results and only_lenient(best := nearest_to_compatible(results)):
         return best
     if prover.satisfiability.is_empty(shape):
         return []
     if not splits:
         return [_nothing_fits(shape, results)]
     by_cases = _by_cases(prover, shape, group, splits)
-    return by_cases if are_soft(by_cases) else [_nothing_fits(shape, [*results, by_cases])]
+    return by_cases if only_lenient(by_cases) else [_nothing_fits(shape, [*results, by_cases])]
 
 
 def _by_cases(prover: ProverLike, shape: Shape, group: Group, splits: int) -> Findings:
@@ -225,9 +225,9 @@ def _by_cases(prover: ProverLike, shape: Shape, group: Group, splits: int) -> Fi
     found: Findings = [_nothing_fits(shape, [])]
     try:
         with prover.budget.half():
-            for cases in ways(prover, shape, group.members):
+            for cases in case_splits(prover, shape, group.members):
                 found = _each_fits(prover, cases, group, splits - 1)
-                if are_soft(found):
+                if only_lenient(found):
                     return found
     except OutOfBudget:
         return [_nothing_fits(shape, [])]
@@ -239,14 +239,14 @@ def _each_fits(prover: ProverLike, cases: Sequence[Shape], group: Group, splits:
     found: Findings = []
     for case in cases:
         found += _one_fits(prover, case, group, splits)
-        if not are_soft(found):
+        if not only_lenient(found):
             break
     return found
 
 
 def _fits(prover: ProverLike, shape: Shape, exclusive: Sequence[Node], member: Node) -> Findings:
     result = prover.within(shape, member)
-    if are_soft(result):
+    if only_lenient(result):
         for other in exclusive:
             if other is not member and not prover.excludes(shape, other):
                 # What both accept is refused.

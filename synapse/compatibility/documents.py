@@ -152,7 +152,7 @@ class Library:
             return None
         return document.node(targets[0].pointer, targets[0].schema)
 
-    def says_the_same_as(self, other: "Library") -> bool:
+    def equals_literally(self, other: "Library") -> bool:
         """Say whether the schemas, with those that they refer to, are equal to the letter."""
         return self._text == other._text
 
@@ -170,7 +170,7 @@ _MOST_LOOKS = 20_000
 """How many times schemas may be applied to one value."""
 
 
-def trouble_with(library: Library, budget: Budget) -> str | None:
+def find_reference_obstacle(library: Library, budget: Budget) -> str | None:
     """Return why the references of a schema, or of the schemas that it refers to, cannot be compared; `None` if they
     can.
 

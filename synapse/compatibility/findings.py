@@ -141,14 +141,14 @@ class Finding:
 Findings = list[Finding]
 
 
-def are_soft(findings: Findings) -> bool:
+def only_lenient(findings: Findings) -> bool:
     """Say whether the LENIENT policy would let all of these through."""
     return all(finding.rule.is_lenient for finding in findings)
 
 
-def fewest(results: Iterable[Findings]) -> Findings:
+def nearest_to_compatible(results: Iterable[Findings]) -> Findings:
     """Return the result that lies nearest to compatible."""
-    return min(results, key=lambda findings: (not are_soft(findings), len(findings)))
+    return min(results, key=lambda findings: (not only_lenient(findings), len(findings)))
 
 
 def candidates_of(findings: Findings) -> Candidates:

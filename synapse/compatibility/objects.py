@@ -12,8 +12,8 @@ from synapse.compatibility.findings import (
     Findings,
     ProverLike,
     SamplerLike,
-    are_soft,
     candidates_of,
+    only_lenient,
 )
 from synapse.compatibility.scalars import raised
 from synapse.compatibility.schema_model import Node, Properties, Rest
@@ -225,7 +225,7 @@ def _named(prover: ProverLike, written: WrittenObject, wanted: Properties, name:
         return findings
     if is_open:
         return [_wrapped(rules.PROPERTY_ADDED_TO_OPEN_OBJECT, written, node, findings, name=name)]
-    if are_soft(findings):
+    if only_lenient(findings):
         return findings
     return [_wrapped(rules.PROPERTY_ADDED_NOT_COVERED, written, node, findings, name=name)]
 
@@ -259,7 +259,7 @@ def _pattern(prover: ProverLike, written: WrittenObject, pattern: str, node: Nod
         parts += [written.others] if written.has_others else []
     for part in parts:
         findings = prover.below(part, node)
-        if are_soft(findings):
+        if only_lenient(findings):
             found += _under_names(prover, written, findings, pattern)
         else:
             under = _under_names(prover, written, findings, pattern)
@@ -280,7 +280,7 @@ def _rest(prover: ProverLike, written: WrittenObject, wanted: Properties, rest: 
             continue
         findings = prover.below(written.part_of(pattern), rest.node)
         under = _under_names(prover, written, findings, pattern)
-        if are_soft(findings):
+        if only_lenient(findings):
             found += under
         else:
             found.append(_wrapped(rules.PATTERN_PROPERTY_REMOVED, written, rest.node, under, name=pattern))
@@ -297,7 +297,7 @@ def _removed(written: WrittenObject, rest: Rest, name: str, findings: Findings) 
         return [_wrapped(rules.ADDITIONAL_PROPERTIES_NARROWED, written, rest.node, findings)]
     if rest.node.schema is False:
         return [_wrapped(rules.PROPERTY_REMOVED_FROM_CLOSED_OBJECT, written, rest.node, findings, name=name)]
-    if are_soft(findings):
+    if only_lenient(findings):
         return findings
     return [_wrapped(rules.PROPERTY_REMOVED_NOT_COVERED, written, rest.node, findings, name=name)]
 

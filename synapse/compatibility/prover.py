@@ -13,7 +13,7 @@ from typing import Any
 from synapse.compatibility import arrays, combinations, keywords, objects, rules, scalars, validators
 from synapse.compatibility.budget import Budget, OutOfBudget
 from synapse.compatibility.equivalence import EquivalenceChecker
-from synapse.compatibility.findings import Finding, Findings, are_soft, fewest
+from synapse.compatibility.findings import Finding, Findings, nearest_to_compatible, only_lenient
 from synapse.compatibility.schema_model import Node
 from synapse.compatibility.shape import Shape, Shapes
 
@@ -195,8 +195,8 @@ class Prover:
             if not result:
                 return result
             results.append(result)
-        soft = [result for result in results if are_soft(result)]
-        return fewest(soft) if soft else results[-1]
+        soft = [result for result in results if only_lenient(result)]
+        return nearest_to_compatible(soft) if soft else results[-1]
 
     def _says_the_same(self, shape: Shape, reader: Node) -> bool:
         if reader in shape.nodes:

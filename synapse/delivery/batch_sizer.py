@@ -35,32 +35,32 @@ class BatchSizer:
         self._failures = 0
         self._absences = 0
 
-    def room(self, most: int) -> int:
+    def allowed(self, most: int) -> int:
         """Return how many of at most `most` events to take now."""
-        if self.is_trying:
+        if self.is_probing:
             return min(most, 1)
         return min(most, max(self._together, int(self._goal / self._seconds))) if most > 0 else 0
 
     @property
-    def is_trying(self) -> bool:
+    def is_probing(self) -> bool:
         """Say whether the sink takes so little that single events are tried."""
         return self._absences > 0 or self._failures >= MANY_FAILURES
 
-    def took(self, events: int, seconds: float) -> None:
+    def record_latency(self, events: int, seconds: float) -> None:
         """Note how long some events took together."""
         each = max(seconds / events, 1e-6) if events else self._seconds
         self._seconds = (self._seconds + each) / 2
 
-    def went(self, *, taken: int, failed: int) -> None:
+    def record_outcome(self, *, taken: int, failed: int) -> None:
         """Note what came of a batch that the sink was there for; `failed` are those that tell of the sink."""
         self._absences = 0
         self._failures = 0 if taken else self._failures + failed
 
-    def away(self) -> None:
+    def record_unavailable(self) -> None:
         """Note that the sink could take nothing."""
         self._absences += 1
 
-    def rest(self, chance: float) -> float:
+    def backoff(self, chance: float) -> float:
         """Return how long to wait before the next events are taken, in seconds; `chance` as for Backoff."""
         if self._absences:
             return AWAY.delay(self._absences, chance)
@@ -83,7 +83,7 @@ class Rate:
         self._since = clock()
         self._allowed = 1.0
 
-    def room(self) -> int:
+    def allowed(self) -> int:
         """Return how many events are allowed now."""
         now = self._clock()
         self._allowed = min(max(1.0, self._limit), self._allowed + (now - self._since) * self._limit)
@@ -92,7 +92,7 @@ class Rate:
 
     def wait(self) -> float:
         """Return how long it takes until an event is allowed, in seconds; 0 when one is."""
-        return 0.0 if self.room() else max(_SHORTEST, (1.0 - self._allowed) / self._limit)
+        return 0.0 if self.allowed() else max(_SHORTEST, (1.0 - self._allowed) / self._limit)
 
     def take(self, count: int) -> None:
         """Note that so many were taken."""

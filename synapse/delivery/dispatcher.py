@@ -64,7 +64,7 @@ class Dispatcher:
         # Each with what may be said of it.
         self._failed: list[tuple[Failure, str]] = []
         self.progress = Progress()
-        self.pace = BatchSizer(subscription.lease_ms / 1000, together=together)
+        self.batch_sizer = BatchSizer(subscription.lease_ms / 1000, together=together)
         # Set when the sink takes nothing any more: why, and "" when that is nothing to worry about.
         self.over: str | None = None
         # Set when the receiver wants nothing any more, ever.
@@ -77,7 +77,7 @@ class Dispatcher:
             self.over = ""
         return self.over is not None
 
-    def give(self, held: Sequence[InFlightEvent], since: float) -> None:
+    def deliver(self, held: Sequence[InFlightEvent], since: float) -> None:
         """Give the sink those of the events that are wanted.
 
         None is begun on a lease (taken at `since`, by the clock) that is half over: its end must not come first.
@@ -100,19 +100,21 @@ class Dispatcher:
                 outcomes = self._outcomes_in_order(batch, {one.id: one.key for one in held}, may_begin)
         except SinkAway:
             self._unbegun += [(delivery.id, delivery.token) for delivery in batch]
-            self.pace.away()
+            self.batch_sizer.record_unavailable()
             raise
         self._book(outcomes, self._clock() - begun)
 
-    def give_back(self, ids: Sequence[str]) -> None:
+    def skip(self, ids: Sequence[str]) -> None:
         """Note that events were read and will not be begun."""
         self._unbegun += [(id_, "") for id_ in ids]
 
-    def tell(self, membership: Membership) -> None:
+    def flush_outcomes(self, membership: Membership) -> None:
         """Tell Redis what became of the events that it has not heard of yet."""
         if self._taken or self._unwanted or self._unbegun or self._failed:
             failed = [failure for failure, _ in self._failed]
-            fates = membership.settle(taken=self._taken, unwanted=self._unwanted, unbegun=self._unbegun, failed=failed)
+            fates = membership.report_outcomes(
+                taken=self._taken, unwanted=self._unwanted, unbegun=self._unbegun, failed=failed
+            )
             self.progress.filtered += len(self._unwanted)
             for (failure, text), fate in zip(self._failed, fates, strict=True):
                 self._tell_failure(failure, text, fate)
@@ -184,11 +186,11 @@ class Dispatcher:
                 self.over = self._impersonal(str(outcome), delivery)
             else:
                 failures.append((delivery, outcome))
-        self.progress.took(taken)
+        self.progress.record_delivered(taken)
         if begun := taken + len(failures):
             self._observe("attempt", seconds / begun, begun)
-            self.pace.took(begun, seconds)
-            self.pace.went(taken=taken, failed=sum(_tells_of_the_sink(*failure) for failure in failures))
+            self.batch_sizer.record_latency(begun, seconds)
+            self.batch_sizer.record_outcome(taken=taken, failed=sum(_is_sink_error(*failure) for failure in failures))
             for delivery, error in failures:
                 # How long each took alone, nobody measured.
                 self._fail(delivery, error, seconds / begun)
@@ -197,7 +199,7 @@ class Dispatcher:
         # Kept with the event; who reads it there is asked what they may see. What is logged, anybody reads.
         text = str(error)
         told = f"{delivery.id}, attempt {delivery.attempt}: {self._impersonal(text, delivery).rstrip('.')}"
-        self.progress.failed_at(told)
+        self.progress.record_error(told)
         next_ = decide(self._subscription.retry, attempt=delivery.attempt, error=error, chance=random.random())
         gives_up = isinstance(next_, GiveUp)
         failure = Failure(
@@ -224,6 +226,6 @@ class Dispatcher:
             self._say(f"{text}. Another consumer has it by now.")
 
 
-def _tells_of_the_sink(delivery: Delivery, error: SinkError) -> bool:
+def _is_sink_error(delivery: Delivery, error: SinkError) -> bool:
     """Say whether a failure may mean that the sink is broken: a failed retry tells only of its event."""
     return delivery.attempt == 1 and not error.permanent

@@ -11,7 +11,7 @@ from synapse.redis.commands.delivery import JoinResult, ReclaimResult
 from synapse.redis.commands.streams import Consumer
 
 # Entries a step reclaims at most: their copies are made inside Redis, which serves no other client meanwhile.
-_REAPED_AT_ONCE = 100
+_RECLAIMED_AT_ONCE = 100
 # The interval of checkpoints of the group position, in seconds: entries acknowledged since the last one are delivered
 # again, should the group be lost. While this consumer read nothing, only another consumer can have moved the group.
 _CHECKPOINT_EVERY, _IDLE_CHECKPOINT_EVERY = 5.0, 60.0
@@ -21,7 +21,7 @@ _LIVELY_MS = 10_000
 _FORGOTTEN_MS = 3_600_000
 
 
-class Upkeep:
+class GroupUpkeep:
     """Looks after a group, a step at a time.
 
     In a group that Synapse did not make, entries pending with other programs' consumers are never reclaimed. `clock`
@@ -66,10 +66,10 @@ class Upkeep:
         if not self._silent and self._clock() >= self._due:
             self._look_around()
         if self._silent:
-            reaped = self._reap(self._silent[0], self._lease_ms)
-            if _was_all(reaped):
+            reclaimed = self._reclaim(self._silent[0], self._lease_ms)
+            if _was_all(reclaimed):
                 self._silent.popleft()
-            return reaped.moved > 0 or bool(self._gone)
+            return reclaimed.moved > 0 or bool(self._gone)
         return bool(self._gone)
 
     def take_lost(self) -> int:
@@ -103,17 +103,17 @@ class Upkeep:
     def _retired(self, consumer: str) -> bool:
         """Reclaim some entries of a consumer; say whether those were all. The consumer's own name stays in
         the group."""
-        if not _was_all(self._reap(consumer, 0)):
+        if not _was_all(self._reclaim(consumer, 0)):
             return False
         self._membership.recall(consumer)
         if consumer != self._own:
             self._membership.leave(consumer)
         return True
 
-    def _reap(self, consumer: str, idle_ms: int) -> ReclaimResult:
-        reaped = self._membership.reap(idle_ms=idle_ms, limit=_REAPED_AT_ONCE, consumer=consumer)
-        self._lost += reaped.lost
-        return reaped
+    def _reclaim(self, consumer: str, idle_ms: int) -> ReclaimResult:
+        reclaimed = self._membership.reclaim(idle_ms=idle_ms, limit=_RECLAIMED_AT_ONCE, consumer=consumer)
+        self._lost += reclaimed.lost
+        return reclaimed
 
 
 def is_dead(consumer: Consumer) -> bool:
@@ -127,11 +127,11 @@ def is_live(consumer: Consumer) -> bool:
     return consumer.idle < _LIVELY_MS if runs_here is None else runs_here
 
 
-def _was_all(reaped: ReclaimResult) -> bool:
-    return reaped.moved + reaped.lost < _REAPED_AT_ONCE
+def _was_all(reclaimed: ReclaimResult) -> bool:
+    return reclaimed.moved + reclaimed.lost < _RECLAIMED_AT_ONCE
 
 
-def lost(count: int, subscription: Subscription) -> str:
+def lost_message(count: int, subscription: Subscription) -> str:
     """Return the message that events were trimmed before they were acknowledged."""
     what = "1 event was" if count == 1 else f"{count} events were"
     return (
@@ -140,13 +140,13 @@ def lost(count: int, subscription: Subscription) -> str:
     )
 
 
-def dead(count: int) -> str:
+def given_up_message(count: int) -> str:
     """Say that events were given up without anybody telling how their last attempt ended."""
     what = "1 event is a dead letter" if count == 1 else f"{count} events are dead letters"
     return f"{what} now: nobody told how the last attempt ended."
 
 
-def too_many(count: int) -> str:
+def full_message(count: int) -> str:
     """Say why nothing new is read."""
     return f"{count:,} events are scheduled for retry or blocked; no new ones are read until there are fewer."
 
@@ -154,13 +154,13 @@ def too_many(count: int) -> str:
 Say = Callable[[str], None]
 
 
-class Joining:
+class GroupJoiner:
     """Joins the group when that is due. `is_in`: the consumer is in its group, as far as is known.
 
     `has_twin`: another consumer reads under the same name, so what is pending under it may be the other's.
     """
 
-    def __init__(self, membership: Membership, upkeep: Upkeep, say: Say) -> None:
+    def __init__(self, membership: Membership, upkeep: GroupUpkeep, say: Say) -> None:
         self._membership = membership
         self._upkeep = upkeep
         self._say = say

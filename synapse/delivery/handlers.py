@@ -33,12 +33,12 @@ _PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
 _ENTRY = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\.(?:\*|[A-Za-z_]\w*)", re.ASCII)
 
 
-def is_entry(text: str) -> bool:
+def is_allowed_path(text: str) -> bool:
     """Say whether a text can stand in the list: a function's dotted path, or `package.module.*`."""
     return _ENTRY.fullmatch(text) is not None
 
 
-def complaint(path: str, listed: Sequence[str]) -> str:
+def refusal_of(path: str, listed: Sequence[str]) -> str:
     """Return why a path is not a permitted handler, "" when it is.
 
     `package.module.*` permits the functions of that module, except names that begin with `_`.
@@ -51,7 +51,7 @@ def complaint(path: str, listed: Sequence[str]) -> str:
     return f"{quoted(path)} is not on the list of SYNAPSE_HANDLERS, which allows {', '.join(listed) or 'nothing'}"
 
 
-def must_be_its_modules_own(path: str, listed: Sequence[str]) -> bool:
+def must_be_defined_in_module(path: str, listed: Sequence[str]) -> bool:
     """Say whether only a function that its module defines itself may be used: what a `*` allows must not reach what
     the module merely imported."""
     return path not in listed
@@ -64,26 +64,26 @@ class BadHandler(Exception):
     """The handler cannot be used; the message says why."""
 
 
-def load(path: str, listed: Sequence[str]) -> Callable[..., Any]:
+def load_handler(path: str, listed: Sequence[str]) -> Callable[..., Any]:
     """Return the function of a dotted path; `listed` are those that may be used.
 
     Raises:
         BadHandler: when it may not be used or is no function.
         Exception: an error of importing its module.
     """
-    if why := complaint(path, listed):
+    if why := refusal_of(path, listed):
         raise BadHandler(why)
     module, _, name = path.rpartition(".")
     function = getattr(import_module(module), name, None)
     if not callable(function):
         raise BadHandler(f"the module {module} has no function {name}")
-    if must_be_its_modules_own(path, listed) and getattr(function, "__module__", None) != module:
+    if must_be_defined_in_module(path, listed) and getattr(function, "__module__", None) != module:
         raise BadHandler(f"{module} only imports {name}; to be used, SYNAPSE_HANDLERS must name {path} in full")
     found: Callable[..., Any] = function
     return found
 
 
-def one_by_one(function: Callable[..., Any]) -> Handle:
+def call_with_event(function: Callable[..., Any]) -> Handle:
     """Return a call of `function(event, delivery)` for a single delivery. The function's return value is ignored."""
     wait_for = _Loop()
 
@@ -97,7 +97,7 @@ def one_by_one(function: Callable[..., Any]) -> Handle:
     return handle
 
 
-def together(function: Callable[..., Any]) -> Handle:
+def call_with_batch(function: Callable[..., Any]) -> Handle:
     """Return a call of `function(events, deliveries)` for many deliveries."""
     wait_for = _Loop()
 

@@ -19,12 +19,12 @@ from synapse.redis import Command, RedisRefused, ReplyError, SyncExecutor, Wrong
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.delivery import (
-    Admitted,
+    AdmitResult,
     Failure,
     Fate,
     InFlightEvent,
     JoinResult,
-    Leased,
+    LeaseResult,
     RecallResult,
     ReclaimResult,
 )
@@ -162,7 +162,7 @@ class Membership:
         self.found_some, self.is_blocked = admitted.read > 0, admitted.blocked
         return admitted.events
 
-    def _admit(self, limit: int) -> Admitted:
+    def _admit(self, limit: int) -> AdmitResult:
         subscription = self.subscription
         order: Literal["key", "stream"] = "stream" if subscription.order == "stream" else "key"
         read = delivery_commands.read(
@@ -175,10 +175,10 @@ class Membership:
         )
         # Before: however late the answer comes, no event shall be begun that another consumer may have by then.
         self.read_at = self._clock()
-        admitted: Admitted = self._ask(read)
+        admitted: AdmitResult = self._ask(read)
         return admitted
 
-    def lease(self, limit: int) -> Leased:
+    def lease(self, limit: int) -> LeaseResult:
         """Lease due events that are scheduled for retry. Events without attempts left become dead letters."""
         subscription = self.subscription
         lease = delivery_commands.lease(
@@ -189,10 +189,10 @@ class Membership:
             most_attempts=subscription.retry.most_attempts,
             together=subscription.order != "none",
         )
-        leased: Leased = self._ask(lease)
+        leased: LeaseResult = self._ask(lease)
         return leased
 
-    def settle(
+    def report_outcomes(
         self,
         *,
         taken: Sequence[tuple[str, str]] = (),
@@ -225,12 +225,12 @@ class Membership:
         found: list[Consumer] = self._ask(stream_commands.xinfo_consumers(*self._place))
         return found
 
-    def reap(self, *, idle_ms: int, limit: int, consumer: str = "") -> ReclaimResult:
+    def reclaim(self, *, idle_ms: int, limit: int, consumer: str = "") -> ReclaimResult:
         """Reclaim entries that a consumer, or any consumer, has had pending for so long."""
-        reaped: ReclaimResult = self._ask(
-            delivery_commands.reap(*self._place, idle_ms=idle_ms, limit=limit, consumer=consumer)
+        reclaimed: ReclaimResult = self._ask(
+            delivery_commands.reclaim(*self._place, idle_ms=idle_ms, limit=limit, consumer=consumer)
         )
-        return reaped
+        return reclaimed
 
     def recall(self, consumer: str) -> int:
         """End the leases of a dead consumer. Return their number."""

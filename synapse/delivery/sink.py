@@ -178,7 +178,7 @@ MayBegin = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class TryOutResult:
     """The result of a test event: whether the sink took it, after how many milliseconds, and what a receiver answered.
 
     `status` is None where nothing answered. `said`: the error, "" without one; `text`: the beginning of the answer.
@@ -229,7 +229,7 @@ class Sink(ABC):
             SinkAway: when the sink can take no event now. None of the events was begun then.
         """
 
-    def try_out(self, delivery: Delivery) -> Trial:
+    def try_out(self, delivery: Delivery) -> TryOutResult:
         """Deliver a test event, and return what happened.
 
         Raises:

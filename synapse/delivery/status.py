@@ -88,26 +88,26 @@ class Progress:
         # The last thing that went wrong with an event.
         self.error = ""
 
-    def took(self, count: int) -> None:
+    def record_delivered(self, count: int) -> None:
         """Note that the sink took so many events."""
         if count:
             self.delivered += count
             self._last_delivered_at = self._clock()
 
-    def failed_at(self, text: str) -> None:
+    def record_error(self, text: str) -> None:
         """Record an error with an event."""
         self.failed += 1
         self.error = text
 
-    def goes_on(self) -> None:
+    def set_running(self) -> None:
         """Note that nothing keeps it from working."""
         self._turn("running", "")
 
-    def rests(self) -> None:
+    def set_paused(self) -> None:
         """Note that it is paused."""
         self._turn("paused", "")
 
-    def waits_for(self, reason: str, *, broken: bool = False) -> None:
+    def set_waiting(self, reason: str, *, broken: bool = False) -> None:
         """Record the reason that keeps the worker from working; `broken`: a person has to mend it."""
         self._turn("failed" if broken else "waiting", reason)
 

@@ -11,7 +11,7 @@ from synapse.delivery import group_upkeep
 from synapse.delivery import membership as delivery_membership
 from synapse.delivery.batch_sizer import RECONNECT, Rate
 from synapse.delivery.dispatcher import Dispatcher, Observe
-from synapse.delivery.group_upkeep import Joining, Say, Upkeep
+from synapse.delivery.group_upkeep import GroupJoiner, GroupUpkeep, Say
 from synapse.delivery.membership import Membership, Subscription
 from synapse.delivery.prefetch import WORTH, ReadAhead, Taken
 from synapse.delivery.shutdown import Interrupted, Stop
@@ -19,7 +19,7 @@ from synapse.delivery.sink import Delivery, Sink
 from synapse.delivery.status import Progress
 from synapse.errors.delivery import GroupLost, SinkAway
 from synapse.redis import RedisFailure, SyncExecutor, WrongType
-from synapse.redis.commands.delivery import MAX_WAITING, InFlightEvent, Leased
+from synapse.redis.commands.delivery import MAX_WAITING, InFlightEvent, LeaseResult
 from synapse.wire.encoding import TopLevelTypes
 
 # How often a worker looks around that reads nothing now, in seconds.
@@ -70,10 +70,10 @@ class Worker:
         self._run = secrets.token_hex(8)
         self._stop = stop or Stop()
         self._membership = Membership(subscription, executor, run=self._run, clock=clock)
-        self._upkeep = Upkeep(self._membership, clock)
-        self._joining = Joining(self._membership, self._upkeep, say)
+        self._upkeep = GroupUpkeep(self._membership, clock)
+        self._joining = GroupJoiner(self._membership, self._upkeep, say)
         self._ahead = ReadAhead(self._membership, clock, worth=worth_ahead)
-        self._handover = Dispatcher(
+        self._dispatcher = Dispatcher(
             subscription,
             sink,
             say=say,
@@ -106,12 +106,12 @@ class Worker:
     @property
     def progress(self) -> Progress:
         """How far it is, and how it fares."""
-        return self._handover.progress
+        return self._dispatcher.progress
 
     @property
     def trouble(self) -> str:
         """Why the sink takes nothing any more, when that is something to worry about."""
-        return self._handover.over or ""
+        return self._dispatcher.over or ""
 
     def run(self) -> None:
         """Step until it is finished or a stop is requested.
@@ -149,16 +149,16 @@ class Worker:
             self._rest(str(reason))
             return False
         self._found_redis()
-        if self._handover.disables is not None:
-            self._disable(self._handover.disables)
+        if self._dispatcher.disables is not None:
+            self._disable(self._dispatcher.disables)
         if self._paused:
-            self.progress.rests()
-        elif self._handover.pace.is_trying:
+            self.progress.set_paused()
+        elif self._dispatcher.batch_sizer.is_probing:
             if self.progress.failed > failed:
                 self._rest(f"Nothing succeeds any more, so single events are tried: {self.progress.error}")
         else:
             self._go_on()
-        self.finished = self._handover.is_over or (self._drain and not worked) or self._left() == 0
+        self.finished = self._dispatcher.is_over or (self._drain and not worked) or self._left() == 0
         return worked
 
     def interrupt(self) -> None:
@@ -171,7 +171,7 @@ class Worker:
         self._sink.close()
         # Entries whose reading got no reply are released with all that is pending under its name.
         with contextlib.suppress(GroupLost, RedisFailure):
-            self._handover.give_back(self._ahead.give_up())
+            self._dispatcher.skip(self._ahead.give_up())
         self._ahead.close()
         if self._joining.ever_joined:
             self._leave_group(Membership(self.subscription, executor, run=self._run))
@@ -180,19 +180,19 @@ class Worker:
 
     def _leave_group(self, membership: Membership) -> None:
         try:
-            self._handover.tell(membership)
+            self._dispatcher.flush_outcomes(membership)
             if not self._joining.has_twin:
-                Upkeep(membership, time.monotonic).retire(self.subscription.consumer)
+                GroupUpkeep(membership, time.monotonic).retire(self.subscription.consumer)
                 membership.leave(self.subscription.consumer)
         except (RedisFailure, GroupLost):
             return
 
     def _turn(self) -> bool:
         self._joining.ensure()
-        self._handover.tell(self._membership)
+        self._dispatcher.flush_outcomes(self._membership)
         worked = self._upkeep.step()
         self._tell_lost(self._upkeep.take_lost())
-        if self._handover.is_over:
+        if self._dispatcher.is_over:
             return worked
         if self._paused:
             self.pause = _LOOK_EVERY
@@ -205,7 +205,7 @@ class Worker:
         self._tell_lost(leased.lost)
         self._tell_dead(leased.dead)
         worked = self._deliver(leased.events, since) or leased.dead > 0 or worked
-        if self._may_read(leased) and (room := 0 if self._handover.is_over else self._room()):
+        if self._may_read(leased) and (room := 0 if self._dispatcher.is_over else self._room()):
             block_ms = self._block_ms(leased.next_due_ms, worked)
             fresh, since, asked = self._stop.interruptible(lambda: self._read(room, block_ms))
             if self._reads_ahead:
@@ -222,13 +222,13 @@ class Worker:
         free = self._count is None and self._rate is None and self.subscription.order == "none"
         return free and not self._upkeep.takes_back_own
 
-    def _may_read(self, leased: Leased) -> bool:
+    def _may_read(self, leased: LeaseResult) -> bool:
         """Say whether new events may be read, and wait a moment where they may not."""
         if leased.waiting < MAX_WAITING:
             self._holds_back = ""
             return True
         if not self._holds_back:
-            self._holds_back = group_upkeep.too_many(MAX_WAITING)
+            self._holds_back = group_upkeep.full_message(MAX_WAITING)
             self._say(self._holds_back)
         if not leased.events:
             self.pause = _until_due(leased)
@@ -243,22 +243,22 @@ class Worker:
         if self._rate:
             self._rate.take(len(held))
         try:
-            self._handover.give(held, since)
+            self._dispatcher.deliver(held, since)
         except SinkAway:
             self._give_back_ahead()
             raise
         finally:
-            self._handover.tell(self._membership)
+            self._dispatcher.flush_outcomes(self._membership)
             if held:
                 self._worked_at, self._upkeep.has_moved = self._clock(), True
-        if self._handover.pace.is_trying:
+        if self._dispatcher.batch_sizer.is_probing:
             self._give_back_ahead()
-            self._handover.tell(self._membership)
+            self._dispatcher.flush_outcomes(self._membership)
         return bool(held)
 
     def _give_back_ahead(self) -> None:
         """Release the prefetched batch to other consumers: this sink takes one event at a time now, or none."""
-        self._handover.give_back(self._ahead.give_up())
+        self._dispatcher.skip(self._ahead.give_up())
 
     def _left(self) -> int | None:
         """Return how many events are still to be delivered; None when there is no limit."""
@@ -270,8 +270,8 @@ class Worker:
         if left is not None:
             most = min(most, left)
         if self._rate is not None:
-            most = min(most, self._rate.room())
-        return self._handover.pace.room(most)
+            most = min(most, self._rate.allowed())
+        return self._dispatcher.batch_sizer.allowed(most)
 
     def _block_ms(self, next_due_ms: int | None, worked: bool) -> int:
         # After a failure the answer must come soon: a person waits to hear that Redis is back.
@@ -286,12 +286,12 @@ class Worker:
     def _tell_lost(self, lost: int) -> None:
         if lost:
             self.progress.lost += lost
-            self._say(group_upkeep.lost(lost, self.subscription))
+            self._say(group_upkeep.lost_message(lost, self.subscription))
 
     def _tell_dead(self, dead: int) -> None:
         if dead:
             self.progress.dead += dead
-            self._say(group_upkeep.dead(dead))
+            self._say(group_upkeep.given_up_message(dead))
 
     def _lose_redis(self, failure: RedisFailure) -> None:
         self._failures += 1
@@ -300,7 +300,7 @@ class Worker:
         self._joining.lost_redis()
         self._membership.reconnect()
         self.pause = RECONNECT.delay(self._failures, random.random())
-        self.progress.waits_for(failure.detail, broken=isinstance(failure, WrongType))
+        self.progress.set_waiting(failure.detail, broken=isinstance(failure, WrongType))
         self._say(f"{failure.detail.rstrip('.')}. Next try in {self.pause:.1f} s.")
 
     def _found_redis(self) -> None:
@@ -311,21 +311,21 @@ class Worker:
     def _rest(self, why: str) -> None:
         """Let some time pass before the sink is tried again."""
         self._rests = True
-        self.pause = self._handover.pace.rest(random.random())
-        self.progress.waits_for(why)
+        self.pause = self._dispatcher.batch_sizer.backoff(random.random())
+        self.progress.set_waiting(why)
         self._say(f"{why.rstrip('.')}. Next try in {self.pause:.1f} s.")
 
     def _go_on(self) -> None:
         if self._holds_back:
-            self.progress.waits_for(self._holds_back)
+            self.progress.set_waiting(self._holds_back)
         else:
-            self.progress.goes_on()
+            self.progress.set_running()
         if self._rests:
             self._rests = False
             self._say("Events are taken again.")
 
 
-def _until_due(leased: Leased) -> float:
+def _until_due(leased: LeaseResult) -> float:
     """Return after how many seconds to check again, where nothing new is read until a wait of a held event
     has ended."""
     return _LOOK_EVERY if leased.next_due_ms is None else min(_LOOK_EVERY, leased.next_due_ms / 1000)

@@ -7,10 +7,10 @@ from typing import Any
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.errors.streams import NoEvents
-from synapse.inspection.recent_events import Walk, defined, shown_id, walk
+from synapse.inspection.recent_events import ScanReport, find_stream, scan_newest, shown_id
 from synapse.redis import Conversation
 from synapse.redis.commands.streams import Entry
-from synapse.sandbox import Trial
+from synapse.sandbox import SchemaTrial
 from synapse.schema.backtest import USUAL_EXAMPLES, Reason, Report
 from synapse.schema.text_readings import Readings
 from synapse.wire.encoding import DecodedEntry, other_readings, pairs, text_fields
@@ -30,7 +30,7 @@ class Tested:
     stream: str
     event_type: str
     active_version: int | None
-    walk: Walk
+    walk: ScanReport
     report: Report
 
     @property
@@ -80,7 +80,7 @@ def back_test(
     catalog: Snapshot,
     stream: str,
     event_type: str,
-    candidate: Trial,
+    candidate: SchemaTrial,
     *,
     by: Principal,
     last: int,
@@ -96,7 +96,7 @@ def back_test(
         NoEvents: when the type is not defined, and no such event was found either.
         WrongType, RedisUnavailable: as their names say.
     """
-    definition = defined(catalog, stream)
+    definition = find_stream(catalog, stream)
     kind = definition.event_types.get(event_type)
     active = None if kind is None else kind.contract
     candidate.begin(
@@ -110,7 +110,7 @@ def back_test(
         read = _as_active_reads_it(definition, found, decoded)
         if read is not None and hide is not None:
             read = hide(read)
-        candidate.look(
+        candidate.check(
             found.id,
             decoded.event,
             as_active_reads_it=None if read is None else read.event,
@@ -119,7 +119,7 @@ def back_test(
         )
 
     types_of = {**definition.types_of, event_type: candidate.types}
-    seen = yield from walk(stream, event_type, last=last, types_of=types_of, see=see, hide=hide)
+    seen = yield from scan_newest(stream, event_type, last=last, types_of=types_of, see=see, hide=hide)
     if not seen.events and kind is None:
         raise NoEvents(stream, event_type, seen.scanned)
     return Tested(

@@ -7,7 +7,7 @@ from typing import Any
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.errors.streams import NoEvents
-from synapse.inspection.recent_events import Walk, defined, walk
+from synapse.inspection.recent_events import ScanReport, find_stream, scan_newest
 from synapse.redis import Conversation
 from synapse.schema.inference import Observation, propose
 from synapse.schema.validator import canonical_text
@@ -24,7 +24,7 @@ class Proposal:
 
     stream: str
     event_type: str
-    walk: Walk
+    walk: ScanReport
     document: dict[str, Any]
     active_version: int | None
     active: str | None
@@ -67,9 +67,9 @@ def draft_schema(
         NoEvents: when no event of the type was found.
         WrongType, RedisUnavailable: as their names say.
     """
-    definition = defined(catalog, stream)
+    definition = find_stream(catalog, stream)
     seen = Observation()
-    walked = yield from walk(
+    walked = yield from scan_newest(
         stream,
         event_type,
         last=last,

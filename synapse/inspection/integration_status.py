@@ -18,7 +18,7 @@ from synapse.redis.commands.participants import Publisher, Reader, Readers, publ
 from synapse.schema.pii import MASK
 from synapse.wire.encoding import decode, pairs
 from synapse.wire.ids import Range, parse
-from synapse.wire.masking import mask_of, may_be_personal
+from synapse.wire.masking import mask_of, may_hold_pii
 
 # How many of a stream's newest entries are looked at for their source, how many bytes of them, and at how many streams
 # at a time: first those whose latest entry is of no publisher that was noted.
@@ -128,7 +128,7 @@ def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable
         if stream not in readers:
             continue
         explained[stream] = max(ms, explained.get(stream, 0))
-        hidden = source not in names and may_be_personal(catalog.shown(stream))
+        hidden = source not in names and may_hold_pii(catalog.shown(stream))
         shown = MASK if hidden else source
         last[stream, shown] = max(ms, last.get((stream, shown), 0))
     latest = {stream: parse(found.last_id) for stream, found in readers.items() if found.last_id != "0-0"}

@@ -13,7 +13,7 @@ from synapse.http.exchange import Request, Response, listing_response
 from synapse.inspection.answers import Messages, OneMessage
 from synapse.inspection.range_query import MOMENT, MOST_ENTRIES, Order, QueryTime, Scan, asked_id, intersection
 from synapse.inspection.streams import READ
-from synapse.redis import Conversation, answer, ask, in_parts
+from synapse.redis import Conversation, answer, ask, map_cooperatively
 from synapse.redis.commands.streams import Entry, xrange
 from synapse.wire.encoding import decode_texts, pairs, text_fields
 from synapse.wire.entry_json import shown
@@ -97,7 +97,7 @@ def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
     while not scan.done and not page.full:
         (reply,) = yield from ask([scan.command()])
         yield ()  # many may have been answered at once
-        yield from in_parts(scan.take(answer(reply, stream.name, absent=[])), page.offer)
+        yield from map_cooperatively(scan.take(answer(reply, stream.name, absent=[])), page.offer)
     ended = scan.exhausted and not page.full
     document = {
         "stream": stream.name,

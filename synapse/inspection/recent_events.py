@@ -34,7 +34,7 @@ _MASKED = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Walk:
+class ScanReport:
     """The events that a walk met: how many, the ids of both ends, and how many of them other programs wrote.
 
     `scanned` entries of all types were read for that. `stopped` names the bound that ended the walk before it had
@@ -69,7 +69,7 @@ class Walk:
         }
 
 
-def asked_last(text: str) -> int:
+def parse_last(text: str) -> int:
     """Return how many events are asked for: 1 to `MOST_EVENTS`, `USUAL_EVENTS` when the text is empty.
 
     Raises:
@@ -81,7 +81,7 @@ def asked_last(text: str) -> int:
     return int(text)
 
 
-def defined(catalog: Snapshot, stream: str) -> StreamDefinition:
+def find_stream(catalog: Snapshot, stream: str) -> StreamDefinition:
     """Return the stream of this name.
 
     Raises:
@@ -93,7 +93,7 @@ def defined(catalog: Snapshot, stream: str) -> StreamDefinition:
     return found
 
 
-def walk(
+def scan_newest(
     stream: str,
     event_type: str,
     *,
@@ -101,7 +101,7 @@ def walk(
     types_of: Mapping[str, TopLevelTypes],
     see: Callable[[Entry, DecodedEntry], None],
     hide: Callable[[DecodedEntry], DecodedEntry] | None = None,
-) -> Conversation[Walk]:
+) -> Conversation[ScanReport]:
     """Show the newest events of a type to `see`, newest first, at most `last` of them, each as `hide` leaves it.
 
     Raises:
@@ -132,7 +132,7 @@ def walk(
                 break
     if stopped is None and events < last and not scan.exhausted:
         stopped = "entries" if scan.entries >= MOST_SCANNED else "bytes"
-    return Walk(
+    return ScanReport(
         events=events,
         foreign=foreign,
         newest=newest,

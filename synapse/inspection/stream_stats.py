@@ -19,7 +19,7 @@ from synapse.redis.commands.streams import FIRST, LAST, Entry, Group, hgetall, x
 from synapse.wire.encoding import decode, pairs, text_fields
 from synapse.wire.fast_decoder import decode_parts
 from synapse.wire.ids import EntryId, parse
-from synapse.wire.masking import mask_of, may_be_personal
+from synapse.wire.masking import mask_of, may_hold_pii
 
 _SLUG = re.compile(r"[a-z-]{1,40}")
 
@@ -122,7 +122,7 @@ def shown_entry(entry: Entry | None, stream: StreamDefinition | None) -> list[An
         return None
     fields = pairs(entry.parts)
     shown = text_fields(fields)
-    if stream is not None and may_be_personal(stream):
+    if stream is not None and may_hold_pii(stream):
         decoded = decode(fields, types_of=stream.types_of)
         if mask := mask_of(stream, decoded):
             shown = mask.fields(shown, decoded.event)

@@ -13,7 +13,7 @@ from synapse.catalog.stream_definitions import STREAM_FIELDS, Snapshot, StreamDe
 from synapse.endpoints import Call, Query, endpoint
 from synapse.inspection.answers import Info, Stream, Streams
 from synapse.inspection.stream_stats import StreamStatistics, shown_entry, stats_of
-from synapse.redis import Conversation, in_parts
+from synapse.redis import Conversation, map_cooperatively
 
 # The number of streams in one request to Redis.
 _AT_ONCE = 50
@@ -38,7 +38,7 @@ def list_streams(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
         of_names = yield from stats_of(names)
         yield ()  # many may have been answered at once
         described = partial(_written, catalog, of_names, rights)
-        found += yield from in_parts(names, described)
+        found += yield from map_cooperatively(names, described)
     return {"streams": found}
 
 

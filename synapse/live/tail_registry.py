@@ -124,7 +124,7 @@ class Tails:
 _REPORT_SECONDS = 5
 
 
-class Audience:
+class ViewerReports:
     """One process's reports of its viewers. `name` is its own among all processes."""
 
     def __init__(self, name: str) -> None:

@@ -48,7 +48,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistogramDefinition:
-    """One metric whose samples are durations; `what` lasts is told as by `Tally.observe`."""
+    """One metric whose samples are durations; `what` lasts is told as by `StreamCounters.observe`."""
 
     name: str
     labels: tuple[str, ...]

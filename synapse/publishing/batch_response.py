@@ -14,7 +14,7 @@ from synapse.problems import PROBLEM_JSON, TYPE_PREFIX, Forbidden, Problem, docu
 from synapse.publishing.idempotency import REPLAYED
 from synapse.publishing.storage import Fate, Stored
 from synapse.publishing.validation import Accepted
-from synapse.redis import MANY, Conversation, in_parts
+from synapse.redis import MANY, Conversation, map_cooperatively
 
 # Results of so many events are written at once.
 _AT_ONCE = 100
@@ -32,7 +32,7 @@ def answer(
     if len(outcomes) > MANY:
         yield ()
     results = _Results(outcomes, fates)
-    parts = yield from in_parts(range(0, len(outcomes), _AT_ONCE), results.write)
+    parts = yield from map_cooperatively(range(0, len(outcomes), _AT_ONCE), results.write)
     return results.response(stream, parts)
 
 

@@ -31,7 +31,7 @@ MOST_NOTED, MOST_CHARACTERS, MOST_KEPT = 5_000, 200, 20_000
 MOST_WAITING = 10_000
 
 
-class Tally:
+class StreamCounters:
     """The counts of outcomes, and the sources that published, since the last flush."""
 
     def __init__(self) -> None:

@@ -113,7 +113,7 @@ class CostlyEvents:
         self.waiting.append((place, item, found))
         self.is_full = self._steps >= _STEPS_OF_JOB or len(self.waiting) >= _MOST_OF_JOB
 
-    def work_off(self) -> Conversation[None]:
+    def check_waiting(self) -> Conversation[None]:
         """Find out what comes of all that wait.
 
         Raises:

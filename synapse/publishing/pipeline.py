@@ -30,7 +30,7 @@ from synapse.publishing import (
     body as publishing_body,
 )
 from synapse.publishing.body import Body, Item
-from synapse.publishing.counters import Tally
+from synapse.publishing.counters import StreamCounters
 from synapse.publishing.deferred_validation import CostlyEvents
 from synapse.publishing.storage import Fate, Stored
 from synapse.publishing.validation import Accepted, DeferredCheck, TypeRules
@@ -51,7 +51,7 @@ _WRITTEN, _WRITTEN_UNREGISTERED = (Accepted(_NO_EVENT, "", None, (), registered=
 
 
 def publish_events(
-    request: Request, catalog: Snapshot, tally: Tally, *, body: Body | None = None
+    request: Request, catalog: Snapshot, counters: StreamCounters, *, body: Body | None = None
 ) -> Conversation[Response]:
     """Store the events of `POST /events/{stream}`. `body` is the request's, if already read.
 
@@ -68,18 +68,26 @@ def publish_events(
         body = body or publishing_body.read_body(request)
         together = body.batch and _is_true(request, "atomic")
     except Problem as problem:
-        tally.refuse(stream.name, problem.slug)
+        counters.refuse(stream.name, problem.slug)
         raise
     if body.batch:
-        response = yield from _publish_batch(stream, body, request, tally, version=version, key=key, together=together)
+        response = yield from _publish_batch(
+            stream, body, request, counters, version=version, key=key, together=together
+        )
     else:
-        response = yield from _publish_one(stream, body, request, tally, version=version, key=key)
-    tally.observe(stream.name, "publish", time.perf_counter() - begun)
+        response = yield from _publish_one(stream, body, request, counters, version=version, key=key)
+    counters.observe(stream.name, "publish", time.perf_counter() - begun)
     return response
 
 
 def _publish_one(
-    stream: StreamDefinition, body: Body, request: Request, tally: Tally, *, version: int | None, key: str | None
+    stream: StreamDefinition,
+    body: Body,
+    request: Request,
+    counters: StreamCounters,
+    *,
+    version: int | None,
+    key: str | None,
 ) -> Conversation[Response]:
     (((event,), length),) = body.slices
     try:
@@ -89,9 +97,9 @@ def _publish_one(
         else:
             accepted = yield from deferred_validation.decide(stream, found, caller_of(request.principal))
     except Problem as problem:
-        tally.refuse(stream.name, problem.slug)
+        counters.refuse(stream.name, problem.slug)
         raise
-    write = _Writer(stream, request, tally, body.beside)
+    write = _Writer(stream, request, counters, body.beside)
     try:
         if storage.is_plain(stream, keyed=key is not None):
             write.add(accepted)
@@ -100,10 +108,10 @@ def _publish_one(
             keys = [] if key is None else [idempotency.of_one(request, key, event, version)]
             fates = yield from storage.store(stream, [write.entry(accepted)], keys=keys)
     except FAILURES as failure:
-        _count_unstored(tally, stream, [problem_of(failure)])
+        _count_unstored(counters, stream, [problem_of(failure)])
         raise
     (stored,) = fates
-    _count(tally, stream, [accepted], fates, write.sources)
+    _count(counters, stream, [accepted], fates, write.sources)
     if isinstance(stored, Problem):
         raise stored
     if stored.doubt is not None:
@@ -118,13 +126,13 @@ def _publish_batch(
     stream: StreamDefinition,
     body: Body,
     request: Request,
-    tally: Tally,
+    counters: StreamCounters,
     *,
     version: int | None,
     key: str | None,
     together: bool,
 ) -> Conversation[Response]:
-    write = _Writer(stream, request, tally)
+    write = _Writer(stream, request, counters)
     is_plain = storage.is_plain(stream, keyed=key is not None)
     keys: list[IdempotencyKey] = []
 
@@ -139,14 +147,14 @@ def _publish_batch(
         checks = _Checks(stream, version, request.principal, write.add if is_plain else write_entry)
         outcomes = yield from checks.run(body)
     except Problem as problem:
-        tally.refuse(stream.name, problem.slug)
+        counters.refuse(stream.name, problem.slug)
         raise
     if len(outcomes) > MANY:
         yield ()  # each look at all of them takes some milliseconds
     good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refused = len(outcomes) - len(good)
     if refused:
-        _count_unstored(tally, stream, [outcome for outcome in outcomes if isinstance(outcome, Problem)])
+        _count_unstored(counters, stream, [outcome for outcome in outcomes if isinstance(outcome, Problem)])
     fates: Sequence[Fate | None] = [None] * len(good)
     try:
         if not good or (together and refused):
@@ -158,11 +166,11 @@ def _publish_batch(
                 keys = [idempotency.of_all(request, key, keys)]
             fates = yield from storage.store(stream, write.entries, together=together, keys=keys)
     except FAILURES as failure:
-        _count_unstored(tally, stream, [problem_of(failure)] * len(good))
+        _count_unstored(counters, stream, [problem_of(failure)] * len(good))
         raise
     if len(outcomes) > MANY:
         yield ()
-    _count(tally, stream, good, fates, write.sources)
+    _count(counters, stream, good, fates, write.sources)
     return (yield from batch_response.answer(stream, outcomes, fates))
 
 
@@ -248,13 +256,13 @@ class _Checks:
                     costly.add(len(outcomes), item, found)
                     outcomes.append(None)
                     if costly.is_full:
-                        yield from costly.work_off()
+                        yield from costly.check_waiting()
                 else:
                     outcomes.append(self._note(len(outcomes), item, found))
                 if time.monotonic() > until:
                     yield ()
                     until = time.monotonic() + TURN
-        yield from costly.work_off()
+        yield from costly.check_waiting()
         return outcomes
 
     def _note(self, place: int, item: Any, outcome: Accepted | Problem) -> Accepted | Problem:
@@ -283,10 +291,10 @@ class _Writer:
     """
 
     def __init__(
-        self, stream: StreamDefinition, request: Request, tally: Tally, beside: Mapping[str, str] = NO_TEXTS
+        self, stream: StreamDefinition, request: Request, counters: StreamCounters, beside: Mapping[str, str] = NO_TEXTS
     ) -> None:
         self._stream = stream
-        self._tally = tally
+        self._counters = counters
         self.sources: dict[str, str] = {}
         # The source of the event before: most events of a batch have one source.
         self._last_source: Any = _NO_EVENT
@@ -326,7 +334,7 @@ class _Writer:
         if type(source) is not str or not source:
             source = self._source
         # Once between two flushes: this is done for each event.
-        if (self._stream.name, source) not in self._tally.noted and source not in self.sources:
+        if (self._stream.name, source) not in self._counters.noted and source not in self.sources:
             self.sources[source] = self._shown(source, accepted)
 
     def _shown(self, source: str, accepted: Accepted) -> str:
@@ -353,7 +361,7 @@ def _description(stream: StreamDefinition, accepted: Accepted) -> dict[str, Any]
 
 
 def _count(
-    tally: Tally,
+    counters: StreamCounters,
     stream: StreamDefinition,
     good: Sequence[Accepted],
     fates: Sequence[Fate | None],
@@ -371,24 +379,24 @@ def _count(
             if not accepted.registered:
                 unregistered += 1
     if published < len(good):
-        _count_unstored(tally, stream, [fate for fate in fates if isinstance(fate, Problem)])
+        _count_unstored(counters, stream, [fate for fate in fates if isinstance(fate, Problem)])
     if not published:
         return
-    tally.add(stream.name, "published", published)
+    counters.add(stream.name, "published", published)
     if sources:
-        tally.note_sources(stream.name, sources, last)
+        counters.note_sources(stream.name, sources, last)
     if warned:
-        tally.add(stream.name, "warned", warned)
+        counters.add(stream.name, "warned", warned)
     if unregistered:
-        tally.add(stream.name, "unregistered", unregistered)
+        counters.add(stream.name, "unregistered", unregistered)
 
 
-def _count_unstored(tally: Tally, stream: StreamDefinition, problems: Sequence[Problem]) -> None:
+def _count_unstored(counters: StreamCounters, stream: StreamDefinition, problems: Sequence[Problem]) -> None:
     """Count events that were not stored, by reason. Events that Redis may have do not count."""
     kinds: Counter[type[Problem]] = Counter(type(each) for each in problems)
     for kind, times in kinds.items():
         if not issubclass(kind, OutcomeUnknown):
-            tally.refuse(stream.name, kind.slug, times)
+            counters.refuse(stream.name, kind.slug, times)
 
 
 def _is_true(request: Request, parameter: str) -> bool:

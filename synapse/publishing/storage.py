@@ -23,7 +23,7 @@ from synapse.redis import (
     RedisUnreachable,
     ReplyError,
     WrongType,
-    in_parts,
+    map_cooperatively,
 )
 from synapse.redis.commands import server as server_commands
 from synapse.redis.commands import streams as stream_commands
@@ -82,7 +82,8 @@ def store(
     why = shortfall(stream, count)
     if not why:
         return fates
-    return (yield from in_parts(fates, lambda fate: _in_doubt(stream, fate, why, count, keyed=bool(keys)), at_once=50))
+    in_doubt = partial(_in_doubt, stream, why=why, count=count, keyed=bool(keys))
+    return (yield from map_cooperatively(fates, in_doubt, at_once=50))
 
 
 def is_plain(stream: StreamDefinition, *, keyed: bool = False) -> bool:
@@ -103,7 +104,7 @@ def append(stream: StreamDefinition, appends: Sequence[Command], *, together: bo
             for reply in replies
         ]
     replies = yield from _sent(appends)
-    return (yield from in_parts(replies, partial(_appended, stream), at_once=50))
+    return (yield from map_cooperatively(replies, partial(_appended, stream), at_once=50))
 
 
 def _appended(stream: StreamDefinition, reply: Any) -> Fate:
@@ -201,7 +202,7 @@ def _appending(
 
 
 def _packed(stream: StreamDefinition, entries: _Entries) -> Conversation[list[Command]]:
-    return (yield from in_parts(entries, partial(stream_commands.xadd_packed_now, stream.name), at_once=50))
+    return (yield from map_cooperatively(entries, partial(stream_commands.xadd_packed_now, stream.name), at_once=50))
 
 
 def _in_transaction(appends: Sequence[Command]) -> list[Command]:
@@ -240,7 +241,7 @@ def _each_once(
             hard_length=hard_length,
         )
 
-    appending = yield from in_parts(list(zip(entries, keys, strict=True)), once)
+    appending = yield from map_cooperatively(list(zip(entries, keys, strict=True)), once)
     if len(appending) > 1 and appending[0].otherwise is not None:
         # The first command brings the script's text: were it missing for some of a batch, these would come behind the
         # others.
@@ -262,7 +263,7 @@ def _fates(stream: StreamDefinition, replies: Sequence[Any], *, together: int) -
             # A transaction is discarded for what Redis said of a command in it: that is the reason to tell.
             done = next(reply for reply in replies if isinstance(reply, ReplyError))
         replies = done if isinstance(done, list) else [done] * together
-    return (yield from in_parts(replies, partial(_fate, stream), at_once=50))
+    return (yield from map_cooperatively(replies, partial(_fate, stream), at_once=50))
 
 
 def _fate(stream: StreamDefinition, reply: Any) -> Fate:

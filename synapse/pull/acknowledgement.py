@@ -61,7 +61,7 @@ def extend(group: BridgeDefinition, asked: PullExtend) -> Conversation[dict[str,
     `not_held`."""
     lease_ms = round(group.lease_seconds * 1000) if asked.lease_ms is None else asked.lease_ms
     (reply,) = yield [
-        delivery_commands.prolong(group.stream, group.group, asked.ids, lease_ms=lease_ms, consumer=asked.consumer)
+        delivery_commands.extend(group.stream, group.group, asked.ids, lease_ms=lease_ms, consumer=asked.consumer)
     ]
     has = _checked(reply, asked, absent=[False] * len(asked.ids))
     return {
@@ -72,7 +72,7 @@ def extend(group: BridgeDefinition, asked: PullExtend) -> Conversation[dict[str,
 
 
 def _in_hand(asked: PullNack) -> Conversation[list[_InFlight]]:
-    leases, *pending = yield delivery_commands.holding(asked.stream, asked.group, asked.ids)
+    leases, *pending = yield delivery_commands.find_holders(asked.stream, asked.group, asked.ids)
     found = [
         _hand(id_, lease, _checked(row, asked, absent=None), asked.consumer)
         for id_, lease, row in zip(asked.ids, _checked(leases, asked), pending, strict=True)

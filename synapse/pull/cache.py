@@ -13,7 +13,7 @@ from synapse.pull.protocol import GroupRef
 
 # How often a group is looked after, in seconds: reclaiming events that were held too long, removing silent consumers,
 # reporting that it is pulled, and the checkpoint of its position.
-REAP_EVERY, CLEAN_EVERY, REPORT_EVERY, CHECKPOINT_EVERY = 1.0, 60.0, 1.0, 5.0
+RECLAIM_EVERY, CLEAN_EVERY, REPORT_EVERY, CHECKPOINT_EVERY = 1.0, 60.0, 1.0, 5.0
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class _Known:
     bells: set[Callable[[], object]] = field(default_factory=set)
 
 
-class Memory:
+class PulledGroups:
     """Of one process, for its event loop and its threads. `clock` gives seconds that only rise."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -62,11 +62,11 @@ class Memory:
         due[work] = now + every
         return True
 
-    def again(self, place: GroupRef, work: str) -> None:
+    def mark_unfinished(self, place: GroupRef, work: str) -> None:
         """Note that some work was not finished: it is due at once."""
         self._of(place).due.pop(work, None)
 
-    def gave(self, place: GroupRef, count: int) -> None:
+    def record_given(self, place: GroupRef, count: int) -> None:
         """Note that so many events were given out."""
         known = self._of(place)
         known.given_out += count
@@ -104,6 +104,6 @@ class Memory:
 
 
 @cache
-def memory() -> Memory:
+def memory() -> PulledGroups:
     """Return the memory of this process."""
-    return Memory()
+    return PulledGroups()

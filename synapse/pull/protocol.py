@@ -17,7 +17,7 @@ from synapse.http.exchange import Request, Response
 from synapse.inspection.range_query import parse_id
 from synapse.problems import BadRequest
 from synapse.publishing.body import Body, Slice, read_body
-from synapse.publishing.counters import Tally
+from synapse.publishing.counters import StreamCounters
 from synapse.publishing.pipeline import publish_events
 from synapse.redis import Conversation
 from synapse.wire import entry_json
@@ -162,7 +162,9 @@ class PullExtend(_Held):
     )
 
 
-def publish(asked: PullPublish, request: Request, catalog: Snapshot, tally: Tally) -> Conversation[Response]:
+def publish(
+    asked: PullPublish, request: Request, catalog: Snapshot, counters: StreamCounters
+) -> Conversation[Response]:
     """Store the event of `asked`, and answer 200: the clients of this protocol look for `entry_id`.
 
     Raises:
@@ -178,7 +180,7 @@ def publish(asked: PullPublish, request: Request, catalog: Snapshot, tally: Tall
     stored = yield from publish_events(
         request._replace(params={"stream": asked.stream}),
         catalog,
-        tally,
+        counters,
         body=Body((Slice((asked.event,)),), batch=False, beside=asked.beside),
     )
     return stored._replace(status=200)

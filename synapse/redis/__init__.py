@@ -5,7 +5,18 @@ Commands are values (`commands/`): they are built, and their replies parsed, wit
 """
 
 from synapse.redis.async_executor import AsyncExecutor
-from synapse.redis.command import MANY, Command, Conversation, Job, answer, answer_or, ask, in_parts, together, value
+from synapse.redis.command import (
+    MANY,
+    Command,
+    Conversation,
+    Job,
+    answer,
+    answer_or,
+    ask,
+    map_cooperatively,
+    together,
+    value,
+)
 from synapse.redis.connection import Server
 from synapse.redis.errors import (
     RedisFailure,

@@ -21,7 +21,7 @@ Argument = bytes | str | int | float
 T = TypeVar("T")
 
 
-def as_it_is(reply: Any) -> Any:
+def unparsed(reply: Any) -> Any:
     """Leave a reply as it came: for commands whose reply needs no parsing."""
     return reply
 
@@ -35,7 +35,7 @@ class Command(NamedTuple):
     """
 
     words: tuple[Argument, ...]
-    parse: Callable[[Any], Any] = as_it_is
+    parse: Callable[[Any], Any] = unparsed
     otherwise: "Command | None" = None
     barrier: bool = False
     packed: bytes | None = None
@@ -100,7 +100,7 @@ class Script:
     digest: str
 
     def call(
-        self, keys: Sequence[str], arguments: Sequence[Argument], parse: Callable[[Any], Any] = as_it_is
+        self, keys: Sequence[str], arguments: Sequence[Argument], parse: Callable[[Any], Any] = unparsed
     ) -> Command:
         """Return the command that runs the script."""
         rest: tuple[Argument, ...] = (len(keys), *keys, *arguments)
@@ -112,7 +112,9 @@ class Script:
 # The files of `scripts/parts` whose text stands before that of a script: of each script that needs some.
 _PARTS: Mapping[str, tuple[str, ...]] = {
     "readers": ("fields",),
-    **dict.fromkeys(("done", "fail", "reap", "lease", "recall", "release", "prolong", "replay", "discard"), ("group",)),
+    **dict.fromkeys(
+        ("done", "fail", "reclaim", "lease", "recall", "release", "extend", "replay", "discard"), ("group",)
+    ),
     **dict.fromkeys(("join", "clean", "read", "checkpoint", "move", "delete"), ("fields", "group")),
 }
 
@@ -207,7 +209,7 @@ MANY = 200
 R = TypeVar("R")
 
 
-def in_parts(items: Sequence[T], work: Callable[[T], R], *, at_once: int = 1) -> Conversation[list[R]]:
+def map_cooperatively(items: Sequence[T], work: Callable[[T], R], *, at_once: int = 1) -> Conversation[list[R]]:
     """Do some work for each item, and let others go first every few milliseconds: a large batch must not keep them.
 
     The clock is looked at after every `at_once` items: for light work that look is much of it.

@@ -10,10 +10,10 @@ Checking one event is quick as a rule; where it could take more than some millis
 """
 
 from synapse.sandbox.requests import (
-    Trial,
+    SchemaTrial,
     check_event,
     check_schema,
     compare,
     obstacle,
-    trial,
+    open_trial,
 )

@@ -21,7 +21,7 @@ from synapse.sandbox.process import (
     Session,
 )
 from synapse.schema.backtest import Example, Reason, Report
-from synapse.schema.pii import Marks, personal_texts, redacted
+from synapse.schema.pii import Marks, pii_texts, redacted
 from synapse.schema.text_readings import Readings
 from synapse.schema.validator import CompiledSchema
 from synapse.schema.violations import Violation
@@ -80,7 +80,7 @@ def obstacle(document: Document, references: Documents) -> str | None:
     return reason
 
 
-class Trial:
+class SchemaTrial:
     """A schema that is being tested on events, in the child. `types` are the types that it gives top-level
     properties."""
 
@@ -100,7 +100,7 @@ class Trial:
         self._waiting.clear()
         self._impersonal.clear()
 
-    def look(
+    def check(
         self,
         id_: str,
         event: Any,
@@ -128,7 +128,7 @@ class Trial:
         for place, id_, message in self._session.ask("look", events):
             shown = message
             for marks in self._marks:
-                shown = redacted(shown, personal_texts(events[place][1], marks))
+                shown = redacted(shown, pii_texts(events[place][1], marks))
             self._impersonal[id_, message] = shown
 
     def _reason(self, found: dict[str, Any]) -> Reason:
@@ -140,7 +140,7 @@ class Trial:
 
 
 @contextmanager
-def trial(document: Document, references: Documents) -> Iterator[Trial]:
+def open_trial(document: Document, references: Documents) -> Iterator[SchemaTrial]:
     """Have a schema ready to be tested on events, for as long as the block lasts.
 
     Raises:
@@ -148,7 +148,7 @@ def trial(document: Document, references: Documents) -> Iterator[Trial]:
         SandboxBusy: when too many ask.
     """
     with BACK_TESTS.session() as session:
-        yield Trial(session, document, references)
+        yield SchemaTrial(session, document, references)
 
 
 def check_event(schema: CompiledSchema, event: Any, *, explain: bool = True) -> list[Violation] | None:

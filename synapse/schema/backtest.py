@@ -12,7 +12,7 @@ from typing import Any
 
 from synapse.errors.contracts import TooCostly
 from synapse.schema.explanation import Finding
-from synapse.schema.pii import Marks, personal_texts, redacted
+from synapse.schema.pii import Marks, pii_texts, redacted
 from synapse.schema.validator import CompiledSchema
 from synapse.schema.violations import json_pointer
 
@@ -170,7 +170,7 @@ class BackTest:
     def _impersonal(self, message: str, event: Any) -> str:
         """Redact PII in a sentence: reports reach more people than payload access does."""
         for marks in self._marks:
-            message = redacted(message, personal_texts(event, marks))
+            message = redacted(message, pii_texts(event, marks))
         return message
 
     def _reason(self, key: _Key) -> Reason:

@@ -38,7 +38,7 @@ from synapse.server.conversion import (
     request_of,
 )
 from synapse.server.front_door import FrontDoor
-from synapse.server.request_parser import CachedHead, RequestParser, repeated
+from synapse.server.request_parser import CachedHead, RequestParser, cacheable_head
 from synapse.shares import caller_of
 
 # A larger head is read again each time: there may be ten thousand connections that keep theirs.
@@ -86,19 +86,21 @@ class FastPath:
             head = self._head
         return None if head is None else DirectCycle(connection, head, requests)
 
-    def again(self, connection: ClientConnection, requests: RequestParser, piece: bytes) -> "DirectCycle | None":
+    def find_repeated(
+        self, connection: ClientConnection, requests: RequestParser, piece: bytes
+    ) -> "DirectCycle | None":
         """Return the request that a piece holds, when it is like one before it but for its body."""
         if self._repeated is None:
             return None
         known, head = self._repeated
-        found = known.again(piece)
+        found = known.match(piece)
         return None if found is None else DirectCycle(connection, head, requests, found)
 
     def learn(self, requests: RequestParser, piece: bytes) -> None:
         """Remember the request that a piece held from its first byte to its last, when it is one that is answered
         here, came for the second time, and leaves the connection open."""
         if self._is_like_last and self._head is not None and requests.keeps_alive and not requests.expects_continue:
-            found = repeated(piece, requests.length, most=_MOST_KEPT)
+            found = cacheable_head(piece, requests.length, most=_MOST_KEPT)
             if found is not None:
                 self._repeated = found, self._head
 

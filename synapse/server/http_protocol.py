@@ -221,7 +221,7 @@ class HttpProtocol(ClientConnection):
         """Begin the request that a piece holds, if only its body is new and no answer is outstanding."""
         if self.cycle is None or not self.cycle.response_complete:
             return False
-        cycle = self.fast_path.again(self, self.requests, piece)
+        cycle = self.fast_path.find_repeated(self, self.requests, piece)
         if cycle is None:
             return False
         self._idle_since = math.inf

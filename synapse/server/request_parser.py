@@ -279,7 +279,7 @@ class CachedHead(NamedTuple):
     before: bytes
     behind: bytes
 
-    def again(self, piece: bytes) -> tuple[bytes, bytes] | None:
+    def match(self, piece: bytes) -> tuple[bytes, bytes] | None:
         """Return the digits and the body of what arrived in one piece, when it is this head with its whole body and no
         more; None for everything else."""
         before, behind = self
@@ -296,7 +296,7 @@ class CachedHead(NamedTuple):
         return (digits, body) if len(body) == int(digits) else None
 
 
-def repeated(piece: bytes, length: bytes, *, most: int) -> CachedHead | None:
+def cacheable_head(piece: bytes, length: bytes, *, most: int) -> CachedHead | None:
     """Return what to compare with, from a piece that a parser read to the end of a request in it.
 
     `length` is the value of its Content-Length, empty when it has none. None when the piece is not exactly one request,

@@ -7,7 +7,7 @@ from itertools import pairwise
 from operator import sub
 from threading import Lock
 
-from synapse.redis import Command, Conversation, ask, in_parts
+from synapse.redis import Command, Conversation, ask, map_cooperatively
 from synapse.redis.commands import statistics as commands
 from synapse.statistics.block import STEPS, Block, unpack
 from synapse.statistics.series import BY_NAME, BY_NUMBER, PUBLISHED, RETRIED, ROUNDS, SERIES, Key
@@ -143,7 +143,7 @@ def read_history(
         parts = [replies[place * len(names) : (place + 1) * len(names)] for place in range(len(asked))]
         if not sampled:
             sampled += _sampled(parts.pop(0), begin, span)
-        yield from in_parts(list(zip(some, parts, strict=True)), decode)
+        yield from map_cooperatively(list(zip(some, parts, strict=True)), decode)
     return found
 
 

@@ -305,7 +305,7 @@ DELIVERED_SECONDS = Series(
     metric="synapse_delivered_seconds",
     meaning="How long it took from the publish of an event until the group's bridge had delivered it.",
 )
-# By what lasts, as `Tally.observe` calls it.
+# By what lasts, as `StreamCounters.observe` calls it.
 DURATIONS = {"publish": PUBLISH_SECONDS, "attempt": ATTEMPT_SECONDS, "delivered": DELIVERED_SECONDS}
 QUANTILES = {"0.5": 0.5, "0.95": 0.95, "0.99": 0.99}
 SERIES = (

@@ -55,14 +55,14 @@ class Mask:
 
     def texts(self, event: Any) -> frozenset[str]:
         """Return the PII values of the event."""
-        found = frozenset[str]().union(*(pii.personal_texts(event, marks) for marks in self.marks))
+        found = frozenset[str]().union(*(pii.pii_texts(event, marks) for marks in self.marks))
         if not self.payload_marks or "payload" not in event:
             return found
         payload = event["payload"]
         if isinstance(payload, str):
             found |= {payload}
             payload = _object(payload)
-        return found.union(*(pii.personal_texts(payload, marks) for marks in self.payload_marks))
+        return found.union(*(pii.pii_texts(payload, marks) for marks in self.payload_marks))
 
     def text(self, text: str, event: Any) -> str:
         """Return a text about the event, such as an error, with quoted PII values redacted."""
@@ -157,7 +157,7 @@ def _marks(stream: StreamDefinition, *event_types: str) -> tuple[Marks, ...]:
     return tuple(marks for name in dict.fromkeys(event_types) for marks in stream.marks.get(name, ()))
 
 
-def may_be_personal(stream: StreamDefinition | None) -> bool:
+def may_hold_pii(stream: StreamDefinition | None) -> bool:
     """Say whether the stream's events may hold PII; if not, no event needs to be read to find out."""
     return stream is not None and bool(stream.marks)
 

@@ -37,7 +37,7 @@ def grants(*texts):
 def test_a_grant_is_within_another_when_it_stands_for_nothing_else(mine, other, is_within):
     (wanted,) = grants(other)
 
-    assert key_rights.outside(grants(mine), [wanted]) == (None if is_within else wanted)
+    assert key_rights.first_uncovered(grants(mine), [wanted]) == (None if is_within else wanted)
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_a_grant_is_within_another_when_it_stands_for_nothing_else(mine, other, 
 def test_scopes_narrow_it(scopes, surely, at_most):
     granted = grants("read order*", "publish parcels")
 
-    assert key_rights.surely(granted, scopes) == grants(*surely)
-    assert key_rights.at_most(granted, scopes) == grants(*at_most)
+    assert key_rights.lower_bound(granted, scopes) == grants(*surely)
+    assert key_rights.upper_bound(granted, scopes) == grants(*at_most)

@@ -117,8 +117,8 @@ def test_a_pattern_of_many_stars_takes_no_longer_for_it():
 )
 def test_an_unknown_or_malformed_scope_is_refused(scope):
     with pytest.raises(BadScope, match="is no scope"):
-        key_rights.checked([scope])
+        key_rights.check_scopes([scope])
 
 
 def test_scopes_are_kept_once_and_in_order():
-    assert key_rights.checked(["read:b", "metrics:read", "read:b"]) == ["metrics:read", "read:b"]
+    assert key_rights.check_scopes(["read:b", "metrics:read", "read:b"]) == ["metrics:read", "read:b"]

@@ -125,7 +125,7 @@ def test_only_the_newest_entries_of_other_programs_are_looked_at(admin_client, r
 def test_a_publisher_through_synapse_is_noted_however_many_others_write(admin_client, client, redis, services):
     event = {"event_type": "x", "source": "cyrex"}
     assert client.post("/events/inference-events", event, content_type="application/json").status_code == 201
-    background_tasks.flush_tally()
+    background_tasks.flush_counters()
     for _ in range(integration_status.LOOKED_AT + 1):
         publish(redis, "other")
 
@@ -135,7 +135,7 @@ def test_a_publisher_through_synapse_is_noted_however_many_others_write(admin_cl
 def test_a_publisher_that_was_noted_stays_known_when_its_events_are_gone(admin_client, client, redis, services):
     events = [{"event_type": "x", "source": name} for name in ("cyrex", "idle", "")]
     assert client.post("/events/inference-events", events, content_type="application/json").status_code == 200
-    background_tasks.flush_tally()
+    background_tasks.flush_counters()
     redis.xtrim("inference-events", 0)
 
     found = states(status(admin_client))
@@ -147,7 +147,7 @@ def test_an_event_that_was_refused_notes_no_publisher(admin_client, client, redi
     Stream.objects.update(unknown_event_types="reject")
     event = {"event_type": "x", "source": "cyrex"}
     assert client.post("/events/inference-events", event, content_type="application/json").status_code == 422
-    background_tasks.flush_tally()
+    background_tasks.flush_counters()
 
     assert states(status(admin_client))["cyrex"] == ("never seen", None)
 
@@ -155,7 +155,7 @@ def test_an_event_that_was_refused_notes_no_publisher(admin_client, client, redi
 def test_an_activity_once_seen_is_remembered_after_its_events_were_trimmed(admin_client, redis, services):
     publish(redis, "cyrex")
     status(admin_client)
-    background_tasks.flush_tally()
+    background_tasks.flush_counters()
     redis.xtrim("inference-events", 0)
 
     assert states(status(admin_client))["cyrex"] == ("active", None)
@@ -169,7 +169,7 @@ def test_of_many_streams_some_are_looked_at_each_time(admin_client, redis, servi
     redis.xadd("other-events", {"event_type": "x", "source": "late"}, id=f"{now() + HOUR}-0")
 
     first = states(status(admin_client))
-    background_tasks.flush_tally()
+    background_tasks.flush_counters()
     second = states(status(admin_client))
 
     assert (first["late"][0], first["cyrex"][0]) == ("active", "never seen")
@@ -206,7 +206,7 @@ def test_a_source_that_is_pii_is_noted_masked(admin_client, client, redis, servi
     for event in ({"source": "zeb@example.org"}, {"source": "of zob@example.org", "email": "zob@example.org"}):
         event["event_type"] = "order-placed"
         assert client.post("/events/orders", event, content_type="application/json").status_code == 201
-    background_tasks.flush_tally()
+    background_tasks.flush_counters()
 
     noted = redis.zrange(keyspace.PUBLISHERS, 0, -1)
 
@@ -228,7 +228,7 @@ def test_a_source_that_was_noted_before_it_was_marked_is_hidden(admin_client, cl
 def test_another_programs_key_in_the_place_of_the_notes_is_no_matter(admin_client, redis, services):
     redis.set(keyspace.PUBLISHERS, "not ours")
     publish(redis, "cyrex")
-    background_tasks.flush_tally()
+    background_tasks.flush_counters()
 
     assert states(status(admin_client))["cyrex"] == ("active", None)
 

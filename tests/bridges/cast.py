@@ -123,7 +123,7 @@ def wait(redis: redis_py.Redis, send: Callable[..., Any], count: int) -> list[st
     """Let events wait, due at once."""
     ids = pend(redis, count)
     for _ in range(0, count, 100):
-        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100))
+        send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=100))
     return ids
 
 

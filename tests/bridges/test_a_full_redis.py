@@ -48,8 +48,8 @@ def test_a_consumer_joins_and_stored_events_are_delivered_retried_and_acknowledg
     failure = Failure(id=ids[0], token="", error="no", took_ms=1, delay_ms=0)
     assert send(delivery_commands.fail(*PLACE, [failure])) == ["retry"]
     assert send(delivery_commands.release(*PLACE, "me", [(ids[1], "")])) == 1
-    assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=1)).moved == 1
-    assert send(delivery_commands.prolong(*PLACE, ids[3:], lease_ms=60_000)) == [True]
+    assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=1)).moved == 1
+    assert send(delivery_commands.extend(*PLACE, ids[3:], lease_ms=60_000)) == [True]
     leased = send(delivery_commands.lease(*PLACE, "me", limit=9, lease_ms=60_000))
     assert [event.id for event in leased.events] == ids[:3]
     assert send(delivery_commands.recall(*PLACE, "me", lease_ms=60_000, offset=0, limit=9)).ended == 4

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from bridges import archive_summary
-from bridges.archive_summary import Row
+from bridges.archive_summary import EventTotals
 from bridges.models import ArchivedEvent, Bridge
 from streams.models import Stream
 from synapse.catalog.summaries import BadSummary, Summary, read
@@ -70,8 +70,8 @@ def test_count_mean_and_95th_percentile_of_each_model_and_of_all(keep):
     found = last_hour()
 
     assert found.rows == [
-        Row(name="classifier", completed=100, failed=0, mean=50.5, p95=95.0),
-        Row(name="writer", completed=2, failed=1, mean=1500.0, p95=2000.0),
+        EventTotals(name="classifier", completed=100, failed=0, mean=50.5, p95=95.0),
+        EventTotals(name="writer", completed=2, failed=1, mean=1500.0, p95=2000.0),
     ]
     assert (found.total.completed, found.total.failed, found.total.p95) == (102, 1, 97.0)
     assert found.total.mean == pytest.approx((5050 + 3000) / 102)
@@ -90,7 +90,7 @@ def test_only_the_time_that_is_asked_for_counts_and_only_inferences(keep):
     keep(inference(500), ago=3700)
     keep({"model_name": "classifier"}, type_="model-loaded")
 
-    assert last_hour().total == Row(name="", completed=1, failed=0, mean=5.0, p95=5.0)
+    assert last_hour().total == EventTotals(name="", completed=1, failed=0, mean=5.0, p95=5.0)
     assert archive_summary.since(STREAM, INFERENCES, timezone.now() - timedelta(days=1)).total.completed == 2
 
 
@@ -125,7 +125,7 @@ def test_the_newest_of_many_are_looked_at(keep, monkeypatch):
 
 def test_an_empty_archive_has_an_empty_summary():
     assert last_hour() == archive_summary.Totals(
-        total=Row(name="", completed=0, failed=0, mean=None, p95=None), rows=[], cut=False
+        total=EventTotals(name="", completed=0, failed=0, mean=None, p95=None), rows=[], cut=False
     )
 
 
@@ -144,9 +144,9 @@ def test_a_summary_of_other_types_and_properties_counts_those(keep):
     keep({"dataset": "a", "n-items": 3}, {"dataset": "a", "n-items": 5}, type_="dataset-ready")
     trainings = Summary(title="Data", completed=("dataset-ready", "other"), by="dataset", measure="n-items")
 
-    assert last_hour(trainings).rows == [Row(name="a", completed=2, failed=0, mean=4.0, p95=5.0)]
+    assert last_hour(trainings).rows == [EventTotals(name="a", completed=2, failed=0, mean=4.0, p95=5.0)]
     assert last_hour(Summary(title="Data", completed=("dataset-ready",))) == archive_summary.Totals(
-        total=Row(name="", completed=2, failed=0, mean=None, p95=None), rows=[], cut=False
+        total=EventTotals(name="", completed=2, failed=0, mean=None, p95=None), rows=[], cut=False
     )
 
 

@@ -232,11 +232,11 @@ class TestRedriving:
         die("refused")
         refused, other = letters()
 
-        assert dead_letters.meant(*PLACE, DeadLetterCriteria()) == Selection(count=2, sample=(refused.id, other.id))
-        assert dead_letters.meant(*PLACE, DeadLetterCriteria(fingerprint=fingerprint("refused"))) == Selection(
+        assert dead_letters.preview(*PLACE, DeadLetterCriteria()) == Selection(count=2, sample=(refused.id, other.id))
+        assert dead_letters.preview(*PLACE, DeadLetterCriteria(fingerprint=fingerprint("refused"))) == Selection(
             count=1, sample=(refused.id,)
         )
-        assert dead_letters.meant(*PLACE, Ids((other.id, "1-1"))) == Selection(count=1, sample=(other.id,), gone=1)
+        assert dead_letters.preview(*PLACE, Ids((other.id, "1-1"))) == Selection(count=1, sample=(other.id,), gone=1)
         assert redis.exists(DUE) == 0
         assert recorded() == []
 

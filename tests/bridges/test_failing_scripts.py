@@ -255,13 +255,13 @@ def test_events_that_may_have_killed_workers_are_leased_singly_for_their_last_at
     assert alone == [[id_] for id_ in ids]
 
 
-def test_a_consumer_prolongs_what_it_has_and_nothing_else(redis, send, lease):
+def test_a_consumer_extends_only_its_own_leases(redis, send, lease):
     waiting = wait(redis, send, 1)
     publish(redis, 2)
     mine, others = read_and_die(redis, "me", count=1), read_and_die(redis, "another", count=1)
     lease(lease_ms=1000)
 
-    asked = delivery_commands.prolong(*PLACE, [waiting[0], mine[0], others[0], "1-1"], lease_ms=60_000, consumer="me")
+    asked = delivery_commands.extend(*PLACE, [waiting[0], mine[0], others[0], "1-1"], lease_ms=60_000, consumer="me")
     assert send(asked) == [True, True, False, False]
 
     assert all(redis.zscore(DUE, id_) > now_ms(redis) + 50_000 for id_ in (waiting[0], mine[0]))
@@ -269,12 +269,12 @@ def test_a_consumer_prolongs_what_it_has_and_nothing_else(redis, send, lease):
     assert places(redis) == {"pending": 1, "waiting": 2}
 
 
-def test_prolonging_leaves_a_trimmed_entry_to_be_counted(redis, send):
+def test_extending_leaves_a_trimmed_entry_to_be_counted(redis, send):
     ids = pend(redis, 1, consumer="me")
     redis.xdel(STREAM, ids[0])
 
-    assert send(delivery_commands.prolong(*PLACE, ids, lease_ms=1)) == [False]
-    assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9)).lost == 1
+    assert send(delivery_commands.extend(*PLACE, ids, lease_ms=1)) == [False]
+    assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=9)).lost == 1
 
 
 def test_silent_consumers_are_removed_but_those_that_have_something(redis, send):
@@ -353,7 +353,7 @@ class TestDeadLetters:
     def test_stay_while_the_same_event_is_on_its_way(self, redis, send, dead, letters):
         redis.xgroup_setid(*PLACE, "0")
         read_and_die(redis, "reader")
-        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))
+        send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=9))
 
         assert self.replay(send, letters()) == ["waiting"] * 3
         assert len(letters()) == 3

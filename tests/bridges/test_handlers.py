@@ -8,7 +8,7 @@ import pytest
 
 from bridges.handlers import process
 from bridges.sinks.handler import HandlerConfig, HandlerSink
-from synapse.delivery.handlers import BadHandler, complaint, load, pack_batch, unpack_batch
+from synapse.delivery.handlers import BadHandler, load_handler, pack_batch, refusal_of, unpack_batch
 from synapse.errors.delivery import (
     BadConfig,
     NotBegun,
@@ -198,7 +198,7 @@ def test_a_process_killed_between_two_batches_is_started_again(shop):
 )
 def test_the_child_process_refuses_a_path_that_names_no_allowed_function(handler, why):
     with pytest.raises(BadHandler, match=why):
-        load(f"{SHOP}.{handler}", HANDLERS)
+        load_handler(f"{SHOP}.{handler}", HANDLERS)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ LISTED = ["shop.handlers.on_order", "shop.alerts.*"]
 
 @pytest.mark.parametrize("path", ["shop.handlers.on_order", "shop.alerts.on_error"])
 def test_a_function_listed_in_the_settings_may_be_a_handler(path):
-    assert complaint(path, LISTED) == ""
+    assert refusal_of(path, LISTED) == ""
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_a_function_listed_in_the_settings_may_be_a_handler(path):
     ],
 )
 def test_a_path_not_listed_in_the_settings_may_not_be_a_handler(path):
-    assert complaint(path, LISTED)
+    assert refusal_of(path, LISTED)
 
 
 def test_a_handler_that_is_not_on_the_list_is_refused_by_its_field(handlers):

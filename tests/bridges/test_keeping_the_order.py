@@ -202,10 +202,10 @@ def test_the_order_of_each_key_is_kept_when_consumers_die_in_the_middle(redis, b
         while worker._upkeep.step():
             pass
         held = worker._membership.lease(3).events or worker._membership.read(3, 0)
-        worker._handover.give(held, time.monotonic())
+        worker._dispatcher.deliver(held, time.monotonic())
         if chance.random() < 0.6:
             # The others are killed with what they had delivered, before they could say so.
-            worker._handover.tell(worker._membership)
+            worker._dispatcher.flush_outcomes(worker._membership)
         if places(redis) == {"done": 120}:
             break
 

@@ -58,8 +58,8 @@ def test_a_process_that_was_frozen_begins_nothing_when_it_wakes(redis, bridge):
     publish(redis, 3)
     held = consumer.worker._membership.read(10, 0)
 
-    consumer.worker._handover.give(held, since=time.monotonic() - 31)
-    consumer.worker._handover.tell(consumer.worker._membership)
+    consumer.worker._dispatcher.deliver(held, since=time.monotonic() - 31)
+    consumer.worker._dispatcher.flush_outcomes(consumer.worker._membership)
 
     assert consumer.sink.ids == []
     assert places(redis) == {"waiting": 3}

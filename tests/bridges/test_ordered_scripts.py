@@ -102,7 +102,7 @@ def test_an_event_blocked_by_its_key_cannot_be_acknowledged(redis, send, order, 
 def test_a_silent_consumer_cannot_acknowledge_an_event_that_another_has_leased(redis, send, order, read, lease):
     first, _ = order("aa")
     read("one")
-    send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))
+    send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=9))
     (held,) = lease()
 
     late = delivery_commands.done(*PLACE, [first], tokens=[""])
@@ -116,7 +116,7 @@ def test_a_silent_consumer_cannot_acknowledge_an_event_that_another_has_leased(r
 def test_a_silent_consumer_can_acknowledge_a_reclaimed_event_that_is_not_leased(redis, send, order, read):
     first, _ = order("aa")
     read("one")
-    send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))
+    send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=9))
 
     assert send(delivery_commands.done(*PLACE, [first], tokens=[""])) == 1
 
@@ -143,7 +143,7 @@ def test_a_dead_letter_frees_its_key(redis, send, order, read, lease, how):
     if how == "fatal":
         assert fail(send, ids[0], fatal=True) == "dead"
     else:
-        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))
+        send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=9))
         lease(lease_ms=0)
         lease(lease_ms=0)
         lease(lease_ms=0)
@@ -155,7 +155,7 @@ def test_a_dead_letter_frees_its_key(redis, send, order, read, lease, how):
 def test_an_event_of_a_dead_consumer_blocks_its_key_until_it_is_delivered(redis, send, order, read, lease):
     ids = order("aa")
     read("dead")
-    send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))
+    send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=9))
 
     (event,) = lease()
     assert (event.id, event.attempt) == (ids[0], 2)
@@ -189,14 +189,14 @@ def test_a_trim_keeps_events_blocked_by_key(redis, send, order, read, lease):
     assert (event.id, event.parts) == (ids[1], [b"event_type", b"order-placed", b"customer", b"a"])
 
 
-@pytest.mark.parametrize("how", ["reap", "fail"])
+@pytest.mark.parametrize("how", ["reclaim", "fail"])
 def test_an_event_that_was_trimmed_while_it_held_its_key_is_lost_and_frees_it(redis, send, order, read, lease, how):
     ids = order("aa")
     read()
     redis.xdel(STREAM, ids[0])
 
-    if how == "reap":
-        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9)).lost == 1
+    if how == "reclaim":
+        assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=9)).lost == 1
     else:
         assert fail(send, ids[0]) == "lost"
 
@@ -329,20 +329,20 @@ class TestEventsOfOneKeyThatAreReadTogether:
         ids = order("aaa")
         read("dead", together=True)
 
-        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=2)).moved == 2
+        assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=2)).moved == 2
         order("a")
         read("me", together=True)
         assert [event.id for event in lease(together=True)] == ids[:2]
         send(delivery_commands.done(*PLACE, ids[:2]))
         assert lease(together=True) == []
-        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9)).moved == 1
+        assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=9)).moved == 1
         assert [event.id for event in lease(limit=1, together=True)] == ids[2:]
 
     @pytest.mark.parametrize("how", ["lease over", "consumer gone"])
     def test_come_again_in_their_order_when_their_lease_ended(self, redis, send, order, read, lease, how):
         ids = order("a" * 12)
         read("dead", together=True)
-        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=99))
+        send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=99))
         if how == "lease over":
             assert len(lease(together=True, lease_ms=0)) == 12
         else:
@@ -357,7 +357,7 @@ class TestEventsOfOneKeyThatAreReadTogether:
     def test_are_acknowledged_only_by_their_consumer_and_in_their_turn(self, redis, send, order, read, lease):
         ids = order("aaa")
         read("one", together=True)
-        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=1))
+        send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=1))
         (held,) = lease(limit=1)
 
         # The one who had all three, and was silent for too long, has a say in none.
@@ -378,7 +378,7 @@ class TestEventsOfOneKeyThatAreReadTogether:
         read("dead", together=True)
         redis.xdel(STREAM, ids[1])
 
-        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9)).lost == 1
+        assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=9)).lost == 1
         assert [event.id for event in lease(together=True)] == [ids[0], ids[2]]
         assert places(redis) == {"waiting": 2, "lost_trimmed": 1}
 
@@ -406,7 +406,7 @@ class TestEventsOfOneKeyThatAreReadTogether:
     ):
         ids = order("aaa")
         read("dead", together=True)
-        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))
+        send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=9))
 
         assert [event.id for event in lease(together=True, most_attempts=2)] == ids[:1]
         send(delivery_commands.done(*PLACE, ids[:1]))
@@ -521,7 +521,7 @@ def test_a_redelivered_dead_letter_takes_no_key(redis, send, order, read, lease)
 def test_its_keys_lie_in_the_slot_of_the_stream(redis, send, order, read):
     order("aa")
     read()
-    send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9))
+    send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=9))
 
     assert all(key == STREAM.encode() or b"{orders}" in key for key in redis.scan_iter())
     assert any(key.endswith(f":{GROUP}".encode()) and b":queue:" in key for key in redis.scan_iter())

@@ -11,7 +11,7 @@ from synapse.redis.commands import (
 from synapse.redis.commands.delivery import (
     InFlightEvent,
     JoinResult,
-    Leased,
+    LeaseResult,
     RecallResult,
     ReclaimResult,
     netstrings,
@@ -115,7 +115,7 @@ class TestDone:
     def test_takes_thousands_of_ids(self, redis, send):
         ids = pend(redis, 5000)
         waiting = ids[:100]
-        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100))
+        send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=100))
 
         assert send(delivery_commands.done(*PLACE, ids)) == 5000
         assert len(waiting) == 100
@@ -131,7 +131,7 @@ class TestReap:
         ids = pend(redis, 2)
         before = now_ms(redis)
 
-        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == ReclaimResult(moved=2, lost=0)
+        assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=100)) == ReclaimResult(moved=2, lost=0)
 
         assert places(redis) == {"waiting": 2}
         assert all(before <= due <= now_ms(redis) for _, due in redis.zrange(DUE, 0, -1, withscores=True))
@@ -141,7 +141,7 @@ class TestReap:
     def test_leaves_what_was_read_a_moment_ago(self, redis, send):
         pend(redis, 2)
 
-        assert send(delivery_commands.reap(*PLACE, idle_ms=60_000, limit=100)) == ReclaimResult(moved=0, lost=0)
+        assert send(delivery_commands.reclaim(*PLACE, idle_ms=60_000, limit=100)) == ReclaimResult(moved=0, lost=0)
         assert places(redis) == {"pending": 2}
 
     def test_takes_back_from_one_consumer_alone_and_no_more_than_asked(self, redis, send):
@@ -149,16 +149,16 @@ class TestReap:
         publish(redis, 2)
         read_and_die(redis, "another")
 
-        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=2, consumer="reader")).moved == 2
+        assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=2, consumer="reader")).moved == 2
         assert [id_.decode() for id_ in redis.zrange(DUE, 0, -1)] == mine[:2]
-        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=2, consumer="nobody")).moved == 0
+        assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=2, consumer="nobody")).moved == 0
         assert places(redis) == {"waiting": 2, "pending": 3}
 
     def test_counts_what_was_trimmed_as_lost(self, redis, send):
         ids = pend(redis, 3)
         redis.xdel(STREAM, ids[1])
 
-        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == ReclaimResult(moved=2, lost=1)
+        assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=100)) == ReclaimResult(moved=2, lost=1)
         assert places(redis) == {"waiting": 2, "lost_trimmed": 1}
 
     def test_does_not_count_again_what_the_janitor_counted(self, redis, send):
@@ -169,7 +169,7 @@ class TestReap:
         redis.xtrim(STREAM, maxlen=0)
         redis.hset(COUNTERS, "lost_below", "10-2")
 
-        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == ReclaimResult(moved=0, lost=3)
+        assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=100)) == ReclaimResult(moved=0, lost=3)
         assert redis.hget(COUNTERS, "lost_trimmed") == b"1"
 
     def test_keeps_an_event_that_was_trimmed_when_there_is_a_copy_from_before(self, redis, send):
@@ -177,11 +177,11 @@ class TestReap:
         redis.hset(COPIES, f"{ids[0]}:body", b"1:n,1:7,")
         redis.xdel(STREAM, ids[0])
 
-        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == ReclaimResult(moved=1, lost=0)
+        assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=100)) == ReclaimResult(moved=1, lost=0)
         assert places(redis) == {"waiting": 1}
 
     def test_answers_nogroup_when_the_group_is_gone(self, redis, send):
-        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)).code == "NOGROUP"
+        assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=100)).code == "NOGROUP"
 
 
 class TestLease:
@@ -216,7 +216,7 @@ class TestLease:
         made_by_us(redis)
         ids = [redis.xadd(STREAM, {"n": n}, id=f"5-{n + 8}").decode() for n in range(5)]
         read_and_die(redis, "reader")
-        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100))
+        send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=100))
 
         assert [event.id for event in self.lease(send).events] == ids
 
@@ -244,7 +244,7 @@ class TestLease:
         assert [len(self.lease(send).events) for _ in range(3)] == [1, 1, 0]
 
     def test_gives_nothing_where_nothing_waits(self, redis, send):
-        assert self.lease(send) == Leased(events=[], lost=0, next_due_ms=None)
+        assert self.lease(send) == LeaseResult(events=[], lost=0, next_due_ms=None)
         assert redis.keys() == []
 
     def test_names_each_lease_by_a_token_of_its_own(self, redis, send):
@@ -292,7 +292,7 @@ class TestRelease:
         assert self.release(send, pending, consumer="another") == 0
         assert places(redis) == {"pending": 1}
 
-        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100))
+        send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=100))
         self.lease(send)
         assert self.release(send, pending, token="1234 me") == 0
         assert self.lease(send) == []
@@ -303,7 +303,7 @@ class TestRelease:
 
         assert self.release(send, ids) == 0
 
-        assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=100)) == ReclaimResult(moved=0, lost=1)
+        assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=100)) == ReclaimResult(moved=0, lost=1)
 
     def test_answers_nogroup_when_the_group_is_gone(self, redis, send):
         assert self.release(send, ["1-1"]).code == "NOGROUP"

@@ -83,7 +83,7 @@ def test_an_event_that_is_delivered_again_is_stored_once(redis, copies):
     assert open_(set={"again": True}).deliver(batch, always) == [None] * 250
 
     assert len(entries(redis)) == 250
-    connections.executor().run(connections.tally.flush())
+    connections.executor().run(connections.counters.flush())
     assert redis.hget("syn:{copies}:stats", "published") == b"250"
 
 
@@ -103,7 +103,7 @@ def test_an_event_that_breaks_the_others_contract_is_refused_for_good_and_its_ne
     assert [outcome and outcome.permanent for outcome in outcomes] == [None, True, None]
     assert "“copies” does not take it: The event breaks version 1 of the contract" in str(outcomes[1])
     assert [event["n"] for event in events(redis)] == [1, 3]
-    connections.executor().run(connections.tally.flush())
+    connections.executor().run(connections.counters.flush())
     assert redis.hget("syn:{copies}:stats", "refused:contract-violated") == b"1"
 
 

@@ -122,7 +122,7 @@ def test_a_group_with_nothing_pending_is_asked_for_its_consumers_and_no_more(red
     consumer = bridge(lease_ms=30_000, clock=lambda: now[0]).run_dry()
     asked = []
     membership = consumer.worker._membership
-    for name in ("consumers", "reap", "clean"):
+    for name in ("consumers", "reclaim", "clean"):
         method = getattr(membership, name)
         setattr(membership, name, lambda *a, _name=name, _method=method, **k: asked.append(_name) or _method(*a, **k))
 

@@ -229,7 +229,7 @@ NOW = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
     ],
 )
 def test_how_long_a_receiver_asks_to_wait(header, seconds):
-    assert messages.wait_of(header, NOW.timestamp()) == seconds
+    assert messages.retry_after(header, NOW.timestamp()) == seconds
 
 
 def test_a_receiver_that_asks_to_wait_is_heard(receiver, webhook):

@@ -65,10 +65,10 @@ def _letters(executor: SyncExecutor) -> list[str]:
     return [letter.id for letter in letters]
 
 
-def _prolong(executor: SyncExecutor) -> None:
+def _extend(executor: SyncExecutor) -> None:
     (waiting,) = executor.execute([group_commands.first_waiting(*PLACE, count=100)])
     (pending,) = executor.execute([group_commands.oldest_pending(*PLACE)])
-    executor.execute([delivery_commands.prolong(*PLACE, [*waiting, pending] if pending else waiting, lease_ms=1)])
+    executor.execute([delivery_commands.extend(*PLACE, [*waiting, pending] if pending else waiting, lease_ms=1)])
 
 
 def _replay(executor: SyncExecutor) -> None:
@@ -117,7 +117,7 @@ def all_or_nothing(scene: Scene) -> None:
 
 
 ACTS = {
-    "prolonging what is in hand": Act("prolong", _prolong),
+    "extending the leases of events in flight": Act("extend", _extend),
     "redriving dead letters": Act("replay", _replay),
     "discarding dead letters": Act("discard", _discard),
     "moving on": Act("move", lambda executor: _move(executor, group_commands.END)),

@@ -29,8 +29,8 @@ POISON = b"7"
 DEEDS = "deeds"
 # What a worker asks of Redis, in the words of synapse/redis/scripts; and what people, programs that pull and the
 # janitor ask.
-ASKED = ("join", "read", "done", "fail", "lease", "reap", "recall", "release", "leave", "clean", "checkpoint")
-ASKED_BY_OTHERS = ("prolong", "replay", "discard", "move", "delete", "trim")
+ASKED = ("join", "read", "done", "fail", "lease", "reclaim", "recall", "release", "leave", "clean", "checkpoint")
+ASKED_BY_OTHERS = ("extend", "replay", "discard", "move", "delete", "trim")
 _SCRIPTS = {name: load_script(name) for name in (*ASKED, *ASKED_BY_OTHERS)}
 _BY_DIGEST = {script.digest: name for name, script in _SCRIPTS.items()}
 _BY_TEXT = {script.text: name for name, script in _SCRIPTS.items()}
@@ -91,7 +91,7 @@ class Scene:
         dead = name_of_the_dead()
         ids = [*publish_one(self.redis, 0), *publish_one(self.redis, 1)]
         self._read(executor, dead)
-        executor.execute([delivery_commands.reap(*PLACE, idle_ms=0, limit=100)])
+        executor.execute([delivery_commands.reclaim(*PLACE, idle_ms=0, limit=100)])
         executor.execute([delivery_commands.lease(*PLACE, dead, limit=100, lease_ms=60_000)])
         ids += publish_one(self.redis, 2)
         self._read(executor, dead)

@@ -40,7 +40,7 @@ def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, clust
 
     # One of five has the key, the others are parked behind it, one after the other.
     (first,) = send(delivery_commands.read(*PLACE, "me", limit=9, order="key", key="customer")).events
-    send(delivery_commands.prolong(*PLACE, [first.id], lease_ms=60_000))
+    send(delivery_commands.extend(*PLACE, [first.id], lease_ms=60_000))
     send(delivery_commands.recall(*PLACE, "me", lease_ms=60_000, offset=0, limit=9))
     (again,) = send(delivery_commands.lease(*PLACE, "me", limit=9, lease_ms=60_000)).events
     send(delivery_commands.release(*PLACE, "me", [(again.id, again.token)]))
@@ -54,7 +54,7 @@ def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, clust
     send(dead_letter_commands.discard(*PLACE, [letter.id]))
     publish(redis, 1)
     send(delivery_commands.read(*PLACE, "me", limit=9, order="key", key="customer"))
-    assert send(delivery_commands.reap(*PLACE, idle_ms=0, limit=9)).moved == 1
+    assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=9)).moved == 1
     send(delivery_commands.checkpoint(*PLACE))
     first_part = send(group_commands.move(*PLACE, "0"))
     assert send(group_commands.move(*PLACE, "0", cursor=first_part.cursor)).again == 5

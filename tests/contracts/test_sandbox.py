@@ -197,9 +197,9 @@ def test_a_verdict_is_the_same_as_without_the_child():
 def test_a_back_test_quotes_nothing_that_any_version_marks():
     marks = compile_schema({"properties": {"n": {MARK: True}}}).personal
 
-    with requests.trial(INTEGERS, {}) as trial:
+    with requests.open_trial(INTEGERS, {}) as trial:
         trial.begin(active=compile_schema({"type": "object"}), examples=3, marks=[marks])
-        trial.look("1-0", {"n": "Ada Lovelace"})
+        trial.check("1-0", {"n": "Ada Lovelace"})
         report = trial.report()
 
     assert (report.refused, report.newly_refused, report.refused_by_active) == (1, 1, 0)
@@ -208,12 +208,12 @@ def test_a_back_test_quotes_nothing_that_any_version_marks():
 
 
 def test_two_tests_of_one_candidate_are_counted_apart():
-    with requests.trial(INTEGERS, {}) as trial:
+    with requests.open_trial(INTEGERS, {}) as trial:
         refused = []
         for events in ([{}, {"n": 1}], [{"n": "x"}, {"n": 1.5}]):
             trial.begin(active=None, examples=3, marks=[])
             for number, event in enumerate(events):
-                trial.look(f"{number}-0", event)
+                trial.check(f"{number}-0", event)
             refused.append(trial.report().refused)
 
     assert refused == [1, 2]

@@ -140,7 +140,7 @@ class Places(RuleBasedStateMachine):
     def reap(self, consumer: str, limit: int) -> None:
         """Reclaim pending events, as after a lease."""
         ids = [id_ for id_ in sorted(self.model.pending, key=order) if consumer in ("", self.model.pending[id_])]
-        reaped = self.send(delivery_commands.reap(*PLACE, idle_ms=0, limit=limit, consumer=consumer))
+        reaped = self.send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=limit, consumer=consumer))
         lost = [id_ for id_ in ids[:limit] if id_ in self.model.deleted]
         assert (reaped.moved, reaped.lost) == (len(ids[:limit]) - len(lost), len(lost))
         for id_ in ids[:limit]:
@@ -224,7 +224,7 @@ class Places(RuleBasedStateMachine):
         held = self.model.waiting.get(id_)
         holder = (held.token or "").partition(" ")[2] if held else self.model.pending[id_]
         there = bool(holder) and consumer in ("", holder) and (held is not None or id_ not in self.model.deleted)
-        command = delivery_commands.prolong(*PLACE, [id_], lease_ms=LONG, consumer=consumer)
+        command = delivery_commands.extend(*PLACE, [id_], lease_ms=LONG, consumer=consumer)
         for _ in range(1 + twice):
             assert self.send(command) == [there]
         if there and held:

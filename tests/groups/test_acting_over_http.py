@@ -47,7 +47,7 @@ class TestShowing:
         made_by_us(redis)
         redis.xadd(STREAM, {"event_type": "order-placed"}, id="1000-1")
         redis.xreadgroup(GROUP, "reader", {STREAM: ">"})
-        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=10))
+        send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=10))
         publish(redis, 1)
 
         assert api.group()["oldest_seconds"] > 1_000_000
@@ -285,7 +285,7 @@ class TestDeleting:
         made_by_us(redis)
         publish(redis, 4, customer="anna")
         send(delivery_commands.read(*PLACE, "reader", limit=10, order="key", key="customer"))
-        send(delivery_commands.reap(*PLACE, idle_ms=0, limit=10))
+        send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=10))
 
         status, gone = api("DELETE", f"/{GROUP}", {"force": True, "reason": "a test"})
 

@@ -185,7 +185,7 @@ def test_in_an_ordered_group_nothing_is_lost_or_in_two_places_wherever_it_is_mov
         ids += publish(redis, 1, customer=chance.choice("abc"))
         if number % 6 == 5:
             send(delivery_commands.read(*PLACE, "one", limit=chance.randint(1, 6), order="key", key="customer"))
-            send(delivery_commands.reap(*PLACE, idle_ms=0, limit=chance.randint(1, 3)))
+            send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=chance.randint(1, 3)))
     for id_ in chance.sample(ids, 3):
         redis.xdel(STREAM, id_)
     before, target, forgets = places(redis), chance.choice(ids), chance.random() < 0.3
@@ -205,7 +205,7 @@ def test_in_an_ordered_group_nothing_is_lost_or_in_two_places_wherever_it_is_mov
         read = send(delivery_commands.read(*PLACE, "two", limit=50, order="key", key="customer"))
         leased = send(delivery_commands.lease(*PLACE, "two", limit=50, lease_ms=60_000))
         got = [event.id for event in (*read.events, *leased.events)]
-        moved_back = send(delivery_commands.reap(*PLACE, idle_ms=0, limit=50))
+        moved_back = send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=50))
         if not got and not read.read and not moved_back.moved:
             break
         delivered |= set(got)

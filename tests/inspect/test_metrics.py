@@ -205,7 +205,7 @@ def test_counters_and_lengths_are_those_in_redis(ask, define, redis):
         ask("POST", "/events/orders", body)
     for body in ('{"event_type":"known"}', '{"event_type":"unheard-of"}'):
         ask("POST", "/events/loose", body)
-    background_tasks.flush_tally()
+    background_tasks.flush_counters()
 
     found = samples(ask)
 
@@ -225,7 +225,7 @@ def test_a_full_stream_shows_its_limit_and_what_it_refuses(ask, define, redis):
     redis.hset("syn:{orders}:stats", "refused", 5)  # from before there were reasons
     for _ in range(3):
         ask("POST", "/events/orders", '{"event_type":"order-placed","n":1}')
-    background_tasks.flush_tally()
+    background_tasks.flush_counters()
 
     found = samples(ask)
 

@@ -58,7 +58,7 @@ def test_a_single_stream_is_shown_as_in_the_list(ask):
 def test_the_counters_of_publishes_are_shown_with_the_stream(ask):
     publish(ask, 1)
     ask("POST", "/events/orders", '{"event_type": "order-placed"}')
-    background_tasks.flush_tally()
+    background_tasks.flush_counters()
 
     assert ask("GET", "/streams/orders").json["counters"] == {
         "published": 1,

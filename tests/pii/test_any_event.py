@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from synapse.schema.pii import (
     MASK,
     masked,
-    personal_texts,
+    pii_texts,
     redacted,
 )
 from synapse.schema.validator import compile_schema
@@ -52,7 +52,7 @@ def test_a_masked_event_keeps_its_form_and_is_masked_only_once(marks, event):
 @pytest.mark.parametrize("marks", MARKS)
 @given(event=values, words=st.lists(st.text(max_size=30), max_size=3))
 def test_an_error_that_quotes_every_pii_value_quotes_none_afterwards(marks, event, words):
-    texts = personal_texts(event, marks)
+    texts = pii_texts(event, marks)
     error = "; ".join([*words, *(f"“{text}”" for text in sorted(texts))])
 
     told = redacted(error, texts)

@@ -8,7 +8,7 @@ from synapse.schema.pii import (
     MASK,
     Marks,
     masked,
-    personal_texts,
+    pii_texts,
 )
 from synapse.schema.validator import compile_schema
 
@@ -71,4 +71,4 @@ def test_an_event_nested_deeper_than_python_counts_is_masked_as_a_whole(marks: M
 def test_the_pii_values_are_given_as_texts(marks: Marks) -> None:
     event = {"id": 7, "customer": {"name": "Anna", "tier": "gold"}, "phones": [1.5], "minor": True}
 
-    assert personal_texts(event, marks) == {"Anna", "1.5", "True", "true"}
+    assert pii_texts(event, marks) == {"Anna", "1.5", "True", "true"}

@@ -8,7 +8,7 @@ from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
 from synapse.http.exchange import Request
 from synapse.http.redis_problems import FAILURES
-from synapse.publishing.counters import Tally
+from synapse.publishing.counters import StreamCounters
 from synapse.publishing.pipeline import publish_events
 from synapse.redis.command import ReplyError
 from synapse.redis.errors import RedisUnreachable, ReplyLost
@@ -29,7 +29,7 @@ def post(ask, body, path="/events/orders", **headers):
 
 def counted(ask):
     """Return all that was refused, and the parts of it by reason."""
-    background_tasks.flush_tally()
+    background_tasks.flush_counters()
     found = ask("GET", "/streams/orders").json
     assert ask("GET", "/streams/orders/info").json["synapse"]["refused_by_reason"] == found["refused_by_reason"]
     return found["counters"]["refused"], found["refused_by_reason"]
@@ -94,7 +94,7 @@ def test_a_key_that_holds_no_stream_is_a_reason(ask, redis):
     redis.set("orders", "text")
 
     post(ask, PLACED)
-    background_tasks.flush_tally()
+    background_tasks.flush_counters()
 
     assert redis.hget("syn:{orders}:stats", "refused:not-a-stream") == b"1"
 
@@ -115,23 +115,23 @@ def test_a_reason_that_another_program_wrote_is_passed_over(ask, redis):
 )
 def test_an_event_that_redis_did_not_take_is_counted_and_one_that_it_may_have_is_not(define, answer, counts):
     define("orders", {"order-placed": None}, when_full="drop_oldest")
-    tally = Tally()
+    counters = StreamCounters()
     body = orjson.dumps(PLACED)
     headers = {"content-type": "application/json"}
     request = Request(method="POST", path="", params={"stream": "orders"}, headers=headers, body=body, principal=SYSTEM)
-    publishing = publish_events(request, holder.current(), tally)
+    publishing = publish_events(request, holder.current(), counters)
     next(publishing)
 
     with pytest.raises(FAILURES):
         publishing.throw(answer) if isinstance(answer, Exception) else publishing.send(answer)
 
-    assert {what: count for (_, what), count in tally.take_counts().items()} == counts
+    assert {what: count for (_, what), count in counters.take_counts().items()} == counts
 
 
 def test_the_admin_says_that_a_stream_is_full_and_what_was_refused(admin_client, event_loop_client, orders):
     for _ in range(3):
         post(event_loop_client, PLACED)
-    background_tasks.flush_tally()
+    background_tasks.flush_counters()
 
     pages = [
         admin_client.get(at) for at in (url("streams.stream"), url("streams.stream", "groups", orders.pk), "/admin/")

@@ -117,7 +117,7 @@ class TestReplicated:
             post(ask, PLACED)
         post(ask, PLACED)
 
-        background_tasks.flush_tally()
+        background_tasks.flush_counters()
         counters = ask("GET", "/streams/orders").json["counters"]
         assert (counters["published"], counters["duplicates"]) == (1, 1)
 

@@ -44,7 +44,7 @@ def keys_in(redis):
 
 
 def counters(ask):
-    background_tasks.flush_tally()
+    background_tasks.flush_counters()
     return ask("GET", "/streams/orders").json["counters"]
 
 
@@ -140,7 +140,7 @@ def test_an_idempotency_key_belongs_to_its_caller(redis, executor):
             body=orjson.dumps(PLACED),
             principal=Principal(kind="service", name=name),
         )
-        return executor.run(pipeline.publish_events(request, holder.current(), connections.tally)).status
+        return executor.run(pipeline.publish_events(request, holder.current(), connections.counters)).status
 
     assert [sent_by("shop"), sent_by("warehouse"), sent_by("shop")] == [201, 201, 200]
 
@@ -326,7 +326,7 @@ def test_whatever_differs_is_something_else(redis, executor, define, first, seco
         body = orjson.dumps({"event_type": "x", **event})
         request = Request(method="POST", path="/events/loose", params={"stream": "loose"}, headers=headers, body=body)
         try:
-            return executor.run(pipeline.publish_events(request, holder.current(), connections.tally)).status
+            return executor.run(pipeline.publish_events(request, holder.current(), connections.counters)).status
         except pipeline.Problem as problem:
             return problem.status
 

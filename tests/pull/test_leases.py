@@ -12,7 +12,7 @@ from tests.pull.cast import GROUP, PLACE, STREAM
 @pytest.fixture(autouse=True)
 def always_looked_after(monkeypatch):
     """Every read reclaims expired leases, not only the first read of a second."""
-    monkeypatch.setattr("bridges.pull.poll.REAP_EVERY", 0)
+    monkeypatch.setattr("bridges.pull.poll.RECLAIM_EVERY", 0)
     monkeypatch.setattr("bridges.pull.poll.CLEAN_EVERY", 0)
     monkeypatch.setattr("bridges.pull.poll.CHECKPOINT_EVERY", 0)
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from bridges.groups import expiry
 from bridges.models import Bridge, OpenedGroup
-from bridges.pull import groups as permissions
+from bridges.pull import groups as pulled_groups
 from core.models import AuditEntry
 from streams.connections import shares_of
 from streams.models import Service, Stream
@@ -29,9 +29,9 @@ def later(days=31):
 
 @pytest.fixture(autouse=True)
 def nothing_noted():
-    permissions._read.clear()
+    pulled_groups._read.clear()
     yield
-    permissions._read.clear()
+    pulled_groups._read.clear()
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_a_read_counts_when_it_is_written(worker):
     OpenedGroup.objects.update(read_at=timezone.now() - timedelta(days=40))
     worker.read()
 
-    permissions.flush()
+    pulled_groups.flush_reads()
 
     assert expiry.expire(datetime.now(UTC)) == []
     assert timezone.now() - OpenedGroup.objects.get().read_at < timedelta(minutes=5)
@@ -135,7 +135,7 @@ def test_a_group_that_others_wrote_of_lately_is_not_written_again(worker):
     before = OpenedGroup.objects.get().read_at
     worker.read()
 
-    permissions.flush()
+    pulled_groups.flush_reads()
 
     assert OpenedGroup.objects.get().read_at == before
 

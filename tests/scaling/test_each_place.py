@@ -122,7 +122,7 @@ def test_the_work_beside_the_requests_is_done(event_loop_client):
     missing = connections.executor().run(ensure_streams([*STREAMS, "later"]))
     post(event_loop_client, 1)
 
-    background_tasks.flush_tally()
+    background_tasks.flush_counters()
 
     assert missing == []
     kinds = connections.executor().execute([stream_commands.key_type(name) for name in (*STREAMS, "later")])

@@ -178,7 +178,7 @@ def test_a_barrier_that_held_less_on_one_of_two_nodes_counts():
     moved = ReplyError(f"MOVED {key_slot(b'orders')} 127.0.0.1:2")
 
     call.take(call.whole(("127.0.0.1", 1)), [b"1-1", moved, 0])
-    (rest,) = call.again()
+    (rest,) = call.take_resends()
     call.take(rest, [b"1-2", 1])
 
     assert (rest.node, rest.places) == (("127.0.0.1", 2), (1, 2))
@@ -193,9 +193,9 @@ def test_nodes_that_send_a_command_in_a_circle_are_given_up_on():
 
     for _ in range(MOST_HOPS + 1):
         call.take(batches[0], [moved])
-        batches = call.again() or batches
+        batches = call.take_resends() or batches
 
-    assert call.again() == []
+    assert call.take_resends() == []
     assert call.replies() == [moved]
 
 

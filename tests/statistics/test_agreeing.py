@@ -16,7 +16,7 @@ def test_statistics_and_metrics_count_alike(event_loop_client, define, scene):
     for good, bad in ((3, 1), (0, 2), (4, 0)):
         answers = [event_loop_client("POST", "/events/orders", body).status for body in [GOOD] * good + [BAD] * bad]
         assert answers == [201] * good + [422] * bad
-        connections.executor().run(connections.tally.flush())
+        connections.executor().run(connections.counters.flush())
         scene.sample()
 
     exposed = event_loop_client("GET", "/metrics", headers=PROMETHEUS).body.decode()

@@ -7,7 +7,7 @@ import pytest
 
 from streams import connections
 from synapse.publishing import counters
-from synapse.publishing.counters import Tally
+from synapse.publishing.counters import StreamCounters
 from synapse.redis import keyspace
 from synapse.runtime.histogram import BOUNDS, NAMES, SUM, fields, quantile
 from synapse.statistics.series import QUANTILES
@@ -42,11 +42,11 @@ def test_a_quantile_is_found_within_its_bucket(counts, part, expected):
 
 
 def test_durations_are_added_to_those_in_redis_and_not_twice(executor, redis):
-    tally = Tally()
+    pending = StreamCounters()
     for _ in range(2):
-        tally.observe("orders", "attempt", 0.003, group="billing: the <b>first</b>", times=2)
-        executor.run(tally.flush())
-    executor.run(tally.flush())
+        pending.observe("orders", "attempt", 0.003, group="billing: the <b>first</b>", times=2)
+        executor.run(pending.flush())
+    executor.run(pending.flush())
 
     assert redis.hgetall(keyspace.durations("orders")) == {
         b"attempt:0.004:billing: the <b>first</b>": b"4",
@@ -55,13 +55,13 @@ def test_durations_are_added_to_those_in_redis_and_not_twice(executor, redis):
 
 
 def test_a_first_count_calls_no_function_in_which_another_thread_could_make_the_same_place():
-    tally = Tally()
+    pending = StreamCounters()
     called = []
 
     sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_name) if event == "call" else None)
     try:
-        tally.add("orders", "published")
-        tally.observe("orders", "attempt", 0.003)
+        pending.add("orders", "published")
+        pending.observe("orders", "attempt", 0.003)
     finally:
         sys.setprofile(None)
 
@@ -70,15 +70,15 @@ def test_a_first_count_calls_no_function_in_which_another_thread_could_make_the_
 
 def test_a_process_that_never_flushes_keeps_a_bounded_number_of_counts_and_loses_none(executor, redis, monkeypatch):
     monkeypatch.setattr(counters, "MOST_WAITING", 10)
-    tally = Tally()
+    pending = StreamCounters()
     for _ in range(100):
-        tally.add("orders", "published", 2)
-        tally.refuse("orders", "stream-full")
-        tally.observe("orders", "attempt", 0.003, group="billing", times=3)
+        pending.add("orders", "published", 2)
+        pending.refuse("orders", "stream-full")
+        pending.observe("orders", "attempt", 0.003, group="billing", times=3)
 
-    lists = [*tally._increments.values(), *tally._durations["attempt"].values()]
+    lists = [*pending._increments.values(), *pending._durations["attempt"].values()]
     assert max(len(waiting) for by_name in lists for waiting in by_name.values()) <= 10
-    executor.run(tally.flush())
+    executor.run(pending.flush())
     assert {field: int(count) for field, count in redis.hgetall(keyspace.stats("orders")).items()} == {
         b"published": 200,
         b"refused": 100,
@@ -91,7 +91,7 @@ def test_a_publish_is_one_duration_in_the_metrics(ask, define):
     define("orders")
     for _ in range(3):
         assert ask("POST", "/events/orders", EVENT).status == 201
-    connections.executor().run(connections.tally.flush())
+    connections.executor().run(connections.counters.flush())
 
     lines = ask("GET", "/metrics", headers=PROMETHEUS).body.decode().splitlines()
 
@@ -104,16 +104,16 @@ def test_a_publish_is_one_duration_in_the_metrics(ask, define):
 
 
 def test_statistics_have_the_quantiles_of_what_ended_between_two_samples(scene):
-    tally = Tally()
+    pending = StreamCounters()
     scene.publish()
     scene.redis.xgroup_create("orders", "billing", "0")
-    tally.observe("orders", "publish", 60.0)
-    connections.executor().run(tally.flush())
+    pending.observe("orders", "publish", 60.0)
+    connections.executor().run(pending.flush())
     scene.sample(2)
     for _ in range(100):
-        tally.observe("orders", "publish", 0.0009)
-    tally.observe("orders", "delivered", 3.0, group="billing")
-    connections.executor().run(tally.flush())
+        pending.observe("orders", "publish", 0.0009)
+    pending.observe("orders", "delivered", 3.0, group="billing")
+    connections.executor().run(pending.flush())
     scene.sample(2)
 
     found = scene.rows("publish_seconds", "delivered_seconds", steps=3)
@@ -125,11 +125,11 @@ def test_statistics_have_the_quantiles_of_what_ended_between_two_samples(scene):
 
 
 def test_the_highest_quantile_of_a_minute_is_shown(scene):
-    tally = Tally()
+    pending = StreamCounters()
     scene.sample(13)
     for seconds in (0.0009, 0.9, 0.0009):
-        tally.observe("orders", "publish", seconds)
-        connections.executor().run(tally.flush())
+        pending.observe("orders", "publish", seconds)
+        connections.executor().run(pending.flush())
         scene.sample()
     scene.sample(10)
 

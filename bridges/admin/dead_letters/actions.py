@@ -76,13 +76,13 @@ Work = Callable[[Question, Ids | DeadLetterCriteria], Part]
 
 def redrive(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     """Deliver dead letters again: those that are ticked, or all that the filters let through."""
-    stream = selection.found_dead(admin, request, pk, to="change")
+    stream = selection.dead_letter_stream(admin, request, pk, to="change")
     return _answer(Question(admin=admin, request=request, stream=stream, group=group, action="redrive"), _redrive)
 
 
 def discard(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     """Throw dead letters away, with a reason."""
-    stream = selection.found_dead(admin, request, pk, to="change")
+    stream = selection.dead_letter_stream(admin, request, pk, to="change")
     return _answer(Question(admin=admin, request=request, stream=stream, group=group, action="discard"), _discard)
 
 
@@ -127,8 +127,8 @@ def _answer(question: Question, work: Work) -> HttpResponse:
         return _asked(question)
     given = question.given
     try:
-        selection.check(question.stream, question.group)
-        part = work(question, selection.meant(given))
+        selection.check_group(question.stream, question.group)
+        part = work(question, selection.read_selection(given))
     except FAILURES as failure:
         problem = problem_of(failure)
         if question.wants_json:
@@ -157,8 +157,8 @@ def _asked(question: Question, *, refused: Problem | None = None, progress: Prog
     filters = selection.filters_of(given)
     found = None
     try:
-        selection.check(question.stream, question.group)
-        found = dead_letters.meant(question.stream.name, question.group, selection.meant(given))
+        selection.check_group(question.stream, question.group)
+        found = dead_letters.preview(question.stream.name, question.group, selection.read_selection(given))
     except FAILURES as failure:
         refused = refused or problem_of(failure)
     return selection.show(

@@ -11,8 +11,8 @@ from django.shortcuts import redirect
 
 from bridges import dead_letters
 from bridges.admin.dead_letters import selection
-from bridges.dead_letters import DeadLetter, DeadLetterCriteria, Errors, Page, Verdict
-from bridges.dead_letters.queries import places
+from bridges.dead_letters import DeadLetter, DeadLetterCriteria, Errors, Page, Revalidation
+from bridges.dead_letters.queries import counts_of_all_groups
 from core import payload_access
 from core.admin.base import person
 from core.admin.json_field import JsonText, line_of, mark
@@ -34,7 +34,7 @@ def everywhere(admin: Any, request: HttpRequest) -> HttpResponse:
     """Show which groups have dead letters."""
     if not admin.has_view_permission(request):
         raise PermissionDenied
-    found = ask_all({"places": places()})["places"]
+    found = ask_all({"places": counts_of_all_groups()})["places"]
     problem = found if isinstance(found, Problem) else None
     rows = [] if problem else found
     pks = dict(Stream.objects.values_list("name", "pk"))
@@ -51,12 +51,12 @@ def everywhere(admin: Any, request: HttpRequest) -> HttpResponse:
 
 def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     """Show a group's dead letters: together by their errors, and one by one; the filters are those of the API."""
-    stream = selection.found_dead(admin, request, pk)
+    stream = selection.dead_letter_stream(admin, request, pk)
     query = selection.filters_of(request.GET)
     order = request.GET.get("order", "")
     values: dict[str, Any] = {"page": None, "errors": None, "refused": None, "problem": None}
     try:
-        selection.check(stream, group)
+        selection.check_group(stream, group)
         values["errors"] = dead_letters.by_error(stream.name, group, by=person(request))
         page = values["page"] = _page(stream, group, request, read_criteria(query))
         payload_access.record(
@@ -83,9 +83,9 @@ def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespo
 
 def export(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     """Answer with a file of those that the filters let through, as the API exports them."""
-    stream = selection.found_dead(admin, request, pk)
+    stream = selection.dead_letter_stream(admin, request, pk)
     try:
-        selection.check(stream, group)
+        selection.check_group(stream, group)
         wanted = read_criteria(selection.filters_of(request.GET))
         found = dead_letters.export(stream.name, group, wanted, by=person(request))
     except FAILURES as failure:
@@ -134,11 +134,11 @@ class EventForm(forms.Form):
 
 def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> HttpResponse:
     """Show a dead letter; a POST checks the edited event, or sends it out."""
-    stream = selection.found_dead(admin, request, pk)
+    stream = selection.dead_letter_stream(admin, request, pk)
     if request.method == "POST" and not admin.has_change_permission(request):
         raise PermissionDenied
     try:
-        selection.check(stream, group)
+        selection.check_group(stream, group)
         letter = dead_letters.get(stream.name, group, id)
     except NoSuchDeadLetter:
         messages.warning(request, "This dead letter does not exist any more: it was redriven or discarded.")
@@ -152,9 +152,9 @@ def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> Http
     payload_access.record(person(request), f"dead letters {stream.name}/{group}", [letter.id])
     seen = dead_letters.seen_by(letter, by)
     form = EventForm(request.POST if request.method == "POST" else None, initial={"event": _text(seen)})
-    verdict, refused = dead_letters.judge(stream.name, dict(letter.event), letter=letter, by=by), None
+    verdict, refused = dead_letters.revalidate(stream.name, dict(letter.event), letter=letter, by=by), None
     if request.method == "POST" and form.is_valid():
-        verdict = dead_letters.judge(stream.name, form.value, letter=letter, by=by)
+        verdict = dead_letters.revalidate(stream.name, form.value, letter=letter, by=by)
         mark(form, "event", [line for line, _ in _lines(form.cleaned_data["event"], verdict)])
         if "redrive" in request.POST and verdict.problem is None:
             try:
@@ -194,7 +194,7 @@ def _redriven(admin: Any, request: HttpRequest, stream: Stream, letter: DeadLett
     return redirect(admin.page_url("dead_letters_group", stream.pk, letter.group))
 
 
-def _lines(text: str, verdict: Verdict) -> list[tuple[int | None, Any]]:
+def _lines(text: str, verdict: Revalidation) -> list[tuple[int | None, Any]]:
     return [(line_of(text, found["pointer"]) if found["pointer"] else None, found) for found in verdict.violations]
 
 

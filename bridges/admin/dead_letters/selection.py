@@ -17,17 +17,17 @@ from synapse.errors.streams import UnknownStream
 from synapse.problems import BadParameter
 
 
-def found_dead(admin: Any, request: HttpRequest, pk: int, *, to: str = "view") -> Stream:
+def dead_letter_stream(admin: Any, request: HttpRequest, pk: int, *, to: str = "view") -> Stream:
     """Return the stream whose dead letters a page is about: their errors tell of payloads.
 
     Raises:
-        Http404, PermissionDenied: as `found` does, and when the person may not see payloads.
+        Http404, PermissionDenied: as `stream_of` does, and when the person may not see payloads.
     """
     payload_access.check_permission(request)
-    return found(admin, request, pk, to=to)
+    return stream_of(admin, request, pk, to=to)
 
 
-def found(admin: Any, request: HttpRequest, pk: int, *, to: str = "view") -> Stream:
+def stream_of(admin: Any, request: HttpRequest, pk: int, *, to: str = "view") -> Stream:
     """Return the stream whose group a page is about.
 
     Raises:
@@ -42,7 +42,7 @@ def found(admin: Any, request: HttpRequest, pk: int, *, to: str = "view") -> Str
     return stream
 
 
-def check(stream: Stream, group: str) -> None:
+def check_group(stream: Stream, group: str) -> None:
     """Make sure that there is such a group.
 
     Raises:
@@ -50,7 +50,7 @@ def check(stream: Stream, group: str) -> None:
         Problem: when Redis cannot say.
     """
     try:
-        dead_letters.check_place(stream.name, group)
+        dead_letters.check_group(stream.name, group)
     except (UnknownGroup, UnknownStream):
         raise Http404 from None
 
@@ -60,7 +60,7 @@ def filters_of(query: QueryDict) -> dict[str, str]:
     return {name: text for name in FILTERS if (text := query.get(name, "").strip())}
 
 
-def meant(query: QueryDict) -> Ids | DeadLetterCriteria:
+def read_selection(query: QueryDict) -> Ids | DeadLetterCriteria:
     """Return which dead letters are meant: those that are ticked, or those of the filters.
 
     Raises:

@@ -54,7 +54,7 @@ class Command(AnsweringCommand):
 
 def _candidate(subject: str, file: str | None) -> Content:
     if file is None:
-        return candidate_schemas.of_draft(subject)
+        return candidate_schemas.from_draft(subject)
     with opened(file) as schema:
         # One byte more than a schema may have is enough to refuse it.
-        return candidate_schemas.of_text(subject, schema.read(MAX_SCHEMA_BYTES + 1))
+        return candidate_schemas.from_text(subject, schema.read(MAX_SCHEMA_BYTES + 1))

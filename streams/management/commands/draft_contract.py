@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from streams import candidate_schemas, connections
-from streams.candidate_schemas import is_pointed_at, subject_of
+from streams.candidate_schemas import has_contract, subject_of
 from streams.management import base
 from streams.management.base import AnsweringCommand, add_last
 from streams.snapshot import holder
@@ -62,7 +62,7 @@ class Command(AnsweringCommand):
                 f"{problem.detail} Nothing was saved; --replace puts this in its place.", returncode=base.UNUSABLE
             ) from None
         self.say(f"Saved as the draft of “{subject}”.")
-        if not is_pointed_at(proposal.stream, proposal.event_type):
+        if not has_contract(proposal.stream, proposal.event_type):
             self.say(
                 f"No event type points at it: “{proposal.event_type}” events of “{proposal.stream}” stay unchecked."
             )

@@ -14,7 +14,7 @@ from streams import connections
 from streams.management.base import AnsweringCommand, opened
 from streams.snapshot import holder
 from synapse.http.exchange import Request
-from synapse.inspection.recent_events import defined
+from synapse.inspection.recent_events import find_stream
 from synapse.publishing import body, pipeline
 from synapse.publishing.event_files import Part, parts
 
@@ -42,7 +42,7 @@ class Command(AnsweringCommand):
 
     def answer(self, options: dict[str, Any]) -> int:
         stream, file = options["stream"], options["file"]
-        defined(holder.current(), stream)
+        find_stream(holder.current(), stream)
         version = options["contract_version"]
         headers = {} if version is None else {body.CONTRACT_VERSION.lower(): version}
         counts: Counter[str] = Counter()

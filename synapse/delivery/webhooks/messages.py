@@ -112,7 +112,7 @@ def beginning(text: bytes, *, is_all: bool) -> str:
     return kept if is_all and len(text) <= KEPT_BYTES else kept.rstrip("\ufffd") + CUT
 
 
-def is_taken(status: int) -> bool:
+def is_success(status: int) -> bool:
     """Say whether the receiver has taken the event."""
     return 200 <= status < 300
 
@@ -129,12 +129,12 @@ def failure(answer: Answer, *, permanent: Collection[int], now: float) -> SinkEr
     return SinkError(
         text,
         permanent=answer.status in permanent,
-        retry_after=wait_of(answer.retry_after, now),
+        retry_after=retry_after(answer.retry_after, now),
         failure=_FAILURES.get(answer.status // 100, "other"),
     )
 
 
-def wait_of(header: str, now: float) -> float | None:
+def retry_after(header: str, now: float) -> float | None:
     """Return the seconds that `Retry-After` asks for (RFC 9110, 10.2.3), at most a day; None when it asks for none."""
     header = header.strip()
     if header.isascii() and header.isdigit():

@@ -153,14 +153,14 @@ class Sender:
         try:
             with self._limit:
                 response = await self._response(headers, body)
-                if response.content.at_eof() and messages.is_taken(response.status):
+                if response.content.at_eof() and messages.is_success(response.status):
                     # The connection went back already, with the last byte.
                     return
                 answer = await _answer(response, int((time.monotonic() - begun) * 1000))
         except (TimeoutError, ClientError, OSError) as error:
             failure: FailureClass = "timeout" if isinstance(error, TimeoutError) else "connection"
             raise SinkError(self._explained(error), failure=failure) from error
-        if not messages.is_taken(answer.status):
+        if not messages.is_success(answer.status):
             raise messages.failure(answer, permanent=self._permanent, now=time.time())
 
     async def ask(self, headers: Mapping[str, str], body: bytes) -> Answer:

@@ -53,7 +53,7 @@ class SyncCluster:
             answers = [one if isinstance(one, RedisUnavailable) else _outcome(one) for one in begun]
             for batch, answer in zip(batches, answers, strict=True):
                 call.take(batch, answer)
-            batches = call.again()
+            batches = call.take_resends()
         return call.replies()
 
     def interrupt(self) -> None:
@@ -135,7 +135,7 @@ class AsyncCluster:
         place, node = asked
         call = Call(commands, self._topology)
         call.take(call.whole(place), await node.finish(connection, commands, replies))
-        return await self._hold(call, call.again())
+        return await self._hold(call, call.take_resends())
 
     def close(self) -> None:
         """Close the connections. The cluster can be used again."""
@@ -150,7 +150,7 @@ class AsyncCluster:
             answers = await asyncio.gather(*(self._answer(batch) for batch in batches))
             for batch, answer in zip(batches, answers, strict=True):
                 call.take(batch, answer)
-            batches = call.again()
+            batches = call.take_resends()
         return call.replies()
 
     async def _answer(self, batch: Batch) -> list[Any] | RedisUnavailable:

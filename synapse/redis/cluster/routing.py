@@ -87,7 +87,7 @@ class Call:
         self._topology = topology
         self._replies: list[Any] = [_MISSING] * len(commands)
         self._failures: list[RedisUnavailable] = []
-        self._again: dict[tuple[Place, bool], list[int]] = {}
+        self._resends: dict[tuple[Place, bool], list[int]] = {}
         self._hops = 0
 
     def first(self) -> list[Batch]:
@@ -120,18 +120,18 @@ class Call:
             if place not in sent_on and (target := self._target(batch.node, reply)) is not None:
                 those = self._together(place, batch)
                 sent_on.update(those)
-                self._again.setdefault(target, []).extend(those)
+                self._resends.setdefault(target, []).extend(those)
         for place, reply in zip(batch.places, answer, strict=True):
             if place not in sent_on or self._hops == MOST_HOPS:
                 self._replies[place] = self._worse(place, reply)
         if sent_on and self._commands[-1].barrier:
-            for those in self._again.values():
+            for those in self._resends.values():
                 if len(self._commands) - 1 not in those:
                     those.append(len(self._commands) - 1)
 
-    def again(self) -> list[Batch]:
+    def take_resends(self) -> list[Batch]:
         """Return the batches to send to other nodes now."""
-        waiting, self._again = self._again, {}
+        waiting, self._resends = self._resends, {}
         if self._hops == MOST_HOPS:
             return []
         self._hops += 1

@@ -12,12 +12,12 @@ from typing import Any, Literal, NamedTuple
 
 from synapse.formats.text import cut
 from synapse.redis import keyspace
-from synapse.redis.command import Argument, Command, Script, as_it_is, load_script
+from synapse.redis.command import Argument, Command, Script, load_script, unparsed
 
 _JOIN, _LEAVE, _CLEAN = load_script("join"), load_script("leave"), load_script("clean")
 _READ, _DONE, _FAIL = load_script("read"), load_script("done"), load_script("fail")
-_REAP, _LEASE, _RECALL = load_script("reap"), load_script("lease"), load_script("recall")
-_RELEASE, _PROLONG = load_script("release"), load_script("prolong")
+_RECLAIM, _LEASE, _RECALL = load_script("reclaim"), load_script("lease"), load_script("recall")
+_RELEASE, _EXTEND = load_script("release"), load_script("extend")
 _CHECKPOINT = load_script("checkpoint")
 
 # A lease gives out no more than about this many bytes: its answer must come in time over a slow network too.
@@ -56,7 +56,7 @@ class InFlightEvent(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leased:
+class LeaseResult:
     """The leased events, in the order of their ids.
 
     `lost`: how many were not leased, because their copy was gone; `dead`: because they had no attempt left.
@@ -72,7 +72,7 @@ class Leased:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class AdmitResult:
     """The result of reading an ordered group: the events to deliver, how many were read to find them (the others are
     blocked by their key), and the id of the latest entry of the stream. `blocked`: in the order of the stream an
     earlier event is not done yet, so none was read."""
@@ -167,7 +167,7 @@ def read(
     key: str,
     together: bool = False,
 ) -> Command:
-    """Read at most `limit` events of an ordered group: `Admitted`. It does not wait for any.
+    """Read at most `limit` events of an ordered group: `AdmitResult`. It does not wait for any.
 
     Order `key`: those with the same value of the top-level property `key` are given out one after the other; `stream`:
     all are. `together`: those that are read here are all given out, and the caller keeps them in order; else the first
@@ -214,13 +214,13 @@ def release(stream: str, group: str, consumer: str, held: Iterable[tuple[str, st
     return call(_RELEASE, stream, group, [consumer, *_flat(held)])
 
 
-def prolong(stream: str, group: str, ids: Sequence[str], *, lease_ms: int, consumer: str = "") -> Command:
+def extend(stream: str, group: str, ids: Sequence[str], *, lease_ms: int, consumer: str = "") -> Command:
     """Extend the leases of events in flight, or only those of this consumer, to `lease_ms` from now.
 
     The caller need not know the tokens. The reply says for each whether a consumer holds it.
     """
     return call(
-        _PROLONG,
+        _EXTEND,
         stream,
         group,
         [secrets.token_hex(8), consumer, lease_ms, *ids],
@@ -228,7 +228,7 @@ def prolong(stream: str, group: str, ids: Sequence[str], *, lease_ms: int, consu
     )
 
 
-def holding(stream: str, group: str, ids: Sequence[str]) -> list[Command]:
+def find_holders(stream: str, group: str, ids: Sequence[str]) -> list[Command]:
     """Return the commands that find the holders of events in flight: first their leases, a list of (token, attempt)
     with "" for none; then, of each event, `Pending`, or None when it is not pending."""
     fields = [field for id_ in ids for field in (f"{id_}:tok", f"{id_}:att")]
@@ -236,10 +236,10 @@ def holding(stream: str, group: str, ids: Sequence[str]) -> list[Command]:
     return [leases, *(Command(("XPENDING", stream, group, id_, id_, 1), parse=_pending) for id_ in ids)]
 
 
-def reap(stream: str, group: str, *, idle_ms: int, limit: int, consumer: str = "") -> Command:
+def reclaim(stream: str, group: str, *, idle_ms: int, limit: int, consumer: str = "") -> Command:
     """Reclaim at most `limit` events that a consumer (or any) has had pending for `idle_ms` or longer."""
     arguments: list[Argument] = [idle_ms, limit, consumer]
-    return call(_REAP, stream, group, arguments, lambda reply: ReclaimResult(moved=reply[0], lost=reply[1]))
+    return call(_RECLAIM, stream, group, arguments, lambda reply: ReclaimResult(moved=reply[0], lost=reply[1]))
 
 
 def lease(
@@ -252,7 +252,7 @@ def lease(
     most_attempts: int = 0,
     together: bool = False,
 ) -> Command:
-    """Lease at most `limit` events scheduled for retry that are due; they are due again after `lease_ms`: `Leased`.
+    """Lease at most `limit` events scheduled for retry that are due, for `lease_ms`: `LeaseResult`.
 
     Events that had `most_attempts` (0: any number), the last one without a reported end, are set aside. `together`: the
     events blocked behind an event are leased with it, and the caller keeps them in order.
@@ -305,7 +305,7 @@ def call(
     stream: str,
     group: str,
     arguments: Sequence[Argument],
-    parse: Callable[[Any], Any] = as_it_is,
+    parse: Callable[[Any], Any] = unparsed,
 ) -> Command:
     """Return the call of a script that begins with `parts/group.lua`."""
     names = (keyspace.waiting, keyspace.messages, keyspace.counters, keyspace.locks, keyspace.dead_letters)
@@ -332,13 +332,13 @@ def _pending(reply: Any) -> Pending | None:
     return Pending(consumer=reply[0][1].decode("utf-8", "replace"), idle=reply[0][2]) if reply else None
 
 
-def _admitted(reply: Any) -> Admitted:
+def _admitted(reply: Any) -> AdmitResult:
     read_, last_id, *rows = reply
     events = [InFlightEvent(id=id_.decode(), parts=parts, attempt=1, key=key.decode()) for id_, parts, key in rows]
-    return Admitted(events=events, read=max(0, read_), last_id=last_id.decode(), blocked=read_ < 0)
+    return AdmitResult(events=events, read=max(0, read_), last_id=last_id.decode(), blocked=read_ < 0)
 
 
-def _leased(reply: Any, token: str) -> Leased:
+def _leased(reply: Any, token: str) -> LeaseResult:
     lost, dead, next_due, waiting, *rows = reply
     events = [
         InFlightEvent(id=id_.decode(), parts=netstrings(body), attempt=number, token=token, key=key.decode())
@@ -346,4 +346,6 @@ def _leased(reply: Any, token: str) -> Leased:
     ]
     # Equally due ones come sorted as text; a person reads them in the order in which they were published.
     events.sort(key=lambda event: tuple(map(int, event.id.split("-"))))
-    return Leased(events=events, lost=lost, dead=dead, next_due_ms=None if next_due < 0 else next_due, waiting=waiting)
+    return LeaseResult(
+        events=events, lost=lost, dead=dead, next_due_ms=None if next_due < 0 else next_due, waiting=waiting
+    )

@@ -27,7 +27,7 @@ def masked(event: Any, marks: Marks) -> Any:
         return dict.fromkeys(event, MASK) if isinstance(event, dict) else MASK
 
 
-def personal_texts(event: Any, marks: Marks) -> frozenset[str]:
+def pii_texts(event: Any, marks: Marks) -> frozenset[str]:
     """Return the PII values of an event as texts."""
     found: set[str] = set()
     waiting: list[tuple[Any, Marks]] = [(event, marks)]

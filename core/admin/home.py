@@ -47,29 +47,52 @@ def seconds_answered(took: float) -> float:
     return TIMES * took if TIMES * took > EVERY else FRESH
 
 
+# Parts are kept for so many kinds of viewers, those that asked last. A viewer waits so many seconds for parts that are
+# being made for another one, since Redis may be slow, and then has parts of their own.
+MOST_KINDS, LONGEST_WAIT = 16, 5.0
+
+
+class _Parts:
+    """The parts for one kind of viewers: the HTML, until when it is answered, and a lock for making it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.until = float("-inf")
+        self.html = b""
+
+
 class _SharedParts:
     """The parts of the first page, made once for all who ask at about the same time and may see the same."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # By permissions, None for all, and by address: the HTML, and until when it is answered.
-        self._made: dict[tuple[frozenset[str] | None, str], tuple[float, str]] = {}
+        # By permissions, None for all, and by address.
+        self._parts: dict[tuple[frozenset[str] | None, str], _Parts] = {}
 
-    def html(self, request: HttpRequest) -> str:
+    def html(self, request: HttpRequest) -> bytes:
         """Return the parts as HTML, which depends on nothing but the permissions of who asks, and on the address at
         which they see the server: commands that can be copied name it."""
         user: Any = request.user
         permissions = None if user.is_superuser else frozenset(user.get_all_permissions())
         viewer = permissions, request.build_absolute_uri("/")
         with self._lock:
-            until, html = self._made.get(viewer, (float("-inf"), ""))
-            if time.monotonic() > until:
+            parts = self._parts[viewer] = self._parts.pop(viewer, _Parts())
+            if len(self._parts) > MOST_KINDS:
+                del self._parts[next(iter(self._parts))]
+        if not parts.lock.acquire(timeout=LONGEST_WAIT):
+            return _render(request)
+        try:
+            if time.monotonic() > parts.until:
                 begun = time.thread_time()
-                html = render_to_string("core/admin/home_parts.html", {"parts": _values(request)}, request)
-                now, took = time.monotonic(), time.thread_time() - begun
-                self._made = {of: made for of, made in self._made.items() if now <= made[0]}
-                self._made[viewer] = (now + seconds_answered(took), html)
-            return html
+                parts.html = _render(request)
+                parts.until = time.monotonic() + seconds_answered(time.thread_time() - begun)
+            return parts.html
+        finally:
+            parts.lock.release()
+
+
+def _render(request: HttpRequest) -> bytes:
+    return render_to_string("core/admin/home_parts.html", {"parts": _values(request)}, request).encode()
 
 
 shared_parts = _SharedParts()

@@ -2,9 +2,9 @@
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Q
@@ -14,12 +14,13 @@ from core.models import AuditEntry
 from streams.admin import tabs
 from streams.models import EventType, Stream
 from synapse.inspection import groups
-from synapse.inspection.stream_stats import Overview
+from synapse.inspection.stream_stats import Activity
 
 # What the installation begins with is defined within so long.
 _BEGINNING = timedelta(minutes=5)
-# Steps that were found done: what has happened once stays so, and is not asked for again.
-_done: set[str] = set()
+# Steps that were found done, by the audit log's first entry: what has happened once in a database stays so, and is not
+# asked for again.
+_done: dict[tuple[int, datetime], set[str]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +34,15 @@ class Step:
     url: str = ""
 
 
-def find_steps(request: HttpRequest, overviews: Mapping[str, Overview]) -> list[Step]:
-    """Return the three steps; none when all are done. A query or two, until then."""
+def find_steps(request: HttpRequest, overviews: Mapping[str, Activity]) -> list[Step]:
+    """Return the three steps; none when all are done. A query, and until then a few more."""
     checks = {
         "publish": lambda: any(one.last_ms for one in overviews.values()),
         "consume": lambda: _is_read(overviews),
         "define": _is_defined,
     }
-    for name, check in checks.items():
-        if name not in _done and check():
-            _done.add(name)
-    if _done >= checks.keys():
+    done = _find_done(checks)
+    if done >= checks.keys():
         return []
     event_type = EventType.objects.select_related("stream").first()
     stream = event_type.stream if event_type else Stream.objects.first()
@@ -59,30 +58,36 @@ def find_steps(request: HttpRequest, overviews: Mapping[str, Overview]) -> list[
         Step(
             title="Publish an event",
             text="Any program that speaks HTTP can." if stream else "Once there is a stream, the command is here.",
-            is_done="publish" in _done,
+            is_done="publish" in done,
             command=f"curl {url}/events/{name} {post} -d {shlex.quote(json.dumps(event))}" if stream else "",
         ),
         Step(
             title="Read it as a consumer",
             text="Each group gets every event, and has it until it acknowledges it.",
-            is_done="consume" in _done,
+            is_done="consume" in done,
             command=f"curl {url}/v1/read {post} -d {shlex.quote(json.dumps(reader))}" if stream else "",
         ),
         Step(
             title="Define a stream of your own",
             text="A name, its event types, an example of each: contracts follow from the examples.",
-            is_done="define" in _done,
+            is_done="define" in done,
             url=tabs.adding("streams_stream") if may_add else "",
         ),
     ]
 
 
-def forget() -> None:
-    """Check the completed steps again."""
+def _find_done(checks: Mapping[str, Callable[[], bool]]) -> set[str]:
+    """Return the names of the checks that hold, or once held in this database."""
+    database = AuditEntry.objects.order_by("pk").values_list("pk", "at").first()
+    known = _done.get(database, set()) if database else set()
+    found = {name for name, check in checks.items() if name in known or check()}
     _done.clear()
+    if database:
+        _done[database] = found
+    return found
 
 
-def _is_read(overviews: Mapping[str, Overview]) -> bool:
+def _is_read(overviews: Mapping[str, Activity]) -> bool:
     """Say whether somebody reads who is no bridge of the installation."""
     owners = groups.owners()
     bridged: dict[str, int] = {}

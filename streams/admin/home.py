@@ -15,7 +15,7 @@ from streams.admin.first_steps import find_steps
 from streams.connections import ask_all
 from streams.models import Stream
 from synapse.inspection import stream_stats
-from synapse.inspection.stream_stats import Overview
+from synapse.inspection.stream_stats import Activity
 from synapse.problems import Problem
 from synapse.redis import Conversation, ReplyError, ask
 from synapse.redis.commands import participants
@@ -61,7 +61,7 @@ class StreamRow:
     """A stream as the table shows it. `past` None: nothing was sampled."""
 
     stream: Stream
-    overview: Overview | None
+    overview: Activity | None
     past: StreamHistory | None
     url: str
     worst: Finding | None
@@ -98,9 +98,9 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
         others = Stream.objects.exclude(pk__in=[stream.pk for stream in streams])
         streams = sorted([*streams, *others[: MOST - len(streams)]], key=lambda stream: stream.name)
     names = [stream.name for stream in streams]
-    found = ask_all({"overview": stream_stats.overviews_of(names), "past": overview.read_histories(names)})
+    found = ask_all({"overview": stream_stats.activities_of(names), "past": overview.read_histories(names)})
     answer, past = found["overview"], found["past"]
-    known: Mapping[str, Overview] = {} if isinstance(answer, Problem) else answer
+    known: Mapping[str, Activity] = {} if isinstance(answer, Problem) else answer
     histories: Mapping[str, StreamHistory] = {} if isinstance(past, Problem) else past
     findings = overview.find_attention(
         histories,

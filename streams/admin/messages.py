@@ -20,7 +20,7 @@ from synapse.inspection import stream_stats
 from synapse.inspection.groups import owners
 from synapse.problems import Problem
 from synapse.redis import Conversation
-from synapse.statistics.overview import StreamHistory, group_health, read_failures, read_histories
+from synapse.statistics.overview import group_health, read_failures, read_histories
 
 PAGE_SIZE = 25
 # What may be asked for, by the names that the API gives them.
@@ -35,7 +35,7 @@ def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     asked = _asked(request, stream, query={**query, "count": str(PAGE_SIZE)})
     found = ask_all(
         {
-            "overview": stream_stats.overviews_of([stream.name]),
+            **ask_for_strip(stream),
             "messages": inspection.list_messages(asked, holder.current()),
         }
     )
@@ -51,7 +51,7 @@ def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         request,
         stream,
         "Messages",
-        found["overview"],
+        found,
         page=None if isinstance(page, Problem) else page,
         refused=page if isinstance(page, Problem) else None,
         query=query,
@@ -67,7 +67,7 @@ def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
     payload_access.check_permission(request)
     found = ask_all(
         {
-            "overview": stream_stats.overviews_of([stream.name]),
+            **ask_for_strip(stream),
             "message": inspection.show_message(_asked(request, stream, id=id), holder.current()),
         }
     )
@@ -79,7 +79,7 @@ def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
         request,
         stream,
         "Message",
-        found["overview"],
+        found,
         message=None if isinstance(answer, Problem) else answer,
         refused=answer if isinstance(answer, Problem) else None,
     )
@@ -90,7 +90,7 @@ def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     stream = admin.found(request, pk)
     found = ask_all(
         {
-            "overview": stream_stats.overviews_of([stream.name]),
+            **ask_for_strip(stream),
             "groups": inspection.list_groups(_asked(request, stream), holder.current()),
             "failed": read_failures([stream.name]),
         }
@@ -104,7 +104,7 @@ def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         request,
         stream,
         "Groups",
-        found["overview"],
+        found,
         groups=[
             {
                 **row,
@@ -138,45 +138,49 @@ def _answer(found: exchange.Response | Problem) -> Any:
     return found if isinstance(found, Problem) else exact_json.loads(found.whole_body)
 
 
-def show_tab(admin: Any, request: HttpRequest, stream: Stream, tab: str, found: Any, **values: Any) -> HttpResponse:
+def ask_for_strip(stream: Stream) -> dict[str, Conversation[Any]]:
+    """Return what reads the statistics that all pages of a stream show."""
+    return {"overview": stream_stats.overviews_of([stream.name]), "past": read_histories([stream.name])}
+
+
+def strip_values(stream: Stream, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the statistics that all pages of a stream show, of what `ask_for_strip` found; None where nobody can
+    tell."""
+    values = {
+        name: None if isinstance(found[name], Problem) else found[name][stream.name] for name in ("overview", "past")
+    }
+    return values | {"problem": found["overview"] if values["overview"] is None else None}
+
+
+def show_tab(
+    admin: Any, request: HttpRequest, stream: Stream, tab: str, found: Mapping[str, Any], **values: Any
+) -> HttpResponse:
     """Render one of the stream's pages, below the statistics that all of them show."""
-    problem = found if isinstance(found, Problem) else None
     page: HttpResponse = admin.show(
         request,
         f"streams/admin/{tab.lower()}.html",
         title=f"{tab} of {stream.name}",
         row=stream,
         tabs=tabs.of_stream(request, stream, "Messages" if tab == "Message" else tab),
-        overview=None if problem else found[stream.name],
-        problem=problem,
-        past=read_past(stream),
+        **strip_values(stream, found),
         **values,
     )
     return page
 
 
-def read_past(stream: Stream) -> StreamHistory | None:
-    """Return the sampled statistics of a stream, None when nobody can tell."""
-    found = ask_all({"past": read_histories([stream.name])})["past"]
-    return None if isinstance(found, Problem) else found[stream.name]
-
-
-def attach_pasts(streams: Sequence[Any]) -> None:
-    """Set each stream's `past`, its sampled statistics of the last two minutes; None where nobody can tell."""
-    found = ask_all({"past": read_histories([stream.name for stream in streams], with_hour=False)})["past"]
-    for stream in streams:
-        stream.past = None if isinstance(found, Problem) else found[stream.name]
-
-
 Overviews = Callable[[Sequence[Any]], Conversation[Mapping[str, Any]]]
 
 
-def attach_overviews(rows: Sequence[Any], overviews: Overviews) -> Problem | None:
-    """Set each row's `overview`, None where Redis could not answer, and return the problem in that case."""
-    found = ask_all({"overview": overviews(rows)})["overview"]
-    problem = found if isinstance(found, Problem) else None
-    for row in rows:
-        row.overview = None if problem else found[row.name]
+def attach_overviews(
+    rows: Sequence[Any], overviews: Overviews, **further: Conversation[Mapping[str, Any]]
+) -> Problem | None:
+    """Set each row's `overview`, and more attributes that conversations find out; None where Redis could not answer.
+    Return why there are no overviews."""
+    found = ask_all({"overview": overviews(rows), **further})
+    for name, values in found.items():
+        for row in rows:
+            setattr(row, name, None if isinstance(values, Problem) else values[row.name])
+    problem: Problem | None = found["overview"] if isinstance(found["overview"], Problem) else None
     return problem
 
 
@@ -190,4 +194,8 @@ class LiveList(ChangeList):  # type: ignore[misc]
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = list(self.result_list)
-        self.problem = attach_overviews(self.result_list, type(self).overviews)
+        self.problem = attach_overviews(self.result_list, type(self).overviews, **self.further())
+
+    def further(self) -> Mapping[str, Conversation[Mapping[str, Any]]]:
+        """Return what else is read for the rows, by the attribute that it is set as."""
+        return {}

@@ -8,11 +8,10 @@ from django.shortcuts import render
 
 from core import payload_access
 from streams.admin import charts
-from streams.admin.messages import attach_overviews, read_past, show_tab
+from streams.admin.messages import ask_for_strip, show_tab, strip_values
 from streams.connections import ask_all
 from streams.models import Stream
 from streams.snapshot import holder
-from synapse.inspection import stream_stats
 from synapse.problems import Problem
 from synapse.redis import Conversation, ReplyError, ask
 from synapse.redis.commands import streams as stream_commands
@@ -29,16 +28,10 @@ def statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     stream = admin.found(request, pk)
     if "figures" in request.GET:
         # The figures above the charts, which are fetched again.
-        problem = attach_overviews([stream], lambda _: stream_stats.overviews_of([stream.name]))
-        context = {
-            "original": stream,
-            "problem": problem,
-            "overview": stream.overview,
-            "past": read_past(stream),
-        }
-        return render(request, "streams/admin/strip.html", context)
+        values = strip_values(stream, ask_all(ask_for_strip(stream)))
+        return render(request, "streams/admin/strip.html", {"original": stream, **values})
     asked = charts.ask_for(request, stream.name, OF_STREAM)
-    conversations = {"overview": stream_stats.overviews_of([stream.name]), "charts": asked.conversation}
+    conversations = {**ask_for_strip(stream), "charts": asked.conversation}
     if payload_access.may_see(request):
         conversations["newest"] = _newest(stream)
     found = ask_all(conversations)
@@ -48,7 +41,7 @@ def statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         request,
         stream,
         "Statistics",
-        found["overview"],
+        found,
         charts=charts.shown(
             request,
             asked,

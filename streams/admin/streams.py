@@ -22,13 +22,14 @@ from core.templatetags.synapse import moment, moment_of_ms, number
 from streams import leftovers
 from streams.admin import messages, statistics, tabs
 from streams.admin.event_types import give_contract, may_make_contracts
-from streams.admin.messages import LiveList, attach_overviews, attach_pasts
+from streams.admin.messages import LiveList, attach_overviews
 from streams.admin.test_event import mistakes
 from streams.leftovers import describe_leftovers
 from streams.models import EventType, Stream
 from synapse.catalog.stream_definitions import LABELS, STREAM_FIELDS, SUMMARIES
 from synapse.inspection import stream_stats
 from synapse.redis import Conversation
+from synapse.statistics.overview import read_histories
 
 
 def _overviews(streams: Sequence[Stream]) -> Conversation[Any]:
@@ -42,8 +43,10 @@ class StreamList(LiveList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        attach_pasts(self.result_list)
         self._page = "messages" if payload_access.may_see(request) else "groups"
+
+    def further(self) -> Mapping[str, Conversation[Mapping[str, Any]]]:
+        return {"past": read_histories([stream.name for stream in self.result_list], with_hour=False)}
 
     def url_for_result(self, result: Stream) -> str:
         return self.model_admin.page_url(self._page, result.pk)  # type: ignore[no-any-return]

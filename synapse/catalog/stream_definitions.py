@@ -142,7 +142,7 @@ class EventTypeDefinition:
     versions: Mapping[int, ActiveContract] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class StreamDefinition:
     """A stream's definition; `max_length` is resolved: the server's default where the stream has none."""
 

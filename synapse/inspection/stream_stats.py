@@ -175,23 +175,46 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
-    """The activity of one stream. `worst` is the lag of the group that is furthest behind, None without groups.
-    `last_ms` is the moment of the latest event ever, None when there never was one. `problem` says why Redis could
-    not answer.
-    """
+class Activity:
+    """The activity of one stream, as its statistics tell it."""
 
     figures: StreamStatistics
-    last_ms: int | None
+
+    @property
+    def last_ms(self) -> int | None:
+        """The moment of the latest event ever, None when there never was one."""
+        return parse(self.figures.last_generated_id).ms or None
+
+    @property
+    def problem(self) -> RedisFailure | None:
+        """Why Redis could not answer."""
+        return self.figures.problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview(Activity):
+    """The activity of one stream, as its newest entries tell it, too. `worst` is the lag of the group that is furthest
+    behind, None without groups.
+    """
+
     rate: Rate
     worst: Lag | None
     now_ms: int
-    problem: RedisFailure | None = None
 
     @property
     def behind_seconds(self) -> float | None:
         """The age of the oldest event that the worst group has not read, in seconds."""
         return None if self.worst is None else self.worst.seconds(self.now_ms)
+
+
+def activities_of(streams: Iterable[str]) -> Conversation[dict[str, Activity]]:
+    """Return the activity of the streams by name, without reading their entries.
+
+    Raises:
+        RedisUnavailable: when Redis cannot be used.
+    """
+    found = yield from stats_of(streams)
+    return {name: Activity(figures=figures) for name, figures in found.items()}
 
 
 def overviews_of(streams: Iterable[str], *, now_ms: int | None = None) -> Conversation[dict[str, Overview]]:
@@ -240,11 +263,9 @@ def _overview(found: StreamStatistics, groups: Sequence[Group], newest: Sequence
     lags = [_lag(parse(group.last_delivered_id), newest, oldest, found.length) for group in groups]
     return Overview(
         figures=found,
-        last_ms=parse(found.last_generated_id).ms or None,
         rate=_rate(newest, now_ms),
         worst=max(lags, key=lambda lag: (lag.seconds(now_ms), lag.events), default=None),
         now_ms=now_ms,
-        problem=found.problem,
     )
 
 

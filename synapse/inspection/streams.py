@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
+from weakref import ref
 
 import orjson
 
@@ -73,17 +74,22 @@ def stream_info(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     return {**found.info, **ends, "synapse": about}
 
 
-# By name: definitions, and what was made of them last. Most answers about a stream hold its definition.
-_made: dict[str, tuple[StreamDefinition, dict[str, Any]]] = {}
+# By name: definitions, as long as a snapshot holds them, and what was made of them. Most answers about streams hold it.
+_made: dict[str, tuple[ref[StreamDefinition], dict[str, Any]]] = {}
 
 
 def definition(stream: StreamDefinition) -> dict[str, Any]:
     """Return a stream's definition as JSON, not to be changed; durations in seconds."""
     known, made = _made.get(stream.name, (None, {}))
-    if known is not stream:
+    if known is None or known() is not stream:
         made = _definition(stream)
-        _made[stream.name] = stream, made
+        _made[stream.name] = ref(stream, partial(_forget, stream.name)), made
     return made
+
+
+def _forget(name: str, gone: ref[StreamDefinition]) -> None:
+    if (known := _made.get(name)) is not None and known[0] is gone:
+        del _made[name]
 
 
 def _definition(stream: StreamDefinition) -> dict[str, Any]:

@@ -5,16 +5,30 @@ difference. All numbers are variable-length integers of seven bits a byte, so th
 every step takes one byte a step. A block that is complete is compressed.
 """
 
+import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from synapse.statistics.series import Key
+from synapse.statistics.series import Key, Selection
 
 STEPS = 60
 _PLAIN, _COMPRESSED = b"\x01", b"\x02"
 # No block unpacks to more: what is more is none of ours.
 _MOST_BYTES = 4 * 1024 * 1024
-Wanted = Callable[[Key], bool]
+_NUMBER = re.compile(rb"[\x80-\xff]*[\x00-\x7f]")
+
+
+class _Numbers(dict[bytes, int]):
+    """By its bytes each number, those of up to two bytes once they were read."""
+
+    def __missing__(self, data: bytes) -> int:
+        number, _ = _read(data, 0)
+        if len(data) < 3:
+            self[data] = number
+        return number
+
+
+_NUMBERS = _Numbers()
 
 
 class Column:
@@ -28,13 +42,15 @@ class Column:
         head: which series it is, and its base, packed.
     """
 
-    __slots__ = ("base", "changes", "head", "step", "value")
+    __slots__ = ("_decoded", "base", "changes", "head", "step", "value")
 
     def __init__(self, base: int | None, head: bytes = b"") -> None:
         self.base = self.value = base
         self.head = head
         self.step = -1
         self.changes = bytearray()
+        # The value at each step up to the last change, once it was asked for.
+        self._decoded: list[int | None] | None = None
 
     def put(self, step: int, value: int | None) -> None:
         """Note another value; None: the series is gone. A second value for a step counts for the one after it."""
@@ -44,7 +60,7 @@ class Column:
         _write(self.changes, _signed(difference) << 1 | (skipped > 0))
         if skipped > 0:
             _write(self.changes, skipped)
-        self.step, self.value = step, value
+        self.step, self.value, self._decoded = step, value, None
 
     def entries(self) -> Iterator[tuple[int, int | None]]:
         """Yield the step and the new value of each change."""
@@ -61,28 +77,37 @@ class Column:
             yield step, value
 
     def values(self) -> list[int | None]:
-        """Return the value at each step of the block. A page reads some ten thousand columns: this is `entries` again,
-        without a step between."""
-        data, end, at = self.changes, len(self.changes), 0
-        found: list[int | None] = []
-        value = self.base
-        while at < end:
-            code = data[at]
-            at += 1
-            if code > 127:
-                if (high := data[at]) < 128:
-                    code += (high - 1) << 7
-                    at += 1
-                else:
-                    code, at = _read(data, at - 1)
+        """Return the value at each step of the block."""
+        if self._decoded is None:
+            self._decoded = self._decode([], 0)
+        found = self._decoded
+        return found + [found[-1] if found else self.base] * (STEPS - len(found))
+
+    def follow(self, earlier: "Column") -> None:
+        """Take over what was decoded of the same column when its block was shorter."""
+        if earlier._decoded is not None and earlier.base == self.base and self.changes.startswith(earlier.changes):
+            self._decoded = self._decode(earlier._decoded, len(earlier.changes))
+
+    def _decode(self, known: list[int | None], at: int) -> list[int | None]:
+        """Return the value at each step up to the last change, by those of the changes before a place. A page reads
+        some ten thousand columns: this is `entries` again, without a step between."""
+        if at == len(self.changes):
+            return known
+        found = known.copy()
+        value = found[-1] if found else self.base
+        codes = map(_NUMBERS.__getitem__, _NUMBER.findall(self.changes, at))
+        for code in codes:
             if code & 1:
-                skipped, at = _read(data, at)
-                found += [value] * min(skipped, STEPS)
-            code >>= 1
-            value = None if code == 0 else (value or 0) + (code >> 1 if code & 1 else -(code >> 1))
+                found += [value] * min(next(codes, 0), STEPS)
+            if code < 2:
+                value = None
+            elif code & 2:
+                value = (value or 0) + (code >> 2)
+            else:
+                value = (value or 0) - (code >> 2)
             found.append(value)
         del found[STEPS:]
-        return found + [value] * (STEPS - len(found))
+        return found
 
 
 class Block:
@@ -116,6 +141,12 @@ class Block:
             _write(head, number)
         column = self.columns[key] = Column(base, bytes(head))
         return column
+
+    def follow(self, earlier: "Block") -> None:
+        """Take over what was decoded of the same block when it was shorter."""
+        for key, column in self.columns.items():
+            if column.changes and (before := earlier.columns.get(key)) is not None:
+                column.follow(before)
 
     def record(self, step: int, values: Mapping[Key, int]) -> dict[Key, tuple[int | None, int | None]]:
         """Note the values of a step, and return the series that changed with their values before and after."""
@@ -152,21 +183,21 @@ class Block:
         return _COMPRESSED + zlib.compress(data) if is_complete else _PLAIN + data
 
 
-def unpack(data: bytes, wanted: Wanted | None = None) -> Block | None:
-    """Return the block that bytes hold, None when they hold none. With `wanted`, it has these series alone and can
+def unpack(data: bytes, selection: Selection | None = None) -> Block | None:
+    """Return the block that bytes hold, None when they hold none. With a selection, it has these series alone and can
     only be read."""
     try:
         if data[:1] == _PLAIN:
-            return _unpacked(data[1:], wanted)
+            return _unpacked(data[1:], selection)
         if data[:1] == _COMPRESSED:
-            return _unpacked(zlib.decompressobj().decompress(data[1:], _MOST_BYTES), wanted)
+            return _unpacked(zlib.decompressobj().decompress(data[1:], _MOST_BYTES), selection)
     except (IndexError, ValueError, zlib.error):
         pass
     # Somebody else's value in place of ours tells nothing; it is no reason to fail.
     return None
 
 
-def _unpacked(data: bytes, wanted: Wanted | None) -> Block:
+def _unpacked(data: bytes, selection: Selection | None) -> Block:
     count, at = _read(data, 0)
     texts = []
     for _ in range(count):
@@ -174,7 +205,7 @@ def _unpacked(data: bytes, wanted: Wanted | None) -> Block:
         texts.append(data[at : at + size].decode())
         at += size
     block = Block()
-    end = len(data)
+    columns, end = block.columns, len(data)
     while at < end:
         number, group, label = data[at : at + 3]
         if number | group | label < 128:  # as nearly all are
@@ -184,18 +215,20 @@ def _unpacked(data: bytes, wanted: Wanted | None) -> Block:
             group, at = _read(data, at)
             label, at = _read(data, at)
         base, at = _read(data, at)
-        size, at = _read(data, at)
-        key = Key(number, texts[group], texts[label])
-        if wanted is not None:
-            if wanted(key):
-                column = block.columns[key] = Column(_unsigned(base))
-                column.changes = bytearray(data[at : at + size])
+        size = data[at]
+        if size < 128:
+            at += 1
         else:
-            column = block.add(key, _unsigned(base))
-            column.changes = bytearray(data[at : at + size])
+            size, at = _read(data, at)
+        begin, at = at, at + size
+        if selection is None:
+            column = block.add(Key(number, texts[group], texts[label]), _unsigned(base))
+            column.changes = bytearray(data[begin:at])
             for step, value in column.entries():
                 column.step, column.value = step, value
-        at += size
+        elif number in selection.numbers and selection.has(key := Key(number, texts[group], texts[label])):
+            column = columns[key] = Column(_unsigned(base))
+            column.changes = bytearray(data[begin:at])
     return block
 
 

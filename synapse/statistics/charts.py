@@ -1,13 +1,13 @@
 """The charts of a stream and of a group: which lines each has, and their values over a time range."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from synapse.redis import Conversation
+from synapse.redis import Conversation, together
 from synapse.statistics import history, series
 from synapse.statistics.history import Row, Rows, Span
-from synapse.statistics.series import BY_NUMBER, Key, Series
+from synapse.statistics.series import BY_NUMBER, Key, Selection, Series
 from synapse.statistics.storage import FINEST, RESOLUTIONS
 
 # The time ranges that can be chosen, in seconds, with the seconds from one point to the next.
@@ -198,15 +198,14 @@ def read_charts(
     Raises:
         RedisUnavailable: when Redis cannot be used.
     """
-    numbers = {each.number for definition in definitions for each in definition.series}
-
-    def is_shown(key: Key) -> bool:
-        return key.number in numbers and (group is None or not key.group or key.group == group)
-
-    found = yield from history.read_history([stream], window.span, is_shown, now=now)
-    rows = found[stream]
-    window = _without_unsampled_end(window, rows)
-    latest = yield from _read_latest(stream, is_shown, now=now)
+    shown = series.select(*(each for definition in definitions for each in definition.series))
+    if group is not None:
+        shown = shown._replace(groups=frozenset(("", group)))
+    # The last step may not be sampled yet: that is no gap.
+    charts = history.read_history([stream], window.span, shown, now=now, instead=window.span.shorter)
+    found = yield from together({"charts": charts, "latest": _read_latest(stream, shown, now=now)}, failures=())
+    rows, latest = found["charts"].streams[stream], found["latest"]
+    window = Window(span=found["charts"].span, step=window.step)
     last_point = (window.span.last - window.span.first) % window.together + 1
     return {
         "begins": window.span.begins,
@@ -219,23 +218,13 @@ def read_charts(
     }
 
 
-def _read_latest(stream: str, wanted: Callable[[Key], bool], *, now: int) -> Conversation[Mapping[Key, int]]:
+def _read_latest(stream: str, wanted: Selection, *, now: int) -> Conversation[Mapping[Key, int]]:
     """Return the present values of gauges: a point of a chart is the highest one within its time."""
     tick = now // FINEST.seconds
     found = yield from history.read_history(
         [stream], Span(resolution=FINEST, first=tick - 1, last=tick), wanted, now=now
     )
-    return {key: value for key, row in found[stream].items() for value in row if value is not None}
-
-
-def _without_unsampled_end(window: Window, rows: Rows) -> Window:
-    """Leave out the last step when it was not sampled yet: that is no gap."""
-    if any(row[-1] is not None for row in rows.values()) or window.span.resolution is not FINEST:
-        return window
-    for row in rows.values():
-        row.pop()
-    span = window.span
-    return Window(span=Span(resolution=span.resolution, first=span.first, last=span.last - 1), step=window.step)
+    return {key: value for key, row in found.streams[stream].items() for value in row if value is not None}
 
 
 def _chart(definition: ChartDefinition, rows: Rows, window: Window, latest: Mapping[Key, int]) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """Values over a time range, read from blocks."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from operator import sub
 from threading import Lock
@@ -10,13 +9,15 @@ from threading import Lock
 from synapse.redis import Command, Conversation, ask, map_cooperatively
 from synapse.redis.commands import statistics as commands
 from synapse.statistics.block import STEPS, Block, unpack
-from synapse.statistics.series import BY_NAME, BY_NUMBER, PUBLISHED, RETRIED, ROUNDS, SERIES, Key
-from synapse.statistics.storage import BASE, INSTALLATION, Resolution
+from synapse.statistics.series import BY_NAME, BY_NUMBER, PUBLISHED, RETRIED, ROUNDS, SERIES, Key, Selection
+from synapse.statistics.storage import BASE, FINEST, INSTALLATION, Resolution
 
 # So many blocks are read in one round trip: Redis serves nobody else until it has them all.
 _TOGETHER = 500
 Row = list[int | None]
 Rows = dict[Key, Row]
+# A step is written when the first sample after it is taken: until then it is no gap. Seconds.
+_LATE = 2 * FINEST.seconds
 # Series that are there whenever their stream or group was sampled.
 _ALWAYS = (PUBLISHED.number, RETRIED.number)
 # By the number of a series that is a sum, those of its parts; and by that of a part, those of the sums that it is in.
@@ -53,11 +54,49 @@ class Span:
         """How many values each series has."""
         return (self.last - self.first + 1) // self.together
 
+    @property
+    def earlier(self) -> "Span":
+        """The range of as many steps that ends one step before."""
+        return replace(self, first=self.first - 1, last=self.last - 1)
 
-class LatestRows:
-    """The rows that were made last of each stream: made again only when what they are made of has changed.
+    @property
+    def shorter(self) -> "Span":
+        """The range without its last step."""
+        return replace(self, last=self.last - 1)
 
-    Callers must not change them.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Values over a time range.
+
+    Attributes:
+        span: the time range.
+        streams: by stream its series.
+    """
+
+    span: Span
+    streams: Mapping[str, Rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """The history of a stream that was read last.
+
+    Attributes:
+        source: all that the rows depend on.
+        rows: its series.
+        blocks: what the rows were made of by name, as bytes and decoded.
+        size: how many values all of this has, about.
+    """
+
+    source: object = None
+    rows: Rows = field(default_factory=dict)
+    blocks: Mapping[int | str, tuple[bytes, Block]] = field(default_factory=dict)
+    size: int = 0
+
+
+class KeptHistory:
+    """The history of some series that was read last of each stream: only what has changed since is decoded.
 
     Args:
         most: so many values are kept, of the streams that were asked for last.
@@ -66,38 +105,38 @@ class LatestRows:
     def __init__(self, most: int) -> None:
         self._most = most
         self._lock = Lock()
-        self._made: dict[str, tuple[object, Rows]] = {}
+        self._kept: dict[str, _Kept] = {}
         self._size = 0
 
-    def rows(self, stream: str, source: object, make: Callable[[], Rows]) -> Rows:
-        """Return the rows of a stream; `source` is all that they depend on."""
-        known = self._made.get(stream)
-        rows = known[1] if known is not None and known[0] == source else make()
+    def get(self, stream: str) -> _Kept:
+        """Return what is kept of a stream."""
+        return self._kept.get(stream, _NOTHING)
+
+    def keep(self, stream: str, kept: _Kept) -> None:
+        """Keep what was read last of a stream; those that were not asked for the longest give way."""
         with self._lock:
-            self._take(stream)
-            self._made[stream] = source, rows
-            self._size += _values_in(rows)
+            self._drop(stream)
+            self._kept[stream] = kept
+            self._size += kept.size
             while self._size > self._most:
-                self._take(next(iter(self._made)))
-        return rows
+                self._drop(next(iter(self._kept)))
 
-    def _take(self, stream: str) -> None:
-        _, rows = self._made.pop(stream, (None, {}))
-        self._size -= _values_in(rows)
+    def _drop(self, stream: str) -> None:
+        self._size -= self._kept.pop(stream, _NOTHING).size
 
 
-def _values_in(rows: Rows) -> int:
-    return sum(map(len, rows.values()))
+_NOTHING = _Kept()
 
 
 def read_history(
     streams: Sequence[str],
     span: Span,
-    wanted: Callable[[Key], bool],
+    wanted: Selection,
     *,
     now: int,
-    latest: LatestRows | None = None,
-) -> Conversation[dict[str, Rows]]:
+    kept: KeptHistory | None = None,
+    instead: Span | None = None,
+) -> Conversation[History]:
     """Return the values of the wanted series of each stream; None at steps at which nothing was sampled.
 
     A counter's value is by how much it grew in the step, a gauge's the highest one.
@@ -105,34 +144,35 @@ def read_history(
     Args:
         streams: their names.
         span: the time range.
-        wanted: says which series.
+        wanted: which series.
         now: the time in seconds since 1970.
-        latest: the rows of the same series that were made last.
+        kept: what was read last of the same series.
+        instead: the time range to return when the last step of `span` was over just now, and is not written yet.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
     """
     # The step before the first one tells from where counters grew; a later block tells what was before it.
-    begin, end = (span.first - 1) // STEPS, max(now // span.resolution.seconds, span.last) // STEPS
+    least = min(span.first, instead.first) if instead else span.first
+    begin, end = (least - 1) // STEPS, max(now // span.resolution.seconds, span.last) // STEPS
     names = [*range(begin, end + 1), BASE]
     found: dict[str, Rows] = {}
     sampled: list[bool] = []
-
-    # Streams have groups and labels of the same names: each is decided on once.
-    @lru_cache(maxsize=10_000)
-    def is_read(key: Key) -> bool:
-        if key.number in _ALWAYS or wanted(key):
-            return True
-        return any(wanted(Key(of, key.group, key.label)) for of in SUMS_OF.get(key.number, ()))
+    parts_of_sums = [part for number in wanted.numbers for part in _SUMS.get(number, ())]
+    read = Selection(wanted.numbers.union(_ALWAYS, parts_of_sums), wanted.groups and wanted.groups | {""})
 
     def decode(each: tuple[str, Sequence[object]]) -> None:
         stream, replies = each
 
-        def make() -> Rows:
-            rows = _rows(replies, begin, span, sampled, is_read)
-            return {key: row for key, row in (rows | _sums(rows, wanted)).items() if wanted(key)}
-
-        found[stream] = latest.rows(stream, (replies, span, sampled), make) if latest else make()
+        known, source = kept.get(stream) if kept else _NOTHING, (replies, span, sampled)
+        if known.source != source:
+            blocks = _blocks(dict(zip(names, replies, strict=True)), known.blocks, read)
+            rows = _rows([blocks[name][1] if name in blocks else None for name in names], begin, span, sampled)
+            rows = {key: row for key, row in (rows | _sums(rows, wanted)).items() if wanted.has(key)}
+            known = _Kept(source=source, rows=rows, blocks=blocks, size=_size_of(rows, blocks) if kept else 0)
+        if kept:
+            kept.keep(stream, known)
+        found[stream] = known.rows
 
     together = max(1, _TOGETHER // len(names))
     for start in range(0, len(streams), together):
@@ -142,17 +182,40 @@ def read_history(
         replies = yield from ask([command for stream in asked for command in _reading(stream, span, names)])
         parts = [replies[place * len(names) : (place + 1) * len(names)] for place in range(len(asked))]
         if not sampled:
-            sampled += _sampled(parts.pop(0), begin, span)
+            of_installation = parts.pop(0)
+            sampled += _sampled(of_installation, begin, span)
+            if instead is not None and not sampled[-1] and now < (span.last + 1) * span.resolution.seconds + _LATE:
+                span, sampled[:] = instead, _sampled(of_installation, begin, instead)
         yield from map_cooperatively(list(zip(some, parts, strict=True)), decode)
-    return found
+    return History(span=span, streams=found)
 
 
 def _reading(stream: str, span: Span, names: Sequence[int | str]) -> list[Command]:
     return [commands.block(stream, span.resolution.seconds, name) for name in names]
 
 
-def _block(reply: object, wanted: Callable[[Key], bool] | None = None) -> Block | None:
-    return unpack(reply, wanted) if isinstance(reply, bytes) else None
+def _blocks(
+    replies: Mapping[int | str, object], known: Mapping[int | str, tuple[bytes, Block]], selection: Selection
+) -> dict[int | str, tuple[bytes, Block]]:
+    """Return the blocks that replies hold, as bytes and decoded; what is known of them is not decoded again."""
+    found: dict[int | str, tuple[bytes, Block]] = {}
+    for name, reply in replies.items():
+        # A block has what was before it: only without any, the base tells.
+        if not isinstance(reply, bytes) or (name == BASE and found):
+            continue
+        earlier = known.get(name)
+        if earlier is not None and earlier[0] == reply:
+            found[name] = earlier
+        elif (block := unpack(reply, selection)) is not None:
+            found[name] = reply, block
+            if earlier is not None:
+                block.follow(earlier[1])
+    return found
+
+
+def _size_of(rows: Rows, blocks: Mapping[int | str, tuple[bytes, Block]]) -> int:
+    changes = sum(len(column.changes) for _, block in blocks.values() for column in block.columns.values())
+    return changes + sum(map(len, rows.values()))
 
 
 def _sampled(replies: Sequence[object], begin: int, span: Span) -> list[bool]:
@@ -160,47 +223,68 @@ def _sampled(replies: Sequence[object], begin: int, span: Span) -> list[bool]:
     steps = {
         (begin + place) * STEPS + step
         for place, reply in enumerate(replies[:-1])
-        if (block := _block(reply)) is not None and ROUNDS in block.columns
+        if isinstance(reply, bytes) and (block := unpack(reply)) is not None and ROUNDS in block.columns
         for step, _ in block.columns[ROUNDS].entries()
     }
     return [step in steps for step in range(span.first - 1, span.last + 1)]
 
 
-def _rows(
-    replies: Sequence[object], begin: int, span: Span, sampled: Sequence[bool], is_read: Callable[[Key], bool]
-) -> Rows:
-    blocks = [_block(reply, is_read) for reply in replies[:-1]]
-    # A block has what was before it: only without any, the base tells.
-    blocks.append(None if any(blocks) else _block(replies[-1], is_read))
-    keys = {key: None for block in blocks if block is not None for key in block.columns}
-    has_gaps = not all(sampled)
+def _rows(blocks: Sequence[Block | None], begin: int, span: Span, sampled: Sequence[bool]) -> Rows:
+    """Return all series of a stream by its blocks, the last of which is the base."""
     rows: Rows = {}
-    for key in keys:
+    present = [block for block in blocks if block is not None]
+    unsampled = [place for place, is_sampled in enumerate(sampled) if not is_sampled]
+    # By how much a counter grew is known where its step and the one before it were sampled.
+    unknown = [place for place in range(len(sampled) - 1) if not (sampled[place] and sampled[place + 1])]
+    nothing: Row = [0] * (len(sampled) - 1)
+    for place in unknown:
+        nothing[place] = None
+    nothing = _joined(nothing, span.together, sum)
+    for key in {key: None for block in present for key in block.columns}:
         series = BY_NUMBER.get(key.number)
         if series is None:
             continue
-        row = _values(blocks, key, begin, span)
-        if has_gaps:
-            row = [value if is_sampled else None for value, is_sampled in zip(row, sampled, strict=True)]
         is_counter = series.kind == "counter"
-        if is_counter:
-            # A label that is new was nothing before, where its stream or group was sampled then.
-            always = Key(RETRIED.number, key.group) if key.group else Key(PUBLISHED.number)
-            before = _values(blocks, always, begin, span) if key.label else None
-            row = _growth(row, before, sampled)
+        if is_counter and _is_constant(present, key):
+            row = nothing
         else:
-            row = row[1:]
-        row = _joined(row, span.together, sum if is_counter else max)
+            row = _values(blocks, key, begin, span)
+            if is_counter:
+                # A label that is new was nothing before, where its stream or group was sampled then.
+                always = Key(RETRIED.number, key.group) if key.group else Key(PUBLISHED.number)
+                row = _growth(row, unknown) or _careful_growth(
+                    row, _values(blocks, always, begin, span) if key.label else None, sampled
+                )
+            else:
+                for place in unsampled:
+                    row[place] = None
+                del row[0]
+            row = _joined(row, span.together, sum if is_counter else max)
         if row.count(None) < len(row):
             rows[key] = row
     return rows
 
 
-def _sums(rows: Rows, wanted: Callable[[Key], bool]) -> Rows:
+def _is_constant(blocks: Sequence[Block], key: Key) -> bool:
+    """Say whether a series is there all the time, and has one value."""
+    first = blocks[0].columns.get(key)
+    return (
+        first is not None
+        and first.base is not None
+        and all(
+            (column := block.columns.get(key)) is not None and not column.changes and column.base == first.base
+            for block in blocks
+        )
+    )
+
+
+def _sums(rows: Rows, wanted: Selection) -> Rows:
     """Return the wanted series that are sums of others."""
     found: Rows = {}
     for number, parts in _SUMS.items():
-        for group in {key.group for key in rows if key.number in parts and wanted(Key(number, key.group))}:
+        if number not in wanted.numbers:
+            continue
+        for group in {key.group for key in rows if key.number in parts}:
             some = [rows[key] for part in parts if (key := Key(part, group)) in rows]
             columns = zip(*some, strict=True)
             has_gaps = any(None in row for row in some)
@@ -226,16 +310,25 @@ def _values(blocks: Sequence[Block | None], key: Key, begin: int, span: Span) ->
     return row[start : start + span.last - span.first + 2]
 
 
-def _growth(row: Row, always: Row | None, sampled: Sequence[bool]) -> Row:
+def _growth(row: Row, unknown: Sequence[int]) -> Row | None:
+    """Return by how much a counter grew in each step, None where it did not grow or was not there all the time."""
+    if None in row:
+        return None
+    grown: Row = list(map(sub, row[1:], row))
+    if min(grown) < 0:  # type: ignore[operator, type-var]  # there is no None among them
+        return None
+    for place in unknown:
+        grown[place] = None
+    return grown
+
+
+def _careful_growth(row: Row, always: Row | None, sampled: Sequence[bool]) -> Row:
     """Return by how much a counter grew in each step.
 
     One that is less than before started over. `always` is given for a label, which was nothing before it was there: a
     series of its stream or group that has a value whenever that was sampled.
     """
-    if row.count(row[0]) == len(row) and row[0] is not None:
-        return [0] * (len(row) - 1)
-    if None not in row and min(grown := list(map(sub, row[1:], row))) >= 0:
-        return grown
+    row = [value if is_sampled else None for value, is_sampled in zip(row, sampled, strict=True)]
     found: Row = []
     for place, (before, value) in enumerate(pairwise(row)):
         if before is None and always is not None and always[place] is not None and sampled[place]:

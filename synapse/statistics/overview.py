@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from synapse.inspection.groups import Owner
-from synapse.redis import Conversation
+from synapse.redis import Conversation, together
 from synapse.statistics import history, series
 from synapse.statistics.health import Health, health_of
-from synapse.statistics.history import LatestRows, Row, Rows, Span
-from synapse.statistics.series import BY_NUMBER, Key
+from synapse.statistics.history import History, KeptHistory, Row, Rows, Span
+from synapse.statistics.series import BY_NUMBER, Key, Selection, select
 from synapse.statistics.storage import RESOLUTIONS
 
 _FINE, _MINUTES = RESOLUTIONS[:2]
@@ -19,13 +19,11 @@ RECENT = 120
 HOUR = 3_600
 # A group is behind when its oldest unread event is older. Seconds.
 LATE = 60
-_SHOWN = {
-    each.number
-    for each in (
-        *(series.PUBLISHED, series.REFUSED, series.LENGTH, series.LAG_EVENTS, series.LAG_SECONDS),
-        *(series.DEAD, series.ACKNOWLEDGED, series.FAILED, series.LOST),
-    )
-}
+_OF_HOUR = select(
+    *(series.PUBLISHED, series.REFUSED, series.LENGTH, series.LAG_SECONDS, series.DEAD),
+    *(series.ACKNOWLEDGED, series.FAILED, series.LOST),
+)
+_OF_MINUTES = Selection(_OF_HOUR.numbers | {series.LAG_EVENTS.number})
 
 Kind = Literal["full", "failing", "dead", "lost", "lagging", "refusing"]
 # The order of urgency: events are being turned away or lost, then delivered late, then rejected one by one.
@@ -113,10 +111,14 @@ class StreamHistory:
         found: dict[str, int] = {}
         for key, row in self.recent.items():
             if key.number == each.number:
-                newest = next((value for value in reversed(row) if value is not None), None)
+                newest = row[-1] if row[-1] is not None else next(filter(_is_known, reversed(row)), None)
                 if newest is not None:
                     found[key.group] = max(found.get(key.group, 0), newest)
         return found
+
+
+def _is_known(value: int | None) -> bool:
+    return value is not None
 
 
 def read_histories(
@@ -131,15 +133,16 @@ def read_histories(
         return {}
     now = int(time.time()) if now is None else now
     hour, recent = _ending(now, _MINUTES.seconds, HOUR), _ending(now, _FINE.seconds, RECENT)
-    of_hour: dict[str, Rows] = {}
+    asked = {"recent": history.read_history(streams, recent, _OF_MINUTES, now=now, kept=_minutes)}
     if with_hour:
-        of_hour = yield from history.read_history(streams, hour, _is_shown, now=now, latest=_of_hours)
-    of_recent = yield from history.read_history(streams, recent, _is_shown, now=now, latest=_of_minutes)
+        asked["hour"] = history.read_history(streams, hour, _OF_HOUR, now=now, kept=_hours, instead=hour.earlier)
+    found = yield from together(asked, failures=())
+    of_hour = found["hour"] if with_hour else History(span=hour, streams={})
     return {
         stream: StreamHistory(
-            hour=of_hour.get(stream, {}),
-            recent=of_recent.get(stream, {}),
-            hour_begins=hour.begins,
+            hour=of_hour.streams.get(stream, {}),
+            recent=found["recent"].streams[stream],
+            hour_begins=of_hour.span.begins,
             recent_begins=recent.begins,
         )
         for stream in streams
@@ -147,11 +150,7 @@ def read_histories(
 
 
 # The hour changes once a minute, and pages ask for it with each sample. Some 10 MB at most.
-_of_hours, _of_minutes = LatestRows(600_000), LatestRows(400_000)
-
-
-def _is_shown(key: Key) -> bool:
-    return key.number in _SHOWN
+_hours, _minutes = KeptHistory(2_000_000), KeptHistory(2_000_000)
 
 
 def _ending(now: int, step: int, seconds: int) -> Span:
@@ -191,9 +190,11 @@ def read_failures(streams: Sequence[str], *, now: int | None = None) -> Conversa
         return {}
     now = int(time.time()) if now is None else now
     recent = _ending(now, _FINE.seconds, RECENT)
-    found = yield from history.read_history(streams, recent, lambda key: key.number == series.FAILED.number, now=now)
+    found = yield from history.read_history(streams, recent, select(series.FAILED), now=now)
     failed = {
-        (stream, key.group): sum(filter(None, row)) for stream, rows in found.items() for key, row in rows.items()
+        (stream, key.group): sum(filter(None, row))
+        for stream, rows in found.streams.items()
+        for key, row in rows.items()
     }
     return {place: count for place, count in failed.items() if count}
 
@@ -205,12 +206,9 @@ def read_trend(stream: str, group: str, *, now: int) -> Conversation[str]:
         RedisUnavailable: when Redis cannot be used.
     """
     backlog = (series.LAG_EVENTS, series.IN_FLIGHT, series.SCHEDULED, series.BLOCKED)
-    numbers = {each.number for each in backlog}
     recent = _ending(now, _FINE.seconds, RECENT)
-    found = yield from history.read_history(
-        [stream], recent, lambda key: key.group == group and key.number in numbers, now=now
-    )
-    row = add_rows(found[stream].values())
+    found = yield from history.read_history([stream], recent, select(*backlog, group=group), now=now)
+    row = add_rows(found.streams[stream].values())
     last = next((value for value in reversed(row) if value is not None), 0)
     return describe_trend(row, _FINE.seconds) if last else ""
 
@@ -219,6 +217,8 @@ def _finding(stream: str, past: StreamHistory, key: Key, row: Row) -> Finding | 
     """Return what one series of a stream tells, None when it is as it should be."""
     kind, amount, trend = _KINDS.get(key.number), 0.0, ""
     if kind is None:
+        return None
+    if not any(row) and kind != "lost":
         return None
     values = [value for value in row if value is not None]
     each = BY_NUMBER[key.number]

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -15,7 +15,7 @@ from synapse.problems import BadParameter
 from synapse.redis import Conversation
 from synapse.statistics import history, series
 from synapse.statistics.history import Rows, Span
-from synapse.statistics.series import BY_NAME, BY_NUMBER, SERIES, Key, Series
+from synapse.statistics.series import BY_NAME, BY_NUMBER, SERIES, Key, Selection, Series
 from synapse.statistics.storage import FINEST, RESOLUTIONS
 
 # Values that a series has, unless a step is asked for: of one stream, and of all streams; and those it has at most.
@@ -113,7 +113,7 @@ def stats(call: Call[StatsQuery, None]) -> Conversation[dict[str, Any]]:
     # Far too much is refused before it is read: how many groups and labels there are is known only then.
     if not call.query.stream and rows * span.points > 2 * MOST_VALUES:
         raise _too_much(rows * span.points)
-    found: dict[str, Rows] = yield from history.read_history(streams, span, wanted, now=now)
+    found = (yield from history.read_history(streams, span, wanted, now=now)).streams
     values = span.points * sum(map(len, found.values()))
     if values > MOST_VALUES:
         raise _too_much(values)
@@ -220,18 +220,15 @@ def check_names(names: Iterable[str]) -> None:
         raise BadParameter(f"There is no series “{unknown[0][:100]}”. Known are {known}.", parameter="series")
 
 
-def _wanted(query: StatsQuery) -> Callable[[Key], bool]:
-    """Return what says which series are asked for: those named; else all of a stream, or the streams' own of all."""
+def _wanted(query: StatsQuery) -> Selection:
+    """Return which series are asked for: those named; else all of a stream, or the streams' own of all."""
     names = query.series
     check_names(names)
     of_groups = bool(query.stream)
     listed = [BY_NAME[name] for name in names] or [each for each in SERIES if each.scope == "stream" or of_groups]
-    numbers = {each.number for each in listed}
     if series.LAG_EVENTS in listed:
-        numbers.add(series.LAG_INEXACT.number)
-    if not query.group:
-        return lambda key: key.number in numbers
-    return lambda key: key.number in numbers and key.group == query.group
+        listed.append(series.LAG_INEXACT)
+    return series.select(*listed, group=query.group or None)
 
 
 def _moment(query: Mapping[str, str], parameter: str, otherwise: str, now: int) -> int:

@@ -44,6 +44,22 @@ class Key(NamedTuple):
     label: str = ""
 
 
+class Selection(NamedTuple):
+    """Some series of a stream: those with one of these numbers, of one of these groups ("" for none) or of all."""
+
+    numbers: frozenset[int]
+    groups: frozenset[str] | None = None
+
+    def has(self, key: Key) -> bool:
+        """Say whether a series is one of them."""
+        return key.number in self.numbers and (self.groups is None or key.group in self.groups)
+
+
+def select(*some: Series, group: str | None = None) -> Selection:
+    """Return the series, of one group or of all."""
+    return Selection(frozenset(each.number for each in some), None if group is None else frozenset((group,)))
+
+
 PUBLISHED = Series(
     number=1,
     name="published",

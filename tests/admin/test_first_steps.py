@@ -7,7 +7,6 @@ from django.utils import timezone
 
 from core import audit
 from core.models import AuditEntry
-from streams.admin import first_steps
 from synapse.auth.principal import Principal
 from tests.admin.pages import text_of
 from tests.definitions import define
@@ -18,15 +17,13 @@ CATALOG = Principal(kind="system", name="catalog")
 @pytest.fixture
 def steps(admin_client, redis):
     """Return which of the steps are done, None when they are not shown any more."""
-    first_steps.forget()
     audit.record(CATALOG, "create", define("orders", {"order-placed": {}}))
 
     def of_page():
         values = admin_client.get("/admin/").context["parts"][0]["values"]
         return [step.is_done for step in values["steps"]] or None
 
-    yield of_page
-    first_steps.forget()
+    return of_page
 
 
 def test_steps_tick_themselves_off_and_go_when_all_are_done(steps, redis, admin_client):
@@ -62,3 +59,15 @@ def test_commands_publish_and_read_the_first_event_type(steps, admin_client, set
     assert '"stream": "orders"' in read.command
     assert ("Authorization" in publish.command, "Authorization" in read.command) == (has_key, has_key)
     assert define_own.url == "/admin/streams/stream/add/"
+
+
+def test_steps_are_open_again_once_the_database_was_emptied(steps, redis):
+    redis.xadd("orders", {"event_type": "order-placed"})
+    assert steps() == [True, False, False]
+    redis.flushdb()
+    assert steps() == [True, False, False]
+
+    AuditEntry.objects.all().delete()
+    audit.record(CATALOG, "create", define("parcels"))
+
+    assert steps() == [False, False, False]

@@ -1,6 +1,9 @@
 """The pages of statistics: charts of streams, bridges and groups, with marks for changes of definitions."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
@@ -9,7 +12,6 @@ from bridges.models import Bridge
 from core import audit
 from core.admin import home
 from streams import connections
-from streams.admin import first_steps
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.delivery.status import Status, pack
 from synapse.redis import keyspace
@@ -172,10 +174,75 @@ def test_viewers_with_equal_permissions_share_the_parts_of_the_first_page_and_ot
 
 def test_the_first_steps_name_the_address_at_which_each_viewer_sees_the_server(admin_client, redis, monkeypatch):
     monkeypatch.setattr(home, "shared_parts", home._SharedParts())
-    first_steps.forget()
     define("orders")
 
     pages = [admin_client.get("/admin/parts/", headers={"host": host}) for host in ("localhost:1", "127.0.0.1:2")]
 
     assert [b"http://localhost:1" in page.content for page in pages] == [True, False]
     assert [b"http://127.0.0.1:2" in page.content for page in pages] == [False, True]
+
+
+class Viewer:
+    """A person with some permissions, as the shared parts look at them."""
+
+    is_superuser = False
+
+    def __init__(self, *permissions):
+        self.permissions = permissions
+
+    def get_all_permissions(self):
+        return set(self.permissions)
+
+
+@pytest.fixture
+def shared(monkeypatch, rf):
+    """Shared parts that name their viewer's permissions; those of “slow” are made when the event is set."""
+    parts, made, slow, release = home._SharedParts(), [], threading.Event(), threading.Event()
+
+    def render(request):
+        if "slow" in request.user.permissions and not slow.is_set():
+            slow.set()
+            assert release.wait(10)
+        made.append(request.user.permissions)
+        return f"{len(made)} {request.user.permissions}".encode()
+
+    monkeypatch.setattr(home, "_render", render)
+
+    def ask(*permissions):
+        request = rf.get("/admin/parts/", headers={"host": "localhost"})
+        request.user = Viewer(*permissions)
+        return parts.html(request)
+
+    with ThreadPoolExecutor(4) as threads:
+        yield SimpleNamespace(ask=ask, threads=threads, made=made, slow=slow, release=release, parts=parts)
+        release.set()
+
+
+def test_viewers_wait_for_the_same_parts_and_for_no_others(shared):
+    first = shared.threads.submit(shared.ask, "slow")
+    assert shared.slow.wait(10)
+    second = shared.threads.submit(shared.ask, "slow")
+
+    assert shared.ask("other") == b"1 ('other',)"
+    assert not second.done()
+    shared.release.set()
+
+    assert first.result(10) == second.result(10) == b"2 ('slow',)"
+    assert shared.made == [("other",), ("slow",)]
+
+
+def test_a_viewer_who_waited_long_has_parts_of_their_own(shared, monkeypatch):
+    monkeypatch.setattr(home, "LONGEST_WAIT", 0.01)
+    first = shared.threads.submit(shared.ask, "slow")
+    assert shared.slow.wait(10)
+
+    assert shared.ask("slow") == b"1 ('slow',)"
+    shared.release.set()
+    assert first.result(10) == b"2 ('slow',)"
+
+
+def test_parts_are_kept_for_a_few_kinds_of_viewers(shared):
+    for place in range(3 * home.MOST_KINDS):
+        shared.ask(f"permission-{place}")
+
+    assert len(shared.parts._parts) == home.MOST_KINDS

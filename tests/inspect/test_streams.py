@@ -3,6 +3,8 @@
 import pytest
 
 from streams import background_tasks
+from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.inspection import streams
 
 INFO_KEYS = (
     *("length", "radix-tree-keys", "radix-tree-nodes", "last-generated-id", "max-deleted-entry-id", "entries-added"),
@@ -161,3 +163,12 @@ def test_a_head_request_is_answered_without_a_body(ask):
 
     assert (answer.status, answer.body) == (200, b"")
     assert answer.headers["content-type"] == "application/json"
+
+
+def test_nothing_is_kept_of_the_definition_of_a_stream_that_is_gone():
+    stream = StreamDefinition(name="gone")
+    assert streams.definition(stream) is streams.definition(stream)
+
+    del stream
+
+    assert "gone" not in streams._made

@@ -11,6 +11,7 @@ from synapse.redis import keyspace
 from synapse.statistics import history
 from synapse.statistics.history import Rows, Span
 from synapse.statistics.sampler import Sampler
+from synapse.statistics.series import BY_NAME, select
 from synapse.statistics.storage import RESOLUTIONS
 
 # A moment at which a block of each resolution begins, long after the clock of the server: nothing expires.
@@ -52,9 +53,9 @@ class Scene:
         resolution = next(one for one in RESOLUTIONS if one.seconds == seconds)
         last = int(self.now) // seconds - 1
         span = Span(resolution=resolution, first=last - steps + 1, last=last)
-        wanted = {history.BY_NUMBER[each.number].number for each in history.BY_NUMBER.values() if each.name in names}
-        asked = history.read_history([stream], span, lambda key: key.number in wanted, now=int(self.now))
-        return connections.executor().run(asked)[stream]
+        wanted = select(*(BY_NAME[name] for name in names))
+        asked = history.read_history([stream], span, wanted, now=int(self.now))
+        return connections.executor().run(asked).streams[stream]
 
     def row(self, name: str, *, seconds: int = 5, steps: int, stream: str = "orders", group: str = "") -> list:
         found = [

@@ -5,7 +5,6 @@ import pytest
 from streams import connections
 from synapse.redis import keyspace
 from synapse.statistics import series
-from synapse.statistics.history import LatestRows
 from synapse.statistics.overview import (
     RECENT,
     Finding,
@@ -181,19 +180,3 @@ def test_histories_that_are_asked_for_again_have_each_new_sample(scene):
             asked.append(past.recent[Key(series.PUBLISHED.number)][-2:])
 
     assert asked == [[0, 3], [0, 3], [3, 4], [3, 4]]
-
-
-def test_rows_are_made_again_when_their_source_changed_and_kept_of_the_latest_streams_alone():
-    latest, made = LatestRows(most=2), []
-
-    def ask(stream, source):
-        return latest.rows(stream, source, lambda: made.append((stream, source)) or {Key(1): [len(made)]})
-
-    assert ask("orders", "a") == ask("orders", "a") == {Key(1): [1]}
-    assert ask("orders", "b") == {Key(1): [2]}
-    ask("returns", "a")
-    ask("orders", "b")
-    ask("parcels", "a")
-    ask("orders", "b")
-    ask("returns", "a")
-    assert made == [("orders", "a"), ("orders", "b"), ("returns", "a"), ("parcels", "a"), ("returns", "a")]

@@ -1,0 +1,46 @@
+"""`python -m benchmarks.console`: measure, and print each figure with its limit.
+
+An installation with 100 streams and 10 groups on each, and, where history is made up, three series in ten changing with
+every sample. Figures are processor time of Synapse, so that they mean something where the machine is shared; those of
+pages are medians, with the highest one in brackets. Ends with 1 when a limit is exceeded.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import django
+
+from benchmarks.running import synapse, valkey
+
+PARTS = ("pages", "many", "sampler", "size", "viewers", "publish")
+
+
+def main() -> int:
+    """Measure the parts that are asked for. Return 1 when a figure exceeds its limit."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--seconds", type=int, default=60, help="for which the server is measured")
+    options = parser.parse_args()
+    found = []
+    with TemporaryDirectory(prefix="synapse-bench-console-") as name, valkey.serving(Path(name) / "valkey") as server:
+        folder = Path(name)
+        settings = synapse.environment(folder, server.endpoint.url)
+        synapse.manage(folder, settings, "migrate", "--verbosity", "0")
+        os.environ.update(settings)
+        django.setup()
+        from benchmarks.console import measures  # noqa: PLC0415 - needs Django
+
+        stage = measures.Stage(folder=folder, settings=settings, valkey=server, seconds=options.seconds)
+        stage.define()
+        for part in options.only:
+            for figure in getattr(stage, part)():
+                print(figure, flush=True)
+                found.append(figure)
+    return int(not all(figure.is_met for figure in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""A figure that was measured, and its limit."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """What was measured.
+
+    Attributes:
+        name: what it is of.
+        value: the median where it was measured several times.
+        unit: of the value.
+        highest: the highest value where it was measured several times.
+        most: the limit of both, None without one.
+        least: the lowest value that is good enough, None without one.
+    """
+
+    name: str
+    value: float
+    unit: str
+    highest: float | None = None
+    most: float | None = None
+    least: float | None = None
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the figure keeps to its limits."""
+        too_high = self.most is not None and max(self.value, self.highest or 0) > self.most
+        return not too_high and (self.least is None or self.value >= self.least)
+
+    def __str__(self) -> str:
+        text = f"{self.name}: {self.value:,.4g} {self.unit}".rstrip()
+        if self.highest is not None:
+            text += f" ({self.highest:,.4g})"
+        if self.most is not None:
+            text += f", at most {self.most:g}"
+        if self.least is not None:
+            text += f", at least {self.least:g}"
+        return text if self.is_met else f"{text}: NOT MET"
+
+
+def of_page(name: str, seconds: Sequence[float]) -> Figure:
+    """Return the figure of a page that was made several times: at most 300 ms of processor time each time."""
+    ms = [each * 1000 for each in seconds]
+    return Figure(name=name, value=median(ms), unit="ms", highest=max(ms), most=300)
+
+
+def processor_time(work: Callable[[], object]) -> float:
+    """Return the processor time that some work of this process takes, in seconds."""
+    begun = time.process_time()
+    work()
+    return time.process_time() - begun

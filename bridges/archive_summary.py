@@ -65,9 +65,9 @@ FROM ranked GROUP BY name ORDER BY COUNT(*) DESC, name LIMIT %s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventTotals:
-    """Statistics of one name, or of all (`name` ""): how often it completed and failed, and its measure.
+    """Statistics of the events of one name, or of all names (`name` ""): completed, failed, and the measure.
 
-    `mean` and `p95` are None where no event tells one.
+    `mean` and `p95` are None where no event has the measure.
     """
 
     name: str

@@ -150,8 +150,8 @@ class Handler(OneByOne):
 def run_worker(plan: Plan, number: int, ledger: Ledger) -> None:
     """Run a worker process until SIGTERM.
 
-    Every second worker has the name of a consumer of another host: nobody can see that it died, so what it had comes
-    back when its lease is over. The events of the others come back at once.
+    Every second worker has the name of a consumer of another host: nobody can see that it died, so its events are
+    delivered again when their lease is over. The events of the other workers are delivered again at once.
     """
     stop = Stop()
     stop.on_signals()

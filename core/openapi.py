@@ -39,8 +39,8 @@ HEADERS = {
 
 
 def with_common_responses(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add the responses that every operation can give: 429 above the rate limit, 503 without the database and, for
-    operations that change something, 403 to pages of other sites. An operation that names no security needs none.
+    """Add the responses that every operation can give: 429 above the rate limit, 503 without the database, and 403 to
+    pages of other sites for operations that change something. An operation without `security` needs no credentials.
 
     A postprocessing hook of drf-spectacular.
     """

@@ -57,7 +57,7 @@ def has_contract(stream: str, event_type: str) -> bool:
 
 
 def from_text(subject: str, text: bytes) -> Content:
-    """Return a text (UTF-8) as the next schema of a contract; its `$ref` may name what the newest one refers to.
+    """Return a text (UTF-8) as the next schema of a contract, with the references of the newest version.
 
     Raises:
         BadSchema: when it is no JSON object, or too large.
@@ -80,7 +80,7 @@ def from_draft(subject: str) -> Content:
 
 
 def open_trial(candidate: Content) -> AbstractContextManager[SchemaTrial]:
-    """Have a candidate ready to be tested on events, for as long as the block lasts.
+    """Open a trial of a candidate on events, for the duration of the block.
 
     Raises:
         BadSchema: when it cannot be a contract's schema.
@@ -106,7 +106,7 @@ def back_tests(subject: str, candidate: Content, *, by: Principal, last: int = U
 
 
 def save(subject: str, text: str, *, replace: bool, by: Principal) -> ContractVersion:
-    """Make a text, which refers to no other, the draft of a contract; make the contract if need be.
+    """Save a schema without references as the draft of a contract, and create the contract if there is none.
 
     Raises:
         DraftExists: when there is a draft with another text, and it is not to be replaced.

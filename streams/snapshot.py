@@ -172,7 +172,7 @@ class SnapshotHolder:
             self._snapshot, self._is_kept = kept, True
 
     def load_own_change(self) -> None:
-        """Load a change that this process made (listener of core.catalog_version)."""
+        """Load a change that this process made: a listener of core.catalog_version."""
         self.refresh()
 
     def forget(self) -> None:

@@ -1,4 +1,4 @@
-"""Dead letters: the events that no attempt could deliver to a group, and what a person can do about them.
+"""Dead letters: the events that no attempt could deliver to a group, and the actions on them.
 
 - `queries`       pages of them, one with its attempts, how many are meant
 - `actions`       deliver them again (as they are, or edited), or throw them away; each action is recorded

@@ -168,7 +168,7 @@ def get(stream: str, group: str, id_: str) -> DeadLetter:
 
 
 def preview(stream: str, group: str, what: Ids | DeadLetterCriteria) -> Selection:
-    """Return how many dead letters a selection matches now."""
+    """Return how many dead letters a selection matches now, with the ids of some."""
     if isinstance(what, Ids):
         ids = tuple(dict.fromkeys(map(check_id, what.ids)))
         there = _there(stream, group, ids)
@@ -193,7 +193,7 @@ def iterate(stream: str, group: str, *, order: Order = "newest", past: str = "")
 
 
 def check_id(id_: str) -> str:
-    """Return the id of a dead letter unchanged, or raise when it cannot be one.
+    """Return the id of a dead letter unchanged.
 
     Raises:
         NoSuchDeadLetter: when it is none.

@@ -44,11 +44,11 @@ class Revalidation:
 
 
 def revalidate(stream: str, event: Any, *, letter: DeadLetter | None = None, by: Principal = SYSTEM) -> Revalidation:
-    """Return what publishing would say of an event: that of a dead letter, or one that is to go out in its place.
+    """Validate an event as publishing would: the event of a dead letter, or one that is to be redriven in its place.
 
-    For those who may not see PII the masked event is judged, for each rule is a question about a value; and what a rule
-    says of a masked place is left out. The rule's own words stay as they are: a mask among them, as in an `enum` of
-    guesses, would tell which of them the event holds.
+    For callers who may not see PII, the masked event is validated, because each rule is a question about a value.
+    Errors at masked places are left out. The rules themselves are never masked: a mask inside an `enum` of guesses
+    would tell which of them the event holds.
     """
     mask = None if letter is None or sees_all(by) else letter.mask
     if mask is None:

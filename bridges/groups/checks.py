@@ -106,7 +106,7 @@ def check_stream(stream: str) -> None:
 
 
 def status_of(stream: str, group: str) -> GroupStatus:
-    """Return how a group is.
+    """Return the status of a group.
 
     Raises:
         UnknownStream, UnknownGroup: when there is none.
@@ -120,17 +120,19 @@ def status_of(stream: str, group: str) -> GroupStatus:
 
 
 def bridge_of(stream: str, group: str) -> BridgeDefinition | None:
-    """Return the bridge that reads as a group, as it is defined this moment: what other processes know may be older."""
+    """Return the bridge that reads as a group, as the database defines it now."""
     row = Bridge.objects.select_related("stream").filter(stream__name=stream, group=group).first()
     return None if row is None else definition_of(row)
 
 
 def check_idle(stream: str, found: GroupStatus) -> None:
-    """Make sure that nobody delivers the group's events now: its bridge is paused or disabled, and its processes know;
-    or, where it is no bridge's, its consumers are silent.
+    """Make sure that no consumer of the group is active.
+
+    The group's bridge must be paused or disabled, and its processes must know. A group without a bridge must have
+    silent consumers.
 
     Raises:
-        GroupInUse: when somebody does.
+        GroupInUse: when one is.
     """
     group = found.group.name
     bridge = bridge_of(stream, group)
@@ -143,13 +145,12 @@ def check_idle(stream: str, found: GroupStatus) -> None:
         raise GroupInUse(f"The bridge “{bridge.name}” delivers the events of “{group}”: pause it first.")
     if busy := _at_work(stream, group):
         raise GroupInUse(
-            f"{_named(busy)} had not put down the work for “{group}” when last heard of. That takes a few seconds: try "
-            "again."
+            f"Some processes still deliver the events of “{group}”: {_named(busy)}. Try again in a few seconds."
         )
 
 
 def move_obstacle(stream: str, found: GroupStatus) -> str:
-    """Return why the group cannot be moved now, "" when it can."""
+    """Return the reason why the group cannot be moved now, "" without one."""
     try:
         check_idle(stream, found)
     except GroupInUse as problem:
@@ -178,7 +179,7 @@ def _named(names: list[str]) -> str:
 
 
 def plan_move(stream: str, group: str, to: str, *, discard_waiting: bool = False) -> MoveEffect:
-    """Say what moving a group to a place would do.
+    """Return the effect of moving a group to a position.
 
     Raises:
         BadPosition: when `to` is no place.

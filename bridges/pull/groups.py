@@ -36,12 +36,12 @@ _read: dict[tuple[str, str], float] = {}
 
 
 def note_read(stream: str, group: str) -> None:
-    """Note that a group is read now."""
+    """Record that a group is read now."""
     _read[stream, group] = time.time()
 
 
 def flush_reads() -> None:
-    """Write when groups were read. This changes nothing of the catalog, so other processes are not notified."""
+    """Write the times of the last reads to the database. The catalog does not change, so no process is notified."""
     for place in list(_read):
         moment = datetime.fromtimestamp(_read.pop(place), UTC)
         rows = OpenedGroup.objects.filter(bridge__stream__name=place[0], bridge__group=place[1])
@@ -89,7 +89,7 @@ def may_use_any_group(place: GroupRef, by: Principal) -> bool:
 
 
 def owner_for_new_group(by: Principal) -> str:
-    """Return the service that owns a group opened by the caller: "" for none."""
+    """Return the service that will own a group that the caller opens, "" for none."""
     return by.name if by.kind == "service" else ""
 
 
@@ -122,7 +122,7 @@ def follow() -> None:
 
 
 def cached_bridge(place: GroupRef) -> BridgeDefinition | None:
-    """Return the bridge that reads as a group from memory, without asking the database.
+    """Return the bridge that reads as a group, from memory, without a query.
 
     Raises:
         GroupTaken: when it has another sink than `pull`.

@@ -59,7 +59,7 @@ def _file(text: str, name: str, content_type: str) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionRow:
-    """A version in the list of all, with the number of the one before it, None for none."""
+    """A version in the list, with the number of the version before it (None: none)."""
 
     version: ContractVersion
     previous: int | None

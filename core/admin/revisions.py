@@ -30,10 +30,10 @@ GAP = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DifferenceLine:
-    """One line: of both texts ("same"), of the old one ("old") or of the new one ("new"); or a "gap" of equal lines.
+    """A line of both texts ("same"), of the old one ("old") or of the new one ("new"); or a "gap" of equal lines.
 
-    `before`, `changed` and `after` are the line's parts: `changed` is what differs from the line it took the place
-    of, "" where there is no such line. The numbers are those of the line in either text, from 1.
+    `before`, `changed` and `after` are the parts of the line: `changed` differs from the line that it replaced, and is
+    "" where it replaced none. The numbers are those of the line in either text, from 1.
     """
 
     kind: Literal["same", "old", "new", "gap"]

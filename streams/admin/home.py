@@ -41,7 +41,7 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionLine:
-    """A finding as the page shows it."""
+    """A line of “Needs attention”: one finding."""
 
     finding: Finding
     text: str
@@ -52,13 +52,13 @@ class AttentionLine:
 
     @property
     def seconds(self) -> float:
-        """For how long it has been so."""
+        """The age of the finding."""
         return (datetime.now(UTC) - self.since).total_seconds()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamRow:
-    """A stream as the table shows it. `past` None: nothing was sampled."""
+    """A row of the table of streams. `past` is None when nothing was sampled."""
 
     stream: Stream
     overview: Activity | None
@@ -68,7 +68,7 @@ class StreamRow:
 
     @property
     def health(self) -> Health:
-        """How well it is, in a word."""
+        """The health of the stream, in a word."""
         return self.worst.health if self.worst else "healthy"
 
     @property

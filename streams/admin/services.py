@@ -44,10 +44,10 @@ PAGE_SIZE, MOST_STREAMS, MOST_STRANGERS = 50, 5, 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrationRow:
-    """One service. A state is None where the service has no such grant and no use of one was observed.
+    """One service. A state is None where the service has no such grant, and no use of one was observed.
 
-    `published` and `consumed` are what was seen last; of how many more streams it was seen, `more_published` and
-    `more_consumed` say.
+    `published` and `consumed` are the latest observations. `more_published` and `more_consumed` count the further
+    streams with one.
     """
 
     service: Service

@@ -178,7 +178,7 @@ def check_scopes(scopes: Iterable[str]) -> list[str]:
 
 
 def lower_bound(grants: Sequence[Granted], scopes: Iterable[str]) -> list[Granted]:
-    """Return the part of its service's grants that a key with these scopes certainly has, and never more.
+    """Return the grants that a key with these scopes has for certain, and never more.
 
     Where a grant and a scope are patterns that overlap, and neither contains the other, the overlap is left out.
     """
@@ -186,12 +186,15 @@ def lower_bound(grants: Sequence[Granted], scopes: Iterable[str]) -> list[Grante
 
 
 def upper_bound(grants: Sequence[Granted], scopes: Iterable[str]) -> list[Granted]:
-    """Return the same, and never less: where it is in doubt, the grant stays whole."""
+    """Return the grants that a key with these scopes may have, and never less.
+
+    Where a grant and a scope are patterns that overlap, the grant stays whole.
+    """
     return _narrowed(grants, scopes, in_doubt=True)
 
 
 def first_uncovered(mine: Sequence[Granted], others: Iterable[Granted]) -> Granted | None:
-    """Return one of the other grants that is not wholly within one of mine; None when all are.
+    """Return the first of the other grants that no single grant of mine contains, None without one.
 
     A grant that only several of mine together would contain counts as outside.
     """

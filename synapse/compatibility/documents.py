@@ -153,7 +153,7 @@ class Library:
         return document.node(targets[0].pointer, targets[0].schema)
 
     def equals_literally(self, other: "Library") -> bool:
-        """Say whether the schemas, with those that they refer to, are equal to the letter."""
+        """Say whether both schemas, and the schemas they refer to, have equal texts."""
         return self._text == other._text
 
     @cached_property
@@ -171,8 +171,7 @@ _MOST_LOOKS = 20_000
 
 
 def find_reference_obstacle(library: Library, budget: Budget) -> str | None:
-    """Return why the references of a schema, or of the schemas that it refers to, cannot be compared; `None` if they
-    can.
+    """Return why the references of a schema, or of the schemas it refers to, cannot be compared; `None` if they can.
 
     Raises:
         OutOfBudget: when the search takes too long.

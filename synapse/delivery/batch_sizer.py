@@ -43,25 +43,25 @@ class BatchSizer:
 
     @property
     def is_probing(self) -> bool:
-        """Say whether the sink takes so little that single events are tried."""
+        """Say whether single events are tried, because the sink takes so little."""
         return self._absences > 0 or self._failures >= MANY_FAILURES
 
     def record_latency(self, events: int, seconds: float) -> None:
-        """Note how long some events took together."""
+        """Record how long these events took together."""
         each = max(seconds / events, 1e-6) if events else self._seconds
         self._seconds = (self._seconds + each) / 2
 
     def record_outcome(self, *, taken: int, failed: int) -> None:
-        """Note what came of a batch that the sink was there for; `failed` are those that tell of the sink."""
+        """Record the outcome of a batch; `failed` counts the errors that the sink, not the event, caused."""
         self._absences = 0
         self._failures = 0 if taken else self._failures + failed
 
     def record_unavailable(self) -> None:
-        """Note that the sink could take nothing."""
+        """Record that the sink could take nothing."""
         self._absences += 1
 
     def backoff(self, chance: float) -> float:
-        """Return how long to wait before the next events are taken, in seconds; `chance` as for Backoff."""
+        """Return the seconds to wait before the next events are taken; `chance` as for Backoff."""
         if self._absences:
             return AWAY.delay(self._absences, chance)
         if self._failures >= MANY_FAILURES:

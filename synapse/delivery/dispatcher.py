@@ -78,7 +78,7 @@ class Dispatcher:
         return self.over is not None
 
     def deliver(self, held: Sequence[InFlightEvent], since: float) -> None:
-        """Give the sink those of the events that are wanted.
+        """Deliver to the sink the events that the bridge wants.
 
         None is begun on a lease (taken at `since`, by the clock) that is half over: its end must not come first.
 
@@ -105,11 +105,11 @@ class Dispatcher:
         self._book(outcomes, self._clock() - begun)
 
     def skip(self, ids: Sequence[str]) -> None:
-        """Note that events were read and will not be begun."""
+        """Record that events were read and will not be begun."""
         self._unbegun += [(id_, "") for id_ in ids]
 
     def flush_outcomes(self, membership: Membership) -> None:
-        """Tell Redis what became of the events that it has not heard of yet."""
+        """Report to Redis the outcomes that it does not have yet."""
         if self._taken or self._unwanted or self._unbegun or self._failed:
             failed = [failure for failure, _ in self._failed]
             fates = membership.report_outcomes(

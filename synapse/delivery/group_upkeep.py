@@ -22,7 +22,7 @@ _FORGOTTEN_MS = 3_600_000
 
 
 class GroupUpkeep:
-    """Looks after a group, a step at a time.
+    """Maintains a group in Redis, a step at a time.
 
     In a group that Synapse did not make, entries pending with other programs' consumers are never reclaimed. `clock`
     gives seconds. `has_moved`: events were read or acknowledged since the last checkpoint.
@@ -141,13 +141,13 @@ def lost_message(count: int, subscription: Subscription) -> str:
 
 
 def given_up_message(count: int) -> str:
-    """Say that events were given up without anybody telling how their last attempt ended."""
+    """Return the message that events were given up: nobody reported how their last attempt ended."""
     what = "1 event is a dead letter" if count == 1 else f"{count} events are dead letters"
     return f"{what} now: nobody told how the last attempt ended."
 
 
 def full_message(count: int) -> str:
-    """Say why nothing new is read."""
+    """Return the message that no new events are read, because too many are scheduled for retry."""
     return f"{count:,} events are scheduled for retry or blocked; no new ones are read until there are fewer."
 
 

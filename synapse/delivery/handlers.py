@@ -34,7 +34,7 @@ _ENTRY = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\.(?:\*|[A-Za-z_]\w*)", re.
 
 
 def is_allowed_path(text: str) -> bool:
-    """Say whether a text can stand in the list: a function's dotted path, or `package.module.*`."""
+    """Say whether a text can be an entry of the list: a function's dotted path, or `package.module.*`."""
     return _ENTRY.fullmatch(text) is not None
 
 

@@ -89,7 +89,7 @@ class Progress:
         self.error = ""
 
     def record_delivered(self, count: int) -> None:
-        """Note that the sink took so many events."""
+        """Count events that the sink took."""
         if count:
             self.delivered += count
             self._last_delivered_at = self._clock()
@@ -100,11 +100,11 @@ class Progress:
         self.error = text
 
     def set_running(self) -> None:
-        """Note that nothing keeps it from working."""
+        """Record that the worker can work."""
         self._turn("running", "")
 
     def set_paused(self) -> None:
-        """Note that it is paused."""
+        """Record that the worker is paused."""
         self._turn("paused", "")
 
     def set_waiting(self, reason: str, *, broken: bool = False) -> None:

@@ -35,10 +35,15 @@ _MASKED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanReport:
-    """The events that a walk met: how many, the ids of both ends, and how many of them other programs wrote.
+    """The result of a scan for the newest events of one type.
 
-    `scanned` entries of all types were read for that. `stopped` names the bound that ended the walk before it had
-    enough, None when it had, or when there are no more. `masked`: PII was masked before any use.
+    Attributes:
+        events: how many events of the type were found.
+        foreign: how many of these other programs wrote.
+        newest, oldest: the ids of the first and the last event found.
+        scanned: how many entries of all types were read.
+        stopped: the limit that ended the scan early; None when enough events were found, or there are no more.
+        masked: whether PII was masked before any use.
     """
 
     events: int
@@ -51,7 +56,7 @@ class ScanReport:
 
     @property
     def why_stopped(self) -> str | None:
-        """The bound that ended the walk early, in words."""
+        """The limit that ended the scan early, in words."""
         return None if self.stopped is None else _REASONS[self.stopped]
 
     def as_dict(self) -> dict[str, Any]:
@@ -70,7 +75,7 @@ class ScanReport:
 
 
 def parse_last(text: str) -> int:
-    """Return how many events are asked for: 1 to `MOST_EVENTS`, `USUAL_EVENTS` when the text is empty.
+    """Parse the number of events that is asked for: 1 to `MOST_EVENTS`, `USUAL_EVENTS` when the text is empty.
 
     Raises:
         BadParameter: when it is not such a number.
@@ -102,7 +107,7 @@ def scan_newest(
     see: Callable[[Entry, DecodedEntry], None],
     hide: Callable[[DecodedEntry], DecodedEntry] | None = None,
 ) -> Conversation[ScanReport]:
-    """Show the newest events of a type to `see`, newest first, at most `last` of them, each as `hide` leaves it.
+    """Pass at most `last` events of a type to `see`, newest first, each as `hide` returns it.
 
     Raises:
         WrongType, RedisUnavailable: as their names say.

@@ -125,14 +125,14 @@ _REPORT_SECONDS = 5
 
 
 class ViewerReports:
-    """One process's reports of its viewers. `name` is its own among all processes."""
+    """Reports the viewers of one process. `name` is unique among all processes."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._told: set[str] = set()
 
     def report(self, watching: Mapping[str, int], *, now_ms: int) -> Conversation[None]:
-        """Report the number of viewers by stream; also a number that fell to zero.
+        """Report the number of viewers of each stream, also a number that fell to zero.
 
         Raises:
             RedisUnavailable: when Redis cannot be used.
@@ -150,7 +150,7 @@ class ViewerReports:
 
 
 def viewer_counts(streams: Iterable[str], *, now_ms: int) -> Conversation[dict[str, int]]:
-    """Return how many watch each of the streams now.
+    """Return the number of viewers of each stream now.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.

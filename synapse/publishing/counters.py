@@ -32,7 +32,7 @@ MOST_WAITING = 10_000
 
 
 class StreamCounters:
-    """The counts of outcomes, and the sources that published, since the last flush."""
+    """Counts, durations and publishing sources of each stream since the last flush to Redis."""
 
     def __init__(self) -> None:
         # The increments since they were added up, by outcome and stream, and the durations in seconds, by what lasted,
@@ -49,7 +49,7 @@ class StreamCounters:
         self._lock = Lock()  # of the thread that takes from the lists, or takes the sums
 
     def observe(self, stream: str, what: Lasted, seconds: float, *, group: str = "", times: int = 1) -> None:
-        """Note how long something took, so many times."""
+        """Record that `what` took so many seconds, `times` times."""
         durations = self._durations[what][stream][group]
         if times == 1:
             durations.append(seconds)
@@ -71,7 +71,7 @@ class StreamCounters:
         self._increments[REFUSED_FOR + reason][stream].append(by)
 
     def take_counts(self) -> Counter[tuple[str, str]]:
-        """Return what was counted since the last flush, by stream and outcome, and count it no more."""
+        """Return the counts since the last flush, by stream and outcome, and reset them."""
         self._add_up()
         with self._lock:
             counts, self._counts = self._counts, Counter()

@@ -67,11 +67,9 @@ def decide(stream: StreamDefinition, undecided: DeferredCheck, caller: CallerId)
 
 
 class CostlyEvents:
-    """The costly events of a batch, and those behind them: all continue in their order. Many are asked about in one
-    job.
+    """The costly events of a batch, and the events behind them, in their order. One job validates many of them.
 
-    What is asked for each event of a batch are attributes: a method would cost it more than
-    all else here.
+    The values that are read for each event of a batch are attributes: a method call would cost more than all else here.
 
     Attributes:
         waiting: Those that wait, each with its place and value.
@@ -86,7 +84,7 @@ class CostlyEvents:
     ) -> None:
         """Keep events of `stream`.
 
-        `decided` is called with each one's place, value and what came of it, and says whether to explain the next ones.
+        `decided` is called with each event's place, value and outcome, and says whether to explain the next ones.
         """
         self._stream = stream
         self._caller = caller
@@ -97,7 +95,7 @@ class CostlyEvents:
         self._explain = True
 
     def try_here(self, undecided: DeferredCheck, *, explain: bool) -> Accepted | DeferredCheck:
-        """Return what comes of an event when that is found out in a few milliseconds.
+        """Validate an event if that takes a few milliseconds; return it undecided otherwise.
 
         Raises:
             Problem: as `checking.conclude` does.
@@ -109,12 +107,12 @@ class CostlyEvents:
             return undecided
 
     def add(self, place: int, item: Any, found: Accepted | DeferredCheck) -> None:
-        """Let an event wait."""
+        """Add an event to those that wait."""
         self.waiting.append((place, item, found))
         self.is_full = self._steps >= _STEPS_OF_JOB or len(self.waiting) >= _MOST_OF_JOB
 
     def check_waiting(self) -> Conversation[None]:
-        """Find out what comes of all that wait.
+        """Validate all events that wait.
 
         Raises:
             ShareUsedUp, AllInUse, SandboxBusy: as `decide` does.
@@ -133,7 +131,7 @@ class CostlyEvents:
 
 
 def _check_here(undecided: DeferredCheck, *, explain: bool = True) -> _Found:
-    """Find out about an event in a few milliseconds.
+    """Validate an event in a few milliseconds.
 
     Raises:
         OutOfBudget: when it takes longer.

@@ -1,4 +1,4 @@
-"""The memory of a process for the groups that are pulled through it: it saves commands, and its loss does no harm."""
+"""A process's cache of the groups that are pulled through it. It saves commands, and its loss does no harm."""
 
 import time
 from collections import defaultdict
@@ -30,7 +30,7 @@ class _Known:
 
 
 class PulledGroups:
-    """Of one process, for its event loop and its threads. `clock` gives seconds that only rise."""
+    """The cached state of each pulled group, for the event loop and the threads. `clock` gives monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -63,17 +63,17 @@ class PulledGroups:
         return True
 
     def mark_unfinished(self, place: GroupRef, work: str) -> None:
-        """Note that some work was not finished: it is due at once."""
+        """Record that some work was not finished, so it is due at once."""
         self._of(place).due.pop(work, None)
 
     def record_given(self, place: GroupRef, count: int) -> None:
-        """Note that so many events were given out."""
+        """Count events that were given to a reader."""
         known = self._of(place)
         known.given_out += count
         known.last_at = time.time()
 
     def status(self, place: GroupRef, *, paused: bool) -> Status:
-        """Say how the group fares here, as a process does that runs a bridge."""
+        """Return the status of the group in this process, as a process that runs a bridge reports it."""
         known = self._of(place)
         return Status(
             state="paused" if paused else "running",
@@ -84,8 +84,7 @@ class PulledGroups:
 
     @contextmanager
     def ringing(self, place: GroupRef, bell: Callable[[], object]) -> Iterator[None]:
-        """Call `bell`, in any thread, while the block lasts, whenever something of the group may be due that was not
-        before."""
+        """Call `bell`, in any thread, whenever events of the group may have become due, until the block ends."""
         bells = self._of(place).bells
         bells.add(bell)
         try:

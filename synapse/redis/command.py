@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def unparsed(reply: Any) -> Any:
-    """Leave a reply as it came: for commands whose reply needs no parsing."""
+    """Return a reply unchanged: for commands whose reply needs no parsing."""
     return reply
 
 
@@ -210,9 +210,9 @@ R = TypeVar("R")
 
 
 def map_cooperatively(items: Sequence[T], work: Callable[[T], R], *, at_once: int = 1) -> Conversation[list[R]]:
-    """Do some work for each item, and let others go first every few milliseconds: a large batch must not keep them.
+    """Map `work` over the items, and yield to the event loop every few milliseconds, for a batch may be large.
 
-    The clock is looked at after every `at_once` items: for light work that look is much of it.
+    The clock is read after every `at_once` items: for light work, reading it is a large part of the time.
     """
     if len(items) > MANY:
         yield ()

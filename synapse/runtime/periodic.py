@@ -88,7 +88,7 @@ class Periodic:
 
 @contextmanager
 def report_long_work(say: Callable[[str], object], what: str, *, every: float = 5.0) -> Iterator[None]:
-    """Tell every five seconds, while the block lasts, for how long it has: nothing of what takes less."""
+    """Report every five seconds for how long the block has lasted. A shorter block reports nothing."""
     is_over = threading.Event()
 
     def tell() -> None:

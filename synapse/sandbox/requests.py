@@ -81,8 +81,7 @@ def obstacle(document: Document, references: Documents) -> str | None:
 
 
 class SchemaTrial:
-    """A schema that is being tested on events, in the child. `types` are the types that it gives top-level
-    properties."""
+    """A trial of a schema on events, in the child process. `types`: the types of its top-level properties."""
 
     def __init__(self, session: Session, document: Document, references: Documents) -> None:
         self._session = session
@@ -93,7 +92,7 @@ class SchemaTrial:
         self._impersonal: dict[tuple[str, str], str] = {}
 
     def begin(self, *, active: CompiledSchema | None, examples: int, marks: Sequence[Marks]) -> None:
-        """Begin a test of it: beside the active schema; what `marks` mark is in no sentence."""
+        """Begin a test, beside the active schema. Values that `marks` mark as PII are left out of the report."""
         schema = None if active is None else [active.document, active.references]
         self._session.ask("begin_test", schema, examples)
         self._marks = marks
@@ -108,8 +107,10 @@ class SchemaTrial:
         as_active_reads_it: Any = None,
         other_readings: Mapping[str, Readings] | None = None,
     ) -> None:
-        """Check one event, in that of its `other_readings` that the schema accepts. The active version sees
-        `as_active_reads_it`, where that differs."""
+        """Check one event, in the one of its `other_readings` that the schema accepts.
+
+        The active version checks `as_active_reads_it`, where that differs.
+        """
         self._waiting.append((id_, event, as_active_reads_it, other_readings))
         if len(self._waiting) >= _AT_ONCE:
             self._flush()
@@ -141,7 +142,7 @@ class SchemaTrial:
 
 @contextmanager
 def open_trial(document: Document, references: Documents) -> Iterator[SchemaTrial]:
-    """Have a schema ready to be tested on events, for as long as the block lasts.
+    """Open a trial of a schema on events, for the duration of the block.
 
     Raises:
         BadSchema: when it cannot be a contract's.

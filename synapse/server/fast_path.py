@@ -59,7 +59,7 @@ class _Head(NamedTuple):
 
 
 class FastPath:
-    """Finds the requests of one connection that are answered here, and remembers heads that are repeated."""
+    """Finds the requests of one connection that the fast path answers, and remembers repeated heads."""
 
     def __init__(self, door: FrontDoor, config: ServerConfig) -> None:
         self._door = door
@@ -73,7 +73,7 @@ class FastPath:
         self._is_like_last = False
 
     def cycle(self, connection: ClientConnection, requests: RequestParser) -> "DirectCycle | None":
-        """Return the request whose head was read last, None when it is not answered here."""
+        """Return the request whose head was read last, None when the fast path does not answer it."""
         if self._is_counted:
             return None
         asked = (requests.method, requests.url, requests.headers)
@@ -89,7 +89,7 @@ class FastPath:
     def find_repeated(
         self, connection: ClientConnection, requests: RequestParser, piece: bytes
     ) -> "DirectCycle | None":
-        """Return the request that a piece holds, when it is like one before it but for its body."""
+        """Return the request in a piece whose head repeats that of an earlier request; None for any other."""
         if self._repeated is None:
             return None
         known, head = self._repeated
@@ -97,8 +97,8 @@ class FastPath:
         return None if found is None else DirectCycle(connection, head, requests, found)
 
     def learn(self, requests: RequestParser, piece: bytes) -> None:
-        """Remember the request that a piece held from its first byte to its last, when it is one that is answered
-        here, came for the second time, and leaves the connection open."""
+        """Remember the head of a request that fills the piece, if the fast path answers it, it came for the second
+        time, and it leaves the connection open."""
         if self._is_like_last and self._head is not None and requests.keeps_alive and not requests.expects_continue:
             found = cacheable_head(piece, requests.length, most=_MOST_KEPT)
             if found is not None:
@@ -107,7 +107,7 @@ class FastPath:
     def _head_of(
         self, client: tuple[str, int] | None, method: bytes, target: bytes, pairs: HeaderPairs
     ) -> _Head | None:
-        """Return the head of a request that is answered here, None when it is not."""
+        """Return the head of a request that the fast path answers, None for any other."""
         url = httptools.parse_url(target)
         path = url.path.decode("ascii")
         if "%" in path:

@@ -268,8 +268,7 @@ _MOST_DIGITS = 8
 
 
 class CachedHead(NamedTuple):
-    """The head of a request that was read, as it stood before and behind the digits of its body's length. Without a
-    body all of it stands `before`, and `behind` is empty.
+    """The head of an earlier request, split at the digits of its Content-Length into `before` and `behind`.
 
     A service publishes over one connection with the same head each time. Reading it again, header by header, took a
     sixth of what a publish takes. Heads that are equal byte for byte mean the same, so it is enough to compare; all
@@ -280,8 +279,7 @@ class CachedHead(NamedTuple):
     behind: bytes
 
     def match(self, piece: bytes) -> tuple[bytes, bytes] | None:
-        """Return the digits and the body of what arrived in one piece, when it is this head with its whole body and no
-        more; None for everything else."""
+        """Return the digits and the body of a piece that is exactly this head and its body; else None."""
         before, behind = self
         if not piece.startswith(before):
             return None
@@ -297,10 +295,10 @@ class CachedHead(NamedTuple):
 
 
 def cacheable_head(piece: bytes, length: bytes, *, most: int) -> CachedHead | None:
-    """Return what to compare with, from a piece that a parser read to the end of a request in it.
+    """Return the head of a request, for comparison with later ones, from the piece in which the request arrived.
 
-    `length` is the value of its Content-Length, empty when it has none. None when the piece is not exactly one request,
-    or its head has more than `most` bytes.
+    `length` is the value of its Content-Length, empty without one. The result is None when the piece is not exactly one
+    request, or its head has more than `most` bytes.
     """
     end = piece.find(_END, 0, most) + len(_END)
     if end < len(_END) or len(piece) != end + int(length or b"0"):

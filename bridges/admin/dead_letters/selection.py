@@ -1,4 +1,4 @@
-"""The group that a page is about, and which of its dead letters are meant."""
+"""The group and the dead letters that a request of the admin selects."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ from synapse.problems import BadParameter
 
 
 def dead_letter_stream(admin: Any, request: HttpRequest, pk: int, *, to: str = "view") -> Stream:
-    """Return the stream whose dead letters a page is about: their errors tell of payloads.
+    """Return the stream whose dead letters a page shows. Their errors quote payloads, so payload access is needed.
 
     Raises:
         Http404, PermissionDenied: as `stream_of` does, and when the person may not see payloads.
@@ -28,7 +28,7 @@ def dead_letter_stream(admin: Any, request: HttpRequest, pk: int, *, to: str = "
 
 
 def stream_of(admin: Any, request: HttpRequest, pk: int, *, to: str = "view") -> Stream:
-    """Return the stream whose group a page is about.
+    """Return the stream whose group a page shows.
 
     Raises:
         Http404: when there is none.
@@ -43,7 +43,7 @@ def stream_of(admin: Any, request: HttpRequest, pk: int, *, to: str = "view") ->
 
 
 def check_group(stream: Stream, group: str) -> None:
-    """Make sure that there is such a group.
+    """Make sure that the group exists.
 
     Raises:
         Http404: when there is none.
@@ -61,7 +61,7 @@ def filters_of(query: QueryDict) -> dict[str, str]:
 
 
 def read_selection(query: QueryDict) -> Ids | DeadLetterCriteria:
-    """Return which dead letters are meant: those that are ticked, or those of the filters.
+    """Return the selected dead letters: those that are ticked, or those that the filters match.
 
     Raises:
         BadParameter: when that cannot be said.

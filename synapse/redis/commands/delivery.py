@@ -101,7 +101,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReclaimResult:
-    """How many events were taken back, and how many were lost, because they had been trimmed."""
+    """How many events were reclaimed, and how many were lost, because they had been trimmed."""
 
     moved: int
     lost: int
@@ -117,7 +117,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecallResult:
-    """How many leases were looked at, and how many of them ended."""
+    """How many leases were checked, and how many of them ended."""
 
     looked_at: int
     ended: int
@@ -194,9 +194,9 @@ def done(
 
 
 def fail(stream: str, group: str, failures: Iterable[Failure]) -> Command:
-    """Say that attempts failed: each event waits, or is set aside when it is `fatal`.
+    """Report failed attempts: each event is scheduled for retry, or becomes a dead letter when it is `fatal`.
 
-    The reply has a `Fate` for each. Saying it again changes nothing.
+    The reply has a `Fate` for each event. A repeated report changes nothing.
     """
     arguments: list[Argument] = []
     for one in failures:
@@ -207,7 +207,7 @@ def fail(stream: str, group: str, failures: Iterable[Failure]) -> Command:
 
 
 def release(stream: str, group: str, consumer: str, held: Iterable[tuple[str, str]]) -> Command:
-    """Give back events that a consumer has and did not begin: they wait, due at once, and no attempt is charged.
+    """Release events that a consumer has and did not begin: they are due at once, and no attempt is counted.
 
     `held` are their ids, with the token of the lease. The reply is how many it had.
     """

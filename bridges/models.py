@@ -81,7 +81,7 @@ class _Decoder(json.JSONDecoder):
 
 
 class EventField(models.JSONField):
-    """A JSON column that keeps decimals digit for digit. In the database it is one like any other."""
+    """A JSON column that keeps all digits of decimals. In the database it is a plain JSON column."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(encoder=_Encoder, decoder=_Decoder, **options)
@@ -94,7 +94,7 @@ class EventField(models.JSONField):
 
 
 class Bridge(OwnedModel):
-    """Carries the events of a stream, as one consumer group, into a sink."""
+    """Delivers the events of a stream, read as one consumer group, to a sink."""
 
     name = models.CharField(max_length=100, unique=True, validators=[validate_name])
     stream = models.ForeignKey(Stream, on_delete=models.PROTECT, related_name="bridges")
@@ -126,7 +126,7 @@ class Bridge(OwnedModel):
     backoff_cap_seconds = models.PositiveIntegerField(**column_options(fields.BACKOFF_CAP_SECONDS))
     retry_schedule = models.JSONField(**column_options(fields.RETRY_SCHEDULE), validators=[validate_schedule])
 
-    # The service that read first as a group that is pulled: others may not, unless they may act on groups.
+    # The service whose read created a pulled group: other services need the right to act on groups.
     opened_by = models.CharField(max_length=100, blank=True, editable=False)
 
     class Meta:
@@ -156,7 +156,7 @@ class OpenedGroup(models.Model):
     """A pulled group that a read opened: the caller of the first read (synapse.shares.counter), and the time of the
     last.
 
-    It is no part of the catalog: noting a read changes no definition.
+    It is not part of the catalog: recording a read changes no definition.
     """
 
     bridge = models.OneToOneField(Bridge, on_delete=models.CASCADE, related_name="opened")
@@ -172,9 +172,9 @@ class OpenedGroup(models.Model):
 
 
 class Secret(CatalogModel):
-    """A secret that bridges refer to by its name: encrypted here (bridges.secrets), shown nowhere.
+    """A secret that bridges refer to by its name. It is stored encrypted (bridges.secrets), and never shown.
 
-    `previous` is what it was before, as long as receivers may still expect that.
+    `previous` is the value before the last change, as long as receivers may still expect it.
     """
 
     name = models.CharField(max_length=100, unique=True, validators=[validate_name])
@@ -190,10 +190,10 @@ class Secret(CatalogModel):
 
 
 class ArchivedEvent(models.Model):
-    """An event that a database sink keeps: one row for each event and bridge, however often it was delivered.
+    """An event that a database sink stored: one row for each event and bridge, however often it was delivered.
 
-    `published_at` is told by the entry's id, `occurred_at` by the event itself where it does so. `note` says what had
-    to be changed for the database to take it.
+    `published_at` is the time in the entry's id, `occurred_at` the event's own time if it has one. `note` names the
+    changes without which the database would have refused it.
     """
 
     bridge = models.ForeignKey(Bridge, null=True, on_delete=models.SET_NULL, related_name="archived_events")

@@ -1,9 +1,8 @@
 """The contracts' part of a catalog file: the section `contracts`, and schemas written inside other sections.
 
-Contracts are made and changed, never deleted: published events carry a contract's version numbers, and a contract made
-again would give the same numbers to other schemas. A changed schema goes through the same check as everywhere: what the
-contract's compatibility forbids is refused. References of schemas are not written in a catalog file, so a schema that
-refers to others is left out of an export.
+Contracts are created and changed, never deleted: published events carry a contract's version numbers, and a new
+contract of the same name would give these numbers to other schemas. A changed schema must be compatible, as everywhere.
+A catalog file has no references of schemas, so a schema that refers to others is left out of an export.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ CONTRACT = "contract"
 KINDS = (CONTRACT,)
 SECTIONS = ("contracts",)
 
-# A contract's columns that a file states; "" is what holds for all contracts.
+# The columns of a contract that a file sets; "" means the value for all contracts.
 _COLUMNS = ("description", "compatibility", "policy")
 _SUBJECT_RULE = "a subject has 1 to 255 characters, none of them invisible"
 
@@ -35,7 +34,7 @@ _SUBJECT_RULE = "a subject has 1 to 255 characters, none of them invisible"
 class ContractState:
     """A contract's current state: `version` and `schema` are None when no version is active.
 
-    `highest` is the highest number ever given. `refers` says that the schema refers to others.
+    `highest` is the highest version number so far. `refers`: the schema refers to others.
     """
 
     description: str
@@ -108,7 +107,7 @@ def apply(changes: Sequence[Change], *, by: Principal) -> None:
     """Apply changes of the plan in the caller's transaction.
 
     Raises:
-        BadCatalog: when a contract's compatibility forbids its new schema, or its mode every change.
+        BadCatalog: when a contract's compatibility forbids its new schema, or its mode forbids every change.
     """
     new = [change for change in changes if change.action == "create"]
     try:
@@ -121,7 +120,7 @@ def apply(changes: Sequence[Change], *, by: Principal) -> None:
             try:
                 _update(change, by=by)
             except BadCatalog as refusal:
-                # Others are tried all the same, so that a person hears of all refusals at once.
+                # The other changes are tried too, so that the error names all refusals at once.
                 refusals.append(refusal)
     if len(refusals) > 1:
         lines = [line for one in refusals for line in (f"{one.detail}:", *(f"  {reason}" for reason in one.problems))]
@@ -135,7 +134,7 @@ def _new(change: Change) -> tuple[Contract, registry.Content | None]:
     contract = Contract(subject=change.name, **{column: after[column] for column in _COLUMNS if column in after})
     if "schema" not in after:
         return contract, None
-    # It was checked when the file was read.
+    # The text was checked when the file was read.
     return contract, registry.Content(text=validator.canonical_text(after["schema"]))
 
 
@@ -164,7 +163,7 @@ def _register(subject: str, document: Mapping[str, Any], *, by: Principal) -> No
 
 
 def export(document: dict[str, Any]) -> None:
-    """Add the section with all contracts. Sections that contain a contract's schema remove it from here again."""
+    """Add the section with all contracts. Sections that contain a contract's schema remove it again."""
     contracts = []
     for subject, found in sorted(standing().items()):
         item: dict[str, Any] = {"subject": subject}

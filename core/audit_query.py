@@ -38,7 +38,7 @@ def _past(action: str) -> str:
 def searched(word: str) -> str:
     """Return the search terms for a verb in the past tense: “redrove” finds “redrive”, “changed” finds “change”.
 
-    It is the beginning of the verb where the verb is regular, which finds the word itself as well.
+    Of a regular verb it is the beginning, which finds the past tense too.
     """
     lower = word.lower()
     if lower in _VERBS:
@@ -104,7 +104,7 @@ def _mapping(value: Any) -> Said:
     return value if isinstance(value, dict) else {}
 
 
-# What a look was, by what its entry tells beside the events.
+# The kind of an access to payloads, by the members of its entry beside the events.
 _LOOKS = {
     "exported": "exported",
     "pulled_as": "took",
@@ -137,8 +137,8 @@ SCOPE = "audit:read"
 class AuditFilter:
     """A filter of audit entries, whose conditions must all hold. An empty text matches all.
 
-    `actor`, `action` and `key` are exact; `target` is a part of what it names, in capitals or small letters. `since`
-    and `until` are both included.
+    `actor`, `action` and `key` match exactly; `target` matches a part of the target, in capitals or small letters.
+    `since` and `until` are inclusive.
     """
 
     actor: str = ""

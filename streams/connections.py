@@ -1,4 +1,4 @@
-"""This process's connections to Redis, live tails and shares of resources, made from the settings when first needed."""
+"""The connections to Redis, live tails and shares of this process, made from the settings at their first use."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,7 +21,7 @@ from synapse.shares.counter import Limits, Shares, limits
 from synapse.shares.fair_pool import FairPool
 from synapse.shares.resources import RESOURCES, Resource
 
-# What a write may take longer when its disk or replicas are waited for, in seconds.
+# Additional seconds for a write that waits for the disk or for replicas.
 LONGEST_WAIT = 1.5
 
 counters = StreamCounters()
@@ -29,7 +29,7 @@ durable_async_executors: dict[int, AsyncExecutor] = {}
 
 
 def server() -> Server:
-    """Return where the events live; the project's settings say how that is found out."""
+    """Return the server of the events, as the project's settings name it."""
     return Server(locate=import_string(settings.REDIS_LOCATOR), timeout=settings.REDIS_TIMEOUT)
 
 
@@ -47,16 +47,16 @@ def async_executor() -> AsyncExecutor:
 
 @cache
 def job_pool() -> FairPool:
-    """Return what does the jobs of this process's event loop. One thread: they wait for one child process."""
+    """Return the pool for the jobs of the event loop: one thread, because all jobs wait for one child process."""
     one = Limits(total=1, per_caller=1, per_address=1, anonymous=1)
     return FairPool("jobs", threads=one, requests=shares_of("costly-events"))
 
 
 async def do_job(job: Job) -> list[Any]:
-    """Do a job when it is its caller's turn.
+    """Run a job when it is its caller's turn.
 
     Raises:
-        ShareUsedUp, AllInUse: when too many wait already, of this caller or of all.
+        ShareUsedUp, AllInUse: when too many jobs wait, of this caller or of all callers.
     """
     if job.caller is None:
         return await do_in_a_thread(job)
@@ -70,9 +70,9 @@ def durable_executor() -> SyncExecutor:
 
 
 def durable_async_executor(replicas: int) -> AsyncExecutor:
-    """Return the event loop's executor for commands that wait for so many replicas, or, 0, for the disk.
+    """Return the event loop's executor for commands that wait for `replicas`, or with 0 for the disk.
 
-    Such a wait holds all that comes behind it on its connection: there is one for each number.
+    Such a wait delays all later commands of its connection, so each number has a connection of its own.
     """
     if replicas not in durable_async_executors:
         patient = replace(server(), timeout=settings.REDIS_TIMEOUT + LONGEST_WAIT)
@@ -81,12 +81,12 @@ def durable_async_executor(replicas: int) -> AsyncExecutor:
 
 
 def executor_for(stream: StreamDefinition | None) -> SyncExecutor:
-    """Return what publishes to a stream in a thread."""
+    """Return the executor that publishes to a stream in a thread."""
     return executor() if stream is None or stream.durability == "server" else durable_executor()
 
 
 def async_executor_for(stream: StreamDefinition | None) -> AsyncExecutor:
-    """Return what publishes to a stream on the event loop."""
+    """Return the executor that publishes to a stream on the event loop."""
     if stream is None or stream.durability == "server":
         return async_executor()
     return durable_async_executor(stream.replicas if stream.durability == "replicated" else 0)
@@ -107,7 +107,7 @@ def blocking_executor(seconds: float) -> SyncExecutor:
 def ask_all(conversations: Mapping[K, Conversation[Any]]) -> dict[K, Any]:
     """Hold the conversations with Redis, and return the result of each, or the problem that ended it.
 
-    A page is shown even when Redis is away.
+    So a page is shown also when Redis is unavailable.
     """
     try:
         found = executor().run(together(conversations, failures=FAILURES))

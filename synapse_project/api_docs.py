@@ -1,4 +1,4 @@
-"""The OpenAPI document, and the page that shows it, under the same kind of policy as the admin's pages."""
+"""The OpenAPI document, and the page that shows it, with a content policy like that of the admin."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -31,9 +31,9 @@ _building = Lock()
 
 
 def document() -> Document:
-    """Return the document, the same for everybody. The first call builds it; calls meanwhile wait until it is there.
+    """Return the document, which is the same for every caller. The first call builds it, and other calls wait for that.
 
-    drf-spectacular keeps what it reads on the view classes meanwhile, so only one thread at a time may let it.
+    While it builds, drf-spectacular stores values on the view classes, so only one thread may build at a time.
     """
     with _building:
         return _build()
@@ -62,7 +62,7 @@ class ApiDocument(SpectacularJSONAPIView):
 
 @method_decorator(csp(dict(API_DOCS)), name="dispatch")
 class ApiDocs(SpectacularSwaggerSplitView):
-    """Swagger UI, whose script is a file of its own. Nobody logs in elsewhere from here: it needs no opener."""
+    """Swagger UI, with its script in a file. Its page opens no log-in of another site, so it needs no opener."""
 
     url_name = "openapi"
     template_name = "core/api_docs.html"

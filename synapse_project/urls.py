@@ -11,7 +11,7 @@ from synapse_project.api_docs import ApiDocs, ApiDocument
 admin.site.extra_urls = people.urls  # type: ignore[attr-defined]  # the theme's site has it
 
 urlpatterns = [
-    # Who opens the address in a browser wants to look around.
+    # A browser that opens the address is sent to the admin.
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("", include("synapse_project.endpoints")),
     path("registry/", include("contracts.api.urls")),

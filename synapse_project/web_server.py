@@ -33,8 +33,8 @@ GRACE = 10
 POLL = 0.25
 _STOPPING = "Stopping: requests that are being answered are finished first."
 _STOPPED = "Stopped."
-# How long a thread may go on while another one waits for Python's lock, in seconds. The event loop waits for each of
-# Django's threads that is busy in turn: with Python's 5 ms, eight of them let it wait for 40 ms.
+# Seconds for which a thread may run while another one waits for Python's lock. The event loop waits for each busy
+# thread of Django in turn: with Python's 5 ms, eight threads would delay it by 40 ms.
 SWITCH_INTERVAL = 0.0005
 
 
@@ -60,8 +60,8 @@ def listen(host: str, port: int) -> socket.socket:
 class Server(uvicorn.Server):
     """uvicorn's server with our own acceptor.
 
-    It ends live connections first when it stops: it waits for all answers, and those never end. `say` is told when it
-    listens, and when it stops.
+    When it stops, it first ends live connections, because it waits for all answers and theirs never end. `say` gets a
+    line when it listens, and when it stops.
     """
 
     def __init__(

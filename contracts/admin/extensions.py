@@ -13,7 +13,7 @@ from contracts.models import Contract
 class ContractUse:
     """One user of a contract: its name, its page, and a sentence on the effect of the contract's schema there.
 
-    `complaints` say what is wrong with its example under the schema that was asked about.
+    `complaints`: the errors of its example under the given schema.
     """
 
     name: str
@@ -22,7 +22,7 @@ class ContractUse:
     complaints: Sequence[str] = ()
 
 
-# Given a contract and a schema's document (None: none is checked), it gives the users.
+# Returns the users of a contract. Their examples are checked against the schema's document, unless it is None.
 FindUses = Callable[[Contract, Mapping[str, Any] | None], Iterable[ContractUse]]
 _use_finders: list[FindUses] = []
 

@@ -1,6 +1,6 @@
 """Write drafts of a contract's next version, and create many contracts in few statements.
 
-A draft has no number and can be written again. A catalog file may bring thousands of contracts.
+A draft has no number and can be overwritten. A catalog file may bring thousands of contracts.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,10 +22,11 @@ from synapse.errors.contracts import BadSchema, DraftExists, WrongState
 
 @transaction.atomic
 def create_contracts(new: Iterable[tuple[Contract, Content | None]], *, by: Principal) -> None:
-    """Save new contracts, each with a first version where it has a content, without references, that was checked.
+    """Save new contracts, each with a first version if it has a content. Contents must be checked, and have no
+    references.
 
     Raises:
-        BadSchema: when no later version could be compared with a schema.
+        BadSchema: when a schema could not be compared with later versions.
         ReadOnly: when contracts may not be changed.
     """
     catalog_version.bump()
@@ -76,10 +77,10 @@ def draft(
     references: Sequence[Reference] | None = None,
     replace: bool = True,
 ) -> ContractVersion:
-    """Make the contract's draft, or (`replace`) change the one it has; the contract is made when there is none.
+    """Create the contract's draft, or with `replace` overwrite it. A missing contract is created too.
 
-    Nothing is checked against a draft. Without `references`, it refers to what the draft it replaces refers to, else
-    to what the active version does. A draft that says so already stays as it is.
+    No event is checked against a draft. Without `references`, it has those of the draft that it replaces, else those of
+    the active version. An equal draft stays unchanged.
 
     Raises:
         BadSchema: when the text cannot be a contract's schema.
@@ -107,7 +108,7 @@ def draft(
 
 
 def written(owner: Contract | None, text: str, references: Sequence[Reference] | None = None) -> Content:
-    """Return what a text would be as the contract's draft; for `references` see `draft`.
+    """Return the content of a text as the contract's draft; for `references` see `draft`.
 
     Raises:
         BadSchema: when the text cannot be a contract's schema.
@@ -118,7 +119,7 @@ def written(owner: Contract | None, text: str, references: Sequence[Reference] |
 
 
 def content_of_text(owner: Contract | None, text: str, references: Sequence[Reference] | None = None) -> Content:
-    """Return the same without looking whether it can be a contract's schema."""
+    """Return the content of a text as the contract's draft, without checking the schema."""
     if references is None:
         standing = None if owner is None else draft_of(owner) or active_version(owner)
         references = [] if standing is None else [Reference(**reference) for reference in standing.references]
@@ -131,7 +132,7 @@ def draft_of(owner: Contract) -> ContractVersion | None:
 
 
 def digest_of(draft: ContractVersion) -> str:
-    """Return what tells a draft's text from every other."""
+    """Return the digest of a draft's text."""
     return sha256(draft.draft_text.encode()).hexdigest()
 
 
@@ -140,7 +141,7 @@ def discard(draft: ContractVersion, *, by: Principal) -> None:
     """Delete a draft; its text stays in the audit log.
 
     Raises:
-        UnknownVersion: when it is gone.
+        UnknownVersion: when there is no such draft any more.
         WrongState: when it is no draft any more.
     """
     catalog_version.bump()

@@ -1,7 +1,7 @@
 """Template filters and tags for numbers, times, texts and JSON.
 
-Text of publishers is data: no name or payload can hide text, turn its direction or be read as HTML. Templates
-escape; here everything that does not simply show as a character is written as JSON would escape it.
+Text of publishers is data: no name or payload can hide text, change its direction or be read as HTML. Templates escape
+HTML; these filters write every invisible character as a JSON escape.
 """
 
 import re
@@ -21,9 +21,9 @@ from synapse.formats.links import link_complaint
 
 register = template.Library()
 
-# Between groups of three digits: narrow, and no place to break a line (ISO 80000-1, 7.3.2).
+# Between groups of three digits: narrow, without a line break (ISO 80000-1, 7.3.2).
 _THIN_SPACE = "\u202f"
-# A page shows no more of one JSON value: the rest costs the reader's browser more than it tells.
+# The characters of one JSON value that a page shows: more of them would slow the browser down.
 MOST_JSON = 20_000
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _PLAIN_JSON = re.compile(r"[ -~\n]*")
@@ -106,7 +106,7 @@ def clock(at: datetime | None) -> str:
 
 @register.filter
 def clock_time(at: datetime | None) -> str:
-    """Format a moment as `clock` does, to be shown in the zone of the person's machine."""
+    """Format a moment as `clock` does, for display in the browser's time zone."""
     if at is None:
         return "—"
     exact = at.astimezone(UTC)
@@ -130,7 +130,7 @@ def sparkline(values: Sequence[float | None], label: str, marks: Sequence[float]
     Args:
         values: from the oldest to the newest.
         label: what the chart shows, for screen readers and as a tooltip.
-        marks: the places of values at which a definition was changed.
+        marks: the indexes of values at which a definition was changed.
     """
     return _drawn(tuple(values), label, tuple(marks))
 
@@ -176,13 +176,13 @@ def rate(value: float | None) -> str:
 
 @register.filter
 def is_link(text: str) -> bool:
-    """Say whether a text is the address of a page, with http or https: nothing else becomes a link."""
+    """Say whether a text is an http or https URL: only those become links."""
     return not link_complaint(text)
 
 
 @register.filter
 def pairs(named: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return names from outside with their values: in a template `.items` is the value of the name “items”."""
+    """Return the names and values of a mapping: in a template, `.items` would be the value of the name “items”."""
     return list(named.items())
 
 
@@ -224,6 +224,6 @@ def _escaped(character: str) -> str:
     code = ord(character)
     if code < 0x10000:
         return f"\\u{code:04x}"
-    # JSON escapes what lies beyond the first plane as two halves (RFC 8259, 7).
+    # JSON escapes characters beyond the first plane as two halves (RFC 8259, 7).
     high, low = divmod(code - 0x10000, 0x400)
     return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"

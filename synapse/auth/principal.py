@@ -12,7 +12,7 @@ EVERY_TYPE = "*"
 
 
 class Rights(Protocol):
-    """The rights of one caller. Asking costs no query: the answer is known when the caller is."""
+    """The rights of one caller. A check makes no query: the rights are loaded with the caller."""
 
     def may(self, action: Action, stream: str, event_type: str | None = None) -> bool:
         """Say whether the caller may publish or read events of the type.
@@ -27,7 +27,7 @@ class Rights(Protocol):
 
 
 def sees(rights: Rights, stream: str, event_type: str) -> bool:
-    """Say whether the caller may read an event of a stream. One that names no type takes the right to all types."""
+    """Say whether the caller may read an event of a stream. An event without a type takes the right to all types."""
     return rights.may("read", stream, event_type or EVERY_TYPE)
 
 

@@ -130,8 +130,8 @@ class ActiveContract:
 class EventTypeDefinition:
     """An event type. The events of a type without a contract are not checked.
 
-    `contract` is the version that counts unless an event asks for another one; `versions` are all that it may ask for,
-    by number.
+    `contract` is the version that is checked unless an event asks for another one; `versions` has all that an event may
+    ask for, by number.
     """
 
     name: str
@@ -164,7 +164,7 @@ class StreamDefinition:
     replicas: int = 1
     # As `synapse.catalog.summaries` reads them.
     summaries: Sequence[Mapping[str, object]] = ()
-    # How long a publish waits for that safety.
+    # Seconds that a publish waits for this durability.
     durable_within: timedelta = timedelta(seconds=0.5)
     event_types: Mapping[str, EventTypeDefinition] = field(default_factory=dict)
     # By event type: how the text of foreign entries is to be read (see synapse.wire.encoding.decode).
@@ -188,7 +188,7 @@ class KeyDefinition:
 class Snapshot:
     """The catalog at one version. `keys` are found by their digest, `keys_by_id` by their id.
 
-    `former` are streams that are not defined, but of whose event types there are contracts that mark something.
+    `former` has the streams without a definition whose event types have contracts with PII marks.
     """
 
     version: int
@@ -198,6 +198,6 @@ class Snapshot:
     former: Mapping[str, StreamDefinition] = field(default_factory=dict)
 
     def shown(self, stream: str) -> StreamDefinition | None:
-        """Return the definition for showing a stream's events; for a deleted stream, the remains that hold its PII
+        """Return the definition with which a stream's events are shown. For a deleted stream, it has only the PII
         marks."""
         return self.streams.get(stream) or self.former.get(stream)

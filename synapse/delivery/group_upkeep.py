@@ -15,7 +15,7 @@ _RECLAIMED_AT_ONCE = 100
 # The interval of checkpoints of the group position, in seconds: entries acknowledged since the last one are delivered
 # again, should the group be lost. While this consumer read nothing, only another consumer can have moved the group.
 _CHECKPOINT_EVERY, _IDLE_CHECKPOINT_EVERY = 5.0, 60.0
-# A consumer that reads is never silent for longer than a blocked read takes, and some.
+# A reading consumer is never silent for much longer than a blocked read takes.
 _LIVELY_MS = 10_000
 # A consumer with nothing pending that was silent for this long is removed; its name would stay for ever.
 _FORGOTTEN_MS = 3_600_000
@@ -101,8 +101,8 @@ class GroupUpkeep:
             )
 
     def _retired(self, consumer: str) -> bool:
-        """Reclaim some entries of a consumer; say whether those were all. The consumer's own name stays in
-        the group."""
+        """Reclaim some entries of a consumer, and say whether these were all. The consumer's own name stays in the
+        group."""
         if not _was_all(self._reclaim(consumer, 0)):
             return False
         self._membership.recall(consumer)
@@ -155,7 +155,7 @@ Say = Callable[[str], None]
 
 
 class GroupJoiner:
-    """Joins the group when that is due. `is_in`: the consumer is in its group, as far as is known.
+    """Joins the group when the consumer is not in it. `is_in`: the consumer is in its group, as far as is known.
 
     `has_twin`: another consumer reads under the same name, so what is pending under it may be the other's.
     """

@@ -49,7 +49,7 @@ class SchemaTooLarge(BadSchema):
 
 
 class SchemaTooCostly(BadSchema):
-    """To check, compare or test the schema takes more processor time or memory than a request may take."""
+    """Checking, comparing or testing the schema takes more processor time or memory than a request may take."""
 
     slug = "schema-too-costly"
     title = "Working on the schema takes too much"
@@ -63,7 +63,7 @@ class SchemaTooCostly(BadSchema):
 
 
 class UnresolvedReference(BadSchema):
-    """The schema refers to something that is neither in it nor in the registry."""
+    """The schema has a reference to something that is neither in the schema nor in the registry."""
 
     slug = "unresolved-reference"
     title = "The schema refers to something that is not there"
@@ -102,7 +102,7 @@ class WrongState(Problem):
 
 
 class DraftExists(WrongState):
-    """There is a draft with another text, which is not to be replaced."""
+    """There is a draft with another text, and the request does not replace it."""
 
     slug = "draft-exists"
     title = "The contract has a draft of another text"
@@ -132,8 +132,8 @@ class NotDeletedYet(WrongState):
 class Incompatible(Problem):
     """The schema would break what the contract's compatibility protects.
 
-    `differences` say each: the rule, the places in both schemas, the version it clashes with, a document that shows
-    it, and the smallest fix. `old_text` is the schema of the first version that it clashes with.
+    Each of `differences` has the rule, the places in both schemas, the other version, a document that proves it, and
+    the smallest fix. `old_text` is the schema of the first version with a difference.
     """
 
     status = 409
@@ -201,7 +201,7 @@ class TooCostly(Problem):
 
 
 class SandboxBusy(Problem):
-    """Other callers' schemas or events are being worked on, or the process for such work was ended."""
+    """The sandbox is busy with the schemas or events of other callers, or its process was ended."""
 
     status = 503
     slug = "busy"

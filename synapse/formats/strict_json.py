@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 means it, and nothing that two parsers could read differently.
+"""Strict JSON (RFC 8259), without anything that two parsers could read differently.
 
 Refused beside malformed text: duplicate keys (RFC 8259, 4: unpredictable), integers that 64 bits cannot hold and
 numbers beyond a double (RFC 8259, 6: not interoperable), NUL characters (PostgreSQL cannot store them), lone
@@ -47,7 +47,7 @@ class BadJSON(ValueError):
 
 
 class Malformed(BadJSON):
-    """The text breaks the grammar of JSON: at which of its characters, and in which line and column, from 1."""
+    """The text breaks the grammar of JSON, at the character `at`, in a line and column that count from 1."""
 
     def __init__(self, reason: str, *, at: int, line: int, column: int) -> None:
         super().__init__(f"Not valid JSON: {reason} (line {line}, column {column}).", stage=self.TEXT)
@@ -84,8 +84,8 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH, with_doubles: bool = False
 
 
 def loads_value(data: bytes) -> Any:
-    """Return the value of a JSON text, held to the limits on keys, strings and parts as well. A long text of too many
-    parts is not even parsed: that would take long.
+    """Return the value of a JSON text within the limits on keys, strings and parts. A long text with too many parts is
+    refused before it is parsed, which would take long.
 
     Raises:
         BadJSON: as `loads` and `check_size` do.
@@ -116,7 +116,7 @@ def count_parts(data: bytes) -> int:
 
 
 def check_size(value: Any, size: int) -> None:
-    """Hold one value, whose text was `size` bytes long, to the limits on keys, strings and parts.
+    """Check one value, whose text has `size` bytes, against the limits on keys, strings and parts.
 
     Raises:
         BadJSON: when it breaks one.
@@ -147,7 +147,7 @@ def _explained(data: bytes, error: orjson.JSONDecodeError) -> BadJSON:
 
 
 def _may_be_deeper(data: bytes, value: Any, levels: int) -> bool:
-    """Say, by counting only, whether a value may be nested deeper than that."""
+    """Say, by counting brackets, whether a value may be nested deeper than `levels`."""
     brackets = data.count(b"{") + data.count(b"[")
     if brackets > levels and type(value) is list:
         # The deepest part of an array is in one of its items: each other object opens a bracket that does not count.

@@ -20,7 +20,7 @@ from synapse.formats.text import NO_TEXTS
 
 # RFC 9111, 5.2.2.5: neither the browser nor a proxy keeps the answer.
 NO_STORE = "no-store"
-# An answer that is data runs and loads nothing (Content Security Policy, level 3).
+# A response with data runs and loads nothing (Content Security Policy, level 3).
 DATA_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 
 
@@ -39,15 +39,14 @@ def compiled(path: str) -> re.Pattern[str]:
 
 
 JSON = "application/json"
-# A body of at most so many bytes is put together.
+# A body of at most so many bytes is sent in one piece.
 MOST_JOINED = 1024 * 1024
 # Stands for a list until the text around it is written. JSON holds no such byte.
 _LIST = b"\0"
 
 
 class Caller:
-    """The connection state of a caller, for responses that take their time: `left` is true once the caller
-    disconnected."""
+    """The connection of a caller, for slow responses: `left` is true once the caller has disconnected."""
 
     def __init__(self) -> None:
         self.left = False
@@ -60,7 +59,7 @@ class Caller:
 
     @contextmanager
     def telling(self, listener: Callable[[], None]) -> Iterator[None]:
-        """Call `listener` when the caller leaves while the block lasts."""
+        """Call `listener` when the caller disconnects during the block."""
         self._tell = listener
         try:
             yield
@@ -73,10 +72,10 @@ def _nobody() -> None:
 
 
 class Request(NamedTuple):
-    """One HTTP request, wholly read.
+    """One complete HTTP request.
 
     `headers` have lower-case names. `query` holds the last value of a repeated name; `values` gives all of them.
-    `params` are the parts that the route's pattern named. `caller` is there for routes that wait, on the event loop.
+    `params` are the parts that the route's pattern named. `caller` is set for routes that wait, on the event loop.
     """
 
     method: str
@@ -95,8 +94,8 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """One HTTP answer, completely written. A long body continues in `rest`, which is sent as it is: to put the parts
-    together would keep all others waiting, a millisecond for each MiB."""
+    """One HTTP answer, completely written. A long body continues in `rest`, which is sent unchanged: joining the parts
+    would delay all other requests, by a millisecond for each MiB."""
 
     status: int = 200
     body: bytes = b""
@@ -112,7 +111,7 @@ class Response(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamedResponse:
-    """A response that is written piece by piece, for as long as `chunks` yields.
+    """A response whose body are the pieces that `chunks` yields.
 
     `chunks` is closed in the end, also when the client disconnects.
     """
@@ -128,7 +127,7 @@ Handler = Callable[[Request], Awaitable[Response | StreamedResponse]]
 Done = Callable[[Response], None]
 Failed = Callable[[Exception], None]
 Direct = Callable[[Request, Done, Failed], bool]
-# Identifies the caller where a key alone does not. Raises a Problem when the caller may not use the route.
+# Identifies the caller of a route that takes more than a key. Raises a Problem when the caller may not use the route.
 Identify = Callable[[Request], Awaitable[Principal]]
 
 
@@ -137,12 +136,11 @@ class Route:
     """A route that the front door answers on the event loop: an exact method and path, and the handler.
 
     `path` is written with named parts, as in `/events/{stream}`; a part matches one path segment. A trailing slash is
-    ignored. `waits`: the response may take its time, and the caller may disconnect meanwhile. `identify`: the route's
-    own way to authenticate the caller, given a principal that holds no more than the address; without it, the route
-    takes a key.
+    ignored. `waits`: the response may be slow, and the caller may disconnect meanwhile. `identify`: authenticates the
+    caller of this route, given a principal with only the address; without it, the route takes a key.
 
-    `direct` is the handler's fast path, without a task: it calls one of the two callbacks it is given, once, now or
-    later on the event loop. It returns False, and calls neither, for a request that takes the handler.
+    `direct` is the handler's fast path, without a task: it calls one of its two callbacks, once, now or later on the
+    event loop. For a request that needs the handler, it returns False and calls neither.
     """
 
     method: str
@@ -172,8 +170,8 @@ def listing_response(
     content_type: str = JSON,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return a JSON answer with a list of items that are written already, as the member `name` of the document. Each
-    may be several, with commas between them."""
+    """Return a JSON response whose member `name` is a list of serialized items. One item may hold several, with commas
+    between them."""
     before, after = orjson.dumps({**document, name: orjson.Fragment(_LIST)}, default=written).split(_LIST)
     parts = [before + b"["]
     for item in items:
@@ -189,8 +187,8 @@ def listing_response(
 def problem_response(problem: problems.Problem) -> Response:
     """Return the problem as an `application/problem+json` answer (RFC 9457), and forget where it was raised.
 
-    One that was held in a variable and raised there is in a circle with its traceback, and so is the request:
-    the collector, which seldom comes by, would be the first to free it.
+    An exception that is kept in a variable forms a cycle with its traceback, and so does the request: only the garbage
+    collector, which seldom runs, would free it.
     """
     problem.__traceback__ = None
     return Response(

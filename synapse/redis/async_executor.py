@@ -18,12 +18,12 @@ Jobs = Callable[[Job], Coroutine[Any, Any, list[Any]]]
 
 
 async def do_in_a_thread(job: Job) -> list[Any]:
-    """Run a job in one of the event loop's own threads: where the threads have no other users."""
+    """Run a job in a thread of the event loop's default pool, which has no other users."""
     return await asyncio.to_thread(job.work)
 
 
 class AsyncExecutor:
-    """Sends commands over one pipelined connection, in a cluster one for each node, and has jobs done by `jobs`."""
+    """Sends commands over one pipelined connection, in a cluster one for each node, and passes jobs to `jobs`."""
 
     def __init__(self, server: Server, *, max_pending: int = MAX_PENDING, jobs: Jobs = do_in_a_thread) -> None:
         kind = AsyncCluster if server.is_cluster() else AsyncNode
@@ -44,15 +44,14 @@ class AsyncExecutor:
     def begin(
         self, conversation: Conversation[T], done: Callable[[T], None], failed: Callable[[Exception], None]
     ) -> None:
-        """Hold the conversation as `run` does, and call one of the two at its end, which may be before this returns.
+        """Run the conversation, and call one of the two callbacks at its end, which may be before this returns.
 
-        No task is made and none is woken as long as Redis simply answers, which halves the cost of a short
-        conversation.
+        As long as Redis answers, no task is made or woken, which halves the cost of a short conversation.
         """
         _Talk(self, conversation, done, failed).go_on(lambda: next(conversation))
 
     async def _rest(self, conversation: Conversation[T], answer: Awaitable[list[Any]]) -> T:
-        """Hold the rest of a conversation, whose last question is being answered."""
+        """Run the rest of a conversation, whose last commands are being answered."""
         try:
             while True:
                 try:

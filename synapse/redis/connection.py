@@ -1,8 +1,7 @@
-"""Where the Redis server is, and opening connections to it: redis-py does TLS, unix sockets, AUTH and SELECT.
+"""Locate the Redis server, and open connections to it: redis-py does TLS, unix sockets, AUTH and SELECT.
 
-The Sentinels are asked which server is the primary now, whenever a connection opens. redis-py's own connections for
-Sentinels turn a READONLY answer into a lost connection, which would make an unknown outcome of a write that was
-refused.
+Whenever a connection opens, the Sentinels name the current primary. redis-py's own connections for Sentinels turn a
+READONLY answer into a lost connection; a refused write would then have an unknown outcome.
 """
 
 from collections.abc import Callable
@@ -23,22 +22,22 @@ from synapse.redis import address
 from synapse.redis.address import Address, Place
 from synapse.redis.errors import RedisUnreachable
 
-# How long one Sentinel may take, in seconds: when some of them are away, the next ones are asked within a request.
+# Seconds that one Sentinel may take: if some are unavailable, the next ones are asked within the same request.
 SENTINEL_TIMEOUT = 0.25
 
 
 class Primary:
-    """Finds the primary that an address speaks of. The Sentinel that answered last is asked first."""
+    """Finds the primary of an address. The Sentinel that answered last is asked first."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
         self._places = list(address.places)
 
     def find(self) -> Place:
-        """Return where the primary is.
+        """Return the address of the primary.
 
         Raises:
-            RedisError: when no Sentinel says so.
+            RedisError: when no Sentinel names one.
         """
         with Sentinel(self._places, sentinel_kwargs=self._options(Retry(NoBackoff(), 0))) as sentinel:
             try:
@@ -47,7 +46,7 @@ class Primary:
                 raise self._nobody_knows() from error
 
     async def look(self) -> Place:
-        """Do the same on the event loop."""
+        """Return the address of the primary, on the event loop."""
         sentinel = AsyncSentinel(self._places, sentinel_kwargs=self._options(redis.asyncio.retry.Retry(NoBackoff(), 0)))
         try:
             return self._found(await sentinel.discover_master(self._address.service), sentinel)
@@ -59,7 +58,7 @@ class Primary:
     def _found(self, place: tuple[Any, Any], sentinel: Sentinel | AsyncSentinel) -> Place:
         answered = sentinel.sentinels[0].connection_pool.connection_kwargs
         first = (answered["host"], answered["port"])
-        # Another thread may be about it as well: a list that is replaced is never half changed.
+        # Another thread may do this too: replacing the list as a whole keeps it consistent.
         self._places = [first, *(other for other in self._places if other != first)]
         return str(place[0]), int(place[1])
 
@@ -82,7 +81,7 @@ class Primary:
 
 
 class ConnectionToPrimary(redis.Connection):
-    """A connection that asks where the primary is each time it is opened."""
+    """A connection that locates the primary each time it is opened."""
 
     def __init__(self, *, find: Callable[[], Place], **options: Any) -> None:
         self._find = find
@@ -95,14 +94,14 @@ class ConnectionToPrimary(redis.Connection):
 
 
 class TlsConnectionToPrimary(ConnectionToPrimary, SSLConnection):
-    """The same over TLS."""
+    """A connection to the primary over TLS."""
 
 
 CONNECT_TIMEOUT = 0.5
 
 
 def unreachable(error: Exception) -> str:
-    """Return the sentence that says why no connection was made; a timeout has no words of its own."""
+    """Return the reason why no connection was made, as a sentence; a timeout of the client has no text."""
     return f"Redis cannot be reached: {str(error).rstrip('. ') or 'no answer in time'}."
 
 
@@ -123,14 +122,14 @@ class Server:
     timeout: float
 
     def address(self) -> Address:
-        """Return what the URL says; as text it has neither user nor password."""
+        """Return the parsed URL, whose text has neither user nor password."""
         return address.read(self.locate())
 
     def is_cluster(self) -> bool:
-        """Say whether it is a cluster: then there is no one server to open connections to."""
+        """Say whether the URL names a cluster, which has no single server to connect to."""
         try:
             return self.address().kind == "cluster"
-        except RedisUnreachable:  # the embedded one, which was never started
+        except RedisUnreachable:  # the embedded server, which was never started
             return False
 
     def node(self, place: Place) -> "Server":
@@ -178,6 +177,6 @@ class Server:
 
 
 def _of(said: Address) -> dict[str, Any]:
-    """Return what the URL says of each connection."""
+    """Return the parameters of each connection from the URL."""
     options = redis.connection.parse_url(said.url_of(said.places[0]))
     return {name: value for name, value in options.items() if name not in ("host", "port", "connection_class")}

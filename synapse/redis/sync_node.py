@@ -1,4 +1,4 @@
-"""Connections of threads to one server: a pool of redis-py's, which is created again when the server was lost."""
+"""Connections of threads to one server: a pool of redis-py, which is created again after the server was lost."""
 
 import socket
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ from synapse.redis.command import Command, is_no_primary, missing_scripts
 from synapse.redis.connection import Server, unreachable
 from synapse.redis.errors import RedisUnreachable, ReplyError, ReplyLost
 
-# redis-py takes the code off the errors that it has a class for. Some are subclasses of those behind them.
+# redis-py removes the code from errors that it has a class for. Some classes are subclasses of later ones.
 _CODES = {
     NoScriptError: "NOSCRIPT",
     ReadOnlyError: "READONLY",
@@ -45,7 +45,7 @@ _CODES = {
 class SyncNode:
     """Sends commands to one server and waits for their replies. Safe to share between threads.
 
-    `timeout` overrides the server's: seconds that an answer may take.
+    `timeout`: seconds that an answer may take, in place of the server's.
     """
 
     def __init__(self, server: Server, *, timeout: float | None = None) -> None:
@@ -86,7 +86,7 @@ class SyncNode:
         return finish
 
     def interrupt(self) -> None:
-        """End what other threads wait for: their connections are shut down, as if the server had done it."""
+        """Interrupt other threads that wait: shut their connections down, as if the server had done it."""
         for connection in list(self._used):
             if (used := connection._sock) is not None:
                 with suppress(OSError):  # it is closed already
@@ -100,7 +100,7 @@ class SyncNode:
             pool.disconnect()
 
     def _forget(self, pool: redis.ConnectionPool) -> None:
-        """Look for the server again next time; commands of other threads continue meanwhile."""
+        """Locate the server again before the next commands; those of other threads continue meanwhile."""
         with self._lock:
             if self._pool is pool:
                 self._pool = None
@@ -126,7 +126,7 @@ class SyncNode:
 
 
 class _Using:
-    """A connection that is used in steps, and given back after the last or after one that failed."""
+    """A connection that is used in steps, and returned to the pool after the last one, or after one that failed."""
 
     def __init__(self, pool: redis.ConnectionPool, connection: Any, used: set[Any]) -> None:
         self._pool = pool
@@ -145,7 +145,7 @@ class _Using:
             self._connection.disconnect()
             raise ReplyLost(f"The connection to Redis failed after the command was sent: {error}.") from error
         except BaseException:
-            # Interrupted between a command and its reply: the next user must not read our answer.
+            # Interrupted between a command and its reply: the next user of the connection must not read this reply.
             self._connection.disconnect()
             raise
         finally:
@@ -158,7 +158,7 @@ def _packed(connection: Any, commands: Sequence[Command]) -> list[bytes]:
     if all(command.packed is None for command in commands):
         packed: list[bytes] = connection.pack_commands([command.words for command in commands])
         return packed
-    # As one: each part is a write of its own.
+    # Joined, because each part would be a write of its own.
     return [b"".join([command.packed or b"".join(connection.pack_command(*command.words)) for command in commands])]
 
 
@@ -170,11 +170,12 @@ def _reply(connection: Any) -> Any:
 
 
 def _own(reply: Any) -> Any:
-    """Return a reply with redis-py's errors as ours, those inside the reply to EXEC too."""
+    """Return a reply with redis-py's errors as `ReplyError`, also those inside the reply to EXEC."""
     if isinstance(reply, ResponseError):
         code = next((code for kind, code in _CODES.items() if isinstance(reply, kind)), "")
         return ReplyError(f"{code} {reply}".strip())
-    # EXEC's list has errors at its top, if anywhere. No deeper look: a reply can hold thousands of entries.
+    # The reply to EXEC has errors only at its top level. Deeper levels are not searched: they can hold thousands of
+    # entries.
     if isinstance(reply, list) and any(isinstance(part, ResponseError) for part in reply):
         return [_own(part) for part in reply]
     return reply

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-# Upper bounds of the buckets in seconds: from a quarter of a millisecond to 65 s. What takes longer is in a last one.
+# Upper bounds of the buckets in seconds: from a quarter of a millisecond to 65 s. Longer durations are in a last
+# bucket.
 BOUNDS: tuple[float, ...] = tuple(0.00025 * 2.0**n for n in range(19))
-# How buckets are called, as Prometheus calls them; and the sum of all durations, in microseconds.
+# The names of the buckets, as in Prometheus, and of the sum of all durations, in microseconds.
 NAMES = (*map(str, BOUNDS), "+Inf")
 SUM = "sum"
 
@@ -19,9 +20,9 @@ def fields(durations: Sequence[float]) -> dict[str, int]:
 
 
 def quantile(part: float, counts: Mapping[str, int]) -> float | None:
-    """Return the duration that such a part of all durations does not exceed, None when there are none.
+    """Return the duration that the given part of all durations does not exceed, None without durations.
 
-    Within a bucket they are taken to lie evenly, as Prometheus' `histogram_quantile` does.
+    Within a bucket, durations count as evenly distributed, as in Prometheus' `histogram_quantile`.
     """
     sizes: Sequence[int] = [counts.get(name, 0) for name in NAMES]
     rank, below = part * sum(sizes), 0

@@ -1,15 +1,15 @@
 """Guard a request before it is handled: host, client address, rate limits, CORS (Fetch standard, 4.8), proxies.
 
 Hosts: a page of another site whose name leads to this machine (DNS rebinding) names its own host, and is refused.
-Health checks and scrapers ask by an address that nobody knows before. The health routes tell nothing of events, and a
-page of another site shows no key: these requests may name any host.
+Health checks and scrapers use addresses that are not known beforehand. The health routes reveal nothing about events,
+and a page of another site has no key, so these requests may name any host.
 
-Rates: a bucket of tokens for each address, and one for each key, in Redis. One round trip counts a request, wherever it
-arrives; where no rate is set nothing is asked at all. When Redis does not answer nobody is refused for that: what needs
-it is refused by itself, and the rest must not depend on it. The headers are those of
+Rates: a bucket of tokens for each address, and one for each key, in Redis. One round trip counts a request, in
+whichever process it arrives; without a rate, nothing is asked. When Redis does not answer, no request is refused for
+that: requests that need Redis fail by themselves, and the others must not depend on it. The headers are those of
 draft-ietf-httpapi-ratelimit-headers, 10; the status is that of RFC 6585, 4.
 
-Proxies: an untrusted one is reported once for each process, for all its callers would count as one address.
+Proxies: each process reports an untrusted proxy once, because all its callers count as one address.
 """
 
 import logging
@@ -50,7 +50,7 @@ def check_host(config: ServerConfig, path: str, headers: Headers, *, version: st
 
 
 def may_name_any_host(config: ServerConfig, path: str, headers: Headers, *, version: str) -> bool:
-    """Say whether a request is a probe or a scrape, and names a host in good form where it has to."""
+    """Say whether a request is a probe or a scrape, with a well-formed host if it needs one."""
     if version != "1.0" and "host" not in headers:
         return False
     if not is_authority(headers.get("host", "")):
@@ -60,13 +60,13 @@ def may_name_any_host(config: ServerConfig, path: str, headers: Headers, *, vers
 
 
 def forwarded_host(config: ServerConfig, headers: Headers) -> str:
-    """Return the host that the request had before a trusted proxy changed it, "" when that is not ours either."""
+    """Return the host that the request had before a trusted proxy changed it, "" if that is not one of ours either."""
     host = headers.get("x-forwarded-host", "").partition(",")[0].strip()
     return host if _is_ours(config, host) and is_authority(headers.get("host", " ")) else ""
 
 
 def may_be_named_otherwise(config: ServerConfig, path: str, headers: Headers, *, version: str) -> bool:
-    """Say whether a request for a host that is not ours is a probe or a scrape all the same."""
+    """Say whether a request for another host is a probe or a scrape."""
     bare = path.removesuffix("/")
     if bare not in HEALTH_PATHS and bare != _METRICS_PATH:
         return False
@@ -92,7 +92,7 @@ _ASKED_METHOD = "access-control-request-method"
 def answer_preflight(config: ServerConfig, method: str, headers: Mapping[str, str]) -> Response | None:
     """Return the answer to a browser that asks whether a page may send a request; None for any other request.
 
-    The headers that every answer to an allowed page has, such as the origin, are added to it elsewhere.
+    Another function adds the headers that every response to an allowed page has, such as the origin.
     """
     if method != "OPTIONS" or _ASKED_METHOD not in headers:
         return None
@@ -112,7 +112,7 @@ _MEANS = (
 
 
 class ProxyWarning:
-    """Writes one line, however often it is asked to."""
+    """Writes its warning once, however often it is called."""
 
     def __init__(self) -> None:
         self._is_written = False
@@ -129,7 +129,7 @@ class ProxyWarning:
             )
 
     def write_at_start(self, config: ServerConfig) -> None:
-        """Warn when the settings speak of a proxy, and none is trusted."""
+        """Warn when a setting implies a proxy, and no proxy is trusted."""
         origins = [origin for origin in config.csrf_trusted_origins if origin.startswith("https://")]
         if origins and not config.trusted_proxies.networks:
             logger.warning(
@@ -168,8 +168,8 @@ def resolve_client(config: ServerConfig, scope: Scope, headers: dict[str, str]) 
 def is_foreign(config: ServerConfig, method: str, headers: Headers, *, scheme: str) -> bool:
     """Say whether a request is to be refused because a page of another site sent it.
 
-    That page needs no key where access is open, and browsers add the credentials of Basic by themselves. A session is
-    safe by Django's CSRF token, and any other key is shown by the page itself.
+    If access is open, such a page needs no key; and browsers add Basic credentials by themselves. Django's CSRF token
+    protects sessions, and a page has to send any other key itself.
     """
     if BROWSERS_OWN.isdisjoint(headers):
         return False
@@ -180,7 +180,7 @@ def is_foreign(config: ServerConfig, method: str, headers: Headers, *, scheme: s
 
 
 def check_origin(config: ServerConfig, method: str, headers: Headers, *, scheme: str) -> None:
-    """Refuse a request of a page of another site, by `is_foreign`.
+    """Refuse a request that `is_foreign`.
 
     Raises:
         ForeignOrigin: when a page of another site sent the request.
@@ -211,7 +211,7 @@ async def count_request(config: ServerConfig, scope: Scope, headers: Headers) ->
 def count_in_thread(
     config: ServerConfig, path: str, address: str, headers: Headers, run: Callable[[Any], Headers]
 ) -> dict[str, str]:
-    """Do the same in a thread.
+    """Count a request in a thread, as `count_request` does on the event loop.
 
     Raises:
         TooManyRequests: when nothing is left.
@@ -229,10 +229,10 @@ def _tell(told: dict[str, str], more: Headers) -> None:
 
 
 def _counts(config: ServerConfig, path: str, address: str, headers: Headers) -> Iterator[Any]:
-    """Yield the requests to count, one after the other: a key is checked only when its sender's address is within its
+    """Yield the counts to make, one after the other: a key is counted only if its sender's address is within its
     rate."""
     if path.rstrip("/") in HEALTH_PATHS:
-        return  # a probe asks often, and must not take a busy server for a dead one
+        return  # a probe asks often, and 429 would look like a dead server
     if config.rate_per_address is not None:
         yield take_request("address", one_caller(address), config.rate_per_address)
     if config.rate_per_key is not None and (key := _key(config, headers)):
@@ -243,7 +243,7 @@ def _key(config: ServerConfig, headers: Headers) -> str:
     try:
         return config.identify(headers).key
     except Problem:
-        return ""  # refused where it is asked for; its address was counted
+        return ""  # another step refuses it; its address was counted
 
 
 Kind = Literal["address", "key"]

@@ -1,4 +1,4 @@
-"""The janitor's commands: cut a stream to its limits, and be the only janitor for a while."""
+"""The janitor's commands: trim a stream to its limits, and hold the lease of the janitor."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Limits:
     """The limits of a stream.
 
     `max_length` and `max_age_ms` (0: any age) limit entries that no group needs; past `hard_length` (0: no limit)
-    unacknowledged entries go too. A group that is not durable holds nothing back once it was silent for `pin_for_ms`.
+    unacknowledged entries go too. A group that is not durable holds nothing back after a silence of `pin_for_ms`.
     """
 
     max_length: int
@@ -29,8 +29,8 @@ class Limits:
 class TrimResult:
     """The result of one call: how many entries it cut, whether there is more to do at once, and the stream's groups.
 
-    `length`: how many entries are left. `expires_ms`: after how long the oldest of them is too old; None when there is
-    none, or no age is too old.
+    `length`: how many entries are left. `expires_ms`: after how long the oldest of them is too old; None for an empty
+    stream, or without a maximum age.
     """
 
     cut: int
@@ -43,7 +43,7 @@ class TrimResult:
 def trim(
     stream: str, limits: Limits, *, groups: Sequence[bytes] = (), durable: Collection[str] = (), room: int
 ) -> Command:
-    """Cut up to `room` entries of what a stream holds beyond its limits; the reply is a `TrimResult`.
+    """Trim at most `room` entries by which a stream exceeds its limits; the reply is a `TrimResult`.
 
     `groups` are the stream's groups as the last reply named them: their counters have to be declared. When one is
     missing nothing is cut, and the reply names them all. Names are bytes because other programs may use any.

@@ -1,4 +1,4 @@
-"""Starting, adopting and stopping the embedded server, and bringing it back when it dies."""
+"""Start, adopt, stop and restart the embedded server."""
 
 import contextlib
 import os
@@ -39,10 +39,10 @@ def _say_nothing(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedRedis:
-    """The one server whose data lies in `folder`.
+    """The server whose data is in `folder`.
 
-    `say` hears progress, a line at a time. `patience` is how long a start may show no progress, in seconds. `program`:
-    the server to run, None for the one that comes with Synapse.
+    `say` gets lines of progress. `patience`: seconds that a start may take without progress. `program`: the server to
+    run, None for the one that comes with Synapse.
     """
 
     folder: Path
@@ -51,15 +51,16 @@ class EmbeddedRedis:
     program: Path | None = None
 
     def ensure_running(self) -> Endpoint:
-        """Return where the server answers: the one that runs already, or a new one on the same data.
+        """Return the address of the running server, or start one on the same data.
 
         Raises:
-            EmbeddedRedisError: when there can be no server here; the message says why, with its last log lines.
+            EmbeddedRedisError: when no server can run here; the message has the reason and the last lines of the log.
         """
         with self._supervision():
             lock = self._take_server_lock()
             if lock is None:
-                # It may end while it is looked at (a broken log that it was still reading, say): then start anew.
+                # The server may end while it is checked (because of a broken log that it was reading): then start
+                # again.
                 endpoint = self._recorded()
                 lock = self._await_ready(endpoint)
                 if lock is None:
@@ -116,7 +117,7 @@ class EmbeddedRedis:
         raise EmbeddedRedisError(f"The embedded Redis did not start. {self._last_words(log_start)}")
 
     def _launch(self, lock: int) -> Endpoint:
-        """Start the program in the background. Our copy of the lock is closed; the server's copy holds on."""
+        """Start the program in the background. Our copy of the lock is closed; the server keeps its own."""
         try:
             program = self.program or process.binary()
             endpoint = self._choose_endpoint()
@@ -129,7 +130,7 @@ class EmbeddedRedis:
         return endpoint
 
     def _choose_endpoint(self) -> Endpoint:
-        """Return the address of last time if its port is free, else another one with the same password."""
+        """Return the last address if its port is free, else another one with the same password."""
         last = None
         with contextlib.suppress(EmbeddedRedisError):  # no server runs: a record that cannot be read is made anew
             last = recorded_endpoint(self.folder)
@@ -174,7 +175,7 @@ class EmbeddedRedis:
         return lock is not None
 
     def _goes(self, ask: Callable[[], bool]) -> bool:
-        """Ask until the request reaches the server (one that was just started cannot hear yet), then wait until it has
+        """Call `ask` until the request reaches the server, which may just have been started, then wait until it has
         ended."""
         deadline, asked = time.monotonic() + STOP_PATIENCE, False
         while not (gone := self._is_gone()) and time.monotonic() < deadline:
@@ -207,7 +208,7 @@ class EmbeddedRedis:
         return True
 
     def _pid(self) -> int | None:
-        """Return the number of the server's process, or None when that number belongs to another program by now."""
+        """Return the id of the server's process, or None when that id now belongs to another program."""
         configured = self.folder / embedded_endpoint.CONFIGURATION
         return process.verified_pid(self.folder / embedded_endpoint.PID, started_with=configured)
 
@@ -224,7 +225,7 @@ class EmbeddedRedis:
 
 
 def _becomes_free(port: int) -> bool:
-    """Say whether the port is free or is just being freed: a process that ends lets go of one file after the other."""
+    """Say whether the port is free or becomes free soon: a process that ends closes its files one after the other."""
     deadline = time.monotonic() + PORT_PATIENCE
     while not (free := _is_free(port)) and time.monotonic() < deadline:
         time.sleep(POLL)
@@ -241,9 +242,9 @@ def _is_free(port: int) -> bool:
 
 
 class ServerWatchdog:
-    """Watches one running server: each step checks it once, and starts it again when it has ended.
+    """Watches one running server: each step checks it once, and restarts it when it has ended.
 
-    It comes back at the same address, or, if its port was taken meanwhile, at the address of `recorded_endpoint`.
+    The server restarts at the same address, or, if its port was taken meanwhile, at that of `recorded_endpoint`.
     """
 
     def __init__(
@@ -259,7 +260,7 @@ class ServerWatchdog:
         self._was = State.READY
 
     def step(self) -> bool:
-        """Check once. Return False when the server was well and there was nothing to do."""
+        """Check once. Return False when the server was running."""
         look = look_at(self._endpoint)
         if look.state is not self._was and look.state is not State.AWAY:
             self._redis.say(f"The embedded Redis {look.said}.")

@@ -10,7 +10,7 @@ from core import database
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["plan"] or options["check_unapplied"]:
-            # Nothing is changed, so nobody has to wait.
+            # These options change nothing, so they need no lock.
             super().handle(*args, **options)
             return
         with database.locked(self.stdout.write, database=options["database"]):

@@ -16,9 +16,8 @@ from synapse.inspection.streams import READ
 from synapse.redis import Conversation, answer, ask, map_cooperatively
 from synapse.redis.commands.streams import Entry, xrange
 from synapse.wire.encoding import decode_texts, pairs, text_fields
-from synapse.wire.entry_json import shown
 from synapse.wire.fast_decoder import type_of_parts
-from synapse.wire.masking import mask_of
+from synapse.wire.masking import entry_json, mask_of
 
 MOST_MESSAGES, USUAL_MESSAGES = 1000, 10
 # So many are read without waiting for a turn.
@@ -130,7 +129,7 @@ def show_message(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     if not found or not sees(rights, stream.name, decoded.event_type):
         raise UnknownEntry(f"The stream “{stream.name}” holds no entry {id_}: it never did, or it was trimmed.")
     mask = None if rights.has(PERSONAL) else mask_of(stream, decoded)
-    return {"stream": stream.name, **shown(id_, texts, decoded, mask=mask)}
+    return {"stream": stream.name, **entry_json(id_, texts, decoded, mask=mask)}
 
 
 class _Page:
@@ -174,4 +173,4 @@ class _Page:
         if self._wants(decoded.event_type):
             mask = None if self._personal else mask_of(self._stream, decoded)
             # Written at once: no value is kept, and the whole answer is not written at a stretch.
-            self.messages.append(orjson.dumps(shown(found.id, texts, decoded, mask=mask)))
+            self.messages.append(orjson.dumps(entry_json(found.id, texts, decoded, mask=mask)))

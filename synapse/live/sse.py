@@ -11,9 +11,8 @@ from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.http.exchange import StreamedResponse
 from synapse.redis.commands.streams import Entry
 from synapse.wire.encoding import decode_texts, pairs, text_fields
-from synapse.wire.entry_json import shown
 from synapse.wire.ids import FIRST, EntryId, parse
-from synapse.wire.masking import mask_of
+from synapse.wire.masking import entry_json, mask_of
 
 # When a browser comes back after the connection was lost, in milliseconds: not all in the same moment.
 _RETRY_MS = (1000, 3000)
@@ -59,8 +58,8 @@ def of_entry(entry: Entry, stream: StreamDefinition | None) -> Frame:
     return Frame(
         id=parse(entry.id),
         event_type=decoded.event_type,
-        text=_message(entry.id, shown(entry.id, texts, decoded)),
-        masked=b"" if mask is None else _message(entry.id, shown(entry.id, texts, decoded, mask=mask)),
+        text=_message(entry.id, entry_json(entry.id, texts, decoded)),
+        masked=b"" if mask is None else _message(entry.id, entry_json(entry.id, texts, decoded, mask=mask)),
     )
 
 

@@ -20,9 +20,9 @@ from synapse.publishing.body import Body, Slice, read_body
 from synapse.publishing.counters import StreamCounters
 from synapse.publishing.pipeline import publish_events
 from synapse.redis import Conversation
-from synapse.wire import entry_json
 from synapse.wire.encoding import text_fields
 from synapse.wire.ids import iso_of, moment_of
+from synapse.wire.masking import entry_json
 
 MOST_EVENTS, LONGEST_BLOCK_MS = 100, 30_000
 MOST_IDS = 1000
@@ -193,7 +193,7 @@ def delivery_json(delivery: Delivery) -> dict[str, Any]:
     entry lacks them, and `payload` is an object where it can be one: a client that cannot parse a text gets no text.
     """
     entry = delivery.entry
-    row = entry_json.shown(delivery.id, text_fields(delivery.fields), entry)
+    row = entry_json(delivery.id, text_fields(delivery.fields), entry)
     fields: dict[str, Any] = dict(row["data"])
     if "payload" not in fields:
         fields["payload"] = row["event"]

@@ -33,16 +33,16 @@ def main() -> None:
     except KeyboardInterrupt:  # Ctrl-C before the command could say what it does then
         sys.exit(130)
     except DatabaseError as error:
-        from core import availability  # noqa: PLC0415 - needs settings, which a command has loaded by then
+        from core import database  # noqa: PLC0415 - needs settings, which a command has loaded by then
 
         if "--traceback" in sys.argv:
             raise
-        if availability.lacks_tables(error):
+        if database.lacks_tables(error):
             sys.exit(
                 "synapse: The database lacks tables or columns. Run `manage.py migrate` first, or `manage.py up`, "
                 f"which does it. ({error})"
             )
-        if availability.is_database_away(error):
+        if database.is_database_away(error):
             sys.exit(f"synapse: The database cannot be used now, and the command did not end: {error}")
         raise
 

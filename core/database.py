@@ -1,20 +1,154 @@
-"""A lock of the database, and its connections in threads that serve no request.
+"""The database of all apps: whether it is available, waiting for it, its lock, and connections of threads.
+
+Django maps the errors of every database to PEP 249's classes, which do not tell an unavailable database from a bad
+query: in SQLite, a lock and a missing column have the same class. So the database's own error code is read where there
+is one.
 
 All processes share the lock, and hold it while they create the tables or the first user. On PostgreSQL it is an
 advisory lock of the session, for SQLite a lock on a file beside the database. Both are released when their holder ends,
 also when it is killed.
 """
 
+import itertools
+import logging
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    Error,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    connections,
+)
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from synapse.problems import DatabaseDown
 from synapse.runtime import private_files
+from synapse.runtime.backoff import Backoff
+
+
+class SystemUnavailable(Exception):
+    """A required system does not answer; the message states the symptom."""
+
+
+def wait_for(
+    what: str, ask: Callable[[], None], say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Call `ask` until it does not raise `SystemUnavailable`, with longer and longer waits and a line for each."""
+    for wait in map(Backoff().delay, itertools.count(1)):
+        try:
+            ask()
+        except SystemUnavailable as error:
+            say(f"waiting for {what} ({error}), next try in {wait:g} s")
+            sleep(wait)
+        else:
+            return
+
+
+def wait_for_database(say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> None:
+    """Wait until the database accepts a connection. SQLite accepts one at once, or never."""
+    if connection.vendor == "sqlite":
+        return
+
+    def ask() -> None:
+        try:
+            connection.ensure_connection()
+        except OperationalError as error:
+            raise SystemUnavailable(reason_of(error)) from error
+
+    wait_for(database_name(), ask, say, sleep)
+
+
+def database_name() -> str:
+    """Return the database's address for people, without its password."""
+    if connection.vendor == "sqlite":
+        return "the database"
+    place = connection.settings_dict
+    return f"the database at {place['HOST'] or 'localhost'}:{place['PORT'] or 5432}"
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the operating system's message at the root of an error, in one line, if there is one."""
+    bottom: BaseException | None = error
+    while bottom is not None:
+        if isinstance(bottom, OSError) and bottom.strerror:
+            return bottom.strerror.lower()
+        bottom = bottom.__cause__ or bottom.__context__
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+logger = logging.getLogger(__name__)
+
+# Primary result codes (https://sqlite.org/rescode.html); extended ones have them in their last eight bits.
+_SQLITE_AWAY = frozenset(
+    (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    )
+)
+# PostgreSQL's for a transaction that cannot write: a standby, or a server that was made read-only.
+_READ_ONLY = "25006"
+# undefined_table and undefined_column
+_UNDEFINED = ("42P01", "42703")
+_LOG_AGAIN_SECONDS = 60.0
+
+
+class _Log:
+    """Logs the database's errors: each new one, and a repeated one once a minute instead of for each request."""
+
+    def __init__(self) -> None:
+        self._text, self._until = "", 0.0
+
+    def write(self, text: str) -> None:
+        now = time.monotonic()
+        if text != self._text or now >= self._until:
+            self._text, self._until = text, now + _LOG_AGAIN_SECONDS
+            logger.warning("the database cannot be used: %s", text)
+
+
+_log = _Log()
+
+
+def lacks_tables(error: BaseException | None) -> bool:
+    """Say whether an error means that migrations were not applied: a table or column is missing."""
+    cause = getattr(error, "__cause__", None)
+    if isinstance(cause, sqlite3.OperationalError):
+        return str(cause).startswith(("no such table", "no such column"))
+    return getattr(cause, "sqlstate", None) in _UNDEFINED
+
+
+def database_problem(error: BaseException | None) -> DatabaseDown | None:
+    """Return the problem to answer when an error means that the database is unavailable, None for any other error."""
+    if not is_database_away(error):
+        return None
+    _log.write(" ".join(str(error).split()))
+    return DatabaseDown()
+
+
+def is_database_away(error: BaseException | None) -> bool:
+    """Say whether an error means that the database is unavailable."""
+    if not isinstance(error, Error):
+        return False
+    cause = error.__cause__
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in _SQLITE_AWAY
+    return isinstance(error, OperationalError | InterfaceError) or getattr(cause, "sqlstate", None) == _READ_ONLY
+
 
 # Tells this lock from those of other programs in the same database: "synapse" in ASCII.
 KEY = int.from_bytes(b"synapse", "big")
@@ -80,6 +214,6 @@ def close_stale_connections() -> None:
 
     Django does it around each request; threads without requests have to do it.
     """
-    for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:
-            connection.close_if_unusable_or_obsolete()
+    for each in connections.all(initialized_only=True):
+        if not each.in_atomic_block:
+            each.close_if_unusable_or_obsolete()

@@ -17,7 +17,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.response import Response as RestResponse
 from rest_framework.views import APIView
 
-from core import availability
+from core import database
 from synapse.auth.principal import ANONYMOUS, Principal
 from synapse.http.exchange import Request, Response, expression, problem_response
 from synapse.http.hosts import bad_host
@@ -105,7 +105,7 @@ def as_problem(error: Exception, request: Any) -> Problem | None:
         case RequestDataTooBig():
             return too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         case DatabaseError():
-            return availability.database_problem(error)
+            return database.database_problem(error)
         case Http404():
             return NotFound("Nothing is served under this path.")
         case SuspiciousOperation():
@@ -167,7 +167,7 @@ def _unavailable(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer an exception that no view handled: 503 when the database is unavailable, else 500, which is logged."""
-    problem = availability.database_problem(sys.exc_info()[1])
+    problem = database.database_problem(sys.exc_info()[1])
     if problem is not None:
         return _unavailable(request, problem)
     broken = Problem("Something went wrong inside Synapse; its log says more.")

@@ -25,7 +25,7 @@ from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.cookie import parse_cookie
 
-from core import availability
+from core import database
 from streams import access
 from streams.access import identification
 from streams.connections import shares_of
@@ -162,7 +162,7 @@ class DjangoHandler:
                 _LOOKUPS, identification.of_session, headers, address
             )
         except DatabaseError as error:
-            raise availability.database_problem(error) or error from None
+            raise database.database_problem(error) or error from None
         return None if person is None else caller_of(person)
 
     def pool_of(self, method: str, path: str) -> FairPool:

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from core import availability
+from core import database
 from streams import access, connections
 from streams.connections import shares_of
 from synapse.server.config import ServerConfig
@@ -29,5 +29,5 @@ def server_config() -> ServerConfig:
         shows_metrics_token=access.shows_metrics_token,
         shares_of=shares_of,
         async_executor=connections.async_executor,
-        database_problem=availability.database_problem,
+        database_problem=database.database_problem,
     )

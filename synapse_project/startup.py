@@ -20,8 +20,8 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from bridges import snapshot as bridges
-from core import availability, catalog_version, database
-from core.availability import SystemUnavailable, database_name, reason_of, wait_for
+from core import catalog_version, database
+from core.database import SystemUnavailable, database_name, reason_of, wait_for
 from streams import kept_snapshot
 from streams.snapshot import holder
 from synapse.redis import RedisUnavailable, ReplyError, Server, SyncExecutor
@@ -144,7 +144,7 @@ def load_catalog(say: Say, sleep: Callable[[float], None] = time.sleep) -> None:
             holder.refresh()
         except DatabaseError as error:
             connection.close()
-            if not availability.is_database_away(error):
+            if not database.is_database_away(error):
                 raise
             reason = reason_of(error)
             try:

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from core import availability
+from core import database
 from synapse.http.exchange import Request
 from synapse.runtime.log_format import WithoutTraceOfRefusals
 from synapse.server.conversion import failed
@@ -60,7 +60,7 @@ OURS = [
 
 @pytest.mark.parametrize("error", AWAY, ids=str)
 def test_an_error_of_a_database_that_cannot_be_used_is_503(error):
-    problem = availability.database_problem(error)
+    problem = database.database_problem(error)
 
     assert problem is not None
     assert (problem.status, problem.slug, problem.headers["Retry-After"]) == (503, "database-down", "1")
@@ -68,7 +68,7 @@ def test_an_error_of_a_database_that_cannot_be_used_is_503(error):
 
 @pytest.mark.parametrize("error", OURS, ids=str)
 def test_an_error_of_what_was_asked_stays_an_error_of_ours(error):
-    assert availability.database_problem(error) is None
+    assert database.database_problem(error) is None
 
 
 def test_the_event_loop_answers_such_an_error_in_the_same_way():
@@ -77,10 +77,10 @@ def test_the_event_loop_answers_such_an_error_in_the_same_way():
 
 
 def test_the_log_tells_what_the_database_said_once(caplog, monkeypatch):
-    monkeypatch.setattr(availability, "_log", availability._Log())
+    monkeypatch.setattr(database, "_log", database._Log())
 
     for error in (AWAY[0], AWAY[0], AWAY[3], AWAY[3]):
-        availability.database_problem(error)
+        database.database_problem(error)
 
     assert [record.getMessage() for record in caplog.records] == [
         "the database cannot be used: database is locked",
@@ -182,4 +182,4 @@ def test_a_lock_that_another_connection_holds_is_such_an_error(tmp_path):
         with pytest.raises(sqlite3.OperationalError) as raised:
             other.execute("INSERT INTO t VALUES (1)")
 
-    assert availability.is_database_away(wrapped(django.db.OperationalError, raised.value))
+    assert database.is_database_away(wrapped(django.db.OperationalError, raised.value))

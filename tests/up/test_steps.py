@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
-from core import availability
+from core import database
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse_project import startup
@@ -72,9 +72,9 @@ def test_an_unavailable_service_is_asked_again_with_longer_waits() -> None:
 
     def ask() -> None:
         if len(waited) < 7:
-            raise availability.SystemUnavailable("connection refused")
+            raise database.SystemUnavailable("connection refused")
 
-    availability.wait_for("Redis at redis:6379", ask, said.append, sleep=waited.append)
+    database.wait_for("Redis at redis:6379", ask, said.append, sleep=waited.append)
 
     assert waited == [0.5, 1, 2, 4, 8, 10, 10]
     assert said[2] == "waiting for Redis at redis:6379 (connection refused), next try in 2 s"
@@ -123,7 +123,7 @@ def test_the_admin_is_made_before_the_web_server_answers_when_the_password_was_g
     settings.ADMIN_PASSWORD, settings.REDIS_URL = password, "redis://127.0.0.1:6379"
     steps = Mock()
     monkeypatch.setattr(up, "startup", steps)
-    monkeypatch.setattr(up, "availability", steps)
+    monkeypatch.setattr(up, "database", steps)
 
     up.Up().start()
 

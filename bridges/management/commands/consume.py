@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.utils.module_loading import import_string
 
 from bridges import consume
-from core import availability
+from core import database
 from synapse.delivery.shutdown import Interrupted, Stop
 from synapse.delivery.text_line import harmless
 from synapse.formats.text import RULE, is_name, plural
@@ -69,7 +69,7 @@ class Command(BaseCommand):
         stop = Stop()
         stop.on_signals()
         try:
-            availability.wait_for_database(say, stop.sleep)
+            database.wait_for_database(say, stop.sleep)
             if options["stream"]:
                 _consume(options, stop)
             else:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from core import availability
+from core import database
 from synapse.redis.embedded import EmbeddedRedis, EmbeddedRedisError
 from synapse.redis.embedded.endpoint import RECORD
 from synapse.redis.embedded.server import ServerWatchdog
@@ -58,7 +58,7 @@ class Up:
         startup.record_settings()
         self._is_recorded = True
         redis = self._start_redis()
-        availability.wait_for_database(say)
+        database.wait_for_database(say)
         startup.migrate(say)
         startup.apply_catalog()
         # A password from the settings is taken from the web server's first answer on.

@@ -6,7 +6,7 @@ class CoreConfig(AppConfig):
     verbose_name = "Synapse"
 
     def ready(self) -> None:
-        from core import catalog_version, login_audit  # noqa: PLC0415 - needs the loaded models
+        from core import catalog_version, logins  # noqa: PLC0415 - needs the loaded models
 
         catalog_version.watch()
-        login_audit.watch()
+        logins.watch()

@@ -6,7 +6,7 @@ import time
 
 from django.db import close_old_connections
 
-from core import login_audit, login_throttle
+from core import logins
 from streams import connections, kept_snapshot
 from streams.access import identification
 from streams.connections import tails
@@ -38,8 +38,8 @@ def report_viewers() -> None:
 def delete_old_failures() -> None:
     """Delete expired records of failed log-ins."""
     close_old_connections()
-    login_throttle.delete_expired_attempts()
-    login_audit.delete_old_entries()
+    logins.delete_expired_attempts()
+    logins.delete_old_entries()
 
 
 _viewer_reports = ViewerReports(f"{socket.gethostname()}:{os.getpid()}")

@@ -184,14 +184,14 @@ MIDDLEWARE = [
 
 # Guessing passwords: after five wrong ones for a user from an address, none is tried for a quarter of an hour.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-AXES_HANDLER = "core.login_throttle.LoginThrottle"
+AXES_HANDLER = "core.logins.LoginThrottle"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 # Not the user alone: then anybody could lock out anybody.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_CLIENT_IP_CALLABLE = "core.login_audit.address_of"
-AXES_LOCKOUT_CALLABLE = "core.login_audit.locked_out"
+AXES_CLIENT_IP_CALLABLE = "core.logins.address_of"
+AXES_LOCKOUT_CALLABLE = "core.logins.locked_out"
 # Entries of log-ins that failed are kept for so long; all others for ever.
 FAILED_LOGIN_DAYS = _env["SYNAPSE_FAILED_LOGIN_DAYS"]
 # The audit log records log-ins and failed log-ins.
@@ -226,7 +226,7 @@ TEMPLATES = [
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
-] + [{"NAME": "core.login_throttle.MaximumLengthValidator"}]
+] + [{"NAME": "core.logins.MaximumLengthValidator"}]
 
 # Cookies do not tell ports apart (RFC 6265, 8.5), so the names of two installations on one host have to.
 SESSION_COOKIE_NAME = f"sessionid{environment.cookie_suffix(_env)}"

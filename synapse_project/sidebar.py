@@ -54,7 +54,7 @@ UNFOLD: dict[str, object] = {
     "SITE_SUBHEADER": "Streams, contracts, services",
     "SITE_SYMBOL": "hub",
     "SITE_URL": None,
-    "LOGIN": {"form": "core.login_throttle.LoginForm"},
+    "LOGIN": {"form": "core.logins.LoginForm"},
     "ACCOUNT": {
         "navigation": [
             {"title": "API documentation", "link": "/docs"},

@@ -16,10 +16,10 @@ from unfold.forms import (  # type: ignore[import-untyped]
     UserCreationForm,
 )
 
-from core import audit, login_throttle
+from core import audit, logins
 from core.admin import home
 from core.admin.base import AuditedAdmin, person
-from core.login_audit import locked_out
+from core.logins import locked_out
 from core.models import Role
 from core.templatetags.synapse import moment
 
@@ -165,12 +165,12 @@ def change_password(request: HttpRequest) -> HttpResponse:
     if request.method != "POST" or not request.user.is_authenticated:
         return _changed(request)
     username = request.user.get_username()
-    if not login_throttle.take_attempt(request, username):
+    if not logins.take_attempt(request, username):
         return locked_out(request)
     answer = _changed(request)
     form = (getattr(answer, "context_data", None) or {}).get("form")
     if form is None or "old_password" not in form.errors:
-        login_throttle.give_back_attempts(request, username)
+        logins.give_back_attempts(request, username)
     return answer
 
 

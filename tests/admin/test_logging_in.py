@@ -15,7 +15,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from core import audit, login_audit, login_throttle
+from core import audit, logins
 from core.models import AuditEntry
 from synapse.auth.principal import SYSTEM
 from tests.admin.pages import text_of
@@ -120,7 +120,7 @@ def test_the_lines_of_the_audit_log_tell_the_first_second_fourth_and_eighth_fail
 ):
     with caplog.at_level(logging.INFO, logger="synapse.audit"), django_capture_on_commit_callbacks(execute=True):
         for number in range(9):
-            login_audit.record_failure(f"nobody-{number}", "192.0.2.7")
+            logins.record_failure(f"nobody-{number}", "192.0.2.7")
 
     lines = [json.loads(record.getMessage()) for record in caplog.records]
     assert len(lines) == 4
@@ -137,7 +137,7 @@ def test_entries_of_failures_go_when_they_are_old_and_all_others_stay(anna, sett
     entries = AuditEntry.objects.exclude(address="192.0.2.9")
     entries.update(at=timezone.now() - timedelta(days=3, seconds=1))
 
-    login_audit.delete_old_entries()
+    logins.delete_old_entries()
 
     assert [(action, address) for _, action, _, address in recorded()] == [
         ("log in", "192.0.2.8"),
@@ -147,12 +147,12 @@ def test_entries_of_failures_go_when_they_are_old_and_all_others_stay(anna, sett
 
 
 def test_only_so_many_entries_of_failures_are_kept(anna, monkeypatch):
-    monkeypatch.setattr(login_audit, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(logins, "MOST_ENTRIES", 3)
     audit.record(SYSTEM, "create", "stream orders")
     for number in range(5):
         attempt("wrong", address=f"192.0.2.{number}")
 
-    login_audit.delete_old_entries()
+    logins.delete_old_entries()
 
     assert [address for _, _, _, address in recorded()] == ["", "192.0.2.2", "192.0.2.3", "192.0.2.4"]
 
@@ -162,7 +162,7 @@ def test_attempts_that_no_longer_count_are_deleted(anna):
     AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=15, seconds=1))
     attempt("wrong", address="192.0.2.8")
 
-    login_throttle.delete_expired_attempts()
+    logins.delete_expired_attempts()
 
     assert [row.ip_address for row in AccessAttempt.objects.all()] == ["192.0.2.8"]
 

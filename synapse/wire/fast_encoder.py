@@ -14,8 +14,8 @@ import orjson
 from synapse.formats.exact_json import written
 from synapse.redis import Command
 from synapse.redis.commands.streams import packed_xadd, xadd
-from synapse.runtime.second_hit_cache import SecondHitCache
 from synapse.wire.encoding import JSON_BEGINS, encode, may_read_as_json
+from synapse.wire.fast_decoder import SecondHitCache
 
 _Kind = tuple[str, tuple[str, ...], str, int]
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synapse.runtime.second_hit_cache import SecondHitCache
 from synapse.wire import encoding, fast_decoder
+from synapse.wire.fast_decoder import SecondHitCache
 
 OURS = [b"event_type", b"order-placed", b"n", b"1", b"note", b"7 of 9", b"event", b"order-placed"]
 OURS += [b"timestamp", b"2026-01-02T03:04:05.678Z", b"source", b"shop"]

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synapse.redis.commands import streams as stream_commands
-from synapse.runtime.second_hit_cache import SecondHitCache
 from synapse.wire import encoding, fast_decoder, fast_encoder
+from synapse.wire.fast_decoder import SecondHitCache
 from tests.wire.test_round_trip import EVENTS, NUMBERS, TEXT, written
 
 AROUND = {"timestamp": "2026-01-02T03:04:05.678Z", "source": "100% ours", "contract_version": 3}

@@ -1,6 +1,6 @@
 """Values made once for all things of a kind."""
 
-from synapse.runtime.second_hit_cache import SecondHitCache
+from synapse.wire.fast_decoder import SecondHitCache
 
 
 def test_the_first_of_a_kind_is_noted_and_the_second_is_told():

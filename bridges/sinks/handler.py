@@ -136,11 +136,7 @@ class _HandlerSlot:
         return outcomes + [NotBegun() for _ in batch[len(outcomes) :]]
 
     def _run(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
-        """Return what became of the first part of the batch.
-
-        Raises:
-            SinkAway: when there is no child, or none that would begin anything.
-        """
+        """Return what became of the first part of the batch."""
         if not self.process.is_running():
             try:
                 self.process.start()

@@ -211,11 +211,7 @@ class WebhookSink(Sink):
             yield from enumerate(part, start)
 
     def _ready(self) -> Sender:
-        """Return what sends, with the secrets as they are now: a change of one is a change of the catalog.
-
-        Raises:
-            SinkAway: when a secret cannot be used.
-        """
+        """Return what sends, with the secrets as they are now: a change of one is a change of the catalog."""
         snapshot = catalog.current()
         if self._sender is None or self._snapshot is not snapshot:
             secrets = self._secrets_now()

@@ -30,11 +30,7 @@ def standing_text(contract: Contract) -> str:
 
 
 def _save_draft(contract: Contract, text: str, *, by: Principal) -> ContractVersion | None:
-    """Save the text as the contract's draft. Return None when it equals the active version and there is no draft.
-
-    Raises:
-        BadSchema: when the text cannot be a contract's schema.
-    """
+    """Save the text as the contract's draft. Return None when it equals the active version and there is no draft."""
     if text == standing_text(contract):
         return registry.draft_of(contract)
     return registry.draft(contract.subject, text, by=by)

@@ -67,11 +67,7 @@ def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _results(request: HttpRequest, subject: str, text: str, last: int) -> list[dict[str, Any]]:
-    """Return the test results of each event type.
-
-    Raises:
-        Problem: when something cannot be used: no event type, the draft, Redis.
-    """
+    """Return the test results of each event type."""
     found = list(
         candidate_schemas.back_tests(subject, candidate_schemas.from_draft(subject), by=person(request), last=last)
     )
@@ -170,11 +166,7 @@ def _may_save(admin: Any, request: HttpRequest, contract: Contract | None) -> bo
 
 
 def _saved(admin: Any, request: HttpRequest, event_type: EventType, subject: str) -> HttpResponse:
-    """Save the proposal that the person saw as the draft, and show the contract.
-
-    Raises:
-        Problem: when it cannot be a contract's schema, or a draft with another text is in the way.
-    """
+    """Save the proposal that the person saw as the draft, and show the contract."""
     form = ProposalForm(request.POST)
     if not form.is_valid():
         return redirect(request.path)

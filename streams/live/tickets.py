@@ -32,11 +32,7 @@ _BYTES = 32
 
 
 def issue(stream: str, by: Principal) -> Conversation[dict[str, Any]]:
-    """Return a new ticket for a caller to watch a stream.
-
-    Raises:
-        RedisUnavailable: when Redis cannot be used.
-    """
+    """Return a new ticket for a caller to watch a stream."""
     ticket = secrets.token_urlsafe(_BYTES)
     value = {
         "stream": stream,

@@ -216,11 +216,7 @@ def read(data: bytes) -> Source:
 
 
 def _plain(text: str) -> Any:
-    """Return the value of a scalar without quotes.
-
-    Raises:
-        ValueError: when readers of YAML or of JSON do not agree on it; the message is a sentence.
-    """
+    """Return the value of a scalar without quotes."""
     if text in _WORDS:
         return _WORDS[text]
     if number := JSON_NUMBER.fullmatch(text):

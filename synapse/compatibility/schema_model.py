@@ -190,11 +190,7 @@ def _evaluates_all_items(node: "Node") -> bool:
 
 
 def _places(start: "Node", about: frozenset[str]) -> list["Node"]:
-    """Return the schemas that certainly apply where `start` does, itself first.
-
-    Raises:
-        _DependsOnTheDocument: when another one may, and would evaluate something.
-    """
+    """Return the schemas that certainly apply where `start` does, itself first."""
     places: list[Node] = []
     waiting = [start]
     while waiting:

@@ -227,9 +227,6 @@ def fresh_statuses(said: Mapping[str, Report], beats: Any, now_ms: int) -> dict[
 def overviews(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]:
     """Return the status of bridges by name, in one round trip for any number of bridges, and some more to count unread
     events. An error with one bridge becomes its `problem`.
-
-    Raises:
-        RedisUnavailable: when Redis cannot be used.
     """
     known = list(bridges)
     if not known:

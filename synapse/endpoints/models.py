@@ -44,11 +44,7 @@ class _Input(BaseModel):
 
     @classmethod
     def fit(cls, values: Mapping[str, Any], problem: type[Problem]) -> Self:
-        """Return the values as the model has them.
-
-        Raises:
-            Problem: the given one, when the first of them does not fit, in the order of the model's fields.
-        """
+        """Return the values as the model has them."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:

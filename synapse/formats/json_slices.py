@@ -209,11 +209,7 @@ class _Reading:
     def _parsed(
         self, before: bytes, start: int, end: int, behind: bytes = b"", *, is_guess: bool = False
     ) -> Slice | None:
-        """Return the items between two places; None when the guess of where they end was wrong.
-
-        Raises:
-            BadJSON: when the text is not JSON.
-        """
+        """Return the items between two places; None when the guess of where they end was wrong."""
         text = before + self._data[start:end]
         try:
             values = strict_json.loads(text + behind, max_depth=strict_json.MAX_DEPTH + 1)

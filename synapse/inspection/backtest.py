@@ -94,7 +94,6 @@ def back_test(
     Raises:
         UnknownStream: when no stream of this name is defined.
         NoEvents: when the type is not defined, and no such event was found either.
-        WrongType, RedisUnavailable: as their names say.
     """
     definition = find_stream(catalog, stream)
     kind = definition.event_types.get(event_type)

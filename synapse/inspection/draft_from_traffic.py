@@ -65,7 +65,6 @@ def draft_schema(
     Raises:
         UnknownStream: when no stream of this name is defined.
         NoEvents: when no event of the type was found.
-        WrongType, RedisUnavailable: as their names say.
     """
     definition = find_stream(catalog, stream)
     seen = Observation()

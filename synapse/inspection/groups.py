@@ -139,10 +139,6 @@ def standings(stream: str, *, only: str | None = None) -> Conversation[list[Grou
     """Return the status of the groups of a stream, or of `only` one.
 
     One pipeline for all of them, and some more to count unread events.
-
-    Raises:
-        WrongType: when the key holds something else.
-        RedisUnavailable: when Redis cannot be used.
     """
     (reply,) = yield from ask([xinfo_groups(stream)])
     rows: list[Group] = answer(reply, stream, absent=[])

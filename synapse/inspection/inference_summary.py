@@ -34,11 +34,7 @@ class Inference:
         self._sample: _Sample | None = None
 
     def metrics(self, catalog: Snapshot, *, now: float) -> Conversation[Mapping[str, Any]]:
-        """Return `inference_metrics` of `/metrics`. `now` is in seconds since 1970.
-
-        Raises:
-            RedisUnavailable: when Redis cannot be used.
-        """
+        """Return `inference_metrics` of `/metrics`. `now` is in seconds since 1970."""
         sample = self._sample
         if sample is None or not 0 <= now - sample.at < KEPT_SECONDS:
             shown = yield from _read(catalog, now_ms=int(now * 1000))

@@ -108,9 +108,6 @@ def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable
     Sources that are PII are masked, for everybody: statistics reach more people than events do. Of streams whose
     contracts mark PII, no recorded source is shown except those in `known`, the names of services: it was recorded
     under the contracts of its time.
-
-    Raises:
-        RedisUnavailable: when Redis cannot be used.
     """
     noted, *replies = yield from ask([publishers(), *map(readers_of, streams)])
     problems: dict[str, RedisFailure] = {}
@@ -157,11 +154,7 @@ def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable
 
 
 def with_lag(consumed: Iterable[Consumed]) -> Conversation[dict[GroupName, Lag]]:
-    """Count how far these groups are behind.
-
-    Raises:
-        WrongType, RedisUnavailable: as synapse.inspection.lag does.
-    """
+    """Count how far these groups are behind."""
     places = {(each.stream, each.group): each for each in consumed}
     behind = yield from lags_of(
         {name: each.delivered_id for name, each in places.items() if not each.caught_up}, most=MOST_LAG

@@ -42,10 +42,6 @@ def lags_of(groups: Mapping[GroupName, str], *, most: int = MOST_ENTRIES) -> Con
     """Find out the lag of each group from the last id that was delivered to it, counting to `most`.
 
     The entries of a stream are walked once for all of its groups.
-
-    Raises:
-        WrongType: when a key holds something else.
-        RedisUnavailable: when Redis cannot be used.
     """
     places = {name: parse(delivered) for name, delivered in groups.items()}
     by_stream: dict[str, set[EntryId]] = {}

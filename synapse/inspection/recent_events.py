@@ -107,11 +107,7 @@ def scan_newest(
     see: Callable[[Entry, DecodedEntry], None],
     hide: Callable[[DecodedEntry], DecodedEntry] | None = None,
 ) -> Conversation[ScanReport]:
-    """Pass at most `last` events of a type to `see`, newest first, each as `hide` returns it.
-
-    Raises:
-        WrongType, RedisUnavailable: as their names say.
-    """
+    """Pass at most `last` events of a type to `see`, newest first, each as `hide` returns it."""
     until = time.monotonic() + MOST_SECONDS
     scan = Scan(stream, Range(), order="newest", most=MOST_SCANNED, most_bytes=MOST_BYTES)
     events = foreign = scanned = 0

@@ -100,9 +100,6 @@ class StreamStatistics:
 def stats_of(streams: Iterable[str]) -> Conversation[dict[str, StreamStatistics]]:
     """Return the statistics of the streams by name. An error with one stream becomes its `problem`; the others
     continue.
-
-    Raises:
-        RedisUnavailable: when Redis cannot be used.
     """
     names = list(streams)
     asked = [command for name in names for command in (xinfo_stream(name), hgetall(keyspace.stats(name)))]
@@ -218,11 +215,7 @@ def activities_of(streams: Iterable[str]) -> Conversation[dict[str, Activity]]:
 
 
 def overviews_of(streams: Iterable[str], *, now_ms: int | None = None) -> Conversation[dict[str, Overview]]:
-    """Return the activity of the streams by name. An error with one stream becomes its `problem`.
-
-    Raises:
-        RedisUnavailable: when Redis cannot be used.
-    """
+    """Return the activity of the streams by name. An error with one stream becomes its `problem`."""
     names = list(streams)
     found = yield from together({"figures": stats_of(names), "newest": _newest(names)})
     for part in found.values():

@@ -132,11 +132,7 @@ class ViewerReports:
         self._told: set[str] = set()
 
     def report(self, watching: Mapping[str, int], *, now_ms: int) -> Conversation[None]:
-        """Report the number of viewers of each stream, also a number that fell to zero.
-
-        Raises:
-            RedisUnavailable: when Redis cannot be used.
-        """
+        """Report the number of viewers of each stream, also a number that fell to zero."""
         streams = self._told | watching.keys()
         until = now_ms + _REPORT_SECONDS * 1000
         asked = []
@@ -150,11 +146,7 @@ class ViewerReports:
 
 
 def viewer_counts(streams: Iterable[str], *, now_ms: int) -> Conversation[dict[str, int]]:
-    """Return the number of viewers of each stream now.
-
-    Raises:
-        RedisUnavailable: when Redis cannot be used.
-    """
+    """Return the number of viewers of each stream now."""
     names = list(streams)
     replies = (yield from ask([stream_commands.hgetall(keyspace.watchers(name)) for name in names])) if names else []
     return {name: _size(reply, now_ms) for name, reply in zip(names, replies, strict=True)}

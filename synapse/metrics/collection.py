@@ -54,11 +54,7 @@ class Reading:
 
 
 def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
-    """Ask Redis for everything that is measured.
-
-    Raises:
-        RedisUnavailable: when Redis cannot be used.
-    """
+    """Ask Redis for everything that is measured."""
     streams = yield from stats_of(sorted(catalog.streams))
     with_groups = [name for name, found in streams.items() if found.groups]
     replies = (yield from ask([xinfo_groups(name) for name in with_groups])) if with_groups else []

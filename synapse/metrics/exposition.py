@@ -47,11 +47,7 @@ class Collector:
 def metrics(
     request: Request, catalog: Snapshot, inference: Inference, shares: Sequence[Shares], version: str
 ) -> Conversation[Response]:
-    """Answer `GET /metrics`: in Prometheus' own format when the Accept header names it, else in JSON.
-
-    Raises:
-        RedisUnavailable: when Redis cannot be used.
-    """
+    """Answer `GET /metrics`: in Prometheus' own format when the Accept header names it, else in JSON."""
     accept = request.headers.get("accept", "")
     if (wanted := wanted_format(accept)) is not None:
         return _exposed((yield from read(catalog, shares)), wanted, version)

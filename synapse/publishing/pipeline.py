@@ -223,11 +223,7 @@ class _Checks:
         self._outcomes: list[Accepted | Problem | None] = []
 
     def run(self, body: Body) -> Conversation[list[Accepted | Problem]]:
-        """Return the result of the checks for each event.
-
-        Raises:
-            Problem: when the body cannot be read as a whole.
-        """
+        """Return the result of the checks for each event."""
         stream, version, by = self._stream, self._version, self._by
         outcomes: list[Any] = self._outcomes
         rulings: dict[str, TypeRules] = {}

@@ -67,12 +67,7 @@ class _PullBody(RequestBody):
 
     @classmethod
     def of(cls, request: Request) -> Self:
-        """Return the body of a request, with the limits that events have.
-
-        Raises:
-            BadRequest: when it is no JSON object, or a member cannot be used.
-            UnsupportedMediaType, PayloadTooLarge: as their names say.
-        """
+        """Return the body of a request, with the limits that events have."""
         if request.body.lstrip()[:1] == b"[":
             raise BadRequest("The body is one JSON object.")
         body = read_body(request)

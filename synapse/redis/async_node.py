@@ -42,13 +42,7 @@ class AsyncNode:
         )
 
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
-        """Send the commands in one pipeline and return a raw reply, or a ReplyError, for each.
-
-        Raises:
-            RedisUnreachable: when the server cannot be reached; nothing was sent.
-            QueueFull: when too many commands wait already; nothing was sent.
-            ReplyLost: when the connection broke or timed out after sending.
-        """
+        """Send the commands in one pipeline and return a raw reply, or a ReplyError, for each."""
         connection = self._connection
         if connection is None or connection.closed:
             connection = await self._reconnect()

@@ -61,7 +61,7 @@ class Job(NamedTuple):
 # "let others go first": long work on the event loop is done in parts. A job in place of commands is done elsewhere, and
 # what it returns is sent; what it raises is thrown in. Written once, it runs on either executor. A reply is the
 # command's parsed value or a ReplyError. When the server cannot be used, the executor throws a RedisUnavailable in at
-# the yield.
+# the yield. So each conversation may raise it, and WrongType where it reads a stream: their docstrings repeat neither.
 Conversation = Generator[Sequence[Command] | Job, list[Any], T]
 
 

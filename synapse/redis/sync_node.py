@@ -56,21 +56,11 @@ class SyncNode:
         self._used: set[Any] = set()
 
     def ask(self, commands: Sequence[Command]) -> list[Any]:
-        """Send the commands in one pipeline and return a raw reply, or a ReplyError, for each.
-
-        Raises:
-            RedisUnreachable: when the server cannot be reached; nothing was sent.
-            ReplyLost: when the connection broke or timed out after sending.
-        """
+        """Send the commands in one pipeline and return a raw reply, or a ReplyError, for each."""
         return self.begin(commands)()
 
     def begin(self, commands: Sequence[Command]) -> Callable[[], list[Any]]:
-        """Send the commands. Call the returned function once: it waits for the replies, and raises as `ask`.
-
-        Raises:
-            RedisUnreachable: when the server cannot be reached; nothing was sent.
-            ReplyLost: when the connection broke while sending.
-        """
+        """Send the commands. Call the returned function once: it waits for the replies, and raises as `ask`."""
         replies = self._begin(commands)
 
         def finish() -> list[Any]:

@@ -24,12 +24,7 @@ LOOK_AGAIN = 30.0
 
 
 def ensure_streams(names: Iterable[str]) -> Conversation[list[str]]:
-    """Make the streams that Redis does not have. Return those whose key holds something else; it is left alone.
-
-    Raises:
-        RedisRefused: when Redis answers with an error.
-        RedisUnavailable: when it cannot be used.
-    """
+    """Make the streams that Redis does not have. Return those whose key holds something else; it is left alone."""
     asked = list(names)
     if not asked:
         return []

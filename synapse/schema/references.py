@@ -300,11 +300,7 @@ class _Index:
         return self._numbered[id(document)]
 
     def numbers(self, node: Document) -> list[int]:
-        """Return the numbers of a schema: several when one Python object stands at several places.
-
-        Raises:
-            CannotFollow: when it is no part of these schemas.
-        """
+        """Return the numbers of a schema: several when one Python object stands at several places."""
         try:
             return self._numbers[id(node)]
         except KeyError:
@@ -317,11 +313,7 @@ class _Index:
         return self._dynamic.get(reference.partition("#")[2], []) if isinstance(reference, str) else []
 
     def resolve(self, node: Document, keyword: str) -> list[Target]:
-        """Return the schemas to which one reference of a schema leads.
-
-        Raises:
-            CannotFollow: when there is none.
-        """
+        """Return the schemas to which one reference of a schema leads."""
         reference = node[keyword]
         found: dict[int, Target] = {}
         for number in self.numbers(node):

@@ -37,12 +37,7 @@ class SyncCluster:
         self._nodes: dict[Place, SyncNode] = {}
 
     def ask(self, commands: Sequence[Command]) -> list[Any]:
-        """Send the commands, a pipeline for each node, and return a raw reply, or a ReplyError, for each.
-
-        Raises:
-            RedisUnreachable: when no node that is needed can be reached; nothing was sent.
-            ReplyLost: when a connection broke or timed out after sending.
-        """
+        """Send the commands, a pipeline for each node, and return a raw reply, or a ReplyError, for each."""
         if self._topology.is_due:
             self._topology.look()
         call = Call(commands, self._topology)
@@ -113,13 +108,7 @@ class AsyncCluster:
         return None if node is None else node.ready(commands)
 
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
-        """Send the commands, a pipeline for each node, and return a raw reply, or a ReplyError, for each.
-
-        Raises:
-            RedisUnreachable: when no node that is needed can be reached; nothing was sent.
-            QueueFull: when too many commands wait already; nothing was sent.
-            ReplyLost: when a connection broke or timed out after sending.
-        """
+        """Send the commands, a pipeline for each node, and return a raw reply, or a ReplyError, for each."""
         if self._topology.is_due:
             await self._look()
         call = Call(commands, self._topology)

@@ -309,11 +309,7 @@ class CostModel:
                 yield node[word]
 
     def _find_returns(self) -> dict[int, Mapping[str, Any]]:
-        """Return the parts that refer to themselves: those to which a way leads back that began at them.
-
-        Raises:
-            BadSchema: when the way leads to no other value, or is too long.
-        """
+        """Return the parts that refer to themselves: those to which a way leads back that began at them."""
         back: dict[int, Mapping[str, Any]] = {}
         done: set[int] = set()
         is_open: set[int] = set()

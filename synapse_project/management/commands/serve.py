@@ -52,11 +52,7 @@ class Command(BaseCommand):
 
 
 def _refuse_unmigrated() -> None:
-    """Do nothing when all migrations are applied, or when the database does not say.
-
-    Raises:
-        CommandError: when tables are missing or old.
-    """
+    """Do nothing when all migrations are applied, or when the database does not say."""
     try:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())

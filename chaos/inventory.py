@@ -5,14 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chaos.plan import GROUP, STREAM
-from synapse.redis import (
-    Command,
-    RedisUnavailable,
-    ReplyError,
-    SyncExecutor,
-    keyspace,
-    value,
-)
+from synapse.redis import Command, RedisUnavailable, ReplyError, SyncExecutor, keyspace, value
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import streams as stream_commands
 

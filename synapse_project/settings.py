@@ -14,13 +14,7 @@ from corsheaders.defaults import default_headers, default_methods
 from core import content_security_policy, openapi
 from synapse.runtime import private_files
 from synapse.shares.resources import RESOURCES
-from synapse_project import (
-    VERSION,
-    environment,
-    installation,
-    setting_values,
-    sidebar,
-)
+from synapse_project import VERSION, environment, installation, setting_values, sidebar
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 

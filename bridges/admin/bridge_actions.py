@@ -121,11 +121,7 @@ def _event_of(bridge: Bridge) -> str:
 
 
 def _tried(request: HttpRequest, bridge: Bridge, event: dict[str, Any]) -> TryOutResult:
-    """Send the event, and record that it was sent.
-
-    Raises:
-        Problem: when the sink cannot be opened, or can take nothing now.
-    """
+    """Send the event, and record that it was sent."""
     definition = definition_of(bridge)
     by = person(request)
     trial = _deliver(definition, event, source=by.name)

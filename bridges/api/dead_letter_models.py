@@ -6,16 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, ConfigDict, StringConstraints
 
 from bridges.dead_letters.actions import MOST_AT_ONCE, MOST_REASON
-from synapse.dead_letters import (
-    FASTEST,
-    FILTERS,
-    MOST_IDS,
-    SLOWEST,
-    DeadLetterCriteria,
-    Ids,
-    is_id,
-    read_criteria,
-)
+from synapse.dead_letters import FASTEST, FILTERS, MOST_IDS, SLOWEST, DeadLetterCriteria, Ids, is_id, read_criteria
 from synapse.endpoints import Answer, Body, Sentence, Violation, about, either, maybe
 from synapse.inspection.answers import Texts
 from synapse.problems import BadParameter

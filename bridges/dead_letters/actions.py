@@ -15,15 +15,7 @@ from core import audit
 from streams import connections
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import StreamDefinition
-from synapse.dead_letters import (
-    Cursor,
-    DeadLetterCriteria,
-    Discarded,
-    Edited,
-    Ids,
-    Redriven,
-    read_cursor,
-)
+from synapse.dead_letters import Cursor, DeadLetterCriteria, Discarded, Edited, Ids, Redriven, read_cursor
 from synapse.errors.delivery import BadEdit, TooManyWaiting
 from synapse.publishing import validation
 from synapse.redis import Command, RedisUnavailable, answer, keyspace

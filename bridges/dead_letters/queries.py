@@ -42,11 +42,7 @@ class DeadLetterCount:
 
 
 def counts_of_all_groups() -> Conversation[list[DeadLetterCount]]:
-    """Return the number of dead letters of each group of all streams, largest first, without groups that have none.
-
-    Raises:
-        RedisUnavailable: when Redis cannot be used.
-    """
+    """Return the number of dead letters of each group of all streams, largest first, without groups that have none."""
     streams = sorted(holder.current().streams)
     bridges = {(bridge.stream, bridge.group): bridge.name for bridge in snapshot.holder.current().values()}
     replies = (yield from ask([stream_commands.xinfo_groups(stream) for stream in streams])) if streams else []

@@ -11,29 +11,13 @@ from django.db import transaction
 
 from bridges.dead_letters import check_group
 from bridges.groups import checks
-from bridges.groups.checks import (
-    LIVELY_MS,
-    Deleted,
-    Moved,
-    bridge_of,
-    check_idle,
-    check_stream,
-    last_of,
-    status_of,
-)
+from bridges.groups.checks import LIVELY_MS, Deleted, Moved, bridge_of, check_idle, check_stream, last_of, status_of
 from bridges.models import Bridge
 from core import audit
 from streams import connections
 from synapse.auth.permission import Requirement
 from synapse.auth.principal import Principal
-from synapse.errors.delivery import (
-    GroupExists,
-    GroupInUse,
-    GroupOwed,
-    GroupOwned,
-    GroupUnowned,
-    UnknownGroup,
-)
+from synapse.errors.delivery import GroupExists, GroupInUse, GroupOwed, GroupOwned, GroupUnowned, UnknownGroup
 from synapse.formats.text import RULE, is_name
 from synapse.problems import BadParameter
 from synapse.redis import Command, ReplyError, answer

@@ -18,29 +18,13 @@ from synapse.delivery.sink import Delivery
 from synapse.delivery.status import pack
 from synapse.errors.delivery import GroupLost
 from synapse.http.exchange import Response, listing_response
-from synapse.pull.cache import (
-    CHECKPOINT_EVERY,
-    CLEAN_EVERY,
-    RECLAIM_EVERY,
-    REPORT_EVERY,
-    PulledGroups,
-)
+from synapse.pull.cache import CHECKPOINT_EVERY, CLEAN_EVERY, RECLAIM_EVERY, REPORT_EVERY, PulledGroups
 from synapse.pull.protocol import PullRead, delivery_json
 from synapse.redis import Command, Conversation, ReplyError, answer, ask, map_cooperatively
-from synapse.redis.commands import (
-    delivery as delivery_commands,
-)
+from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands import participants
-from synapse.redis.commands import (
-    streams as stream_commands,
-)
-from synapse.redis.commands.delivery import (
-    MAX_WAITING,
-    AdmitResult,
-    InFlightEvent,
-    LeaseResult,
-    ReclaimResult,
-)
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.delivery import MAX_WAITING, AdmitResult, InFlightEvent, LeaseResult, ReclaimResult
 from synapse.wire.encoding import TopLevelTypes
 from synapse.wire.ids import start_of
 
@@ -71,11 +55,7 @@ class PollResult:
 def take_events(
     group: BridgeDefinition, asked: PullRead, memory: PulledGroups, types_of: Mapping[str, TopLevelTypes]
 ) -> Conversation[PollResult]:
-    """Take events of the group, reclaiming those that readers held too long, without waiting for new ones.
-
-    Raises:
-        RedisUnavailable, WrongType: as their names say.
-    """
+    """Take events of the group, reclaiming those that readers held too long, without waiting for new ones."""
     poll = _Poll(group, asked, memory, types_of)
     found = PollResult()
     for _ in range(_MOST_ROUNDS):

@@ -15,12 +15,7 @@ from bridges.models import ArchivedEvent
 from core.database import close_stale_connections
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, SinkConfig
-from synapse.errors.delivery import (
-    NotBegun,
-    SinkAway,
-    SinkBroken,
-    SinkError,
-)
+from synapse.errors.delivery import NotBegun, SinkAway, SinkBroken, SinkError
 from synapse.formats.text import cut
 
 MOST_DAYS = 36_500

@@ -11,21 +11,11 @@ from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, SinkConfig
 from synapse.errors.contracts import SandboxBusy
-from synapse.errors.delivery import (
-    NotBegun,
-    SinkAway,
-    SinkBroken,
-    SinkError,
-)
+from synapse.errors.delivery import NotBegun, SinkAway, SinkBroken, SinkError
 from synapse.errors.streams import StreamFull
 from synapse.formats.text import RULE, cut, is_name
 from synapse.problems import Problem
-from synapse.publishing import (
-    body,
-    deferred_validation,
-    storage,
-    validation,
-)
+from synapse.publishing import body, deferred_validation, storage, validation
 from synapse.publishing.validation import Accepted
 from synapse.redis import Command, RedisUnavailable, ReplyError
 from synapse.redis.commands.publishing import StoreResult, publish_once

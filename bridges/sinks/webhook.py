@@ -20,15 +20,7 @@ from synapse.delivery.webhooks import signature, target
 from synapse.delivery.webhooks.messages import ALWAYS, Form, Messages, is_own_header, is_success
 from synapse.delivery.webhooks.resolver import Lookup, system_lookup
 from synapse.delivery.webhooks.sender import Sender
-from synapse.errors.delivery import (
-    NotBegun,
-    SecretElsewhere,
-    SecretLost,
-    SinkAway,
-    SinkBroken,
-    SinkDisabled,
-    SinkError,
-)
+from synapse.errors.delivery import NotBegun, SecretElsewhere, SecretLost, SinkAway, SinkBroken, SinkDisabled, SinkError
 
 MOST_AT_ONCE = 256
 _FORMS = {

@@ -3,11 +3,7 @@
 from typing import Any
 
 from contracts import registry
-from contracts.api import (
-    errors,
-    openapi,
-    request_parser,
-)
+from contracts.api import errors, openapi, request_parser
 from contracts.api.content import content_of
 from contracts.api.openapi import READ
 from contracts.api.subjects import version_of

@@ -3,14 +3,7 @@
 from typing import Any
 
 from contracts.api import openapi, request_parser
-from contracts.api.errors import (
-    INVALID_COMPATIBILITY,
-    INVALID_MODE,
-    NO_COMPATIBILITY,
-    NO_MODE,
-    NOT_PERMITTED,
-    Refused,
-)
+from contracts.api.errors import INVALID_COMPATIBILITY, INVALID_MODE, NO_COMPATIBILITY, NO_MODE, NOT_PERMITTED, Refused
 from contracts.api.subjects import check_subject
 from contracts.models import Compatibility, Contract, Mode, Policy, RegistrySettings
 from contracts.registry import settings

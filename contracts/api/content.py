@@ -6,13 +6,7 @@ import orjson
 
 from contracts import registry
 from contracts.api import request_parser
-from contracts.api.errors import (
-    INVALID_RULES,
-    INVALID_SCHEMA,
-    NOT_PERMITTED,
-    TOO_LARGE,
-    Refused,
-)
+from contracts.api.errors import INVALID_RULES, INVALID_SCHEMA, NOT_PERMITTED, TOO_LARGE, Refused
 from contracts.models import Contract
 from contracts.registry import Content, Reference, settings
 from synapse.errors.contracts import BadSchema, UnresolvedReference

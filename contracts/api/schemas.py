@@ -8,11 +8,7 @@ from typing import Any, Literal
 from django.db import connection
 from django.db.models import QuerySet
 
-from contracts.api import (
-    base,
-    openapi,
-    request_parser,
-)
+from contracts.api import base, openapi, request_parser
 from contracts.api.base import may_see, raw
 from contracts.api.content import JSON
 from contracts.api.subjects import prefix_of

@@ -5,11 +5,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef
 
 from contracts import registry
-from contracts.api import (
-    base,
-    openapi,
-    request_parser,
-)
+from contracts.api import base, openapi, request_parser
 from contracts.api.base import may_see, raw
 from contracts.api.content import content_of, refuse_given_ids
 from contracts.api.errors import (
@@ -23,13 +19,7 @@ from contracts.api.errors import (
 from contracts.api.openapi import READ
 from contracts.models import Contract, ContractVersion
 from contracts.registry import references
-from synapse.errors.contracts import (
-    AlreadyDeleted,
-    NotDeletedYet,
-    UnknownContract,
-    UnknownSchema,
-    UnknownVersion,
-)
+from synapse.errors.contracts import AlreadyDeleted, NotDeletedYet, UnknownContract, UnknownSchema, UnknownVersion
 from synapse.http.exchange import Request
 
 _ALL_CONTEXTS = (":*:", ":.:")

@@ -7,12 +7,7 @@ from contracts.registry import references, settings
 from contracts.registry.content import Content
 from contracts.registry.lookup import latest_version, numbered
 from synapse import sandbox
-from synapse.compatibility import (
-    CompatibilityResult,
-    Difference,
-    EarlierVersion,
-    Mode,
-)
+from synapse.compatibility import CompatibilityResult, Difference, EarlierVersion, Mode
 from synapse.errors.contracts import BadSchema, Incompatible
 from synapse.schema import validator
 

@@ -17,13 +17,7 @@ from contracts.registry.references import marks
 from core import audit, catalog_version
 from synapse.auth.permission import demand_scope
 from synapse.auth.principal import PERSONAL, Principal
-from synapse.errors.contracts import (
-    AlreadyDeleted,
-    NotDeletedYet,
-    Referenced,
-    UnknownContract,
-    WrongState,
-)
+from synapse.errors.contracts import AlreadyDeleted, NotDeletedYet, Referenced, UnknownContract, WrongState
 
 
 @transaction.atomic

@@ -20,12 +20,7 @@ from streams.snapshot import granted_to
 from synapse.auth import api_key, key_rights
 from synapse.auth.permission import demand_scope, refused_scope
 from synapse.auth.principal import Principal
-from synapse.errors.streams import (
-    KeyNotLive,
-    TooManyKeys,
-    UnknownKey,
-    UnknownService,
-)
+from synapse.errors.streams import KeyNotLive, TooManyKeys, UnknownKey, UnknownService
 from synapse.problems import BadParameter, Forbidden
 
 SCOPE = "keys:write"

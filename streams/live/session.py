@@ -16,13 +16,7 @@ from streams.live.session_revalidation import ViewerPermission, guard
 from synapse.auth.principal import PERSONAL, Principal
 from synapse.endpoints import Call
 from synapse.http.exchange import StreamedResponse
-from synapse.live import (
-    Frame,
-    Tail,
-    Tails,
-    Watcher,
-    sse,
-)
+from synapse.live import Frame, Tail, Tails, Watcher, sse
 from synapse.live.query import LiveQuery, TailQuery, asked
 from synapse.live.watcher import MOST_WAITING, Ended
 from synapse.redis import Conversation, RedisFailure, answer, ask
@@ -31,13 +25,7 @@ from synapse.redis.commands.streams import Entry
 from synapse.runtime.turn_queue import TURN, turn_queue
 from synapse.shares import caller_of
 from synapse.wire.fast_decoder import type_of_parts
-from synapse.wire.ids import (
-    FIRST,
-    LAST,
-    EntryId,
-    following,
-    parse,
-)
+from synapse.wire.ids import FIRST, LAST, EntryId, following, parse
 
 _FIRST, _MOST = 10, 100
 # About how many bytes of entries a page is to hold: one who catches up must not keep others waiting.

@@ -12,14 +12,7 @@ from typing import Any
 import orjson
 
 from synapse.compatibility.budget import Budget
-from synapse.compatibility.keywords import (
-    ANNOTATIONS,
-    DRAFT_7,
-    HOLD_A_LIST,
-    HOLD_A_MAP,
-    HOLD_A_SCHEMA,
-    escaped,
-)
+from synapse.compatibility.keywords import ANNOTATIONS, DRAFT_7, HOLD_A_LIST, HOLD_A_MAP, HOLD_A_SCHEMA, escaped
 from synapse.compatibility.schema_model import Node
 
 _DYNAMIC = ("$dynamicRef", "$recursiveRef")

@@ -14,15 +14,7 @@ from functools import cached_property
 from synapse.compatibility import keywords
 from synapse.compatibility.budget import Budget
 from synapse.compatibility.discriminators import ANY_TAGS, Discriminators, Tags
-from synapse.compatibility.schema_model import (
-    Bound,
-    Condition,
-    Facets,
-    Group,
-    Items,
-    Node,
-    Properties,
-)
+from synapse.compatibility.schema_model import Bound, Condition, Facets, Group, Items, Node, Properties
 from synapse.compatibility.validators import LENGTHS
 
 _TAGS_A_STEP = 10

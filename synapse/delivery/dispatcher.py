@@ -14,13 +14,7 @@ from synapse.delivery.retry import GiveUp, decide
 from synapse.delivery.shutdown import Stop
 from synapse.delivery.sink import Delivery, Outcome, Sink
 from synapse.delivery.status import Progress
-from synapse.errors.delivery import (
-    NotBegun,
-    SinkAway,
-    SinkDisabled,
-    SinkError,
-    SinkGone,
-)
+from synapse.errors.delivery import NotBegun, SinkAway, SinkDisabled, SinkError, SinkGone
 from synapse.redis.commands.delivery import Failure, Fate, InFlightEvent
 from synapse.wire.encoding import TopLevelTypes
 

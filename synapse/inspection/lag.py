@@ -12,14 +12,7 @@ from synapse.inspection.range_query import MOST_ENTRIES, Scan
 from synapse.redis import Command, Conversation, answer, ask
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Entry
-from synapse.wire.ids import (
-    LAST,
-    NOTHING,
-    EntryId,
-    Range,
-    following,
-    parse,
-)
+from synapse.wire.ids import LAST, NOTHING, EntryId, Range, following, parse
 
 # A stream and a group of it.
 GroupName = tuple[str, str]

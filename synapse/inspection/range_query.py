@@ -13,17 +13,7 @@ from pydantic import BeforeValidator, SkipValidation, WithJsonSchema
 from synapse.problems import BadParameter, BadRequest
 from synapse.redis import Command
 from synapse.redis.commands.streams import Entry, xrange, xrevrange
-from synapse.wire.ids import (
-    FIRST,
-    LAST,
-    MOST,
-    NOTHING,
-    EntryId,
-    Range,
-    following,
-    parse,
-    preceding,
-)
+from synapse.wire.ids import FIRST, LAST, MOST, NOTHING, EntryId, Range, following, parse, preceding
 
 Order = Literal["newest", "oldest"]
 

@@ -205,11 +205,7 @@ class Overview(Activity):
 
 
 def activities_of(streams: Iterable[str]) -> Conversation[dict[str, Activity]]:
-    """Return the activity of the streams by name, without reading their entries.
-
-    Raises:
-        RedisUnavailable: when Redis cannot be used.
-    """
+    """Return the activity of the streams by name, without reading their entries."""
     found = yield from stats_of(streams)
     return {name: Activity(figures=figures) for name, figures in found.items()}
 

@@ -12,12 +12,7 @@ from prometheus_client.exposition import choose_encoder
 
 from synapse.auth.principal import Rights
 from synapse.catalog.stream_definitions import Snapshot
-from synapse.http.exchange import (
-    JSON,
-    Request,
-    Response,
-    json_response,
-)
+from synapse.http.exchange import JSON, Request, Response, json_response
 from synapse.inspection.inference_summary import Inference
 from synapse.inspection.stream_stats import stats_of
 from synapse.metrics.collection import Reading, read

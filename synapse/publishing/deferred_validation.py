@@ -12,12 +12,7 @@ from synapse.auth.principal import SYSTEM, Principal
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.contracts import TooCostly
 from synapse.problems import Problem
-from synapse.publishing.validation import (
-    Accepted,
-    DeferredCheck,
-    check,
-    conclude,
-)
+from synapse.publishing.validation import Accepted, DeferredCheck, check, conclude
 from synapse.redis import Conversation, Job
 from synapse.sandbox import check_event
 from synapse.schema.cost.guard import LOOP_STEPS, MAX_STEPS

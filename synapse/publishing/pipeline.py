@@ -19,16 +19,8 @@ from synapse.formats.text import NO_TEXTS
 from synapse.http.exchange import Request, Response, json_response
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.problems import BadParameter, Problem
-from synapse.publishing import (
-    batch_response,
-    deferred_validation,
-    idempotency,
-    storage,
-    validation,
-)
-from synapse.publishing import (
-    body as publishing_body,
-)
+from synapse.publishing import batch_response, deferred_validation, idempotency, storage, validation
+from synapse.publishing import body as publishing_body
 from synapse.publishing.body import Body, Item
 from synapse.publishing.counters import StreamCounters
 from synapse.publishing.deferred_validation import CostlyEvents

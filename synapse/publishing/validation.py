@@ -9,13 +9,7 @@ from synapse.auth.permission import refused_right
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.catalog.stream_definitions import ActiveContract, EventTypeDefinition, StreamDefinition
 from synapse.errors.contracts import TooCostly
-from synapse.errors.streams import (
-    BadEvent,
-    BadEventType,
-    ContractViolated,
-    UnknownContractVersion,
-    UnknownEventType,
-)
+from synapse.errors.streams import BadEvent, BadEventType, ContractViolated, UnknownContractVersion, UnknownEventType
 from synapse.formats.text import NO_TEXTS, RULE, is_name
 from synapse.problems import Forbidden
 from synapse.schema.violations import Violation

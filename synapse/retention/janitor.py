@@ -24,18 +24,10 @@ from datetime import timedelta
 
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.redis import Command, ReplyError, SyncExecutor, value
-from synapse.redis.commands import (
-    delivery as delivery_commands,
-)
-from synapse.redis.commands import (
-    participants,
-)
-from synapse.redis.commands import (
-    retention as retention_commands,
-)
-from synapse.redis.commands import (
-    streams as stream_commands,
-)
+from synapse.redis.commands import delivery as delivery_commands
+from synapse.redis.commands import participants
+from synapse.redis.commands import retention as retention_commands
+from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.retention import Limits, TrimResult
 
 logger = logging.getLogger(__name__)

@@ -5,14 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from synapse.catalog.stream_definitions import Snapshot
-from synapse.redis import (
-    Command,
-    Conversation,
-    RedisRefused,
-    ReplyError,
-    SyncExecutor,
-    answer,
-)
+from synapse.redis import Command, Conversation, RedisRefused, ReplyError, SyncExecutor, answer
 from synapse.redis.commands import streams as stream_commands
 
 logger = logging.getLogger(__name__)

@@ -9,11 +9,4 @@ Checking one event is quick as a rule; where it could take more than some millis
 - `requests`  what can be asked: check a schema, compare schemas, back-test one, check an event
 """
 
-from synapse.sandbox.requests import (
-    SchemaTrial,
-    check_event,
-    check_schema,
-    compare,
-    obstacle,
-    open_trial,
-)
+from synapse.sandbox.requests import SchemaTrial, check_event, check_schema, compare, obstacle, open_trial

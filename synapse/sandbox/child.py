@@ -15,20 +15,9 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
-from synapse.compatibility import (
-    EarlierVersion,
-    Mode,
-    Policy,
-    check,
-    obstacle,
-)
+from synapse.compatibility import EarlierVersion, Mode, Policy, check, obstacle
 from synapse.errors.contracts import BadSchema
-from synapse.sandbox.messages import (
-    UNKNOWN_SCHEMA,
-    Limits,
-    Message,
-    pack_answer,
-)
+from synapse.sandbox.messages import UNKNOWN_SCHEMA, Limits, Message, pack_answer
 from synapse.schema.backtest import BackTest
 from synapse.schema.regex_safety import refuse_exponential, refuse_foreign, refuse_large
 from synapse.schema.validator import CompiledSchema, compile_schema

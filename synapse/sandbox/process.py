@@ -12,13 +12,7 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
-from synapse.errors.contracts import (
-    BadSchema,
-    SandboxBusy,
-    SchemaTooCostly,
-    SchemaTooLarge,
-    UnresolvedReference,
-)
+from synapse.errors.contracts import BadSchema, SandboxBusy, SchemaTooCostly, SchemaTooLarge, UnresolvedReference
 from synapse.sandbox.messages import Limits, Message, unpack_answer
 
 WAIT_FOR_CHILD = 10.0

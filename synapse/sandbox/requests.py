@@ -4,22 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from synapse.compatibility import (
-    CompatibilityResult,
-    Difference,
-    Direction,
-    EarlierVersion,
-    Mode,
-    Policy,
-)
+from synapse.compatibility import CompatibilityResult, Difference, Direction, EarlierVersion, Mode, Policy
 from synapse.errors.contracts import SandboxBusy, SchemaTooCostly, TooCostly
 from synapse.sandbox.messages import UNKNOWN_SCHEMA
-from synapse.sandbox.process import (
-    BACK_TESTS,
-    EVENTS,
-    QUESTIONS,
-    Session,
-)
+from synapse.sandbox.process import BACK_TESTS, EVENTS, QUESTIONS, Session
 from synapse.schema.backtest import Example, Reason, Report
 from synapse.schema.pii import Marks, pii_texts, redacted
 from synapse.schema.text_readings import Readings

@@ -26,13 +26,7 @@ from synapse.schema.cost.model import CostModel
 from synapse.schema.ecma_patterns import author_path
 from synapse.schema.jsonschema_engine import registry_of, validator_for
 from synapse.schema.references import CannotFollow, ReferenceResolver, list_of, mapping_of
-from synapse.schema.violations import (
-    Violation,
-    json_pointer,
-    keyword_of,
-    name_of,
-    sentence,
-)
+from synapse.schema.violations import Violation, json_pointer, keyword_of, name_of, sentence
 
 MAX_STEPS = 10_000_000
 """The work that explaining one event may take, in the steps of `synapse.schema.cost`."""

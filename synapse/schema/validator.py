@@ -16,23 +16,13 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
-from synapse.errors.contracts import (
-    BadSchema,
-    SchemaTooLarge,
-    TooCostly,
-    UnresolvedReference,
-)
+from synapse.errors.contracts import BadSchema, SchemaTooLarge, TooCostly, UnresolvedReference
 from synapse.formats import exact_json, strict_json
 from synapse.formats.exact_json import ExactNumber
 from synapse.schema.cost.guard import MAX_STEPS, QUICK_STEPS, Cost, Guard, copied
 from synapse.schema.cost.model import CostModel, checked_cost
 from synapse.schema.ecma_patterns import author_form, author_path
-from synapse.schema.explanation import (
-    Explainer,
-    Finding,
-    OutOfBudget,
-    finding_of,
-)
+from synapse.schema.explanation import Explainer, Finding, OutOfBudget, finding_of
 from synapse.schema.jsonschema_engine import validator_for
 from synapse.schema.pii.marks import Marks, marks_of
 from synapse.schema.references import DRAFT_2020_12, NAMELESS, ReferenceResolver

@@ -14,14 +14,7 @@ from urllib.parse import unquote
 import httptools
 
 from synapse.auth.principal import ANONYMOUS
-from synapse.http.exchange import (
-    Request,
-    Response,
-    Route,
-    StreamedResponse,
-    nobody,
-    problem_response,
-)
+from synapse.http.exchange import Request, Response, Route, StreamedResponse, nobody, problem_response
 from synapse.problems import Problem
 from synapse.runtime.turn_queue import turn_queue
 from synapse.server import request_guard
@@ -29,14 +22,7 @@ from synapse.server.asgi_cycle import CONTINUE, HeaderPairs, written_head
 from synapse.server.body_limits import SMALL, Reservation, check_announced, check_read
 from synapse.server.client_connection import ClientConnection
 from synapse.server.config import ServerConfig
-from synapse.server.conversion import (
-    failed,
-    header_pairs,
-    headers_of,
-    is_for_django,
-    principal_of,
-    request_of,
-)
+from synapse.server.conversion import failed, header_pairs, headers_of, is_for_django, principal_of, request_of
 from synapse.server.front_door import FrontDoor
 from synapse.server.request_parser import CachedHead, RequestParser, cacheable_head
 from synapse.shares import caller_of

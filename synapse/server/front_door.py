@@ -12,15 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from re import Pattern
 
-from synapse.http.exchange import (
-    Caller,
-    Request,
-    Response,
-    Route,
-    StreamedResponse,
-    compiled,
-    problem_response,
-)
+from synapse.http.exchange import Caller, Request, Response, Route, StreamedResponse, compiled, problem_response
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.server import request_guard
 from synapse.server.body_limits import Body, ClientGone

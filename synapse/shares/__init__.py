@@ -5,11 +5,4 @@
 - `fair_pool`  queues and threads that callers take turns at
 """
 
-from synapse.shares.counter import (
-    AllInUse,
-    CallerId,
-    Limits,
-    Shares,
-    ShareUsedUp,
-    caller_of,
-)
+from synapse.shares.counter import AllInUse, CallerId, Limits, Shares, ShareUsedUp, caller_of

@@ -15,13 +15,7 @@ from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.formats import exact_json
 from synapse.schema import pii
 from synapse.schema.pii import Marks
-from synapse.wire.encoding import (
-    BESIDE,
-    TYPES,
-    DecodedEntry,
-    further_types,
-    types_told,
-)
+from synapse.wire.encoding import BESIDE, TYPES, DecodedEntry, further_types, types_told
 
 # Fields that repeat a property of the event, where they are no property themselves.
 _COPIES = {"event": "event_type", "event_type": "event", "sender": "source"}

@@ -8,13 +8,7 @@ from typing import Any
 
 from synapse.redis.address import Place
 from synapse.redis.async_node import MAX_PENDING, AsyncNode
-from synapse.redis.cluster.routing import (
-    Batch,
-    Call,
-    only_node,
-    replies_of,
-    words_of,
-)
+from synapse.redis.cluster.routing import Batch, Call, only_node, replies_of, words_of
 from synapse.redis.cluster.topology import topology_of
 from synapse.redis.command import Command
 from synapse.redis.connection import Server

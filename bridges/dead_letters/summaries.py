@@ -1,6 +1,6 @@
 """Dead letters grouped by the pattern of their errors, and exported as lines of JSON in parts that fit into memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,8 @@ from bridges.dead_letters.permissions import seen_by
 from bridges.dead_letters.queries import MOST_LOOKED_AT, Order, iterate
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.dead_letters import DeadLetter, DeadLetterCriteria, ErrorGroup, Errors, pattern
-from synapse.formats import exact_json
 from synapse.wire.ids import iso_of, moment_of_ms
+from synapse.wire.masking import event_json
 
 
 def summary(letter: DeadLetter) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def whole(letter: DeadLetter) -> dict[str, Any]:
         **summary(letter),
         "stream": letter.stream,
         "group": letter.group,
-        "event": _writable(letter.event, otherwise=letter.data),
+        "event": event_json(letter.event, otherwise=letter.data),
         "timestamp": letter.timestamp,
         "contract_version": letter.contract_version,
         "layout": letter.layout,
@@ -64,14 +64,6 @@ def error_group(found: ErrorGroup) -> dict[str, Any]:
 def time_of(ms: int) -> str | None:
     """Return a moment in ISO 8601 (UTC), None for a time outside the calendar."""
     return iso_of(moment_of_ms(ms))
-
-
-def _writable(event: Mapping[str, Any], *, otherwise: Mapping[str, str]) -> orjson.Fragment | Mapping[str, str]:
-    """Return the event as JSON; the raw fields when another program nested it deeper than JSON can be written."""
-    try:
-        return orjson.Fragment(exact_json.dumps(event))
-    except orjson.JSONEncodeError:
-        return otherwise
 
 
 MOST_BYTES = 32 * 1024 * 1024

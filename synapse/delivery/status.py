@@ -17,6 +17,7 @@ from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import participants
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.participants import Report
+from synapse.redis.commands.statistics import number
 from synapse.redis.commands.streams import Group
 from synapse.statistics.health import Health, health_of
 
@@ -282,16 +283,12 @@ class _Found:
         return Overview(
             bridge=self.bridge,
             statuses=fresh_statuses(self._said, self._beats, now_ms),
-            counters={name: _number(self._counters.get(name, b"0")) for name in COUNTERS},
+            counters={name: number(self._counters.get(name)) for name in COUNTERS},
             pending=self.group.pending if self.group else 0,
             waiting=self._waiting,
             dead=self._dead,
             lag=behind,
             lag_seconds=behind.seconds(now_ms) if behind else 0.0,
-            last_done_ms=_number(self._counters.get("last_done", b"0")),
+            last_done_ms=number(self._counters.get("last_done")),
             problem=self._problem,
         )
-
-
-def _number(text: bytes) -> int:
-    return int(text) if text.isdigit() and len(text) < 19 else 0

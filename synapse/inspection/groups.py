@@ -12,6 +12,7 @@ from synapse.inspection.lag import Lag, lags_of
 from synapse.inspection.range_query import parse_id
 from synapse.redis import Command, Conversation, answer, answer_or, ask, keyspace
 from synapse.redis.commands.groups import first_waiting, oldest_pending
+from synapse.redis.commands.statistics import number
 from synapse.redis.commands.streams import Consumer, Group, hgetall, xinfo_consumers, xinfo_groups, xlen, zcard
 from synapse.wire.ids import parse
 
@@ -185,14 +186,10 @@ def _standing(stream: str, group: Group, replies: Sequence[Any], *, behind: Lag,
         members=members,
         behind=behind,
         waiting=waiting,
-        parked=_number(counters.get("parked")),
+        parked=number(counters.get("parked")),
         dead=dead,
         oldest_ms=min(ages, default=None),
         oldest_exact=waiting <= MOST_WAITING,
-        counted={name: _number(counters.get(name)) for name in COUNTED},
+        counted={name: number(counters.get(name)) for name in COUNTED},
         owner=owner,
     )
-
-
-def _number(text: bytes | None) -> int:
-    return int(text) if text and text.isdigit() and len(text) < 19 else 0

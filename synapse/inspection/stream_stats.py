@@ -15,6 +15,7 @@ from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.inspection.lag import Lag
 from synapse.publishing.counters import REFUSED_FOR, Counted, Dropped
 from synapse.redis import Conversation, RedisFailure, ReplyError, WrongType, answer, ask, keyspace, together
+from synapse.redis.commands.statistics import number
 from synapse.redis.commands.streams import FIRST, LAST, Entry, Group, hgetall, xinfo_groups, xinfo_stream, xrevrange
 from synapse.wire.encoding import decode, pairs, text_fields
 from synapse.wire.fast_decoder import decode_parts
@@ -144,7 +145,7 @@ def _statistics(name: str, info: Any, counters: Any) -> StreamStatistics:
 def _counters(reply: Any, names: Iterable[str]) -> dict[str, int]:
     # A foreign key or text in the place of ours counts nothing; it is no reason to fail.
     found = {} if isinstance(reply, ReplyError) else reply
-    return {what: _number(found.get(what, b"0")) for what in names}
+    return {what: number(found.get(what)) for what in names}
 
 
 def _refused_by_reason(reply: Any) -> dict[str, int]:
@@ -152,11 +153,7 @@ def _refused_by_reason(reply: Any) -> dict[str, int]:
         return {}
     reasons = ((name.removeprefix(REFUSED_FOR), text) for name, text in reply.items() if name.startswith(REFUSED_FOR))
     # A foreign text is no reason.
-    return {reason: _number(text) for reason, text in sorted(reasons) if _SLUG.fullmatch(reason)}
-
-
-def _number(text: bytes) -> int:
-    return int(text) if text.isdigit() and len(text) < 19 else 0
+    return {reason: number(text) for reason, text in sorted(reasons) if _SLUG.fullmatch(reason)}
 
 
 LOOKED_AT = 100

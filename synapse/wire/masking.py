@@ -182,7 +182,7 @@ def entry_json(id_: str, data: Mapping[str, str], decoded: DecodedEntry, *, mask
     return {
         "id": id_,
         "data": data,
-        "event": _writable(decoded.event, otherwise=data),
+        "event": event_json(decoded.event, otherwise=data),
         "event_type": decoded.event_type or None,
         "timestamp": decoded.timestamp,
         "source": decoded.source,
@@ -192,7 +192,7 @@ def entry_json(id_: str, data: Mapping[str, str], decoded: DecodedEntry, *, mask
     }
 
 
-def _writable(event: Mapping[str, Any], *, otherwise: Mapping[str, str]) -> orjson.Fragment | Mapping[str, str]:
+def event_json(event: Mapping[str, Any], *, otherwise: Mapping[str, str]) -> orjson.Fragment | Mapping[str, str]:
     """Return the event as JSON, and as its texts when it is a foreign one nested deeper than JSON can be written."""
     try:
         return orjson.Fragment(exact_json.dumps(event))

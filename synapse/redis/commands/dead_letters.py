@@ -11,6 +11,7 @@ from synapse.redis import keyspace
 from synapse.redis.command import Argument, Command, load_script
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.delivery import call, netstrings
+from synapse.redis.commands.statistics import number
 from synapse.redis.commands.streams import Entry
 
 _REPLAY, _DISCARD = load_script("replay"), load_script("discard")
@@ -107,10 +108,10 @@ def _letter(entry: Entry) -> StoredLetter:
         event_id=_text(fields.get(b"id", b"")),
         parts=_parts(fields.get(b"body", b"")),
         error=_text(fields.get(b"err", b"")),
-        count=_number(fields.get(b"att", b"")),
+        count=number(fields.get(b"att")),
         attempts=tuple(map(_attempt, _parts(fields.get(b"hist", b"")))),
-        first_ms=_number(fields.get(b"first", b"")),
-        last_ms=_number(fields.get(b"last", b"")),
+        first_ms=number(fields.get(b"first")),
+        last_ms=number(fields.get(b"last")),
     )
 
 
@@ -123,15 +124,11 @@ def _parts(text: bytes) -> list[bytes]:
 
 
 def _attempt(row: bytes) -> Attempt:
-    at, number, took, error = (*row.split(b" ", 3), b"", b"", b"")[:4]
+    at, nth, took, error = (*row.split(b" ", 3), b"", b"", b"")[:4]
     return Attempt(
-        at_ms=_number(at), number=_number(number), took_ms=None if took == b"-" else _number(took), error=_text(error)
+        at_ms=number(at), number=number(nth), took_ms=None if took == b"-" else number(took), error=_text(error)
     )
 
 
 def _text(found: bytes) -> str:
     return found.decode("utf-8", "replace")
-
-
-def _number(found: bytes) -> int:
-    return int(found) if found.isdigit() and len(found) < 19 else 0

@@ -30,6 +30,7 @@ from streams import access
 from streams.access import identification
 from streams.connections import shares_of
 from synapse.auth.principal import Principal
+from synapse.http.hosts import SAFE_METHODS
 from synapse.problems import Problem
 from synapse.server import request_guard
 from synapse.server.config import DjangoAnswer, Sender
@@ -98,7 +99,6 @@ def _person(user: Any) -> str:
 
 # One thread, which any caller may have.
 _ONE = Limits(total=1, per_caller=1, per_address=1, anonymous=1)
-_SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 # Forms that check or set a password when they are sent.
 _PASSWORD_FORMS = re.compile(r"/admin/(?:login/|password_change/|auth/user/(?:add/|[^/]+/password/))")
 _PYTHON_CODE = re.compile(r"/admin/contracts/contract/[^/]+/versions/[^/]+/python/")
@@ -167,13 +167,13 @@ class DjangoHandler:
 
     def pool_of(self, method: str, path: str) -> FairPool:
         """Return the thread pool for a request."""
-        if method not in _SAFE_METHODS and _PASSWORD_FORMS.fullmatch(path):
+        if method not in SAFE_METHODS and _PASSWORD_FORMS.fullmatch(path):
             return self._passwords
         if _PYTHON_CODE.fullmatch(path):
             return self._python_code
-        if method not in _SAFE_METHODS and _BACK_TESTS.fullmatch(path):
+        if method not in SAFE_METHODS and _BACK_TESTS.fullmatch(path):
             return self._back_tests
-        if method not in _SAFE_METHODS and _SCHEMAS.fullmatch(path):
+        if method not in SAFE_METHODS and _SCHEMAS.fullmatch(path):
             return self._schemas
         return self._general
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from bridges import snapshot
 from bridges.dead_letters.permissions import seen_by
@@ -22,6 +22,7 @@ from synapse.dead_letters import (
 )
 from synapse.errors.delivery import NoSuchDeadLetter, UnknownGroup
 from synapse.errors.streams import UnknownStream
+from synapse.inspection.range_query import Order
 from synapse.redis import Command, Conversation, answer, answer_or, ask
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import streams as stream_commands
@@ -72,7 +73,6 @@ MOST_LOOKED_AT = 10_000
 MOST_ON_A_PAGE = 200
 SAMPLE = 10
 
-Order = Literal["newest", "oldest"]
 T = TypeVar("T")
 
 

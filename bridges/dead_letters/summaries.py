@@ -7,9 +7,10 @@ from typing import Any
 import orjson
 
 from bridges.dead_letters.permissions import seen_by
-from bridges.dead_letters.queries import MOST_LOOKED_AT, Order, iterate
+from bridges.dead_letters.queries import MOST_LOOKED_AT, iterate
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.dead_letters import DeadLetter, DeadLetterCriteria, ErrorGroup, Errors, pattern
+from synapse.inspection.range_query import Order
 from synapse.wire.ids import iso_of, moment_of_ms
 from synapse.wire.masking import event_json
 

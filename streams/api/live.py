@@ -11,11 +11,10 @@ from synapse.endpoints import Answer, Call, EventLoop, Example, Meaning, Query, 
 from synapse.errors.streams import EventLoopOnly, UnknownStream
 from synapse.http.exchange import Request, Response, StreamedResponse
 from synapse.inspection.streams import READ
-from synapse.live.query import LiveQuery, asked
+from synapse.live.query import ID_HELP, LiveQuery, asked
 from synapse.redis import Conversation
 from synapse.statistics.query import SERIES_PARAMETER, check_names
 
-_ID = "The id of the last event that was received: later ones come, nothing twice. 0 is everything there is."
 _FRAMES = {
     "type": "string",
     "description": "Server-sent events. Messages have the entry's id as `id` and the entry as JSON in `data`, in the "
@@ -63,7 +62,7 @@ async def _watch(request: Request) -> Response | StreamedResponse:
     query=LiveQuery,
     problems=[501, 503],
     on_event_loop=EventLoop(handler=_watch, waits=True, is_endless=True, identify=tickets.watcher),
-    parameters=[{"in": "header", "name": "Last-Event-ID", "schema": {"type": "string"}, "description": _ID}],
+    parameters=[{"in": "header", "name": "Last-Event-ID", "schema": {"type": "string"}, "description": ID_HELP}],
 )
 def watch_stream(call: Call[LiveQuery, None]) -> NoReturn:
     """Events as they are stored, as server-sent events: from now on, or from where a connection before ended. Comments

@@ -3,14 +3,13 @@
 `synapse.auth.api_key` says how a key is written; no row holds one.
 """
 
-import re
-
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
 from core.models import CatalogModel
 from core.validators import validate_name
+from synapse.auth.key_rights import NAME_PATTERN
 
 
 class Service(CatalogModel):
@@ -26,12 +25,9 @@ class Service(CatalogModel):
         return self.name
 
 
-_PATTERN = re.compile(r"[A-Za-z0-9._:*-]{1,100}")
-
-
 def validate_pattern(text: str) -> None:
     """Refuse a text that cannot match a name (a Django validator)."""
-    if not _PATTERN.fullmatch(text):
+    if not NAME_PATTERN.fullmatch(text):
         raise ValidationError("A pattern has 1 to 100 of these characters: letters, digits, and . _ : - *")
 
 

@@ -28,7 +28,7 @@ MOST_SCOPES, LONGEST_SCOPE = 50, 110
 ACTIONS: tuple[Action, ...] = ("publish", "read")
 # A key keeps no more answers than this, and none about longer names.
 _MOST_KNOWN, _LONGEST_KNOWN = 256, 200
-_STREAM_PATTERN = re.compile(r"[A-Za-z0-9._:*-]{1,100}")
+NAME_PATTERN = re.compile(r"[A-Za-z0-9._:*-]{1,100}")
 
 
 class BadScope(ValueError):
@@ -169,7 +169,7 @@ def check_scopes(scopes: Iterable[str]) -> list[str]:
         action, _, pattern = scope.partition(":")
         if scope in WORDS or scope == CATALOG_READ:
             continue
-        if action not in ACTIONS or not _STREAM_PATTERN.fullmatch(pattern):
+        if action not in ACTIONS or not NAME_PATTERN.fullmatch(pattern):
             raise BadScope(
                 f"“{scope[:LONGEST_SCOPE]}” is no scope. Scopes are {', '.join(WORDS)}, {CATALOG_READ}, and publish:"
                 " or read: followed by the name of a stream or a pattern of names."

@@ -10,7 +10,7 @@ from synapse.problems import BadRequest
 # standard, 3.2) and its relation to the target (W3C Fetch Metadata Request Headers, 2.3).
 ORIGIN, SITE = "origin", "sec-fetch-site"
 BROWSERS_OWN = frozenset((ORIGIN, SITE))
-_SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 # `none`: a person's own doing, such as a bookmark.
 _OWN_SITES = frozenset(("same-origin", "none"))
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -24,7 +24,7 @@ def is_foreign(method: str, headers: Mapping[str, str], *, scheme: str, allowed:
         scheme: that of the connection, unless the proxy names another.
         allowed: origins as browsers write them.
     """
-    if method in _SAFE_METHODS or BROWSERS_OWN.isdisjoint(headers):
+    if method in SAFE_METHODS or BROWSERS_OWN.isdisjoint(headers):
         return False
     origin = headers.get(ORIGIN)
     if origin in allowed:

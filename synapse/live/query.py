@@ -50,7 +50,7 @@ class ReadCursor:
 
 
 LAST_EVENT_ID = "last-event-id"
-_ID = "The id of the last event that was received: later ones come, nothing twice. 0 is everything there is."
+ID_HELP = "The id of the last event that was received: later ones come, nothing twice. 0 is everything there is."
 
 
 class LiveQuery(Query):
@@ -59,7 +59,7 @@ class LiveQuery(Query):
     repeatable: ClassVar[Collection[str]] = ("event_type",)
     event_type: list[str] = about("Only events of this type; can be given several times.", default=[])
     ticket: str = about("The ticket from `POST /streams/{stream}/live-ticket`, instead of a key.", default="")
-    last_event_id: str = about(f"Like the header `Last-Event-ID`, where no header can be set. {_ID}", default="")
+    last_event_id: str = about(f"Like the header `Last-Event-ID`, where no header can be set. {ID_HELP}", default="")
     # As event sources in place of the browser's own send it, of which a page of another origin can set no header.
     lastEventId: str = about("Like `last_event_id`: some event sources send it under this name.", default="")
     since: QueryTime = about(

@@ -11,7 +11,6 @@ from multiprocessing.context import ForkContext, ForkProcess, SpawnContext, Spaw
 import django
 
 from chaos.plan import USUAL_START, Start
-from streams import connections
 
 Process = ForkProcess | SpawnProcess
 # What a process may take to end that was told to, as bridges promise.
@@ -137,6 +136,8 @@ class _SetUp:
 
 
 def _run_in_child(_: object, work: Callable[[int], None], number: int) -> None:
+    from streams import connections  # noqa: PLC0415 - needs models, which a spawned process can import only now
+
     # Connections that were open before the fork are the parent's.
     connections.executor.cache_clear()
     work(number)

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
 from synapse.formats import exact_json
-from synapse.formats.links import link_complaint
+from synapse.formats.text import link_complaint
 
 register = template.Library()
 

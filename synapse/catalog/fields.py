@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from synapse.formats import durations
-from synapse.formats.links import link_complaint
+from synapse.formats.text import link_complaint
 
 # The heading below which stands what few need: forms fold it away.
 ADVANCED = "Advanced"

@@ -1,8 +1,9 @@
-"""Names of streams, groups and event types, shortened texts, plurals, and an empty mapping as a default."""
+"""Names of streams, groups and event types, addresses of pages, shortened texts, plurals, and an empty mapping."""
 
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 NAME = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 RESERVED_PREFIX = "syn:"
@@ -28,3 +29,21 @@ def plural(word: str, count: int) -> str:
 
 
 NO_TEXTS: Mapping[str, str] = MappingProxyType({})
+
+
+# Browsers drop or turn round what is left out here, and so would read another address than a person.
+_ADDRESS = re.compile(r"https?://[^\s\\<>\"'`{}|^]+")
+
+
+def link_complaint(text: str) -> str:
+    """Return why a text is no address of a page, as the end of a sentence; "" when it is one."""
+    if not text.isprintable() or not _ADDRESS.fullmatch(text):
+        return "must be an address that begins with http:// or https://, without blanks and quotes"
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return "has a host or a port that there cannot be"
+    if not parts.hostname:
+        return "must name a host"
+    return "must not hold a user or a password" if "@" in parts.netloc else ""

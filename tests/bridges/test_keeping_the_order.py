@@ -63,7 +63,9 @@ def test_order_stream_keeps_the_order_of_the_stream_while_events_fail(redis, bri
     ids = publish(redis, 30)
     sink = KeepingSink(refuses=lambda delivery: delivery.attempt == 1 and random.random() < 0.5)
 
-    bridge(sink, retry=AT_ONCE, order="stream", drain=True).worker.run()
+    worker = bridge(sink, retry=AT_ONCE, order="stream", drain=True).worker
+    while not worker.finished:
+        worker.step()
 
     assert sink.ids == ids
 

@@ -127,6 +127,17 @@ def test_the_dockerignore_file_allows_exactly_the_copied_paths():
     assert {*APPS, "catalog"} <= allowed
 
 
+# In one process: what takes time is the start.
+START = """
+import django
+django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+call_command("check")
+call_command("catalog", "apply", "catalog/deepiri.yaml")
+"""
+
+
 def test_the_copied_files_are_enough_to_start(tmp_path):
     for source in copied():
         if (ROOT / source).is_dir():
@@ -134,17 +145,20 @@ def test_the_copied_files_are_enough_to_start(tmp_path):
         else:
             shutil.copy(ROOT / source, tmp_path)
 
-    for command in ("migrate", "check", "catalog apply catalog/deepiri.yaml"):
-        started = subprocess.run(
-            [sys.executable, "manage.py", *command.split()],
-            cwd=tmp_path,
-            env={"PATH": os.environ["PATH"], "SYNAPSE_VAR": str(tmp_path / "data")},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert started.returncode == 0, started.stderr
+    started = subprocess.run(
+        [sys.executable, "-c", START],
+        cwd=tmp_path,
+        env={
+            "PATH": os.environ["PATH"],
+            "SYNAPSE_VAR": str(tmp_path / "data"),
+            "DJANGO_SETTINGS_MODULE": "synapse_project.settings",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert started.returncode == 0, started.stderr
 
 
 def test_hadolint_finds_nothing():

@@ -25,7 +25,7 @@ WAVES = 4 if FULL else 2
 # For the test itself, and what it has open beside the connections.
 SPARE = 500
 _, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
-WANTED = 25_000 if FULL else 4_000
+WANTED = 25_000 if FULL else 2_000
 # As many as were wanted, or as this machine lets one process have.
 COUNT = WANTED if HARD == resource.RLIM_INFINITY else min(WANTED, HARD - SPARE)
 # Of each of the two workers: together they take four fifths.

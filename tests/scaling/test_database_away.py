@@ -150,6 +150,7 @@ def test_a_consumer_that_waits_stops_when_it_is_told_to(machines, postgres):
     assert "Traceback" not in said
 
 
+@pytest.mark.nightly
 def test_several_that_start_on_a_new_database_at_once_all_come_up(valkey, tmp_path):
     with running_server() as postgres:
         own = {setting.name for setting in SETTINGS}

@@ -97,7 +97,7 @@ UNFOLD: dict[str, object] = {
             {
                 "title": "Administer",
                 "items": [
-                    _page("People", "group", "auth.user"),
+                    _page("Users", "group", "auth.user"),
                     _page("Roles", "badge", "core.role"),
                     _page("Audit log", "history_edu", "core.auditentry", "story"),
                     _page("Audit entries", "history", "core.auditentry", apart="story"),

@@ -197,7 +197,7 @@ def _statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 @admin.register(Bridge)
 class BridgeAdmin(AuditedAdmin):
     form = BridgeForm
-    list_display = ["named", "state", "sink", "behind", "delivered", "in_flight", "dead", "last_delivered"]
+    list_display = ["named", "state", "sink", "behind", "delivered", "in_flight", "to_retry", "dead"]
     list_filter = ["enabled", "paused", "sink", ("stream", RelatedFilter)]
     list_select_related = ["stream"]
     search_fields = ["name", "group", "stream__name"]
@@ -260,21 +260,19 @@ class BridgeAdmin(AuditedAdmin):
 
     @admin.display(description="delivered")
     def delivered(self, bridge: Any) -> str:
-        return number(bridge.overview and bridge.overview.counters["done"])
+        return _cell("delivered", bridge.overview)
 
-    @admin.display(description="in flight, scheduled for retry")
+    @admin.display(description="in flight")
     def in_flight(self, bridge: Any) -> str:
-        if bridge.overview is None:
-            return number(None)
-        return f"{number(bridge.overview.pending)}, {number(bridge.overview.waiting)}"
+        return number(bridge.overview and bridge.overview.pending)
+
+    @admin.display(description="to retry")
+    def to_retry(self, bridge: Any) -> str:
+        return number(bridge.overview and bridge.overview.waiting)
 
     @admin.display(description="dead letters")
     def dead(self, bridge: Any) -> str:
         return _cell("dead", bridge.overview, bridge=bridge)
-
-    @admin.display(description="last delivered")
-    def last_delivered(self, bridge: Any) -> str:
-        return _cell("last", bridge.overview)
 
 
 def tabs_of(request: HttpRequest, bridge: Bridge, active: str) -> list[Tab]:

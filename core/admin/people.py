@@ -4,7 +4,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Q
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -29,6 +30,33 @@ admin.site.unregister(User)
 
 # What makes a person more than they were: a superuser's to give, lest those who may edit people raise themselves.
 _POWERS = ("is_superuser", "groups", "user_permissions")
+# Of Django and its libraries, without a page in this admin.
+_WITHOUT_PAGES = Q(content_type__app_label__in=("admin", "axes", "contenttypes", "sessions")) | Q(
+    content_type__app_label="auth", content_type__model__in=("group", "permission")
+)
+_HELP = {
+    "is_active": "Whether the user can log in. Better than deleting a user, whose name the audit log keeps.",
+    "is_staff": "Whether the user can open the admin.",
+    "is_superuser": "Whether the user has all permissions.",
+    "groups": "A user has all permissions of all their roles.",
+    "user_permissions": "Permissions besides those of the roles.",
+    "permissions": "",
+}
+
+
+def _say(field: Any, name: str) -> Any:
+    """Describe a field of Django's models in the words of this admin, and offer the permissions that are asked for."""
+    if field is None or name not in _HELP:
+        return field
+    field.help_text = _HELP[name]
+    if name == "groups":
+        field.label = "Roles"
+    elif name in ("permissions", "user_permissions"):
+        field.queryset = Permission.objects.exclude(_WITHOUT_PAGES).order_by(
+            "content_type__app_label", "content_type__model", "codename"
+        )
+        field.label_from_instance = lambda permission: permission.name
+    return field
 
 
 @admin.register(User)
@@ -60,12 +88,8 @@ class PersonAdmin(UserAdmin, AuditedAdmin):  # type: ignore[misc]  # both say ho
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("groups")
 
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        field = super().formfield_for_manytomany(db_field, request, **options)
-        if db_field.name == "groups" and field is not None:
-            field.label = "Roles"
-            field.help_text = "A person has all permissions of all their roles."
-        return field
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        return _say(super().formfield_for_dbfield(db_field, request, **options), db_field.name)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         return () if request.user.is_superuser else _POWERS
@@ -103,7 +127,10 @@ class RoleAdmin(GroupAdmin, AuditedAdmin):  # type: ignore[misc]
     list_display = ["name", "people"]
     filter_horizontal = ["permissions"]
 
-    @admin.display(description="people")
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        return _say(super().formfield_for_dbfield(db_field, request, **options), db_field.name)
+
+    @admin.display(description="users")
     def people(self, role: Role) -> int:
         return role.user_set.count()
 

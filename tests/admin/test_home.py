@@ -1,5 +1,6 @@
 """The first page: the traffic of every stream and the latest changes."""
 
+import re
 import time
 from collections.abc import Callable
 
@@ -141,7 +142,7 @@ def test_the_sidebar_leads_from_operating_to_defining_to_administering(admin_cli
             *("Archived events", "Summaries", "Integration status"),
         ],
         "Define": ["Event types", "Contracts", "Services", "Grants", "Secrets"],
-        "Administer": ["People", "Roles", "Audit log", "Audit entries"],
+        "Administer": ["Users", "Roles", "Audit log", "Audit entries"],
     }
 
 
@@ -156,6 +157,25 @@ def test_the_sidebar_marks_the_page_that_is_shown(admin_client, redis):
     assert marked(f"/admin/streams/stream/{stream.pk}/messages/") == ["Streams"]
     assert marked("/admin/streams/service/integration/") == ["Integration status"]
     assert marked("/admin/streams/service/") == ["Services"]
+
+
+@pytest.mark.parametrize(
+    ("page", "heading"),
+    [
+        ("bridges/bridge/dead-letters/", "Dead letters"),
+        ("streams/service/integration/", "Integration status"),
+        ("streams/stream/add/", "Add stream"),
+        ("streams/stream/", "Streams"),
+        ("streams/stream/?q=ord", "Streams 1 found, show all"),
+        ("streams/stream/1/change/", "Streams chevron_right orders"),
+    ],
+)
+def test_each_page_is_headed_by_what_it_shows(admin_client, redis, page, heading):
+    define("orders", pk=1)
+
+    (shown,) = re.findall(r"<h1.*?</h1>", admin_client.get(f"/admin/{page}").content.decode(), re.DOTALL)
+
+    assert " ".join(re.sub(r"<[^>]*>", " ", shown).split()) == heading
 
 
 def test_the_address_alone_leads_here(client):

@@ -9,9 +9,9 @@ from tests.admin.pages import no_rows, text_of, url
 from tests.admin.test_definitions import STREAM
 from tests.definitions import define
 
-OWNED = {"owner": "<b>Shop</b>", "runbook": "https://wiki.example.com/orders?a=1&b=2", "labels": {"team": "<i>x</i>"}}
+OWNED = {"owner": "<b>Shop</b>", "runbook": "https://wiki.example.com/orders?a=1&b=2", "labels": {"items": "<i>x</i>"}}
 LINK = 'href="https://wiki.example.com/orders?a=1&amp;b=2"'
-FORM = {"owner": OWNED["owner"], "runbook": OWNED["runbook"], "labels-name": "team", "labels-value": "<i>x</i>"}
+FORM = {"owner": OWNED["owner"], "runbook": OWNED["runbook"], "labels-name": "items", "labels-value": "<i>x</i>"}
 
 
 def test_a_stream_is_saved_with_them_and_the_audit_log_says_so(admin_client, redis):
@@ -19,7 +19,7 @@ def test_a_stream_is_saved_with_them_and_the_audit_log_says_so(admin_client, red
 
     stream = Stream.objects.get()
     assert {name: getattr(stream, name) for name in OWNED} == OWNED
-    assert AuditEntry.objects.first().after["labels"] == {"team": "<i>x</i>"}
+    assert AuditEntry.objects.first().after["labels"] == {"items": "<i>x</i>"}
 
 
 def test_an_event_type_is_saved_with_them(admin_client, redis):
@@ -38,7 +38,7 @@ def test_an_event_type_is_saved_with_them(admin_client, redis):
         {"runbook": "https://example.com/" + "a" * 2000},
         {"owner": "two\nlines"},
         {"labels-name": "a b", "labels-value": "c"},
-        {"labels-name": ["team", "team"], "labels-value": ["a", "b"]},
+        {"labels-name": ["items", "items"], "labels-value": ["a", "b"]},
     ],
     ids=lambda wrong: next(iter(wrong)),
 )
@@ -70,7 +70,7 @@ def test_each_page_of_a_stream_event_type_and_bridge_shows_them_escaped_with_the
         )
         assert link in html, address
         assert "Owner: <b>Shop</b>" in text_of(page), address
-        assert "team=<i>x</i>" in text_of(page), address
+        assert "items=<i>x</i>" in text_of(page), address
         assert "<b>Shop</b>" not in html, address
 
 

@@ -59,3 +59,15 @@ def test_a_superuser_changes_roles(admin_client, role):
     role.refresh_from_db()
     assert role.name == "of theirs"
     assert [permission.codename for permission in role.permissions.all()] == ["view_personal"]
+
+
+def test_only_permissions_that_do_something_here_are_offered(admin_client, admin_user):
+    forms = {
+        "permissions": admin_client.get(url("core.role", "add")),
+        "user_permissions": admin_client.get(url("auth.user", "change", admin_user.pk)),
+    }
+
+    for field, page in forms.items():
+        offered = page.context["adminform"].form.fields[field]
+        assert "Can see personal fields of events" in {name for _, name in offered.choices}
+        assert not offered.queryset.filter(content_type__app_label__in=["admin", "axes", "sessions"]).exists()

@@ -77,7 +77,7 @@ def test_the_list_says_how_each_bridge_is(admin_client, redis, archive):
 
     text = text_of(admin_client.get(url(BRIDGE)))
 
-    assert re.search(r"archive inference-events as archive healthy database (now|\d+ s) 1 event 1 234 0, 0", text)
+    assert re.search(r"archive inference-events as archive healthy database (now|\d+ s) 1 event 1 234 0 0", text)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_the_list_says_why_a_bridge_fails_and_how_many_dead_letters_it_has(admin
     seen = viewer.get(url(BRIDGE))
 
     assert "failing no mailbox anna database" in text_of(page)
-    assert re.search(r"0, 0 3 ", text_of(page))
+    assert re.search(r"0 0 3 ", text_of(page))
     assert f"failing {bridges.HIDDEN[:79]}… database" in text_of(seen)
     letters = url(BRIDGE, "dead_letters_group", archive.stream.pk, "archive")
     assert (letters in page.content.decode(), letters in seen.content.decode()) == (True, False)
@@ -380,7 +380,7 @@ def test_the_first_page_names_each_bridge_and_its_state(admin_client, redis, arc
     redis.hset("syn:{inference-events}:cnt:archive", "done", 7)
     say(archive)
 
-    assert "archive inference-events to database 7 delivered healthy" in text_of(admin_client.get("/admin/"))
+    assert "archive healthy inference-events database 7 0 0" in text_of(admin_client.get("/admin/"))
 
 
 def test_the_audit_record_of_a_bridge_is_json(admin_client, redis, archive):

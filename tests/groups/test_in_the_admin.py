@@ -49,7 +49,7 @@ class TestTheList:
         text = text_of(answer)
         assert "12 lost" in text
         assert "5 skipped" in text
-        assert "shop 0 — 0 3 4 0" in text
+        assert "shop 0 0 3 4 0" in text
         assert 's-bad" title="Events that were trimmed before' in answer.content.decode()
         assert at() in answer.content.decode()
 

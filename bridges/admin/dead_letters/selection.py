@@ -90,7 +90,6 @@ def show(admin: Any, request: HttpRequest, template: str, stream: Stream, group:
         title=title,
         stream=stream,
         group=group,
-        row=bridge,
         bridge=bridge,
         where=where,
         may_change=admin.has_change_permission(request),

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from synapse.formats.exact_json import is_number
+from synapse.formats.text import cut
 from synapse.inspection.range_query import asked_range
 from synapse.problems import BadParameter
 from synapse.redis.commands.dead_letters import Attempt, Replayed
@@ -56,6 +57,13 @@ def pattern(error: str) -> str:
     for status in _STATUSES:
         text = status.sub(lambda found: found["before"] + found["status"].translate(_KEPT), text)
     return _without_numbers(text).translate(_SHOWN)
+
+
+def short_error(error: str, most: int = 80) -> str:
+    """Return an error in a few words, without PII: “HTTP 503” where it tells of such a status, or else its pattern."""
+    text = _one_line(error)
+    found = next(filter(None, (status.search(text) for status in _STATUSES)), None)
+    return f"HTTP {found['status']}" if found else cut(pattern(error), most)
 
 
 def fingerprint(error: str) -> str:

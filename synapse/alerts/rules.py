@@ -346,3 +346,4 @@ DEFAULT_RULES: tuple[Rule, ...] = (
         severity="warning",
     ),
 )
+DEFAULTS_BY_NAME: Mapping[str, Rule] = {rule.name: rule for rule in DEFAULT_RULES}

@@ -48,6 +48,12 @@ class Subject(NamedTuple):
         return (_REDIS,)
 
     @property
+    def parts(self) -> dict[str, str]:
+        """The names that the subject has, by what they name; those that it has not are left out."""
+        names = {self.kind: self.name, "stream": self.stream, "bridge" if self.kind == "group" else "service": self.of}
+        return {name: text for name, text in names.items() if text}
+
+    @property
     def text(self) -> str:
         """The subject as people are told of it: “bridge orders-to-shop”."""
         match self.kind:

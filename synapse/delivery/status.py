@@ -192,8 +192,7 @@ class Overview:
     @property
     def worst(self) -> Status | None:
         """The status of the process that fares worst, None when there is none."""
-        by_state = sorted(self.statuses.values(), key=lambda status: _WORST_FIRST.index(status.state))
-        return by_state[0] if by_state else None
+        return worst_of(self.statuses)
 
     @property
     def reason(self) -> str:
@@ -205,6 +204,11 @@ class Overview:
         """When an event was last delivered, in milliseconds since 1970; None when unknown."""
         said = [int(at * 1000) for status in self.statuses.values() if (at := status.last_delivered_at)]
         return max([*said, self.last_done_ms]) or None
+
+
+def worst_of(statuses: Mapping[str, Status]) -> Status | None:
+    """Return the status of the process that fares worst, None when there is none."""
+    return min(statuses.values(), key=lambda status: _WORST_FIRST.index(status.state), default=None)
 
 
 def fresh_statuses(said: Mapping[str, Report], beats: Any, now_ms: int) -> dict[str, Status]:

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 NAME = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 RESERVED_PREFIX = "syn:"
+# The stream of alerts, where a catalog defines it. Synapse alone publishes to it: its events are Synapse's own word.
+ALERTS_STREAM = "synapse-alerts"
 RULE = "1 to 100 letters, digits, and . _ : -, not beginning with “syn:”"
 
 

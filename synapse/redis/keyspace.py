@@ -2,6 +2,8 @@
 
 import re
 
+from synapse.formats.text import ALERTS_STREAM
+
 # The keys of a group and of a stream that stay until they are deleted. The others expire by themselves.
 _OF_A_GROUP = re.compile(r"syn:\{([^{}]+)\}:(?:(?:due|msg|cnt|lock|dlq)|queue:[0-9a-z]+):(.+)", re.DOTALL)
 _OF_A_STREAM = re.compile(r"syn:\{([^{}]+)\}:(?:stats|pins|took)")
@@ -98,6 +100,12 @@ def probe(number: int) -> str:
     return f"syn:probe:{number}"
 
 
+def alerts(what: str) -> str:
+    """A part of what is kept of alerts. It lies beside their stream: one script writes to both."""
+    return f"syn:{{{ALERTS_STREAM}}}:alerts:{what}"
+
+
+ALERTS_LEASE = "syn:alerts"
 JANITOR_LEASE = "syn:janitor"
 SAMPLER_LEASE = "syn:sampler"
 # What changed in the latest sample of statistics.

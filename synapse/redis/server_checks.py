@@ -71,8 +71,19 @@ def server_warnings(executor: SyncExecutor) -> list[str]:
     info, fsync = executor.execute([server_commands.info(), server_commands.config_get("appendfsync")])
     if isinstance(info, ReplyError):
         return [f"Redis does not tell how it is set up ({info}): whether it keeps its events in a crash is unknown."]
-    found = (_persistence(info, fsync), _eviction(info), *_version(info))
+    return warnings_of(info, fsync)
+
+
+def warnings_of(info: Mapping[str, str], fsync: Any) -> list[str]:
+    """Return the faults in the server's settings, by its INFO and its policy `appendfsync`, a sentence for each."""
+    found = (_persistence(info, fsync), _disk(info), _eviction(info), *_version(info))
     return [warning for warning in found if warning]
+
+
+def memory_share(info: Mapping[str, str]) -> float:
+    """Return the memory that the server uses, by its INFO, in percent of its `maxmemory`; 0 where there is no limit."""
+    used, most = (int(text) if (text := info.get(name, "")).isdigit() else 0 for name in ("used_memory", "maxmemory"))
+    return 100 * used / most if most else 0.0
 
 
 def transport_warning(address: Address) -> str:
@@ -129,6 +140,12 @@ def _persistence(info: Mapping[str, str], fsync: Any) -> str:
             f"Redis' appendfsync is “{fsync}”: a crash loses the last events, even seconds of them, though their"
             " publishers were told that they are stored. Set “appendfsync always”."
         )
+    return ""
+
+
+def _disk(info: Mapping[str, str]) -> str:
+    if info.get("aof_last_write_status", "ok") != "ok":
+        return "Redis cannot write its append-only file: it refuses all writes until its disk takes them again."
     return ""
 
 

@@ -30,12 +30,6 @@ def test_the_expression_of_a_condition_names_metrics_that_there_are(name):
     assert {metric for metric in asked if metric not in known} == set()
 
 
-@pytest.mark.parametrize("rule", DEFAULT_RULES, ids=lambda rule: rule.name)
-def test_a_rule_has_an_expression_with_its_threshold(rule):
-    assert "{threshold}" not in rule.prometheus
-    assert rule.prometheus.endswith(f">= {rule.threshold:g}") or f'rule="{rule.name}"' in rule.prometheus
-
-
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_the_sentence_of_a_condition_names_its_subject_and_what_more_is_known(name):
     said = sentence_of(CONDITIONS[name], ORDERS.text, 2, since=NOW, now=NOW, detail="HTTP 503")

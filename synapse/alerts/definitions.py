@@ -1,0 +1,114 @@
+"""Definitions by which alerts are evaluated, as values: rules, silences, and the things that are watched."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from synapse.alerts.rules import DEFAULT_RULES, Rule
+from synapse.alerts.subject import Subject
+from synapse.auth.key_rights import Pattern
+from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
+from synapse.formats.text import ALERTS_STREAM
+
+
+@dataclass(frozen=True, kw_only=True)
+class Silence:
+    """A time in which nobody is told of some alerts. They are evaluated and shown all the same.
+
+    Attributes:
+        id: the number of its row.
+        subject: a pattern (`*` for any characters) of the name of a stream, bridge, group (`stream/group`) or service.
+        rule: a pattern of the names of rules.
+        begins: in seconds since 1970.
+        ends: in seconds since 1970.
+    """
+
+    id: int
+    subject: str
+    rule: str
+    begins: float
+    ends: float
+
+    @cached_property
+    def _patterns(self) -> tuple[Pattern, Pattern]:
+        return Pattern(self.rule), Pattern(self.subject)
+
+    def covers(self, rule: str, names: Iterable[str], now: float) -> bool:
+        """Say whether nobody is told now of a rule's alert about what has these names."""
+        of_rule, of_subject = self._patterns
+        return self.begins <= now < self.ends and of_rule.matches(rule) and any(map(of_subject.matches, names))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definitions:
+    """Rules, silences and what is watched, at one version of the catalog.
+
+    Attributes:
+        catalog: streams and keys.
+        bridges: by name.
+        disabled: why bridges disabled themselves, by name.
+        rules: all of them, also those that are not enabled.
+        silences: also those that are over or to come.
+    """
+
+    catalog: Snapshot
+    bridges: Mapping[str, BridgeDefinition] = field(default_factory=dict)
+    disabled: Mapping[str, str] = field(default_factory=dict)
+    rules: Sequence[Rule] = DEFAULT_RULES
+    silences: Sequence[Silence] = ()
+
+    @cached_property
+    def streams(self) -> Mapping[str, StreamDefinition]:
+        """The streams that are watched: not that of alerts itself."""
+        return {name: each for name, each in self.catalog.streams.items() if name != ALERTS_STREAM}
+
+    @cached_property
+    def watched_bridges(self) -> Mapping[tuple[str, str], BridgeDefinition]:
+        """The bridges that deliver events of watched streams, by stream and group."""
+        found = (each for each in self.bridges.values() if not each.is_pulled and each.stream in self.streams)
+        return {(each.stream, each.group): each for each in found}
+
+    @cached_property
+    def _groups(self) -> dict[tuple[str, str], Subject]:
+        return {}
+
+    def group(self, stream: str, name: str) -> Subject:
+        """Return a group as the subject of alerts."""
+        if (found := self._groups.get((stream, name))) is None:
+            bridge = self.watched_bridges.get((stream, name))
+            found = self._groups[stream, name] = Subject("group", stream, name, bridge.name if bridge else "")
+        return found
+
+    def subject(self, id_: str, of: str) -> Subject | None:
+        """Return the subject of an id, None for an id that is none of ours.
+
+        Args:
+            id_: its id.
+            of: the bridge or service that it had.
+        """
+        kind, _, rest = id_.partition(":")
+        match kind:
+            case "stream":
+                return Subject("stream", rest)
+            case "group":
+                stream, _, name = rest.partition("/")
+                found = self.group(stream, name)
+                return found if found.of else found._replace(of=of)
+            case "key":
+                return Subject("key", name=rest, of=of)
+            case "redis":
+                return Subject("redis")
+        return None
+
+    def is_silenced(self, rule: str, subject: Subject, now: float) -> bool:
+        """Say whether nobody is told now of a rule's alert about a subject."""
+        return any(silence.covers(rule, subject.names, now) for silence in self.silences)
+
+    def rule(self, name: str) -> Rule | None:
+        """Return a rule, None without one of this name."""
+        return self._rules.get(name)
+
+    @cached_property
+    def _rules(self) -> Mapping[str, Rule]:
+        return {rule.name: rule for rule in self.rules}

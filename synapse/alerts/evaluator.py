@@ -1,0 +1,301 @@
+"""The evaluator: after each sample one process compares what was measured with the rules.
+
+It holds a lease in Redis that ends when it is not renewed, so that another process continues when it dies. A state is
+changed by a script that compares it with what was read, and records the change: of two processes that both take
+themselves for the evaluator, or one that is killed, each change is recorded once.
+"""
+
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import orjson
+
+from synapse.alerts import rules, state
+from synapse.alerts.definitions import Definitions
+from synapse.alerts.event import Link, alert_name, changed, describe, entry_of
+from synapse.alerts.measurement import Answers, Moment, ask_redis
+from synapse.alerts.notifier import Notifier
+from synapse.alerts.recent import RecentSeries
+from synapse.alerts.rules import CONDITIONS, Rule
+from synapse.alerts.sentence import sentence_of
+from synapse.alerts.state import AlertState, advance
+from synapse.alerts.subject import Subject
+from synapse.dead_letters import short_error
+from synapse.formats.text import ALERTS_STREAM
+from synapse.redis import Conversation, ReplyError, SyncExecutor, ask, value
+from synapse.redis.commands import alerts as commands
+from synapse.redis.commands import dead_letters as dead_letter_commands
+from synapse.redis.commands.alerts import StateChange
+from synapse.redis.commands.statistics import latest_sample
+from synapse.statistics.latest import unpacked
+
+# A killed evaluator is replaced when its lease ends: three turns without a renewal.
+LEASE_MS = 3_000
+# So long after the last turn there is one without a sample: the sampler is away.
+_PATIENCE = 10
+# A sample that is older tells nothing of now.
+_FRESH = 15
+# What is no series is asked for so often.
+_ASK_EVERY = 15
+# After so long without a turn, alerts that are pending begin to wait again.
+GAP = 60
+# So many alerts there are at most; the dead letters of so many of them are looked at in one turn.
+MOST_ALERTS, _MOST_LOOKED_AT = 20_000, 100
+# So many states are changed by one script: Redis serves nobody else meanwhile.
+_TOGETHER = 100
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Next:
+    """An alert that changes: its name, its state as it was read, and the next one (None: it is ok)."""
+
+    name: str
+    rule: Rule
+    subject: Subject
+    text: bytes
+    before: AlertState | None
+    after: AlertState | None
+
+    @property
+    def begins(self) -> bool:
+        """Whether it begins to fire."""
+        return self.after is not None and self.after.phase == "firing" and not _fires(self.before)
+
+    @property
+    def ends(self) -> bool:
+        """Whether it fired, and is resolved."""
+        return self.after is None and _fires(self.before)
+
+    @property
+    def is_told_late(self) -> bool:
+        """Whether it fires still when its silence is over."""
+        return self.before is not None and self.before.is_untold and self.after is not None and not self.after.is_untold
+
+
+def _fires(found: AlertState | None) -> bool:
+    return found is not None and found.phase == "firing"
+
+
+# A state as it was read: its text, and its value (None where the text is none of ours). `_OK`: there is none.
+_Stored = tuple[bytes, AlertState | None]
+_OK: _Stored = (b"", None)
+_Measured = tuple[Subject, float, str]
+
+
+class Evaluator:
+    """Evaluates the rules as long as it holds the lease.
+
+    Args:
+        executor: returns the connection to Redis.
+        definitions: returns the rules, the silences, and what is watched.
+        link: makes the address of the page where an alert is mended.
+        clock: the time in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        executor: Callable[[], SyncExecutor],
+        definitions: Callable[[], Definitions],
+        link: Link,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._executor = executor
+        self._definitions = definitions
+        self._link = link
+        self._clock = clock
+        self._token = secrets.token_hex(8)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Know nothing: another process may have evaluated since."""
+        self._series = RecentSeries()
+        self._notifier = Notifier()
+        self._sample: bytes | None = None
+        # When the last turn was, by the clock, and when Redis was last asked for what is no series.
+        self._turned_at = self._asked_at = float("-inf")
+        self._unpacked: dict[bytes, AlertState | None] = {}
+
+    def step(self) -> bool:
+        """Evaluate the rules if there is a new sample, or there was none for long. Return whether this process is the
+        evaluator now.
+
+        Raises:
+            RedisUnavailable: when Redis cannot be used.
+            ReplyError: when Redis refuses a command.
+        """
+        # The process belongs to the name: a forked child has the same token.
+        owner = f"{socket.gethostname()}:{os.getpid()}:{self._token}"
+        executor = self._executor()
+        if not value(executor.execute([commands.hold_lease(owner, ttl_ms=LEASE_MS)])[0]):
+            self._forget()
+            return False
+        now, sample = self._clock(), value(executor.execute([latest_sample()])[0])
+        if (sample is None or sample == self._sample) and 0 <= now - self._turned_at < _PATIENCE:
+            return True
+        executor.run(self._turn(sample, now))
+        self._sample, self._turned_at = sample, now
+        return True
+
+    def _turn(self, sample: bytes | None, now: float) -> Conversation[None]:
+        definitions = self._definitions()
+        series = yield from self._follow(sample, definitions, now)
+        states, evaluated = yield from ask([commands.states(), commands.evaluated()])
+        texts: Mapping[str, bytes] = value(states)
+        if evaluated is None:
+            # Redis lost what it had, or never had any.
+            self._notifier = Notifier()
+        # A Redis that is full takes no note of this turn.
+        last = max(self._turned_at, float("-inf") if evaluated is None else value(evaluated))
+        moment = Moment(
+            now=now,
+            definitions=definitions,
+            series=series,
+            answers=(yield from self._answers(definitions, series, now)),
+            after_gap=not 0 <= now - last <= GAP,
+        )
+        changes = yield from self._with_errors(self._evaluate(moment, texts))
+        yield from self._change(changes, moment)
+        yield from self._notifier.step(definitions.catalog.streams.get(ALERTS_STREAM), now)
+        yield from ask([commands.note_evaluated(now)])
+
+    def _follow(self, sample: bytes | None, definitions: Definitions, now: float) -> Conversation[RecentSeries | None]:
+        found = None if sample is None else unpacked(sample)
+        if found is None or abs(now - found.at) > _FRESH:
+            return None
+        yield from self._series.follow(found, definitions.streams)
+        return self._series
+
+    def _answers(
+        self, definitions: Definitions, series: RecentSeries | None, now: float
+    ) -> Conversation[Answers | None]:
+        if 0 <= now - self._asked_at < _ASK_EVERY:
+            return None
+        conditions = {rule.condition for rule in definitions.rules if rule.enabled}
+        answers = yield from ask_redis(definitions, series, conditions)
+        self._asked_at = now
+        return answers
+
+    def _evaluate(self, moment: Moment, texts: Mapping[str, bytes]) -> list[_Next]:
+        """Return the alerts whose state changes, or of which something else is to be said."""
+        known = self._known(texts)
+        measured: dict[str, list[_Measured] | None] = {}
+        changes: list[_Next] = []
+        room = MOST_ALERTS - len(texts)
+        for rule in moment.definitions.rules:
+            if not rule.enabled:
+                continue
+            states = known.pop(rule.name, {})
+            if rule.condition not in measured:
+                values = moment.measure(rule.condition)
+                measured[rule.condition] = None if values is None else list(values)
+            if (all_ := measured[rule.condition]) is None:
+                continue
+            holding = {each[0].id: each for each in all_ if rule.holds(each[1]) and rule.is_for(each[0].names)}
+            for id_ in sorted(states.keys() | holding.keys()):
+                before = states.get(id_, _OK)
+                if before is not _OK or room > 0:
+                    room -= before is _OK
+                    changes.append(_next(rule, id_, before, holding.get(id_), moment))
+        for name, states in known.items():
+            # The rule is gone, or is not enabled any more.
+            rule = moment.definitions.rule(name) or Rule(name=name, condition="", threshold=0)
+            changes += (_gone(rule, id_, before, moment) for id_, before in states.items())
+        return [each for each in changes if each.before != each.after or (each.text and each.after is None)]
+
+    def _known(self, texts: Mapping[str, bytes]) -> dict[str, dict[str, _Stored]]:
+        """Return the states that there are, by rule and subject."""
+        self._unpacked = {
+            text: self._unpacked[text] if text in self._unpacked else state.unpack(text) for text in texts.values()
+        }
+        known: dict[str, dict[str, _Stored]] = {}
+        for name, text in texts.items():
+            rule, _, id_ = name.partition(" ")
+            known.setdefault(rule, {})[id_] = text, self._unpacked[text]
+        return known
+
+    def _with_errors(self, changes: list[_Next]) -> Conversation[list[_Next]]:
+        """Return the changes, of which those that are told of dead letters say the error of the last one."""
+        asked = [each for each in changes if each.begins and each.rule.condition == rules.DEAD.name][:_MOST_LOOKED_AT]
+        if not asked:
+            return changes
+        letters = yield from ask(
+            [dead_letter_commands.letters(each.subject.stream, each.subject.name, count=1) for each in asked]
+        )
+        errors = {
+            id(each): short_error(found[0].error)
+            for each, found in zip(asked, letters, strict=True)
+            if not isinstance(found, ReplyError) and found
+        }
+        return [_with_error(each, errors[id(each)]) if id(each) in errors else each for each in changes]
+
+    def _change(self, changes: Sequence[_Next], moment: Moment) -> Conversation[None]:
+        stream = moment.definitions.catalog.streams.get(ALERTS_STREAM)
+        length = 0 if stream is None else stream.hard_length
+        for start in range(0, len(changes), _TOGETHER):
+            asked = [self._state_change(each, moment) for each in changes[start : start + _TOGETHER]]
+            (reply,) = yield from ask([commands.change_states(asked, hard_length=length)])
+            value(reply)
+
+    def _state_change(self, each: _Next, moment: Moment) -> StateChange:
+        definitions, now, after = moment.definitions, moment.now, each.after
+        record, entry = b"", list[str]()
+        if (each.begins or each.ends or each.is_told_late) and (shown := after or each.before):
+            phase = "resolved" if each.ends else "firing"
+            alert = describe(each.rule, each.subject, shown, definitions, self._link, now=now, phase=phase)
+            silenced = definitions.is_silenced(each.rule.name, each.subject, now) or (each.ends and shown.is_untold)
+            record = orjson.dumps({**alert, "silenced": silenced})
+            stream = definitions.catalog.streams.get(ALERTS_STREAM)
+            if stream is not None and not each.is_told_late:
+                entry = entry_of(changed(alert), stream)
+        return StateChange(each.name, each.text, state.pack(after), record, entry)
+
+
+def _next(rule: Rule, id_: str, stored: _Stored, measured: _Measured | None, moment: Moment) -> _Next:
+    """Return an alert with its next state."""
+    text, before = stored
+    after = advance(before, rule, value=measured[1] if measured else None, now=moment.now, after_gap=moment.after_gap)
+    if after is None:
+        return _gone(rule, id_, stored, moment)
+    subject = measured[0] if measured else _subject(id_, before, moment)
+    after = replace(after, of=subject.of)
+    if measured and (before is None or after.phase != before.phase or moment.answers is not None):
+        after = _said(after, rule, subject, detail=measured[2] or after.detail, now=moment.now)
+    elif before is not None:
+        # What is told of it is brought up to date with what is no series, and not with each sample.
+        after = replace(after, value=before.value)
+    if _fires(after) and (after.is_untold or not _fires(before)):
+        after = replace(after, is_untold=moment.definitions.is_silenced(rule.name, subject, moment.now))
+    return _Next(name=alert_name(rule.name, id_), rule=rule, subject=subject, text=text, before=before, after=after)
+
+
+def _gone(rule: Rule, id_: str, stored: _Stored, moment: Moment) -> _Next:
+    """Return an alert that is no more."""
+    text, before = stored
+    subject = _subject(id_, before, moment)
+    return _Next(name=alert_name(rule.name, id_), rule=rule, subject=subject, text=text, before=before, after=None)
+
+
+def _subject(id_: str, before: AlertState | None, moment: Moment) -> Subject:
+    # A state that is none of ours is only taken away.
+    return moment.definitions.subject(id_, before.of if before else "") or Subject("redis")
+
+
+def _with_error(each: _Next, error: str) -> _Next:
+    """Return an alert that begins to fire, and says an error."""
+    if each.after is None:
+        return each
+    return replace(each, after=_said(each.after, each.rule, each.subject, detail=error, now=each.after.fired_at or 0))
+
+
+def _said(found: AlertState, rule: Rule, subject: Subject, *, detail: str, now: float) -> AlertState:
+    """Return a state with the sentence for people."""
+    said = sentence_of(CONDITIONS[rule.condition], subject.text, found.value, since=found.since, now=now, detail=detail)
+    return replace(found, detail=detail, said=said)

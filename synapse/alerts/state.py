@@ -1,0 +1,112 @@
+"""The states of an alert: ok, pending, firing, resolved. Pure: the time and what was measured are handed in.
+
+An alert is pending while its condition has not held for long enough, and fires then. It is resolved when the condition
+has been gone for `CLEAR_SECONDS`, so that one that comes and goes does not fire each time. Nothing measured is no
+resolution: then nothing is asked here, and an alert stays as it is.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import orjson
+
+from synapse.alerts.rules import Rule
+
+# So long a condition has to be gone before an alert is resolved.
+CLEAR_SECONDS = 60
+Phase = Literal["pending", "firing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertState:
+    """The state of an alert that is not ok. Times are seconds since 1970.
+
+    Attributes:
+        phase: `pending` or `firing`.
+        since: when its condition began to hold.
+        value: the last one at which it held, and what more is known of it in `detail`.
+        said: the sentence for people, as of that value.
+        of: the bridge or service of its subject, as the subject has it.
+        fired_at: when it began to fire.
+        cleared_at: when the condition was gone, None while it holds.
+        is_untold: whether it fires and nobody was told, because it was silenced.
+    """
+
+    phase: Phase
+    since: float
+    value: float
+    detail: str = ""
+    said: str = ""
+    of: str = ""
+    fired_at: float | None = None
+    cleared_at: float | None = None
+    is_untold: bool = False
+
+
+def advance(
+    state: AlertState | None, rule: Rule, *, value: float | None, now: float, after_gap: bool = False
+) -> AlertState | None:
+    """Return the next state of an alert; None: it is ok, or resolved if it fired.
+
+    Args:
+        state: the state before.
+        rule: its rule.
+        value: what was measured, None when the condition does not hold.
+        now: the time.
+        after_gap: whether nothing was evaluated for so long, or the clock was set, that waiting begins again.
+    """
+    if value is None:
+        return _cleared(state, now, after_gap=after_gap)
+    if state is None:
+        state = AlertState(phase="pending", since=now, value=value)
+    elif state.phase == "pending" and (after_gap or state.since > now):
+        state = replace(state, since=now)
+    state = replace(state, value=value, cleared_at=None)
+    if state.phase == "pending" and now - state.since >= rule.for_seconds:
+        return replace(state, phase="firing", fired_at=now)
+    return state
+
+
+def _cleared(state: AlertState | None, now: float, *, after_gap: bool) -> AlertState | None:
+    if state is None or state.phase == "pending":
+        return None
+    if state.cleared_at is None or after_gap or state.cleared_at > now:
+        return replace(state, cleared_at=now)
+    return None if now - state.cleared_at >= CLEAR_SECONDS else state
+
+
+def pack(state: AlertState | None) -> bytes:
+    """Return a state as text for Redis; an empty one for None."""
+    return b"" if state is None else orjson.dumps(asdict(state))
+
+
+_TYPES: dict[str, Any] = {
+    "phase": str,
+    "since": int | float,
+    "value": int | float,
+    "detail": str,
+    "said": str,
+    "of": str,
+    "fired_at": int | float | None,
+    "cleared_at": int | float | None,
+    "is_untold": bool,
+}
+
+
+def unpack(text: bytes) -> AlertState | None:
+    """Return the state that was packed, None when the text is none of ours."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(found, dict) or found.keys() != _TYPES.keys() or found["phase"] not in ("pending", "firing"):
+        return None
+    return AlertState(**found) if all(isinstance(found[name], kind) for name, kind in _TYPES.items()) else None
+
+
+def count_states(texts: Mapping[str, bytes]) -> Counter[tuple[str, str]]:
+    """Return how many alerts of each rule are pending and firing, by their names and packed states."""
+    found = ((name.partition(" ")[0], unpack(text)) for name, text in texts.items())
+    return Counter((rule, each.phase) for rule, each in found if each is not None)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from django.db import transaction
 
+import alerts.catalog
 import bridges.catalog
 import contracts.catalog
 import streams.catalog
@@ -51,6 +52,8 @@ class Part(Protocol):
 PARTS: tuple[Part, ...] = (
     contracts.catalog,
     streams.catalog,
+    # Before the last one, whose deletions come first.
+    alerts.catalog,
     bridges.catalog,
 )
 _PART_OF = {kind: part for part in PARTS for kind in part.KINDS}

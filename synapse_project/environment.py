@@ -220,6 +220,12 @@ SETTINGS = (
         meaning="Seconds between the heartbeats of an idle live connection.",
     ),
     Setting(
+        name="SYNAPSE_PUBLIC_URL",
+        default="",
+        parse=setting_values.such(setting_values.is_origin, "an address such as https://synapse.example.org"),
+        meaning="The address at which people reach the admin: links in alerts begin with it.",
+    ),
+    Setting(
         name="SYNAPSE_HANDLERS",
         default=[],
         parse=setting_values.each(_HANDLER),

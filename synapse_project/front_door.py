@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from django.urls import get_resolver
 
+from alerts import background as alerts
 from bridges.groups import expiry
 from streams import background_tasks, connections, health
 from streams.connections import tails
@@ -36,6 +37,7 @@ class Lifespan:
                 await asyncio.to_thread(load_views)
                 background_tasks.start()
                 expiry.WORK.start()
+                alerts.WORK.start()
                 await asyncio.to_thread(health.start)
                 request_guard.warning.write_at_start(server_config())
                 process.tune_garbage_collector()
@@ -45,6 +47,7 @@ class Lifespan:
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await asyncio.to_thread(health.stop)
+                await asyncio.to_thread(alerts.WORK.stop)
                 await asyncio.to_thread(expiry.WORK.stop)
                 await asyncio.to_thread(background_tasks.stop)
                 tails().stop()

@@ -14,13 +14,17 @@ from synapse.auth.permission import PUBLISH, VIEW_PAYLOAD
 
 _DEFINITIONS = ("streams.stream", "streams.eventtype", "streams.service", "streams.grant", "contracts.contract")
 
+_ALERTS = ("alerts.alertrule", "alerts.silence")
+
 
 def _permissions(models: Iterable[str], *actions: str) -> tuple[str, ...]:
     pairs = (model.split(".") for model in models)
     return tuple(f"{app}.{action}_{name}" for app, name in pairs for action in actions)
 
 
-VIEWER = _permissions((*_DEFINITIONS, "contracts.registrysettings", "bridges.bridge", "bridges.archivedevent"), "view")
+VIEWER = _permissions(
+    (*_DEFINITIONS, "contracts.registrysettings", "bridges.bridge", "bridges.archivedevent", *_ALERTS), "view"
+)
 _SEES_EVENTS = (VIEW_PAYLOAD, PUBLISH, "core.view_auditentry")
 
 ROLES: Mapping[str, tuple[str, ...]] = {
@@ -38,7 +42,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "operator": (
         *VIEWER,
         *_SEES_EVENTS,
-        *_permissions(["bridges.bridge"], "add", "change", "delete"),
+        *_permissions(["bridges.bridge", *_ALERTS], "add", "change", "delete"),
         *_permissions(["bridges.secret"], "view", "add", "change", "delete"),
         *_permissions(["streams.key"], "view", "add", "change"),
     ),

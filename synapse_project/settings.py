@@ -66,6 +66,8 @@ ALLOWED_HOSTS = [*_env["ALLOWED_HOSTS"], "localhost", "127.0.0.1", "[::1]"]
 AUTH = _env["SYNAPSE_AUTH"] or _env["SYNAPSE_AUTH_DEFAULT"]
 KEY_ENVIRONMENT = _env["SYNAPSE_KEY_ENVIRONMENT"]
 METRICS_TOKEN = _env["SYNAPSE_METRICS_TOKEN"]
+# What links begin with that leave the admin, such as those in alerts.
+PUBLIC_URL = _env["SYNAPSE_PUBLIC_URL"]
 
 HOST = _env["HOST"]
 PORT = _env["PORT"]
@@ -150,6 +152,7 @@ INSTALLED_APPS = [
     "contracts",
     "streams",
     "bridges",
+    "alerts",
     "synapse_project",
 ]
 

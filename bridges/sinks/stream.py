@@ -13,7 +13,7 @@ from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, Si
 from synapse.errors.contracts import SandboxBusy
 from synapse.errors.delivery import NotBegun, SinkAway, SinkBroken, SinkError
 from synapse.errors.streams import StreamFull
-from synapse.formats.text import RULE, cut, is_name
+from synapse.formats.text import ALERTS_STREAM, RULE, cut, is_name
 from synapse.problems import Problem
 from synapse.publishing import body, deferred_validation, storage, validation
 from synapse.publishing.validation import Accepted
@@ -59,6 +59,8 @@ class StreamConfig(SinkConfig):
     def mistakes(self) -> Iterator[tuple[str, str]]:
         if not is_name(self.stream):
             yield "stream", f"is no stream's name: it has {RULE}"
+        if self.stream == ALERTS_STREAM:
+            yield "stream", "is the stream of alerts, which takes events from Synapse alone"
         if self.event_type == "":
             yield "event_type", "must be a type, or left out to keep what the event has"
         elif self.event_type and not is_name(self.event_type):

@@ -19,6 +19,7 @@ WORDS = {
     "dead-letters:write": "redrive, edit and discard dead letters",
     "audit:read": "see the audit record",
     "metrics:read": "see the metrics",
+    "alerts:write": "see and make silences of alerts",
     "keys:write": "issue, rotate and revoke keys",
     PERSONAL: "see personal fields of events unmasked",
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from synapse.auth.principal import EVERY_TYPE, EVERYTHING, PERSONAL, Action, Principal, Rights
+from synapse.formats.text import ALERTS_STREAM
 from synapse.problems import Forbidden
 
 VIEW_PAYLOAD = "streams.view_payload"
@@ -32,6 +33,7 @@ SCOPES: Mapping[str, tuple[str, ...]] = {
     PERSONAL: (VIEW_PERSONAL,),
     "audit:read": ("core.view_auditentry",),
     "metrics:read": ("streams.view_stream",),
+    "alerts:write": ("alerts.add_silence", "alerts.change_silence"),
     "keys:write": ("streams.add_key", "streams.change_key"),
 }
 ACTIONS: Mapping[Action, tuple[str, ...]] = {
@@ -82,6 +84,8 @@ def demand_right(principal: Principal, action: Action, stream: str, event_type: 
     Raises:
         Forbidden: when the right is missing.
     """
+    if action == "publish" and stream == ALERTS_STREAM:
+        raise Forbidden(f"Only Synapse itself publishes to {stream}.", missing=f"publish:{stream}")
     if not principal.rights.may(action, stream, event_type):
         raise refused_right(principal, action, stream, event_type)
 

@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from synapse.alerts.state import count_states
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.inspection.lag import GroupName, Lag, lags_of
 from synapse.inspection.stream_stats import StreamStatistics, stats_of
 from synapse.live.tail_registry import viewer_counts
 from synapse.redis import Command, Conversation, ReplyError, answer, ask, keyspace
+from synapse.redis.commands import alerts as alert_commands
 from synapse.redis.commands.statistics import number
 from synapse.redis.commands.streams import Group, hgetall, lowest_score, xinfo_consumers, xinfo_groups, xlen, zcard
 from synapse.shares import Shares
@@ -43,6 +45,7 @@ class Reading:
     """The state in Redis at one moment: streams and their watchers by name, groups by the names of stream and group.
     `limits` are the lengths at which streams are full. `shares` are the counters of this process.
     `durations` have the number of samples in each bucket, by measured step, stream and group ("" for the stream's own).
+    `alerts` are counted by rule and state; `alerts_evaluated_at` is when they were last evaluated (seconds since 1970).
     """
 
     streams: Mapping[str, StreamStatistics]
@@ -51,6 +54,8 @@ class Reading:
     watchers: Mapping[str, int]
     shares: Sequence[Shares]
     durations: Mapping[tuple[str, str, str], Mapping[str, int]]
+    alerts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    alerts_evaluated_at: float | None = None
 
 
 def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
@@ -68,7 +73,10 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
     found = (yield from ask(asked)) if asked else []
     now_ms = time.time() * 1000
     lasted = (yield from ask([hgetall(keyspace.durations(name)) for name in streams])) if streams else []
+    states, evaluated = yield from ask([alert_commands.states(), alert_commands.evaluated()])
     return Reading(
+        alerts=count_states({} if isinstance(states, ReplyError) else states),
+        alerts_evaluated_at=None if isinstance(evaluated, ReplyError) else evaluated,
         durations=_durations(dict(zip(streams, lasted, strict=True))),
         streams=streams,
         limits={name: catalog.streams[name].hard_length for name in streams},
@@ -84,8 +92,8 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
 def _durations(replies: Mapping[str, Any]) -> dict[tuple[str, str, str], dict[str, int]]:
     found: dict[tuple[str, str, str], dict[str, int]] = {}
     for stream, reply in replies.items():
-        for field, text in () if isinstance(reply, ReplyError) else reply.items():
-            what, _, rest = field.partition(":")
+        for name, text in () if isinstance(reply, ReplyError) else reply.items():
+            what, _, rest = name.partition(":")
             bucket, _, group = rest.partition(":")
             found.setdefault((what, stream, group), {})[bucket] = number(text)
     return found

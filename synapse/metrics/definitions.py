@@ -22,7 +22,7 @@ from synapse.wire.ids import parse
 # Reasons that are shown from the start, with 0.
 _USUAL_REASONS = (ContractViolated.slug, StreamFull.slug)
 # Label values and the value, of each sample.
-Samples = Iterator[tuple[GroupName | tuple[str] | tuple[str, str, str], float]]
+Samples = Iterator[tuple[tuple[str, ...], float]]
 Kind = Literal["counter", "gauge"]
 T = TypeVar("T")
 
@@ -275,6 +275,20 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
         "How often an unused part of the resource was taken from the caller with the most, for another caller.",
         lambda shares: shares.reclaimed,
         "counter",
+    ),
+    Definition(
+        name="synapse_alerts",
+        kind="gauge",
+        labels=("rule", "state"),
+        meaning="Alerts of a rule that are pending or firing. Missing where there is none.",
+        samples=lambda reading: (((rule, phase), count) for (rule, phase), count in reading.alerts.items()),
+    ),
+    Definition(
+        name="synapse_alerts_evaluated_timestamp_seconds",
+        kind="gauge",
+        labels=(),
+        meaning="When the rules of alerts were last evaluated, in seconds since 1970. Missing before the first time.",
+        samples=lambda reading: (((), at) for at in [reading.alerts_evaluated_at] if at is not None),
     ),
     _lasting("publish"),
     _lasting("attempt"),

@@ -329,4 +329,4 @@ def test_every_metric_is_documented_as_it_is():
 def test_labels_never_hold_what_publishers_make_up(ask):
     labels = {label for metric in METRICS for label in metric.labels}
 
-    assert labels <= {"stream", "group", "reason", "class", "resource"}
+    assert labels <= {"stream", "group", "reason", "class", "resource", "rule", "state"}

@@ -1,0 +1,129 @@
+"""The alerts that there are, and their history, over HTTP."""
+
+import time
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from alerts import current
+from synapse.alerts.event import moment
+from synapse.auth.permission import Requirement
+from synapse.endpoints import Answer, Call, Example, Query, QueryInt, Sentence, about, endpoint, maybe
+
+MOST, USUAL = 1_000, 100
+_ALERT = {
+    "alert": "dead-letters group:orders/shop",
+    "rule": "dead-letters",
+    "condition": "dead_letters",
+    "description": "Events were given up. Mend the cause, then redrive the dead letters, or discard them.",
+    "severity": "warning",
+    "state": "firing",
+    "since": "2026-11-23T02:14:05Z",
+    "at": "2026-11-23T02:20:11Z",
+    "subject": "bridge orders-to-shop",
+    "group": "shop",
+    "stream": "orders",
+    "bridge": "orders-to-shop",
+    "value": 126,
+    "unit": "dead letter",
+    "threshold": 1,
+    "sentence": "bridge orders-to-shop fails: 126 dead letters since 02:14, HTTP 503",
+    "owner": "Team Shop",
+    "runbook": "https://wiki.example.org/shop",
+    "labels": {"team": "shop"},
+    "link": "https://synapse.example.org/admin/bridges/bridge/dead-letters/4/shop/",
+    "silenced": False,
+}
+_CHANGE = {"id": "1795400000000-0", **_ALERT}
+
+
+class Alert(Answer):
+    """An alert that is not ok."""
+
+    alert: str = about("Its name, the same while it fires and when it is resolved.")
+    rule: str
+    condition: str = about("The thing that is measured; empty when the rule was deleted.")
+    description: str = about("The rule's, for people.")
+    severity: Literal["warning", "critical"]
+    state: Literal["pending", "firing"]
+    since: str = about("When the condition began to hold.")
+    at: str = about("When this was said.")
+    subject: str = about("The thing that has it, for people.")
+    stream: str = maybe()
+    group: str = maybe()
+    bridge: str = maybe("The bridge that reads as the group.")
+    key: str = maybe("The id of a key.")
+    service: str = maybe("The service of the key.")
+    value: float = about("As of the last quarter of a minute; the last one at which the condition held.")
+    unit: str = about("Of `value` and `threshold`: seconds, days, percent, or the thing that is counted.")
+    threshold: float
+    sentence: str = about("All of it for people, in one sentence.")
+    owner: str = about("Of the bridge or stream; empty where none is defined.")
+    runbook: str = about("Of the rule, bridge or stream.")
+    labels: dict[str, str] = about("Of the stream, bridge and rule.")
+    link: str = about("The page of the admin where it is mended.")
+    silenced: bool = about("Whether nobody is told.")
+
+
+class Alerts(Answer):
+    """The alerts that are not ok."""
+
+    alerts: list[Alert]
+    evaluated_at: str | None = about("When rules were last evaluated; null: never.")
+
+
+class AlertChange(Alert):
+    """A change of an alert."""
+
+    id: str
+    state: Literal["firing", "resolved"]  # type: ignore[assignment]  # a pending one is no change for people
+
+
+class AlertHistory(Answer):
+    """Changes of alerts, the latest first."""
+
+    changes: list[AlertChange]
+    next: str | None = about("The value of `before` for the next page.")
+
+
+class HistoryQuery(Query):
+    """Which changes are asked for."""
+
+    count: QueryInt = about("How many.", default=USUAL, ge=1, le=MOST)
+    before: Annotated[
+        str, Field(pattern=r"^[0-9]{1,20}-[0-9]{1,20}$"), Sentence("“{name}” is what the page before gave as its next.")
+    ] = about("`next` of the page before.", default="")
+
+
+_alerts = partial(endpoint, tag="alerts", requires=Requirement(scope="metrics:read"), problems=[503])
+
+
+@_alerts(
+    "GET",
+    "/alerts",
+    "List alerts",
+    Alerts,
+    query=Query,
+    examples=[Example("one alert", {"alerts": [_ALERT], "evaluated_at": "2026-11-23T02:20:10Z"}, 200)],
+)
+def list_alerts(call: Call[Query, None]) -> dict[str, Any]:
+    """Those that fire, and those that are pending: their condition does not hold for long enough yet. A key sees those
+    of streams that it may publish to or read from."""
+    found = current.current(call.by.rights, now=time.time())
+    at = found.evaluated_at
+    return {"alerts": found.alerts, "evaluated_at": None if at is None else moment(at)}
+
+
+@_alerts(
+    "GET",
+    "/alerts/history",
+    "Show changes of alerts",
+    AlertHistory,
+    query=HistoryQuery,
+    examples=[Example("a page", {"changes": [_CHANGE], "next": None}, 200)],
+)
+def list_alert_changes(call: Call[HistoryQuery, None]) -> dict[str, Any]:
+    """The latest 10,000 changes are kept. For the next page send the same query with `before` set to `next`."""
+    found = current.history(call.by.rights, count=call.query.count, before=call.query.before)
+    return {"changes": found.changes, "next": found.next or None}

@@ -1,0 +1,122 @@
+"""Silences over HTTP."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from alerts import silences
+from alerts.models import Silence as Row
+from synapse.auth.permission import Requirement
+from synapse.endpoints import Answer, Body, Call, Example, Query, Sentence, about, endpoint, maybe
+from synapse.problems import BadParameter
+
+_SILENCE = {
+    "id": 7,
+    "subject": "orders-to-shop",
+    "rule": "*",
+    "reason": "The shop moves to another data centre.",
+    "begins_at": "2026-11-23T22:00:00Z",
+    "ends_at": "2026-11-24T02:00:00Z",
+    "created_by": "person:anna",
+    "state": "active",
+}
+_TIME = Sentence("“{name}” is a time in ISO 8601 (without an offset: UTC).")
+
+
+class Silence(Answer):
+    """A time in which nobody is told of some alerts."""
+
+    id: int
+    subject: str = about("A pattern of the names of streams, bridges, groups (`stream/group`) or services.")
+    rule: str = about("A pattern of the names of rules.")
+    reason: str
+    begins_at: datetime
+    ends_at: datetime
+    created_by: str
+    state: Literal["active", "over", "to come"]
+
+
+class Silences(Answer):
+    """Silences that are active or to come."""
+
+    silences: list[Silence]
+
+
+class SilenceAsked(Body):
+    """A new silence: of which alerts, until when, and why."""
+
+    subject: str = about("A name, or a pattern in which `*` stands for any characters.", default="*")
+    rule: str = about("The name of a rule, or a pattern.", default="*")
+    reason: str = about("For the audit log, and for those who wonder.", min_length=1)
+    ends_at: Annotated[str, _TIME] = about("A time in ISO 8601, at most 90 days after it begins.", min_length=1)
+    begins_at: Annotated[str | None, _TIME] = maybe("A time in ISO 8601; without it: now.")
+
+
+_silences = partial(endpoint, tag="alerts", requires=Requirement(scope=silences.SCOPE))
+
+
+@_silences(
+    "GET",
+    "/alerts/silences",
+    "List silences",
+    Silences,
+    query=Query,
+    examples=[Example("one silence", {"silences": [_SILENCE]}, 200)],
+)
+def list_silences(call: Call[Query, None]) -> dict[str, Any]:
+    """Those that are active or to come."""
+    return {"silences": [_shown(row) for row in silences.list_silences(by=call.by)]}
+
+
+@_silences(
+    "POST",
+    "/alerts/silences",
+    "Silence alerts",
+    {201: Silence},
+    body=SilenceAsked,
+    examples=[
+        Example("a bridge, for a night", {k: _SILENCE[k] for k in ("subject", "reason", "begins_at", "ends_at")}),
+        Example("made", _SILENCE, 201),
+    ],
+)
+def create_silence(call: Call[None, SilenceAsked]) -> dict[str, Any]:
+    """Alerts are evaluated and shown all the same. One that fires still when its silence is over is told of then."""
+    asked = call.body
+    row = silences.create(
+        subject=asked.subject,
+        rule=asked.rule,
+        reason=asked.reason,
+        ends_at=_moment("ends_at", asked.ends_at),
+        begins_at=None if asked.begins_at is None else _moment("begins_at", asked.begins_at),
+        by=call.by,
+    )
+    return _shown(row)
+
+
+@_silences(
+    "DELETE",
+    "/alerts/silences/{silence}",
+    "End a silence",
+    Silence,
+    problems={404: "There is no such silence."},
+    examples=[Example("ended", {**_SILENCE, "state": "over"}, 200)],
+)
+def end_silence(call: Call[None, None]) -> dict[str, Any]:
+    """It is over from now on, and stays in the list of the admin."""
+    text = call.params["silence"]
+    # No row has a longer number, and no database takes one.
+    pk = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+    return _shown(silences.end(pk, by=call.by))
+
+
+def _moment(name: str, text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadParameter(f"“{name}” is a time in ISO 8601 (without an offset: UTC).", parameter=name) from None
+
+
+def _shown(row: Row) -> dict[str, Any]:
+    names = ("subject", "rule", "reason", "begins_at", "ends_at", "created_by", "state")
+    return {"id": row.pk, **{name: getattr(row, name) for name in names}}

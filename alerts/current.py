@@ -1,0 +1,121 @@
+"""The alerts that there are, and their history, as the API and the admin show them.
+
+For the admin's pages; each function asks Redis once, and raises RedisUnavailable when it cannot be used:
+
+- `count_firing()`   the number of the badge
+- `current(rights)`  the alerts that are pending or fire, those that fire first
+- `history(rights)`  the latest changes, and from where to read on
+- `alerts.silences`  silences: `list_silences`, `create`, `end`
+- `alerts.snapshot.holder.current().rules`  all rules, as rows changed them
+
+Each alert is a mapping: see `Alert` in `alerts/api/alerts.py`. `rights` are those of the caller, such as
+`synapse.auth.permission.rights_of(user)`: nobody sees an alert of a stream that they may not see.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from alerts.links import link
+from alerts.snapshot import holder
+from streams import connections
+from synapse.alerts import state
+from synapse.alerts.event import describe
+from synapse.alerts.notifier import read_record
+from synapse.alerts.rules import Rule
+from synapse.auth.permission import is_visible
+from synapse.auth.principal import Rights
+from synapse.redis import value
+from synapse.redis.commands import alerts as commands
+
+# Without a turn for so long, nobody evaluates. Seconds.
+STALE = 60
+# So many changes are read for a page, of which the caller may see some.
+_READ_AT_ONCE = 500
+
+
+class CurrentAlerts(NamedTuple):
+    """The alerts that are not ok.
+
+    Attributes:
+        alerts: those that fire first, then those that are pending; within both the latest first.
+        evaluated_at: when rules were last evaluated, in seconds since 1970; None: never.
+    """
+
+    alerts: list[dict[str, Any]]
+    evaluated_at: float | None
+
+
+class HistoryPage(NamedTuple):
+    """Changes of alerts, the latest first, each with its `id`; `next` is `before` of the next page, "" at the end."""
+
+    changes: list[dict[str, Any]]
+    next: str
+
+
+def count_firing() -> int:
+    """Return how many alerts fire and are not silenced.
+
+    Raises:
+        RedisUnavailable: when Redis cannot be used.
+    """
+    texts = value(connections.executor().execute([commands.states()])[0])
+    found = (state.unpack(text) for text in texts.values())
+    return sum(each is not None and each.phase == "firing" and not each.is_untold for each in found)
+
+
+def current(rights: Rights, *, now: float) -> CurrentAlerts:
+    """Return the alerts that are pending or fire, of all that the caller may see.
+
+    Raises:
+        RedisUnavailable: when Redis cannot be used.
+    """
+    texts, evaluated = map(value, connections.executor().execute([commands.states(), commands.evaluated()]))
+    definitions = holder.current()
+    alerts: list[tuple[bool, float, dict[str, Any]]] = []
+    for name, text in texts.items():
+        rule_name, _, id_ = name.partition(" ")
+        found = state.unpack(text)
+        if found is None or (subject := definitions.subject(id_, found.of)) is None:
+            continue
+        rule = definitions.rule(rule_name) or Rule(name=rule_name, condition="", threshold=0)
+        alert = describe(rule, subject, found, definitions, link, now=now)
+        if is_shown(alert, rights):
+            alert["silenced"] = definitions.is_silenced(rule_name, subject, now)
+            alerts.append((found.phase != "firing", -found.since, alert))
+    alerts.sort(key=lambda each: each[:2])
+    return CurrentAlerts([alert for _, _, alert in alerts], evaluated)
+
+
+def history(rights: Rights, *, count: int = 100, before: str = "") -> HistoryPage:
+    """Return the latest changes of alerts that the caller may see.
+
+    Args:
+        rights: those of the caller.
+        count: how many at most.
+        before: `next` of the page before; "" for the latest.
+
+    Raises:
+        RedisUnavailable: when Redis cannot be used.
+    """
+    changes: list[dict[str, Any]] = []
+    at = before or "+"
+    while len(changes) < count:
+        found = value(connections.executor().execute([commands.changes_before(at, count=_READ_AT_ONCE)])[0])
+        for change in found:
+            at = change.id
+            alert = read_record(change.record)
+            if alert is not None and is_shown(alert, rights):
+                changes.append({"id": change.id, **alert})
+                if len(changes) == count:
+                    break
+        else:
+            if len(found) < _READ_AT_ONCE:
+                return HistoryPage(changes, "")
+    return HistoryPage(changes, at)
+
+
+def is_shown(alert: Mapping[str, Any], rights: Rights) -> bool:
+    """Say whether a caller may see an alert: one of a key takes the right to issue keys."""
+    if "key" in alert:
+        return rights.has("keys:write")
+    return "stream" not in alert or is_visible(rights, alert["stream"])

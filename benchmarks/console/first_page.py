@@ -7,6 +7,7 @@ from typing import Any
 from unittest import mock
 
 import django
+from django.urls import get_resolver
 
 OVERVIEW = "/admin/"
 
@@ -33,5 +34,8 @@ def make(client: Any, moment: float, address: str = OVERVIEW) -> float:
 
 if __name__ == "__main__":
     django.setup()
+    # As the web server does when it starts.
+    get_resolver().url_patterns  # noqa: B018
     browser = client()
+    browser.handler.load_middleware()
     print(json.dumps([make(browser, float(sys.argv[1])) for _ in range(2)]))

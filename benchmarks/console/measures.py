@@ -93,7 +93,7 @@ class Stage:
         _recent_history([_LARGE], hour, groups=_LARGE_GROUPS)
         client = first_page.client()
         series = len(keys_of(_LARGE_GROUPS))
-        for address in (f"/admin/streams/stream/{stream.pk}/statistics/", f"/stats?stream={_LARGE}&from=-1h&step=1m"):
+        for address in (f"/admin/streams/stream/{stream.pk}/statistics/", f"/stats?stream={_LARGE}&from=-1h&step=5m"):
             seconds = [first_page.make(client, hour + 1, address) for _ in range(3)]
             yield Figure(
                 name=f"{address}, {series:,} series",
@@ -163,8 +163,10 @@ class Stage:
 
     def viewers(self) -> Iterator[Figure]:
         """Let 50 people look at the overview while the sampler of the server takes samples."""
-        cookies = [_session(place) for place in range(_VIEWERS)]
+        sessions = [_session(place) for place in range(_VIEWERS)]
         with synapse.serving(self.folder, self.settings) as server, self._going_on():
+            # The name of the cookie tells installations of one host apart.
+            cookies = [f"sessionid_{server.port}={session}" for session in sessions]
             asyncio.run(_view(server.url, cookies[:1], 3 * _SAMPLE))
             used = {}
             for some in ([], cookies):
@@ -223,9 +225,10 @@ def _recent_history(streams: Sequence[str], until: int, *, groups: int) -> Histo
 
 
 def _session(place: int) -> str:
-    """Return the cookie of a new person who may see everything."""
+    """Return the session of a new person who may see everything."""
     person = get_user_model().objects.create_superuser(f"viewer-{place}", password=None)
-    return first_page.client(person).cookies[django_settings.SESSION_COOKIE_NAME].OutputString().partition(";")[0]
+    session: str = first_page.client(person).cookies[django_settings.SESSION_COOKIE_NAME].value
+    return session
 
 
 async def _view(url: str, cookies: list[str], seconds: float) -> int:

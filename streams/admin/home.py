@@ -107,6 +107,8 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
         hard_lengths={stream.name: stream.hard_length for stream in streams},
         rejecting={stream.name for stream in streams if stream.when_full == "reject"},
     )
+    shown = findings[:MOST_FINDINGS]
+    begun = ask_all({"begun": overview.read_begins(shown)})["begun"]
     # The most urgent finding of each stream, with its place among all.
     worst: dict[str, int] = {}
     for place, finding in enumerate(findings):
@@ -126,7 +128,7 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
         "may_add": request.user.has_perm("streams.add_stream"),
         "steps": [] if isinstance(answer, Problem) else find_steps(request, known),
         "problem": answer if isinstance(answer, Problem) else None,
-        "attention": [_line(request, finding, streams) for finding in findings[:MOST_FINDINGS]],
+        "attention": [_line(request, finding, streams) for finding in (shown if isinstance(begun, Problem) else begun)],
         "further": len(findings[MOST_FINDINGS:]),
         "figures": _figures(histories, findings) if histories else [],
         "marks": charts.last_hour_marks(request),

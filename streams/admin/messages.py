@@ -140,7 +140,10 @@ def _answer(found: exchange.Response | Problem) -> Any:
 
 def ask_for_strip(stream: Stream) -> dict[str, Conversation[Any]]:
     """Return what reads the statistics that all pages of a stream show."""
-    return {"overview": stream_stats.overviews_of([stream.name]), "past": read_histories([stream.name])}
+    return {
+        "overview": stream_stats.overviews_of([stream.name]),
+        "past": read_histories([stream.name], with_hour=False),
+    }
 
 
 def strip_values(stream: Stream, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ every step takes one byte a step. A block that is complete is compressed.
 import re
 import zlib
 from collections.abc import Iterator, Mapping
+from itertools import accumulate, islice
 
 from synapse.statistics.series import Key, Selection
 
@@ -22,13 +23,26 @@ class _Numbers(dict[bytes, int]):
     """By its bytes each number, those of up to two bytes once they were read."""
 
     def __missing__(self, data: bytes) -> int:
-        number, _ = _read(data, 0)
+        number = self._read(data)
         if len(data) < 3:
             self[data] = number
         return number
 
+    def _read(self, data: bytes) -> int:
+        return _read(data, 0)[0]
 
-_NUMBERS = _Numbers()
+
+class _Differences(_Numbers):
+    """By the bytes of a change its difference, `_OTHER` where steps are skipped or the series is gone."""
+
+    def _read(self, data: bytes) -> int:
+        code, _ = _read(data, 0)
+        return _OTHER if code & 1 or code == 0 else code >> 2 if code & 2 else -(code >> 2)
+
+
+# No difference of a counter or gauge.
+_OTHER = 1 << 200
+_NUMBERS, _DIFFERENCES = _Numbers(), _Differences()
 
 
 class Column:
@@ -95,7 +109,13 @@ class Column:
             return known
         found = known.copy()
         value = found[-1] if found else self.base
-        codes = map(_NUMBERS.__getitem__, _NUMBER.findall(self.changes, at))
+        changes = _NUMBER.findall(self.changes, at)
+        if value is not None and _OTHER not in (differences := list(map(_DIFFERENCES.__getitem__, changes))):
+            # Something changed at every step, as it does where it is busy.
+            found += islice(accumulate(differences, initial=value), 1, None)
+            del found[STEPS:]
+            return found
+        codes = map(_NUMBERS.__getitem__, changes)
         for code in codes:
             if code & 1:
                 found += [value] * min(next(codes, 0), STEPS)
@@ -214,20 +234,22 @@ def _unpacked(data: bytes, selection: Selection | None) -> Block:
             number, at = _read(data, at)
             group, at = _read(data, at)
             label, at = _read(data, at)
-        base, at = _read(data, at)
-        size = data[at]
+        base_at = at
+        while data[at] > 127:
+            at += 1
+        size = data[at := at + 1]
         if size < 128:
             at += 1
         else:
             size, at = _read(data, at)
         begin, at = at, at + size
         if selection is None:
-            column = block.add(Key(number, texts[group], texts[label]), _unsigned(base))
+            column = block.add(Key(number, texts[group], texts[label]), _unsigned(_read(data, base_at)[0]))
             column.changes = bytearray(data[begin:at])
             for step, value in column.entries():
                 column.step, column.value = step, value
         elif number in selection.numbers and selection.has(key := Key(number, texts[group], texts[label])):
-            column = columns[key] = Column(_unsigned(base))
+            column = columns[key] = Column(_unsigned(_read(data, base_at)[0]))
             column.changes = bytearray(data[begin:at])
     return block
 

@@ -8,7 +8,7 @@ from threading import Lock
 
 from synapse.redis import Command, Conversation, ask, map_cooperatively
 from synapse.redis.commands import statistics as commands
-from synapse.statistics.block import STEPS, Block, unpack
+from synapse.statistics.block import STEPS, Block, Column, unpack
 from synapse.statistics.series import BY_NAME, BY_NUMBER, PUBLISHED, RETRIED, ROUNDS, SERIES, Key, Selection
 from synapse.statistics.storage import BASE, FINEST, INSTALLATION, Resolution
 
@@ -245,10 +245,11 @@ def _rows(blocks: Sequence[Block | None], begin: int, span: Span, sampled: Seque
         if series is None:
             continue
         is_counter = series.kind == "counter"
-        if is_counter and _is_constant(present, key):
+        constant = _constant([block.columns.get(key) for block in present])
+        if is_counter and constant is not None:
             row = nothing
         else:
-            row = _values(blocks, key, begin, span)
+            row = _values(blocks, key, begin, span) if constant is None else [constant] * len(sampled)
             if is_counter:
                 # A label that is new was nothing before, where its stream or group was sampled then.
                 always = Key(RETRIED.number, key.group) if key.group else Key(PUBLISHED.number)
@@ -265,17 +266,13 @@ def _rows(blocks: Sequence[Block | None], begin: int, span: Span, sampled: Seque
     return rows
 
 
-def _is_constant(blocks: Sequence[Block], key: Key) -> bool:
-    """Say whether a series is there all the time, and has one value."""
-    first = blocks[0].columns.get(key)
-    return (
-        first is not None
-        and first.base is not None
-        and all(
-            (column := block.columns.get(key)) is not None and not column.changes and column.base == first.base
-            for block in blocks
-        )
-    )
+def _constant(columns: Sequence[Column | None]) -> int | None:
+    """Return the value of a series that has one all the time, None for any other."""
+    value = columns[0].base if columns[0] is not None else None
+    for column in columns:
+        if column is None or column.changes or column.base != value:
+            return None
+    return value
 
 
 def _sums(rows: Rows, wanted: Selection) -> Rows:
@@ -286,6 +283,10 @@ def _sums(rows: Rows, wanted: Selection) -> Rows:
             continue
         for group in {key.group for key in rows if key.number in parts}:
             some = [rows[key] for part in parts if (key := Key(part, group)) in rows]
+            if all(row is some[0] for row in some):
+                # Of one series, or of some that did not grow.
+                found[Key(number, group)] = some[0]
+                continue
             columns = zip(*some, strict=True)
             has_gaps = any(None in row for row in some)
             found[Key(number, group)] = (

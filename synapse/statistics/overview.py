@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from synapse.inspection.groups import Owner
@@ -21,9 +21,9 @@ HOUR = 3_600
 LATE = 60
 _OF_HOUR = select(
     *(series.PUBLISHED, series.REFUSED, series.LENGTH, series.LAG_SECONDS, series.DEAD),
-    *(series.ACKNOWLEDGED, series.FAILED, series.LOST),
+    *(series.ACKNOWLEDGED, series.LOST),
 )
-_OF_MINUTES = Selection(_OF_HOUR.numbers | {series.LAG_EVENTS.number})
+_OF_MINUTES = Selection(_OF_HOUR.numbers | {series.FAILED.number, series.LAG_EVENTS.number})
 
 Kind = Literal["full", "failing", "dead", "lost", "lagging", "refusing"]
 # The order of urgency: events are being turned away or lost, then delivered late, then rejected one by one.
@@ -124,7 +124,7 @@ def _is_known(value: int | None) -> bool:
 def read_histories(
     streams: Sequence[str], *, now: int | None = None, with_hour: bool = True
 ) -> Conversation[dict[str, StreamHistory]]:
-    """Read the last hour of streams, or, without `with_hour`, the last two minutes alone.
+    """Read the last hour of streams without its failures, or, without `with_hour`, the last two minutes alone.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
@@ -178,6 +178,26 @@ def find_attention(
             found.append(Finding(kind="full", stream=stream, amount=length, since=since))
         found += filter(None, (_finding(stream, past, key, row) for key, row in past.recent.items()))
     return sorted(found, key=lambda one: (URGENCY.index(one.kind), -one.amount, one.stream, one.group))
+
+
+def read_begins(findings: Sequence[Finding], *, now: int | None = None) -> Conversation[list[Finding]]:
+    """Return findings with the begin of failures, too, as far as the last hour tells.
+
+    Raises:
+        RedisUnavailable: when Redis cannot be used.
+    """
+    streams = sorted({each.stream for each in findings if each.kind == "failing"})
+    if not streams:
+        return [*findings]
+    now = int(time.time()) if now is None else now
+    hour = _ending(now, _MINUTES.seconds, HOUR)
+    found = yield from history.read_history(streams, hour, select(series.FAILED), now=now, instead=hour.earlier)
+
+    def begin(each: Finding) -> int | None:
+        row = found.streams.get(each.stream, {}).get(Key(series.FAILED.number, each.group), [])
+        return _begin(row, found.span.begins, _MINUTES.seconds) if each.kind == "failing" else None
+
+    return [replace(each, since=begin(each) or each.since) for each in findings]
 
 
 def read_failures(streams: Sequence[str], *, now: int | None = None) -> Conversation[dict[tuple[str, str], int]]:
@@ -239,21 +259,23 @@ def _finding(stream: str, past: StreamHistory, key: Key, row: Row) -> Finding | 
 
 def _since(past: StreamHistory, key: Key, *, least: int = 1) -> int:
     """Return when a series began to be `least` or more without a break of two values, up to now."""
-    for row, begins, step in (
-        (past.hour.get(key, []), past.hour_begins, _MINUTES.seconds),
-        (past.recent.get(key, []), past.recent_begins, _FINE.seconds),
-    ):
-        since = None
-        quiet = 0
-        for place in range(len(row) - 1, -1, -1):
-            value = row[place]
-            if value is not None and value >= least:
-                since, quiet = begins + place * step, 0
-            elif (quiet := quiet + 1) == 2:
-                break
-        if since is not None:
-            return since
-    return past.recent_begins
+    return (
+        _begin(past.hour.get(key, []), past.hour_begins, _MINUTES.seconds, least=least)
+        or _begin(past.recent.get(key, []), past.recent_begins, _FINE.seconds, least=least)
+        or past.recent_begins
+    )
+
+
+def _begin(row: Row, begins: int, step: int, *, least: int = 1) -> int | None:
+    since = None
+    quiet = 0
+    for place in range(len(row) - 1, -1, -1):
+        value = row[place]
+        if value is not None and value >= least:
+            since, quiet = begins + place * step, 0
+        elif (quiet := quiet + 1) == 2:
+            break
+    return since
 
 
 def group_health(owner: Owner | None, *, failed: int, lag_seconds: float, dead: int, waiting: int) -> Health:

@@ -1,5 +1,7 @@
 """Streams that need attention, told from their last hour."""
 
+from dataclasses import replace
+
 import pytest
 
 from streams import connections
@@ -12,6 +14,7 @@ from synapse.statistics.overview import (
     describe_course,
     describe_trend,
     find_attention,
+    read_begins,
     read_failures,
     read_histories,
 )
@@ -136,6 +139,21 @@ def test_a_rate_is_counted_over_the_last_samples_and_gaps_are_no_zeros():
 
     assert past.rate(series.PUBLISHED) == 10.0
     assert past_of().rate(series.PUBLISHED) is None
+
+
+def test_failures_that_go_on_for_minutes_began_with_the_first_of_them(scene):
+    scene.redis.xgroup_create("orders", "shop", "$", mkstream=True)
+    scene.sample(12)
+    for _ in range(60):
+        scene.redis.hincrby(keyspace.counters("orders", "shop"), "retried", 1)
+        scene.sample()
+
+    found = attention(connections.executor().run(read_histories(["orders"], now=int(scene.now)))["orders"])
+    others = [replace(found[0], kind="dead"), replace(found[0], stream="none")]
+    begun = connections.executor().run(read_begins([*found, *others], now=int(scene.now)))
+
+    assert [(each.kind, int(scene.now) - each.since) for each in found] == [("failing", RECENT)]
+    assert [int(scene.now) - each.since for each in begun] == [300, RECENT, RECENT]
 
 
 def test_failures_of_the_last_two_minutes_are_read_by_stream_and_group(scene):

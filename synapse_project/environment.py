@@ -236,7 +236,7 @@ SETTINGS = (
         default=target.Allowed(),
         parse=lambda text: target.read_allowed(setting_values.names(text)),
         shown_default="none",
-        meaning="Hosts and networks that webhooks may reach although they are not public, on any port, over http too.",
+        meaning="Hosts and networks that webhooks (over http too) and notifications may reach, although not public.",
     ),
     Setting(
         name="SYNAPSE_ARCHIVE_SIZE",

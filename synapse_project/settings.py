@@ -93,6 +93,7 @@ BRIDGE_SINKS = {
     "console": "bridges.sinks.console.ConsoleSink",
     "database": "bridges.sinks.database.DatabaseSink",
     "webhook": "bridges.sinks.webhook.WebhookSink",
+    "notification": "bridges.sinks.notification.NotificationSink",
     "stream": "bridges.sinks.stream.StreamSink",
     "pull": "synapse.delivery.sink.PullSink",
 }

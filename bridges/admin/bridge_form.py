@@ -23,6 +23,7 @@ from core.admin.list_fields import Column, MappingField, NamesField, RowsField, 
 from streams.models import Stream
 from synapse.catalog import filters
 from synapse.delivery.sink import Setting, Sink, SinkConfig
+from synapse.formats.text import is_name
 
 # Of how many streams and secrets the names are offered; where there are more, they are typed.
 MOST_OFFERED = 500
@@ -159,13 +160,31 @@ def _field(hint: Any, setting: Setting, offered: Offered, now: Any) -> forms.Fie
         options = secrets if setting.names == "secret" else ()
         return MappingField(is_json=parts[-1] is not str, options=options)
     if setting.names == "secret" and offered.secrets is not None:
-        made = [(MADE_ON_SAVING, "A new one, shown once when you save")] if offered.may_make_secrets else []
-        return _choice([*made, *_named(secrets, now)], "there is no secret “%(value)s”")
+        may_make = offered.may_make_secrets and not setting.is_given
+        made = [(MADE_ON_SAVING, "A new one, shown once when you save")] if may_make else []
+        return _choice([*made, *_named(secrets, now)], "there is no secret “%(value)s”", field=SecretChoice)
     if setting.names == "stream" and offered.streams:
         return _choice([("", "Choose a stream"), *_named(offered.streams, now)], "there is no stream “%(value)s”")
     if setting.choices:
         return _choice(list(setting.choices.items()), "“%(value)s” is none of these")
-    return forms.CharField(widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}))
+    widget = SecretName if setting.names == "secret" else UnfoldAdminTextInputWidget
+    return forms.CharField(widget=widget(attrs={"autocomplete": "off", "spellcheck": "false"}))
+
+
+class SecretChoice(forms.ChoiceField):
+    """The choice of a secret by its name. Another text may be a secret itself: a refusal does not repeat it."""
+
+    def validate(self, value: Any) -> None:
+        if value and value != MADE_ON_SAVING and not is_name(value):
+            raise ValidationError("must be the name of a secret")
+        super().validate(value)
+
+
+class SecretName(UnfoldAdminTextInputWidget):  # type: ignore[misc]
+    """The name of a secret. Another text may be a secret itself: a form does not repeat it."""
+
+    def format_value(self, value: Any) -> Any:
+        return value if is_name(str(value)) else None
 
 
 def _named(names: Collection[str], now: Any) -> list[tuple[str, str]]:
@@ -173,9 +192,11 @@ def _named(names: Collection[str], now: Any) -> list[tuple[str, str]]:
     return [(name, name) for name in sorted({*names, *([now] if isinstance(now, str) and now else [])})]
 
 
-def _choice(choices: Sequence[tuple[str, str]], refusal: str) -> forms.ChoiceField:
+def _choice(
+    choices: Sequence[tuple[str, str]], refusal: str, *, field: type[forms.ChoiceField] = forms.ChoiceField
+) -> forms.ChoiceField:
     widget = UnfoldAdminSelectWidget(choices=list(choices))
-    return forms.ChoiceField(choices=choices, widget=widget, error_messages={"invalid_choice": refusal})
+    return field(choices=choices, widget=widget, error_messages={"invalid_choice": refusal})
 
 
 def _unless_empty(value: Any, hint: Any) -> Any:

@@ -105,12 +105,14 @@ class Setting:
     Attributes:
         help: a sentence on what it does.
         names: what a text names, so that forms offer those that there are: a secret or a stream; "" for any text.
+        is_given: of a secret, whether its value is another program's, so that forms offer to make none.
         choices: the words that it may be, each with the label that forms show; none for any text.
         is_advanced: whether few need it, so that forms fold it away.
     """
 
     help: str = ""
     names: Literal["", "secret", "stream"] = ""
+    is_given: bool = False
     choices: Mapping[str, str] = field(default_factory=dict)
     is_advanced: bool = False
 

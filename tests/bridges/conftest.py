@@ -4,6 +4,7 @@ import os
 import ssl
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from synapse.delivery.worker import Worker
 from synapse.redis import SyncExecutor
 from tests.bridges.cast import AT_ONCE, GROUP, STREAM, Bridge, KeepingSink
 from tests.bridges.installation import Installation
-from tests.bridges.sinks import HANDLERS, SECRET
+from tests.bridges.notified import Receivers
+from tests.bridges.sinks import CHAT, HANDLERS, SECRET
 from tests.conftest import using
 from tests.valkey import Valkey, running_valkey
 
@@ -61,7 +63,18 @@ def webhooks(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Webhooks may reach this machine, there is a secret to sign with, and the authorities are read once for all."""
     monkeypatch.setattr(ssl, "create_default_context", lambda: _tls(os.environ.get("SSL_CERT_FILE", "")))
     settings.WEBHOOK_ALLOW = target.read_allowed(["127.0.0.1"])
-    settings.BRIDGE_SECRETS = {"SYNAPSE_SECRET_SHOP": SECRET}
+    settings.BRIDGE_SECRETS = {"SYNAPSE_SECRET_SHOP": SECRET, "SYNAPSE_SECRET_OPS_CHAT": CHAT}
+
+
+@pytest.fixture
+def receivers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Receivers]:
+    """Chats, pagers and mail servers on this machine, which notifications may reach."""
+    receivers = Receivers(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(receivers.authority.file))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings.WEBHOOK_ALLOW = target.read_allowed(["127.0.0.1"])
+    yield receivers
+    receivers.close()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 from bridges.models import ArchivedEvent, Bridge
 from bridges.sinks import registry
 from bridges.sinks.console import ConsoleSink
+from bridges.sinks.notification import NotificationConfig, NotificationSink
 from bridges.sinks.webhook import WebhookConfig, WebhookSink
 from streams import connections
 from streams.models import Stream
@@ -17,11 +18,14 @@ from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.sink import Delivery, OneByOne, Sink
 from synapse.redis.commands import streams as stream_commands
 from synapse.wire.encoding import pairs
-from tests.bridges.receiver import Receiver
+from tests.bridges.notified import Receivers
+from tests.bridges.receiver import Receiver, answer
 from tests.definitions import define
 
 # The secret `shop` of the tests, as a variable of the environment.
 SECRET = "whsec_c2lnbmVkIGJ5IHRoZSBzaG9wIG9mIHRoZSB0ZXN0cw=="
+# The secret `ops-chat`.
+CHAT = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
 HANDLERS = ["tests.bridges.shop.*"]
 # What another stream would take from nobody, the stream sink refuses for good: the strange events, by their names.
 REFUSES = {
@@ -34,6 +38,7 @@ REFUSES = {
 CONFIGS: dict[str, dict[str, Any]] = {
     "handler": {"handler": "tests.bridges.shop.write_down"},
     "webhook": {"url": "https://example.com/events", "secret": "shop"},
+    "notification": {"target": "ops-chat"},
     "stream": {"stream": "copies"},
 }
 
@@ -83,6 +88,8 @@ def open_one(name: str, folder: Path, monkeypatch: Any) -> Opened:
         return _open_console(folder / "console")
     if name == "webhook":
         return _open_webhook()
+    if name == "notification":
+        return _open_chat(folder, monkeypatch)
     monkeypatch.setenv("SHOP_FILE", str(written))
     if name == "stream":
         define("copies", layout="dual")
@@ -114,6 +121,26 @@ def _open_webhook() -> Opened:
         receiver.close()
 
     return Opened("webhook", sink, lambda: [one.headers["synapse-event-id"] for one in receiver.got], close)
+
+
+def _open_chat(folder: Path, monkeypatch: Any) -> Opened:
+    receivers = Receivers(folder)
+    monkeypatch.setenv("SSL_CERT_FILE", str(receivers.authority.file))
+    monkeypatch.syspath_prepend(str(folder))
+    chat = receivers.http("hooks.slack.com")
+    chat.always(answer(200, body=b"ok"))
+    config = NotificationConfig(target="ops-chat")
+    sink = NotificationSink.open(config, definition("notification", handler_timeout_seconds=30), stopping=lambda: False)
+
+    def arrived() -> list[str]:
+        texts = [one.json["attachments"][0]["text"] for one in chat.got]
+        return [text.split()[1] for text in texts]
+
+    def close() -> None:
+        sink.close()
+        receivers.close()
+
+    return Opened("notification", sink, arrived, close)
 
 
 def _open_console(path: Path) -> Opened:

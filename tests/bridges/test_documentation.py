@@ -104,10 +104,10 @@ def test_every_script_of_delivery_is_described():
     assert {name for name in scripts if f"| `{name}` |" not in described} == others
 
 
-@pytest.mark.parametrize("name", ["webhook", "stream"])
+@pytest.mark.parametrize("name", ["webhook", "notification", "stream"])
 def test_the_example_of_a_sink_can_be_applied(db, webhooks, name):
     (example,) = [text for kind, text in BLOCK.findall(section(name)) if kind == "yaml"]
 
-    apply("streams: [{name: orders}, {name: sales}]\n" + example)
+    apply("streams: [{name: orders}, {name: sales}, {name: synapse-alerts}]\n" + example)
 
     assert Bridge.objects.get().sink == name

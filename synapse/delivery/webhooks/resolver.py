@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from synapse.delivery.webhooks.target import Allowed, address_complaint, plain_address
+from synapse.delivery.webhooks.target import Allowed, connection_complaint
 from synapse.errors.delivery import SinkError
 
 # A host's name and a port to the texts of its addresses. Raises OSError.
@@ -50,14 +50,8 @@ def check(text: str, allowed: Allowed, *, host: str = "") -> None:
     Raises:
         SinkError: when nothing may be sent there.
     """
-    if host and allowed.host(host):
-        return
-    address = plain_address(text)
-    if address is None:
-        raise SinkError(f"Nothing was sent: {text[:100]} is no address that can be checked")
-    if not allowed.address(address) and (why := address_complaint(address)):
-        name = f"{host} resolves to what must not be used: " if host else ""
-        raise SinkError(f"Nothing was sent: {name}{why}")
+    if complaint := connection_complaint(text, allowed, host=host):
+        raise SinkError(f"Nothing was sent: {complaint}")
 
 
 def guarded_socket(allowed: Allowed, host: str) -> Callable[[Any], socket.socket]:

@@ -132,6 +132,18 @@ def read_allowed(entries: Sequence[str]) -> Allowed:
     return Allowed(hosts=frozenset(hosts), networks=tuple(networks))
 
 
+def connection_complaint(text: str, allowed: Allowed, *, host: str = "") -> str:
+    """Return why there may be no connection to an address, which a host of this name has; "" when there may be."""
+    if host and allowed.host(host):
+        return ""
+    address = plain_address(text)
+    if address is None:
+        return f"{text[:100]} is no address that can be checked"
+    if allowed.address(address) or not (why := address_complaint(address)):
+        return ""
+    return f"{host} resolves to what must not be used: {why}" if host else why
+
+
 LONGEST = 2000
 PORTS = (443, 8443)
 _URL = re.compile(

@@ -1,0 +1,157 @@
+"""The parent's end of notifications: starts the child, hands over messages, and ends it when it takes too long."""
+
+import contextlib
+import importlib.util
+import os
+import select
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+import orjson
+
+from synapse.delivery.notifications.messages import Message
+from synapse.delivery.webhooks.target import Allowed
+from synapse.errors.delivery import FailureClass, SinkAway
+
+# How long the child may take to import apprise, in seconds.
+START_PATIENCE = 60.0
+_END_PATIENCE = 1.0
+# No answer is longer, in bytes.
+MOST_ANSWER = 64 * 1024
+# Of the environment the child gets what finds programs and certificates, and none of the secrets, proxies and tokens.
+_KEPT = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "TMPDIR", "TZ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The result of sending a message.
+
+    Attributes:
+        is_taken: whether the receiver took it.
+        ms: how long that took, in milliseconds.
+        status: the status of its answer, None where nothing answered, or not over HTTP.
+        why: why it was not taken, "" where only the status tells.
+        text: the beginning of its answer.
+        failure: the kind of failure.
+        retry_after: the value of that header, "" without one.
+    """
+
+    is_taken: bool
+    ms: int
+    status: int | None = None
+    why: str = ""
+    text: str = ""
+    failure: FailureClass = "other"
+    retry_after: str = ""
+
+
+def is_installed() -> bool:
+    """Say whether apprise is installed, without importing it."""
+    return importlib.util.find_spec("apprise") is not None
+
+
+class NotificationProcess:
+    """A child process that sends messages to one receiver.
+
+    Args:
+        url: the receiver's URL, a secret.
+        allowed: the addresses that it may be at, besides those of the public internet.
+        seconds: how long one message may take.
+
+    Raises:
+        SinkAway: when the child cannot be started, or the URL is none of a receiver.
+    """
+
+    def __init__(self, url: str, *, allowed: Allowed, seconds: float) -> None:
+        self.url = url
+        self._seconds = seconds
+        environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        # Python's own TLS reads the one, and what apprise sends HTTP with the other.
+        if "SSL_CERT_FILE" in environment:
+            environment["REQUESTS_CA_BUNDLE"] = environment["SSL_CERT_FILE"]
+        self._process = subprocess.Popen(  # noqa: S603 - our own command line
+            [sys.executable, "-m", f"{__package__}.child"],
+            # Whatever this process can import, the child can.
+            env={**environment, "PYTHONPATH": os.pathsep.join(sys.path), "NO_PROXY": "*", "NETRC": os.devnull},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            # Ctrl-C is for the parent to hear.
+            start_new_session=True,
+        )
+        order = {
+            "url": url,
+            "allow": [*sorted(allowed.hosts), *map(str, allowed.networks)],
+            "seconds": seconds,
+        }
+        try:
+            found = self._ask(order, START_PATIENCE)
+            if found is None:
+                raise SinkAway("The process that sends notifications ended before it began")
+            if found["unusable"]:
+                raise SinkAway(f"The secret {found['unusable']}")
+        except SinkAway:
+            self.close()
+            raise
+
+    @property
+    def is_running(self) -> bool:
+        """Say whether the child can take another message."""
+        return self._process.poll() is None
+
+    def send(self, message: Message, *, within: float) -> Answer:
+        """Send a message, and return what happened. A child that takes longer than `within` seconds is ended."""
+        began = time.monotonic()
+        found = self._ask(asdict(message), min(within, self._seconds))
+        ms = int((time.monotonic() - began) * 1000)
+        if found is None:
+            is_late = ms >= min(within, self._seconds) * 1000
+            why = f"The receiver took longer than {self._seconds:g} s" if is_late else "The process that sends ended"
+            return Answer(is_taken=False, ms=ms, why=why, failure="timeout" if is_late else "other")
+        return Answer(
+            is_taken=found["taken"],
+            ms=ms,
+            status=found["status"],
+            why=found["why"],
+            text=found["text"],
+            failure=cast(FailureClass, found["failure"]),
+            retry_after=found["retry_after"],
+        )
+
+    def close(self) -> None:
+        """End the child."""
+        process = self._process
+        with contextlib.suppress(OSError):
+            cast(Any, process.stdin).close()
+        try:
+            process.wait(_END_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        cast(Any, process.stdout).close()
+
+    def _ask(self, value: Any, seconds: float) -> dict[str, Any] | None:
+        """Write a line, and return the line that answers it. None: the child ended, or had to be ended."""
+        process, deadline = self._process, time.monotonic() + seconds
+        source = cast(Any, process.stdout).fileno()
+        poll = select.poll()
+        poll.register(source, select.POLLIN)
+        read = b""
+        try:
+            cast(Any, process.stdin).write(orjson.dumps(value) + b"\n")
+            cast(Any, process.stdin).flush()
+            while not read.endswith(b"\n") and len(read) < MOST_ANSWER:
+                left = deadline - time.monotonic()
+                if left <= 0 or not poll.poll(left * 1000) or not (part := os.read(source, MOST_ANSWER)):
+                    break
+                read += part
+            if read.endswith(b"\n"):
+                return cast(dict[str, Any], orjson.loads(read))
+        except (OSError, ValueError):
+            pass
+        process.kill()
+        process.wait()
+        return None

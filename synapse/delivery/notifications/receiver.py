@@ -1,0 +1,63 @@
+"""Which receivers of notifications there are, and what their URLs may say. No text here repeats a URL: it is a secret.
+
+The URLs are apprise's. Of its receivers these are offered: those that go to a public service or over TLS alone. Of the
+parameters too: others read files, fetch templates, or switch certificates off.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+
+LONGEST = 2000
+# The name of the receiver with its parameters.
+RECEIVERS: Mapping[str, Collection[str]] = {
+    "slack": ("footer", "image"),
+    "workflows": ("id", "sig", "ver", "api-version", "pa", "powerautomate", "route", "routeid", "image", "wrap"),
+    "pagerduty": ("region", "source", "component", "group", "class", "image"),
+    "opsgenie": ("region", "priority", "entity", "tags", "to"),
+    "discord": ("image", "footer", "thread"),
+    "mails": ("from", "to", "cc", "bcc", "reply", "smtp", "user", "pass", "mode"),
+}
+# Those that open an incident and close it again, by its key.
+PAGERS = ("pagerduty", "opsgenie")
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://[!-~]+")
+_NAMES = ", ".join(f"{name}://" for name in RECEIVERS)
+
+
+class BadReceiver(ValueError):
+    """A URL names no receiver; the message says why, as the end of a sentence."""
+
+
+def kind_of_receiver(url: str) -> str:
+    """Return the kind of the receiver that a URL names.
+
+    Raises:
+        BadReceiver: when it names none.
+    """
+    found = _URL.fullmatch(url)
+    if found is None or len(url) > LONGEST:
+        raise BadReceiver(f"must hold a URL of apprise, in printable ASCII, that begins with {_NAMES}")
+    kind = found[1].lower()
+    if kind == "msteams":
+        raise BadReceiver("holds a URL with msteams://, which Microsoft no longer serves: use a workflow, workflows://")
+    if kind in ("mailto", "mail"):
+        raise BadReceiver("holds a URL for mail without TLS: use mails://")
+    if kind not in RECEIVERS:
+        raise BadReceiver(
+            f"must hold a URL of apprise that begins with {_NAMES}; to send to another address, use a webhook bridge, "
+            "which checks it"
+        )
+    return kind
+
+
+def check_parameters(kind: str, names: Collection[str]) -> None:
+    """Check the names of a URL's parameters.
+
+    Raises:
+        BadReceiver: when there is another one than the receiver may have.
+    """
+    if set(names) - set(RECEIVERS[kind]):
+        raise BadReceiver(f"holds a parameter that {kind}:// must not have here; it may have {_listed(kind)}")
+
+
+def _listed(kind: str) -> str:
+    return ", ".join(RECEIVERS[kind])

@@ -48,6 +48,11 @@ def _page(title: str, icon: str, model: str, page: str = "changelist", *, apart:
     }
 
 
+def _is_of_alerts(request: HttpRequest) -> bool:
+    """Say whether the current page is one of alerts, their rules or silences."""
+    return ((request.resolver_match.url_name if request.resolver_match else None) or "").startswith("alerts_")
+
+
 UNFOLD: dict[str, object] = {
     "SITE_TITLE": "Synapse",
     "SITE_HEADER": "Synapse",
@@ -72,6 +77,11 @@ UNFOLD: dict[str, object] = {
                 "title": "Operate",
                 "items": [
                     {"title": "Overview", "icon": "space_dashboard", "link": reverse_lazy("admin:index")},
+                    {
+                        **_page("Alerts", "notifications", "alerts.alertrule", "now"),
+                        "badge": "alerts.admin.badge.count",
+                        "active": _is_of_alerts,
+                    },
                     _page("Streams", "waves", "streams.stream"),
                     _page("Bridges", "conversion_path", "bridges.bridge", apart="dead_letters"),
                     _page("Dead letters", "mark_email_unread", "bridges.bridge", "dead_letters"),

@@ -27,9 +27,9 @@ class Part:
 _parts: list[Part] = []
 
 
-def add(part: Part) -> None:
-    """Add a part to the first page."""
-    _parts.append(part)
+def add(part: Part, *, is_first: bool = False) -> None:
+    """Add a part to the first page, after the others or before them."""
+    _parts.insert(0 if is_first else len(_parts), part)
 
 
 def _values(request: HttpRequest) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from django.contrib.auth.models import Permission, User
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, reverse
+from django.utils import timezone
 
+from alerts.models import AlertRule, Silence
 from bridges.models import ArchivedEvent, Bridge, Secret
 from contracts.models import Contract
 from core import audit
@@ -108,6 +111,10 @@ class Scene:
             "streams.grant": Grant.objects.create(service=service, action="publish", stream="orders"),
             "contracts.contract": Contract.objects.create(subject="not-numbered"),
             "bridges.bridge": bridge,
+            "alerts.alertrule": AlertRule.objects.create(name="slow", condition="lag_seconds"),
+            "alerts.silence": Silence.objects.create(
+                reason="being mended", ends_at=timezone.now() + timedelta(hours=1), created_by="mika"
+            ),
             "bridges.secret": Secret.objects.create(name="s", value="x"),
             "bridges.archivedevent": archived,
             "core.auditentry": audit.record(SYSTEM, "create", "stream orders"),
@@ -126,7 +133,7 @@ class Scene:
         elif model == "contracts.contract" and name in PAGES:
             is_numbered = page in ("version", "deprecate", "restore", "delete_version", "schema", "python")
             arguments = [self.numbered.pk, *([1] if is_numbered else [])]
-        elif page in ("pause", "resume", "try_out"):
+        elif page in ("pause", "resume", "try_out", "end"):
             arguments = [self.rows[model].pk]
         elif page in ("publish", "draft"):
             arguments = [self.event_type.pk]

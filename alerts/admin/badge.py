@@ -1,0 +1,30 @@
+"""The number of alerts that fire, in the sidebar of each page."""
+
+import time
+
+from django.http import HttpRequest
+
+from alerts import current
+from synapse.redis.errors import RedisFailure
+
+# For so many seconds it is not asked for again, since each page has it; the evaluator takes a turn every five.
+_FRESH = 5.0
+_known: tuple[float, int] = (float("-inf"), 0)
+
+
+def count(request: HttpRequest) -> int | None:
+    """Return how many alerts fire and are not silenced; None when there are none, or it cannot be known.
+
+    It tells of nothing but their number, which everybody may see who may see rules.
+    """
+    global _known  # noqa: PLW0603 - one value of the process
+    if not request.user.has_perm("alerts.view_alertrule"):
+        return None
+    at, firing = _known
+    if time.monotonic() - at > _FRESH:
+        try:
+            firing = current.count_firing()
+        except RedisFailure:
+            firing = 0
+        _known = (time.monotonic(), firing)
+    return firing or None

@@ -1,0 +1,138 @@
+"""The pages of alerts that fire or are pending, and of their history."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from alerts import current
+from alerts.current import STALE, CurrentAlerts, HistoryPage
+from alerts.snapshot import holder
+from core.admin.base import AuditedAdmin, Tab, person
+from synapse.formats.text import ALERTS_STREAM
+from synapse.http.redis_problems import FAILURES, problem_of
+
+PAGE_SIZE = 50
+_PAGES = {
+    "now": ("Now", "admin:alerts_alertrule_now", "alerts.view_alertrule"),
+    "changes": ("History", "admin:alerts_alertrule_changes", "alerts.view_alertrule"),
+    "rules": ("Rules", "admin:alerts_alertrule_changelist", "alerts.view_alertrule"),
+    "silences": ("Silences", "admin:alerts_silence_changelist", "alerts.view_silence"),
+}
+
+
+def tabs(request: HttpRequest, active: str) -> list[Tab]:
+    """Return the row of pages on alerts that the person may see."""
+    return [
+        Tab(title=title, url=reverse(url), active=name == active)
+        for name, (title, url, permission) in _PAGES.items()
+        if request.user.has_perm(permission)
+    ]
+
+
+def demand_view(admin: AuditedAdmin, request: HttpRequest) -> None:
+    """Refuse who may not see rules.
+
+    Raises:
+        PermissionDenied: when they may not.
+    """
+    if not admin.has_view_permission(request):
+        raise PermissionDenied
+
+
+def now(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
+    """Show the alerts that fire or are pending."""
+    demand_view(admin, request)
+    problem, found = None, CurrentAlerts([], None)
+    at = time.time()
+    try:
+        found = current.current(person(request).rights, now=at)
+    except FAILURES as failure:
+        problem = problem_of(failure)
+    silent = None if found.evaluated_at is None else at - found.evaluated_at
+    return admin.show(
+        request,
+        "alerts/admin/now.html",
+        title="Alerts",
+        tabs=tabs(request, "now"),
+        problem=problem,
+        alerts=[_shown(request, alert) for alert in found.alerts],
+        is_stale=problem is None and (silent is None or silent > STALE),
+        silent=silent,
+        **_delivery(request),
+    )
+
+
+# So many alerts stand on the first page.
+_MOST_ON_FIRST = 5
+
+
+def home_values(request: HttpRequest) -> Mapping[str, Any]:
+    """Return the values of the part of the first page: the alerts that fire and of which people are told."""
+    if not request.user.has_perm("alerts.view_alertrule"):
+        return {"may_see": False}
+    try:
+        found = current.current(person(request).rights, now=time.time())
+    except FAILURES:
+        # The part of the streams says so.
+        return {"may_see": True, "firing": []}
+    firing = [alert for alert in found.alerts if alert["state"] == "firing" and not alert["silenced"]]
+    return {
+        "may_see": True,
+        "firing": [_shown(request, alert) for alert in firing[:_MOST_ON_FIRST]],
+        "further": len(firing[_MOST_ON_FIRST:]),
+    }
+
+
+def changes(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
+    """Show what fired and what was resolved, the latest first."""
+    demand_view(admin, request)
+    problem, found = None, HistoryPage([], "")
+    try:
+        found = current.history(person(request).rights, count=PAGE_SIZE, before=request.GET.get("before", ""))
+    except FAILURES as failure:
+        problem = problem_of(failure)
+    return admin.show(
+        request,
+        "alerts/admin/changes.html",
+        title="Alerts",
+        tabs=tabs(request, "changes"),
+        problem=problem,
+        changes=[_shown(request, alert) for alert in found.changes],
+        older=urlencode({"before": found.next}) if found.next else "",
+    )
+
+
+def _shown(request: HttpRequest, alert: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an alert with what its row shows beside it."""
+    shown = {**alert, "since": _moment(alert["since"]), "at": _moment(alert["at"])}
+    if request.user.has_perm("alerts.add_silence"):
+        about = {"rule": alert["rule"], "subject": _name_of(alert)}
+        shown["silence"] = f"{reverse('admin:alerts_silence_add')}?{urlencode(about)}"
+    return shown
+
+
+def _name_of(alert: Mapping[str, Any]) -> str:
+    """Return the name by which a silence is for what has an alert."""
+    if "bridge" in alert:
+        return str(alert["bridge"])
+    if "group" in alert:
+        return f"{alert['stream']}/{alert['group']}"
+    return str(alert.get("key") or alert.get("stream") or "redis")
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _delivery(request: HttpRequest) -> dict[str, Any]:
+    """Return the names of the bridges that carry alerts away, and whether the person may add one."""
+    carrying: Sequence[str] = ()
+    if request.user.has_perm("bridges.view_bridge"):
+        carrying = sorted(each.name for each in holder.current().bridges.values() if each.stream == ALERTS_STREAM)
+    return {"carrying": carrying, "may_deliver": request.user.has_perms(["bridges.add_bridge", "alerts.add_alertrule"])}

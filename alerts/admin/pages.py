@@ -59,6 +59,7 @@ def now(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
         request,
         "alerts/admin/now.html",
         title="Alerts",
+        opts=None,
         tabs=tabs(request, "now"),
         problem=problem,
         alerts=[_shown(request, alert) for alert in found.alerts],
@@ -101,6 +102,7 @@ def changes(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
         request,
         "alerts/admin/changes.html",
         title="Alerts",
+        opts=None,
         tabs=tabs(request, "changes"),
         problem=problem,
         changes=[_shown(request, alert) for alert in found.changes],
@@ -111,7 +113,7 @@ def changes(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
 def _shown(request: HttpRequest, alert: Mapping[str, Any]) -> dict[str, Any]:
     """Return an alert with what its row shows beside it."""
     shown = {**alert, "since": _moment(alert["since"]), "at": _moment(alert["at"])}
-    if request.user.has_perm("alerts.add_silence"):
+    if alert["state"] != "resolved" and request.user.has_perm("alerts.add_silence"):
         about = {"rule": alert["rule"], "subject": _name_of(alert)}
         shown["silence"] = f"{reverse('admin:alerts_silence_add')}?{urlencode(about)}"
     return shown

@@ -65,6 +65,7 @@ class AlertRuleAdmin(AuditedAdmin):
             request,
             "alerts/admin/rules.html",
             title="Alerts",
+            opts=None,
             tabs=pages.tabs(request, "rules"),
             may_add=self.has_add_permission(request),
             rules=[

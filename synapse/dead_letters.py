@@ -63,7 +63,11 @@ def short_error(error: str, most: int = 80) -> str:
     """Return an error in a few words, without PII: “HTTP 503” where it tells of such a status, or else its pattern."""
     text = _one_line(error)
     found = next(filter(None, (status.search(text) for status in _STATUSES)), None)
-    return f"HTTP {found['status']}" if found else cut(pattern(error), most)
+    # An address without its numbers says nothing.
+    return f"HTTP {found['status']}" if found else cut(_ADDRESS.sub("…", pattern(error)), most)
+
+
+_ADDRESS = re.compile(r"\bN(?:[.:]N)+\b")
 
 
 def fingerprint(error: str) -> str:

@@ -11,6 +11,7 @@ from streams.snapshot import holder
 from synapse.alerts.event import CONTRACTS
 from synapse.alerts.rules import CONDITIONS, Rule
 from synapse.alerts.state import CLEAR_SECONDS, AlertState, pack, unpack
+from synapse.dead_letters import short_error
 from synapse.redis.commands import alerts as commands
 from synapse.redis.commands.alerts import StateChange
 from tests.alerts.conftest import SHOP, STATES, only
@@ -274,3 +275,15 @@ def test_events_of_alerts_keep_their_contracts(stage, define):
         assert event["source"] == "synapse"
         assert json.loads(event["labels"]) == {"team": "shop"}
         assert event["sentence"] == "bridge orders-to-shop fails: 1 dead letter since 00:00, HTTP 503"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("https://shop.example answered 503 after 2 s", "HTTP 503"),
+        ("No connection to 10.0.0.7:443: Connection refused", "No connection to …: Connection refused"),
+        ("KeyError: 'card'", "KeyError: “…”"),
+    ],
+)
+def test_an_error_is_told_in_a_few_words_without_values_or_addresses(error, said):
+    assert short_error(error) == said

@@ -34,7 +34,7 @@ def test_the_first_page_has_a_row_for_every_stream(admin_client, redis):
 
     page = admin_client.get("/admin/")
 
-    (row,) = page.context["parts"][0]["values"]["rows"]
+    (row,) = page.context["parts"][1]["values"]["rows"]
     assert (row.stream.name, row.overview.figures.length, row.worst) == ("orders", 1, None)
     assert "orders healthy" in text_of(page)
 
@@ -45,7 +45,7 @@ def test_refused_events_are_counted_in_the_row(admin_client, redis):
 
     page = admin_client.get("/admin/")
 
-    assert page.context["parts"][0]["values"]["rows"][0].overview.figures.counters["refused"] == 7
+    assert page.context["parts"][1]["values"]["rows"][0].overview.figures.counters["refused"] == 7
 
 
 def test_a_group_that_fails_needs_attention_and_leads_to_its_buttons(admin_client, redis, sample):
@@ -138,7 +138,7 @@ def test_the_sidebar_leads_from_operating_to_defining_to_administering(admin_cli
     shown = {group["title"]: [item["title"] for item in group["items"]] for group in page.context["sidebar_navigation"]}
     assert shown == {
         "Operate": [
-            *("Overview", "Streams", "Bridges", "Dead letters"),
+            *("Overview", "Alerts", "Streams", "Bridges", "Dead letters"),
             *("Archived events", "Summaries", "Integration status"),
         ],
         "Define": ["Event types", "Contracts", "Services", "Grants", "Secrets"],

@@ -124,7 +124,12 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 403 to a person without the permission for a page or an action."""
-    return _refusal(request, Forbidden(str(exception) or "You may not do this. Ask for the right to it."))
+    return _refusal(
+        request,
+        Forbidden(
+            str(exception) or "It takes a permission that none of your roles has. Ask a person who edits users for it."
+        ),
+    )
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

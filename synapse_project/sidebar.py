@@ -71,7 +71,19 @@ UNFOLD: dict[str, object] = {
     "SCRIPTS": [_static_file("core/live-statistics.js"), _static_file("core/admin.js")],
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "core.admin.home.context",
+    # What the search finds, by name.
+    "COMMAND": {
+        "search_models": [
+            "streams.stream",
+            "bridges.bridge",
+            "streams.eventtype",
+            "contracts.contract",
+            "streams.service",
+        ]
+    },
     "SIDEBAR": {
+        "show_search": True,
+        "command_search": True,
         "navigation": [
             {
                 "title": "Operate",

@@ -21,7 +21,7 @@ from core.audit_query import AuditFilter
 from core.models import AuditEntry
 from core.templatetags.synapse import moment, visible
 
-PAGE_SIZE = 40
+PAGE_SIZE = 30
 # How many of the newest entries are looked at for who and what can be chosen.
 LOOKED_AT = 2000
 SPANS: Mapping[str, tuple[str, timedelta | None]] = {

@@ -178,5 +178,18 @@ def test_each_page_is_headed_by_what_it_shows(admin_client, redis, page, heading
     assert " ".join(re.sub(r"<[^>]*>", " ", shown).split()) == heading
 
 
+def test_the_search_finds_definitions_that_the_person_may_view(client_who_may, redis):
+    define("orders", {"order-placed": None})
+
+    found = text_of(client_who_may("streams.view_stream").get("/admin/search/?extended=1&s=order"))
+
+    assert "orders • Streams - Stream" in found
+    assert "order-placed" not in found
+
+
+def test_a_person_without_permissions_is_told_so(client_who_may, redis):
+    assert "You have no permission yet." in text_of(client_who_may().get("/admin/"))
+
+
 def test_the_address_alone_leads_here(client):
     assert client.get("/")["location"] == "/admin/"

@@ -383,6 +383,12 @@ def test_the_first_page_names_each_bridge_and_its_state(admin_client, redis, arc
     assert "archive healthy inference-events database 7 0 0" in text_of(admin_client.get("/admin/"))
 
 
+def test_a_stream_that_a_bridge_reads_cannot_be_deleted_and_its_page_names_the_bridge(admin_client, redis, archive):
+    text = text_of(admin_client.get(url("streams.stream", "delete", archive.stream.pk)))
+
+    assert "“inference-events” cannot be deleted This is in the way: Bridge: archive Back" in text
+
+
 def test_the_audit_record_of_a_bridge_is_json(admin_client, redis, archive):
     admin_client.post(url(BRIDGE, "add"), form_of(archive))
 

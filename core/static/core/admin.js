@@ -40,7 +40,7 @@
   // What the theme and its libraries leave without a name, and the names that it gets.
   const NAMES = [
     ["a[href$='/admin/']:has(> .material-symbols-outlined:only-child)", "Overview"],
-    ["#searchbar-submit", "Search"],
+    ["#searchbar-submit, #command-submit, #search-input-command", "Search"],
     ["[x-on\\:click*=openTheme]", "Light or dark"],
     ["[x-on\\:click*=openRelatedWidgetWrapper]", "Add, change or view"],
     ["[x-on\\:click*=openTabsDropdown]", "More tabs"],

@@ -52,6 +52,7 @@ class AlertRuleAdmin(AuditedAdmin):
         Page(path="changes/", name="changes", view=pages.changes),
         Page(path="deliver/", name="deliver", view=deliver),
     )
+    change_list_template = "alerts/admin/rules.html"
     fields = (
         *("name", "condition", "threshold", "for_seconds", "severity", "subjects", "enabled"),
         *("description", "runbook", "labels"),
@@ -59,16 +60,12 @@ class AlertRuleAdmin(AuditedAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show all rules: those that are there from the start are no rows until somebody changes them."""
-        pages.demand_view(self, request)
         rows = {row.name: row for row in AlertRule.objects.all()}
-        return self.show(
-            request,
-            "alerts/admin/rules.html",
-            title="Alerts",
-            opts=None,
-            tabs=pages.tabs(request, "rules"),
-            may_add=self.has_add_permission(request),
-            rules=[
+        more = {
+            "title": "Alerts",
+            "tabs": pages.tabs(request, "rules"),
+            "may_add": self.has_add_permission(request),
+            "rules": [
                 {
                     "rule": rule,
                     "condition": (condition := CONDITIONS[rule.condition]),
@@ -79,7 +76,9 @@ class AlertRuleAdmin(AuditedAdmin):
                 }
                 for rule in rules_of(rows.values())
             ],
-        )
+        }
+        answer: HttpResponse = super().changelist_view(request, {**(extra_context or {}), **more})
+        return answer
 
     def _url(self, request: HttpRequest, name: str, row: AlertRule | None) -> str:
         """Return the address of a rule's form, "" where the person has none."""

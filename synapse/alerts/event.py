@@ -11,12 +11,12 @@ from synapse.alerts.rules import CONDITIONS, Rule
 from synapse.alerts.state import AlertState
 from synapse.alerts.subject import Subject
 from synapse.catalog.stream_definitions import StreamDefinition
-from synapse.formats.text import plural
+from synapse.formats.text import ALERT_CHANGED, ALERT_NOTIFICATION, plural
 from synapse.problems import Problem
 from synapse.publishing import validation
 from synapse.publishing.validation import Accepted
 
-CHANGED, NOTIFICATION = "alert-changed", "alert-notification"
+CHANGED, NOTIFICATION = ALERT_CHANGED, ALERT_NOTIFICATION
 # A notification has so many alerts; of others it says how many there are.
 MOST_LISTED = 20
 _SOURCE = "synapse"

@@ -9,6 +9,8 @@ NAME = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 RESERVED_PREFIX = "syn:"
 # The stream of alerts, where a catalog defines it. Synapse alone publishes to it: its events are Synapse's own word.
 ALERTS_STREAM = "synapse-alerts"
+# The event types of its events: each change of an alert, and what people are told.
+ALERT_CHANGED, ALERT_NOTIFICATION = "alert-changed", "alert-notification"
 RULE = "1 to 100 letters, digits, and . _ : -, not beginning with “syn:”"
 
 

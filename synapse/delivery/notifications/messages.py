@@ -8,9 +8,8 @@ from typing import Any, Literal
 
 from synapse.delivery.sink import Delivery
 from synapse.delivery.text_line import harmless
-from synapse.formats.text import ALERTS_STREAM, cut
+from synapse.formats.text import ALERT_CHANGED, ALERT_NOTIFICATION, ALERTS_STREAM, cut
 
-CHANGED, NOTIFICATION = "alert-changed", "alert-notification"
 Level = Literal["info", "success", "warning", "failure"]
 _LEVELS: Mapping[str, Level] = {"critical": "failure", "warning": "warning"}
 _RESOLVED = "resolved"
@@ -45,7 +44,7 @@ class Message:
 def is_told(delivery: Delivery, *, is_selected: bool) -> bool:
     """Say whether people are told of an event. Each change of an alert is an event, and few of them a notification:
     unless they were asked for, people are told of the notifications alone."""
-    return is_selected or delivery.stream != ALERTS_STREAM or delivery.event_type != CHANGED
+    return is_selected or delivery.stream != ALERTS_STREAM or delivery.event_type != ALERT_CHANGED
 
 
 def messages_of(delivery: Delivery, *, one_each: bool) -> list[Message]:
@@ -57,7 +56,7 @@ def messages_of(delivery: Delivery, *, one_each: bool) -> list[Message]:
     """
     event = delivery.event
     # Synapse alone publishes to this stream: no other event of such a type is an alert.
-    if delivery.stream != ALERTS_STREAM or delivery.event_type not in (CHANGED, NOTIFICATION):
+    if delivery.stream != ALERTS_STREAM or delivery.event_type not in (ALERT_CHANGED, ALERT_NOTIFICATION):
         return [_of_event(delivery)]
     if not _text(event, "sentence"):
         return [_of_event(delivery)]

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from django.core.management import CommandError, call_command
 
+from alerts.models import AlertRule
+from streams.snapshot import holder as snapshot
 from synapse.alerts.rules import CONDITIONS, DEFAULT_RULES, Rule
 from synapse.metrics import METRICS
 from synapse.monitoring.grafana import dashboard
@@ -55,6 +57,16 @@ def test_prometheus_takes_the_alerting_rules(tmp_path):
     (tmp_path / "rules.yaml").write_text(run("prometheus"))
 
     promtool("check", "rules", str(tmp_path / "rules.yaml"))
+
+
+@pytest.mark.django_db
+def test_the_rules_are_those_of_the_catalog():
+    AlertRule.objects.create(name="group-behind", threshold=77)
+    snapshot.forget()
+
+    (behind, *_) = yaml.safe_load(run("prometheus"))["groups"][0]["rules"]
+
+    assert (behind["alert"], behind["expr"]) == ("SynapseGroupBehind", "synapse_group_lag_seconds >= 77")
 
 
 def test_each_alert_fires_when_its_condition_holds_and_not_otherwise(tmp_path):

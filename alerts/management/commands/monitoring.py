@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
+from alerts.snapshot import holder
 from streams.management.base import AnsweringCommand
-from synapse.alerts.rules import DEFAULT_RULES
 from synapse.monitoring.grafana import dashboard
 from synapse.monitoring.prometheus import alerting_rules
 from synapse.monitoring.servicemonitor import service_monitor
@@ -23,7 +23,7 @@ class Command(AnsweringCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         kinds = parser.add_subparsers(dest="kind", required=True)
-        kinds.add_parser("prometheus", help="alerting rules, as YAML for `rule_files`")
+        kinds.add_parser("prometheus", help="the rules of alerts, as YAML for `rule_files`")
         kinds.add_parser("grafana", help="a dashboard, as JSON to import")
         monitor = kinds.add_parser("servicemonitor", help="a ServiceMonitor for the Prometheus Operator on Kubernetes")
         monitor.add_argument(
@@ -37,7 +37,7 @@ class Command(AnsweringCommand):
     def answer(self, options: dict[str, Any]) -> int:
         match options["kind"]:
             case "prometheus":
-                self._write(alerting_rules(DEFAULT_RULES))
+                self._write(alerting_rules(holder.current().rules))
             case "grafana":
                 self.stdout.write(json.dumps(dashboard(), indent=2))
             case "servicemonitor":

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def disable(bridge: BridgeDefinition, reason: str) -> None:
-    """Disable a bridge of the catalog, and record why. One that is no row, or is disabled already, stays as it is."""
+    """Disable a bridge of the catalog, and record why. A bridge without a row, or a disabled one, stays unchanged."""
     if bridge.pk is None:
         return
     close_stale_connections()

@@ -43,7 +43,7 @@ def bump() -> None:
 def hold() -> None:
     """Lock the catalog against other writers until the running transaction ends, waiting for the current one.
 
-    For callers that read what they will write: no other writer comes between the two. The number stays as it is.
+    For callers that read what they will write: no other writer comes between the two. The number stays unchanged.
     """
     if CatalogVersion.objects.select_for_update().filter(pk=_ROW).first() is None:
         bump()

@@ -84,7 +84,7 @@ def open_trial(candidate: Content) -> AbstractContextManager[SchemaTrial]:
 
     Raises:
         BadSchema: when it cannot be a contract's schema.
-        SandboxBusy: when too many schemas are being worked on.
+        SandboxBusy: when too many requests use the sandbox.
     """
     return sandbox.open_trial(candidate.document, references.documents(candidate.references))
 
@@ -95,8 +95,8 @@ def back_tests(subject: str, candidate: Content, *, by: Principal, last: int = U
 
     Raises:
         BadSchema: when it cannot be a contract's schema.
-        SandboxBusy: when too many schemas are being worked on.
-        UnknownContract, NothingToTest: when it is about none.
+        SandboxBusy: when too many requests use the sandbox.
+        UnknownContract, NothingToTest: when no event type has this subject.
         WrongType, RedisUnavailable: as their names say.
     """
     with open_trial(candidate) as found:
@@ -109,7 +109,7 @@ def save(subject: str, text: str, *, replace: bool, by: Principal) -> ContractVe
     """Save a schema without references as the draft of a contract, and create the contract if there is none.
 
     Raises:
-        DraftExists: when there is a draft with another text, and it is not to be replaced.
+        DraftExists: when there is a draft with another text, and `replace` is false.
         BadSchema: when the text cannot be a contract's schema.
     """
     return registry.draft(subject, text, by=by, references=[], replace=replace)

@@ -100,8 +100,8 @@ class Catalog:
     def apply(self, *, delete: bool = False, only_new: bool = False) -> list[Change]:
         """Bring the database in line with the file, all of it or nothing, and return the changes.
 
-        What the file does not name is deleted only when `delete` says so. With `only_new`, what is missing is made and
-        what is there stays as it is.
+        Definitions that the file does not name are deleted only with `delete`. With `only_new`, missing definitions are
+        created, and existing ones stay unchanged.
 
         Raises:
             BadCatalog: with every error.

@@ -1,6 +1,6 @@
-"""The roles that are there from the start: sets of permissions for people, kept as they are here.
+"""The roles that exist from the start: sets of permissions for people. Each `migrate` restores them.
 
-After each `migrate` a role has exactly what stands here. For another set, make a role of your own. No role may
+After each `migrate` a role has exactly these permissions. For another set, make a role of your own. No role may
 see PII, and none makes people: both are given to a person by name, by a superuser.
 """
 

@@ -40,6 +40,16 @@ REPLACEMENTS = {
     r"personal(?![\s-]+(data|fields))": "PII, or personal data",
     "of one's own|of its own accord": "its own",
     "no longer than that": "name the limit",
+    "(stays?|leaves?|left|kept|sent|shown) as (it|they) (is|are|was|were)": "unchanged",
+    "what (came|comes|became|becomes) of": "the outcome, or result, of",
+    "nobody (tells|told|knows|says|hears)": "unknown, or not reported",
+    "all the same": "nevertheless",
+    "at a stretch": "in one piece",
+    "being worked on": "in progress, or processed",
+    "fares?": "status",
+    "in the place of": "in place of",
+    "let(s|ting)? go": "release",
+    "under way": "in flight, or running",
 }
 
 
@@ -55,6 +65,8 @@ FORBIDDEN = [
         re.compile(r"(?:^|(?<=[.;:|] ))(?:Who|What)\b(?![^.;|]*\?)(?=[^.;|]*[.;])", re.MULTILINE),
         "name the subject",
     ),
+    # A reference to a neighbour that the reader of one docstring does not see.
+    (re.compile(r"^(?:Do|Return|Say|Yield) the same\b", re.MULTILINE), "name the action"),
 ]
 
 

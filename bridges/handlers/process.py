@@ -83,9 +83,9 @@ class HandlerProcess:
             raise SinkBroken(f"The handler {self._order.handler} cannot be used: {why}.")
 
     def run(self, batch: Sequence[Delivery], may_begin: Callable[[], bool]) -> list[Outcome]:
-        """Have the events handled, and return what became of them.
+        """Let the child handle the events, and return their outcomes.
 
-        When the child ended or had to be ended, that is the last outcome, and those of the events after it are missing.
+        If the child ended or had to be ended, this is the last outcome, and the later events have none.
         """
         count = 1 if self._order.batch else len(batch)
         self._board.clear(count)

@@ -39,7 +39,7 @@ class DatabaseConfig(SinkConfig):
 
 
 class DatabaseSink(Sink):
-    """Inserts a batch at once. A row that is there already stays as it is: the event was delivered before."""
+    """Inserts a batch at once. An existing row stays unchanged: the event was delivered before."""
 
     label = "Archive"
     about = "Keeps each event in the database, to be looked up later."

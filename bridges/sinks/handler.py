@@ -136,7 +136,7 @@ class _HandlerSlot:
         return outcomes + [NotBegun() for _ in batch[len(outcomes) :]]
 
     def _run(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
-        """Return what became of the first part of the batch."""
+        """Return the outcomes of the first events of the batch."""
         if not self.process.is_running():
             try:
                 self.process.start()

@@ -36,15 +36,15 @@ _HEADER_VALUE = re.compile(r"[!-~](?:[ -~]{0,1998}[!-~])?")
 class WebhookConfig(SinkConfig):
     """`secret`: the name of the secret that signs. `body`: `envelope` (type, timestamp and data) or the `event` alone.
 
-    `headers` are sent as they are; those of `secret_headers` have the value of the secret that is named.
-    `concurrency`: how many requests may be under way, None for the bridge's own. `permanent_statuses`: the answers
+    `headers` are sent unchanged; those of `secret_headers` have the value of the named secret.
+    `concurrency`: how many requests may be in flight, None for the bridge's own. `permanent_statuses`: the answers
     after which an event is not sent again.
     """
 
     url: Annotated[str, Setting("The address that takes a POST for each event.")]
     secret: Annotated[str, Setting("The secret that signs, so that the receiver can tell.", names="secret")]
     body: Annotated[str, Setting("The body of the request.", choices=_FORMS)] = "envelope"
-    headers: Annotated[dict[str, str], Setting("Headers that are sent as they are.", is_advanced=True)] = field(
+    headers: Annotated[dict[str, str], Setting("Headers that are sent unchanged.", is_advanced=True)] = field(
         default_factory=dict
     )
     secret_headers: Annotated[
@@ -52,7 +52,7 @@ class WebhookConfig(SinkConfig):
         Setting("Headers, and the names of the secrets that are sent in them.", names="secret", is_advanced=True),
     ] = field(default_factory=dict)
     concurrency: Annotated[
-        int | None, Setting("How many requests are under way at once; empty: as the bridge.", is_advanced=True)
+        int | None, Setting("How many requests are in flight at once; empty: as the bridge.", is_advanced=True)
     ] = None
     permanent_statuses: Annotated[
         list[int], Setting("Answers after which an event is not sent again, such as 400, 422.", is_advanced=True)
@@ -116,7 +116,7 @@ _Secrets = tuple[list[str], dict[str, str]]
 
 
 class WebhookSink(Sink):
-    """An event is taken when the receiver answered 2xx. Up to `concurrency` requests are under way at once."""
+    """An event is taken when the receiver answered 2xx. Up to `concurrency` requests are in flight at once."""
 
     label = "Webhook"
     about = "Posts each event to a URL, signed, and tries again when it fails."
@@ -195,8 +195,8 @@ class WebhookSink(Sink):
         return outcomes
 
     def _requests(self, batch: Sequence[Delivery]) -> Iterator[tuple[int, tuple[dict[str, str], bytes]]]:
-        """Give each event's place and request. As many as can be under way are made at once, which is faster than one
-        between two answers, and none is signed long before it is sent."""
+        """Yield each event's place and request. As many as can be in flight are made at once, which is faster than one
+        between two responses, and none is signed long before it is sent."""
         for start in range(0, len(batch), self._concurrency):
             now = time.time()
             part = [self._messages.of(delivery, now) for delivery in batch[start : start + self._concurrency]]

@@ -94,7 +94,7 @@ def restore(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> 
         title=f"Roll back to version {number}",
         question=f"Go back to the schema of version {number} of “{contract.subject}”?",
         refusal=f"“{contract.subject}” cannot go back to version {number}",
-        consequences=[f"Version {number} stays as it is; its schema becomes a new version."],
+        consequences=[f"Version {number} stays unchanged; its schema becomes a new version."],
         what="schema",
         button="Roll back",
         back=admin.page_url("version", pk, number),

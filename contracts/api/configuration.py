@@ -33,7 +33,7 @@ def show_config(asked: Request) -> Any:
     "PUT", "/config", "Set the compatibility of all subjects", openapi.ConfigBody, request=openapi.ConfigBody
 )
 def set_config(asked: Request) -> Any:
-    """Settings left out of the body stay as they are. The answer repeats the new settings."""
+    """Settings left out of the body stay unchanged. The answer repeats the new settings."""
     values, echo = _asked(asked)
     settings.change(None, by=asked.principal, **values)
     return echo
@@ -68,7 +68,7 @@ def show_subject_config(asked: Request, subject: str) -> Any:
     "PUT", "/config/{subject}", "Set a subject's compatibility", openapi.ConfigBody, request=openapi.ConfigBody
 )
 def set_subject_config(asked: Request, subject: str) -> Any:
-    """Settings left out of the body stay as they are. The subject need not have a version yet."""
+    """Settings left out of the body stay unchanged. The subject need not have a version yet."""
     check_subject(subject)
     values, echo = _asked(asked)
     settings.change_contract(subject, by=asked.principal, **values)

@@ -66,9 +66,9 @@ def register(
     metadata: Mapping[str, Any] | None = None,
     rule_set: Mapping[str, Any] | None = None,
 ) -> ContractVersion:
-    """Make a text the active version of a contract, which is made when there is none; a draft stays as it is.
+    """Make a text the active version of a contract. A missing contract is created; a draft stays unchanged.
 
-    The text that is active already adds no version.
+    A text that is active already adds no version.
 
     Raises:
         BadSchema: when the text cannot be a contract's schema.

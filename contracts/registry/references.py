@@ -56,7 +56,7 @@ def check(content: Content) -> None:
     Raises:
         UnresolvedReference: when it refers to something that is not there.
         BadSchema: when it cannot be a contract's schema.
-        SandboxBusy: when too many schemas are being worked on.
+        SandboxBusy: when too many requests use the sandbox.
     """
     sandbox.check_schema(content.document, documents(content.references))
 
@@ -116,7 +116,7 @@ def _version(reference: Reference, *, deleted: bool) -> ContractVersion:
 def marks(of: Schema) -> Marks | None:
     """Return what a schema marks, with all that it refers to; None when nothing.
 
-    Of a schema that cannot be used any more nobody knows what it marks: everything, then.
+    If a schema cannot be used any more, its marks are unknown, so everything counts as marked.
     """
     try:
         return compiled(of).personal

@@ -33,7 +33,7 @@ class ItemError(Answer):
     pointer: str = maybe()
     keyword: str = maybe()
     schema_pointer: str = maybe()
-    id: str = maybe("Of an event that may be stored all the same.")
+    id: str = maybe("The id of an event that may be stored nevertheless.")
 
 
 class ItemResult(Answer):

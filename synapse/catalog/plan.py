@@ -31,8 +31,8 @@ class Change:
 def compare(kind: str, wanted: Mapping[str, Values], current: Mapping[str, Values], *, delete: bool) -> list[Change]:
     """Return the changes that turn the current definitions of a kind into the wanted ones, both by name.
 
-    A value that `wanted` does not state stays as it is. Values that it does not name are deleted only when `delete`
-    says so.
+    A property that `wanted` does not state stays unchanged. Definitions that it does not name are deleted only with
+    `delete`.
     """
     changes = []
     for name, after in wanted.items():

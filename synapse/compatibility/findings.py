@@ -90,13 +90,13 @@ class ProverLike(Protocol):
         """Which shapes have no value."""
 
     def below(self, shape: Shape, reader: Node) -> "Findings":
-        """Return the same for a part of the value: a property, an item, a name."""
+        """Return the findings for a part of the value: a property, an item, a name."""
 
     def excludes(self, shape: Shape, node: Node) -> bool:
         """Say whether provably no value of the shape is accepted by the node."""
 
     def excludes_below(self, shape: Shape, node: Node) -> bool:
-        """Say the same for a part of the value."""
+        """Say whether the node refuses all values of a part: a property, an item, a name."""
 
     def shape(self, nodes: Iterable[Node], refused_by: Iterable[Node] = ()) -> Shape:
         """Return the shape of a value that these nodes accept and refuse."""

@@ -147,7 +147,7 @@ class Prover:
         return findings
 
     def below(self, shape: Shape, reader: Node) -> Findings:
-        """Return the same for a part of the value: a property, an item, a name."""
+        """Return the findings for a part of the value: a property, an item, a name."""
         self._level += 1
         cases, self._cases = self._cases, 0
         try:
@@ -161,7 +161,7 @@ class Prover:
         return not self.shapes.possible(shape.tags, [node]) or self.satisfiability.is_empty(shape.also(node))
 
     def excludes_below(self, shape: Shape, node: Node) -> bool:
-        """Say the same for a part of the value."""
+        """Say whether the node refuses all values of a part: a property, an item, a name."""
         self._level += 1
         try:
             return self.excludes(shape, node)

@@ -1,4 +1,4 @@
-"""Handing events to a sink, and remembering what became of them until Redis has heard of it."""
+"""Deliver events to a sink, and keep their outcomes until they are reported to Redis."""
 
 import random
 import time

@@ -143,7 +143,7 @@ def lost_message(count: int, subscription: Subscription) -> str:
 def given_up_message(count: int) -> str:
     """Return the message that events were given up: nobody reported how their last attempt ended."""
     what = "1 event is a dead letter" if count == 1 else f"{count} events are dead letters"
-    return f"{what} now: nobody told how the last attempt ended."
+    return f"{what} now: {'its' if count == 1 else 'their'} last attempt ended without an outcome."
 
 
 def full_message(count: int) -> str:

@@ -162,7 +162,7 @@ class SharedProgress:
         return bytes(self._notes[:count])
 
     def close(self) -> None:
-        """Let go of the memory."""
+        """Release the memory."""
         self._notes.release()
         self._memory.close()
 

@@ -61,7 +61,7 @@ class ReadAhead:
         return [one.id for one in taken[0]] if taken else []
 
     def forget(self) -> None:
-        """Let go of a batch that is taken back with all that is pending under the consumer's name."""
+        """Forget a batch that is reclaimed with all that is pending under the consumer's name."""
         self.wait()
         self._batch = None
 

@@ -191,7 +191,7 @@ class Overview:
 
     @property
     def worst(self) -> Status | None:
-        """The status of the process that fares worst, None when there is none."""
+        """The worst status of all processes, None without processes."""
         return worst_of(self.statuses)
 
     @property

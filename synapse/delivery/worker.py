@@ -105,7 +105,7 @@ class Worker:
 
     @property
     def progress(self) -> Progress:
-        """How far it is, and how it fares."""
+        """The counts and the state of the worker."""
         return self._dispatcher.progress
 
     @property

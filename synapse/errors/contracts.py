@@ -17,7 +17,7 @@ Problem
 ├── ReadOnly                    the contract, or the registry, may not be changed
 ├── Referenced                  a schema refers to the version, so it cannot be deleted
 │   └── InUse                   a definition, such as an event type, uses the contract
-├── SandboxBusy                 too many schemas are being worked on
+├── SandboxBusy                 the sandbox is busy with other requests
 ├── TooCostly                   checking an event against a schema would take too much work
 └── NoPythonCode                no Python code can be made of the schema
 """
@@ -209,5 +209,5 @@ class SandboxBusy(Problem):
 
     def __init__(self) -> None:
         super().__init__(
-            "Other schemas or costly events are being worked on. Ask again in 5 s.", headers={"Retry-After": "5"}
+            "Other schemas or costly events are being checked. Ask again in 5 s.", headers={"Retry-After": "5"}
         )

@@ -77,7 +77,7 @@ class Watcher:
         return self.wants_type(frame.event_type)
 
     def wants_type(self, event_type: str) -> bool:
-        """Say the same of an event type."""
+        """Say whether the watcher asks for an event type, and may see it."""
         if self._event_types and event_type not in self._event_types:
             return False
         return self.may_see is None or self.may_see(event_type)

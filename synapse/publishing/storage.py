@@ -60,9 +60,9 @@ Fate = Stored | Problem
 def store(
     stream: StreamDefinition, entries: _Entries, *, together: bool = False, keys: Sequence[IdempotencyKey] = ()
 ) -> Conversation[list[Fate]]:
-    """Append the entries and return for each what became of it.
+    """Append the entries, and return the outcome of each.
 
-    `keys` has one for each entry, or, `together`, one for all; it is empty where nobody gave any.
+    `keys` has one for each entry, or, `together`, one for all; it is empty without any.
 
     Raises:
         EventTooLarge: when entries that are stored together have too many parts; none is stored.
@@ -286,8 +286,8 @@ def _fate_of_script(stream: StreamDefinition, reply: StoreResult) -> Fate:
             return StreamFull(f"The stream “{stream.name}” holds {stream.hard_length} events and takes no more.")
         case "conflict":
             return IdempotencyKeyReused(
-                "Something else was sent under this Idempotency-Key before. A new event takes a new key; an event that"
-                " is sent again is sent as it was."
+                "Something else was sent under this Idempotency-Key before. Send a new event under a new key; repeat an"
+                " event unchanged."
             )
     return Stored(id=reply.id, repeated=reply.outcome == "repeated")
 

@@ -157,7 +157,7 @@ def answer(reply: Any, stream: str, *, absent: Any = None) -> Any:
 
 
 def answer_or(reply: Any, stream: str, otherwise: Any) -> Any:
-    """Return a reply, or `otherwise` when it is an error: a foreign key in the place of ours is no reason to fail."""
+    """Return a reply, or `otherwise` when it is an error: a foreign key in place of ours is no failure."""
     try:
         return answer(reply, stream, absent=otherwise)
     except RedisFailure:

@@ -219,7 +219,7 @@ def _key(finding: Finding) -> _Key:
 def generalised(place: Sequence[str | int], way: Sequence[str | int]) -> tuple[str | int, ...]:
     """Return a place in an event with `*` for items, and for properties that the schema does not name.
 
-    `way` is how the validator came there, references included. Where it does not tell, a name stays as it is.
+    `way` is the path of the validator to the place, with references. Names that it does not show stay unchanged.
     """
     return tuple(
         "*" if isinstance(part, int) or is_free else part

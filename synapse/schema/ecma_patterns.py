@@ -90,7 +90,7 @@ def engine_form(pattern: str, *, with_flags: bool = True) -> str:
     """Return a pattern as our engine has to be given it, so that it matches what ECMA 262 says.
 
     It is the pattern itself where that makes no difference, and where the pattern is not of the grammar. Without flags,
-    `\\b` and `\\B` stay as they are: the meta-schemas of drafts 4 to 7 refuse the engine's form of them.
+    `\\b` and `\\B` stay unchanged: the meta-schemas of drafts 4 to 7 refuse the engine's form of them.
     """
     if not _MAY_DIFFER.search(pattern):
         return pattern

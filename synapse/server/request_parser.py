@@ -135,7 +135,7 @@ class RequestParser:
                 raise Refused(431)
 
     def close(self) -> None:
-        """Let go of the receiver, which holds this parser: it is fed no more."""
+        """Release the receiver, which holds this parser. The parser gets no more data."""
         self._parser = self._receiver = None  # type: ignore[assignment]
 
     def _parse(self, piece: bytes | memoryview) -> None:

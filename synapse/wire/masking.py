@@ -1,7 +1,7 @@
 """Show entries: mask the PII for readers without payload access, and give each entry the same JSON everywhere.
 
 Contracts mark PII: every version of an event type's contract counts, hidden versions too (see `streams.snapshot`). An
-event without a contract is shown as it is.
+event without a contract is shown unchanged.
 """
 
 from collections.abc import Callable, Mapping

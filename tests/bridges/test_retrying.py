@@ -126,7 +126,7 @@ def test_an_event_that_killed_its_consumer_on_every_attempt_becomes_a_dead_lette
     assert consumer.sink.ids == []
     (letter,) = letters(send)
     assert (letter.event_id, letter.error) == (id_, "worker died on every attempt")
-    assert consumer.said[-1] == "1 event is a dead letter now: nobody told how the last attempt ended."
+    assert consumer.said[-1] == "1 event is a dead letter now: its last attempt ended without an outcome."
     assert places(redis) == {"dead": 1}
 
 

@@ -16,7 +16,7 @@ _TO_BE_SET = ">PASSWORD"
 class Command(AnsweringCommand):
     help = (
         "Print the rule of a Redis user with the rights that Synapse needs, as a command for redis-cli: put a password "
-        "in the place of PASSWORD. The streams are those of the catalog; run it again when there are more."
+        "in place of PASSWORD. The streams are those of the catalog; run it again when there are more."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

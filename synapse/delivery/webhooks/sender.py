@@ -68,7 +68,7 @@ class TimeLimit:
             raise TimeoutError from error
 
     def close(self) -> None:
-        """Let go of the timer."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -187,7 +187,7 @@ class Sender:
         """Send a request, and once more on a new connection when one that was kept ends without a byte of an answer.
 
         The receiver closed it meanwhile, which is no failure of the event (RFC 9112, 9.3.1). It may have taken the
-        event all the same: the id is that of the first request, so the receiver can tell.
+        event nevertheless: the request has the id of the first one, so the receiver can tell.
         """
         connection = _Connection()
         options: dict[str, Any] = {"data": body, "headers": headers, "allow_redirects": False}

@@ -106,7 +106,7 @@ class Topology:
                 self._why = _reason(error)
                 if self._known is None:
                     raise self._unreachable() from error
-                logger.debug("nobody tells how the cluster is laid out: %s", error)
+                logger.debug("no node returned the layout of the cluster: %s", error)
 
     def _should_ask(self) -> bool:
         return self._in_doubt and self._clock() - self._looked >= PAUSE

@@ -55,7 +55,7 @@ def xadd_packed_now(stream: str, fields: Sequence[str]) -> Command:
 
 
 def packed_xadd(stream: str, packed: bytes) -> Command:
-    """Return the same of an entry that is packed already, with all the rest of the command."""
+    """Return the XADD of an entry that is packed already, together with the rest of the command."""
     # By what makes its tuple, as wherever one is made for each event: calling the type takes twice as long.
     return tuple.__new__(Command, (("XADD", stream), _text, None, False, packed))
 

@@ -72,7 +72,7 @@ _PARTS = (
 def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a schema with the keywords of JSON Schema alone, in it and in all schemas below.
 
-    A keyword that nobody knows is kept where a `$ref` leads through it: schemas may lie there.
+    An unknown keyword is kept if a `$ref` leads through it, because it may contain schemas.
     """
     steps = frozenset(step for step in _steps(schema) if not step.lower().startswith(("x-", "custom")))
 

@@ -35,7 +35,9 @@ class Command(BaseCommand):
         apply.add_argument("file", help="the catalog file, - for the standard input")
         choice = apply.add_mutually_exclusive_group()
         choice.add_argument("--delete", action="store_true", help="delete what the file does not name")
-        choice.add_argument("--only-new", action="store_true", help="make what is missing, leave what is there alone")
+        choice.add_argument(
+            "--only-new", action="store_true", help="create missing definitions, and leave existing ones unchanged"
+        )
         apply.add_argument(
             "--yes", action="store_true", help="with --delete: do not ask where deleted streams or bridges leave events"
         )
@@ -82,7 +84,7 @@ class Command(BaseCommand):
         if not left:
             return
         if not from_terminal:
-            raise CommandError("\n  ".join(["Nothing was changed. With --yes they are deleted all the same.", *left]))
+            raise CommandError("\n  ".join(["Nothing was changed. Add --yes to delete them.", *left]))
         for sentence in left:
             self.stdout.write(visible(sentence))
         if input("Delete their definitions? [y/N] ").strip().lower() not in ("y", "yes"):

@@ -36,7 +36,7 @@ CALM = dict.fromkeys((*_WRONG, "failures", "poison"), 0.0)
 
 
 class Command(BaseCommand):
-    help = "Publish and deliver events while workers and Redis are killed at random, and count what became of each."
+    help = "Publish and deliver events while workers and Redis are killed at random, and count the outcome of each."
     requires_system_checks: list[str] = []  # nothing of the installation is used
 
     def add_arguments(self, parser: CommandParser) -> None:

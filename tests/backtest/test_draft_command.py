@@ -46,7 +46,7 @@ def test_events_that_say_nothing_new_propose_what_is_active(run, store):
 
     ran = run("draft_contract", "orders", "order-placed")
 
-    assert "It says what version 1, which is active, says." in ran.err
+    assert "It equals version 1, which is active." in ran.err
 
 
 def test_a_type_that_is_not_defined_can_be_drafted(run, store):

@@ -75,7 +75,7 @@ class Command(AnsweringCommand):
         if proposal.active is None:
             return
         if not proposal.difference:
-            self.say(f"It says what version {proposal.active_version}, which is active, says.")
+            self.say(f"It equals version {proposal.active_version}, which is active.")
             return
         self.say(f"How it differs from version {proposal.active_version}, which is active:")
         for line in proposal.difference:

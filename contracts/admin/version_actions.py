@@ -112,7 +112,7 @@ def _restored(contract: Contract, version: ContractVersion, content: Content, by
         rule_set=content.rule_set,
     )
     audit.record(by, "roll back", contract, after={"to version": version.number, "as version": made.number})
-    return f"Version {made.number} is active: it says what version {version.number} says."
+    return f"Version {made.number} is active, with the schema of version {version.number}."
 
 
 def activate(admin: AuditedAdmin, request: HttpRequest, pk: int) -> HttpResponse:

@@ -32,7 +32,7 @@ def test_rolling_back_makes_the_old_schema_a_new_version(admin_client, owner):
     page = step(admin_client, owner, "restore", 1)
 
     assert "Version 1 stays as it is; its schema becomes a new version." in text_of(asked)
-    assert messages_of(page) == ["Version 3 is active: it says what version 1 says."]
+    assert messages_of(page) == ["Version 3 is active, with the schema of version 1."]
     active = registry.active_version(owner)
     assert (active.number, active.schema_id) == (3, registry.version(owner, 1).schema_id)
     assert AuditEntry.objects.first().action == "roll back"

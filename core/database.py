@@ -1,4 +1,4 @@
-"""The database of all apps: whether it is available, waiting for it, its lock, and connections of threads.
+"""The database of all apps: its availability, its lock, and the connections of threads.
 
 Django maps the errors of every database to PEP 249's classes, which do not tell an unavailable database from a bad
 query: in SQLite, a lock and a missing column have the same class. So the database's own error code is read where there
@@ -75,7 +75,7 @@ def database_name() -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the operating system's message at the root of an error, in one line, if there is one."""
+    """Return the operating system's message at the root of an error, in one line, "" without one."""
     bottom: BaseException | None = error
     while bottom is not None:
         if isinstance(bottom, OSError) and bottom.strerror:
@@ -200,7 +200,7 @@ def _release(connection: BaseDatabaseWrapper) -> None:
 def checked_connections() -> Iterator[None]:
     """Close this thread's connections that are broken or too old, before its work and after it.
 
-    Django does it around each request. One that was left open would be open for as long as the thread is there.
+    Django does this around each request. Without it, a connection would stay open as long as its thread.
     """
     close_old_connections()
     try:
@@ -212,7 +212,7 @@ def checked_connections() -> Iterator[None]:
 def close_stale_connections() -> None:
     """Close this thread's database connections that are broken or too old, except inside a transaction.
 
-    Django does it around each request; threads without requests have to do it.
+    Django does this around each request; threads without requests have to call it.
     """
     for each in connections.all(initialized_only=True):
         if not each.in_atomic_block:

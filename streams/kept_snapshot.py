@@ -1,8 +1,8 @@
 """The last snapshot of the catalog in a file, for a web server that starts while the database is unavailable.
 
-The file is written when the catalog changed, is readable by its owner only, and signed with Django's secret key. It may
-be old by the time it is needed, and a key that was revoked since must not come back. So each process notes in Redis
-which version of the catalog it loaded, and a file is used only when its version is the highest that was noted.
+The file is written when the catalog changed, is readable by its owner only, and signed with Django's secret key. The
+file may be old when it is needed, and a key that was revoked since must not become valid again. So each process records
+in Redis the version of the catalog that it loaded, and a file is used only if its version is the highest recorded one.
 """
 
 import logging
@@ -41,7 +41,7 @@ from synapse.schema.pii import Marks, marks_of
 from synapse.schema.references import ReferenceResolver
 from synapse.schema.validator import CompiledSchema
 
-# What another version of Synapse wrote, with other settings or in another packed form, is not read.
+# A file of another version of Synapse, of other settings or of another packed form is not used.
 FORMAT = [3, *(field.name for field in STREAM_FIELDS)]
 NOTE_AGAIN_SECONDS = 60.0
 _SALT = "streams.kept_snapshot"
@@ -64,9 +64,10 @@ class SnapshotFile:
         self._noted: tuple[int, float] | None = None
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Write a snapshot just compared with the database, unless it is written already, and note its version."""
+        """Write a snapshot that was just compared with the database, unless it is written already, and record its
+        version."""
         if self._written != snapshot.version:
-            # Once: a folder that cannot be written to is told of, and tried again with the next change.
+            # Logged once: a read-only folder is tried again with the next change.
             self._written = snapshot.version
             try:
                 self._write(snapshot)
@@ -75,13 +76,13 @@ class SnapshotFile:
         self.note(snapshot)
 
     def note(self, snapshot: Snapshot) -> None:
-        """Note the loaded version in Redis, and repeat that now and then in case Redis lost it."""
+        """Record the loaded version in Redis, and repeat that from time to time in case Redis lost it."""
         if self._noted and self._noted[0] == snapshot.version and time.monotonic() < self._noted[1]:
             return
         try:
             (reply,) = self._executor().execute([shared_values.note_catalog_number(snapshot.version)])
         except RedisUnavailable:
-            # Nobody could say later that the file is old: a key that was revoked must not come back with it.
+            # It could not be recognised as old later, and a revoked key must not become valid again with it.
             with suppress(NotKept, OSError):
                 if self._packed()["version"] < snapshot.version:
                     self._path.unlink(missing_ok=True)
@@ -93,7 +94,7 @@ class SnapshotFile:
         """Return the kept snapshot.
 
         Raises:
-            NotKept: when there is none, or it is not known to be the last one.
+            NotKept: when there is none, or it is not known to be the latest one.
         """
         packed = self._packed()
         try:
@@ -123,7 +124,7 @@ class SnapshotFile:
             serializer=_Serializer,
             compress=True,
         )
-        # Whole or not at all; made readable by its owner only.
+        # The file is replaced as a whole, and only its owner can read it.
         descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}-")
         try:
             with open(descriptor, "w", encoding="ascii") as file:

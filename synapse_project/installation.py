@@ -1,9 +1,8 @@
 """The running installation on this machine, which management commands in another shell find.
 
-`manage.py up` writes down in `var/running/`, beside `manage.py`, or in `SYNAPSE_RECORDS`, which settings it was given.
-A command that is started in the same folder takes from there what its own environment does not say, and tells on
-standard error what it took.
-Secrets are never written: a command is told their names, and when it acts on another database or Redis.
+`manage.py up` records its settings in `var/running/`, beside `manage.py`, or in `SYNAPSE_RECORDS`. A command in the
+same folder takes the settings that its own environment lacks from there, and names them on standard error. Secrets are
+never recorded: a command prints their names, and reports when it uses another database or Redis.
 """
 
 import hashlib
@@ -34,11 +33,11 @@ RECORDS = "SYNAPSE_RECORDS"
 UP_LOCK = "up.lock"
 # Commands that have settings of their own, or use none of an installation.
 _APART = ("up", "chaos", "help", "version", "check", "makemigrations", "runserver", "test")
-# One of them says which Redis is meant; those that go with another one must not be added to it.
+# Each of them selects the Redis; settings of another one must not be mixed with it.
 _OF_REDIS = frozenset(setting.name for setting in SETTINGS if setting.name.startswith("REDIS_"))
-# What nothing but `up` itself needs.
+# Only `up` itself needs these.
 _OF_UP = ("SYNAPSE_ADMIN_PASSWORD",)
-# What `make run` sets by itself, nobody has to be told.
+# `make run` sets these by itself, so no message names them.
 _UNTOLD = ("SYNAPSE_AUTH_DEFAULT",)
 _PATHS = ("SYNAPSE_AUDIT_LOG", "SYNAPSE_CATALOG")
 _NO_PATHS = ("", setting_values.NO_FILE, setting_values.STDERR)
@@ -48,8 +47,8 @@ _NO_PATHS = ("", setting_values.NO_FILE, setting_values.STDERR)
 class Installation:
     """A running `manage.py up`.
 
-    `process` is its number, `folder` its data folder. `settings` are the variables that it was given, without secrets,
-    of which `withheld` are the names. `database` and `redis` say where its data is, without passwords.
+    `process` is its id, `folder` its data folder. `settings` are its variables without secrets, `withheld` the names of
+    the secret ones. `database` and `redis` say where its data is, without passwords.
     """
 
     process: int
@@ -69,14 +68,14 @@ class AdoptedSettings:
     lacking: Sequence[str]
 
 
-# What this process took; None where it is on its own.
+# The settings that this process took; None without an installation.
 taken: AdoptedSettings | None = None
-# Those that run here while a command has settings of its own.
+# The installations that run here while a command uses its own settings.
 others: Sequence[Installation] = ()
 
 
 def record(folder: Path, variables: Mapping[str, str], *, database: str, redis: str) -> None:
-    """Write down the installation of this process and its settings; records of stopped ones are deleted."""
+    """Record the installation of this process and its settings, and delete the records of stopped ones."""
     records = _records(variables)
     settings, withheld = _told_apart(variables)
     if folder == ROOT / "var":
@@ -91,7 +90,7 @@ def record(folder: Path, variables: Mapping[str, str], *, database: str, redis: 
         database=database,
         redis=redis,
     )
-    # A checkout that cannot be written to, as in a container, has no records: commands there have its environment.
+    # A read-only checkout, as in a container, has no records: commands there share its environment.
     with suppress(OSError):
         for made in (records.parent, records):
             made.mkdir(mode=0o700, exist_ok=True)
@@ -112,7 +111,7 @@ def adopt(arguments: Sequence[str], variables: MutableMapping[str, str]) -> None
     global taken, others  # noqa: PLW0603 - what is told when the settings are loaded
     taken, others = None, ()
     command = arguments[1] if len(arguments) > 1 else "help"
-    # What `up` starts has its environment.
+    # Processes that `up` starts have its environment.
     if command in _APART or command.startswith("-") or LIFELINE in variables:
         return
     explicit = frozenset(variables)
@@ -143,9 +142,7 @@ def secrets_elsewhere() -> frozenset[str]:
 
 
 def difference(*, database: str, redis: str) -> str:
-    """Return a line on each running installation whose database or Redis a command only partly shares; "" when it
-    shares all.
-    """
+    """Return a line for each running installation whose database or Redis this command does not use; "" without one."""
     if taken is None:
         return "\n".join(filter(None, (_difference_to(other, [], database, redis) for other in others)))
     parts = []
@@ -176,7 +173,7 @@ def tell_difference(*, database: str, redis: str) -> None:
 
 
 def database_of(settings: Mapping[str, Any]) -> str:
-    """Return where Django's database is, without its password."""
+    """Return the address of Django's database, without its password."""
     if settings["ENGINE"].endswith("sqlite3"):
         return str(settings["NAME"])
     return f"postgresql://{settings['HOST'] or 'localhost'}:{settings['PORT'] or 5432}/{settings['NAME']}"
@@ -197,7 +194,7 @@ def redis_url() -> str:
 
 
 def redis_of(url: str, embedded: Path) -> str:
-    """Return where Redis is, without its password: the server at `url`, or the embedded one of a folder."""
+    """Return the address of Redis, without its password: the server at `url`, or the embedded one of a folder."""
     if not url:
         return f"the embedded one in {embedded}"
     parts = urlsplit(url)

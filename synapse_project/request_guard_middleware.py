@@ -57,7 +57,7 @@ def guard_middleware(get_response: Answer) -> Answer:
             return get_response(request)
         _resolve_client(request)
         serve_any_host(request)
-        request.get_host()  # refuses one that is not ours
+        request.get_host()  # refuses a host that is not ours
         if not (request.META.get("CONTENT_LENGTH") or "0").isdecimal():
             return to_django(problem_response(BadRequest("The Content-Length is not a number.")))
         headers = {name.lower(): text for name, text in request.headers.items()}

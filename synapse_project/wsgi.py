@@ -14,7 +14,7 @@ _django = get_wsgi_application()
 from bridges.groups import expiry  # noqa: E402 - models can be imported now
 from streams import background_tasks  # noqa: E402
 
-# Taken by the first request, and never given back.
+# The first request takes this lock, and never releases it.
 _first = threading.Lock()
 
 

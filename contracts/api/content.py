@@ -22,7 +22,7 @@ def content_of(request: Request, subject: str) -> Content:
     """Return the schema in the request's body for a subject.
 
     Raises:
-        BadSchema, Refused: when it is of another kind, or cannot be read.
+        BadSchema, Refused: when it is of another type, or cannot be read.
     """
     found = request_parser.body(request)
     kind = request_parser.text_in(found, "schemaType", "AVRO").upper()
@@ -55,7 +55,7 @@ def content_of(request: Request, subject: str) -> Content:
 
 
 def refuse_given_ids(request: Request) -> None:
-    """Refuse a body with a global id: ids come from the database alone, so that none is given twice."""
+    """Refuse a body with a global id: only the database gives ids, so that each is unique."""
     given = request_parser.body(request).get("id")
     if given not in (None, -1, 0):
         raise Refused(NOT_PERMITTED, "A schema's id is given by the registry; leave “id” out.")

@@ -28,8 +28,8 @@ def authenticated(request: HttpRequest) -> Principal:
 
     Raises:
         Unauthenticated: as `identify` does.
-        rest_framework.exceptions.PermissionDenied: when a session's request that could change something does not show
-            Django's CSRF token: a page of another site may have sent it.
+        rest_framework.exceptions.PermissionDenied: when a request of a session that could change something has no CSRF
+            token of Django: a page of another site may have sent it.
     """
     headers = {name.lower(): text for name, text in request.headers.items()}
     address = request.META.get("REMOTE_ADDR", "")
@@ -53,7 +53,7 @@ def shows_metrics_token(headers: Mapping[str, str]) -> bool:
 
 
 class MetricsAuthentication(PrincipalAuthentication):
-    """Accepts SYNAPSE_METRICS_TOKEN besides, for the metrics view only."""
+    """Also accepts SYNAPSE_METRICS_TOKEN, for the metrics view only."""
 
     def authenticate(self, request: Any) -> tuple[Principal, None]:
         if shows_metrics_token({AUTHORIZATION: request._request.headers.get("Authorization", "")}):

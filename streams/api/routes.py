@@ -1,7 +1,7 @@
-"""The routes of both ways in, made of endpoints: those of the event loop, and the generic view of Django.
+"""The routes of both ways in, made from endpoints: the routes of the event loop, and Django's generic view.
 
-Neither a thread nor a database query answers on the event loop. A route's fast path holds the same conversation as its
-handler, and leaves to it what waits for its turn.
+The event loop answers without a thread and without a database query. A route's fast path runs the same conversation as
+its handler, and leaves requests that wait for their turn to the handler.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -25,7 +25,8 @@ from synapse.redis import AsyncExecutor, Conversation
 from synapse.shares import caller_of
 from synapse.shares.fair_pool import FairQueue
 
-# Where large requests wait: large batches, of which so many bytes are worked on at a time, and long reads of messages.
+# The queues of large requests: large batches, of which so many bytes are processed at a time, and long reads of
+# messages.
 QUEUES = {
     name: FairQueue(name, capacity=capacity, patience=10.0)
     for name, capacity in (("large batches", body.MAX_BATCH_BYTES), ("reads of many messages", 4))
@@ -72,7 +73,7 @@ def _direct(endpoint: Endpoint, size: Callable[[Request], int] | None) -> Direct
 
 
 def _begin(endpoint: Endpoint, request: Request) -> tuple[AsyncExecutor, Conversation[Response]]:
-    """Return the conversation that answers a request, and the executor that is to hold it."""
+    """Return the conversation that answers a request, and the executor that runs it."""
     catalog = holder.current()
     taken, stored = endpoint.take(request, catalog)
     return connections.async_executor_for(stored), endpoint.conversation(taken, catalog)
@@ -80,7 +81,7 @@ def _begin(endpoint: Endpoint, request: Request) -> tuple[AsyncExecutor, Convers
 
 @asynccontextmanager
 async def _turn(loop: EventLoop, request: Request) -> AsyncIterator[None]:
-    """Wait until it is the turn of a large request: what is made of a batch takes many times its memory."""
+    """Wait for the turn of a large request, because processing a batch takes many times its memory."""
     size = 0 if loop.size is None else loop.size(request)
     if not size:
         yield
@@ -114,7 +115,7 @@ def _answer(endpoint: Endpoint, asked: Request) -> Response:
 
 
 def _recorded(endpoint: Endpoint, asked: Request, answer: Response) -> Response:
-    """Return the answer, after it was recorded which events a person was shown."""
+    """Return the answer, after recording the events that it shows to a person."""
     if endpoint.reveals is not None and asked.principal.kind == "person":
         ids = endpoint.reveals(orjson.loads(answer.whole_body))
         payload_access.record(asked.principal, f"stream {asked.params['stream']}", ids)
@@ -136,6 +137,6 @@ def _view_of(methods: Mapping[str, Endpoint]) -> type[EndpointView]:
     kind = _AUTHENTICATION.get(first.name, PrincipalAuthentication)
     values["authentication_classes"] = [] if first.requires.open_to_all else [kind]
     if first.on_event_loop and first.on_event_loop.is_endless:
-        # A HEAD would have to end, and the answer to GET does not.
+        # The answer to GET does not end, but the answer to HEAD would have to.
         values["http_method_names"] = ["get", "options"]
     return type(first.name, (EndpointView,), values)

@@ -15,7 +15,7 @@ from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS, parse_last
 from synapse.problems import BadParameter
 
-# Of what a command was given, nothing could be used: not the same as an answer that is no.
+# The exit status for unusable input, in contrast to a negative answer.
 UNUSABLE = 2
 
 
@@ -96,7 +96,7 @@ class AnsweringCommand(BaseCommand):
 
 
 def add_last(parser: CommandParser, what: str) -> None:
-    """Add the option `--last`: how many of the newest events are looked at."""
+    """Add the option `--last`: the number of the newest events to read."""
     usual = f"{what}, at most {MOST_EVENTS} (default: {USUAL_EVENTS})"
     parser.add_argument("--last", type=_last, default=USUAL_EVENTS, metavar="N", help=usual)
 

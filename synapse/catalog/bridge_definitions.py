@@ -78,7 +78,7 @@ HANDLER_TIMEOUT_SECONDS = Count(
     most=3600,
     help="How long a handler may take; at most half the lease.",
 )
-# Ten attempts with waits of 5 s, 10 s, and so on: what is broken may take half an hour to be put right.
+# Ten attempts with waits of 5 s, 10 s, and so on: half an hour to repair a fault.
 MAX_ATTEMPTS = Count(
     name="max_attempts",
     section=_FAILURE,
@@ -112,9 +112,9 @@ RETRY_SCHEDULE = Rows(
 BRIDGE_FIELDS = declared(globals())
 
 
-# The sink of a bridge without a worker: its events are pulled over HTTP.
+# The sink of a bridge without a worker, whose events are pulled over HTTP.
 PULL = "pull"
-# The lease of pulled events, where a first read made the bridge.
+# The lease of pulled events, if a read created the bridge.
 PULL_LEASE_SECONDS = 300
 
 Order = Literal["none", "key", "stream"]
@@ -122,11 +122,11 @@ Order = Literal["none", "key", "stream"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BridgeDefinition:
-    """Which events go where.
+    """A bridge: the events that it selects, and the sink that gets them.
 
     The settings are those declared above, under their names; `event_types` and `filters` are read, and
-    `retry_schedule` is in seconds. `config` is what the sink's own class reads. `opened_by`: the service to which a
-    group that is pulled belongs, "" for none. `pk` is the row's, None for a bridge that no row defines.
+    `retry_schedule` is in seconds. `config` is what the sink's own class reads. `opened_by`: the service that owns a
+    pulled group, "" for none. `pk` is the row's, None for a bridge that no row defines.
     """
 
     name: str
@@ -136,7 +136,7 @@ class BridgeDefinition:
     config: Mapping[str, Any] = field(default_factory=dict)
     event_types: frozenset[str] = frozenset()
     filters: tuple[Filter, ...] = ()
-    # A change of these interrupts no delivery: definitions that differ in nothing else are equal.
+    # A change of these interrupts no delivery: definitions that differ only in them are equal.
     owner: str = field(default="", compare=False)
     runbook: str = field(default="", compare=False)
     labels: Mapping[str, str] = field(default_factory=dict, compare=False)

@@ -1,7 +1,7 @@
-"""Compare two schemas for equality, except for keywords that only inform.
+"""Compare two schemas for equality, without annotations.
 
-References are followed instead of compared: two schemas are equal when no path through them comes to a difference. A
-pair that is being compared already is taken as equal; if a difference is found, every result that rests on such an
+References are followed instead of compared: two schemas are equal when no path through them leads to a difference. A
+pair that is already being compared counts as equal. If a difference is found, every result that depends on such an
 assumption is dropped.
 """
 
@@ -24,7 +24,7 @@ Pair = tuple[Node, Node]
 
 
 class EquivalenceChecker:
-    """Compares, and remembers."""
+    """Compares schemas, and remembers the results."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
@@ -33,12 +33,12 @@ class EquivalenceChecker:
         self._compared = 0
 
     def are_same(self, one: Node, other: Node) -> bool:
-        """Say whether two schemas say the same."""
+        """Say whether two schemas are equivalent."""
         if one is other or (one, other) in self._same:
             return True
         if one.draft != other.draft or (one, other) in self._different:
             return False
-        # With the pair that each is a part of. The nearest parts are looked at first: they differ most often.
+        # Each pair with the pair that it is a part of. The nearest parts come first, because they differ most often.
         assumed: dict[Pair, Pair | None] = {(one, other): None}
         waiting = deque(assumed)
         while waiting:
@@ -57,14 +57,14 @@ class EquivalenceChecker:
         return True
 
     def _differ(self, pair: Pair | None, within: Mapping[Pair, Pair | None]) -> None:
-        """Remember a difference, of a part and so of all that hold it."""
+        """Remember a difference of a part, and so of everything that contains it."""
         while pair is not None:
             self._different.add(pair)
             pair = within[pair]
 
 
 def _compare(one: Node, other: Node) -> list[Pair] | None:
-    """Return the parts that have to be the same too, or `None` for a difference."""
+    """Return the parts that have to be equal too, or `None` for a difference."""
     if one.text is not None and one.text == other.text:
         return []
     if not isinstance(one.schema, dict) or not isinstance(other.schema, dict):

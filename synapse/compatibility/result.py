@@ -20,7 +20,7 @@ class Direction(StrEnum):
 
 
 class Mode(StrEnum):
-    """Which earlier versions a new schema is compared with, and in which directions."""
+    """The earlier versions that a new schema is compared with, and the directions."""
 
     NONE = "NONE"
     BACKWARD = "BACKWARD"
@@ -59,7 +59,7 @@ class Policy(StrEnum):
 
 
 class NoWitness(Enum):
-    """Stands where a document would, because JSON's `null` can be one."""
+    """Stands in place of a missing witness, because JSON's `null` can be a document."""
 
     NO_WITNESS = "no witness"
 
@@ -81,14 +81,14 @@ class EarlierVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One way in which the two schemas do not fit.
+    """One incompatibility of two schemas.
 
     `direction` is BACKWARD when the new schema reads, FORWARD when the old one does. `old_pointer` and `new_pointer`
     are JSON Pointers into the two schemas; where the name is declared in only one of them, the other points at the
     object that lacks it. `witness` is a document that the writer's schema accepts and the reader's refuses; the
     real validator confirmed it. `fix` is the smallest change of the *new* schema that would help. `version` is the
-    earlier version that the new schema clashes with. `decided` is false when no witness was found: neither a proof
-    that all documents pass, nor one that does not.
+    earlier version that the new schema is incompatible with. `decided` is false when no witness was found: neither a
+    proof that all documents pass, nor one that does not.
     """
 
     rule: str
@@ -107,7 +107,7 @@ class Difference:
 
     @property
     def decided(self) -> bool:
-        """Whether the schemas are known not to fit here; otherwise it could not be decided."""
+        """Whether the schemas are known to be incompatible here; if false, it could not be decided."""
         return self.has_witness
 
 

@@ -16,7 +16,7 @@ from synapse.redis.commands.statistics import number
 from synapse.redis.commands.streams import Group, hgetall, lowest_score, xinfo_consumers, xinfo_groups, xlen, zcard
 from synapse.shares import Shares
 
-# Lag is counted no further for a scrape: by then an alert on the seconds has long gone off.
+# A scrape counts lag no further: an alert on the seconds fires long before.
 MOST_LAG = 1000
 
 
@@ -59,7 +59,7 @@ class Reading:
 
 
 def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
-    """Ask Redis for everything that is measured."""
+    """Read all measured values from Redis."""
     streams = yield from stats_of(sorted(catalog.streams))
     with_groups = [name for name, found in streams.items() if found.groups]
     replies = (yield from ask([xinfo_groups(name) for name in with_groups])) if with_groups else []

@@ -27,8 +27,8 @@ class _InFlight:
 
 
 def ack(asked: PullAck) -> Conversation[dict[str, Any]]:
-    """Acknowledge events. A repeated acknowledgement changes nothing, nor does a late one, when the event went to
-    another consumer."""
+    """Acknowledge events. A repeated acknowledgement changes nothing, and neither does a late one for an event that
+    another consumer has."""
     (settled,) = yield [delivery_commands.done(asked.stream, asked.group, asked.ids)]
     return {"acked": _checked(settled, asked)}
 
@@ -36,8 +36,8 @@ def ack(asked: PullAck) -> Conversation[dict[str, Any]]:
 def nack(group: BridgeDefinition, asked: PullNack, chance: float) -> Conversation[dict[str, Any]]:
     """Release events: each is scheduled for retry, or becomes a dead letter. `chance` as for Backoff.
 
-    An event that is not in flight, or that another consumer than `consumer` holds, is `not_held`; one whose entry was
-    trimmed is `lost`.
+    An event that is not in flight, or that a consumer other than `consumer` holds, is `not_held`. An event whose entry
+    was trimmed is `lost`.
     """
     hands = yield from _in_hand(asked)
     policy = Policy.of(group)

@@ -1,10 +1,10 @@
-"""Reads requests out of a connection's bytes: where each ends, and how large its head may be.
+"""Parse the requests of a connection: the end of each, and the size limit of its head.
 
 The length of a request follows from its framing alone (RFC 9112, 6.3). The parser (httptools) ends a request after its
-head when that offers another protocol (`Upgrade`) or is a CONNECT, and takes the rest for the next request. Here an
-offer is passed over (RFC 9110, 7.8): the head is parsed again without it. A request that the parser and a proxy may
-read differently is refused, and so is one whose head is too large (RFC 6585, 5): without a limit a client fills the
-memory with headers that never end.
+head when that offers another protocol (`Upgrade`) or is a CONNECT, and takes the rest for the next request. Here such
+an offer is ignored (RFC 9110, 7.8): the head is parsed again without it. A request that the parser and a proxy may read
+differently is refused, and so is one whose head is too large (RFC 6585, 5): without a limit, a client could fill the
+memory with endless headers.
 """
 
 import logging
@@ -20,14 +20,14 @@ _LENGTH = b"content-length"
 _CODING = b"transfer-encoding"
 # The host and what follows it, of a target that has both.
 _ABSOLUTE_FORM = re.compile(rb"[A-Za-z]+://([^/?#]*)(.*)")
-# A parser counts these in a trailer as in a head, and would read nothing more of a connection that stays.
+# A parser counts these in a trailer as in a head, and would then read nothing more of an open connection.
 _CONNECTION = frozenset((b"connection", b"proxy-connection"))
 
 logger = logging.getLogger(__name__)
 
 
 class Refused(Exception):
-    """A request that is not read on; its connection ends with this answer, or without one when `status` is 0."""
+    """A request that is read no further. Its connection ends with this answer, or without one when `status` is 0."""
 
     def __init__(self, status: int, text: str = "") -> None:
         super().__init__(text)
@@ -36,7 +36,7 @@ class Refused(Exception):
 
 
 class Receiver(Protocol):
-    """Takes the requests that are read."""
+    """Takes the parsed requests."""
 
     def is_over(self) -> bool:
         """Say whether the connection ends with the requests that came before."""
@@ -51,12 +51,12 @@ class Receiver(Protocol):
         """Take a part of its body."""
 
     def end_request(self) -> None:
-        """Note that it is whole."""
+        """End the request: its body is complete."""
 
 
 class _Trailers:
-    """Takes the fields behind a body in chunks, and keeps none: they are not of this request's head and not of the
-    next one's, and what a proxy took out of the head must not come in by them (RFC 9110, 6.5.1)."""
+    """Drops the trailer fields of a chunked body: they belong to no head, and must not bring in headers that a proxy
+    removed from the head (RFC 9110, 6.5.1)."""
 
     def append(self, field: tuple[bytes, bytes]) -> None:
         if field[0] in _CONNECTION:
@@ -67,16 +67,16 @@ _TRAILERS: Any = _Trailers()
 
 
 class RequestParser:
-    """Parses the requests of one connection, and refuses those whose end is in doubt.
+    """Parses the requests of one connection, and refuses those whose end is ambiguous.
 
     Attributes:
-        part: Which part of a request comes next; None when the last one is whole, and nothing came since.
-        has_ended: Whether the piece that was fed last was the end of a request.
-        head_bytes: How many bytes of an unfinished head are there.
+        part: The part of a request that comes next; None after a complete request.
+        has_ended: Whether the last piece ended a request.
+        head_bytes: The number of bytes of an unfinished head so far.
         url, headers, version: Of the head that was read last; names in lower case.
-        length: Its Content-Length, empty without one. It is not among `headers`: most of a caller's requests differ in
-            nothing else.
-        expects_continue: Whether the client waits for leave to send the body (RFC 9110, 10.1.1).
+        length: Its Content-Length, empty without one. It is not in `headers`, because most requests of a caller differ
+            in nothing else.
+        expects_continue: Whether the client waits for `100 Continue` before it sends the body (RFC 9110, 10.1.1).
     """
 
     def __init__(self, receiver: Receiver) -> None:
@@ -91,9 +91,9 @@ class RequestParser:
         self.version = "1.1"
         self.expects_continue = False
         self._offers_upgrade = False
-        # The bytes of the piece that is being read, and of all pieces that the request's head is in: it has no more.
+        # The bytes of the current piece, and of all pieces that hold the request's head: the head has no more.
         self._piece = self._at_most = 0
-        # How many bytes have come behind the last of a body in chunks, and whether any of a body came in this piece.
+        # The number of bytes after the last chunk of a body, and whether this piece had any bytes of a body.
         self._behind_body = 0
         self._has_body = False
 
@@ -108,11 +108,11 @@ class RequestParser:
         return self.version == "1.1" and self._parser.should_keep_alive()
 
     def head_size(self) -> int:
-        """Return about how many bytes the head has that was read last."""
+        """Return the approximate size of the last head, in bytes."""
         return len(self.url) + sum(len(name) + len(text) + 4 for name, text in self.headers)
 
     def feed(self, piece: bytes) -> None:
-        """Read what came.
+        """Parse the next piece of the connection.
 
         Raises:
             Refused: when the connection is to end.
@@ -128,7 +128,7 @@ class RequestParser:
             self.part, self.head_bytes = "head", 0  # blank lines: the parser begins a request after them
         if self.part == "body":
             self._count_behind_body(0 if self._has_body or self.has_ended or before != "body" else len(piece))
-        # A piece that ended a request as well is not counted: how much of it is the next one's is not known.
+        # A piece that also ended a request is not counted, because the part of the next request in it is unknown.
         elif self.part == "head" and not self.has_ended:
             self.head_bytes += len(piece)
             if self.head_bytes > MAX_HEAD_BYTES:
@@ -145,17 +145,17 @@ class RequestParser:
                 return
             except httptools.HttpParserUpgrade as offer:
                 begin = offer.args[0]
-            # Not in the block above: an error that is raised there tells of the offer, not of what a callback raised.
+            # Outside the block above, because an error from there would be about the offer and not about a callback.
             self._parse_without_offer()
             piece = memoryview(piece)[begin:]
 
     def _parse_without_offer(self) -> None:
-        """Parse the head that came last again, as if it offered no other protocol."""
+        """Parse the last head again, as if it offered no other protocol."""
         head = [b"%b %b HTTP/%b" % (self.method, self.url, self._parser.get_http_version().encode())]
         head += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
         if self.length:
             head.append(b"content-length: " + self.length)
-        # Not the same parser: behind `Connection: close` it reads nothing more.
+        # A new parser, because this one reads nothing after `Connection: close`.
         self._parser = httptools.HttpRequestParser(self)
         self._allow_more_requests()
         self._offers_upgrade = False
@@ -270,9 +270,9 @@ _MOST_DIGITS = 8
 class CachedHead(NamedTuple):
     """The head of an earlier request, split at the digits of its Content-Length into `before` and `behind`.
 
-    A service publishes over one connection with the same head each time. Reading it again, header by header, took a
-    sixth of what a publish takes. Heads that are equal byte for byte mean the same, so it is enough to compare; all
-    that may differ is the body and the digits that say how long it is.
+    Without a body, `before` is the whole head, and `behind` is empty. A service publishes over one connection with the
+    same head each time. Parsing it again, header by header, took a sixth of the time of a publish. Heads that are equal
+    byte for byte mean the same, so comparing is enough: only the body and the digits of its length may differ.
     """
 
     before: bytes

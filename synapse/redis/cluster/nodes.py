@@ -20,7 +20,7 @@ from synapse.redis.sync_node import SyncNode
 class SyncCluster:
     """Sends each command to the node that has its key. Safe to share between threads.
 
-    `timeout` overrides the server's: seconds that an answer may take.
+    `timeout`: seconds that an answer may take, in place of the server's.
     """
 
     def __init__(self, server: Server, *, timeout: float | None = None) -> None:
@@ -37,7 +37,7 @@ class SyncCluster:
         call = Call(commands, self._topology)
         batches = call.first()
         while batches:
-            # All are asked before the first is waited for.
+            # All nodes get their commands before the first reply is awaited.
             begun = [_outcome(partial(self._begin, batch)) for batch in batches]
             answers = [one if isinstance(one, RedisUnavailable) else _outcome(one) for one in begun]
             for batch, answer in zip(batches, answers, strict=True):
@@ -90,7 +90,7 @@ class AsyncCluster:
         self._nodes: dict[Place, AsyncNode] = {}
 
     def ready(self, commands: Sequence[Command]) -> PipelinedConnection | None:
-        """Return the connection, when the commands can go out on it at once and in one piece."""
+        """Return the connection, if the commands can be sent on it at once and together."""
         topology = self._topology
         if not commands or not topology.is_known or topology.is_due:
             return None
@@ -114,7 +114,7 @@ class AsyncCluster:
         """Resend commands that the node did not serve to the right nodes, and return the replies."""
         asked = next(((place, node) for place, node in self._nodes.items() if node.holds(connection)), None)
         if asked is None:
-            return replies  # it was lost meanwhile: what it refused stays refused
+            return replies  # it was lost meanwhile: its refusals stay refusals
         place, node = asked
         call = Call(commands, self._topology)
         call.take(call.whole(place), await node.finish(connection, commands, replies))

@@ -1,4 +1,4 @@
-"""A copy of what the embedded server holds, made while it runs, in the form in which a server starts from it."""
+"""Copy the data of the running embedded server, in a form from which a server can start."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from synapse.redis.embedded.endpoint import EmbeddedRedisError, Endpoint, write_
 from synapse.redis.errors import RedisUnavailable, ReplyError
 from synapse.runtime import private_files
 
-# Where BGSAVE writes: the defaults of the server, whose configuration names neither.
+# The file that BGSAVE writes: the server's defaults, because its configuration names neither.
 SNAPSHOT = "dump.rdb"
 # A server with an append-only file reads nothing else at its start. The first file of one may be a snapshot.
 FOLDER, BASE, MANIFEST = "appendonlydir", "appendonly.aof.1.base.rdb", "appendonly.aof.manifest"
@@ -22,7 +22,7 @@ POLL = 0.05
 
 
 def save(endpoint: Endpoint, folder: Path, target: Path, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Write all that the server of `folder` holds at one moment from now on into `target`, a new folder.
+    """Write all data of the server of `folder`, as of one moment after the call, into the new folder `target`.
 
     Raises:
         EmbeddedRedisError: when the server does not answer or cannot write its snapshot.
@@ -50,7 +50,7 @@ def _save_snapshot(endpoint: Endpoint, sleep: Callable[[float], None]) -> None:
     quiet_since = time.monotonic()
     while time.monotonic() < quiet_since + PATIENCE:
         now = process.info(endpoint)
-        # It is counted when it begins.
+        # The server counts a snapshot when it begins.
         is_saving = now["rdb_bgsave_in_progress"] == "1"
         if now["rdb_saves"] != before["rdb_saves"] and not is_saving:
             if now["rdb_last_bgsave_status"] == "ok":

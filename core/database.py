@@ -75,7 +75,7 @@ def database_name() -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the operating system's message at the root of an error, in one line, "" without one."""
+    """Return the operating system's message at the root of an error; without one, the first line of the error."""
     bottom: BaseException | None = error
     while bottom is not None:
         if isinstance(bottom, OSError) and bottom.strerror:

@@ -1,7 +1,7 @@
 """The roles that exist from the start: sets of permissions for people. Each `migrate` restores them.
 
-After each `migrate` a role has exactly these permissions. For another set, make a role of your own. No role may
-see PII, and none makes people: both are given to a person by name, by a superuser.
+After each `migrate` a role has exactly these permissions. For another set, create a role. No role includes the right to
+see PII or to create people: a superuser gives these to a person.
 """
 
 from collections.abc import Iterable, Mapping
@@ -50,7 +50,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 
 
 def keep(**_: Any) -> None:
-    """Make the roles, and give each its permissions (a receiver of Django's post_migrate)."""
+    """Create the roles, and give each its permissions (a receiver of Django's post_migrate)."""
     known = {
         f"{app}.{codename}": pk
         for pk, app, codename in Permission.objects.values_list("pk", "content_type__app_label", "codename")

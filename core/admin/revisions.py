@@ -2,7 +2,7 @@
 
 The state is what the form can write: the initial values of its fields, and the rows edited with it. A digest of each
 lets a refusal name the differences and show them line by line. A column that no person edits, such as the last log-in,
-is no part of it.
+is not part of the state.
 """
 
 import json
@@ -23,7 +23,7 @@ from core.models import AuditEntry
 from synapse.formats import exact_json
 from synapse.formats.text import cut
 
-# Lines around a difference that are shown with it; so many further ones and more are one row that says how many.
+# The lines that are shown around a difference; more equal lines than that are one row with their number.
 AROUND = 4
 GAP = 4
 
@@ -68,7 +68,7 @@ def json_difference(old: Any, new: Any, *, was: bool = True, is_: bool = True) -
 
 
 def _replaced(old: Sequence[str], new: Sequence[str], old_start: int, new_start: int) -> list[DifferenceLine]:
-    # Line by line only where it is likely that one took the place of the other.
+    # Line by line only if one line probably replaced the other.
     paired = len(old) == len(new)
     parts = [_parts(one, other) for one, other in zip(old, new, strict=True)] if paired else []
     rows = []
@@ -119,7 +119,7 @@ def _without_long_gaps(rows: Sequence[DifferenceLine]) -> Iterator[DifferenceLin
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
-        # As it is: many are texts of several lines, such as a schema.
+        # Unchanged, because many are texts of several lines, such as a schema.
         return value
     return exact_json.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
@@ -129,7 +129,7 @@ INPUT = "_revision"
 _SALT = "core.admin.revisions"
 _LONGEST_SHOWN, _MOST_SHOWN = 60, 5
 
-# By what a person calls it: the value.
+# The values by their names for people.
 State = Mapping[str, Any]
 
 
@@ -160,7 +160,7 @@ class RevisedForm(forms.BaseForm):
         return json.dumps({"seen": newest or 0, "state": _digests(self._state())})
 
     def clean(self) -> Any:
-        # First: the page that is shown again holds the newer state, regardless of other errors.
+        # First, because the page that is shown again holds the newer state, regardless of other errors.
         sent = _read(self.data.get(INPUT, ""))
         if sent is not None:
             state = self._state()
@@ -194,7 +194,7 @@ class RevisedForm(forms.BaseForm):
 
 
 class RevisedModelForm(RevisedForm):
-    """The same mixin for model forms. `rows` yields the rows that are edited with the definition."""
+    """`RevisedForm` for model forms. `rows` yields the rows that are edited with the definition."""
 
     rows: ClassVar[Callable[[], Iterable[Model]]]
     secret_columns: ClassVar[Collection[str]] = ()
@@ -202,7 +202,7 @@ class RevisedModelForm(RevisedForm):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        # Now: cleaning writes what was sent into the instance.
+        # Before cleaning, which writes the sent values into the instance.
         self._target = audit.name_of(self.instance)
         columns = (self.instance._meta.get_field(name) for name in self.secret_columns)
         self._secrets = {str(column.verbose_name): column.value_from_object(self.instance) for column in columns}  # type: ignore[union-attr]
@@ -228,7 +228,7 @@ def _canonical_json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a JSON value in place of one that JSON lacks."""
+    """Return a JSON value for a value that JSON does not have."""
     if isinstance(value, Model):
         return value.pk
     if hasattr(value, "__iter__"):

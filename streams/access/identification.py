@@ -1,6 +1,6 @@
 """Identification of a request's principal: a key by the snapshot, without a query, or a person by the admin's session.
 
-The last use of each key is noted in memory and written to the database at intervals. A person's rights follow from
+The last use of each key is kept in memory and written to the database at intervals. A person's rights follow from
 Django's permissions.
 """
 
@@ -38,12 +38,12 @@ _used: dict[str, float] = {}
 
 
 def note(key_id: str) -> None:
-    """Note that a key was used now."""
+    """Record that a key is used now."""
     _used[key_id] = time.time()
 
 
 def flush() -> None:
-    """Write when keys were used. This changes nothing of the catalog, so other processes are not notified."""
+    """Write the last uses of keys to the database. The catalog does not change, so no process is notified."""
     if not _used:
         return
     close_old_connections()
@@ -54,7 +54,7 @@ def flush() -> None:
 
 
 def forget() -> None:
-    """Drop the noted uses of keys that are not written yet."""
+    """Drop the uses of keys that are not written yet."""
     _used.clear()
 
 
@@ -100,7 +100,7 @@ def _principal(kind: Literal["anonymous", "service"], name: str, key: str, addre
 def is_a_persons(headers: Mapping[str, str]) -> bool:
     """Say whether the only credential of a request is a session of the admin, where credentials are required.
 
-    Finding the person takes a query, so the fast path leaves it to Django.
+    Finding the person takes a query, so the fast path leaves such requests to Django.
     """
     return (
         "cookie" in headers
@@ -150,7 +150,8 @@ def logged_in(session: str, *, address: str = "") -> Principal | None:
 
 
 def person_still(name: str, session: str, address: str = "") -> Principal | None:
-    """Return a person who is logged in with a session; without one, who may log in. None when that is over."""
+    """Return the person of a session, while it is logged in; without a session, a person who may log in. None
+    otherwise."""
     if session:
         found = logged_in(session, address=address)
         return found if found is not None and found.name == name else None

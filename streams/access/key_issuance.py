@@ -1,6 +1,6 @@
-"""Keys are issued, rotated and revoked here, for the API, the admin and the command alike; each time it is recorded.
+"""Issue, rotate and revoke keys, for the API, the admin and the command. Each action is in the audit log.
 
-The text of a key is in what `issue` and `rotate` return, and nowhere else, ever.
+Only `issue` and `rotate` return the text of a key; it is stored nowhere.
 """
 
 from collections.abc import Iterable
@@ -24,8 +24,8 @@ from synapse.errors.streams import KeyNotLive, TooManyKeys, UnknownKey, UnknownS
 from synapse.problems import BadParameter, Forbidden
 
 SCOPE = "keys:write"
-# One in use, and the one that takes its place: of those that the service itself, people and the command issue, and of
-# those of each other service. So no service can take the place that another one needs to rotate its key.
+# The key in use, and its replacement: for the keys that the service itself, people and the command issue, and for the
+# keys of each other issuing service. So no service can use up the place that another one needs for rotating its key.
 MOST_LIVE = 2
 OVERLAP, LONGEST_OVERLAP = timedelta(days=1), timedelta(days=30)
 
@@ -42,8 +42,8 @@ def keys_of(service: str, *, by: Principal) -> list[Key]:
     """Return all keys of a service, the newest first.
 
     Raises:
-        Forbidden: when the caller has not the scope `keys:write`, as for all of these.
-        UnknownService: when there is no such service.
+        Forbidden: when the caller does not have the scope `keys:write`, as for all functions here. UnknownService: when
+        there is no such service.
     """
     demand_scope(by, SCOPE)
     return list(_service(service).keys.select_related("service"))
@@ -52,14 +52,15 @@ def keys_of(service: str, *, by: Principal) -> list[Key]:
 def issue(
     service: str, *, by: Principal, label: str = "", scopes: Iterable[str] = (), expires_at: datetime | None = None
 ) -> Issued:
-    """Issue a key. Nobody can give a scope that they have not themselves, and a service no right to publish or read
-    that the key which it shows has not; people and the command can, for services whose rights they may not have.
+    """Issue a key. A caller cannot give a scope that it does not have. A service cannot give a right to publish or read
+    that its own key does not have; people and the command can.
 
     Raises:
-        Forbidden: when the caller may not, may not give one of the scopes, or may do less than the new key could.
+        Forbidden: when the caller may not issue keys, may not give one of the scopes, or has fewer rights than the new
+            key.
         UnknownService: when there is no such service.
-        BadParameter: when a scope is none, the label is too long, or the key would have expired already.
-        TooManyKeys: when two of its keys are live that the same caller issued.
+        BadParameter: when a text is no scope, the label is too long, or the key would have expired already.
+        TooManyKeys: when the caller has issued two live keys of the service.
     """
     demand_scope(by, SCOPE)
     wanted = _checked_scopes(scopes, by)
@@ -69,13 +70,13 @@ def issue(
 
 
 def rotate(service: str, key_id: str, *, by: Principal, overlap: timedelta = OVERLAP) -> Issued:
-    """Issue a key that may do what another one may, for as long. Both are good until the overlap is over.
+    """Issue a key with the rights and the lifetime of another one. Both are valid until the overlap ends.
 
     Raises:
         Forbidden: as for `issue`.
         UnknownService, UnknownKey: when there is none.
-        KeyNotLive: when the key is not good any more.
-        TooManyKeys: when another key that the same caller issued is live beside it.
+        KeyNotLive: when the key is not valid any more.
+        TooManyKeys: when the caller has issued another live key of the service.
         BadParameter: when the overlap is longer than 30 days.
     """
     demand_scope(by, SCOPE)
@@ -87,7 +88,7 @@ def rotate(service: str, key_id: str, *, by: Principal, overlap: timedelta = OVE
         if old.state != "live":
             raise KeyNotLive(old.key_id, old.state)
         before = _described(old)
-        # As long a life as the old one was given.
+        # The new key lives as long as the old one was to live.
         ends = None if old.expires_at is None else timezone.now() + (old.expires_at - old.created_at)
         issued = _made(old.service, old.label, _checked_scopes(old.scopes, by), ends, by)
         ends = timezone.now() + overlap
@@ -98,7 +99,7 @@ def rotate(service: str, key_id: str, *, by: Principal, overlap: timedelta = OVE
 
 
 def revoke(service: str, key_id: str, *, by: Principal) -> Key:
-    """Make a key good for nothing, in every process within a second. Once more changes nothing.
+    """Revoke a key, in every process within a second. A repeated call changes nothing.
 
     Raises:
         Forbidden: when the caller may not.
@@ -137,7 +138,7 @@ def _made(service: Service, label: str, scopes: list[str], expires_at: datetime 
 
 
 def _demand_no_more(service: Service, scopes: list[str], by: Principal) -> None:
-    """Make sure that a service which issues a key could publish and read all that the new key could."""
+    """Make sure that a service that issues a key has all rights of the new key."""
     if by.kind != "service":
         return
     own = Key.objects.filter(key_id=by.key).select_related("service").first()

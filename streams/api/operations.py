@@ -64,7 +64,7 @@ async def _health(request: Request) -> Response:
 
 
 def _health_directly(request: Request, done: Done, failed: Failed) -> bool:
-    """Answer where a prober watches Redis and the database."""
+    """Answer without a task, if a prober watches Redis and the database."""
     known = health.watched()
     if known is not None:
         done(health.health(known))
@@ -120,7 +120,7 @@ def show_health(call: Call[None, None]) -> Response:
     on_event_loop=EventLoop(handler=_liveness, direct=_liveness_directly),
 )
 def liveness(call: Call[None, None]) -> Response:
-    """Says nothing about Redis or the database: restarting Synapse would not bring them back."""
+    """Does not check Redis or the database, because a restart of Synapse would not repair them."""
     return health.liveness()
 
 
@@ -133,7 +133,7 @@ def liveness(call: Call[None, None]) -> Response:
     on_event_loop=EventLoop(handler=_readiness),
 )
 def readiness(call: Call[None, None]) -> Response:
-    """Looks at Redis alone: publishing takes no more."""
+    """Checks only Redis, because publishing needs nothing else."""
     return health.readiness(health.asked())
 
 
@@ -156,5 +156,5 @@ def metrics(call: Call[None, None]) -> Conversation[Response]:
 
 @cache
 def _inference_of(executor: SyncExecutor) -> Inference:
-    """Return the sums over a server's events that are remembered; another server has others."""
+    """Return the cached sums over the events of a server."""
     return Inference()

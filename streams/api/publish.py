@@ -1,4 +1,4 @@
-"""Publishing and validating. Their bodies are read by `synapse.publishing`: its speed is measured."""
+"""Publishing and validating. `synapse.publishing` reads the bodies, because its speed is measured."""
 
 from functools import partial
 from typing import Any
@@ -127,7 +127,7 @@ _REFUSED = [400, 404, 413, 415, 422]
 
 
 def _large_batch(request: Request) -> int:
-    """Return how many bytes a large batch has, 0 for any other body."""
+    """Return the size of a large batch in bytes, 0 for any other body."""
     return len(request.body) if len(request.body) > MAX_EVENT_BYTES else 0
 
 
@@ -165,7 +165,7 @@ _events = partial(
 def publish(request: Request, catalog: Snapshot) -> Conversation[Response]:
     """One event, or a batch: a JSON array, or NDJSON. Each event is checked against the active version of its contract,
     or the one that the request asks for. When no event of a batch was stored, the answer is a problem document with the
-    same `results`. With an Idempotency-Key it can be sent again, and nothing is stored twice."""
+    same `results`. With an Idempotency-Key, a repeated request stores nothing twice."""
     return pipeline.publish_events(request, catalog, connections.counters)
 
 

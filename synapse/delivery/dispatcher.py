@@ -18,14 +18,14 @@ from synapse.errors.delivery import NotBegun, SinkAway, SinkDisabled, SinkError,
 from synapse.redis.commands.delivery import Failure, Fate, InFlightEvent
 from synapse.wire.encoding import TopLevelTypes
 
-# Is told what lasted, how many seconds, and how many times.
+# Called with the measured step, its seconds, and the number of times.
 Observe = Callable[[Literal["attempt", "delivered"], float, int], None]
-# After one of these nothing more of a batch is begun.
+# After one of these errors, no further event of a batch is begun.
 _ENDS = (NotBegun, SinkDisabled, SinkGone)
 
 
 class Dispatcher:
-    """Between a worker and its sink. The arguments are those of the worker."""
+    """Passes events from a worker to its sink. The arguments are those of the worker."""
 
     def __init__(
         self,
@@ -55,13 +55,13 @@ class Dispatcher:
         self._taken: list[tuple[str, str]] = []
         self._unwanted: list[tuple[str, str]] = []
         self._unbegun: list[tuple[str, str]] = []
-        # Each with what may be said of it.
+        # Each with the text that may be shown of it.
         self._failed: list[tuple[Failure, str]] = []
         self.progress = Progress()
         self.batch_sizer = BatchSizer(subscription.lease_ms / 1000, together=together)
-        # Set when the sink takes nothing any more: why, and "" when that is nothing to worry about.
+        # Set when the sink takes nothing any more: the reason, and "" if that is no fault.
         self.over: str | None = None
-        # Set when the receiver wants nothing any more, ever.
+        # Set when the receiver permanently refuses all events.
         self.disables: str | None = None
 
     @property
@@ -74,7 +74,8 @@ class Dispatcher:
     def deliver(self, held: Sequence[InFlightEvent], since: float) -> None:
         """Deliver to the sink the events that the bridge wants.
 
-        None is begun on a lease (taken at `since`, by the clock) that is half over: its end must not come first.
+        No event is begun when half of its lease (taken at `since`, by the clock) is over, so that it ends before the
+        lease.
 
         Raises:
             SinkAway: when the sink can take nothing now.
@@ -144,7 +145,7 @@ class Dispatcher:
     def _outcomes_in_order(
         self, batch: Sequence[Delivery], key_of: Mapping[str, str], may_begin: Callable[[], bool]
     ) -> list[tuple[Delivery, Outcome]]:
-        """Deliver one event of each key at a time, and none behind one that was not taken."""
+        """Deliver one event of each key at a time, and none behind an event that was not taken."""
         by_key: dict[str, deque[Delivery]] = {}
         for delivery in batch:
             by_key.setdefault(key_of[delivery.id] or delivery.id, deque()).append(delivery)
@@ -156,7 +157,7 @@ class Dispatcher:
             except SinkAway:
                 if not outcomes:
                     raise
-                # What was taken before is told first; the sink is asked again then.
+                # The outcomes so far are reported first; then the sink is tried again.
                 break
             outcomes += found
             if any(isinstance(outcome, _ENDS) for _, outcome in found):
@@ -186,11 +187,11 @@ class Dispatcher:
             self.batch_sizer.record_latency(begun, seconds)
             self.batch_sizer.record_outcome(taken=taken, failed=sum(_is_sink_error(*failure) for failure in failures))
             for delivery, error in failures:
-                # How long each took alone, nobody measured.
+                # The duration of each event alone was not measured.
                 self._fail(delivery, error, seconds / begun)
 
     def _fail(self, delivery: Delivery, error: SinkError, seconds: float) -> None:
-        # Kept with the event; who reads it there is asked what they may see. What is logged, anybody reads.
+        # The text is kept with the event, where its readers' rights are checked. A log line has no such check.
         text = str(error)
         told = f"{delivery.id}, attempt {delivery.attempt}: {self._impersonal(text, delivery).rstrip('.')}"
         self.progress.record_error(told)
@@ -221,5 +222,5 @@ class Dispatcher:
 
 
 def _is_sink_error(delivery: Delivery, error: SinkError) -> bool:
-    """Say whether a failure may mean that the sink is broken: a failed retry tells only of its event."""
+    """Say whether a failure may mean that the sink is broken. A failed retry concerns only its event."""
     return delivery.attempt == 1 and not error.permanent

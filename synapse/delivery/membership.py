@@ -36,12 +36,12 @@ _of_this_process: set[str] = set()
 
 
 def process_name() -> str:
-    """Return the name of this process: how the names of all its consumers begin."""
+    """Return the name of this process: the beginning of the names of all its consumers."""
     return f"{_host()}:{os.getpid()}"
 
 
 def new_consumer_name() -> str:
-    """Return a name that no consumer has had."""
+    """Return a name that no consumer had before."""
     name = f"{process_name()}:{secrets.token_hex(4)}"
     _of_this_process.add(name)
     return name
@@ -59,7 +59,7 @@ def is_generated(name: str) -> bool:
 
 
 def runs_here(name: str) -> bool | None:
-    """Say whether the consumer's process runs on this host; None when the name does not tell."""
+    """Say whether the consumer's process runs on this host; None if the name does not show it."""
     found = _NAME.fullmatch(name)
     if found is None or found["host"] != _host():
         return None
@@ -83,7 +83,7 @@ class Subscription:
     """The group and consumer name of a worker, and its reading options.
 
     A missing group is made, and begins after the id `start`; with `must_be_new`, an existing group is not joined.
-    `owned`: the group is Synapse's, no matter which program made it, because a bridge is defined for it. An event
+    `owned`: the group belongs to Synapse, even if another program made it, because a bridge is defined for it. An event
     unacknowledged for `lease_ms` is given to another consumer. `batch`: how many events are read at once. `block_ms`:
     how long a read waits for an event; 0 does not wait. `order` and `order_key` as in a bridge's definition. `retry`:
     the policy for events whose attempts fail.
@@ -123,9 +123,9 @@ class Membership:
         self._executor = executor
         self._run = run
         self._place = (subscription.stream, subscription.group)
-        # Whether the last reading found anything, even if only events that are blocked by their key.
+        # Whether the last read found anything, even if only events that are blocked by their key.
         self.found_some = False
-        # Whether the last reading gave nothing because an earlier event is not done, in the order of the stream.
+        # Whether the last read returned nothing because an earlier event is not done, in the order of the stream.
         self.is_blocked = False
         # Since when the events of the last reading are in flight, by the clock.
         self.read_at = 0.0
@@ -140,7 +140,7 @@ class Membership:
         return self._checked(joined), [] if isinstance(before, ReplyError) else before
 
     def checkpoint(self) -> None:
-        """Note the group's position: it continues there if it is lost."""
+        """Store the group's position, from which it continues if it is lost."""
         self._ask(delivery_commands.checkpoint(*self._place))
 
     def read(self, limit: int, block_ms: int) -> list[InFlightEvent]:
@@ -149,7 +149,7 @@ class Membership:
             return self._read_in_order(limit, block_ms)
         consumer = self.subscription.consumer
         entries = self._ask(stream_commands.xreadgroup(*self._place, consumer, count=limit, block_ms=block_ms))
-        # Afterwards: it may have waited for them most of the time.
+        # Taken after the read, which may have waited for events most of the time.
         self.read_at = self._clock()
         return [InFlightEvent(id=entry.id, parts=entry.parts, attempt=1) for entry in entries]
 
@@ -173,7 +173,7 @@ class Membership:
             key=subscription.order_key,
             together=True,
         )
-        # Before: however late the answer comes, no event shall be begun that another consumer may have by then.
+        # Taken before the read: even if the answer is late, no event is begun that another consumer may have by then.
         self.read_at = self._clock()
         admitted: AdmitResult = self._ask(read)
         return admitted
@@ -226,7 +226,7 @@ class Membership:
         return found
 
     def reclaim(self, *, idle_ms: int, limit: int, consumer: str = "") -> ReclaimResult:
-        """Reclaim entries that a consumer, or any consumer, has had pending for so long."""
+        """Reclaim entries that a consumer, or any consumer, has had pending for `idle_ms`."""
         reclaimed: ReclaimResult = self._ask(
             delivery_commands.reclaim(*self._place, idle_ms=idle_ms, limit=limit, consumer=consumer)
         )
@@ -257,7 +257,7 @@ class Membership:
         return removed
 
     def clean(self, idle_ms: int) -> int:
-        """Remove consumers that had nothing pending and were silent for so long. Return how many there were."""
+        """Remove consumers that had nothing pending and were silent for `idle_ms`. Return their number."""
         removed: int = self._ask(
             delivery_commands.clean(*self._place, keep=self.subscription.consumer, idle_ms=idle_ms)
         )
@@ -268,7 +268,7 @@ class Membership:
         self._executor.interrupt()
 
     def reconnect(self) -> None:
-        """Close the connection: the next question opens a new one, wherever Redis is then."""
+        """Close the connection. The next command opens a new one, to the current server."""
         self._executor.close()
 
     def _ask(self, command: Command) -> Any:

@@ -11,13 +11,13 @@ T = TypeVar("T")
 
 
 class Interrupted(BaseException):
-    """A stop was requested while its process waited. No error: nothing should catch it by accident."""
+    """A stop was requested while its process waited. It is no Exception, so that nothing catches it by accident."""
 
 
 class Stop:
-    """Whether to stop. Requested by a signal, in the thread that asks for it.
+    """A requested stop. A signal requests it, in the thread that reads it.
 
-    No lock is taken: a signal's handler runs between two instructions of that thread, which may hold it.
+    It takes no lock, because a signal's handler runs between two instructions of that thread, which may hold the lock.
     """
 
     def __init__(self) -> None:
@@ -32,24 +32,24 @@ class Stop:
     def on_signals(self) -> None:
         """Request a stop on the signals that ask a program to stop. A second signal ends the program at once.
 
-        SIGHUP stays ignored where nohup ignored it. SIGINT does not: a script's shell makes its background programs
-        ignore it, and a SIGINT sent to one is meant for it.
+        SIGHUP stays ignored if nohup ignored it. SIGINT does not: a script's shell lets its background programs ignore
+        it, but a SIGINT that is sent to one is intended.
         """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
 
     def request(self) -> None:
-        """Ask for the stop; raises Interrupted in a wait of the same thread."""
+        """Request the stop. Raises Interrupted in a wait of the same thread."""
         self._requested = True
         if self._waiting:
             raise Interrupted
 
     def interruptible(self, wait: Callable[[], T]) -> T:
-        """Return what `wait` returns.
+        """Return the result of `wait`.
 
         Raises:
-            Interrupted: at any point in it, when a stop is requested, and at once when it was.
+            Interrupted: when a stop was requested before, or is requested during the wait.
         """
         try:
             self._waiting = True
@@ -69,8 +69,7 @@ class Stop:
 
 
 class ThreadStop(Stop):
-    """A stop for work in a thread of its own, requested by another thread. `interrupt` is called to end the thread's
-    wait."""
+    """A stop for work in its own thread, which another thread requests. `interrupt` ends the thread's wait."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +82,7 @@ class ThreadStop(Stop):
         return self._event.is_set()
 
     def request(self) -> None:
-        # Under the lock, so that nothing is interrupted but the wait.
+        # Under the lock, so that only the wait is interrupted.
         with self._lock:
             self._event.set()
             if self._waiting:

@@ -1,4 +1,4 @@
-"""The heart of a bridge: a loop over a step."""
+"""The worker of a bridge: a loop over a step."""
 
 import contextlib
 import random
@@ -22,7 +22,7 @@ from synapse.redis import RedisFailure, SyncExecutor, WrongType
 from synapse.redis.commands.delivery import MAX_WAITING, InFlightEvent, LeaseResult
 from synapse.wire.encoding import TopLevelTypes
 
-# How often a worker looks around that reads nothing now, in seconds.
+# The interval of the checks of a worker that reads nothing now, in seconds.
 _LOOK_EVERY = 1.0
 # When nothing was read for so many seconds, and no event is scheduled for retry, a read waits for up to so many
 # milliseconds: a new entry of the stream ends the wait at once, and other work, such as a redriven dead letter, is
@@ -31,17 +31,17 @@ IDLE_AFTER, IDLE_BLOCK_MS = 30.0, 5_000
 
 
 class Worker:
-    """Moves a group's events from one stream into one sink.
+    """Delivers a group's events from one stream to one sink.
 
-    The sink first, then DONE: an event is acknowledged when the sink has taken it, and is delivered again when a crash,
-    a lost connection or the sink itself prevented that.
+    An event is acknowledged after the sink has taken it, and is delivered again when a crash, a lost connection or the
+    sink itself prevented that.
 
     `say` gets messages for a person, a line each. `types_of` gives, by event type, the types by which the text of
     foreign entries is read. `only`: events of other types are acknowledged without delivery; empty means all types.
-    `where`: so are events that do not match these filters. `together`: how many events the sink has in flight at once.
-    `rate`: how many it gets a second, at most. `paused`: the worker stays in its group, and gives the sink nothing.
-    `disable` is called with the reason when the sink's receiver refuses all further events. `drain`: finished when
-    nothing is left; `count`: when so many events were delivered. `clock` gives seconds.
+    `where`: events that do not match these filters are acknowledged without delivery. `together`: how many events the
+    sink has in flight at once. `rate`: how many it gets a second, at most. `paused`: the worker stays in its group, and
+    gives the sink nothing. `disable` is called with the reason when the sink's receiver refuses all further events.
+    `drain`: finished when nothing is left; `count`: when so many events were delivered. `clock` gives seconds.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Worker:
         self._failures = 0
         self._rests = False
         self._worked_at = clock()
-        # Why nothing new is read although there is something, "" when it is.
+        # The reason why unread events are not read, "" without one.
         self._holds_back = ""
         self.finished = False
         # Seconds to wait before the next step.
@@ -110,11 +110,11 @@ class Worker:
 
     @property
     def trouble(self) -> str:
-        """Why the sink takes nothing any more, when that is something to worry about."""
+        """The reason why the sink takes nothing any more, if it is a fault."""
         return self._dispatcher.over or ""
 
     def run(self) -> None:
-        """Step until it is finished or a stop is requested.
+        """Step until the worker is finished or a stop is requested.
 
         Raises:
             GroupExists: when the group is there and must be new.
@@ -162,7 +162,7 @@ class Worker:
         return worked
 
     def interrupt(self) -> None:
-        """End a read that waits for events, from another thread. Its connection is of no more use."""
+        """End a read that waits for events, from another thread. The connection cannot be used again."""
         self._membership.interrupt()
 
     def leave(self, executor: SyncExecutor) -> None:
@@ -223,7 +223,7 @@ class Worker:
         return free and not self._upkeep.takes_back_own
 
     def _may_read(self, leased: LeaseResult) -> bool:
-        """Say whether new events may be read, and wait a moment where they may not."""
+        """Say whether new events may be read, and wait a moment if not."""
         if leased.waiting < MAX_WAITING:
             self._holds_back = ""
             return True
@@ -261,7 +261,7 @@ class Worker:
         self._dispatcher.skip(self._ahead.give_up())
 
     def _left(self) -> int | None:
-        """Return how many events are still to be delivered; None when there is no limit."""
+        """Return how many events are still to be delivered; None without a limit."""
         return None if self._count is None else self._count - self.progress.delivered
 
     def _room(self) -> int:
@@ -309,7 +309,7 @@ class Worker:
             self._say("Redis is back.")
 
     def _rest(self, why: str) -> None:
-        """Let some time pass before the sink is tried again."""
+        """Wait before the sink is tried again."""
         self._rests = True
         self.pause = self._dispatcher.batch_sizer.backoff(random.random())
         self.progress.set_waiting(why)
@@ -326,6 +326,5 @@ class Worker:
 
 
 def _until_due(leased: LeaseResult) -> float:
-    """Return after how many seconds to check again, where nothing new is read until a wait of a held event
-    has ended."""
+    """Return the seconds until the next check, if nothing new is read before the wait of a held event ends."""
     return _LOOK_EVERY if leased.next_due_ms is None else min(_LOOK_EVERY, leased.next_due_ms / 1000)

@@ -11,7 +11,7 @@ from synapse.delivery.membership import new_consumer_name
 from synapse.delivery.status import Status
 from synapse.pull.protocol import GroupRef
 
-# How often a group is looked after, in seconds: reclaiming events that were held too long, removing silent consumers,
+# The intervals of a group's upkeep, in seconds: reclaiming events that were held too long, removing silent consumers,
 # reporting that it is pulled, and the checkpoint of its position.
 RECLAIM_EVERY, CLEAN_EVERY, REPORT_EVERY, CHECKPOINT_EVERY = 1.0, 60.0, 1.0, 5.0
 
@@ -38,15 +38,15 @@ class PulledGroups:
         self.consumer = new_consumer_name()
 
     def is_joined(self, place: GroupRef) -> bool:
-        """Say whether the group is known to be there, and Synapse's."""
+        """Say whether the group is known to exist, and to belong to Synapse."""
         return self._of(place).joined
 
     def was_joined(self, place: GroupRef) -> bool:
-        """Say whether the group was there once: if it has to be made again, it was lost."""
+        """Say whether the group existed before: if it has to be made again, it was lost."""
         return self._of(place).was_joined
 
     def joined(self, place: GroupRef) -> None:
-        """Note that the group is there."""
+        """Record that the group exists."""
         known = self._of(place)
         known.joined = known.was_joined = True
 
@@ -104,5 +104,5 @@ class PulledGroups:
 
 @cache
 def memory() -> PulledGroups:
-    """Return the memory of this process."""
+    """Return the cache of this process."""
     return PulledGroups()

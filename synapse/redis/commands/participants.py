@@ -18,8 +18,7 @@ Publisher = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """A group: the last entry that it was given, and the milliseconds since a consumer of it asked (None: it has no
-    consumer)."""
+    """A group: its last delivered entry, and the milliseconds since one of its consumers asked (None: no consumer)."""
 
     group: str
     last_delivered_id: str
@@ -36,7 +35,7 @@ class Readers:
 
 
 def note_publishers(seen: Mapping[Publisher, int]) -> Command:
-    """Note when sources were last seen to publish (milliseconds since 1970). An older time changes nothing."""
+    """Record the last time at which each source published (milliseconds since 1970). An older time changes nothing."""
     words = [word for (stream, source), ms in seen.items() for word in (ms, f"{stream} {source}")]
     return Command(("ZADD", keyspace.PUBLISHERS, "GT", *words))
 
@@ -47,7 +46,7 @@ def publishers() -> Command:
 
 
 def latest_publishers(count: int) -> Command:
-    """Read the latest publishers, the latest first: as `publishers` does."""
+    """Read the latest publishers, the latest first, in the form of `publishers`."""
     return Command(("ZRANGE", keyspace.PUBLISHERS, 0, count - 1, "REV", "WITHSCORES"), parse=_publishers)
 
 
@@ -136,7 +135,7 @@ def _reports(reply: Any) -> Mapping[str, Report]:
     found = {}
     for name, row in zip(reply[::2], reply[1::2], strict=True):
         at, _, words = row.partition(b" ")
-        # A foreign text in our key is no report.
+        # A text of another program in this key is no report.
         if at.isdigit():
             found[name.decode("utf-8", "replace")] = Report(at=int(at), words=words)
     return found

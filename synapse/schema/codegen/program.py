@@ -1,8 +1,8 @@
-"""Writes Python code for a schema: a program of its own, started by `synapse.schema.codegen`, ended if it takes long.
+"""Write Python code for a schema: a program that `synapse.schema.codegen` starts, and ends if it takes too long.
 
 It reads JSON from standard input, `{"schema": ..., "class_name": ...}`, and writes the code to standard output. An
-error is one line on standard error, and exit status 1. The schema is somebody's text, so before the first look at
-it the program gives up what it does not need: the network, other programs, more memory and time than a page may take.
+error is one line on standard error, and exit status 1. The schema is untrusted, so before reading it the program gives
+up everything that it does not need: the network, other programs, more memory and time than a page may take.
 """
 
 import contextlib
@@ -21,10 +21,10 @@ _FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn"
 
 def main() -> int:
     """Write the code, and return the exit status."""
-    # Seconds of processor time: events and pages come first.
+    # Seconds of processor time, because events and pages have priority.
     os.nice(5)
     resource.setrlimit(resource.RLIMIT_CPU, (_MOST_SECONDS, _MOST_SECONDS))
-    # macOS has no limit to memory that it keeps: there, the one to time and the size of a schema have to do.
+    # macOS does not enforce a limit of memory: there, only time and the size of a schema are limited.
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
     asked = json.load(sys.stdin)
@@ -34,7 +34,7 @@ def main() -> int:
     try:
         code = _written(json.dumps(asked["schema"]), asked["class_name"])
     except (Error, RecursionError, MemoryError, LookupError, TypeError, ValueError, AttributeError, OSError) as error:
-        # The generator has no error of its own for most of what it does not understand.
+        # The generator has no own errors for most of the input that it does not understand.
         return _failed(f"{type(error).__name__}: {error}")
     if len(code) > _MOST_CODE:
         return _failed("the code is larger than 2 MiB")
@@ -52,10 +52,10 @@ def _written(schema: str, class_name: str) -> str:
         output_model_type=DataModelType.PydanticV2BaseModel,
         target_python_version=PythonVersion.PY_311,
         class_name=class_name,
-        # Nothing of the kind that looks for settings in files around it.
+        # No formatter that reads settings from files around it.
         formatters=[Formatter.BUILTIN],
         custom_file_header=" ",
-        # An event may carry more than its contract names, unless the contract says that it may not.
+        # An event may have more properties than its contract names, unless the contract forbids that.
         extra_fields="allow",
         use_annotated=True,
         use_standard_collections=True,

@@ -12,12 +12,12 @@ def validate_owner(text: str) -> None:
 
 
 def validate_runbook(address: str) -> None:
-    """Refuse what is no address of a page."""
+    """Refuse a value that is not the URL of a page."""
     _refuse(ownership.RUNBOOK.refusal_of(address))
 
 
 def validate_labels(labels: object) -> None:
-    """Refuse what is no mapping of names to texts."""
+    """Refuse a value that is not a mapping of names to texts."""
     _refuse(ownership.LABELS.refusal_of(labels))
 
 

@@ -230,7 +230,7 @@ def trend_of(stream: str, group: str) -> str:
 
 
 def _errors(request: HttpRequest, stream: Stream, group: str) -> Any:
-    """Return the dead letters by their error, None for those who may not see payloads, which errors quote."""
+    """Return the dead letters by their error; None without payload access, because errors quote payloads."""
     if not payload_access.may_see(request):
         return None
     try:

@@ -224,7 +224,7 @@ def _group(place: GroupRef, by: Principal) -> Conversation[BridgeDefinition]:
 
 
 def _may_acknowledge(place: GroupRef, by: Principal) -> Conversation[bool]:
-    """Say whether there is a group to acknowledge events in. A caller who may use all of them is not asked for it."""
+    """Say whether the group exists. This is not checked for a caller that may use every group."""
     yield from _enter(place, by)
     if groups.cached_bridge(place) is None and may_use_any_group(place, by):
         return True

@@ -37,7 +37,7 @@ FULL_WAIT = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamConfig(SinkConfig):
-    """`stream`: where the events go, and what is changed on their way.
+    """`stream`: the target stream. The other settings change the events on their way.
 
     First nothing but `keep` stays (None keeps all) or `drop` goes, then `rename` (old name to new), then `set`.
     `event_type` is the type they have there, None: their own. The type always stays.

@@ -88,7 +88,7 @@ def _find_done(checks: Mapping[str, Callable[[], bool]]) -> set[str]:
 
 
 def _is_read(overviews: Mapping[str, Activity]) -> bool:
-    """Say whether somebody reads who is no bridge of the installation."""
+    """Say whether a group reads that belongs to no bridge of the installation."""
     owners = groups.owners()
     bridged: dict[str, int] = {}
     for (stream, _), owner in owners.items():

@@ -45,8 +45,8 @@ _live = partial(endpoint, tag="streams", requires=READ, of_stream=True)
     examples=[Example("a ticket", {"ticket": "kc1fX…", "expires_in": 30, "stream": "inference-events"}, 201)],
 )
 def live_ticket(call: Call[None, None]) -> Conversation[dict[str, object]]:
-    """For browsers, whose EventSource can set no header: `GET /streams/{stream}/live?ticket=…`. It is good once, for 30
-    seconds, for this stream, and stands for the caller who got it."""
+    """For browsers, whose EventSource can set no header: `GET /streams/{stream}/live?ticket=…`. The ticket is valid
+    once, for 30 seconds and this stream, with the rights of its caller."""
     return (yield from tickets.issue(call.stream.name, call.by))
 
 
@@ -106,8 +106,8 @@ _statistics = partial(endpoint, tag="operations", requires=Requirement(scope="me
     headers=_NO_STORE,
 )
 def stats_live_ticket(call: Call[None, None]) -> Conversation[dict[str, object]]:
-    """For browsers, whose EventSource can set no header: `GET /stats/live?ticket=…`. It is good once, for 30 seconds,
-    and stands for the caller who got it."""
+    """For browsers, whose EventSource can set no header: `GET /stats/live?ticket=…`. The ticket is valid once, for 30
+    seconds, with the rights of its caller."""
     return (yield from tickets.issue(tickets.STATISTICS, call.by))
 
 

@@ -82,7 +82,7 @@ class EventLoop:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Endpoint:
-    """A method and a path, and what is declared of them.
+    """The declaration of a method and a path.
 
     Attributes:
         name: The name in generated clients.
@@ -171,7 +171,7 @@ class Endpoint:
         return taken, None if self.stores is None else catalog.streams.get(self.stores(taken))
 
     def conversation(self, taken: Any, catalog: Snapshot) -> Conversation[Response]:
-        """Return the conversation that answers what was taken."""
+        """Return the conversation that answers the parsed request."""
         found: Conversation[Response] = self.handler(taken, catalog) if self.takes_request else self.answer(taken)
         return found
 

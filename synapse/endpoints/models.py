@@ -1,4 +1,4 @@
-"""Pydantic models of what endpoints take and give: bases, types of query parameters, and sentences for what is wrong.
+"""Pydantic models of requests and answers of endpoints: bases, types of query parameters, and sentences for errors.
 
 Pydantic alone would open doors that are closed here: its JSON parser keeps the last of two equal keys, and its lax mode
 takes `1_000`, ` 7 `, `10.0` and `yes`. So bodies are read by `strict_json` and validated strictly, and texts of a query
@@ -36,7 +36,7 @@ def maybe(description: str | None = None, **constraints: Any) -> Any:
 
 
 class Sentence(str):
-    """Stands in a field's annotation: what is said of every value that does not fit, in place of the usual."""
+    """The error sentence of a field, in its annotation, in place of the usual sentence."""
 
 
 class _Input(BaseModel):
@@ -71,7 +71,7 @@ def _place(model: type[_Input], error: Mapping[str, Any]) -> tuple[str, list[Any
 
 
 class Query(_Input):
-    """The parameters of an endpoint that refuses what it does not know. An empty value counts as not given."""
+    """The parameters of an endpoint that refuses unknown ones. An empty value counts as not given."""
 
     repeatable: ClassVar[Collection[str]] = ()
 

@@ -43,7 +43,7 @@ JSON_SCHEMA = {"$ref": "#/components/schemas/JsonSchema"}
 
 
 class Meaning(NamedTuple):
-    """An answer, what it means, and the headers that it can have (OpenAPI, Header Objects)."""
+    """An answer: its meaning, and its possible headers (OpenAPI, Header Objects)."""
 
     answer: Any
     description: str
@@ -200,7 +200,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def answer_of(answer: Any) -> Any:
-    """Return what is documented of an answer: a model, or a JSON schema."""
+    """Return the documentation of an answer: a model, or a JSON schema."""
     return answer.answer if isinstance(answer, Meaning) else answer
 
 

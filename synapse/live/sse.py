@@ -1,4 +1,4 @@
-"""The wire format of what is watched live: server-sent events (HTML Living Standard, 9.2), and the answer of them."""
+"""The wire format of live tails: server-sent events (HTML Living Standard, 9.2), and their response."""
 
 import random
 from collections.abc import AsyncGenerator, Iterable, Mapping

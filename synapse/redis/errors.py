@@ -13,7 +13,7 @@ ReplyError                 the error that Redis answered one command with, in pl
 
 
 class RedisFailure(Exception):
-    """Redis did not do what it was asked to. `detail` is one sentence for a person."""
+    """A command of Redis failed. `detail` is one sentence for a person."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)

@@ -166,6 +166,6 @@ def test_a_summary_of_other_types_and_properties_counts_those(keep):
         ([{"title": "A\u202e", "completed": ["a"]}], "“title” must be text"),
     ],
 )
-def test_what_is_no_summary_is_refused_with_the_reason(values, said):
+def test_a_value_that_is_no_summary_is_refused_with_the_reason(values, said):
     with pytest.raises(BadSummary, match=re.escape(said)):
         read(values)

@@ -165,7 +165,7 @@ def test_a_head_request_is_answered_without_a_body(ask):
     assert answer.headers["content-type"] == "application/json"
 
 
-def test_nothing_is_kept_of_the_definition_of_a_stream_that_is_gone():
+def test_a_deleted_stream_leaves_nothing_of_its_definition():
     stream = StreamDefinition(name="gone")
     assert streams.definition(stream) is streams.definition(stream)
 

@@ -60,7 +60,7 @@ def create(
 
 
 def end(pk: int, *, by: Principal) -> Silence:
-    """End a silence now. One that is over stays as it is; one that has not begun is over before it begins.
+    """End a silence now. A silence that is over stays unchanged; one that has not begun never begins.
 
     Raises:
         Forbidden: when the caller may not.

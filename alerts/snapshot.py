@@ -67,7 +67,7 @@ def rules_of(rows: Iterable[AlertRule]) -> list[Rule]:
 
 
 def rule_of(row: AlertRule) -> Rule:
-    """Return a row as a value. What it leaves empty is as from the start, or as is usual for its condition."""
+    """Return a row as a value. Empty columns have the values of the default rule, or those of the condition."""
     known = DEFAULTS_BY_NAME.get(row.name)
     condition = row.condition or (known.condition if known else "")
     usual = known or Rule(name=row.name, condition=condition, threshold=CONDITIONS[condition].threshold)

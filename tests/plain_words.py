@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
-CODE = ("synapse", "core", "contracts", "streams", "bridges", "synapse_project", "chaos")
+CODE = ("synapse", "core", "contracts", "streams", "bridges", "alerts", "synapse_project", "chaos")
 
 # Words to avoid, as regular expressions, and words to use instead. docs/glossary.md defines the terms.
 REPLACEMENTS = {

@@ -80,7 +80,7 @@ def list_silences(call: Call[Query, None]) -> dict[str, Any]:
     ],
 )
 def create_silence(call: Call[None, SilenceAsked]) -> dict[str, Any]:
-    """Alerts are evaluated and shown all the same. One that fires still when its silence is over is told of then."""
+    """Alerts are evaluated and shown nevertheless. One that still fires when its silence ends is reported then."""
     asked = call.body
     row = silences.create(
         subject=asked.subject,

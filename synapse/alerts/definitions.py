@@ -14,7 +14,7 @@ from synapse.formats.text import ALERTS_STREAM
 
 @dataclass(frozen=True, kw_only=True)
 class Silence:
-    """A time in which nobody is told of some alerts. They are evaluated and shown all the same.
+    """A time in which nobody is told of some alerts. They are evaluated and shown nevertheless.
 
     Attributes:
         id: the number of its row.

@@ -2,7 +2,7 @@
 
 An alert is pending while its condition has not held for long enough, and fires then. It is resolved when the condition
 has been gone for `CLEAR_SECONDS`, so that one that comes and goes does not fire each time. Nothing measured is no
-resolution: then nothing is asked here, and an alert stays as it is.
+resolution: then nothing is asked here, and an alert stays unchanged.
 """
 
 from collections import Counter

@@ -207,7 +207,7 @@ class Overview:
 
 
 def worst_of(statuses: Mapping[str, Status]) -> Status | None:
-    """Return the status of the process that fares worst, None when there is none."""
+    """Return the worst status of all processes, None without processes."""
     return min(statuses.values(), key=lambda status: _WORST_FIRST.index(status.state), default=None)
 
 

@@ -31,7 +31,7 @@ def test_rolling_back_makes_the_old_schema_a_new_version(admin_client, owner):
     asked = admin_client.get(url(CONTRACT, "restore", owner.pk, 1))
     page = step(admin_client, owner, "restore", 1)
 
-    assert "Version 1 stays as it is; its schema becomes a new version." in text_of(asked)
+    assert "Version 1 stays unchanged; its schema becomes a new version." in text_of(asked)
     assert messages_of(page) == ["Version 3 is active, with the schema of version 1."]
     active = registry.active_version(owner)
     assert (active.number, active.schema_id) == (3, registry.version(owner, 1).schema_id)

@@ -1,5 +1,9 @@
 """`python -m benchmarks.console`: measure, and print each figure with its limit.
 
+`pages` makes the overview while time passes over a full hour, `many` the pages of a stream with 10,000 series,
+`sampler` takes samples, `size` writes a stream's history of 30 days, `viewers` lets 50 people look at a server, and
+`publish` compares publishing with the sampler and without.
+
 An installation with 100 streams and 10 groups on each, and, where history is made up, three series in ten changing with
 every sample. Figures are processor time of Synapse, so that they mean something where the machine is shared; those of
 pages are medians, with the highest one in brackets. Ends with 1 when a limit is exceeded.

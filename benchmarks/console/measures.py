@@ -39,7 +39,7 @@ STREAMS, GROUPS = 100, 10
 NAMES = [f"measured-events-{place:03}" for place in range(STREAMS)]
 _GROUP_NAMES = [f"consumer-group-{place}" for place in range(GROUPS)]
 _LARGE, _LARGE_GROUPS = "measured-large-stream", 500
-_HOUR, _SAMPLE, _ENTRIES, _VIEWERS, _ROUNDS = 3_600, 5, 200, 50, 6
+_HOUR, _SAMPLE, _ENTRIES, _VIEWERS, _ROUNDS = 3_600, 5, 200, 50, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,6 +146,10 @@ def test_the_sidebar_leads_from_operating_to_defining_to_administering(admin_cli
     }
 
 
+def test_the_sidebar_shows_no_number_where_nothing_fires(admin_client, redis):
+    assert "notifications Alerts waves Streams" in text_of(admin_client.get("/admin/"))
+
+
 def test_the_sidebar_marks_the_page_that_is_shown(admin_client, redis):
     stream = define("orders")
 

@@ -246,6 +246,7 @@ def test_without_redis_nothing_is_said_about_anybody(admin_client, no_redis, ser
     assert page.status_code == 200
     assert "Nothing can be said about who takes part." in text_of(page)
     assert "never seen" not in text_of(page).partition("How this is known")[0]
+    assert "No service is defined" not in text_of(page)
 
 
 def test_streams_are_looked_at_together(admin_client, round_trips, services):

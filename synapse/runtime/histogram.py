@@ -11,6 +11,7 @@ BOUNDS: tuple[float, ...] = tuple(0.00025 * 2.0**n for n in range(19))
 # The names of the buckets, as in Prometheus, and of the sum of all durations, in microseconds.
 NAMES = (*map(str, BOUNDS), "+Inf")
 SUM = "sum"
+_PLACES = {name: place for place, name in enumerate(NAMES)}
 
 
 def fields(durations: Sequence[float]) -> dict[str, int]:
@@ -24,13 +25,13 @@ def quantile(part: float, counts: Mapping[str, int]) -> float | None:
 
     Within a bucket, durations count as evenly distributed, as in Prometheus' `histogram_quantile`.
     """
-    sizes: Sequence[int] = [counts.get(name, 0) for name in NAMES]
-    rank, below = part * sum(sizes), 0
-    bound: float = 0.0
-    if not any(sizes):
+    sizes = sorted((_PLACES[name], size) for name, size in counts.items() if size and name in _PLACES)
+    if not sizes:
         return None
-    for size, upper in zip(sizes, BOUNDS, strict=False):
-        if size and below + size >= rank:
-            return bound + (upper - bound) * max(rank - below, 0) / size
-        below, bound = below + size, upper
-    return bound
+    rank, below = part * sum(size for _, size in sizes), 0
+    for place, size in sizes:
+        if below + size >= rank and place < len(BOUNDS):
+            lower = BOUNDS[place - 1] if place else 0.0
+            return lower + (BOUNDS[place] - lower) * max(rank - below, 0) / size
+        below += size
+    return BOUNDS[-1]

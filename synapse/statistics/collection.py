@@ -154,7 +154,8 @@ def _quantiles(stream: _Stream, reply: Any) -> Values:
     if known is None or stream.durations == known:
         return {}
     grown: dict[tuple[str, str], dict[str, int]] = {}
-    for field, text in stream.durations.items():
+    # Few buckets grow between two rounds.
+    for field, text in stream.durations.items() - known.items():
         what, _, rest = field.partition(":")
         bucket, _, group = rest.partition(":")
         if bucket != SUM and what in series.DURATIONS and (more := number(text) - number(known.get(field))) > 0:

@@ -151,6 +151,7 @@ def address(house: House, path: str) -> str:
         guid="0" * 8,
         service="spare",
         key_id=house.spare,
+        silence="1",
         namespace="-",
         resource=STREAM,
         anything="permissions",

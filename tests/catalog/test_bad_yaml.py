@@ -27,11 +27,13 @@ def read(text: str) -> object:
         (b"# only a comment\n", "file.yaml cannot be read: it is empty"),
         (
             b"- a\n- b\n",
-            "file.yaml is no catalog: it must be a mapping with the sections contracts, streams, services, bridges",
+            "file.yaml is no catalog: it must be a mapping with the sections contracts, streams, services, alerts, "
+            "bridges",
         ),
         (
             b"streams",
-            "file.yaml is no catalog: it must be a mapping with the sections contracts, streams, services, bridges",
+            "file.yaml is no catalog: it must be a mapping with the sections contracts, streams, services, alerts, "
+            "bridges",
         ),
         (b"streams: []\nx: \xff\n", "file.yaml cannot be read: line 2: byte 0xff is not UTF-8"),
         ("streams: []".encode("utf-16"), "file.yaml cannot be read: line 1: byte 0xff is not UTF-8"),

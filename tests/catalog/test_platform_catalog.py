@@ -118,7 +118,7 @@ def test_an_exported_catalog_plans_no_change(platform):
 def test_applying_it_again_changes_nothing_and_asks_little(platform, django_assert_max_num_queries):
     version, records = catalog_version.current(), AuditEntry.objects.count()
 
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         changes = catalog.load(PLATFORM).apply()
 
     assert changes == []

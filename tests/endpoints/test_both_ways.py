@@ -16,6 +16,7 @@ PLACES = {
     "event_type": "order-placed",
     "group": "billing",
     "id": "1-1",
+    "silence": "1",
     "service": "shop",
     "key_id": "a",
 }

@@ -7,6 +7,7 @@ import pytest
 
 from synapse import problems
 from synapse.endpoints.openapi import Problem as ProblemModel
+from synapse.errors import alerts as alerts_errors
 from synapse.errors import delivery as bridges_errors
 from synapse.errors import streams as stream_errors
 from synapse.errors.contracts import TooCostly
@@ -37,7 +38,7 @@ def test_every_problem_of_these_routes_is_documented_with_its_status():
 
     expected = {
         found.slug: str(found.status)
-        for module in (problems, counter, stream_errors, bridges_errors)
+        for module in (problems, counter, stream_errors, bridges_errors, alerts_errors)
         for found in (*vars(module).values(), TooCostly)
         if isinstance(found, type)
         and issubclass(found, Problem)

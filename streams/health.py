@@ -44,6 +44,7 @@ class Probe:
         # When it was probed last (monotonic seconds), and what was wrong then: "" when it works.
         self._at: float | None = None
         self._problem = ""
+        self._failed_at: float | None = None
 
     def step(self) -> None:
         """Probe once, and keep the result."""
@@ -58,6 +59,15 @@ class Probe:
         elif self._problem and not problem:
             logger.info("%s works again", self._name)
         self._at, self._problem = self._clock(), problem
+        if not problem:
+            self._failed_at = None
+        elif self._failed_at is None:
+            self._failed_at = self._at
+
+    def down_for(self) -> float | None:
+        """Return for how many seconds it has not worked, None while it works."""
+        began = self._at if self._failed_at is None else self._failed_at
+        return self._clock() - began if began is not None and self.problem() else None
 
     def problem(self) -> str:
         """Return the problem of the latest probe, "" for none."""
@@ -160,6 +170,11 @@ def stop() -> None:
 def watched() -> Problems | None:
     """Return the problems that the running prober found last, None when none runs."""
     return None if _running is None else _running.problems()
+
+
+def redis_down_for() -> float | None:
+    """Return for how many seconds Redis has not worked, None while it works, or when no prober runs."""
+    return None if _running is None else _running.redis.down_for()
 
 
 def asked() -> Problems:

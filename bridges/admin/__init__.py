@@ -1,14 +1,16 @@
 """Bridges in the admin, and the events that they keep.
 
 - `bridges`  the list with the state of each, a bridge's definition, and their part of the first page
+- `attention`  what needs attention of bridges, on the first page
 - `dead_letters`  what could not be delivered, to be looked at, redriven and discarded
 - `groups`   a stream's groups: made, paused, moved, deleted
 - `secrets`  what bridges sign with and send, to be set and never read
 - `archive`  archived events, to be read, and their summaries
 """
 
-from bridges.admin import archive, bridges, secrets
+from bridges.admin import archive, attention, bridges, secrets
 from core.admin import home as first_page
+from streams.admin import home as streams_home
 from streams.admin import tabs
 from streams.admin.tabs import AdditionLink, PageLink
 from synapse.auth.permission import VIEW_PAYLOAD
@@ -20,6 +22,8 @@ tabs.GROUP_PAGES.append(PageLink("Dead letters", "admin:bridges_bridge_dead_lett
 tabs.STREAM_ADDITIONS.append(
     AdditionLink("Add a bridge", lambda stream: tabs.adding("bridges_bridge", stream=stream.pk), "bridges.add_bridge")
 )
+streams_home.READER_LINES.append(attention.find_lines)
+streams_home.READER_PAGES.append(attention.pages_of_bridges)
 first_page.add(first_page.Part(template="bridges/admin/home.html", values=bridges.home_values))
 
 __all__ = ["archive", "bridges", "secrets"]

@@ -286,6 +286,7 @@ def _cell(name: str, found: Overview | None, **more: Any) -> str:
     return render_to_string(f"bridges/admin/{name}.html", {"overview": found, **more})
 
 
+DISABLED = "It was disabled: "
 HIDDEN = "The error is shown only with the permission to see payloads: it may quote events."
 
 
@@ -303,7 +304,7 @@ def attach_reasons(request: HttpRequest, bridges: Sequence[Any]) -> None:
 
 def _why(bridge: Any, disabled: str) -> str:
     if not bridge.enabled:
-        return f"It was disabled: {disabled}" if disabled else ""
+        return f"{DISABLED}{disabled}" if disabled else ""
     return bridge.overview.reason if bridge.overview else ""
 
 

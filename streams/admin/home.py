@@ -1,20 +1,25 @@
 """The streams' part of the first page: problems, statistics of all streams, and a row for each stream."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db.models import Max
 from django.http import HttpRequest
 from django.urls import reverse
 
+from contracts.models import Contract
 from core.admin.base import Tab
 from core.templatetags.synapse import number, span, visible
+from streams import health
 from streams.admin import charts, tabs
 from streams.admin.first_steps import find_steps
 from streams.connections import ask_all
 from streams.models import Stream
+from synapse.errors.streams import ContractViolated
 from synapse.inspection import stream_stats
+from synapse.inspection.lag import GroupName
 from synapse.inspection.stream_stats import Activity
 from synapse.problems import Problem
 from synapse.redis import Conversation, ReplyError, ask
@@ -31,29 +36,46 @@ _LATEST = 10 * MOST
 MOST_FINDINGS = 12
 _SENTENCES = {
     "full": "is full with {amount} events and refuses new ones",
-    "failing": "{amount} attempts failed in the last two minutes",
+    "failing": "{amount} attempts failed in the last two minutes{label}",
     "lost": "lost {amount} events before they were read",
     "dead": "has {amount} dead letters",
     "lagging": "is {amount} behind",
-    "refusing": "refused {amount} events in the last two minutes: {label}",
+    "refusing": "refused {amount} events in the last two minutes{label}",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionLine:
-    """A line of “Needs attention”: one finding."""
+    """A finding about a stream, group or bridge, as the page shows it.
 
-    finding: Finding
+    Attributes:
+        kind: what it is, in a word.
+        is_bad: whether events are refused, lost or not delivered now.
+        text: what happened, behind the name.
+        since: since when it has been so, None where that is unknown.
+        name: the stream, group or bridge that has it, with the address of its page.
+        actions: the pages with what helps.
+    """
+
+    kind: str
+    is_bad: bool
     text: str
-    since: datetime
+    since: datetime | None
     name: str
     url: str
     actions: Sequence[Tab]
 
     @property
-    def seconds(self) -> float:
-        """The age of the finding."""
-        return (datetime.now(UTC) - self.since).total_seconds()
+    def seconds(self) -> float | None:
+        """For how long it has been so."""
+        return (datetime.now(UTC) - self.since).total_seconds() if self.since else None
+
+
+# What apps above this one know of the readers of streams: lines about them, and pages of those that read as groups.
+READER_LINES: list[Callable[[HttpRequest], Sequence[AttentionLine]]] = []
+READER_PAGES: list[Callable[[HttpRequest, Collection[GroupName]], Mapping[GroupName, Sequence[Tab]]]] = []
+# The order of urgency: events are turned away or not delivered, then late, then refused one by one.
+_URGENCY = ("full", "failing", "stopped", "waiting", "lost", "dead", "lagging", "refusing", "paused")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,13 +145,15 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
         )
         for stream in streams
     ]
+    lines, further = _lines(request, shown if isinstance(begun, Problem) else begun, streams)
     return {
         "may_see": True,
         "may_add": request.user.has_perm("streams.add_stream"),
         "steps": [] if isinstance(answer, Problem) else find_steps(request, known),
         "problem": answer if isinstance(answer, Problem) else None,
-        "attention": [_line(request, finding, streams) for finding in (shown if isinstance(begun, Problem) else begun)],
-        "further": len(findings[MOST_FINDINGS:]),
+        "down_for": health.redis_down_for(),
+        "attention": lines,
+        "further": len(findings[MOST_FINDINGS:]) + further,
         "figures": _figures(histories, findings) if histories else [],
         "marks": charts.last_hour_marks(request),
         # Trouble first; the others by name.
@@ -138,29 +162,58 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
     }
 
 
-def _line(request: HttpRequest, finding: Finding, streams: Sequence[Stream]) -> AttentionLine:
-    stream = next(stream for stream in streams if stream.name == finding.stream)
+def _lines(
+    request: HttpRequest, findings: Sequence[Finding], streams: Sequence[Stream]
+) -> tuple[Sequence[AttentionLine], int]:
+    """Return the lines to show, the most urgent first, and how many more there are of bridges."""
+    by_name = {stream.name: stream for stream in streams}
+    places = {(finding.stream, finding.group) for finding in findings if finding.group}
+    pages: dict[GroupName, Sequence[Tab]] = {}
+    for pages_of in READER_PAGES if places else ():
+        pages |= pages_of(request, places)
+    lines = [_line(request, finding, by_name[finding.stream], pages) for finding in findings]
+    lines += [line for lines_of in READER_LINES for line in lines_of(request)]
+    lines.sort(key=lambda line: _URGENCY.index(line.kind))
+    return lines[:MOST_FINDINGS], len(lines[MOST_FINDINGS:])
+
+
+def _line(
+    request: HttpRequest, finding: Finding, stream: Stream, pages_of_readers: Mapping[GroupName, Sequence[Tab]]
+) -> AttentionLine:
     amount = span(finding.amount) if finding.kind == "lagging" else number(int(finding.amount))
-    text = _SENTENCES[finding.kind].format(amount=amount, label=visible(finding.label))
+    label = f": {visible(finding.label)}" if finding.label else ""
+    text = _SENTENCES[finding.kind].format(amount=amount, label=label)
     if finding.trend:
         text += f", {finding.trend}"
     if finding.group:
-        pages = tabs.of_group(request, stream, finding.group)
+        own = pages_of_readers.get((finding.stream, finding.group), ())
+        pages = [*own, *tabs.of_group(request, stream, finding.group)]
     else:
         # What a stream that refuses events is judged by, and what it holds.
-        pages = [
-            page
-            for page in tabs.of_stream(request, stream, "")
-            if page.title in ("Statistics", "Messages", "Definition")
-        ]
+        wanted = ("Statistics", "Definition") if finding.kind == "refusing" else ("Statistics", "Groups", "Definition")
+        pages = [page for page in tabs.of_stream(request, stream, "") if page.title in wanted]
+        if finding.label == ContractViolated.slug and (contract := _latest_contract(request, stream)):
+            # It may be rolled back.
+            pages.append(Tab(title="Contract", url=reverse("admin:contracts_contract_change", args=[contract.pk])))
+            ago = datetime.now(UTC) - contract.activated_at
+            text += f". The contract {contract} was changed {span(ago.total_seconds(), past=True)}"
     return AttentionLine(
-        finding=finding,
+        kind=finding.kind,
+        is_bad=finding.health == "failing",
         text=text,
         since=datetime.fromtimestamp(finding.since, UTC),
         name=f"{finding.stream} / {finding.group}" if finding.group else finding.stream,
         url=pages[0].url if pages else reverse("admin:streams_stream_groups", args=[stream.pk]),
         actions=pages,
     )
+
+
+def _latest_contract(request: HttpRequest, stream: Stream) -> Any:
+    """Return the contract that was changed last of those that events of a stream keep, with the moment."""
+    if not request.user.has_perm("contracts.view_contract"):
+        return None
+    kept = Contract.objects.filter(event_types__stream=stream).annotate(activated_at=Max("versions__activated_at"))
+    return kept.exclude(activated_at=None).order_by("-activated_at").first()
 
 
 def _figures(histories: Mapping[str, StreamHistory], findings: Sequence[Finding]) -> list[dict[str, Any]]:

@@ -152,7 +152,8 @@ class Overview:
     made. `pending` are in flight, `waiting` are scheduled for retry, `dead` were given up. `lag` is None when there is
     no group yet. `last_done_ms`: when the group last acknowledged a delivered event, by Redis' clock, in milliseconds
     since 1970; 0: never. `failed_lately`: how many attempts failed in the last two minutes, where statistics were asked
-    for. `problem` says why Redis could not answer.
+    for. `last_heard_ms`: when a process last told of it, where states were asked for; 0: not lately. `problem` says why
+    Redis could not answer.
     """
 
     bridge: BridgeDefinition
@@ -165,6 +166,7 @@ class Overview:
     lag_seconds: float = 0.0
     last_done_ms: int = 0
     failed_lately: int = 0
+    last_heard_ms: int = 0
     problem: RedisFailure | None = None
 
     @property
@@ -219,14 +221,17 @@ def fresh_statuses(said: Mapping[str, Report], beats: Any, now_ms: int) -> dict[
         beats: the heartbeats of the processes, as `participants.read_beats` reads them, or an error.
         now_ms: the time by the server's clock.
     """
-    alive = {} if isinstance(beats, ReplyError) else beats
-    found = {}
-    for name, row in said.items():
-        beat = alive.get(name.rpartition(":")[0])
-        heard = max(row.at, beat.at) if beat else row.at
-        if now_ms - heard < FRESH_MS and (status := unpack(row.words)) is not None:
-            found[name] = status
-    return found
+    return {
+        name: status
+        for name, row in said.items()
+        if now_ms - _heard_ms(name, row, beats) < FRESH_MS and (status := unpack(row.words)) is not None
+    }
+
+
+def _heard_ms(name: str, row: Report, beats: Any) -> int:
+    """Return when a consumer last reported, or its process said that it lives."""
+    beat = None if isinstance(beats, ReplyError) else beats.get(name.rpartition(":")[0])
+    return max(row.at, beat.at) if beat else row.at
 
 
 def overviews(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]:
@@ -250,6 +255,24 @@ def overviews(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Ove
     most = MOST_LAG_IN_LISTS if len(groups) > _LONG else MOST_LAG
     lags = yield from lags_of({name: group.last_delivered_id for name, group in groups.items()}, most=most)
     return {name: one.overview(now_ms, lags) for name, one in found.items()}
+
+
+def states(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]:
+    """Return in which state bridges are, by name, without any count: one command a bridge, in one round trip.
+
+    Raises:
+        RedisUnavailable: when Redis cannot be used.
+    """
+    known = list(bridges)
+    reports = [participants.read_reports(bridge.stream, bridge.group) for bridge in known]
+    now_ms, beats, *replies = yield from ask([participants.read_time(), participants.read_beats(), *reports])
+    found = {}
+    for bridge, reply in zip(known, replies, strict=True):
+        said: Mapping[str, Report] = {} if isinstance(reply, ReplyError) else reply
+        heard = max((_heard_ms(name, row, beats) for name, row in said.items()), default=0)
+        statuses = fresh_statuses(said, beats, now_ms)
+        found[bridge.name] = Overview(bridge=bridge, statuses=statuses, last_heard_ms=heard)
+    return found
 
 
 def _asked(bridge: BridgeDefinition) -> Sequence[Any]:

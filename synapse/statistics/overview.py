@@ -46,7 +46,7 @@ class Finding:
         kind: what it is.
         stream: the stream.
         group: the group, "" where it is the stream itself.
-        label: what more is known, such as the reason of refusals.
+        label: what more is known: the reason of refusals, the most frequent kind of failure.
         amount: events; of `lagging` the age of the oldest unread event in seconds.
         since: when it began as far as the last hour tells, in seconds since 1970.
         trend: of `lagging`, how it develops.
@@ -181,7 +181,7 @@ def find_attention(
 
 
 def read_begins(findings: Sequence[Finding], *, now: int | None = None) -> Conversation[list[Finding]]:
-    """Return findings with the begin of failures, too, as far as the last hour tells.
+    """Return findings with the begin of failures, too, as far as the last hour tells, and their most frequent kind.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
@@ -193,11 +193,20 @@ def read_begins(findings: Sequence[Finding], *, now: int | None = None) -> Conve
     hour = _ending(now, _MINUTES.seconds, HOUR)
     found = yield from history.read_history(streams, hour, select(series.FAILED), now=now, instead=hour.earlier)
 
+    kinds = yield from history.read_history(
+        streams, _ending(now, _FINE.seconds, RECENT), select(series.FAILURES), now=now
+    )
+
+    def kind(each: Finding) -> str:
+        rows = kinds.streams.get(each.stream, {}).items()
+        counts = {key.label: sum(filter(None, row)) for key, row in rows if key.group == each.group}
+        return max(counts, key=counts.__getitem__, default="") if each.kind == "failing" else each.label
+
     def begin(each: Finding) -> int | None:
         row = found.streams.get(each.stream, {}).get(Key(series.FAILED.number, each.group), [])
         return _begin(row, found.span.begins, _MINUTES.seconds) if each.kind == "failing" else None
 
-    return [replace(each, since=begin(each) or each.since) for each in findings]
+    return [replace(each, since=begin(each) or each.since, label=kind(each)) for each in findings]
 
 
 def read_failures(streams: Sequence[str], *, now: int | None = None) -> Conversation[dict[tuple[str, str], int]]:
@@ -271,7 +280,10 @@ def _begin(row: Row, begins: int, step: int, *, least: int = 1) -> int | None:
     quiet = 0
     for place in range(len(row) - 1, -1, -1):
         value = row[place]
-        if value is not None and value >= least:
+        if value is None:
+            # A gap tells nothing.
+            continue
+        if value >= least:
             since, quiet = begins + place * step, 0
         elif (quiet := quiet + 1) == 2:
             break

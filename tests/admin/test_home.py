@@ -83,7 +83,7 @@ def test_the_home_page_of_twenty_streams_takes_few_pipelines_and_queries(
     admin_client.get("/admin/")
     del round_trips[:]
     # Four of them are asked for as long as the first steps are shown.
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         admin_client.get("/admin/")
 
     # The figures of now, of the last minutes and of the last hour in one.

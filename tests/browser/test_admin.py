@@ -151,3 +151,22 @@ def test_the_pages_follow_the_colours_that_the_person_prefers(open_at, scheme):
         }"""
     )
     assert lightness > 200 if scheme == "light" else lightness < 60
+
+
+@pytest.mark.parametrize("failure", [lambda route: route.abort(), lambda route: route.fulfill(status=503)])
+def test_a_page_whose_server_does_not_answer_says_from_when_its_figures_are(person, hub, failure):
+    # No watched page: its browser complains of the answers.
+    page = person.new_page()
+    page.goto(f"{hub.url}/admin/")
+    page.locator("#attention-part").evaluate("part => part.dataset.live = '1'")
+    note = page.get_by_role("alert").get_by_text("The server does not answer. What is shown is of")
+    fetch = "window.dispatchEvent(new CustomEvent('synapse:sample', {detail: {}}))"
+
+    page.route("**/admin/parts/", failure)
+    page.evaluate(fetch)
+    note.wait_for()
+    page.unroute("**/admin/parts/")
+    page.evaluate(fetch)
+    note.wait_for(state="detached")
+
+    page.close()

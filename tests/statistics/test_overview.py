@@ -118,6 +118,14 @@ def test_without_minutes_the_begin_is_told_from_the_samples():
     assert found == Finding(kind="dead", stream="orders", group="shop", amount=1, since=NOW - 15)
 
 
+def test_a_gap_does_not_end_a_trouble():
+    (found,) = attention(
+        past_of([(series.FAILED, "shop", "", [1])], hour=[(series.FAILED, "shop", "", [3, None, None, None, 2])])
+    )
+
+    assert found.since == NOW - 5 * 60
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [

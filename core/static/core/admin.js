@@ -88,6 +88,7 @@
 
   // Samples come every five seconds. Milliseconds.
   const SILENT = 12_000;
+  const PATIENCE = 10_000;
   let toldAt = Date.now();
   const fetchedAt = new Map();
   const asking = new Set();
@@ -112,6 +113,18 @@
     }
   };
 
+  // What is shown is not what is now.
+  const sayThatItIsOld = (parts) => {
+    if (document.getElementById("old") === null) {
+      const note = document.createElement("div");
+      Object.assign(note, { id: "old", className: "s-note s-bad s-above", role: "alert" });
+      const at = new Date(shownAt);
+      const clock = [at.getHours(), at.getMinutes(), at.getSeconds()].map(twoDigits).join(":");
+      note.textContent = `The server does not answer. What is shown is of ${clock}, and is fetched again by itself.`;
+      parts[0].before(note);
+    }
+  };
+
   const fetchParts = async (address, parts) => {
     if (asking.has(address)) {
       return;
@@ -119,15 +132,20 @@
     asking.add(address);
     parts.forEach((part) => fetchedAt.set(part.id, Date.now()));
     try {
-      const answer = await fetch(address, { credentials: "same-origin" });
+      const answer = await fetch(address, { credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE) });
       // The page of what is gone leads to the list.
       if (answer.redirected && !answer.url.includes("/login/")) {
         sayThatItIsGone(parts);
+      }
+      if (answer.status >= 500) {
+        sayThatItIsOld(parts);
       }
       // Logged out: what is shown stays, and the next click says so.
       if (!answer.ok || answer.redirected) {
         return;
       }
+      shownAt = Date.now();
+      document.getElementById("old")?.remove();
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const part of parts) {
         const now = page.getElementById(part.id);
@@ -137,7 +155,7 @@
         }
       }
     } catch {
-      // With the next sample.
+      sayThatItIsOld(parts);
     } finally {
       asking.delete(address);
     }
@@ -154,6 +172,7 @@
     }
   };
   const openedAt = Date.now();
+  let shownAt = openedAt;
 
   const keepUpToDate = () => {
     // The theme's table of a list, where the page says that its rows tell what goes on.

@@ -4,7 +4,8 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f ', now) .. ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+-- The last reports stay for long (a day, of those that are kept for a minute): they tell since when nobody reports.
+redis.call('PEXPIRE', KEYS[1], 1440 * ARGV[3])
 local rows = redis.call('HGETALL', KEYS[1])
 for at = 1, #rows, 2 do
   local said = tonumber(rows[at + 1]:match('^%d+'))

@@ -1,0 +1,111 @@
+"""What needs attention of bridges, as lines of the first page, and the pages of a bridge that help."""
+
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import Q
+from django.http import HttpRequest
+from django.urls import reverse
+
+from bridges.admin.bridges import DISABLED, attach_reasons
+from bridges.models import Bridge
+from bridges.snapshot import definition_of
+from core.admin.base import Tab
+from core.models import AuditEntry
+from core.templatetags.synapse import visible
+from streams.admin.home import AttentionLine
+from streams.connections import ask_all
+from synapse.delivery import status
+from synapse.delivery.status import Overview
+from synapse.formats.text import cut
+from synapse.inspection.lag import GroupName
+from synapse.problems import Problem
+
+# So many bridges are asked how they are, by name, and of a reason so many characters are shown.
+MOST, _MOST_OF_REASON = 500, 200
+# A bridge that was added or changed starts within so many seconds, and a sink that is waited for is often back.
+_SETTLED = 10.0
+
+
+def find_lines(request: HttpRequest) -> list[AttentionLine]:
+    """Return a line for each bridge that does not run, waits, or is paused: a query or two, and one round trip."""
+    if not request.user.has_perm("bridges.view_bridge"):
+        return []
+    bridges: list[Any] = list(Bridge.objects.select_related("stream")[:MOST])
+    if not bridges:
+        return []
+    found = ask_all({"states": status.states([definition_of(bridge) for bridge in bridges])})["states"]
+    states: Mapping[str, Overview] = {} if isinstance(found, Problem) else found
+    for bridge in bridges:
+        bridge.overview = states.get(bridge.name)
+    attach_reasons(request, bridges)
+    changes = _latest_changes([bridge.name for bridge in bridges if bridge.paused or not bridge.enabled])
+    lines = (_line(request, bridge, changes.get(bridge.name)) for bridge in bridges)
+    return [line for line in lines if line is not None]
+
+
+def pages_of_bridges(request: HttpRequest, places: Collection[GroupName]) -> Mapping[GroupName, Sequence[Tab]]:
+    """Return the pages of the bridges that read as these groups."""
+    if not request.user.has_perm("bridges.view_bridge"):
+        return {}
+    rows = Bridge.objects.filter(stream__name__in={stream for stream, _ in places}).select_related("stream")
+    named = {(row.stream.name, row.group): row for row in rows}
+    return {place: _pages(request, named[place]) for place in places if place in named}
+
+
+def _line(request: HttpRequest, bridge: Any, change: AuditEntry | None) -> AttentionLine | None:
+    """Return the line of a bridge, None where it is as it should be, or disabled by a person."""
+    overview: Overview | None = bridge.overview
+    since = change.at if change else None
+    kind, text = "", ""
+    if not bridge.enabled:
+        kind = "stopped" if bridge.why else ""
+        text = f"was disabled: {bridge.why.removeprefix(DISABLED)}"
+    elif bridge.paused:
+        kind, text = "paused", f"is paused{f' by {visible(change.actor)}' if change else ''}: its events wait"
+    elif overview is not None and not overview.bridge.is_pulled:
+        worst = overview.worst
+        since = _moment(worst.since if worst else overview.last_heard_ms / 1000)
+        has_settled = since is None or time.time() - since.timestamp() > _SETTLED
+        if worst is None:
+            kind, text = "stopped", "does not run: no process delivers its events"
+        elif worst.state == "failed" or (worst.state == "waiting" and has_settled):
+            kind = "failing" if worst.state == "failed" else "waiting"
+            text = f"waits: {bridge.why}" if kind == "waiting" else f"cannot run: {bridge.why}"
+    if not kind:
+        return None
+    pages = _pages(request, bridge)
+    return AttentionLine(
+        kind=kind,
+        is_bad=kind != "paused",
+        text=cut(visible(text), _MOST_OF_REASON),
+        since=since,
+        name=bridge.name,
+        url=pages[0].url,
+        actions=pages,
+    )
+
+
+def _pages(request: HttpRequest, bridge: Bridge) -> list[Tab]:
+    definition = reverse("admin:bridges_bridge_change", args=[bridge.pk])
+    may_act = request.user.has_perm("bridges.change_bridge")
+    title = "Definition" if not may_act else "Resume" if bridge.paused else "Pause, test"
+    return [
+        Tab(title="Bridge", url=reverse("admin:bridges_bridge_statistics", args=[bridge.pk])),
+        Tab(title=title, url=definition),
+    ]
+
+
+def _latest_changes(names: Iterable[str]) -> Mapping[str, AuditEntry]:
+    """Return the audit entries with which bridges were paused or disabled last, by their names."""
+    by_target = {f"bridge {name}": name for name in names}
+    if not by_target:
+        return {}
+    entries = AuditEntry.objects.filter(Q(after__paused=True) | Q(after__enabled=False), target__in=by_target)
+    return {by_target[entry.target]: entry for entry in entries.order_by("id")}
+
+
+def _moment(seconds: float) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None

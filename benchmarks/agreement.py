@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,8 @@ bridges:
     handler_timeout_seconds: 5
 """
 STEP, LONGEST_GAP = 5, 10
-# A sample is taken this much after its moment at most, in seconds.
-LATE = 1.5
+# A sample is taken this much after its moment at most, in seconds, also on a busy machine.
+LATE = 4.0
 # What is compared: the series by its metric, both as sums over labels. The length only grows here.
 COMPARED = {each.metric: each.name for each in SERIES if each.metric and each.kind == "counter"} | {
     "synapse_stream_events": "length"
@@ -139,14 +140,14 @@ def _run(hub: Hub, *, seconds: float, kills: int, say: Callable[[str], None]) ->
     publisher.start()
     scrapes: list[Scrape] = []
     due = [begun + seconds * (place + 1) / (3 * kills + 1) for place in range(3 * kills)]
-    deeds = [hub.kill_web_server, hub.kill_redis, lambda: _kill_bridges(hub)] * kills
+    deeds = [hub.kill_web_server, hub.kill_redis, partial(_kill_bridges, hub)] * kills
     try:
         while time.time() < begun + seconds:
             if due and time.time() >= due[0]:
                 due.pop(0)
                 deed = deeds.pop(0)
                 deed()
-                say(f"{time.time() - begun:.0f} s: {getattr(deed, '__name__', 'kill_bridges').strip('<>')}")
+                say(f"{time.time() - begun:.0f} s: {getattr(deed, '__name__', 'kill_bridges')}")
             with suppress(httpx.HTTPError):
                 scrapes.append(_scrape(hub))
             time.sleep(STEP)
@@ -157,7 +158,7 @@ def _run(hub: Hub, *, seconds: float, kills: int, say: Callable[[str], None]) ->
     time.sleep(2 * STEP)
     query = {"stream": STREAM, "from": str(int(begun * 1000)), "step": str(STEP)}
     found = httpx.get(f"{hub.url}/stats", params=query, timeout=30).raise_for_status().json()
-    report = compare(scrapes[:: max(1, 15 // STEP)], found["from"], _growth(found["series"]))
+    report = compare(scrapes[:: 20 // STEP], found["from"], _growth(found["series"]))
     # Of the stream, and of its group.
     report.longest_gap = max(
         longest_gap(each["values"]) for each in found["series"] if each["name"] in ("length", "in_flight")
@@ -196,13 +197,14 @@ def _growth(found: Sequence[Mapping[str, Any]]) -> dict[str, Row]:
 
 
 def _publish(hub: Hub, stop: threading.Event) -> None:
-    for number in count():
-        if stop.wait(0.02):
-            return
-        # Every tenth is refused.
-        event = {"n": number} if number % 10 == 0 else {"event_type": "order-placed", "n": number}
-        with suppress(httpx.HTTPError):
-            httpx.post(f"{hub.url}/events/{STREAM}", json=event, timeout=5)
+    with httpx.Client(base_url=hub.url, timeout=5) as client:
+        for number in count():
+            if stop.wait(0.02):
+                return
+            # Every tenth is refused.
+            event = {"n": number} if number % 10 == 0 else {"event_type": "order-placed", "n": number}
+            with suppress(httpx.HTTPError):
+                client.post(f"/events/{STREAM}", json=event)
 
 
 def _kill_bridges(hub: Hub) -> None:

@@ -1,4 +1,4 @@
-"""What needs attention of bridges, as lines of the first page, and the pages of a bridge that help."""
+"""Bridges that need attention, as lines of the first page, and the pages of a bridge that help."""
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence

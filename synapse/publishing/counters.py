@@ -59,16 +59,16 @@ class StreamCounters:
             self._add_up()
 
     def add(self, stream: str, what: Counted | Dropped, by: int = 1) -> None:
-        """Count something that happened on a stream."""
-        increments = self._increments[what][stream]
-        increments.append(by)
-        if len(increments) > MOST_WAITING:
-            self._add_up()
+        """Count something that happened on a stream. Frequent ones are observed or refused as often."""
+        self._increments[what][stream].append(by)
 
     def refuse(self, stream: str, reason: str, by: int = 1) -> None:
         """Count refused events. `reason` is the slug of the problem in the response."""
-        self.add(stream, "refused", by)
+        refused = self._increments["refused"][stream]
+        refused.append(by)
         self._increments[REFUSED_FOR + reason][stream].append(by)
+        if len(refused) > MOST_WAITING:
+            self._add_up()
 
     def take_counts(self) -> Counter[tuple[str, str]]:
         """Return the counts since the last flush, by stream and outcome, and reset them."""

@@ -137,3 +137,24 @@ def test_a_change_is_told_once(caplog):
             probe.step()
 
     assert [record.getMessage() for record in caplog.records] == ["It is down.", "It works again"]
+
+
+@pytest.mark.usefixtures("in_life")
+def test_it_is_told_for_how_long_something_has_not_worked():
+    now, answers = [100.0], [True]
+
+    def ask():
+        if not answers[0]:
+            raise SystemDown("No.")
+
+    probe = Probe("Redis", ask, clock=lambda: now[0])
+    found = [probe.down_for()]
+    for is_well, seconds in ((True, 1), (False, 1), (False, 1), (True, 1), (True, FRESH + 1)):
+        now[0] += seconds
+        answers[0] = is_well
+        if seconds == 1:
+            probe.step()
+        found.append(probe.down_for())
+
+    # Not probed yet; well, failed now and a second ago, well again; and then no answer.
+    assert found == [None, None, 0.0, 1.0, None, FRESH + 1]

@@ -3,7 +3,9 @@
 import faulthandler
 import gc
 import os
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -11,7 +13,7 @@ import httpx
 import pytest
 import redis as redis_py
 from _pytest.faulthandler import fault_handler_stderr_fd_key
-from django.db import transaction
+from django.db import connection, transaction
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadFileScheduling
@@ -22,6 +24,7 @@ from streams.connections import shares_of, tails
 from streams.snapshot import holder
 from synapse.pull.cache import memory
 from synapse.redis import SyncExecutor
+from tests import migrated
 from tests.both_ways import WAYS, DjangoAlone, EventLoopClient
 from tests.chaos.profile import FULL, examples
 from tests.products import left_out
@@ -88,6 +91,8 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.enable()
         gc.freeze()
+        # As the product does: most objects of a test are gone before it looks.
+        gc.set_threshold(50_000, 20, 100)
 
 
 class ByFile(LoadFileScheduling):
@@ -120,6 +125,16 @@ def need(found: object, what: str) -> None:
     """Skip the test when a part of the machine is missing; under CI that is a failure."""
     if not found:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{what} is not installed")
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_modify_db_settings: None) -> bool:
+    """Begin with a copy of the database that the run has made for programs, if it has; none outlives its process."""
+    database = connection.settings_dict
+    if is_of_sqlite := database["ENGINE"].endswith("sqlite3"):
+        with suppress(FileNotFoundError):
+            shutil.copyfile(migrated.DATABASE, database["TEST"]["NAME"])
+    return is_of_sqlite
 
 
 @pytest.fixture(scope="session", autouse=True)

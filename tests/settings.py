@@ -16,6 +16,8 @@ for setting in SETTINGS:
 
 _folder = tempfile.mkdtemp(prefix="synapse-tests-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+# The first process's, which those that it starts share.
+os.environ.setdefault("SYNAPSE_TESTS_FOLDER", _folder)
 os.environ["SYNAPSE_VAR"] = _folder
 # Commands meet no installation that runs in this checkout.
 os.environ["SYNAPSE_RECORDS"] = os.path.join(_folder, "running")

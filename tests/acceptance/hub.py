@@ -15,6 +15,7 @@ import redis
 
 from synapse.redis import embedded
 from synapse_project.environment import SETTINGS
+from tests.migrated import put_database
 from tests.patience import eventually
 from tests.ports import free_port
 
@@ -24,11 +25,12 @@ ADMIN_PASSWORD = "an-acceptance-password"
 
 @dataclass
 class Hub:
-    """A running hub."""
+    """A running hub, which makes its database by itself only when it begins from nothing."""
 
     folder: Path
     port: int
     others: dict[str, str] = field(default_factory=dict)
+    from_nothing: bool = False
     process: subprocess.Popen[str] = field(init=False)
 
     @property
@@ -66,6 +68,9 @@ class Hub:
 
     def launch(self) -> None:
         """Start it."""
+        database = self.folder / "var" / "synapse.sqlite3"
+        if not (self.from_nothing or database.exists() or "DATABASE_URL" in self.others):
+            put_database(database)
         with (self.folder / "output").open("a") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "up"],

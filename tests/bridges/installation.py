@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from synapse_project.environment import SETTINGS
+from tests.migrated import put_database
 
 ROOT = Path(__file__).parents[2]
 # In one process: what takes time is the start.
@@ -67,6 +68,7 @@ class Installation:
 
     def prepare(self) -> None:
         """Make the database, and define the catalog."""
+        put_database(self.folder / "synapse.sqlite3")
         self._run("-c", PREPARE, str(self._catalog()))
 
     def define(self, **values: str) -> None:

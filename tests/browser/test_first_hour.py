@@ -28,7 +28,7 @@ def receiver() -> Iterator[Receiver]:
 def empty(tmp_path, receiver) -> Iterator[Hub]:
     """An installation without any definition, whose webhooks may reach this machine."""
     others = {"SYNAPSE_CATALOG": "none", "SYNAPSE_WEBHOOK_ALLOW": "127.0.0.1", "SYNAPSE_AUTH": "required"}
-    hub = Hub(folder=tmp_path, port=free_port(), others=others)
+    hub = Hub(folder=tmp_path, port=free_port(), others=others, from_nothing=True)
     hub.start()
     yield hub
     hub.stop()

@@ -49,6 +49,7 @@ def test_workers_and_the_server_are_killed_and_nothing_is_lost_or_out_of_order(r
     assert outcome["verdict"]["dead"] > 0
 
 
+@pytest.mark.nightly
 def test_processes_that_are_spawned_do_as_those_that_are_forked_and_the_run_says_how_far_it_is():
     said = []
 

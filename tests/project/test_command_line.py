@@ -3,13 +3,12 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from synapse_project import VERSION
-from tests.acceptance.hub import ROOT, Hub
+from tests.acceptance.hub import Hub
+from tests.migrated import put_database
 from tests.ports import free_port
 
 
@@ -23,7 +22,7 @@ def hub(tmp_path_factory):
 @pytest.fixture(scope="module")
 def migrated(hub):
     """The database of the last tests of this file, which those before them find without tables."""
-    subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity=0"], cwd=ROOT, env=hub.environment, check=True)
+    put_database(hub.folder / "var" / "synapse.sqlite3")
 
 
 @pytest.mark.parametrize("words", [["--version"], ["version"], ["serve", "--version"]])

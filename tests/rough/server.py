@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.migrated import put_database
 from tests.scaling.machines import Machines, workers_of
 from tests.valkey import Valkey, running_valkey
 
@@ -66,6 +67,7 @@ def _resident(pid: int) -> int:
 def running_synapse(folder: Path, *options: str, **others: object) -> Iterator[Synapse]:
     """Run one for as long as the block lasts. `others` are for its machine."""
     with running_valkey("--appendonly", "yes") as valkey:
+        put_database(folder / "synapse.sqlite3")
         database = f"sqlite:///{folder / 'synapse.sqlite3'}"
         everyone = {"SYNAPSE_AUTH": "open", "STREAM_MAX_LENGTH": "10000000"}
         machines = Machines(folder, database=database, redis=valkey.url, **everyone, **others)

@@ -20,6 +20,7 @@ def synapse(tmp_path_factory):
         yield running
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [

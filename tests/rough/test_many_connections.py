@@ -81,6 +81,7 @@ async def come_and_stay(port, count, while_they_stay):
     return [status for _, status in came], again
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("count", [COUNT])
 def test_each_new_connection_is_served_for_one_that_waited_longest(synapse, count, capsys):
     memory = [synapse.memory()]

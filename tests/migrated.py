@@ -1,0 +1,43 @@
+"""A database of SQLite with all tables, made once a run and copied: making it takes as long as a program's start."""
+
+import fcntl
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from synapse_project.environment import SETTINGS
+
+ROOT = Path(__file__).parents[1]
+FOLDER = Path(os.environ["SYNAPSE_TESTS_FOLDER"])
+DATABASE = FOLDER / "migrated.sqlite3"
+
+
+def put_database(to: Path) -> None:
+    """Put a copy into the place of a new installation's database."""
+    with (FOLDER / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not DATABASE.exists():
+            _make()
+    to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shutil.copyfile(DATABASE, to)
+
+
+def _make() -> None:
+    own = {setting.name for setting in SETTINGS}
+    inherited = {name: text for name, text in os.environ.items() if name.removesuffix("_FILE") not in own}
+    made = FOLDER / "being-made"
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+        cwd=ROOT,
+        env=inherited | {"DJANGO_SETTINGS_MODULE": "synapse_project.settings", "SYNAPSE_VAR": str(made)},
+        check=True,
+        timeout=300,
+    )
+    # What a process writes may still lie in a log beside the database when it has ended.
+    with closing(sqlite3.connect(made / "synapse.sqlite3")) as written, closing(sqlite3.connect(made / "copy")) as copy:
+        written.backup(copy)
+    (made / "copy").rename(DATABASE)

@@ -134,16 +134,16 @@ def test_an_answer_to_redis_that_is_lost_on_the_way_is_given_again(redis, bridge
     ids = publish(redis, 3)
     sink = KeepingSink(refuses=lambda delivery: delivery.id == ids[1])
     consumer = bridge(sink, retry=Policy(schedule=(60,)))
-    settle, lost = consumer.worker._membership.settle, []
+    report_outcomes, lost = consumer.worker._membership.report_outcomes, []
 
-    def settle_and_lose(**what):
-        fates = settle(**what)
+    def report_and_lose(**what):
+        fates = report_outcomes(**what)
         if not lost:
             lost.append(True)
             raise RedisUnavailable("the reply was lost")
         return fates
 
-    monkeypatch.setattr(consumer.worker._membership, "settle", settle_and_lose)
+    monkeypatch.setattr(consumer.worker._membership, "report_outcomes", report_and_lose)
 
     consumer.worker.step()
     consumer.run_dry()

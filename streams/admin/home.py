@@ -131,10 +131,12 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
     )
     shown = findings[:MOST_FINDINGS]
     begun = ask_all({"begun": overview.read_begins(shown)})["begun"]
-    # The most urgent finding of each stream, with its place among all.
+    # The most urgent finding of each stream, with its place among all: one that fails before one that is late.
     worst: dict[str, int] = {}
     for place, finding in enumerate(findings):
-        worst.setdefault(finding.stream, place)
+        known_place = worst.setdefault(finding.stream, place)
+        if finding.health == "failing" != findings[known_place].health:
+            worst[finding.stream] = place
     rows = [
         StreamRow(
             stream=stream,

@@ -65,6 +65,17 @@ def test_a_group_that_fails_needs_attention_and_leads_to_its_buttons(admin_clien
     assert "orders failing" in text
 
 
+def test_a_stream_that_refuses_everything_fails_also_where_it_has_dead_letters(admin_client, redis, sample):
+    define("orders")
+    redis.xgroup_create("orders", "shop", "$", mkstream=True)
+    redis.xadd(keyspace.dead_letters("orders", "shop"), {"id": "1-0"})
+    sample("orders")
+    redis.hincrby(keyspace.stats("orders"), "refused:contract-violated", 3)
+    sample("orders")
+
+    assert "orders failing refusing" in text_of(admin_client.get("/admin/"))
+
+
 def test_a_day_without_trouble_is_told_as_healthy(admin_client, redis, sample):
     define("orders")
     sample("orders")

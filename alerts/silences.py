@@ -67,11 +67,12 @@ def end(pk: int, *, by: Principal) -> Silence:
         UnknownSilence: when there is none of this number.
     """
     demand_scope(by, SCOPE)
+    rows = Silence.objects.filter(pk=pk)
+    # Asked first without a transaction, which takes the database's lock.
+    if not rows.exists():
+        raise UnknownSilence(f"There is no silence {pk}.")
     with transaction.atomic():
-        row = Silence.objects.select_for_update().filter(pk=pk).first()
-        if row is None:
-            raise UnknownSilence(f"There is no silence {pk}.")
-        now = timezone.now()
+        row, now = rows.select_for_update().get(), timezone.now()
         if row.ends_at > now:
             before = audit.describe(row)
             row.begins_at, row.ends_at = min(row.begins_at, now), now

@@ -32,6 +32,7 @@ GOOD = {
     "to": "end",
     "all": True,
     "reason": "a test",
+    "ends_at": "2026-11-24T02:00:00Z",
 }
 # What Python's or Pydantic's own readers would take for a number or a flag.
 NUMBERS = [

@@ -18,6 +18,7 @@ from streams.admin.first_steps import find_steps
 from streams.connections import ask_all
 from streams.models import Stream
 from synapse.errors.streams import ContractViolated
+from synapse.formats.text import plural
 from synapse.inspection import stream_stats
 from synapse.inspection.lag import GroupName
 from synapse.inspection.stream_stats import Activity
@@ -35,12 +36,12 @@ _LATEST = 10 * MOST
 # Findings that are shown one by one.
 MOST_FINDINGS = 12
 _SENTENCES = {
-    "full": "is full with {amount} events and refuses new ones",
-    "failing": "{amount} attempts failed in the last two minutes{label}",
-    "lost": "lost {amount} events before they were read",
-    "dead": "has {amount} dead letters",
+    "full": "is full with {amount} {events} and refuses new ones",
+    "failing": "{amount} {attempts} failed in the last two minutes{label}",
+    "lost": "lost {amount} {events} before they were read",
+    "dead": "has {amount} {letters}",
     "lagging": "is {amount} behind",
-    "refusing": "refused {amount} events in the last two minutes{label}",
+    "refusing": "refused {amount} {events} in the last two minutes{label}",
 }
 
 
@@ -184,7 +185,9 @@ def _line(
 ) -> AttentionLine:
     amount = span(finding.amount) if finding.kind == "lagging" else number(int(finding.amount))
     label = f": {visible(finding.label)}" if finding.label else ""
-    text = _SENTENCES[finding.kind].format(amount=amount, label=label)
+    words = {"events": "event", "attempts": "attempt", "letters": "dead letter"}
+    nouns = {name: plural(word, int(finding.amount)) for name, word in words.items()}
+    text = _SENTENCES[finding.kind].format(amount=amount, label=label, **nouns)
     if finding.trend:
         text += f", {finding.trend}"
     if finding.group:

@@ -73,7 +73,9 @@ def test_a_stream_that_refuses_everything_fails_also_where_it_has_dead_letters(a
     redis.hincrby(keyspace.stats("orders"), "refused:contract-violated", 3)
     sample("orders")
 
-    assert "orders failing refusing" in text_of(admin_client.get("/admin/"))
+    text = text_of(admin_client.get("/admin/"))
+    assert "orders failing refusing" in text
+    assert "dead orders / shop has 1 dead letter for" in text
 
 
 def test_a_day_without_trouble_is_told_as_healthy(admin_client, redis, sample):

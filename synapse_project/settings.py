@@ -278,6 +278,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024 + 64 * 1024
 
 UNFOLD = sidebar.UNFOLD
 
+# The theme keeps what a person's search found for five minutes, also when they may not see it any more. Nothing else
+# uses Django's cache.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["streams.access.PrincipalAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": [],

@@ -27,6 +27,7 @@ from core.models import CatalogModel
 from synapse.auth.permission import VIEW_PERSONAL, person_of
 from synapse.auth.principal import Principal
 from synapse.catalog.fields import ADVANCED, Field
+from synapse.catalog.ownership import OWNERSHIP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,7 +306,8 @@ def _stored(row: Model) -> Model | None:
 def fieldsets(
     fields: Iterable[Field], first: Mapping[str | None, Sequence[str]]
 ) -> list[tuple[str | None, dict[str, Any]]]:
-    """Return the admin's fieldsets, by their headings (None: no heading). Advanced fields are collapsed, and come last.
+    """Return the admin's fieldsets, by their headings (None: no heading). What is advanced or tells whose something is
+    comes last, and is collapsed.
 
     Args:
         fields: the settings; each stands below the heading that it names, in this order.
@@ -314,10 +316,11 @@ def fieldsets(
     sections: dict[str | None, list[str]] = {title: list(names) for title, names in first.items()}
     for field in fields:
         sections.setdefault(field.section or None, []).append(field.name)
-    if ADVANCED in sections:
-        sections[ADVANCED] = sections.pop(ADVANCED)
+    collapsed = [title for title in (OWNERSHIP, ADVANCED) if title in sections]
+    for title in collapsed:
+        sections[title] = sections.pop(title)
     return [
-        (title, {"fields": names, "classes": ["collapse"] if title == ADVANCED else []})
+        (title, {"fields": names, "classes": ["collapse"] if title in collapsed else []})
         for title, names in sections.items()
     ]
 

@@ -5,23 +5,23 @@ They go to everyone who is told that something fails, and into catalog files: no
 
 from synapse.catalog.fields import Field, Labels, Line, Link
 
-_SECTION = "Ownership"
+OWNERSHIP = "Ownership"
 
 OWNER = Line(
     name="owner",
-    section=_SECTION,
+    section=OWNERSHIP,
     most=200,
     help="The team or person that looks after it, in one line. Alerts name it.",
 )
 RUNBOOK = Link(
     name="runbook",
-    section=_SECTION,
+    section=OWNERSHIP,
     most=2000,
     help="The address of a page that says what to do when it fails, with http or https. Alerts link to it.",
 )
 LABELS = Labels(
     name="labels",
-    section=_SECTION,
+    section=OWNERSHIP,
     most=20,
     longest_name=63,
     longest_text=200,

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from django.contrib.auth.models import User
 
 from streams import connections
 from streams.admin import home
@@ -210,3 +211,13 @@ def test_a_person_without_permissions_is_told_so(client_who_may, redis):
 
 def test_the_address_alone_leads_here(client):
     assert client.get("/")["location"] == "/admin/"
+
+
+def test_the_search_forgets_what_a_person_may_not_see_any_more(client_who_may, redis):
+    define("orders")
+    client = client_who_may("streams.view_stream")
+    assert "orders" in text_of(client.get("/admin/search/?extended=1&s=order"))
+
+    User.objects.get(username="someone").user_permissions.clear()
+
+    assert "orders" not in text_of(client.get("/admin/search/?extended=1&s=order"))

@@ -102,6 +102,15 @@ class ByFile(LoadFileScheduling):
         folder = "/".join(nodeid.split("/")[:2])
         return folder if folder in {f"tests/{each}" for each in OF_ONE_SERVER} else super()._split_scope(nodeid)
 
+    def remove_node(self, node: Any) -> str | None:
+        """Hand on the tests of a process that has ended, but not the one that ended it, which would end the next."""
+        units = self.assigned_work[node].values()
+        unfinished = [(unit, test) for unit in units for test, is_done in unit.items() if not is_done]
+        for unit, test in unfinished[:1]:
+            unit[test] = True
+        super().remove_node(node)
+        return unfinished[0][1] if unfinished else None
+
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
     """Keep together what shares a server."""

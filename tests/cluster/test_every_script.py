@@ -2,6 +2,9 @@
 
 from synapse.redis import Command, keyspace
 from synapse.redis.commands import (
+    alerts as alert_commands,
+)
+from synapse.redis.commands import (
     dead_letters as dead_letter_commands,
 )
 from synapse.redis.commands import (
@@ -23,6 +26,7 @@ from synapse.redis.commands import (
 from synapse.redis.commands import (
     statistics as statistics_commands,
 )
+from synapse.redis.commands.alerts import StateChange
 from synapse.redis.commands.delivery import Failure
 from tests.bridges.cast import PLACE, STREAM, made_by_us, make_due, publish
 from tests.cluster.conftest import check, node_of
@@ -67,6 +71,10 @@ def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, clust
     assert send(statistics_commands.sample(STREAM, memory=True)).length
     (between,) = send(statistics_commands.count_between(STREAM, [("0", "+", 9)]))
     assert between.size
+    change, event = StateChange("r redis", b"", b"{}", b"{}", ("event_type", "alert-changed")), ("event_type", "x")
+    assert send(alert_commands.change_states([change], hard_length=9)) == [True]
+    assert send(alert_commands.notify("r", b"", b"1 1-1", event, hard_length=9))
+    assert not send(alert_commands.notify("r", b"", b"1 1-1", (), hard_length=0))
     send(retention_commands.hold_janitor_lease("me", ttl_ms=60_000))
     token = shared_values.take_token("key", "me", count=1, seconds=60)
     send(token)

@@ -120,7 +120,7 @@ def run(folder: Path, *, seconds: float, kills: int, say: Callable[[str], None] 
     catalog.write_text(CATALOG.format(url=receiver.url))
     secret = f"whsec_{b64encode(bytes(32)).decode()}"
     others = {"SYNAPSE_CATALOG": str(catalog), "SYNAPSE_WEBHOOK_ALLOW": "127.0.0.1", "SYNAPSE_SECRET_SHOP": secret}
-    hub = Hub(folder=folder, port=free_port(), others=others)
+    hub = Hub(folder=folder, port=free_port(), others=others, from_nothing=True)
     hub.start()
     try:
         return _run(hub, seconds=seconds, kills=kills, say=say)

@@ -142,7 +142,7 @@ def django_db_keepdb(django_db_modify_db_settings: None) -> bool:
     database = connection.settings_dict
     if is_of_sqlite := database["ENGINE"].endswith("sqlite3"):
         with suppress(FileNotFoundError):
-            shutil.copyfile(migrated.DATABASE, database["TEST"]["NAME"])
+            shutil.copyfile(migrated.database_of_run(), database["TEST"]["NAME"])
     return is_of_sqlite
 
 

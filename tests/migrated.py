@@ -12,24 +12,28 @@ from pathlib import Path
 from synapse_project.environment import SETTINGS
 
 ROOT = Path(__file__).parents[1]
-FOLDER = Path(os.environ["SYNAPSE_TESTS_FOLDER"])
-DATABASE = FOLDER / "migrated.sqlite3"
+
+
+def database_of_run() -> Path:
+    """Return where the database of this run of the tests is, once it was made."""
+    return Path(os.environ["SYNAPSE_TESTS_FOLDER"]) / "migrated.sqlite3"
 
 
 def put_database(to: Path) -> None:
     """Put a copy into the place of a new installation's database."""
-    with (FOLDER / "lock").open("w") as lock:
+    database = database_of_run()
+    with (database.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not DATABASE.exists():
-            _make()
+        if not database.exists():
+            _make(database)
     to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    shutil.copyfile(DATABASE, to)
+    shutil.copyfile(database, to)
 
 
-def _make() -> None:
+def _make(database: Path) -> None:
     own = {setting.name for setting in SETTINGS}
     inherited = {name: text for name, text in os.environ.items() if name.removesuffix("_FILE") not in own}
-    made = FOLDER / "being-made"
+    made = database.parent / "being-made"
     subprocess.run(
         [sys.executable, "manage.py", "migrate", "--verbosity=0"],
         cwd=ROOT,
@@ -40,4 +44,4 @@ def _make() -> None:
     # What a process writes may still lie in a log beside the database when it has ended.
     with closing(sqlite3.connect(made / "synapse.sqlite3")) as written, closing(sqlite3.connect(made / "copy")) as copy:
         written.backup(copy)
-    (made / "copy").rename(DATABASE)
+    (made / "copy").rename(database)

@@ -100,6 +100,8 @@ def test_every_script_of_delivery_is_described():
         "take_token",
         "sample",
         "count_between",
+        "change_alerts",
+        "notify_alerts",
     }
     assert {name for name in scripts if f"| `{name}` |" not in described} == others
 

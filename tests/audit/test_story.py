@@ -101,7 +101,7 @@ def test_the_page_is_filtered_and_paged(admin_client):
 
     assert "created stream t" in of_shop
     assert "stream s1" not in of_shop
-    assert (len(first.context["rows"]), len(second.context["rows"])) == (100, 20)
+    assert (len(first.context["rows"]), len(second.context["rows"])) == (30, 30)
 
 
 @pytest.mark.parametrize("query", [{"span": "x"}, {"before": "x"}, {"before": "9" * 40}, {"actor": "\x00"}])

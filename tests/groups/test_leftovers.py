@@ -128,7 +128,7 @@ def test_a_plan_says_what_deleted_bridges_and_streams_leave_and_apply_asks(owed,
     assert told.count(of_bridge) == 1
     assert "The stream “orders” holds 4 events." in told
 
-    with pytest.raises(CommandError, match="With --yes") as refused:
+    with pytest.raises(CommandError, match="Add --yes") as refused:
         catalog(tmp_path, "bridges: []", "apply")
     assert of_bridge in str(refused.value)
     assert Bridge.objects.exists()

@@ -35,6 +35,7 @@ COPY core core
 COPY contracts contracts
 COPY streams streams
 COPY bridges bridges
+COPY alerts alerts
 COPY synapse_project synapse_project
 COPY chaos chaos
 COPY catalog catalog

@@ -71,8 +71,10 @@ def prometheus(folder: Path, hub: Hub) -> Iterator[str]:
             stdout=log,
             stderr=log,
         )
+    url = f"http://127.0.0.1:{port}"
     try:
-        yield f"http://127.0.0.1:{port}"
+        eventually(lambda: httpx.get(f"{url}/-/ready").is_success, despite=httpx.TransportError)
+        yield url
     finally:
         process.terminate()
         process.wait(timeout=60)

@@ -76,7 +76,10 @@ def test_a_bridge_delivers_and_says_how_far_it_is(redis, work):
 @pytest.mark.parametrize(
     ("columns", "why"),
     [
-        ({"sink": "paper"}, "sink: there is no sink “paper”; known here: console, database, handler, notification, nowhere"),
+        (
+            {"sink": "paper"},
+            "there is no sink “paper”; known here: console, database, handler, notification, nowhere",
+        ),
         ({"sink": "handler", "config": {}}, "handler: is missing"),
         ({"sink": "handler", "config": {"handler": "os.system"}}, "is not on the list of SYNAPSE_HANDLERS"),
         ({"sink": "handler", "config": {"handler": "tests.bridges.shop.missing"}}, "has no function missing"),

@@ -142,7 +142,11 @@ def neutral(text: str, value: str) -> str:
         text = text.replace(each, "<asked>")
     text = re.sub(r'<script id="chart-data".*?</script>', "<values up to now>", text, flags=re.DOTALL)
     text = re.sub(r"<time [^>]*>[^<]*</time>|(\d+(\.\d+)?\s?(s|min|ms|seconds?)( ago)?|now)\b", "<time>", text)
-    return re.sub(r'csrfmiddlewaretoken" value="[^"]*"|nonce="[^"]*"|\d{4}-\d\d-\d\d[T ][\d:.]+Z?', "<changes>", text)
+    changing = (
+        *(r'csrfmiddlewaretoken" value="[^"]*"', r'nonce="[^"]*"'),
+        *(r"\d{4}-\d\d-\d\d[T ][\d:.]+Z?", r'value="\d\d:\d\d:\d\d"'),
+    )
+    return re.sub("|".join(changing), "<changes>", text)
 
 
 def tells(text: str, *values: str) -> bool:

@@ -157,6 +157,7 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
         "down_for": health.redis_down_for(),
         "attention": lines,
         "further": len(findings[MOST_FINDINGS:]) + further,
+        "is_sampled": any(past.recent for past in histories.values()),
         "figures": _figures(histories, findings) if histories else [],
         "marks": charts.last_hour_marks(request),
         # Trouble first; the others by name.

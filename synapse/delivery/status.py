@@ -187,6 +187,11 @@ class Overview:
         return self.worst.state if self.worst else "not running"
 
     @property
+    def lost(self) -> int:
+        """How many events were trimmed or deleted before the group acknowledged them."""
+        return self.counters["lost_trimmed"] + self.counters["lost_silent"]
+
+    @property
     def was_read(self) -> bool:
         """Whether anybody was given an event of its group."""
         return bool(self.last_done_ms or self.pending or self.waiting or self.dead or any(self.counters.values()))

@@ -90,6 +90,13 @@ class StreamHistory:
         known = [value for value in values if value is not None]
         return sum(known) / (len(known) * _FINE.seconds) if known else None
 
+    def growth(self, key: Key) -> int:
+        """Return by how much a counter grew in all of this time: the last minute is not over, and told by samples."""
+        minutes = self.hour.get(key, [])
+        known_until = self.hour_begins + len(minutes) * _MINUTES.seconds
+        samples = self.recent.get(key, [])[max(0, known_until - self.recent_begins) // _FINE.seconds :]
+        return sum(filter(None, (*minutes, *samples)))
+
     @property
     def published_rate(self) -> float | None:
         """Events that were published a second over the last samples."""
@@ -254,7 +261,7 @@ def _finding(stream: str, past: StreamHistory, key: Key, row: Row) -> Finding | 
     if kind in ("failing", "refusing"):
         amount = sum(values)
     elif kind == "lost":
-        amount = sum(filter(None, past.hour.get(key, row)))
+        amount = past.growth(key)
     elif kind == "dead" and values:
         amount = values[-1]
     elif kind == "lagging" and values and values[-1] / each.scale > LATE:
@@ -262,20 +269,22 @@ def _finding(stream: str, past: StreamHistory, key: Key, row: Row) -> Finding | 
         trend = describe_trend(past.recent.get(Key(series.LAG_EVENTS.number, key.group), row), _FINE.seconds)
     if not amount:
         return None
-    since = _since(past, key)
+    # What was lost is not given back: it is told for an hour, and began with the first loss.
+    since = _since(past, key, quiet_ends=kind != "lost")
     return Finding(kind=kind, stream=stream, group=key.group, label=key.label, amount=amount, since=since, trend=trend)
 
 
-def _since(past: StreamHistory, key: Key, *, least: int = 1) -> int:
-    """Return when a series began to be `least` or more without a break of two values, up to now."""
+def _since(past: StreamHistory, key: Key, *, least: int = 1, quiet_ends: bool = True) -> int:
+    """Return when a series began to be `least` or more, up to now; where `quiet_ends`, without a break of two
+    values."""
     return (
-        _begin(past.hour.get(key, []), past.hour_begins, _MINUTES.seconds, least=least)
-        or _begin(past.recent.get(key, []), past.recent_begins, _FINE.seconds, least=least)
+        _begin(past.hour.get(key, []), past.hour_begins, _MINUTES.seconds, least=least, quiet_ends=quiet_ends)
+        or _begin(past.recent.get(key, []), past.recent_begins, _FINE.seconds, least=least, quiet_ends=quiet_ends)
         or past.recent_begins
     )
 
 
-def _begin(row: Row, begins: int, step: int, *, least: int = 1) -> int | None:
+def _begin(row: Row, begins: int, step: int, *, least: int = 1, quiet_ends: bool = True) -> int | None:
     since = None
     quiet = 0
     for place in range(len(row) - 1, -1, -1):
@@ -285,7 +294,7 @@ def _begin(row: Row, begins: int, step: int, *, least: int = 1) -> int | None:
             continue
         if value >= least:
             since, quiet = begins + place * step, 0
-        elif (quiet := quiet + 1) == 2:
+        elif (quiet := quiet + 1) == 2 and quiet_ends:
             break
     return since
 

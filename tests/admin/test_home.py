@@ -137,6 +137,31 @@ def test_without_streams_it_says_how_to_make_one(admin_client, redis):
     assert "No stream is defined yet. Add one" in text_of(admin_client.get("/admin/"))
 
 
+def test_an_open_page_gets_the_parts_that_had_nothing_to_show(admin_client, redis, no_redis):
+    """Each part is on the page from the beginning, and is replaced by what has its id."""
+    empty = admin_client.get("/admin/parts/").content.decode()
+    define("orders")
+    without_redis = admin_client.get("/admin/").content.decode()
+
+    for page, hidden in ((empty, ["figures", "bridges"]), (without_redis, ["first-steps", "figures", "bridges"])):
+        tags = dict(re.findall(r'<section [^>]*id="([a-z-]+)-part"([^>]*)>', page))
+        assert tags.keys() == {"alerts", "first-steps", "attention", "figures", "streams", "bridges"}
+        assert [name for name, rest in tags.items() if " hidden" in rest] == hidden
+
+
+def test_without_a_stream_nothing_is_told_of_samples(admin_client, redis):
+    assert "Needs attention Nothing: no stream is defined yet." in text_of(admin_client.get("/admin/"))
+
+
+def test_a_stream_that_was_never_sampled_is_not_called_healthy(admin_client, redis):
+    define("orders")
+
+    text = text_of(admin_client.get("/admin/"))
+
+    assert "No sample was taken in the last two minutes." in text
+    assert "Nothing fails" not in text
+
+
 def test_a_person_without_permissions_sees_no_streams_or_changes(client_who_may, redis):
     define("orders")
 

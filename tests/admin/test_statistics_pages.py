@@ -1,5 +1,6 @@
 """The pages of statistics: charts of streams, bridges and groups, with marks for changes of definitions."""
 
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +53,40 @@ def test_the_page_of_a_stream_has_charts_with_its_limits_and_names_that_are_html
     assert [limit["value"] for limit in found["length"]["limits"]] == [stream.hard_length]
     assert [line["label"] for line in found["refused"]["lines"]] == [HOSTILE]
     assert "<script>alert(1)" not in page.content.decode()
+
+
+def test_figures_that_are_fetched_again_say_that_redis_is_away(admin_client, no_redis):
+    stream = define("orders")
+    bridge = Bridge.objects.create(name="b", stream=stream, group="shop", sink="console")
+    pages = {
+        f"streams/stream/{stream.pk}/statistics/": "figures",
+        f"bridges/bridge/{bridge.pk}/statistics/": "figures",
+        f"bridges/bridge/groups/{stream.pk}/shop/": "facts",
+    }
+
+    for path, part in pages.items():
+        fetched = admin_client.get(f"/admin/{path}?figures").content.decode()
+        assert fetched.strip().startswith(f'<div id="{part}"'), path
+        assert "Redis cannot be reached" in fetched, path
+
+
+def test_a_bridge_that_cannot_run_says_why_in_the_figures_that_are_fetched_again(admin_client, stream):
+    bridge = Bridge.objects.create(name="b", stream=stream, group="shop", sink="console")
+    status = Status(state="failed", since=time.time(), reason="The receiver is away.")
+    connections.executor().execute([participants.report("orders", "shop", "host:1", pack(status), keep_ms=60_000)])
+
+    fetched = admin_client.get(f"/admin/bridges/bridge/{bridge.pk}/statistics/?figures").content.decode()
+
+    # All of it is in the part that a page replaces.
+    (part,) = re.findall(r'\A\s*<div id="figures"(.*)</div>\s*\Z', fetched, re.DOTALL)
+    assert "The receiver is away." in part
+
+
+def test_a_bridge_counts_all_that_its_group_lost(admin_client, stream, redis):
+    bridge = Bridge.objects.create(name="b", stream=stream, group="shop", sink="console")
+    redis.hset(keyspace.counters("orders", "shop"), mapping={"lost_trimmed": 2, "lost_silent": 3})
+
+    assert "Lost 5" in text_of(admin_client.get(f"/admin/bridges/bridge/{bridge.pk}/statistics/"))
 
 
 def test_changes_of_the_definitions_are_marks_for_those_who_may_see_the_audit_log(admin_client, client_who_may, stream):

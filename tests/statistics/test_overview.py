@@ -118,6 +118,26 @@ def test_without_minutes_the_begin_is_told_from_the_samples():
     assert found == Finding(kind="dead", stream="orders", group="shop", amount=1, since=NOW - 15)
 
 
+def test_lost_events_are_told_for_an_hour_since_the_first_of_them():
+    past = past_of([(series.LOST, "shop", "", [0, 0])], hour=[(series.LOST, "shop", "", [7, *[0] * 9, 2, 0, 0, 0])])
+
+    (found,) = attention(past)
+
+    assert (found.kind, found.amount, found.since) == ("lost", 9, NOW - 14 * 60)
+
+
+def test_events_that_were_lost_in_the_minute_that_is_not_over_are_told_at_once():
+    past = past_of([(series.LOST, "shop", "", [4, 0, 3])], hour=[(series.LOST, "shop", "", [4])])
+    # The minutes that are over end ten seconds ago: the sample before is one of them, and counted with them.
+    (found,) = attention(replace(past, hour_begins=past.hour_begins - 10))
+
+    assert (found.amount, found.since) == (7, NOW - 70)
+
+
+def test_events_that_were_never_lost_are_no_finding():
+    assert attention(past_of([(series.LOST, "shop", "", [0])], hour=[(series.LOST, "shop", "", [0])])) == []
+
+
 def test_a_gap_does_not_end_a_trouble():
     (found,) = attention(
         past_of([(series.FAILED, "shop", "", [1])], hour=[(series.FAILED, "shop", "", [3, None, None, None, 2])])

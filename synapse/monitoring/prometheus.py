@@ -1,5 +1,6 @@
 """Alerting rules for Prometheus (https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/)."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,7 +19,10 @@ _VALUES = {
     "": "{{ $value }}",
 }
 # Of the alerts that Synapse raises by itself; a rule for some subjects only, and one without a metric, refers to them.
-_RAISED = 'sum by (stream, group) (synapse_alerts{{rule="{name}",state="firing"}}) > 0'
+# Each process of a web server tells of all of them.
+_RAISED = 'max by (job) (synapse_alerts{{rule="{name}",state="firing"}}) > 0'
+# What the name of a label in Prometheus does not have, and that of one in the catalog may.
+_NO_LABEL = re.compile(r"[^A-Za-z0-9_]")
 
 
 def alerting_rules(rules: Iterable[Rule]) -> dict[str, Any]:
@@ -42,19 +46,31 @@ _ABSENT = {
 def _alert(rule: Rule) -> dict[str, Any]:
     condition = CONDITIONS[rule.condition]
     own = condition.prometheus if not rule.subjects else ""
-    annotations = {
-        "summary": f"{_SUBJECTS[condition.subject]}: {rule.description or rule.name}",
-        "description": f"{condition.meaning} Now: {_VALUES.get(condition.unit, _VALUES[''])}"
-        if own
-        else "Synapse raised this alert: see its page of alerts.",
-    }
+    said = _literal(rule.description or rule.name)
+    if own:
+        summary = f"{_SUBJECTS[condition.subject]}: {said}"
+        description = f"{condition.meaning} Now: {_VALUES.get(condition.unit, _VALUES[''])}"
+    else:
+        # The metric tells how many alerts there are, and not of what.
+        summary = f"Synapse: {said}"
+        description = "Alerts of Synapse that fire: {{ $value }}. Its page of alerts shows them."
+    annotations = {"summary": summary, "description": description}
     if rule.runbook:
-        annotations["runbook_url"] = rule.runbook
+        annotations["runbook_url"] = _literal(rule.runbook)
     return {
         "alert": "Synapse" + "".join(word.capitalize() for word in rule.name.split("-")),
         "expr": own.replace("{threshold}", f"{rule.threshold:g}") or _RAISED.format(name=rule.name),
         # Synapse itself waited for an alert that it raised.
         "for": f"{rule.for_seconds if own else 0}s",
-        "labels": {**rule.labels, "severity": rule.severity},
+        "labels": {**_labels(rule), "severity": rule.severity},
         "annotations": annotations,
     }
+
+
+def _labels(rule: Rule) -> dict[str, str]:
+    return {_NO_LABEL.sub("_", name): _literal(text) for name, text in rule.labels.items()}
+
+
+def _literal(text: str) -> str:
+    """Return a text as a template that gives the text: Prometheus expands templates in annotations and labels."""
+    return text.replace("{{", '{{ "{{" }}')

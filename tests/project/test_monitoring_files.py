@@ -76,13 +76,14 @@ def test_each_alert_fires_when_its_condition_holds_and_not_otherwise(tmp_path):
         condition = CONDITIONS[rule.condition]
         series = SERIES[rule.condition] if condition.prometheus else RAISED
         labels = {"stream": "orders"} | ({"group": "shop"} if condition.subject == "group" else {})
+        if not condition.prometheus:
+            labels = {"rule": rule.name, "state": "firing", "job": "synapse"}
         for holds, of in zip((True, False), series, strict=True):
-            more = {} if condition.prometheus else {"rule": rule.name, "state": "firing"}
             tests.append(
                 {
                     "interval": "1m",
                     "input_series": [
-                        {"series": name + selector(labels | more), "values": values} for name, values in of.items()
+                        {"series": name + selector(labels), "values": values} for name, values in of.items()
                     ],
                     "promql_expr_test": [
                         {
@@ -114,6 +115,57 @@ def test_a_disabled_rule_is_left_out_and_one_for_some_subjects_asks_for_the_aler
     assert (alert["alert"], alert["annotations"]["runbook_url"]) == ("SynapseSlowShop", "https://w")
     assert 'synapse_alerts{rule="slow-shop",state="firing"}' in alert["expr"]
     assert absent["alert"] == "SynapseAbsent"
+
+
+TEXT = "Use {{ $labels.x }}, {{ or }} or {{{ }}}, 100 %"
+
+
+@pytest.mark.parametrize("subjects", [(), ("orders-to-shop",)], ids=["of all", "of some"])
+def test_prometheus_takes_labels_and_texts_of_rules_as_they_are(tmp_path, subjects):
+    rule = Rule(
+        name="slow.shop",
+        condition="lag_seconds",
+        threshold=9,
+        for_seconds=0,
+        subjects=subjects,
+        description=TEXT,
+        runbook="https://wiki.example.com/{{shop}}",
+        labels={"cost-center": TEXT, "k8s.io/team": "shop"},
+    )
+    alert, absent = alerting_rules([rule])["groups"][0]["rules"]
+    series = {
+        "synapse_build_info{}": "1x5",
+        'synapse_group_lag_seconds{stream="orders",group="shop"}': "60x5",
+        # Each of two processes tells of all alerts.
+        'synapse_alerts{rule="slow.shop",state="firing",job="synapse",instance="a"}': "2x5",
+        'synapse_alerts{rule="slow.shop",state="firing",job="synapse",instance="b"}': "2x5",
+    }
+    of = {"job": "synapse"} if subjects else {"stream": "orders", "group": "shop"}
+    fires = {
+        "exp_labels": {**of, "cost_center": TEXT, "k8s_io_team": "shop", "severity": "warning"},
+        "exp_annotations": {
+            "summary": f"{'Synapse' if subjects else 'Group shop of stream orders'}: {TEXT}",
+            "description": "Alerts of Synapse that fire: 2. Its page of alerts shows them."
+            if subjects
+            else f"{CONDITIONS['lag_seconds'].meaning} Now: 1m 0s",
+            "runbook_url": rule.runbook,
+        },
+    }
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "alert_rule_test": [
+            {"eval_time": "3m", "alertname": alert["alert"], "exp_alerts": [fires]},
+            {"eval_time": "3m", "alertname": absent["alert"], "exp_alerts": []},
+        ],
+    }
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(alerting_rules([rule])))
+    (tmp_path / "tests.yaml").write_text(
+        yaml.safe_dump({"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [test]})
+    )
+
+    promtool("check", "rules", str(tmp_path / "rules.yaml"))
+    promtool("test", "rules", str(tmp_path / "tests.yaml"))
 
 
 def test_the_dashboard_asks_for_no_metric_that_there_is_not():

@@ -14,6 +14,7 @@ from synapse.alerts.recent import Recent, RecentSeries
 from synapse.alerts.rules import LEAST_COUNTED, LONGEST, WINDOW
 from synapse.alerts.subject import Subject
 from synapse.catalog.stream_definitions import KeyDefinition
+from synapse.dead_letters import short_error
 from synapse.delivery.status import Status, fresh_statuses, worst_of
 from synapse.redis import Command, Conversation, ReplyError, ask
 from synapse.redis.commands import alerts as commands
@@ -224,7 +225,8 @@ def _down(moment: Moment, answers: Answers) -> Measured:
 def _disabled(moment: Moment) -> Measured:
     for place, bridge in moment.definitions.watched_bridges.items():
         if not bridge.enabled and (reason := moment.definitions.disabled.get(bridge.name)):
-            yield moment.definitions.group(*place), 1, reason
+            # It may quote the receiver, and a receiver the event.
+            yield moment.definitions.group(*place), 1, short_error(reason)
 
 
 def _memory(moment: Moment) -> Measured | None:

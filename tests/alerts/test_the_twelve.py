@@ -97,9 +97,13 @@ def with_key(expires_in: float) -> Callable[[Stage], None]:
     return set_key
 
 
+# What a receiver says may be of the event, and is not for everybody who is told of an alert.
+GONE = "The receiver wants no more events: The receiver answered: 410 after 3 ms, “Jane Doe is no customer any more”"
+
+
 def with_bridge(**changes: object) -> Callable[[Stage], None]:
     def set_bridge(stage: Stage) -> None:
-        disabled = {} if changes.get("enabled", True) else {SHOP.name: "410 Gone"}
+        disabled = {} if changes.get("enabled", True) else {SHOP.name: GONE}
         stage.set(bridges={SHOP.name: replace(SHOP, **changes)}, disabled=disabled)
 
     return set_bridge
@@ -132,7 +136,7 @@ CASES = {
         keep=lambda stage: stage.redis.delete("syn:{orders}:run:shop"),
     ),
     "bridge-disabled": Case(
-        GROUP, with_bridge(enabled=False), with_bridge(), "bridge orders-to-shop disabled itself: 410 Gone"
+        GROUP, with_bridge(enabled=False), with_bridge(), "bridge orders-to-shop disabled itself: HTTP 410"
     ),
     "delivery-failing": Case(
         GROUP,

@@ -1,6 +1,6 @@
 """The alerts that there are, and their history, as the API and the admin show them.
 
-For the admin's pages; each function asks Redis once, and raises RedisUnavailable when it cannot be used:
+For the admin's pages; each function asks Redis once, and raises RedisFailure when it cannot be used:
 
 - `count_firing()`   the number of the badge
 - `current(rights)`  the alerts that are pending or fire, those that fire first
@@ -12,6 +12,7 @@ Each alert is a mapping: see `Alert` in `alerts/api/alerts.py`. `rights` are tho
 `synapse.auth.permission.rights_of(user)`: nobody sees an alert of a stream that they may not see.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -24,8 +25,11 @@ from synapse.alerts.notifier import read_record
 from synapse.alerts.rules import Rule
 from synapse.auth.permission import is_visible
 from synapse.auth.principal import Rights
-from synapse.redis import value
+from synapse.dead_letters import is_id
+from synapse.problems import BadParameter
+from synapse.redis import Command, ReplyError
 from synapse.redis.commands import alerts as commands
+from synapse.redis.errors import RedisRefused
 
 # Without a turn for so long, nobody evaluates. Seconds.
 STALE = 60
@@ -56,20 +60,26 @@ def count_firing() -> int:
     """Return how many alerts fire and are not silenced.
 
     Raises:
-        RedisUnavailable: when Redis cannot be used.
+        RedisFailure: when Redis cannot be used, or another program's value is in the way.
     """
-    texts = value(connections.executor().execute([commands.states()])[0])
-    found = (state.unpack(text) for text in texts.values())
-    return sum(each is not None and each.phase == "firing" and not each.is_untold for each in found)
+    texts, now = _ask(commands.states())[0], time.time()
+    definitions = holder.current()
+    count = 0
+    for name, text in texts.items():
+        rule, _, id_ = name.partition(" ")
+        found = state.unpack(text)
+        if found is not None and found.phase == "firing" and (subject := definitions.subject(id_, found.of)):
+            count += not definitions.is_silenced(rule, subject, now)
+    return count
 
 
 def current(rights: Rights, *, now: float) -> CurrentAlerts:
     """Return the alerts that are pending or fire, of all that the caller may see.
 
     Raises:
-        RedisUnavailable: when Redis cannot be used.
+        RedisFailure: when Redis cannot be used, or another program's value is in the way.
     """
-    texts, evaluated = map(value, connections.executor().execute([commands.states(), commands.evaluated()]))
+    texts, evaluated = _ask(commands.states(), commands.evaluated())
     definitions = holder.current()
     alerts: list[tuple[bool, float, dict[str, Any]]] = []
     for name, text in texts.items():
@@ -95,12 +105,15 @@ def history(rights: Rights, *, count: int = 100, before: str = "") -> HistoryPag
         before: `next` of the page before; "" for the latest.
 
     Raises:
-        RedisUnavailable: when Redis cannot be used.
+        BadParameter: when `before` is no id.
+        RedisFailure: when Redis cannot be used, or another program's value is in the way.
     """
+    if before and not is_id(before):
+        raise BadParameter("“before” is what the page before gave as its next.", parameter="before")
     changes: list[dict[str, Any]] = []
     at = before or "+"
     while len(changes) < count:
-        found = value(connections.executor().execute([commands.changes_before(at, count=_READ_AT_ONCE)])[0])
+        (found,) = _ask(commands.changes_before(at, count=_READ_AT_ONCE))
         for change in found:
             at = change.id
             alert = read_record(change.record)
@@ -112,6 +125,14 @@ def history(rights: Rights, *, count: int = 100, before: str = "") -> HistoryPag
             if len(found) < _READ_AT_ONCE:
                 return HistoryPage(changes, "")
     return HistoryPage(changes, at)
+
+
+def _ask(*asked: Command) -> list[Any]:
+    replies = connections.executor().execute(asked)
+    for reply in replies:
+        if isinstance(reply, ReplyError):
+            raise RedisRefused(f"Redis does not tell of alerts: {reply}.")
+    return replies
 
 
 def is_shown(alert: Mapping[str, Any], rights: Rights) -> bool:

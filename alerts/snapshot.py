@@ -4,6 +4,8 @@ query."""
 import threading
 from collections.abc import Iterable, Mapping
 
+from django.utils import timezone
+
 from alerts.models import AlertRule, Silence
 from bridges.auto_disable import reasons_of
 from bridges.snapshot import holder as bridges
@@ -55,7 +57,8 @@ def _load(snapshot: Snapshot) -> Definitions:
                 begins=row.begins_at.timestamp(),
                 ends=row.ends_at.timestamp(),
             )
-            for row in Silence.objects.all()
+            # Those that are over stay in the database for people to read, and become more and more.
+            for row in Silence.objects.filter(ends_at__gt=timezone.now())
         ],
     )
 

@@ -49,7 +49,7 @@ class Definitions:
         bridges: by name.
         disabled: why bridges disabled themselves, by name.
         rules: all of them, also those that are not enabled.
-        silences: also those that are over or to come.
+        silences: also those to come.
     """
 
     catalog: Snapshot

@@ -13,6 +13,7 @@ from alerts.models import AlertRule, Silence
 from bridges.models import Bridge
 from core.models import AuditEntry
 from streams.models import Stream
+from streams.snapshot import holder as catalog
 from synapse.alerts.rules import DEFAULT_RULES
 from synapse.alerts.state import AlertState, pack
 from synapse.redis import keyspace
@@ -79,6 +80,22 @@ def test_without_an_evaluation_for_a_minute_the_page_says_that_nobody_evaluates(
 @pytest.mark.parametrize("name", ["alertrule_now", "alertrule_changes", "alertrule_changelist", "silence_changelist"])
 def test_without_redis_the_pages_are_shown(admin_client, no_redis, name):
     assert admin_client.get(reverse(f"admin:alerts_{name}")).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["admin:index", "admin:alerts_alertrule_now", "admin:alerts_alertrule_changes"])
+def test_the_pages_are_shown_with_a_value_of_another_program_in_place_of_the_alerts(
+    admin_client, redis, monkeypatch, name
+):
+    monkeypatch.setattr(badge, "_known", (float("-inf"), 0))
+    for part in ("states", "changes"):
+        redis.set(keyspace.alerts(part), "x")
+
+    assert admin_client.get(reverse(name)).status_code == 200
+
+
+@pytest.mark.parametrize("before", ["x", "1", "99999999999999999999-0", "-"])
+def test_a_page_of_the_history_that_cannot_be_says_so(admin_client, redis, before):
+    assert "is what the page before gave as its next" in page(admin_client, "alertrule_changes", before=before)
 
 
 def test_the_history_is_read_page_by_page(admin_client, redis, orders):
@@ -183,6 +200,8 @@ def test_the_badge_counts_alerts_that_fire_for_those_who_may_see_them(rf, admin_
     fire(redis)
     fire(redis, rule="group-behind", phase="pending")
     fire(redis, rule="events-lost", is_untold=True)
+    Silence.objects.create(rule="events-lost", reason="x", ends_at=timezone.now() + timedelta(hours=1))
+    catalog.forget()
     request = rf.get("/")
 
     request.user = admin_user

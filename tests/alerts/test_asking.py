@@ -11,9 +11,11 @@ from alerts.api.alerts import AlertHistory, Alerts
 from alerts.api.silences import Silence, Silences
 from alerts.models import Silence as Row
 from core.models import AuditEntry
+from streams.snapshot import holder as catalog
 from synapse.alerts.event import moment
 from synapse.alerts.rules import Rule
 from synapse.auth.principal import EVERYTHING
+from synapse.redis import keyspace
 from tests.alerts.conftest import only
 from tests.both_ways import DjangoAlone
 
@@ -55,6 +57,16 @@ def test_alerts_that_fire_come_before_those_that_are_pending(ask, alerted):
     assert (first["value"], first["unit"], first["threshold"]) == (2, "dead letter", 1)
     assert answer.json["evaluated_at"] == moment(alerted.now)
     assert current.count_firing() == 1
+
+
+@pytest.mark.parametrize(("subject", "count"), [("orders-to-shop", 0), ("*", 0), ("orders", 0), ("payments", 1)])
+def test_an_alert_that_is_silenced_after_it_fired_is_not_counted_in_the_sidebar(alerted, subject, count):
+    assert current.count_firing() == 1
+
+    Row.objects.create(subject=subject, reason="x", ends_at=timezone.now() + timedelta(hours=1))
+    catalog.forget()
+
+    assert current.count_firing() == count
 
 
 def test_the_history_is_read_in_pages_from_the_latest_change(ask, alerted):
@@ -107,7 +119,9 @@ def test_a_service_without_the_scope_is_refused(ask, stage, as_service, path):
     assert (answer.status, answer.json["missing"]) == (403, "alerts:write" if "silences" in path else "metrics:read")
 
 
-@pytest.mark.parametrize("query", ["count=0", "count=1001", "before=x", "before=1", "since=1"])
+@pytest.mark.parametrize(
+    "query", ["count=0", "count=1001", "before=x", "before=1", "before=99999999999999999999-0", "since=1"]
+)
 def test_a_page_of_changes_that_cannot_be_is_refused(ask, stage, query):
     assert ask("GET", f"/alerts/history?{query}").status == 400
 
@@ -170,6 +184,16 @@ def test_a_silence_of_more_than_ninety_days_is_refused(ask, stage):
 @pytest.mark.parametrize("number", ["999", "0", "-1", "x", "9" * 30, "٣"])
 def test_a_silence_that_is_not_there_is_404(django, number):
     assert django("DELETE", f"/alerts/silences/{number}").status == 404
+
+
+@pytest.mark.parametrize("path", ["/alerts", "/alerts/history"])
+def test_a_value_of_another_program_in_place_of_the_alerts_is_named(ask, stage, path):
+    for part in ("states", "changes"):
+        stage.redis.set(keyspace.alerts(part), "x")
+
+    answer = ask("GET", path)
+
+    assert (answer.status, "WRONGTYPE" in answer.json["detail"]) == (503, True)
 
 
 def test_all_alerts_are_shown_to_who_may_see_all(alerted):

@@ -103,6 +103,16 @@ def test_rules_and_silences_are_loaded_when_the_catalog_changes_and_without_a_qu
         assert holder.current() is after
 
 
+def test_silences_that_are_over_are_not_loaded(define):
+    define("orders")
+    hour, now = timedelta(hours=1), timezone.now()
+    for name, begins, ends in (("over", -2, -1), ("active", -1, 1), ("to-come", 1, 2)):
+        Silence.objects.create(subject=name, reason="x", begins_at=now + begins * hour, ends_at=now + ends * hour)
+    catalog.forget()
+
+    assert {silence.subject for silence in holder.current().silences} == {"active", "to-come"}
+
+
 def test_a_bridge_that_disabled_itself_is_known_with_its_reason(define):
     stream = define("orders")
     Bridge.objects.create(name="gone", stream=stream, group="g", sink="webhook", enabled=False)

@@ -1,6 +1,8 @@
 """The notification sink tells people of alerts through apprise, and nobody of its receiver's URL."""
 
+import errno
 import json
+import os
 import sys
 import threading
 from base64 import b64decode
@@ -290,6 +292,18 @@ def test_a_sink_without_apprise_says_what_to_install(chat, sink, monkeypatch):
         sink()
 
 
+def test_a_process_that_cannot_be_started_lets_the_bridge_wait_and_costs_no_attempt(chat, sink, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(notification.process.subprocess, "Popen", refuse)
+
+    with pytest.raises(SinkAway, match="cannot be started: Resource temporarily unavailable"):
+        sink().deliver([event_of(ALERT)], always)
+    with pytest.raises(SinkAway):
+        sink().try_out(event_of(ALERT))
+
+
 def test_an_event_that_may_not_begin_starts_no_process(chat, sink, monkeypatch):
     monkeypatch.setattr(notification, "NotificationProcess", None)
 
@@ -344,6 +358,33 @@ def test_a_message_calls_nobody_and_hides_nothing():
     assert all(line.isprintable() for line in message.body.replace("\N{WORD JOINER}", "").splitlines())
 
 
+@pytest.mark.parametrize(
+    ("text", "mark"),
+    [
+        ("<@123>", "<@"),
+        ("<@&42>", "<@"),
+        ("<#7>", "<#"),
+        ("<!here|x>", "<!"),
+        ("<at>all</at>", "<at>"),
+        ("[pay](https://evil.example)", "]("),
+        ("@Here", "@Here"),
+    ],
+)
+def test_a_mark_of_a_chat_in_a_message_is_broken(text, mark):
+    alert = {**ALERT, "sentence": f"bridge x fails {text}", "owner": text}
+
+    (message,) = messages_of(event_of(alert), one_each=False)
+
+    assert mark not in message.title + message.body
+
+
+@pytest.mark.parametrize("text", ["a < b", "x[0] (of 3)", "ops@example.com", "List<int>", "<html>"])
+def test_a_text_that_only_looks_like_a_mark_stays(text):
+    (message,) = messages_of(event_of({**ALERT, "owner": text}), one_each=False)
+
+    assert f"Owner: {text}" in message.body.splitlines()
+
+
 def test_a_message_stays_short_however_much_there_is_to_say():
     long = {**ALERT, "sentence": "x" * 10_000, "owner": "o" * 10_000, "labels": {str(n): "l" * 200 for n in range(20)}}
 
@@ -381,6 +422,8 @@ def test_a_chat_of_each_kind_is_told(receivers, sink, settings, host):
 
     (got,) = chat.got
     assert SUMMARY in json.dumps(got.json)
+    # Slack has the channel of the URL, and no other.
+    assert got.json.get("channel") == ("#ops" if "slack" in host else None)
 
 
 def test_a_chat_that_answers_200_and_did_not_take_it_is_a_failed_attempt(receivers, sink, settings):

@@ -176,7 +176,8 @@ class Receiver:
 def _plugin_of(kind: str, url: str) -> Any:
     module, name = _PLUGINS[kind]
     plugin = getattr(import_module(f"apprise.plugins.{module}"), name)
-    found = plugin.parse_url(url)
+    # As apprise does it: in a URL a channel, `/#ops`, would be a fragment, and nothing of it be read.
+    found = plugin.parse_url(url.replace("/#", "/%23"))
     if not found:
         raise BadReceiver("holds a URL that apprise cannot read")
     given = {parameter for part in ("qsd", "qsd+", "qsd-", "qsd:") for parameter in found.get(part) or ()}

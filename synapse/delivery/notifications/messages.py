@@ -15,8 +15,9 @@ _LEVELS: Mapping[str, Level] = {"critical": "failure", "warning": "warning"}
 _RESOLVED = "resolved"
 # The shortest limits of receivers: those of PagerDuty and Discord.
 _LONGEST_KEY, _LONGEST_TITLE, _LONGEST_LINE, _LONGEST_BODY = 255, 200, 500, 1800
-# Words that alert everybody in a chat, whoever wrote them.
-_EVERYBODY = re.compile(r"@(?=everyone|here|channel)", re.IGNORECASE)
+# Marks that call people in a chat, or show an address as another text, whoever wrote them. Of Discord apprise escapes
+# none: @everyone, <@7>, <@&7>, [text](https://...).
+_MARK = re.compile(r"@(?=everyone|here|channel)|<(?=[@#!]|at>)|\](?=\()", re.IGNORECASE)
 _WORD_JOINER = "\N{WORD JOINER}"
 
 
@@ -120,7 +121,7 @@ def _sentence(alert: Mapping[str, Any]) -> str:
 
 def _line(text: str, most: int) -> str:
     """Return a text in one line, in which nothing is hidden and nobody is called."""
-    return cut(_EVERYBODY.sub(f"@{_WORD_JOINER}", harmless(" ".join(text.split()))), most)
+    return cut(_MARK.sub(lambda mark: mark[0] + _WORD_JOINER, harmless(" ".join(text.split()))), most)
 
 
 def _key(text: str) -> str:

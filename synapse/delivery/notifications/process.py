@@ -72,16 +72,20 @@ class NotificationProcess:
         # Python's own TLS reads the one, and what apprise sends HTTP with the other.
         if "SSL_CERT_FILE" in environment:
             environment["REQUESTS_CA_BUNDLE"] = environment["SSL_CERT_FILE"]
-        self._process = subprocess.Popen(  # noqa: S603 - our own command line
-            [sys.executable, "-m", f"{__package__}.child"],
-            # Whatever this process can import, the child can.
-            env={**environment, "PYTHONPATH": os.pathsep.join(sys.path), "NO_PROXY": "*", "NETRC": os.devnull},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            # Ctrl-C is for the parent to hear.
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command line
+                [sys.executable, "-m", f"{__package__}.child"],
+                # Whatever this process can import, the child can.
+                env={**environment, "PYTHONPATH": os.pathsep.join(sys.path), "NO_PROXY": "*", "NETRC": os.devnull},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                # Ctrl-C is for the parent to hear.
+                start_new_session=True,
+            )
+        except OSError as error:
+            # Such as too many processes, or too little memory: it is no fault of the event.
+            raise SinkAway(f"The process that sends notifications cannot be started: {error.strerror}") from error
         order = {
             "url": url,
             "allow": [*sorted(allowed.hosts), *map(str, allowed.networks)],

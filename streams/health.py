@@ -91,7 +91,7 @@ class Prober:
         ]
 
     def start(self) -> None:
-        """Start to probe, waiting for the first results as long as a probe may take."""
+        """Probe once, waiting up to `PATIENCE` seconds, then start the threads."""
         self.ask_once()
         for work in self._work:
             work.start()
@@ -142,7 +142,7 @@ def _select() -> None:
             cursor.execute("SELECT 1 FROM django_migrations LIMIT 1")
             cursor.fetchone()
     except DatabaseError as error:
-        # A new connection next time. The message could name users and hosts; the log has it.
+        # A new connection next time. The message could name users and hosts: it is logged at level DEBUG only.
         connection.close()
         logger.debug("the database: %s", error)
         raise SystemDown(f"The database does not answer ({type(error).__name__}).") from error

@@ -1,8 +1,7 @@
 """`manage.py backup`: a copy of the data of a running installation, laid out as the data folder it is restored to.
 
-Redis is copied first. An event that a bridge archived meanwhile is then in the later copy, the database's, or
-undelivered in the earlier one: it may be delivered again after a restore, and none that was acknowledged before the
-backup began is missing.
+Redis is copied first, so that an event that a bridge archives meanwhile is in at least one of the two copies. At worst
+it is delivered again after a restore. No event that was acknowledged before the backup began is missing.
 """
 
 import os
@@ -62,7 +61,7 @@ def back_up(target: Path, parts: Collection[str], say: Callable[[str], None]) ->
 
 
 def _refuse_foreign(parts: Collection[str]) -> None:
-    """Refuse to leave out data kept by other systems, and say how to copy that."""
+    """Refuse parts that another system keeps, and say how to copy them."""
     if REDIS in parts and settings.REDIS_URL:
         raise BackupFailed(
             "Redis is not run by Synapse. Copy it first, with its own means (docs/backup.md), and then the database: "
@@ -90,7 +89,7 @@ def _copy_database(target: Path) -> None:
     private_files.protect_sqlite(target)
     source = f"file:{quote(str(connection.settings_dict['NAME']))}?mode=rw"
     with closing(sqlite3.connect(source, uri=True)) as live, closing(sqlite3.connect(target)) as copy:
-        # In one step: between several, a writer would let it begin again.
+        # In one step: otherwise a write in between restarts the copy.
         live.backup(copy)
         # One file, without a log beside it.
         copy.execute("PRAGMA journal_mode=DELETE")

@@ -1,0 +1,1 @@
+"""The sinks of bridges: one file each; `registry` finds those that the settings name."""

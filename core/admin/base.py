@@ -306,8 +306,8 @@ def _stored(row: Model) -> Model | None:
 def fieldsets(
     fields: Iterable[Field], first: Mapping[str | None, Sequence[str]]
 ) -> list[tuple[str | None, dict[str, Any]]]:
-    """Return the admin's fieldsets, by their headings (None: no heading). What is advanced or tells whose something is
-    comes last, and is collapsed.
+    """Return the admin's fieldsets, by their headings (None: no heading). Fields that are advanced, or tell whose
+    something is, come last and are collapsed.
 
     Args:
         fields: the settings; each stands below the heading that it names, in this order.

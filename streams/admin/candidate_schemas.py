@@ -40,7 +40,7 @@ def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """
     contract = admin.found(request, pk)
     if not request.user.has_perms(_RIGHTS):
-        # What a report quotes of events is theirs who may see events.
+        # A report quotes events, so it needs the right to see them.
         raise PermissionDenied
     draft = draft_of(contract)
     last = request.POST.get("last", str(USUAL_EVENTS)).strip()
@@ -113,7 +113,7 @@ def draft_from_newest_events(admin: Any, request: HttpRequest, pk: int) -> HttpR
     """Ask how many events to read; one POST proposes a contract from them, and another saves it as the draft."""
     event_type = admin.found(request, pk)
     if not person(request).rights.may("read", event_type.stream.name, event_type.name):
-        # Words of events stand in a proposal.
+        # A proposal can contain values of events.
         raise PermissionDenied
     subject = subject_of(event_type.stream.name, event_type.name)
     contract = Contract.objects.filter(subject=subject).first()
@@ -174,6 +174,6 @@ def _saved(admin: Any, request: HttpRequest, event_type: EventType, subject: str
     saved = candidate_schemas.save(subject, form.cleaned_data["schema"], replace=replace, by=person(request))
     admin.message_user(request, f"Saved as the draft of “{subject}”. It takes effect when it is activated.")
     if event_type.contract_id is None:
-        unchecked = f"“{event_type}” points at no contract yet: choose “{subject}” on its page, or stays unchecked."
-        admin.message_user(request, unchecked, messages.WARNING)
+        advice = f"choose “{subject}” on its page, or it stays unchecked."
+        admin.message_user(request, f"“{event_type}” points at no contract yet: {advice}", messages.WARNING)
     return redirect(reverse("admin:contracts_contract_change", args=[saved.contract_id]))

@@ -80,7 +80,7 @@ async def _liveness(request: Request) -> Response:
 
 
 def _liveness_directly(request: Request, done: Done, failed: Failed) -> bool:
-    """Answer without a task: a probe waits for fewer turns of a busy event loop."""
+    """Answer without an asyncio task, so that a probe is answered sooner on a busy event loop."""
     done(health.liveness())
     return True
 
@@ -156,5 +156,5 @@ def metrics(call: Call[None, None]) -> Conversation[Response]:
 
 @cache
 def _inference_of(executor: SyncExecutor) -> Inference:
-    """Return the cached sums over the events of a server."""
+    """Return the cached sums over the events of a server: one cache per Redis executor."""
     return Inference()

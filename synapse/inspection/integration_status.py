@@ -1,8 +1,8 @@
-"""The services that take part, as Redis shows them: the sources of events, and the groups that read them.
+"""The services that publish or read, as Redis shows them: the sources of events, and the groups that read them.
 
 Web servers record the sources that publish through them (synapse.publishing.counters). Of streams that other programs
 write to, some of the newest entries are read. Events name their source, and groups have names; neither is proof, and
-readers over HTTP without a group leave no trace. So the page shows its evidence beside its findings.
+readers over HTTP without a group leave no trace. So *Integration status* shows its evidence beside its findings.
 """
 
 import random
@@ -20,10 +20,10 @@ from synapse.wire.encoding import decode, pairs
 from synapse.wire.ids import Range, parse
 from synapse.wire.masking import mask_of, may_hold_pii
 
-# How many of a stream's newest entries are looked at for their source, how many bytes of them, and at how many streams
-# at a time: first those whose latest entry is of no publisher that was noted.
+# How many of a stream's newest entries are read for their source, and how many bytes of them.
 LOOKED_AT = 100
 _MOST_BYTES = 256 * 1024
+# How many streams are read at a time: first those with an entry newer than every recorded publish.
 STREAMS_LOOKED_AT = 50
 # How far lag is counted.
 MOST_LAG = 1000
@@ -54,9 +54,9 @@ class Published:
 class Consumed:
     """A group's observed reading of one stream.
 
-    `delivered_id` is the last entry that it got, `read_up_to_ms` its moment, None for none. `asked_ms` is when one of
-    its consumers last asked Redis, None when it has none. `caught_up`: it got the stream's latest entry. `lag` is None
-    until it was counted.
+    `delivered_id` is the last entry that it got, `read_up_to_ms` that entry's time, None if there is none. `asked_ms`
+    is when one of its consumers last asked Redis, None when it has none. `caught_up`: it got the stream's latest entry.
+    `lag` is None until it was counted.
     """
 
     stream: str
@@ -78,8 +78,8 @@ class Consumed:
 class Observations:
     """All observations, by source and by group, the latest first.
 
-    `fresh` are sources found in entries and not recorded yet: by stream and source, the moment (ms). `unseen` is how
-    many streams have entries of unrecorded sources, and were left for the next time.
+    `fresh` are the sources found in entries by this look: by stream and source, the time of the newest entry (ms).
+    `unseen` is how many streams have entries of unrecorded sources, and were left for the next time.
     """
 
     published: Mapping[str, Sequence[Published]]
@@ -95,7 +95,7 @@ def names_of(service: str) -> tuple[str, ...]:
 
 
 def state(seen_ms: Sequence[int | None], now_ms: int) -> State:
-    """Return the activity state for the moments of a participant's traces; None is a trace without a moment."""
+    """Return the state of a participant from its last-seen times; None is evidence without a time."""
     if not seen_ms:
         return "never seen"
     latest = max(moment or 0 for moment in seen_ms)
@@ -105,9 +105,9 @@ def state(seen_ms: Sequence[int | None], now_ms: int) -> State:
 def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable[str]) -> Conversation[Observations]:
     """Find the publishers of the streams and the groups that read them, in two round trips for any number of streams.
 
-    Sources that are PII are masked, for everybody: statistics reach more people than events do. Of streams whose
-    contracts mark PII, no recorded source is shown except those in `known`, the names of services: it was recorded
-    under the contracts of its time.
+    Sources that are PII are masked, for everybody: statistics reach more people than events do. If a
+    stream's contracts mark PII, its recorded sources are masked, except those in `known`, the names of services: a
+    source may have been recorded before the mark.
     """
     noted, *replies = yield from ask([publishers(), *map(readers_of, streams)])
     problems: dict[str, RedisFailure] = {}

@@ -1,6 +1,9 @@
 """How far groups are behind, counted from the entries themselves.
 
 Redis' own number is never used: it is absent before 7.0, null after a deletion, and wrong in some versions.
+
+Two other calculations are cheaper: the admin's list of streams tells from the newest entries and the oldest
+(`synapse.inspection.stream_stats`), and samples of the statistics from marks (`synapse.statistics.marks`).
 """
 
 from bisect import bisect_right

@@ -40,7 +40,7 @@ class Body(NamedTuple):
 
     `slices` has the values in their order. Those of a large batch are read as they are taken, once; that raises what
     `read` raises. An empty slice is a pause.
-    `beside` is what was said about a single event and is no part of it, as `entry.encode` takes it.
+    `beside` is what was said about a single event and is no part of it, as `encoding.encode` takes it.
     """
 
     slices: Iterable[Slice]

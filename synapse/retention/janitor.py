@@ -4,12 +4,12 @@ One janitor works at a time, over all processes: it holds a lease in Redis that 
 lease only saves work. Each cut is one atomic script, so a janitor that was stopped and wakes beside its successor does
 no harm. The rules are told in docs/retention.md.
 
-The backlog of a group can only be kept when the group exists. So the janitor makes those of bridges that did not run
-yet, or do not run, before it cuts anything.
+The backlog of a group can only be kept when the group exists. So the janitor creates missing groups of bridges,
+whether the bridges run or not, before it cuts anything.
 
 A stream's length tells whether there is something to cut, and so does the age of its oldest entry, which is known from
-the last look. So of idle streams only the length is asked, of all in one pipeline, and not in every turn where there
-are hundreds of them. Those that were published to lately are named by one command.
+the last look. So of idle streams only the length is asked, of up to 500 in one pipeline, and not in every turn where
+there are hundreds of them. Those that were published to lately are named by one command.
 """
 
 import logging
@@ -36,16 +36,16 @@ logger = logging.getLogger(__name__)
 PIN_FOR = timedelta(hours=24)
 # A killed janitor is replaced when its lease ends: two turns without a renewal.
 LEASE_MS = 2_000
-# How many entries one call of the script may cut, and how many calls go out together: Redis serves nobody else until
-# all of them are done, which takes milliseconds.
+# How many entries one call of the script may cut, and how many calls are sent in one pipeline. Redis executes these
+# without a pause, which takes milliseconds.
 ROOM = 1_000
 TOGETHER = 8
-# How long one turn may work, in seconds, so that the lease is renewed in time; and the part of it that may go into
-# looking for what is to be cut. A catalog of thousands of idle streams must not keep a core busy.
+# How long one turn may work, in seconds, so that the lease is renewed in time. The second is the part of it in which
+# streams are visited to see whether they have entries to cut: thousands of idle streams must not keep a core busy.
 BUDGET = 0.5
 LOOKING = 0.2
-# How often the length of a stream is asked that did not change, in seconds for each stream that there is, and at most;
-# how many lengths are asked for in one pipeline.
+# The length of a stream that did not change is asked again after so many seconds for each stream that there is, and
+# after the second number of seconds at the latest. The third is how many lengths are asked in one pipeline.
 ASK_EVERY, MOST_ASK_EVERY = 0.005, 10.0
 ASKED_TOGETHER = 500
 # How often a stream is looked at to note that its groups move, in seconds, and in seconds for each stream there is.
@@ -192,7 +192,7 @@ class Janitor:
         return found
 
     def _must_look(self, known: _Known, length: int) -> bool:
-        """Say whether a stream of this length has too many entries, or may be another one than was known."""
+        """Say whether a stream of this length has too many entries, or may have been deleted and recreated."""
         began = known.length == 0 < length and known.stream.max_age is not None
         return length < known.length or began or length > limits_of(known.stream).max_length
 
@@ -205,8 +205,10 @@ class Janitor:
         }
 
     def _sweep(self, streams: Mapping[str, StreamDefinition], durable: Durable, found: Iterable[str]) -> None:
-        """Check the streams that are due for a part of the time, and trim those that have much to cut for the rest of
-        it. Streams that were not checked for the longest come first."""
+        """Spend part of the time on streams that are due, the rest on those that have more to cut.
+
+        Of the due streams, those that were checked least recently come first.
+        """
         begun, spent = self._clock(), 0.0
         again = deque(name for name in self._busy if name in streams)
         due = {*found, *(name for name, known in self._known.items() if known.look_at <= begun)} - {*again}

@@ -17,13 +17,14 @@ from synapse.schema.validator import CompiledSchema
 from synapse.schema.violations import json_pointer
 
 USUAL_EXAMPLES = 3
-# A schema that breaks everywhere must not fill the memory: further reasons are counted, further events not explained.
+# A schema that breaks everywhere must not fill the memory: further reasons are only reported to exist (`more_reasons`),
+# and beyond so many findings, or so much time, further events are counted but not explained.
 MOST_REASONS = 100
-MOST_EXPLAINED = 100_000
+MOST_FINDINGS = 100_000
 MOST_SECONDS_EXPLAINING = 5.0
-"""Of the thread's time on the processor."""
+"""CPU seconds of the thread."""
 
-# How a validator walks on: to a property or an item, or to a further schema for the same place.
+# Keywords by which a validator descends: into a property or an item, or into another schema for the same value.
 _OPEN = frozenset({"additionalProperties", "unevaluatedProperties"})
 _ITEMS = frozenset({"items", "prefixItems", "additionalItems", "unevaluatedItems", "contains"})
 _BRANCHES = frozenset({"allOf", "anyOf", "oneOf", "dependentSchemas", "dependencies", "$defs", "definitions"})
@@ -64,7 +65,7 @@ class Report:
 
     `refused_by_active` is None when there is no active version to compare with; `newly_refused` are the events that
     it accepts and the candidate refuses. `explained` is how many of the refused went into the reasons, and
-    `more_reasons` says that there are further ones, each of which was met after `MOST_REASONS` others.
+    `more_reasons` is true when there were more than `MOST_REASONS` reasons.
     """
 
     events: int
@@ -121,7 +122,7 @@ class BackTest:
         if accepted:
             return ()
         self._refused += 1
-        if self._errors >= MOST_EXPLAINED or self._explaining > MOST_SECONDS_EXPLAINING:
+        if self._errors >= MOST_FINDINGS or self._explaining > MOST_SECONDS_EXPLAINING:
             return ()
         self._explained += 1
         began = time.thread_time()
@@ -168,7 +169,7 @@ class BackTest:
         return added
 
     def _impersonal(self, message: str, event: Any) -> str:
-        """Redact PII in a sentence: reports reach more people than payload access does."""
+        """Redact PII in a sentence: more people read reports than may see payloads."""
         for marks in self._marks:
             message = redacted(message, pii_texts(event, marks))
         return message
@@ -212,14 +213,15 @@ def _accepts(schema: CompiledSchema, event: Any) -> bool:
 
 def _key(finding: Finding) -> _Key:
     """Return the key that all events refused for one reason share."""
-    # One rule names several properties: that each of them is missing is a reason of its own.
+    # One `required` rule can name several properties; each missing one is a separate reason.
     return finding.schema_path, generalised(finding.path, finding.evaluation_path), finding.missing
 
 
 def generalised(place: Sequence[str | int], way: Sequence[str | int]) -> tuple[str | int, ...]:
     """Return a place in an event with `*` for items, and for properties that the schema does not name.
 
-    `way` is the path of the validator to the place, with references. Names that it does not show stay unchanged.
+    `way` has the schema keywords on the validator's path to the place, including `$ref`s; names that are not reached
+    through it stay unchanged.
     """
     return tuple(
         "*" if isinstance(part, int) or is_free else part
@@ -228,7 +230,7 @@ def generalised(place: Sequence[str | int], way: Sequence[str | int]) -> tuple[s
 
 
 def _free_names(way: Sequence[str | int]) -> Iterator[bool]:
-    """Give, for each step into the event on the way to a rule, whether it is to a name that the schema leaves open."""
+    """Yield, for each step into the event, whether the property is named by no `properties`."""
     words = iter(way)
     following: str | int | None = next(words, None)
     while following is not None:

@@ -1,7 +1,7 @@
 """Decode entries written by Synapse quickly: entries with the same field names share one plan for reading them.
 
 The counterpart of `fast_encoder.py`. Half of an entry's twenty words are names, and a third was added by Synapse. Their
-positions are the same for all events of a kind, and `entry` itself finds them once.
+positions are the same for all events of a kind, and `encoding` itself finds them once.
 """
 
 from collections.abc import Hashable, Mapping, Sequence

@@ -93,7 +93,7 @@ def test_without_an_active_version_all_that_is_refused_is_new():
 
 
 def test_a_schema_that_breaks_everywhere_is_explained_up_to_a_bound(monkeypatch):
-    monkeypatch.setattr(backtest, "MOST_EXPLAINED", 10)
+    monkeypatch.setattr(backtest, "MOST_FINDINGS", 10)
     schema = compiled(properties={name: {"type": "string"} for name in "abcde"})
 
     report = back_test(schema, numbered(*[dict.fromkeys("abcde", 1)] * 100))

@@ -1,6 +1,6 @@
-"""Dead letters in the admin. They are no rows, so their pages are further pages of the bridges.
+"""Dead letters in the admin. They have no database rows, so their pages hang on the bridge admin.
 
-- `lists`      where there are any, those of one group, one of them, and a file of them
+- `lists`      the groups with dead letters, the letters of one group, one letter, and their export
 - `actions`    redriving and discarding, part after part
 - `selection`  the group that a page is about
 """
@@ -16,6 +16,6 @@ PAGES = (
     Page(path=f"{_OF_GROUP}export/", name="dead_letters_export", view=lists.export),
     Page(path=f"{_OF_GROUP}redrive/", name="dead_letters_redrive", view=actions.redrive),
     Page(path=f"{_OF_GROUP}discard/", name="dead_letters_discard", view=actions.discard),
-    # Last: those above are no ids.
+    # Must stay last: `<str:id>` would also match `export`.
     Page(path=f"{_OF_GROUP}<str:id>/", name="dead_letters_one", view=lists.look),
 )

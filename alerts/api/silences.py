@@ -119,4 +119,6 @@ def _moment(name: str, text: str) -> datetime:
 
 def _shown(row: Row) -> dict[str, Any]:
     names = ("subject", "rule", "reason", "begins_at", "ends_at", "created_by", "state")
-    return {"id": row.pk, **{name: getattr(row, name) for name in names}}
+    shown = {name: getattr(row, name) for name in names}
+    times = {name: shown[name].isoformat().replace("+00:00", "Z") for name in ("begins_at", "ends_at")}
+    return {"id": row.pk, **shown, **times}

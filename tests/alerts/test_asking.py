@@ -149,6 +149,17 @@ def test_a_silence_is_made_listed_and_ended_and_each_is_recorded(django):
     assert [(entry.action, entry.actor) for entry in found] == [("create", "anonymous"), ("end", "anonymous")]
 
 
+def test_times_of_a_silence_are_written_like_those_of_alerts(django):
+    ends = timezone.now() + timedelta(hours=2)
+
+    made = django("POST", "/alerts/silences", _asked(ends_at=ends.isoformat())).json
+    (listed,) = django("GET", "/alerts/silences").json["silences"]
+
+    assert made["ends_at"] == ends.isoformat().replace("+00:00", "Z")
+    assert made["begins_at"].endswith("Z")
+    assert listed == made
+
+
 @pytest.mark.parametrize(
     ("changes", "parameter"),
     [

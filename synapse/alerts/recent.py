@@ -96,7 +96,8 @@ class RecentSeries:
         Raises:
             RedisUnavailable: when Redis cannot be used.
         """
-        if sample.at == self.at:
+        # Another sampler may have sampled the same step again, because Redis lost everything.
+        if sample.at == self.at and sample.follows:
             return
         if not sample.follows or sample.at != self.at + FINEST.seconds:
             yield from self._load(sample.at, sorted(streams))

@@ -14,6 +14,7 @@ from synapse.alerts.state import CLEAR_SECONDS, AlertState, pack, unpack
 from synapse.dead_letters import short_error
 from synapse.redis.commands import alerts as commands
 from synapse.redis.commands.alerts import StateChange
+from synapse.statistics.sampler import Sampler
 from tests.alerts.conftest import SHOP, STATES, only
 
 DEAD = "dead-letters group:orders/shop"
@@ -126,6 +127,23 @@ def test_an_alert_fires_again_when_redis_lost_everything(dead):
     assert (before, lost) == (1, [])
     assert dead.changes == [(DEAD, "firing")]
     assert len(dead.events("alert-notification")) == 1
+
+
+def test_an_alert_does_not_fire_for_dead_letters_that_redis_lost_within_a_step_of_the_samples(dead):
+    dead.bury(3)
+    dead.turn()
+    assert dead.changes == [(DEAD, "firing")]
+
+    dead.redis.flushall()
+    dead.publish()
+    dead.group()
+    dead.sampler = Sampler(connections.executor, lambda: dead.definitions.catalog.streams, clock=lambda: dead.now)
+    assert dead.sampler.step()
+    assert dead.evaluator.step()
+    dead.turn(2)
+
+    assert dead.changes == []
+    assert dead.states() == {}
 
 
 def test_of_two_evaluators_that_both_believe_in_their_lease_each_change_is_recorded_once(dead):

@@ -141,13 +141,18 @@ def _drawn(values: Sequence[float | None], label: str, marks: Sequence[float]) -
     width, height = 120, 28
     highest = max((value for value in values if value is not None), default=0) or 1
     step = width / max(len(values) - 1, 1)
-    runs: list[list[str]] = [[]]
+    runs: list[list[tuple[float, float]]] = [[]]
     for place, value in enumerate(values):
         if value is None:
             runs.append([])
         else:
-            runs[-1].append(f"{place * step:.1f},{height - 2 - (height - 4) * value / highest:.1f}")
-    drawn = [run if len(run) > 1 else run * 2 for run in runs if run]
+            runs[-1].append((place * step, height - 2 - (height - 4) * value / highest))
+    for run in runs:
+        if len(run) == 1:
+            # A value between two gaps is as wide as one value: a line without a length would not be seen.
+            ((x, y),) = run
+            run[:] = [(x - step / 2, y), (x + step / 2, y)]
+    drawn = [[f"{x:.1f},{y:.1f}" for x, y in run] for run in runs if run]
     paths = [
         *(
             ("area", f"M{run[0].split(',')[0]},{height} L{' L'.join(run)} L{run[-1].split(',')[0]},{height} Z")

@@ -12,6 +12,7 @@ import pytest
 from bridges.models import Bridge
 from core import audit
 from core.admin import home
+from core.templatetags.synapse import sparkline
 from streams import connections
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.delivery.status import Status, pack
@@ -87,6 +88,30 @@ def test_a_bridge_counts_all_that_its_group_lost(admin_client, stream, redis):
     redis.hset(keyspace.counters("orders", "shop"), mapping={"lost_trimmed": 2, "lost_silent": 3})
 
     assert "Lost 5" in text_of(admin_client.get(f"/admin/bridges/bridge/{bridge.pk}/statistics/"))
+
+
+def test_a_value_between_two_gaps_is_drawn_as_wide_as_one_value():
+    drawn = sparkline([None, 4, None, 2, 2], "Events")
+
+    assert re.findall(r's-spark-line" d="M([^"]*)"', drawn) == ["15.0,2.0 L45.0,2.0", "90.0,14.0 L120.0,14.0"]
+
+
+def test_the_trend_of_retries_is_not_shown_beside_a_lag_that_is_none(admin_client, redis):
+    stream = define("orders")
+    bridge = Bridge.objects.create(name="b", stream=stream, group="shop", sink="console")
+    redis.xgroup_create("orders", "shop", "$", mkstream=True)
+    clock = [time.time() - 20]
+    sampler = Sampler(connections.executor, lambda: ["orders"], clock=lambda: clock[0])
+    for round_ in range(4):
+        redis.zadd(keyspace.waiting("orders", "shop"), {f"{round_}-{each}": 1 for each in range(9)})
+        assert sampler.step()
+        clock[0] += 5
+    paths = (f"bridges/bridge/{bridge.pk}/statistics/", f"bridges/bridge/groups/{stream.pk}/shop/")
+
+    pages = [admin_client.get(f"/admin/{path}") for path in paths]
+
+    assert [page.context["trend"] for page in pages] == ["rising", "rising"]
+    assert not any("rising" in text_of(page) for page in pages)
 
 
 def test_changes_of_the_definitions_are_marks_for_those_who_may_see_the_audit_log(admin_client, client_who_may, stream):

@@ -51,6 +51,7 @@ def test_the_page_of_a_stream_has_charts_with_its_limits_and_names_that_are_html
     page = admin_client.get(f"/admin/streams/stream/{stream.pk}/statistics/?range=15m")
 
     found = charts_of(page)
+    assert "data-reload" not in page.content.decode()
     assert [limit["value"] for limit in found["length"]["limits"]] == [stream.hard_length]
     assert [line["label"] for line in found["refused"]["lines"]] == [HOSTILE]
     assert "<script>alert(1)" not in page.content.decode()
@@ -69,6 +70,8 @@ def test_figures_that_are_fetched_again_say_that_redis_is_away(admin_client, no_
         fetched = admin_client.get(f"/admin/{path}?figures").content.decode()
         assert fetched.strip().startswith(f'<div id="{part}"'), path
         assert "Redis cannot be reached" in fetched, path
+        # The page is loaded again when it has charts.
+        assert "data-reload" in admin_client.get(f"/admin/{path}").content.decode()
 
 
 def test_a_bridge_that_cannot_run_says_why_in_the_figures_that_are_fetched_again(admin_client, stream):

@@ -82,7 +82,8 @@
   // ---- The parts of a page that say what goes on now are kept up to date: all with an id and data-live="SECONDS".
   //
   // With a sample of statistics that the server pushes, the parts that are older than that are fetched, from the page
-  // or from the address in data-from, and take the place of the old ones. When nothing is pushed, because Redis or the
+  // or from the address in data-from, and take the place of the old ones. With data-reload, a part that is gone from the
+  // page says that the page is whole again: it is loaded anew. When nothing is pushed, because Redis or the
   // connection is away, they are asked for all the same, to say so. Nothing is fetched while the page is hidden, and a
   // part in which somebody has opened, focused or selected something is left alone.
 
@@ -149,6 +150,10 @@
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const part of parts) {
         const now = page.getElementById(part.id);
+        if (now === null && "reload" in part.dataset) {
+          location.reload();
+          return;
+        }
         if (now !== null && part.isConnected && !isInUse(part)) {
           Object.assign(now.dataset, part.dataset);
           part.replaceWith(document.adoptNode(now));

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from synapse.server import acceptor
 from synapse.server.acceptor import Acceptor
 
 GREEDY, OTHER = "127.0.0.66", "127.0.0.3"
@@ -53,14 +54,14 @@ def accept(listener, opened, *, until, has_room=lambda _: True, most_waiting=100
     transports = []
 
     async def run():
-        acceptor = Acceptor(
+        accepting = Acceptor(
             listener, lambda: Recorder(opened, transports), has_room=has_room, most_waiting=most_waiting
         )
         async with asyncio.timeout(30):
             while not until():
                 await asyncio.sleep(0.001)
-        acceptor.close()
-        await acceptor.wait_closed()
+        accepting.close()
+        await accepting.wait_closed()
         for transport in transports:
             transport.abort()
         await asyncio.sleep(0)  # a transport closes its socket in the loop's next round
@@ -79,16 +80,28 @@ def test_a_connection_is_opened_before_those_of_another_address_that_came_earlie
     assert opened.count(GREEDY) == 50
 
 
-def test_an_address_without_room_waits_and_still_gets_in(listener):
+def without_room(listener, *, until):
+    """Accept ten connections of an address that has room, and as many of one that has none; return their order."""
     opened = []
     listener.connect(GREEDY, 10)
     listener.connect(OTHER, 10)
+    accept(listener.socket, opened, until=lambda: len(opened) == until, has_room=lambda address: address == OTHER)
+    return opened
 
-    accept(listener.socket, opened, until=lambda: len(opened) == 20, has_room=lambda address: address == OTHER)
 
-    # The first one of those without room needs not to wait for another.
-    assert opened[:11].count(OTHER) == 10
-    assert opened[11:] == [GREEDY] * 9
+def test_of_an_address_without_room_one_connection_gets_in_at_a_time(listener, monkeypatch):
+    # The first one needs not to wait for another, the second one waits for an hour.
+    monkeypatch.setattr(acceptor, "_PACE", 3600)
+
+    opened = without_room(listener, until=11)
+
+    assert (opened.count(OTHER), opened.count(GREEDY)) == (10, 1)
+
+
+def test_all_connections_of_an_address_without_room_get_in_at_last(listener):
+    opened = without_room(listener, until=20)
+
+    assert (opened.count(OTHER), opened.count(GREEDY)) == (10, 10)
 
 
 def test_an_address_cannot_take_all_places_of_waiting_connections(listener):

@@ -13,16 +13,19 @@ Each alert is a mapping: see `Alert` in `alerts/api/alerts.py`. `rights` are tho
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from alerts.links import link
 from alerts.snapshot import holder
 from streams import connections
 from synapse.alerts import state
+from synapse.alerts.definitions import Definitions
 from synapse.alerts.event import describe
 from synapse.alerts.notifier import read_record
 from synapse.alerts.rules import Rule
+from synapse.alerts.state import AlertState
+from synapse.alerts.subject import Subject
 from synapse.auth.permission import is_visible
 from synapse.auth.principal import Rights
 from synapse.dead_letters import is_id
@@ -64,13 +67,10 @@ def count_firing() -> int:
     """
     texts, now = _ask(commands.states())[0], time.time()
     definitions = holder.current()
-    count = 0
-    for name, text in texts.items():
-        rule, _, id_ = name.partition(" ")
-        found = state.unpack(text)
-        if found is not None and found.phase == "firing" and (subject := definitions.subject(id_, found.of)):
-            count += not definitions.is_silenced(rule, subject, now)
-    return count
+    return sum(
+        found.phase == "firing" and not definitions.is_silenced(rule, subject, now)
+        for rule, subject, found in _known(texts, definitions)
+    )
 
 
 def current(rights: Rights, *, now: float) -> CurrentAlerts:
@@ -82,11 +82,7 @@ def current(rights: Rights, *, now: float) -> CurrentAlerts:
     texts, evaluated = _ask(commands.states(), commands.evaluated())
     definitions = holder.current()
     alerts: list[tuple[bool, float, dict[str, Any]]] = []
-    for name, text in texts.items():
-        rule_name, _, id_ = name.partition(" ")
-        found = state.unpack(text)
-        if found is None or (subject := definitions.subject(id_, found.of)) is None:
-            continue
+    for rule_name, subject, found in _known(texts, definitions):
         rule = definitions.rule(rule_name) or Rule(name=rule_name, condition="", threshold=0)
         alert = describe(rule, subject, found, definitions, link, now=now)
         if is_shown(alert, rights):
@@ -125,6 +121,15 @@ def history(rights: Rights, *, count: int = 100, before: str = "") -> HistoryPag
             if len(found) < _READ_AT_ONCE:
                 return HistoryPage(changes, "")
     return HistoryPage(changes, at)
+
+
+def _known(texts: Mapping[str, bytes], definitions: Definitions) -> Iterator[tuple[str, Subject, AlertState]]:
+    """Yield the rule's name, the subject and the state of each alert, without what is none of ours."""
+    for name, text in texts.items():
+        rule, _, id_ = name.partition(" ")
+        found = state.unpack(text)
+        if found is not None and (subject := definitions.subject(id_, found.of)) is not None:
+            yield rule, subject, found
 
 
 def _ask(*asked: Command) -> list[Any]:

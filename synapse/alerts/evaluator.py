@@ -6,9 +6,7 @@ themselves for the evaluator, or one that is killed, each change is recorded onc
 """
 
 import logging
-import os
 import secrets
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +30,7 @@ from synapse.redis.commands import alerts as commands
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands.alerts import StateChange
 from synapse.redis.commands.statistics import latest_sample
+from synapse.runtime.periodic import lease_owner
 from synapse.statistics.latest import unpacked
 
 # A killed evaluator is replaced when its lease ends: three turns without a renewal.
@@ -131,8 +130,7 @@ class Evaluator:
             RedisUnavailable: when Redis cannot be used.
             ReplyError: when Redis refuses a command.
         """
-        # The process belongs to the name: a forked child has the same token.
-        owner = f"{socket.gethostname()}:{os.getpid()}:{self._token}"
+        owner = lease_owner(self._token)
         executor = self._executor()
         if not value(executor.execute([commands.hold_lease(owner, ttl_ms=LEASE_MS)])[0]):
             self._forget()

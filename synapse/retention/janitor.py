@@ -13,9 +13,7 @@ there are hundreds of them. Those that were published to lately are named by one
 """
 
 import logging
-import os
 import secrets
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -29,6 +27,7 @@ from synapse.redis.commands import participants
 from synapse.redis.commands import retention as retention_commands
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.retention import Limits, TrimResult
+from synapse.runtime.periodic import lease_owner
 
 logger = logging.getLogger(__name__)
 
@@ -146,8 +145,7 @@ class Janitor:
             RedisUnavailable: when Redis cannot be used.
             ReplyError: when Redis refuses the lease.
         """
-        # The process belongs to the name: a forked child has the same token.
-        owner = f"{socket.gethostname()}:{os.getpid()}:{self._token}"
+        owner = lease_owner(self._token)
         lease = retention_commands.hold_janitor_lease(owner, ttl_ms=LEASE_MS)
         held, published = self._executor().execute([lease, participants.latest_publishers(_PUBLISHERS)])
         if not value(held):

@@ -7,14 +7,13 @@ Blocks are written whole. So a write whose answer was lost does no harm when it 
 both take themselves for the sampler for a moment, each writes what it saw.
 """
 
-import os
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 
 from synapse.redis import Command, SyncExecutor, value
 from synapse.redis.commands.statistics import hold_lease, keep_latest_sample
+from synapse.runtime.periodic import lease_owner
 from synapse.statistics import latest
 from synapse.statistics.collection import Collector, Values
 from synapse.statistics.series import ROUNDS
@@ -60,8 +59,7 @@ class Sampler:
             RedisUnavailable: when Redis cannot be used.
             ReplyError: when Redis refuses the lease.
         """
-        # The process belongs to the name: a forked child has the same token.
-        owner = f"{socket.gethostname()}:{os.getpid()}:{self._token}"
+        owner = lease_owner(self._token)
         written = self._tracks[INSTALLATION][0].is_there() if self._tracks else []
         held, *there = self._executor().execute([hold_lease(owner, ttl_ms=LEASE_MS), *written])
         if not value(held):

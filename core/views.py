@@ -59,11 +59,8 @@ class ApiView(APIView):
         return {}
 
 
-class RequestRefused(Problem):
+class RequestRefused(Problem, slug="request-refused", title="The request was refused"):
     """A refusal by Django REST framework, with the status of its exception."""
-
-    slug = "request-refused"
-    title = "The request was refused"
 
 
 def to_request(request: HttpRequest, principal: Principal = ANONYMOUS, **params: str) -> Request:

@@ -26,6 +26,10 @@ class Problem(Exception):
     slug: ClassVar[str] = "internal-error"
     title: ClassVar[str] = "Something went wrong inside Synapse"
 
+    def __init_subclass__(cls, *, status: int = 0, slug: str = "", title: str = "") -> None:
+        """Take the answer of a class from its declaration; the rest it has from its parent."""
+        cls.status, cls.slug, cls.title = status or cls.status, slug or cls.slug, title or cls.title
+
     def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any) -> None:
         super().__init__(detail)
         self.detail = detail
@@ -33,39 +37,23 @@ class Problem(Exception):
         self.members = members
 
 
-class BadRequest(Problem):
+class BadRequest(Problem, status=400, slug="bad-request", title="The request is not well formed"):
     """The request itself is not well formed."""
 
-    status = 400
-    slug = "bad-request"
-    title = "The request is not well formed"
 
-
-class Unauthenticated(Problem):
+class Unauthenticated(Problem, status=401, slug="unauthenticated", title="Authentication required"):
     """The request has no credential, or an invalid one (RFC 9110, 15.5.2)."""
-
-    status = 401
-    slug = "unauthenticated"
-    title = "Authentication required"
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, headers={"WWW-Authenticate": CHALLENGE})
 
 
-class Forbidden(Problem):
+class Forbidden(Problem, status=403, slug="forbidden", title="The caller may not do this"):
     """The caller is known, and may not do this. `missing` names the right that would be needed."""
 
-    status = 403
-    slug = "forbidden"
-    title = "The caller may not do this"
 
-
-class ForeignOrigin(Problem):
+class ForeignOrigin(Problem, status=403, slug="foreign-origin", title="Pages of other sites may change nothing here"):
     """A page of another site sent a request that could change something, where that takes no key of its own."""
-
-    status = 403
-    slug = "foreign-origin"
-    title = "Pages of other sites may change nothing here"
 
     def __init__(self, origin: str | None) -> None:
         whose = "a page of another site" if origin is None else f"a page of “{origin[:100]}”"
@@ -75,56 +63,34 @@ class ForeignOrigin(Problem):
         )
 
 
-class BadParameter(Problem):
+class BadParameter(Problem, status=400, slug="bad-parameter", title="A parameter has a value that cannot be used"):
     """A parameter, in the query or in the body, has a value that cannot be used."""
 
-    status = 400
-    slug = "bad-parameter"
-    title = "A parameter has a value that cannot be used"
 
-
-class NotFound(Problem):
+class NotFound(Problem, status=404, slug="not-found", title="Nothing is here"):
     """Nothing is served under this path."""
 
-    status = 404
-    slug = "not-found"
-    title = "Nothing is here"
 
-
-class MethodNotAllowed(Problem):
+class MethodNotAllowed(Problem, status=405, slug="method-not-allowed", title="This method is not served here"):
     """The path exists; the method does not."""
-
-    status = 405
-    slug = "method-not-allowed"
-    title = "This method is not served here"
 
     def __init__(self, method: str, allowed: Sequence[str]) -> None:
         names = ", ".join(allowed)
         super().__init__(f"{method} is not served here; use {names}.", headers={"Allow": names})
 
 
-class PayloadTooLarge(Problem):
+class PayloadTooLarge(Problem, status=413, slug="too-large", title="The request is larger than what is accepted"):
     """The body exceeds the size limit."""
 
-    status = 413
-    slug = "too-large"
-    title = "The request is larger than what is accepted"
 
-
-class UnsupportedMediaType(Problem):
+class UnsupportedMediaType(
+    Problem, status=415, slug="unsupported-media-type", title="This content type is not accepted"
+):
     """The body's content type is not one that is read here."""
 
-    status = 415
-    slug = "unsupported-media-type"
-    title = "This content type is not accepted"
 
-
-class DatabaseDown(Problem):
+class DatabaseDown(Problem, status=503, slug="database-down", title="The database cannot be used now"):
     """The database cannot be reached, is locked, or has no room. The same request can succeed later."""
-
-    status = 503
-    slug = "database-down"
-    title = "The database cannot be used now"
 
     def __init__(self, detail: str = "The database cannot be used now: nothing was changed. Try again.") -> None:
         super().__init__(detail, headers={"Retry-After": "1"})

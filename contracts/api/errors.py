@@ -45,11 +45,8 @@ _MOST_DETAILS = 20
 _LONGEST_SCHEMA = 1000
 
 
-class Refused(Problem):
+class Refused(Problem, slug="registry-refused", title="The registry refused"):
     """A refusal with one of the codes above; its first three digits are the HTTP status."""
-
-    slug = "registry-refused"
-    title = "The registry refused"
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)

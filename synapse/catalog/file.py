@@ -22,12 +22,8 @@ LARGEST_NUMBER = 2**63 - 1
 _MOST_LISTED = 20
 
 
-class BadCatalog(Problem):
+class BadCatalog(Problem, status=422, slug="bad-catalog", title="The catalog file cannot be used"):
     """The catalog file cannot be used. `problems` lists the errors, one a line."""
-
-    status = 422
-    slug = "bad-catalog"
-    title = "The catalog file cannot be used"
 
     def __init__(self, detail: str, problems: Sequence[str] = ()) -> None:
         super().__init__(detail, problems=list(problems))

@@ -7,9 +7,5 @@ Problem
 from synapse.problems import Problem
 
 
-class UnknownSilence(Problem):
+class UnknownSilence(Problem, status=404, slug="unknown-silence", title="No silence has this number"):
     """No silence has this number."""
-
-    status = 404
-    slug = "unknown-silence"
-    title = "No silence has this number"

@@ -28,12 +28,8 @@ from typing import Any
 from synapse.problems import Problem
 
 
-class BadSchema(Problem):
+class BadSchema(Problem, status=422, slug="bad-schema", title="This is not a JSON Schema that can be a contract"):
     """The text is not a JSON Schema that can be a contract. `pointer` names the place, when it is known."""
-
-    status = 422
-    slug = "bad-schema"
-    title = "This is not a JSON Schema that can be a contract"
 
     def __init__(self, detail: str, *, pointer: str | None = None) -> None:
         super().__init__(detail)
@@ -41,18 +37,12 @@ class BadSchema(Problem):
             self.members["pointer"] = pointer
 
 
-class SchemaTooLarge(BadSchema):
+class SchemaTooLarge(BadSchema, slug="schema-too-large", title="The schema is larger than what is accepted"):
     """The schema, or the data stored with it, exceeds the size limit."""
 
-    slug = "schema-too-large"
-    title = "The schema is larger than what is accepted"
 
-
-class SchemaTooCostly(BadSchema):
+class SchemaTooCostly(BadSchema, slug="schema-too-costly", title="Working on the schema takes too much"):
     """Checking, comparing or testing the schema takes more processor time or memory than a request may take."""
-
-    slug = "schema-too-costly"
-    title = "Working on the schema takes too much"
 
     def __init__(self, seconds: int, megabytes: int) -> None:
         super().__init__(
@@ -62,83 +52,52 @@ class SchemaTooCostly(BadSchema):
         )
 
 
-class UnresolvedReference(BadSchema):
+class UnresolvedReference(
+    BadSchema, slug="unresolved-reference", title="The schema refers to something that is not there"
+):
     """The schema has a reference to something that is neither in the schema nor in the registry."""
 
-    slug = "unresolved-reference"
-    title = "The schema refers to something that is not there"
 
-
-class UnknownContract(Problem):
+class UnknownContract(Problem, status=404, slug="unknown-contract", title="No contract has this subject"):
     """No contract has this subject."""
 
-    status = 404
-    slug = "unknown-contract"
-    title = "No contract has this subject"
 
-
-class UnknownVersion(Problem):
+class UnknownVersion(Problem, status=404, slug="unknown-version", title="The contract has no such version"):
     """The contract has no such version."""
 
-    status = 404
-    slug = "unknown-version"
-    title = "The contract has no such version"
 
-
-class UnknownSchema(Problem):
+class UnknownSchema(Problem, status=404, slug="unknown-schema", title="No contract has this schema"):
     """No contract has this schema."""
 
-    status = 404
-    slug = "unknown-schema"
-    title = "No contract has this schema"
 
-
-class WrongState(Problem):
+class WrongState(Problem, status=409, slug="wrong-state", title="The version is not in a state for this"):
     """A version cannot make this step from the state it is in."""
 
-    status = 409
-    slug = "wrong-state"
-    title = "The version is not in a state for this"
 
-
-class DraftExists(WrongState):
+class DraftExists(WrongState, slug="draft-exists", title="The contract has a draft of another text"):
     """There is a draft with another text, and the request does not replace it."""
 
-    slug = "draft-exists"
-    title = "The contract has a draft of another text"
 
-
-class DraftChanged(WrongState):
+class DraftChanged(WrongState, slug="draft-changed", title="The draft was changed meanwhile"):
     """The draft changed after it was shown to the person that approved it."""
 
-    slug = "draft-changed"
-    title = "The draft was changed meanwhile"
 
-
-class AlreadyDeleted(WrongState):
+class AlreadyDeleted(WrongState, slug="already-deleted", title="It is deleted already"):
     """The version is deleted already; a second, permanent deletion is possible."""
 
-    slug = "already-deleted"
-    title = "It is deleted already"
 
-
-class NotDeletedYet(WrongState):
+class NotDeletedYet(WrongState, slug="not-deleted-yet", title="It must be deleted before it can be deleted for good"):
     """A version must be deleted before it can be deleted permanently."""
 
-    slug = "not-deleted-yet"
-    title = "It must be deleted before it can be deleted for good"
 
-
-class Incompatible(Problem):
+class Incompatible(
+    Problem, status=409, slug="incompatible", title="The schema is not compatible with an earlier version"
+):
     """The schema would break what the contract's compatibility protects.
 
     Each of `differences` has the rule, the places in both schemas, the other version, a document that proves it, and
     the smallest fix. `old_text` is the schema of the first version with a difference.
     """
-
-    status = 409
-    slug = "incompatible"
-    title = "The schema is not compatible with an earlier version"
 
     def __init__(
         self,
@@ -155,43 +114,24 @@ class Incompatible(Problem):
         self.old_text = old_text
 
 
-class ReadOnly(Problem):
+class ReadOnly(Problem, status=422, slug="read-only", title="The contract may not be changed"):
     """The contract, or the whole registry, may not be changed."""
 
-    status = 422
-    slug = "read-only"
-    title = "The contract may not be changed"
 
-
-class Referenced(Problem):
+class Referenced(Problem, status=422, slug="referenced", title="A schema refers to the version"):
     """A schema refers to the version, so it cannot be deleted."""
 
-    status = 422
-    slug = "referenced"
-    title = "A schema refers to the version"
 
-
-class InUse(Referenced):
+class InUse(Referenced, slug="contract-in-use", title="The contract is in use"):
     """A definition uses the contract: without it, events would not be checked any more."""
 
-    slug = "contract-in-use"
-    title = "The contract is in use"
 
-
-class NoPythonCode(Problem):
+class NoPythonCode(Problem, status=422, slug="no-python-code", title="No Python code can be made of the schema"):
     """No Python code can be made of the schema."""
 
-    status = 422
-    slug = "no-python-code"
-    title = "No Python code can be made of the schema"
 
-
-class TooCostly(Problem):
+class TooCostly(Problem, status=422, slug="too-costly", title="Checking the event would take too much work"):
     """Checking an event against a schema could take more work than checking one event may take."""
-
-    status = 422
-    slug = "too-costly"
-    title = "Checking the event would take too much work"
 
     def __init__(self) -> None:
         super().__init__(
@@ -200,12 +140,8 @@ class TooCostly(Problem):
         )
 
 
-class SandboxBusy(Problem):
+class SandboxBusy(Problem, status=503, slug="busy", title="Too much is being answered already"):
     """The sandbox is busy with the schemas or events of other callers, or its process was ended."""
-
-    status = 503
-    slug = "busy"
-    title = "Too much is being answered already"
 
     def __init__(self) -> None:
         super().__init__(

@@ -39,76 +39,44 @@ from typing import Literal
 from synapse.problems import DatabaseDown, Problem
 
 
-class NotDefined(Problem):
+class NotDefined(Problem, status=404, slug="unknown-stream", title="No stream has this name"):
     """No stream of the catalog has this name."""
 
-    status = 404
-    slug = "unknown-stream"
-    title = "No stream has this name"
 
-
-class NoSuchBridge(Problem):
+class NoSuchBridge(Problem, status=404, slug="unknown-bridge", title="No bridge has this name"):
     """No bridge has this name."""
 
-    status = 404
-    slug = "unknown-bridge"
-    title = "No bridge has this name"
 
-
-class BadConfig(Problem):
+class BadConfig(Problem, status=422, slug="bad-sink-config", title="The sink cannot be set up like this"):
     """A sink cannot be set up like this. `errors` says why, a sentence for each field."""
-
-    status = 422
-    slug = "bad-sink-config"
-    title = "The sink cannot be set up like this"
 
     def __init__(self, errors: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{field}: {text}" for field, text in errors.items()), errors=dict(errors))
         self.errors = dict(errors)
 
 
-class SinkBroken(Problem):
+class SinkBroken(Problem, status=422, slug="sink-broken", title="The sink cannot be opened"):
     """The sink is set up well, and still cannot be opened: its handler cannot be imported, say."""
 
-    status = 422
-    slug = "sink-broken"
-    title = "The sink cannot be opened"
 
-
-class SecretLost(Problem):
+class SecretLost(Problem, status=422, slug="secret-lost", title="The secret cannot be read"):
     """A secret cannot be read: it is not there, or was encrypted with another key."""
-
-    status = 422
-    slug = "secret-lost"
-    title = "The secret cannot be read"
 
 
 class SecretElsewhere(SecretLost):
     """A secret cannot be read here: the installation that runs on this machine has it in its environment."""
 
 
-class BadPosition(Problem):
+class BadPosition(Problem, status=400, slug="bad-position", title="This is no place in a stream to begin at"):
     """This is no place in a stream to begin at."""
 
-    status = 400
-    slug = "bad-position"
-    title = "This is no place in a stream to begin at"
 
-
-class GroupExists(Problem):
+class GroupExists(Problem, status=409, slug="group-exists", title="The group is there already"):
     """The group is there already: where it begins was decided when it was made."""
 
-    status = 409
-    slug = "group-exists"
-    title = "The group is there already"
 
-
-class UnknownGroup(Problem):
+class UnknownGroup(Problem, status=404, slug="unknown-group", title="The stream has no such group"):
     """The stream has no group of this name: in Redis, of a bridge, or with dead letters left."""
-
-    status = 404
-    slug = "unknown-group"
-    title = "The stream has no such group"
 
     def __init__(self, stream: str, group: str) -> None:
         super().__init__(self._hint(stream[:100], group[:100]))
@@ -117,42 +85,26 @@ class UnknownGroup(Problem):
         return f"The stream “{stream}” has no group “{group}”. GET /streams/{stream}/groups lists those that it has."
 
 
-class NoSuchDeadLetter(Problem):
+class NoSuchDeadLetter(Problem, status=404, slug="unknown-dead-letter", title="There is no such dead letter"):
     """The group has no dead letter of this id: it never had, or it was redriven or discarded meanwhile."""
-
-    status = 404
-    slug = "unknown-dead-letter"
-    title = "There is no such dead letter"
 
     def __init__(self, id_: str) -> None:
         super().__init__(f"There is no dead letter “{id_[:100]}”; it may have been redriven or discarded meanwhile.")
 
 
-class BadEdit(Problem):
+class BadEdit(Problem, status=422, slug="bad-dead-letter-action", title="This cannot be done with a dead letter"):
     """This cannot be done with a dead letter."""
 
-    status = 422
-    slug = "bad-dead-letter-action"
-    title = "This cannot be done with a dead letter"
 
-
-class TooManyWaiting(Problem):
+class TooManyWaiting(Problem, status=409, slug="too-many-waiting", title="Too many events wait in the group"):
     """So much waits in the group that nothing can be added."""
-
-    status = 409
-    slug = "too-many-waiting"
-    title = "Too many events wait in the group"
 
     def __init__(self, waiting: int) -> None:
         super().__init__(f"{waiting:,} events of the group wait already: let them be delivered first.")
 
 
-class StreamNotOpen(Problem):
+class StreamNotOpen(Problem, status=403, slug="stream-not-open", title="No such stream takes events"):
     """No stream of this name takes events from other programs' clients: they know a refusal by this status."""
-
-    status = 403
-    slug = "stream-not-open"
-    title = "No such stream takes events"
 
 
 class GroupNotPulled(UnknownGroup):
@@ -162,12 +114,8 @@ class GroupNotPulled(UnknownGroup):
         return f"Nobody pulls from “{stream}” as “{group}”. The first POST /v1/read makes the group."
 
 
-class GroupTaken(Problem):
+class GroupTaken(Problem, status=409, slug="group-taken", title="The group belongs to a bridge"):
     """A bridge that brings events somewhere reads as this group."""
-
-    status = 409
-    slug = "group-taken"
-    title = "The group belongs to a bridge"
 
     def __init__(self, group: str, bridge: str) -> None:
         super().__init__(
@@ -175,42 +123,26 @@ class GroupTaken(Problem):
         )
 
 
-class GroupDisabled(Problem):
+class GroupDisabled(Problem, status=409, slug="group-disabled", title="The group is disabled"):
     """The group was disabled."""
-
-    status = 409
-    slug = "group-disabled"
-    title = "The group is disabled"
 
     def __init__(self, group: str) -> None:
         super().__init__(f"The group “{group}” is disabled. It keeps its position and its backlog until it is enabled.")
 
 
-class TooManyGroups(Problem):
+class TooManyGroups(Problem, status=409, slug="too-many-groups", title="The stream has too many groups"):
     """As many groups of a stream are pulled as may."""
-
-    status = 409
-    slug = "too-many-groups"
-    title = "The stream has too many groups"
 
     def __init__(self, stream: str, most: int) -> None:
         super().__init__(f"“{stream}” has {most} groups that are pulled, as many as may be. Delete some in the admin.")
 
 
-class GroupOwned(Problem):
+class GroupOwned(Problem, status=409, slug="group-owned", title="A bridge owns the group"):
     """A bridge owns the group."""
 
-    status = 409
-    slug = "group-owned"
-    title = "A bridge owns the group"
 
-
-class GroupUnowned(Problem):
+class GroupUnowned(Problem, status=409, slug="group-unowned", title="The group is another program's"):
     """The group belongs to another program: no bridge of Synapse reads as it."""
-
-    status = 409
-    slug = "group-unowned"
-    title = "The group is another program's"
 
     def __init__(self, group: str) -> None:
         super().__init__(
@@ -219,20 +151,12 @@ class GroupUnowned(Problem):
         )
 
 
-class GroupInUse(Problem):
+class GroupInUse(Problem, status=409, slug="group-in-use", title="The group is in use"):
     """A consumer is reading as the group now."""
 
-    status = 409
-    slug = "group-in-use"
-    title = "The group is in use"
 
-
-class GroupOwed(Problem):
+class GroupOwed(Problem, status=409, slug="group-is-owed", title="The group has a backlog"):
     """The group has a backlog, which would be deleted with it. The members give its size, by state."""
-
-    status = 409
-    slug = "group-is-owed"
-    title = "The group has a backlog"
 
     def __init__(self, group: str, owed: Mapping[str, int]) -> None:
         places = ", ".join(f"{count:,} {name}" for name, count in owed.items() if count)

@@ -39,126 +39,76 @@ from synapse.formats.durations import Rate
 from synapse.problems import Problem
 
 
-class UnknownStream(Problem):
+class UnknownStream(Problem, status=404, slug="unknown-stream", title="No stream has this name"):
     """No stream has this name."""
-
-    status = 404
-    slug = "unknown-stream"
-    title = "No stream has this name"
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no stream “{name[:100]}”. GET /streams lists those that are defined.")
 
 
-class UnknownEntry(Problem):
+class UnknownEntry(Problem, status=404, slug="unknown-entry", title="The stream holds no entry with this id"):
     """The stream holds no entry with this id."""
 
-    status = 404
-    slug = "unknown-entry"
-    title = "The stream holds no entry with this id"
 
-
-class NoEvents(Problem):
+class NoEvents(Problem, status=404, slug="no-events", title="The stream holds no events of this type"):
     """There are no events of this type to go by."""
-
-    status = 404
-    slug = "no-events"
-    title = "The stream holds no events of this type"
 
     def __init__(self, stream: str, event_type: str, scanned: int) -> None:
         looked = f"none of its newest {scanned} entries is one" if scanned else "it is empty"
         super().__init__(f"The stream “{stream}” holds no “{event_type[:100]}” events: {looked}.")
 
 
-class NothingToTest(Problem):
+class NothingToTest(Problem, status=404, slug="nothing-to-test", title="There is no draft to test"):
     """No schema was given, and there is no draft that could stand in for it."""
 
-    status = 404
-    slug = "nothing-to-test"
-    title = "There is no draft to test"
 
-
-class NotAStream(Problem):
+class NotAStream(Problem, status=409, slug="not-a-stream", title="Redis holds something else under the stream's name"):
     """Another program keeps something else under the stream's key in Redis."""
 
-    status = 409
-    slug = "not-a-stream"
-    title = "Redis holds something else under the stream's name"
 
-
-class BadEvent(Problem):
+class BadEvent(Problem, status=400, slug="bad-event", title="This cannot be read as an event"):
     """The event cannot be read as one."""
 
-    status = 400
-    slug = "bad-event"
-    title = "This cannot be read as an event"
 
-
-class EventTooLarge(Problem):
+class EventTooLarge(Problem, status=413, slug="too-large", title="The event is larger than what is accepted"):
     """The event, or the batch, exceeds the size limit."""
 
-    status = 413
-    slug = "too-large"
-    title = "The event is larger than what is accepted"
 
-
-class BadEventType(Problem):
+class BadEventType(Problem, status=422, slug="bad-event-type", title="The event does not say what it is"):
     """The event names no event type, or its event type is not a valid name."""
 
-    status = 422
-    slug = "bad-event-type"
-    title = "The event does not say what it is"
 
-
-class ContractViolated(Problem):
+class ContractViolated(Problem, status=422, slug="contract-violated", title="The event breaks its contract"):
     """The event breaks its contract. `violations` lists each place (see synapse.schema.violations)."""
-
-    status = 422
-    slug = "contract-violated"
-    title = "The event breaks its contract"
 
     def __init__(self, detail: str, violations: Sequence[Mapping[str, str]], **members: Any) -> None:
         super().__init__(detail, **members, violations=list(violations))
 
 
-class UnknownContractVersion(Problem):
+class UnknownContractVersion(
+    Problem, status=422, slug="unknown-contract-version", title="The event's contract has no such version"
+):
     """The event asks to be checked against a version that its contract does not have, or not any more."""
 
-    status = 422
-    slug = "unknown-contract-version"
-    title = "The event's contract has no such version"
 
-
-class UnknownEventType(Problem):
+class UnknownEventType(
+    Problem, status=422, slug="unknown-event-type", title="The stream does not take events of this type"
+):
     """The stream takes no events of types that are not defined."""
 
-    status = 422
-    slug = "unknown-event-type"
-    title = "The stream does not take events of this type"
 
-
-class IdempotencyKeyReused(Problem):
+class IdempotencyKeyReused(
+    Problem, status=422, slug="idempotency-key-reused", title="The Idempotency-Key was used for something else"
+):
     """Something else was sent under the same Idempotency-Key before: nothing was stored."""
 
-    status = 422
-    slug = "idempotency-key-reused"
-    title = "The Idempotency-Key was used for something else"
 
-
-class BatchRefused(Problem):
+class BatchRefused(Problem, status=422, slug="batch-refused", title="No event of the batch was stored"):
     """No event of a batch was stored. `results` has the reason for each event."""
 
-    status = 422
-    slug = "batch-refused"
-    title = "No event of the batch was stored"
 
-
-class TooManyRequests(Problem):
+class TooManyRequests(Problem, status=429, slug="too-many-requests", title="More requests than are accepted"):
     """The caller exceeds its rate limit. The request was not processed."""
-
-    status = 429
-    slug = "too-many-requests"
-    title = "More requests than are accepted"
 
     def __init__(self, kind: str, rate: Rate, *, after: int, headers: Mapping[str, str]) -> None:
         super().__init__(
@@ -167,45 +117,29 @@ class TooManyRequests(Problem):
         )
 
 
-class UnknownService(Problem):
+class UnknownService(Problem, status=404, slug="unknown-service", title="No service has this name"):
     """No service has this name."""
-
-    status = 404
-    slug = "unknown-service"
-    title = "No service has this name"
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no service “{name[:100]}”.")
 
 
-class UnknownKey(Problem):
+class UnknownKey(Problem, status=404, slug="unknown-key", title="The service has no key with this id"):
     """The service has no key with this id."""
-
-    status = 404
-    slug = "unknown-key"
-    title = "The service has no key with this id"
 
     def __init__(self, service: str, key_id: str) -> None:
         super().__init__(f"The service “{service[:100]}” has no key “{key_id[:20]}”.")
 
 
-class KeyNotLive(Problem):
+class KeyNotLive(Problem, status=409, slug="key-not-live", title="The key is not good any more"):
     """The key was revoked, or has expired."""
-
-    status = 409
-    slug = "key-not-live"
-    title = "The key is not good any more"
 
     def __init__(self, key_id: str, state: str) -> None:
         super().__init__(f"The key {key_id} is {state}: issue a new one.")
 
 
-class TooManyKeys(Problem):
+class TooManyKeys(Problem, status=409, slug="too-many-keys", title="The service has enough keys"):
     """As many keys of the service are live as one caller may issue: one in use, and one that takes its place."""
-
-    status = 409
-    slug = "too-many-keys"
-    title = "The service has enough keys"
 
     def __init__(self, service: str, most: int, issuer: str = "") -> None:
         issued = f" that “{issuer}” issued" if issuer else ""
@@ -214,90 +148,62 @@ class TooManyKeys(Problem):
         )
 
 
-class EventLoopOnly(Problem):
+class EventLoopOnly(Problem, status=501, slug="lane-only", title="This server does not answer this route"):
     """Only the event loop answers this, and this server has none: Django's `runserver`, or a WSGI server."""
 
-    status = 501
-    slug = "lane-only"
-    title = "This server does not answer this route"
 
-
-class ServerBusy(Problem):
+class ServerBusy(Problem, status=503, slug="not-now", title="This cannot be taken on now"):
     """This process cannot take one more now; another one, or the same a little later, can."""
 
-    status = 503
-    slug = "not-now"
-    title = "This cannot be taken on now"
     retry_after = 5
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, headers={"Retry-After": str(self.retry_after)})
 
 
-class TooManyWatchers(ServerBusy):
+class TooManyWatchers(ServerBusy, slug="too-many-watchers", title="Too many watch streams live already"):
     """As many watch streams live as may."""
-
-    slug = "too-many-watchers"
-    title = "Too many watch streams live already"
 
     def __init__(self, most: int) -> None:
         super().__init__(f"{most} connections of this process watch streams live already, which is as many as may.")
 
 
-class Stopping(ServerBusy):
+class Stopping(ServerBusy, slug="stopping", title="The server is about to stop"):
     """The process is about to end."""
 
-    slug = "stopping"
-    title = "The server is about to stop"
     retry_after = 1
 
 
-class Unavailable(Problem):
+class Unavailable(Problem, status=503, slug="unavailable", title="Redis cannot be used now"):
     """Redis cannot be used now; trying again later is right."""
 
-    status = 503
-    slug = "unavailable"
-    title = "Redis cannot be used now"
     retry_after = 1
 
     def __init__(self, detail: str, **members: Any) -> None:
         super().__init__(detail, headers={"Retry-After": str(self.retry_after)}, **members)
 
 
-class BrokerDown(Unavailable):
+class BrokerDown(Unavailable, slug="redis-down", title="Redis cannot be reached"):
     """Redis cannot be reached: nothing was stored."""
 
-    slug = "redis-down"
-    title = "Redis cannot be reached"
 
-
-class BrokerRefused(Unavailable):
+class BrokerRefused(Unavailable, slug="redis-refused", title="Redis refused the command"):
     """Redis answered with an error: nothing was stored."""
 
-    slug = "redis-refused"
-    title = "Redis refused the command"
 
-
-class Busy(Unavailable):
+class Busy(Unavailable, slug="busy", title="Too many requests are waiting for Redis"):
     """Too much is waiting already: nothing was stored."""
 
-    slug = "busy"
-    title = "Too many requests are waiting for Redis"
 
-
-class OutcomeUnknown(Unavailable):
+class OutcomeUnknown(Unavailable, slug="outcome-unknown", title="It is not known whether the event was stored"):
     """The connection was lost, or the answer took too long, after sending: the event may or may not be stored."""
 
-    slug = "outcome-unknown"
-    title = "It is not known whether the event was stored"
 
-
-class NotDurable(Unavailable):
+class NotDurable(
+    Unavailable, slug="not-durable", title="The event is not known to be stored as safely as its stream wants it"
+):
     """Redis has the event under `id`, and only `got` of the `wanted` copies were confirmed in time: it may be lost with
     the server."""
-
-    slug = "not-durable"
-    title = "The event is not known to be stored as safely as its stream wants it"
 
     def __init__(self, why: str, *, id: str, wanted: int, got: int, keyed: bool) -> None:
         again = (
@@ -308,9 +214,7 @@ class NotDurable(Unavailable):
         super().__init__(f"The event may be stored, but {why}. {again}", id=id, wanted=wanted, got=got)
 
 
-class StreamFull(Unavailable):
+class StreamFull(Unavailable, slug="stream-full", title="The stream is full"):
     """The stream takes no more events until some are dropped."""
 
-    slug = "stream-full"
-    title = "The stream is full"
     retry_after = 5

@@ -46,12 +46,8 @@ def caller_at(address: str) -> CallerId:
 _OPEN_ADDRESS = 50
 
 
-class ShareUsedUp(Problem):
+class ShareUsedUp(Problem, status=429, slug="share-used-up", title="The caller's share is used up"):
     """The caller holds as much of a resource as one caller may (RFC 6585, 4)."""
-
-    status = 429
-    slug = "share-used-up"
-    title = "The caller's share is used up"
 
     def __init__(self, caller: CallerId, resource: Resource, most: int) -> None:
         super().__init__(
@@ -62,12 +58,8 @@ class ShareUsedUp(Problem):
         )
 
 
-class AllInUse(Problem):
+class AllInUse(Problem, status=503, slug="busy", title="Too much is being answered already"):
     """All that there is of something is in use, or all that anonymous callers may have of it (`is_of_anonymous`)."""
-
-    status = 503
-    slug = "busy"
-    title = "Too much is being answered already"
 
     def __init__(self, detail: str, *, retry_after: int = 1, anonymous: bool = False, **members: str) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)}, **members)

@@ -1,11 +1,12 @@
 """Bridges that need attention, as lines of the first page, and the pages of a bridge that help."""
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery, Value
+from django.db.models.functions import Concat
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -98,13 +99,16 @@ def _pages(request: HttpRequest, bridge: Bridge) -> list[Tab]:
     ]
 
 
-def _latest_changes(names: Iterable[str]) -> Mapping[str, AuditEntry]:
+def _latest_changes(names: Collection[str]) -> Mapping[str, AuditEntry]:
     """Return the audit entries with which bridges were paused or disabled last, by their names."""
-    by_target = {f"bridge {name}": name for name in names}
-    if not by_target:
+    if not names:
         return {}
-    entries = AuditEntry.objects.filter(Q(after__paused=True) | Q(after__enabled=False), target__in=by_target)
-    return {by_target[entry.target]: entry for entry in entries.order_by("id")}
+    stopping = AuditEntry.objects.filter(Q(after__paused=True) | Q(after__enabled=False))
+    # One entry of each bridge is read, however often it was paused before.
+    last = stopping.filter(target=Concat(Value("bridge "), OuterRef("name"))).order_by("-id").values("pk")[:1]
+    bridges = Bridge.objects.filter(name__in=names).order_by().values(last=Subquery(last))
+    entries = AuditEntry.objects.filter(pk__in=bridges)
+    return {entry.target.removeprefix("bridge "): entry for entry in entries}
 
 
 def _moment(seconds: float) -> datetime | None:

@@ -1,5 +1,6 @@
 """Bridges in the admin: the list with their states, and their definitions."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -44,8 +45,8 @@ from synapse.catalog.fields import ADVANCED
 from synapse.catalog.file import quoted
 from synapse.delivery import status
 from synapse.delivery.status import Overview
-from synapse.redis import Conversation
-from synapse.statistics.overview import read_failures
+from synapse.redis import Conversation, together
+from synapse.statistics.overview import read_failures, read_trend
 from synapse.wire.masking import may_hold_pii
 
 # What decides which events of a stream go where, and in which order: who could change it without the right to see PII
@@ -59,12 +60,22 @@ _HOLDS_PII = (
 
 def overviews(bridges: Sequence[Bridge]) -> Conversation[dict[str, Overview]]:
     """Ask how bridges are, by their names, with the failures that statistics have of the last two minutes."""
-    found = yield from status.overviews([definition_of(bridge) for bridge in bridges])
-    failed = yield from read_failures(sorted({bridge.stream.name for bridge in bridges}))
-    return {
-        name: replace(one, failed_lately=failed.get((one.bridge.stream, one.bridge.group), 0))
-        for name, one in found.items()
+    asked = {
+        "overviews": status.overviews([definition_of(bridge) for bridge in bridges]),
+        "failed": read_failures(sorted({bridge.stream.name for bridge in bridges})),
     }
+    found = yield from together(asked, failures=())
+    return {
+        name: replace(one, failed_lately=found["failed"].get((one.bridge.stream, one.bridge.group), 0))
+        for name, one in found["overviews"].items()
+    }
+
+
+def _trends(bridges: Sequence[Bridge]) -> Conversation[dict[str, str]]:
+    """Ask in words how the backlogs of bridges develop, by their names."""
+    now = int(time.time())
+    asked = {bridge.name: read_trend(bridge.stream.name, bridge.group, now=now) for bridge in bridges}
+    return (yield from together(asked, failures=()))
 
 
 class BridgeList(LiveList):
@@ -175,11 +186,12 @@ class BridgeForm(forms.ModelForm):
 def _statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the statistics of a bridge; with `figures` in the query only those above the charts."""
     bridge: Bridge = admin.found(request, pk)
-    problem = attach_overviews([bridge], overviews)
+    further = {"trend": _trends([bridge])} if "figures" in request.GET else {}
+    problem = attach_overviews([bridge], overviews, **further)
     attach_reasons(request, [bridge])
-    if "figures" in request.GET:
-        trend = groups.trend_of(bridge.stream.name, bridge.group)
-        return render(request, "bridges/admin/strip.html", {"bridge": bridge, "problem": problem, "trend": trend})
+    if further:
+        context = {"bridge": bridge, "problem": problem, "trend": getattr(bridge, "trend", None)}
+        return render(request, "bridges/admin/strip.html", context)
     shown: HttpResponse = admin.show(
         request,
         "bridges/admin/bridge_statistics.html",

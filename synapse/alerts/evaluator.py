@@ -6,7 +6,6 @@ themselves for the evaluator, or one that is killed, each change is recorded onc
 """
 
 import logging
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,12 +24,12 @@ from synapse.alerts.state import AlertState, advance
 from synapse.alerts.subject import Subject
 from synapse.dead_letters import short_error
 from synapse.formats.text import ALERTS_STREAM
-from synapse.redis import Conversation, ReplyError, SyncExecutor, ask, value
+from synapse.redis import Conversation, ReplyError, SyncExecutor, ask, keyspace, value
 from synapse.redis.commands import alerts as commands
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands.alerts import StateChange
 from synapse.redis.commands.statistics import latest_sample
-from synapse.runtime.periodic import lease_owner
+from synapse.redis.lease import Lease
 from synapse.statistics.latest import unpacked
 
 # A killed evaluator is replaced when its lease ends: three turns without a renewal.
@@ -110,7 +109,7 @@ class Evaluator:
         self._definitions = definitions
         self._link = link
         self._clock = clock
-        self._token = secrets.token_hex(8)
+        self._lease = Lease(keyspace.ALERTS_LEASE, ttl_ms=LEASE_MS)
         self._forget()
 
     def _forget(self) -> None:
@@ -130,9 +129,8 @@ class Evaluator:
             RedisUnavailable: when Redis cannot be used.
             ReplyError: when Redis refuses a command.
         """
-        owner = lease_owner(self._token)
         executor = self._executor()
-        if not value(executor.execute([commands.hold_lease(owner, ttl_ms=LEASE_MS)])[0]):
+        if not value(executor.execute([self._lease.hold()])[0]):
             self._forget()
             return False
         now, sample = self._clock(), value(executor.execute([latest_sample()])[0])

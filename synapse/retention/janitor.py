@@ -13,7 +13,6 @@ there are hundreds of them. Those that were published to lately are named by one
 """
 
 import logging
-import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -21,13 +20,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from synapse.catalog.stream_definitions import StreamDefinition
-from synapse.redis import Command, ReplyError, SyncExecutor, value
+from synapse.redis import Command, ReplyError, SyncExecutor, keyspace, value
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands import participants
 from synapse.redis.commands import retention as retention_commands
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.retention import Limits, TrimResult
-from synapse.runtime.periodic import lease_owner
+from synapse.redis.lease import Lease
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +129,7 @@ class Janitor:
         self._room = room
         self._budget = budget
         self._clock = clock
-        self._token = secrets.token_hex(8)
+        self._lease = Lease(keyspace.JANITOR_LEASE, ttl_ms=LEASE_MS)
         self._known: dict[str, _Known] = {}
         self._complaints: dict[str, str] = {}
         # Streams that were cut in the last turn, or have more to cut: they are checked in every turn.
@@ -145,9 +144,7 @@ class Janitor:
             RedisUnavailable: when Redis cannot be used.
             ReplyError: when Redis refuses the lease.
         """
-        owner = lease_owner(self._token)
-        lease = retention_commands.hold_janitor_lease(owner, ttl_ms=LEASE_MS)
-        held, published = self._executor().execute([lease, participants.latest_publishers(_PUBLISHERS)])
+        held, published = self._executor().execute([self._lease.hold(), participants.latest_publishers(_PUBLISHERS)])
         if not value(held):
             return False
         streams, durable = self._streams(), self._durable()
@@ -232,7 +229,7 @@ class Janitor:
         """Return the commands that make the stream's missing durable groups."""
         known = self._known[name].groups
         return [
-            delivery_commands.keep(name, group, start=start, run=self._token)
+            delivery_commands.keep(name, group, start=start, run=self._lease.token)
             for group, start in durable.get(name, {}).items()
             if group.encode() not in known
         ]

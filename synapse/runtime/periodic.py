@@ -1,8 +1,6 @@
 """Repeat a step in a thread, time the next try of what failed, and tell at intervals that work is not done yet."""
 
 import logging
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -38,14 +36,6 @@ class RetryTimer:
     def is_due(self) -> bool:
         """Say whether the wait after the last failure is over."""
         return self._clock() >= self._due
-
-
-def lease_owner(token: str) -> str:
-    """Return the name by which this process holds a lease.
-
-    The process belongs to the name: a forked child has the same token.
-    """
-    return f"{socket.gethostname()}:{os.getpid()}:{token}"
 
 
 class Periodic:

@@ -7,13 +7,12 @@ Blocks are written whole. So a write whose answer was lost does no harm when it 
 both take themselves for the sampler for a moment, each writes what it saw.
 """
 
-import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from synapse.redis import Command, SyncExecutor, value
-from synapse.redis.commands.statistics import hold_lease, keep_latest_sample
-from synapse.runtime.periodic import lease_owner
+from synapse.redis import Command, SyncExecutor, keyspace, value
+from synapse.redis.commands.statistics import keep_latest_sample
+from synapse.redis.lease import Lease
 from synapse.statistics import latest
 from synapse.statistics.collection import Collector, Values
 from synapse.statistics.series import ROUNDS
@@ -46,7 +45,7 @@ class Sampler:
         self._executor = executor
         self._streams = streams
         self._clock = clock
-        self._token = secrets.token_hex(8)
+        self._lease = Lease(keyspace.SAMPLER_LEASE, ttl_ms=LEASE_MS)
         self._tick = -1
         self._measured_at = self._sampled_at = float("-inf")
         self._collector = Collector()
@@ -59,9 +58,8 @@ class Sampler:
             RedisUnavailable: when Redis cannot be used.
             ReplyError: when Redis refuses the lease.
         """
-        owner = lease_owner(self._token)
         written = self._tracks[INSTALLATION][0].is_there() if self._tracks else []
-        held, *there = self._executor().execute([hold_lease(owner, ttl_ms=LEASE_MS), *written])
+        held, *there = self._executor().execute([self._lease.hold(), *written])
         if not value(held):
             self._forget()
             return False

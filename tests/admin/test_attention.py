@@ -10,6 +10,8 @@ from bridges import auto_disable, groups
 from bridges.models import Bridge
 from bridges.snapshot import definition_of
 from contracts.models import ContractVersion
+from core.admin.home import LATEST
+from core.models import AuditEntry
 from streams import connections
 from synapse.auth.principal import Principal
 from synapse.delivery.status import Status, pack
@@ -123,6 +125,22 @@ def test_a_paused_bridge_is_named_with_the_person_and_the_way_to_resume_it(admin
     groups.resume("orders", "shop", by=OPERATOR)
     report(bridge)
     assert "paused" not in attention(admin_client)[0]
+
+
+def test_a_bridge_that_was_paused_often_has_one_audit_entry_read(admin_client, bridge, monkeypatch):
+    for _ in range(6):
+        groups.pause("orders", "shop", by=OPERATOR)
+        groups.resume("orders", "shop", by=OPERATOR)
+    groups.pause("orders", "shop", by=Principal(kind="person", name="otto"))
+    read = []
+    from_db = AuditEntry.from_db
+    monkeypatch.setattr(AuditEntry, "from_db", lambda *row: read.append(row) or from_db(*row))
+
+    text, _ = attention(admin_client)
+
+    assert "paused to-shop is paused by person:otto" in text
+    # That one, those of the latest changes, and the one that tells how old the installation is.
+    assert len(read) <= 1 + LATEST + 1
 
 
 def test_a_bridge_that_disabled_itself_is_named_and_one_that_a_person_disabled_is_not(admin_client, bridge):

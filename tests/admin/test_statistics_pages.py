@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from bridges.admin.bridges import overviews
 from bridges.models import Bridge
 from core import audit
 from core.admin import home
@@ -115,6 +116,17 @@ def test_the_trend_of_retries_is_not_shown_beside_a_lag_that_is_none(admin_clien
 
     assert [page.context["trend"] for page in pages] == ["rising", "rising"]
     assert not any("rising" in text_of(page) for page in pages)
+
+
+def test_the_figures_of_a_bridge_take_no_more_round_trips_with_their_trend(admin_client, redis, round_trips):
+    bridge = Bridge.objects.create(name="b", stream=define("orders"), group="shop", sink="console")
+    connections.executor().run(overviews([bridge]))
+    without = len(round_trips)
+    round_trips.clear()
+
+    admin_client.get(f"/admin/bridges/bridge/{bridge.pk}/statistics/?figures")
+
+    assert len(round_trips) == without == 1
 
 
 def test_changes_of_the_definitions_are_marks_for_those_who_may_see_the_audit_log(admin_client, client_who_may, stream):

@@ -1,4 +1,4 @@
-"""Alerts as commands: their states, the history of changes, what people were told, and the lease of the evaluator.
+"""Alerts as commands: their states, the history of changes, and what people were told.
 
 All of it lies in the slot of the stream of alerts, so that one script can write to both.
 """
@@ -11,7 +11,7 @@ from synapse.redis import keyspace
 from synapse.redis.command import Argument, Command, load_script
 from synapse.redis.commands.streams import hgetall
 
-_CHANGE, _NOTIFY, _HOLD_LEASE = load_script("change_alerts"), load_script("notify_alerts"), load_script("hold_lease")
+_CHANGE, _NOTIFY = load_script("change_alerts"), load_script("notify_alerts")
 _STATES, _CHANGES, _TOLD, _EVALUATED = (keyspace.alerts(what) for what in ("states", "changes", "told", "evaluated"))
 # So many changes are kept.
 MOST_CHANGES = 10_000
@@ -40,11 +40,6 @@ class RecordedChange(NamedTuple):
 
     id: str
     record: bytes
-
-
-def hold_lease(owner: str, *, ttl_ms: int) -> Command:
-    """Take or renew the right to evaluate alerts for `ttl_ms`; the reply says whether `owner` has it."""
-    return _HOLD_LEASE.call([keyspace.ALERTS_LEASE], [owner, ttl_ms], parse=bool)
 
 
 def change_states(changes: Sequence[StateChange], *, hard_length: int) -> Command:

@@ -1,4 +1,4 @@
-"""The janitor's commands: trim a stream to its limits, and hold the lease of the janitor."""
+"""The janitor's command: trim a stream to its limits."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from synapse.redis import keyspace
 from synapse.redis.command import Argument, Command, load_script
 
 _TRIM = load_script("trim")
-_HOLD_LEASE = load_script("hold_lease")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +61,6 @@ def trim(
         counters.append(keyspace.counters(stream, name))
         arguments += [group, int(name in durable)]
     return _TRIM.call([stream, keyspace.stats(stream), keyspace.pins(stream), *counters], arguments, parse=_trimmed)
-
-
-def hold_janitor_lease(owner: str, *, ttl_ms: int) -> Command:
-    """Take or renew the right to be the janitor for `ttl_ms`; the reply says whether `owner` has it."""
-    return _HOLD_LEASE.call([keyspace.JANITOR_LEASE], [owner, ttl_ms], parse=bool)
 
 
 def _trimmed(reply: Any) -> TrimResult:

@@ -1,5 +1,4 @@
-"""The sampler's commands: samples of streams and groups, blocks of history, and the lease that allows one sampler at a
-time."""
+"""The sampler's commands: samples of streams and groups, and blocks of history."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,7 +10,6 @@ from synapse.redis.command import Argument, Command, load_script
 
 _SAMPLE = load_script("sample")
 _COUNT_BETWEEN = load_script("count_between")
-_HOLD_LEASE = load_script("hold_lease")
 
 
 class StreamSample(NamedTuple):
@@ -30,11 +28,6 @@ class RangeCount(NamedTuple):
 
     first_id: str
     size: int
-
-
-def hold_lease(owner: str, *, ttl_ms: int) -> Command:
-    """Take or renew the right to be the sampler for `ttl_ms`; the reply says whether `owner` has it."""
-    return _HOLD_LEASE.call([keyspace.SAMPLER_LEASE], [owner, ttl_ms], parse=bool)
 
 
 def sample(stream: str, *, memory: bool) -> Command:

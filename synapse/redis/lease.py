@@ -1,0 +1,32 @@
+"""The right of one process at a time to do some work, such as sampling. It ends when it is not renewed."""
+
+import os
+import secrets
+import socket
+
+from synapse.redis.command import Command, load_script
+
+_HOLD = load_script("hold_lease")
+
+
+class Lease:
+    """A lease, as one worker of this process asks for it.
+
+    Args:
+        key: where Redis keeps who holds it.
+        ttl_ms: after how many milliseconds it ends when it is not renewed, because its holder died.
+
+    Attributes:
+        token: a random name of the worker.
+    """
+
+    def __init__(self, key: str, *, ttl_ms: int) -> None:
+        self._key = key
+        self._ttl_ms = ttl_ms
+        self.token = secrets.token_hex(8)
+
+    def hold(self) -> Command:
+        """Take the lease if it is free, or renew it. The reply says whether this process holds it."""
+        # The process belongs to the owner's name: a forked child has the same token.
+        owner = f"{socket.gethostname()}:{os.getpid()}:{self.token}"
+        return _HOLD.call([self._key], [owner, self._ttl_ms], parse=bool)

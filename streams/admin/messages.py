@@ -2,20 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from unfold.views import ChangeList  # type: ignore[import-untyped]
 
 from core import payload_access
 from core.admin.base import person
-from streams.admin import tabs
+from streams.admin import event_pages, tabs
+from streams.admin.requests import answer_of, request_of
 from streams.connections import ask_all
 from streams.models import EventType, Stream
 from streams.snapshot import holder
 from synapse import inspection
-from synapse.formats import exact_json
-from synapse.http import exchange
 from synapse.inspection import stream_stats
 from synapse.inspection.groups import owners
 from synapse.problems import Problem
@@ -32,14 +30,14 @@ def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     stream = admin.found(request, pk)
     payload_access.check_permission(request)
     query = {name: text for name in FILTERS if (text := request.GET.get(name, "").strip())}
-    asked = _asked(request, stream, query={**query, "count": str(PAGE_SIZE)})
+    asked = request_of(request, stream.name, query={**query, "count": str(PAGE_SIZE)})
     found = ask_all(
         {
             **ask_for_strip(stream),
             "messages": inspection.list_messages(asked, holder.current()),
         }
     )
-    page = _answer(found["messages"])
+    page = answer_of(found["messages"])
     if not isinstance(page, Problem):
         payload_access.record(person(request), f"stream {stream.name}", [found["id"] for found in page["messages"]])
     more = None
@@ -68,10 +66,10 @@ def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
     found = ask_all(
         {
             **ask_for_strip(stream),
-            "message": inspection.show_message(_asked(request, stream, id=id), holder.current()),
+            "message": inspection.show_message(request_of(request, stream.name, id=id), holder.current()),
         }
     )
-    answer = _answer(found["message"])
+    answer = answer_of(found["message"])
     if not isinstance(answer, Problem):
         payload_access.record(person(request), f"stream {stream.name}", [answer["id"]])
     return show_tab(
@@ -81,6 +79,7 @@ def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
         "Message",
         found,
         message=None if isinstance(answer, Problem) else answer,
+        actions=None if isinstance(answer, Problem) else event_pages.actions(request, stream, answer),
         refused=answer if isinstance(answer, Problem) else None,
     )
 
@@ -91,13 +90,13 @@ def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     found = ask_all(
         {
             **ask_for_strip(stream),
-            "groups": inspection.list_groups(_asked(request, stream), holder.current()),
+            "groups": inspection.list_groups(request_of(request, stream.name), holder.current()),
             "failed": read_failures([stream.name]),
         }
     )
     failed = {} if isinstance(found["failed"], Problem) else found["failed"]
     known = owners()
-    answer = _answer(found["groups"])
+    answer = answer_of(found["groups"])
     rows = [] if isinstance(answer, Problem) else answer["groups"]
     return show_tab(
         admin,
@@ -122,20 +121,6 @@ def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         ],
         refused=answer if isinstance(answer, Problem) else None,
     )
-
-
-def _asked(
-    request: HttpRequest, stream: Stream, *, query: Mapping[str, str] | None = None, **params: str
-) -> exchange.Request:
-    named = {"stream": stream.name, **params}
-    query = query or {}
-    raw = urlencode(query)
-    return exchange.Request(method="GET", path="", params=named, query=query, raw_query=raw, principal=person(request))
-
-
-def _answer(found: exchange.Response | Problem) -> Any:
-    """Return the JSON document of an API response, or the problem."""
-    return found if isinstance(found, Problem) else exact_json.loads(found.whole_body)
 
 
 def ask_for_strip(stream: Stream) -> dict[str, Conversation[Any]]:

@@ -1,4 +1,4 @@
-"""Admin page that publishes a test event with the person's own rights, and checks of examples."""
+"""Admin pages that publish a test event, or an event again, with the person's own rights; and checks of examples."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,28 +7,38 @@ from uuid import uuid4
 import orjson
 from django import forms
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 
 from contracts import registry
 from contracts.models import Contract
-from core import audit
+from core import audit, payload_access
 from core.admin.base import MOST_CHOICES, Tab, person
 from core.admin.json_field import JsonText, line_of, mark
 from streams import connections
 from streams.admin import tabs
+from streams.admin.event_pages import publishable
+from streams.admin.requests import answer_of, request_of
 from streams.connections import ask_all
-from streams.models import EventType
+from streams.models import EventType, Stream
 from streams.snapshot import holder
-from synapse.formats import exact_json
+from synapse import inspection
+from synapse.auth.principal import PERSONAL, SYSTEM
+from synapse.formats import exact_json, strict_json
 from synapse.http import exchange
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.inspection import stream_stats
+from synapse.inspection.range_query import asked_id
 from synapse.inspection.sample import sample
 from synapse.problems import Problem, document
 from synapse.publishing import event_files, idempotency, pipeline
+from synapse.schema import pii
 
 # In a catalog file it must be said; here it is asked for.
 _BREAKS = "breaks the schema: "
+_MASKED = (
+    f"The event has “{pii.MASK}” in it, which stands for a value that you may not see. Publish it with another value in"
+    " its place, or ask a person with the permission “Can see personal fields of events”."
+)
 
 
 def mistakes(
@@ -59,38 +69,122 @@ class PublishForm(forms.Form):
 def publish(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the event type's example as an event to publish; a POST publishes it, or only checks it."""
     event_type = admin.found(request, pk)
-    if not person(request).rights.may("publish", event_type.stream.name, event_type.name):
-        raise PermissionDenied
-    form = PublishForm(request.POST or None, initial={"event": _first(event_type)})
-    answer = None
-    if request.method == "POST" and form.is_valid():
-        answer = _sent(request, event_type, form.cleaned_data["event"])
-        mark(form, "event", [found["line"] for found in answer["violations"]])
     stream = event_type.stream
-    found = ask_all({"overview": stream_stats.overviews_of([stream.name])})["overview"]
-    page: HttpResponse = admin.show(
+    _check_right(request, stream, event_type.name)
+    return _form_page(
+        admin,
         request,
-        "streams/admin/test_event.html",
+        stream,
+        first=_first(event_type),
         title=f"Publish a test event to {stream.name}",
         row=event_type,
         tabs=tabs.of_event_type(request, event_type, "Publish a test event"),
-        form=form,
-        stream=stream,
-        media=admin.media + form.media,
-        overview=None if isinstance(found, Problem) else found[stream.name],
-        answer=answer,
         others=[
             Tab(title=each.name, url=admin.page_url("publish", each.pk), active=each == event_type)
             for each in EventType.objects.filter(stream=stream)[:MOST_CHOICES]
         ],
     )
+
+
+def publish_again(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
+    """Show a stored event to publish it again, changed or not. What the person may not see of it is left out."""
+    stream = admin.found(request, pk)
+    payload_access.check_permission(request)
+    _check_right(request, stream)
+    again = {"row": stream, "tabs": tabs.of_stream(request, stream, "Messages")}
+    again |= {"title": f"Publish again to {stream.name}", "original_id": _entry_id(id)}
+    if request.method == "POST":
+        # Not read again: an event may be trimmed while a person edits it.
+        return _form_page(admin, request, stream, first="", **again)
+    asked, catalog = request_of(request, stream.name, id=id), holder.current()
+    found = ask_all(
+        {
+            "shown": inspection.show_message(asked, catalog),
+            "stored": inspection.show_message(asked._replace(principal=SYSTEM), catalog),
+        }
+    )
+    message = answer_of(found["shown"])
+    if isinstance(message, Problem):
+        return _form_page(admin, request, stream, first="", refused=message, **again)
+    payload_access.record(person(request), f"stream {stream.name}", [message["id"]])
+    shown, stored = publishable(message), publishable(answer_of(found["stored"]))
+    first = _indented(without_hidden(shown, stored))
+    return _form_page(admin, request, stream, first=first, is_masked=shown != stored, **again)
+
+
+def _entry_id(text: str) -> str:
+    try:
+        return str(asked_id(text))
+    except Problem:
+        raise Http404 from None
+
+
+def without_hidden(shown: Any, stored: Any) -> Any:
+    """Return an event as a person may see it (`shown`) without what is masked: where it differs from the `stored`."""
+    if isinstance(shown, dict) and isinstance(stored, dict):
+        return {
+            name: without_hidden(value, stored[name])
+            for name, value in shown.items()
+            if name in stored and not _is_hidden(value, stored[name])
+        }
+    if isinstance(shown, list) and isinstance(stored, list):
+        pairs = zip(shown, stored, strict=False)
+        return [without_hidden(value, was) for value, was in pairs if not _is_hidden(value, was)]
+    return shown
+
+
+def _is_hidden(shown: Any, stored: Any) -> bool:
+    return shown != stored and not (type(shown) is type(stored) and isinstance(shown, dict | list))
+
+
+def _check_right(request: HttpRequest, stream: Stream, event_type: str | None = None) -> None:
+    if not person(request).rights.may("publish", stream.name, event_type):
+        raise PermissionDenied
+
+
+def _form_page(
+    admin: Any, request: HttpRequest, stream: Stream, *, first: str, original_id: str = "", **context: Any
+) -> HttpResponse:
+    """Show the form of an event's text, which a POST publishes or only checks."""
+    form = PublishForm(request.POST or None, initial={"event": first})
+    answer = None
+    if request.method == "POST" and form.is_valid():
+        text = form.cleaned_data["event"]
+        if _has_mask(text) and not person(request).rights.has(PERSONAL):
+            form.add_error("event", _MASKED)
+        else:
+            answer = _sent(request, stream, text, original_id)
+            mark(form, "event", [found["line"] for found in answer["violations"]])
+    found = ask_all({"overview": stream_stats.overviews_of([stream.name])})["overview"]
+    page: HttpResponse = admin.show(
+        request,
+        "streams/admin/test_event.html",
+        form=form,
+        stream=stream,
+        media=admin.media + form.media,
+        overview=None if isinstance(found, Problem) else found[stream.name],
+        answer=answer,
+        original_id=original_id,
+        **context,
+    )
     return page
+
+
+def _has_mask(text: str) -> bool:
+    try:
+        return pii.MASK in exact_json.dumps(strict_json.loads(text.encode())).decode()
+    except (UnicodeEncodeError, strict_json.BadJSON):
+        return False  # Publishing says what is wrong with it.
 
 
 def _first(event_type: EventType) -> str:
     """Return the event to begin with: the example, else what the contract asks for."""
     example = event_type.example or _of_contract(event_type) or {"event_type": event_type.name}
-    return orjson.dumps(example, option=orjson.OPT_INDENT_2).decode()
+    return _indented(example)
+
+
+def _indented(event: Any) -> str:
+    return exact_json.dumps(event, option=orjson.OPT_INDENT_2).decode()
 
 
 def _of_contract(event_type: EventType) -> dict[str, Any] | None:
@@ -99,9 +193,10 @@ def _of_contract(event_type: EventType) -> dict[str, Any] | None:
     return {"event_type": event_type.name, **found} if isinstance(found, dict) else None
 
 
-def _sent(request: HttpRequest, event_type: EventType, text: str) -> dict[str, Any]:
-    """Publish the event and return the answer for the page. A stored event leaves an audit entry."""
-    stream = event_type.stream.name
+def _sent(request: HttpRequest, to: Stream, text: str, original_id: str) -> dict[str, Any]:
+    """Publish the event and return the answer for the page. A stored event leaves an audit entry, with the id of the
+    event that is published again, if it is one."""
+    stream = to.name
     asked = exchange.Request(
         method="POST",
         path=f"/events/{stream}",
@@ -121,6 +216,8 @@ def _sent(request: HttpRequest, event_type: EventType, text: str) -> dict[str, A
     if not only_check:
         # The warnings of what it breaks quote the event.
         said = {name: value for name, value in body.items() if name != "warnings"}
+        if original_id:
+            said["published_again"] = original_id
         audit.record(person(request), "publish", f"stream {stream}", after=said)
     return _shown(answer.status, body, text)
 

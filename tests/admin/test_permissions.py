@@ -143,7 +143,7 @@ class Scene:
             arguments = [self.rows[model].pk]
         elif page in ("messages", "groups", "group_new", "statistics"):
             arguments = [self.stream.pk]
-        elif page == "message":
+        elif page in ("message", "publish_again"):
             arguments = [self.stream.pk, "1-1"]
         elif page == "dead_letters_one":
             arguments = [self.stream.pk, "warehouse", "1-1"]

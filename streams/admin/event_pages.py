@@ -1,0 +1,104 @@
+"""What a person does with one event: copy it as a program, compare it with another one, publish it again."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+
+from core import payload_access
+from core.admin.base import person
+from core.admin.revisions import difference
+from streams.admin.requests import answer_of, request_of
+from streams.connections import ask_all
+from streams.models import Stream
+from streams.snapshot import holder
+from synapse import inspection
+from synapse.auth.principal import PERSONAL
+from synapse.formats import exact_json
+from synapse.http import exchange
+from synapse.problems import Problem
+from synapse.publishing.programs import programs
+from synapse.redis import Conversation
+from synapse.schema import pii
+
+# What an event is often compared with: the latest events of its type.
+CANDIDATES = 10
+
+
+def actions(request: HttpRequest, stream: Stream, message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `event_actions.html` shows of a message."""
+    event = publishable(message)
+    return {
+        "programs": programs(stream.name, event, needs_key=stream.idempotency_key == "required"),
+        "may_publish": person(request).rights.may("publish", stream.name),
+        "is_masked": holds_mask(request, event),
+        "name": f"{stream.name}/{message['id']}",
+    }
+
+
+def publishable(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the event of a message as a publisher sends it. Of some programs' entries the type stands beside the
+    event."""
+    event: dict[str, Any] = message["event"]
+    event_type = message["event_type"]
+    return event if "event_type" in event or not event_type else {"event_type": event_type, **event}
+
+
+def holds_mask(request: HttpRequest, event: Any) -> bool:
+    """Say whether an event has masks in place of values that the person may not see."""
+    return not person(request).rights.has(PERSONAL) and pii.MASK in exact_json.dumps(event).decode()
+
+
+def compare(admin: Any, request: HttpRequest) -> HttpResponse:
+    """Show the difference of two events, each named `event=STREAM/ID`; of one, what it can be compared with."""
+    if not admin.has_view_permission(request):
+        raise PermissionDenied
+    payload_access.check_permission(request)
+    names = [name for text in request.GET.getlist("event") if (name := text.strip())]
+    shown = names[:2]
+    found = ask_all({name: _read(request, name) for name in shown})
+    answers = {name: answer_of(found[name]) for name in shown}
+    pks = dict(Stream.objects.values_list("name", "pk"))
+    for name, answer in answers.items():
+        if not isinstance(answer, Problem):
+            payload_access.record(person(request), f"stream {answer['stream']}", [answer["id"]])
+            answers[name] = {**answer, "pk": pks.get(answer["stream"])}
+    good = [answers[name] for name in shown if not isinstance(answers[name], Problem)]
+    context: dict[str, Any] = {
+        "names": shown,
+        "problems": [answer for answer in answers.values() if isinstance(answer, Problem)],
+        "too_many": len(names) > len(shown),
+        "events": good if len(good) == 2 else None,
+    }
+    if len(good) == 2:
+        one, other = map(_comparable, good)
+        context |= {
+            "rows": difference(one, other),
+            "is_equal": one == other,
+            "is_masked": any(holds_mask(request, each["event"]) for each in good),
+        }
+    elif len(good) == 1:
+        context |= {"first": good[0], "candidates": _candidates(request, good[0])}
+    page: HttpResponse = admin.show(request, "streams/admin/compare.html", title="Compare two events", **context)
+    return page
+
+
+def _read(request: HttpRequest, name: str) -> Conversation[exchange.Response]:
+    stream, _, id_ = name.rpartition("/")
+    return inspection.show_message(request_of(request, stream, id=id_), holder.current())
+
+
+def _comparable(message: Mapping[str, Any]) -> str:
+    """Return an event with its properties in the order of their names, which means nothing in JSON."""
+    return exact_json.dumps(message["event"], option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
+
+
+def _candidates(request: HttpRequest, first: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the latest events of the same stream and type, without contents."""
+    query = {"count": str(CANDIDATES), "event_type": first["event_type"] or ""}
+    asked = request_of(request, first["stream"], query=query)
+    answer = answer_of(ask_all({"page": inspection.list_messages(asked, holder.current())})["page"])
+    rows = [] if isinstance(answer, Problem) else answer["messages"]
+    return [row for row in rows if row["id"] != first["id"]]

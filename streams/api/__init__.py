@@ -2,8 +2,11 @@
 
 from streams.api import audit, contracts, keys, live, operations, publish
 from synapse.endpoints import endpoints_of
+from synapse.explorer import search
 from synapse.inspection import groups, messages
 from synapse.inspection import streams as inspected
 from synapse.statistics import query as statistics
 
-ENDPOINTS = endpoints_of(publish, inspected, messages, groups, live, contracts, audit, keys, statistics, operations)
+ENDPOINTS = endpoints_of(
+    publish, search, inspected, messages, groups, live, contracts, audit, keys, statistics, operations
+)

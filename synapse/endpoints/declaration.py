@@ -96,7 +96,8 @@ class Endpoint:
         body: The model of its body. Without one, the body is passed over.
         of_stream: Whether the path names a stream that has to be defined.
         takes_request: Whether the handler takes the request, unchecked, and the catalog: it parses it by itself.
-        reveals: Returns the ids of the events that an answer shows; where a person reads them, that is recorded.
+        reveals: Returns the ids of the events that an answer shows, by stream; where a person reads them, that is
+            recorded.
         stores: Returns the name of the stream in which events are stored, given what the handler takes.
         on_event_loop: How the event loop answers it; None: Django alone does.
         documented_body: The documented body, where there is no model of it: schemas by media type.
@@ -122,7 +123,7 @@ class Endpoint:
     body: type[Body] | None = None
     of_stream: bool = False
     takes_request: bool = False
-    reveals: Callable[[Any], Sequence[str]] | None = None
+    reveals: Callable[[Any], Mapping[str, Sequence[str]]] | None = None
     stores: Callable[[Any], str] | None = None
     on_event_loop: EventLoop | None = None
     documented_body: Mapping[str, Any] = field(default_factory=dict)

@@ -1,23 +1,17 @@
 """The entries of a stream: a page of them, or one."""
 
 from functools import partial
-from typing import Any
 
-import orjson
-
-from synapse.auth.principal import EVERY_TYPE, PERSONAL, Rights, sees
-from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.auth.principal import EVERY_TYPE
 from synapse.endpoints import Call, EventLoop, Example, Query, QueryInt, about, endpoint
 from synapse.errors.streams import UnknownEntry
 from synapse.http.exchange import Request, Response, listing_response
 from synapse.inspection.answers import Messages, OneMessage
 from synapse.inspection.range_query import MOMENT, MOST_ENTRIES, Order, QueryTime, Scan, asked_id, intersection
+from synapse.inspection.rows import RowSelection, written_row
 from synapse.inspection.streams import READ
 from synapse.redis import Conversation, answer, ask, map_cooperatively
 from synapse.redis.commands.streams import Entry, xrange
-from synapse.wire.encoding import decode_texts, pairs, text_fields
-from synapse.wire.fast_decoder import type_of_parts
-from synapse.wire.masking import entry_json, mask_of
 
 MOST_MESSAGES, USUAL_MESSAGES = 1000, 10
 # So many are read without waiting for a turn.
@@ -80,7 +74,7 @@ _reads = partial(endpoint, tag="streams", requires=READ, of_stream=True)
     Messages,
     query=MessagesQuery,
     on_event_loop=EventLoop(queue="reads of many messages", size=long_read),
-    reveals=lambda page: [each["id"] for each in page["messages"]],
+    reveals=lambda page: {page["stream"]: [each["id"] for each in page["messages"]]},
     examples=[Example("a page", _PAGE, 200)],
 )
 def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
@@ -88,9 +82,10 @@ def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
     (newest first) or `after` (oldest first) set to `next`. With `event_type` at most 10,000 entries are looked at for
     one page: `complete` is false when that was not enough, and `next` continues there."""
     stream, query = call.stream, call.query
-    page = _Page(stream, count=query.count, event_type=query.event_type, rights=call.by.rights)
+    selection = RowSelection(stream, call.by.rights, event_type=query.event_type)
+    page = _Page(selection, count=query.count)
     # Without a filter one entry more than the page holds tells whether there is a next one.
-    most = MOST_ENTRIES if page.is_choosy else page.count + 1
+    most = MOST_ENTRIES if selection.is_choosy else query.count + 1
     part = intersection(since=query.since, until=query.until, after=query.after, before=query.before)
     scan = Scan(stream.name, part, order=query.order, most=most)
     while not scan.done and not page.full:
@@ -115,62 +110,40 @@ def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
     "Read one message",
     OneMessage,
     query=Query,
-    reveals=lambda message: [message["id"]],
+    reveals=lambda message: {message["stream"]: [message["id"]]},
     examples=[Example("a message", {"stream": "inference-events", **_MESSAGE}, 200)],
 )
-def show_message(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
+def show_message(call: Call[Query, None]) -> Conversation[Response]:
     """The message with this entry id."""
-    stream, rights = call.stream, call.by.rights
+    stream = call.stream
     id_ = str(asked_id(call.params["id"]))
     (reply,) = yield from ask([xrange(stream.name, id_, id_, 1)])
     found = answer(reply, stream.name, absent=[])
-    texts = text_fields(pairs(found[0].parts)) if found else {}
-    decoded = decode_texts(texts, types_of=stream.types_of)
-    if not found or not sees(rights, stream.name, decoded.event_type):
+    row = RowSelection(stream, call.by.rights, with_stream=True).row(found[0]) if found else None
+    if row is None:
         raise UnknownEntry(f"The stream “{stream.name}” holds no entry {id_}: it never did, or it was trimmed.")
-    mask = None if rights.has(PERSONAL) else mask_of(stream, decoded)
-    return {"stream": stream.name, **entry_json(id_, texts, decoded, mask=mask)}
+    return Response(body=written_row(row))
 
 
 class _Page:
-    """The messages of a response: up to `count` that the caller may read, of one event type or, for "", of all; PII is
-    masked for callers without payload access."""
+    """The messages of a response: up to `count` that match. One more than that makes it full."""
 
-    def __init__(self, stream: StreamDefinition, *, count: int, event_type: str, rights: Rights) -> None:
-        self._stream = stream
+    def __init__(self, selection: RowSelection, *, count: int) -> None:
+        self._selection = selection
         self.count = count
-        self.event_type = event_type
-        self._rights = None if rights.may("read", stream.name, EVERY_TYPE) else rights
-        self._personal = rights.has(PERSONAL)
         self.messages: list[bytes] = []
         self.scanned = 0
         self.position: str | None = None
         self.full = False
 
-    @property
-    def is_choosy(self) -> bool:
-        """Whether entries may be passed over."""
-        return bool(self.event_type) or self._rights is not None
-
-    def _wants(self, event_type: str) -> bool:
-        if self.event_type and event_type != self.event_type:
-            return False
-        return self._rights is None or sees(self._rights, self._stream.name, event_type)
-
     def offer(self, found: Entry) -> None:
-        """Add the next entry if it matches; one more than the page can hold makes it full."""
+        """Add the next entry if it matches."""
         if self.full or len(self.messages) == self.count:
             self.full = True
             return
         self.scanned += 1
         self.position = found.id
-        # Most skipped entries are recognized by the bytes of their type.
-        raw_type = type_of_parts(found.parts) if self.is_choosy else None
-        if raw_type is not None and not self._wants(raw_type):
-            return
-        texts = text_fields(pairs(found.parts))
-        decoded = decode_texts(texts, types_of=self._stream.types_of)
-        if self._wants(decoded.event_type):
-            mask = None if self._personal else mask_of(self._stream, decoded)
+        row = self._selection.row(found)
+        if row is not None:
             # Written at once: no value is kept, and the whole answer is not written at a stretch.
-            self.messages.append(orjson.dumps(entry_json(found.id, texts, decoded, mask=mask)))
+            self.messages.append(written_row(row))

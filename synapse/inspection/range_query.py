@@ -29,7 +29,9 @@ class Scan:
     """Where a walk through a range of a stream stands.
 
     Send `command()` and give the entries of its reply to `take()`, until `done`. Then either `exhausted` says that
-    there is nothing more in the range, or a bound was hit: `most` entries, or `most_bytes`.
+    there is nothing more in the range, or a bound was hit: `most` entries, or `most_bytes`. The first chunk has
+    `first_chunk` entries, and each later one is at most `growth` times as long as the one before, and of about
+    `chunk_bytes`.
     """
 
     def __init__(
@@ -40,9 +42,15 @@ class Scan:
         order: Order = "oldest",
         most: int = MOST_ENTRIES,
         most_bytes: int = MOST_BYTES,
+        first_chunk: int = FIRST_CHUNK,
+        chunk_bytes: int = _CHUNK_BYTES,
+        growth: int = LONGEST_CHUNK,
     ) -> None:
         self._stream = stream
         self._part = part
+        self._first_chunk = first_chunk
+        self._chunk_bytes = chunk_bytes
+        self._growth = growth
         self._order = order
         self._most = most
         self._most_bytes = most_bytes
@@ -76,8 +84,9 @@ class Scan:
 
     def _chunk(self) -> int:
         if not self.entries:
-            return FIRST_CHUNK
-        return max(1, min(LONGEST_CHUNK, _CHUNK_BYTES * self.entries // max(self._bytes, 1)))
+            return self._first_chunk
+        fitting = self._chunk_bytes * self.entries // max(self._bytes, 1)
+        return max(1, min(LONGEST_CHUNK, fitting, self._asked * self._growth))
 
     def _move_behind(self, entry: Entry) -> None:
         id_ = parse(entry.id)

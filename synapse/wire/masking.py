@@ -177,12 +177,18 @@ def entry_json(id_: str, data: Mapping[str, str], decoded: DecodedEntry, *, mask
 
     `mask` hides the PII from readers without payload access.
     """
+    row = entry_row(id_, data, decoded, mask=mask)
+    return {**row, "event": event_json(row["event"], otherwise=row["data"])}
+
+
+def entry_row(id_: str, data: Mapping[str, str], decoded: DecodedEntry, *, mask: Mask | None = None) -> dict[str, Any]:
+    """Return an entry as `entry_json` does, with `event` as a value, for conditions on it."""
     if mask is not None:
         data, decoded = mask.fields(data, decoded.event), mask.decoded(decoded)
     return {
         "id": id_,
         "data": data,
-        "event": event_json(decoded.event, otherwise=data),
+        "event": decoded.event,
         "event_type": decoded.event_type or None,
         "timestamp": decoded.timestamp,
         "source": decoded.source,

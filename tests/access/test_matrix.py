@@ -193,8 +193,8 @@ def test_an_endpoint_that_declares_no_rights_is_meant_to_require_none():
     with_any_key = {each.name for each in ENDPOINTS if each.requires == Requirement()}
 
     assert open_to_all == {"health", "liveness", "readiness"}
-    # It lists the streams that are visible to its caller.
-    assert with_any_key == {"list_streams"}
+    # They list what is visible to their caller.
+    assert with_any_key == {"list_streams", "search_events"}
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(ROWS), ids=str)

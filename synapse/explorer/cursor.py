@@ -1,0 +1,109 @@
+"""Where a search over several streams continues: a text for clients, from which follows a place in each stream.
+
+Entries of all streams have one order: by id, and those of one id by their stream's tag. So the last entry that was
+looked at tells where each stream continues. From newest to oldest that is all: what comes later is newer. From oldest
+to newest, a stream that had ended may get entries with ids before that of the last entry, for ids are made of the time:
+such a stream has a place of its own.
+"""
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from synapse.inspection.range_query import Order
+from synapse.problems import BadParameter
+from synapse.wire.ids import FIRST, LAST, MOST, NOTHING, EntryId, Range, following, preceding
+
+_TAG_LENGTH = 10
+_LONGEST = 12_000
+_POSITION = re.compile(r"([0-9]{1,20})-([0-9]{1,20})", re.ASCII)
+_PLACE = re.compile(r"([0-9a-f]{10})(?:\.([0-9]{1,20})-([0-9]{1,20}))?", re.ASCII)
+_TAG = re.compile(r"[0-9a-f]{10}", re.ASCII)
+
+
+def tag_of(stream: str) -> str:
+    """Return the short name that stands for a stream in cursors: who gets one does not learn names by it."""
+    return hashlib.sha256(stream.encode()).hexdigest()[:_TAG_LENGTH]
+
+
+def search_tag(asked: Collection[str], order: Order) -> str:
+    """Return what a cursor belongs to: the streams that were asked for, and the order."""
+    return tag_of("\n".join([order, *sorted(asked)]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """Where a search continues.
+
+    Attributes:
+        search: the search that it belongs to, as `search_tag` names it.
+        id: of the last entry that was looked at.
+        tag: of that entry's stream.
+        places: by tag, the first id that is still to be read, of streams that had ended before that entry.
+    """
+
+    search: str
+    id: EntryId
+    tag: str
+    places: Mapping[str, EntryId] = field(default_factory=dict)
+
+    def rest(self, part: Range, stream: str, order: Order) -> Range:
+        """Return what is left of a range in a stream."""
+        tag = tag_of(stream)
+        if order == "newest":
+            # The later tag comes first.
+            last = self.id if tag < self.tag else preceding(self.id)
+            return Range(first=part.first, last=min(part.last, last))
+        first = self.places.get(tag) or self.behind(tag)
+        return NOTHING if first is None else Range(first=max(part.first, first), last=part.last)
+
+    def behind(self, tag: str) -> EntryId | None:
+        """Return the first id of a stream that comes after the last entry, from oldest to newest; None: there is
+        none."""
+        if tag > self.tag:
+            return self.id
+        return None if self.id == LAST else following(self.id)
+
+    def __str__(self) -> str:
+        places = (
+            f"~{tag}" if first == FIRST else f"~{tag}.{max(self.id.ms - first.ms, 0)}-{first.sequence}"
+            for tag, first in sorted(self.places.items())
+        )
+        return f"{self.search}~{self.id}~{self.tag}{''.join(places)}"
+
+
+def read_cursor(text: str, search: str) -> Cursor | None:
+    """Return the cursor that a text is, for the search of that tag; None for an empty text.
+
+    Raises:
+        BadParameter: when no answer to such a search can have given it.
+    """
+    if not text:
+        return None
+    found = _parse(text) if len(text) <= _LONGEST else None
+    if found is None:
+        raise BadParameter("“next” is what the answer before gave as its next. Send it as it was.", parameter="next")
+    if found.search != search:
+        raise BadParameter(
+            "“next” continues another search. Send it with the “stream” and “order” of the request that it answers.",
+            parameter="next",
+        )
+    return found
+
+
+def _parse(text: str) -> Cursor | None:
+    search, *rest = text.split("~")
+    if len(rest) < 2:
+        return None
+    position, tag, *listed = rest
+    at, known = _POSITION.fullmatch(position), [_PLACE.fullmatch(each) for each in listed]
+    if at is None or None in known or not (_TAG.fullmatch(search) and _TAG.fullmatch(tag)):
+        return None
+    id_ = EntryId(int(at[1]), int(at[2]))
+    places = {
+        each[1]: FIRST if each[2] is None else EntryId(id_.ms - int(each[2]), int(each[3])) for each in known if each
+    }
+    if max(id_) > MOST or any(each.ms < 0 or each.sequence > MOST for each in places.values()):
+        return None
+    return Cursor(search=search, id=id_, tag=tag, places=places)

@@ -1,0 +1,343 @@
+"""Searching events in one or many streams: `GET /events`, and the conversation behind it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from synapse.auth.permission import demand_right
+from synapse.auth.principal import Principal, Rights
+from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
+from synapse.endpoints import Answer, Call, EventLoop, Example, Query, QueryInt, about, endpoint
+from synapse.errors.streams import UnknownStream
+from synapse.explorer import histogram
+from synapse.explorer.cursor import Cursor, read_cursor, search_tag, tag_of
+from synapse.explorer.merge import Found, Merge, read_again
+from synapse.http.exchange import Response, listing_response
+from synapse.http.redis_problems import problem_of
+from synapse.inspection.answers import OneMessage
+from synapse.inspection.range_query import MOMENT, MOST_BYTES, MOST_ENTRIES, Order, QueryTime, intersection
+from synapse.inspection.rows import RowSelection, TextSearch, written_row
+from synapse.problems import BadParameter
+from synapse.redis import Conversation, map_cooperatively
+from synapse.wire.ids import LAST, EntryId, Range, following
+
+ALL = "*"
+MOST_STREAMS = 300
+MOST_EVENTS, USUAL_EVENTS = 1000, 50
+LONGEST_TEXT = 500
+
+
+class EventsQuery(Query):
+    """Which events are asked for."""
+
+    repeatable: ClassVar[Collection[str]] = ("stream",)
+    stream: list[str] = about(
+        f"The streams, several with commas between or by repeating the parameter, at most {MOST_STREAMS}; `{ALL}` or "
+        "none: all that the caller may read.",
+        default=[],
+    )
+    q: str = about(
+        "Only events with this text in a name or a value, upper or lower case. PII that the caller may not see is not "
+        "searched.",
+        default="",
+        max_length=LONGEST_TEXT,
+    )
+    event_type: str = about("Only events of this type.", default="")
+    since: QueryTime = about(f"From here on, this one included. {MOMENT}", default=None)
+    until: QueryTime = about(f"Up to here, this one included. {MOMENT}", default=None)
+    order: Order = about("Which come first.", default="newest")
+    count: QueryInt = about("How many.", default=USUAL_EVENTS, ge=1, le=MOST_EVENTS)
+    next: str = about("`next` of the answer before, to continue it.", default="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """A search that its caller may make.
+
+    Attributes:
+        parts: by stream, the range that is left to be searched.
+        streams: the definitions of those streams.
+        tag: what its cursors belong to.
+        cursor: where it continues; None at its beginning.
+    """
+
+    parts: Mapping[str, Range]
+    streams: Mapping[str, StreamDefinition]
+    rights: Rights
+    order: Order
+    count: int
+    event_type: str
+    text: TextSearch | None
+    tag: str
+    cursor: Cursor | None = None
+
+    @classmethod
+    def of(cls, query: EventsQuery, catalog: Snapshot, by: Principal) -> "Search":
+        """Return the search that a query asks for.
+
+        Raises:
+            Forbidden: when the caller may not read a stream, whether or not there is one of that name.
+            UnknownStream: when a stream is not defined.
+            BadParameter: when the cursor or the number of streams cannot be used.
+        """
+        asked = _names(query.stream)
+        streams = _defined(asked, catalog, by)
+        tag = search_tag(asked, query.order)
+        cursor = read_cursor(query.next, tag)
+        part = intersection(since=query.since, until=query.until)
+        return cls(
+            parts={name: cursor.rest(part, name, query.order) if cursor else part for name in streams},
+            streams=streams,
+            rights=by.rights,
+            order=query.order,
+            count=query.count,
+            event_type=query.event_type,
+            text=TextSearch(query.q) if query.q else None,
+            tag=tag,
+            cursor=cursor,
+        )
+
+    def selection(self, stream: str) -> RowSelection:
+        """Return what the search selects of a stream."""
+        return RowSelection(
+            self.streams[stream], self.rights, event_type=self.event_type, text=self.text, with_stream=True
+        )
+
+
+def _names(given: Sequence[str]) -> tuple[str, ...]:
+    names = {name.strip(" ") for each in given for name in each.split(",")} - {""}
+    if len(names) > MOST_STREAMS:
+        raise BadParameter(
+            f"“stream” names {len(names)} streams, and at most {MOST_STREAMS} are searched at once. Name fewer.",
+            parameter="stream",
+        )
+    return (ALL,) if not names or ALL in names else tuple(sorted(names))
+
+
+def _defined(asked: Sequence[str], catalog: Snapshot, by: Principal) -> dict[str, StreamDefinition]:
+    if asked == (ALL,):
+        found = {name: catalog.streams[name] for name in sorted(catalog.streams) if by.rights.may("read", name)}
+        if len(found) > MOST_STREAMS:
+            raise BadParameter(
+                f"There are {len(found)} streams, and at most {MOST_STREAMS} are searched at once. Name those that you "
+                "want with “stream”.",
+                parameter="stream",
+            )
+        return found
+    for name in asked:
+        demand_right(by, "read", name)
+    for name in asked:
+        if name not in catalog.streams:
+            raise UnknownStream(name)
+    return {name: catalog.streams[name] for name in asked}
+
+
+@dataclass(slots=True, kw_only=True)
+class SearchResult:
+    """The events that a search found in the entries that it looked at.
+
+    Attributes:
+        rows: the events as JSON, in the order of the search.
+        ids: by stream, the ids of those events.
+        moments: when each of them was stored, in milliseconds since 1970.
+        next: where the search continues; None when all was searched.
+        scanned: how many entries were looked at.
+        complete: False when the page ended early because enough had been looked at.
+        unread: by stream, why it could not be read.
+    """
+
+    rows: list[bytes] = field(default_factory=list)
+    moments: list[int] = field(default_factory=list)
+    next: str | None = None
+    scanned: int = 0
+    complete: bool = True
+    unread: dict[str, str] = field(default_factory=dict)
+
+
+def find_events(search: Search) -> Conversation[SearchResult]:
+    """Search at most 10,000 entries for a page of events.
+
+    Raises:
+        WrongType, RedisUnavailable: when no stream can be read.
+    """
+    page = _Page(search)
+    merge = Merge(search.parts, search.order, wanted=MOST_ENTRIES if page.is_choosy else search.count + 1)
+    while not merge.done and not page.ended:
+        batch = yield from merge.next_batch()
+        yield ()  # many may have been answered at once
+        begin = 0
+        # Those that were too large to be kept are read one by one.
+        for at in [at for at, found in enumerate(batch) if found.entry is None]:
+            yield from map_cooperatively(batch[begin:at], page.offer)
+            if not page.ended:
+                page.offer(batch[at]._replace(entry=(yield from read_again(batch[at]))))
+            begin = at + 1
+        yield from map_cooperatively(batch[begin:], page.offer)
+    result = page.result
+    ended = merge.done and not page.is_left
+    result.complete = ended or page.full
+    result.next = None if ended else str(page.cursor(merge))
+    result.unread = {stream: str(problem_of(failure)) for stream, failure in merge.failures.items()}
+    return result
+
+
+class _Page:
+    """The events of an answer, and how far the search came in each stream."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        self._selections = {name: search.selection(name) for name in search.streams}
+        self._bytes = 0
+        self._last: Found | None = None
+        # The id behind the last entry of each stream that was looked at.
+        self._behind: dict[str, EntryId] = {}
+        self._left: set[str] = set()
+        self.full = False
+        self.result = SearchResult()
+
+    @property
+    def is_choosy(self) -> bool:
+        """Whether entries may be passed over."""
+        return any(selection.is_choosy for selection in self._selections.values())
+
+    @property
+    def ended(self) -> bool:
+        """Whether no further entry is looked at."""
+        return self.full or self.result.scanned >= MOST_ENTRIES or self._bytes >= MOST_BYTES
+
+    @property
+    def is_left(self) -> bool:
+        """Whether an entry was offered that was not looked at."""
+        return bool(self._left)
+
+    def offer(self, found: Found) -> None:
+        """Look at the next entry, and add it if it matches. One more than the page can hold makes it full."""
+        if self.ended or len(self.result.rows) == self._search.count:
+            self.full = self.full or not self.ended
+            self._left.add(found.stream)
+            return
+        self.result.scanned += 1
+        self._bytes += found.size
+        self._last = found
+        self._behind[found.stream] = LAST if found.id == LAST else following(found.id)
+        row = self._selections[found.stream].row(found.entry) if found.entry else None
+        if row is not None:
+            # Written at once: no value is kept, and the whole answer is not written at a stretch.
+            self.result.rows.append(written_row(row))
+            self.result.moments.append(found.id.ms)
+
+    def cursor(self, merge: Merge) -> Cursor:
+        """Return where the search continues."""
+        before, last = self._search.cursor, self._last
+        if last is None:
+            raise ValueError("a search that looked at nothing ends")
+        at = Cursor(search=self._search.tag, id=last.id, tag=last.tag)
+        if self._search.order == "newest":
+            return at
+        held = set(merge.ended_streams()) - self._left
+        if before is not None and (before.id, before.tag) > (at.id, at.tag):
+            # It came to entries that were stored after the page before, with ids from before its end.
+            at = Cursor(search=at.search, id=before.id, tag=before.tag)
+            held |= {name for name in self._search.streams if tag_of(name) in before.places}
+        first = {name: self._behind.get(name, self._search.parts[name].first) for name in held}
+        places = {tag_of(name): id_ for name, id_ in first.items() if id_ < (at.behind(tag_of(name)) or LAST)}
+        return Cursor(search=at.search, id=at.id, tag=at.tag, places=places)
+
+
+class FoundEvent(OneMessage):
+    """An event that was found, and its entry."""
+
+
+class Interval(Answer):
+    """How many of the found events were stored in an interval, in milliseconds since 1970."""
+
+    begin: int = Field(alias="from", description="When it begins.")
+    end: int = Field(alias="to", description="When the next one begins.")
+    count: int
+
+
+class UnreadStream(Answer):
+    """A stream that could not be read."""
+
+    stream: str
+    error: str
+
+
+class FoundEvents(Answer):
+    """A page of events of one or many streams."""
+
+    events: list[FoundEvent]
+    order: str = about("newest or oldest first.")
+    streams: list[str] = about("The streams that were searched.")
+    next: str | None = about("Send it as `next` with the same query to continue; null when all was searched.")
+    scanned: int = about("How many entries were looked at.")
+    complete: bool = about("False when the page ended early because enough had been looked at.")
+    histogram: list[Interval] = about(
+        "The events of this answer over time: at most 60 intervals. Those of several answers can be added."
+    )
+    unread: list[UnreadStream] = about("Streams that could not be read; the answer is without their events.")
+
+
+_EVENT = {
+    "stream": "inference-events",
+    "id": "1705314600000-0",
+    "data": {"event_type": "inference-complete", "latency_ms": "45", "synapse_version": "1", "synapse_added": "ets"},
+    "event": {"event_type": "inference-complete", "latency_ms": 45},
+    "event_type": "inference-complete",
+    "timestamp": "2024-01-15T10:30:00.000Z",
+    "source": "anonymous",
+    "contract_version": 1,
+    "layout": "flat",
+}
+_PAGE = {
+    "events": [_EVENT],
+    "order": "newest",
+    "streams": ["inference-events", "platform-events"],
+    "next": "0c9b4bb4b4~1705314600000-0~8a5f3f8b0e",
+    "scanned": 10_000,
+    "complete": False,
+    "histogram": [{"from": 1705314600000, "to": 1705314600100, "count": 1}],
+    "unread": [],
+}
+
+
+def _ids_by_stream(page: Mapping[str, Any]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for each in page["events"]:
+        found.setdefault(each["stream"], []).append(each["id"])
+    return found
+
+
+_searches = partial(endpoint, tag="events", query=EventsQuery, problems=[403, 404, 409])
+
+
+@_searches(
+    "GET",
+    "/events",
+    "Search events",
+    FoundEvents,
+    on_event_loop=EventLoop(queue="reads of many messages", size=lambda _: 1),
+    reveals=_ids_by_stream,
+    examples=[Example("a page", _PAGE, 200)],
+)
+def search_events(call: Call[EventsQuery, None]) -> Conversation[Response]:
+    """Events of one or many streams, merged by the time at which they were stored. At most 10,000 entries are looked at
+    for one page: `complete` is false when that was not enough. To continue, send the same query with `next`: nothing is
+    shown twice or left out, also when events came or were trimmed meanwhile."""
+    search = Search.of(call.query, call.catalog, call.by)
+    result = yield from find_events(search)
+    moments = result.moments
+    document = {
+        "events": None,
+        "order": search.order,
+        "streams": list(search.streams),
+        "next": result.next,
+        "scanned": result.scanned,
+        "complete": result.complete,
+        "histogram": histogram.intervals(moments, min(moments, default=0), max(moments, default=0)),
+        "unread": [{"stream": stream, "error": error} for stream, error in result.unread.items()],
+    }
+    return listing_response(document, "events", result.rows)

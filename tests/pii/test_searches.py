@@ -1,0 +1,58 @@
+"""A search over events tells a caller without the right to PII nothing of a value that it may not see."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from core.models import AuditEntry, Role
+from tests.pii.conftest import EVENT, HIDDEN, MASK
+
+OTHER = {**EVENT, "email": "bert@example.org", "card": {"holder": "Bert Ek", "brand": "visa"}}
+
+
+@pytest.fixture
+def two(ask, orders):
+    for event in (EVENT, OTHER):
+        ask("POST", "/events/orders", json.dumps(event))
+
+
+def find(ask, text):
+    return ask("GET", f"/events?q={quote(text)}").json["events"]
+
+
+@pytest.mark.parametrize("text", ["anna@example.org", "ANNA", "bert", "Ek", 'holder":"Anna', "example.org"])
+def test_a_hidden_value_is_not_found_and_other_events_than_its_own_neither(ask, two, impersonal, text):
+    assert find(ask, text) == []
+
+
+@pytest.mark.parametrize("text", ["visa", "email", MASK, "7", "order-placed"])
+def test_what_is_shown_is_found_in_masked_events(ask, two, impersonal, text):
+    assert [each["event"] for each in find(ask, text)] == [HIDDEN, HIDDEN]
+
+
+def test_a_caller_that_may_see_pii_finds_the_value(ask, two):
+    assert [each["event"] for each in find(ask, "ANNA@")] == [EVENT]
+
+
+def test_a_search_of_a_person_is_recorded_for_each_stream_that_it_shows(client, redis, orders, define, settings):
+    define("parcels")
+    redis.xadd("parcels", {"n": 1}, id="1-0")
+    redis.xadd("orders", {"n": 1}, id="2-0")
+    redis.xadd("orders", {"n": 2}, id="3-0")
+    settings.AUTH = "required"
+    user = User.objects.create_user("anna", is_staff=True)
+    user.groups.add(Role.objects.get(name="operator"))
+    person = Client(headers={"host": "localhost"})
+    person.force_login(user)
+
+    assert person.get("/events?stream=orders,parcels").status_code == 200
+    assert person.get("/events?stream=orders&q=nothing").status_code == 200
+
+    rows = AuditEntry.objects.filter(action="see payloads").order_by("target")
+    assert [(row.target, row.after["ids"]) for row in rows] == [
+        ("stream orders", ["3-0", "2-0"]),
+        ("stream parcels", ["1-0"]),
+    ]

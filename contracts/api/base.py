@@ -9,7 +9,6 @@ import orjson
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 
-from contracts.api.content import JSON
 from contracts.api.errors import (
     BROKEN,
     FORBIDDEN,
@@ -22,12 +21,12 @@ from contracts.api.errors import (
     document,
 )
 from contracts.api.openapi import READ, VENDOR
+from contracts.api.request_parser import JSON
 from contracts.models import ContractVersion, Schema
 from core.views import ApiView, as_problem, to_request
 from synapse.auth.permission import refused_scope
 from synapse.auth.principal import Principal
 from synapse.endpoints import Endpoint
-from synapse.http import exchange
 from synapse.http.exchange import Response
 from synapse.problems import NotFound, Problem
 
@@ -53,13 +52,6 @@ def version(found: ContractVersion) -> dict[str, Any]:
         shown["ts"] = int(found.activated_at.timestamp() * 1000)
     if found.deleted_at is not None:
         shown["deleted"] = True
-    return shown
-
-
-def registered(found: ContractVersion) -> dict[str, Any]:
-    """Return a version as the answer to its registration."""
-    shown = version(found)
-    del shown["subject"]
     return shown
 
 
@@ -118,16 +110,6 @@ def _demand(endpoint: Endpoint, caller: Principal) -> None:
         raise Refused(FORBIDDEN, refused_scope(caller, scope).detail)
     unseen = _UNSEEN.get(endpoint.path.split("/")[1], SUBJECT_NOT_FOUND)
     raise Refused(unseen, "There is nothing here that you may see.")
-
-
-def raw(text: str) -> Response:
-    """Answer with a text that is already JSON."""
-    return Response(body=text.encode())
-
-
-def may_see(asked: exchange.Request) -> bool:
-    """Say whether the caller may read schemas."""
-    return asked.principal.rights.has(READ)
 
 
 def principal(request: Request) -> Principal:

@@ -44,16 +44,12 @@ def delete_config(asked: Request) -> Any:
     """Restores BACKWARD and LENIENT. The answer has the settings before that."""
     before = _shown(settings.of_all())
     settings.change(
-        None,
-        by=asked.principal,
-        compatibility=Compatibility.BACKWARD.value,
-        policy=Policy.LENIENT.value,
-        extras={},
+        None, by=asked.principal, compatibility=Compatibility.BACKWARD.value, policy=Policy.LENIENT.value, extras={}
     )
     return before
 
 
-@openapi.described("GET", "/config/{subject}", "Show a subject's compatibility", openapi.Config, "defaultToGlobal")
+@openapi.described("GET", "/config/{subject}{?defaultToGlobal}", "Show a subject's compatibility", openapi.Config)
 def show_subject_config(asked: Request, subject: str) -> Any:
     """404 for a subject without settings of its own, unless `defaultToGlobal` asks for those of all instead."""
     owner = Contract.objects.filter(subject=subject).first()
@@ -120,6 +116,10 @@ def _says_something(of: Contract) -> bool:
     return bool(of.compatibility or of.policy or of.extras)
 
 
+def _none(subject: str) -> Refused:
+    return Refused(NO_COMPATIBILITY, f"The subject “{subject}” has no compatibility of its own.")
+
+
 def _shown(of: Contract | RegistrySettings) -> dict[str, Any]:
     everywhere = of if isinstance(of, RegistrySettings) else settings.of_all()
     return {
@@ -127,10 +127,6 @@ def _shown(of: Contract | RegistrySettings) -> dict[str, Any]:
         "compatibilityPolicy": of.policy or everywhere.policy,
         **of.extras,
     }
-
-
-def _none(subject: str) -> Refused:
-    return Refused(NO_COMPATIBILITY, f"The subject “{subject}” has no compatibility of its own.")
 
 
 _IMPORT = "IMPORT"
@@ -142,7 +138,7 @@ def show_mode(asked: Request) -> Any:
     return {"mode": settings.of_all().mode}
 
 
-@openapi.described("PUT", "/mode", "Set the mode of all subjects", openapi.ModeBody, "force", request=openapi.ModeBody)
+@openapi.described("PUT", "/mode{?force}", "Set the mode of all subjects", openapi.ModeBody, request=openapi.ModeBody)
 def set_mode(asked: Request) -> Any:
     """READONLY_OVERRIDE also applies to subjects with a mode of their own."""
     mode = _asked_mode(asked)
@@ -158,20 +154,15 @@ def delete_mode(asked: Request) -> Any:
     return {"mode": before}
 
 
-@openapi.described("GET", "/mode/{subject}", "Show a subject's mode", openapi.ModeBody, "defaultToGlobal")
+@openapi.described("GET", "/mode/{subject}{?defaultToGlobal}", "Show a subject's mode", openapi.ModeBody)
 def show_subject_mode(asked: Request, subject: str) -> Any:
     """404 for a subject without a mode of its own, unless `defaultToGlobal` asks for the one that applies instead."""
-    owner = Contract.objects.filter(subject=subject).first()
     if request_parser.flag(asked, "defaultToGlobal"):
-        return {"mode": settings.mode_of(owner)}
-    if owner is None or not owner.mode:
-        raise _no_mode(subject)
-    return {"mode": owner.mode}
+        return {"mode": settings.mode_of(Contract.objects.filter(subject=subject).first())}
+    return {"mode": _with_mode(subject).mode}
 
 
-@openapi.described(
-    "PUT", "/mode/{subject}", "Set a subject's mode", openapi.ModeBody, "force", request=openapi.ModeBody
-)
+@openapi.described("PUT", "/mode/{subject}{?force}", "Set a subject's mode", openapi.ModeBody, request=openapi.ModeBody)
 def set_subject_mode(asked: Request, subject: str) -> Any:
     """The subject need not have a version yet."""
     check_subject(subject)
@@ -183,9 +174,7 @@ def set_subject_mode(asked: Request, subject: str) -> Any:
 @openapi.described("DELETE", "/mode/{subject}", "Take a subject's mode back", openapi.ModeBody)
 def delete_subject_mode(asked: Request, subject: str) -> Any:
     """The mode of all subjects applies to the subject again. The answer has its own mode before that."""
-    owner = Contract.objects.filter(subject=subject).first()
-    if owner is None or not owner.mode:
-        raise _no_mode(subject)
+    owner = _with_mode(subject)
     settings.change_contract(subject, by=asked.principal, mode="")
     return {"mode": owner.mode}
 
@@ -206,5 +195,8 @@ def _asked_mode(asked: Request) -> str:
     return mode
 
 
-def _no_mode(subject: str) -> Refused:
-    return Refused(NO_MODE, f"The subject “{subject}” has no mode of its own.")
+def _with_mode(subject: str) -> Contract:
+    owner = Contract.objects.filter(subject=subject).first()
+    if owner is None or not owner.mode:
+        raise Refused(NO_MODE, f"The subject “{subject}” has no mode of its own.")
+    return owner

@@ -201,7 +201,6 @@ _QUERY = {
     "offset": _query("How many are left out.", "integer", default=0),
     "limit": _query("How many are listed at most; -1: all.", "integer", default=-1),
 }
-PAGE = ("offset", "limit")
 
 
 def described(
@@ -209,7 +208,7 @@ def described(
     path: str,
     summary: str,
     answer: Any,
-    *query: str,
+    *,
     request: Any = None,
     refusals: Sequence[int] = (),
     scope: str | None = "",
@@ -217,14 +216,16 @@ def described(
     """Declare an endpoint of the registry, whose handler takes the request and the named parts of its path.
 
     Args:
-        path: the part after the registry's own.
-        query: the names of its parameters.
+        path: the part after the registry's own, with the names of its parameters, as in `/subjects{?deleted,limit}`
+            (RFC 6570, 3.2.8).
         request: the model of its body, if it takes one.
         refusals: statuses beside the usual ones.
         scope: the right that it requires; of reading `registry:read` and else `registry:write`, unless it is given;
             None for none.
     """
     needed = (READ if method == "GET" else WRITE) if scope == "" else scope
+    path, _, names = path.partition("{?")
+    query = names.removesuffix("}").split(",") if names else []
     parts = re.findall(r"\{(\w+)\}", path)
     usual = {400, 401, 403, 503, *((404,) if parts and needed else ()), *((422,) if parts or query else ())}
     usual |= {413, 415, 422} if request else set()

@@ -9,13 +9,13 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from contracts.api import base, openapi, request_parser
-from contracts.api.base import may_see, raw
-from contracts.api.content import JSON
+from contracts.api.openapi import READ
+from contracts.api.request_parser import JSON
 from contracts.api.subjects import prefix_of
 from contracts.models import ContractVersion, Schema
 from contracts.registry.lookup import State
 from synapse.errors.contracts import UnknownSchema
-from synapse.http.exchange import Request
+from synapse.http.exchange import Request, Response
 
 
 @openapi.described("GET", "/schemas/types", "List the kinds of schemas", openapi.TEXTS, scope=None)
@@ -26,19 +26,15 @@ def schema_types(asked: Request) -> Any:
 
 @openapi.described(
     "GET",
-    "/schemas",
+    "/schemas{?subjectPrefix,deleted,latestOnly,offset,limit}",
     "List the versions of all subjects",
     list[openapi.Version],
-    "subjectPrefix",
-    "deleted",
-    "latestOnly",
-    *openapi.PAGE,
     scope=None,
 )
 def list_schemas(asked: Request) -> Any:
     """Lists versions by subject, lowest number first, with their schemas."""
     found = ContractVersion.objects.filter(number__isnull=False).select_related("contract", "schema")
-    if not may_see(asked):
+    if not asked.principal.rights.has(READ):
         found = found.none()
     if prefix := prefix_of(asked):
         found = found.filter(contract__subject__startswith=prefix)
@@ -51,7 +47,7 @@ def list_schemas(asked: Request) -> Any:
     return [base.version(version) for version in request_parser.page(asked, found)]
 
 
-@openapi.described("GET", "/schemas/ids/{id}", "Show a schema", openapi.Schema, "fetchMaxId")
+@openapi.described("GET", "/schemas/ids/{id}{?fetchMaxId}", "Show a schema", openapi.Schema)
 def show_schema(asked: Request, id: str) -> Any:
     """Shows schemas of deleted versions too, until those are deleted for good: their events stay readable."""
     shown = base.schema(_schema(id))
@@ -63,17 +59,14 @@ def show_schema(asked: Request, id: str) -> Any:
 @openapi.described("GET", "/schemas/ids/{id}/schema", "Show a schema alone", openapi.SCHEMA)
 def show_schema_text(asked: Request, id: str) -> Any:
     """Returns the schema itself, as it was registered."""
-    return raw(_schema(id).text)
+    return Response(body=_schema(id).text.encode())
 
 
 @openapi.described(
     "GET",
-    "/schemas/ids/{id}/subjects",
+    "/schemas/ids/{id}/subjects{?subjectPrefix,deleted,offset,limit}",
     "List the subjects of a schema",
     openapi.TEXTS,
-    "subjectPrefix",
-    "deleted",
-    *openapi.PAGE,
 )
 def subjects_of_schema(asked: Request, id: str) -> Any:
     """Lists the subjects that have a version with this schema."""
@@ -83,12 +76,9 @@ def subjects_of_schema(asked: Request, id: str) -> Any:
 
 @openapi.described(
     "GET",
-    "/schemas/ids/{id}/versions",
+    "/schemas/ids/{id}/versions{?subjectPrefix,deleted,offset,limit}",
     "List the versions of a schema",
     list[openapi.VersionOfSchema],
-    "subjectPrefix",
-    "deleted",
-    *openapi.PAGE,
 )
 def versions_of_schema(asked: Request, id: str) -> Any:
     """Lists every subject and version with this schema."""

@@ -14,7 +14,7 @@ def registry(asked: Request) -> Any:
     return {}
 
 
-@openapi.described("GET", "/contexts", "List the contexts", openapi.TEXTS, *openapi.PAGE, scope=None)
+@openapi.described("GET", "/contexts{?offset,limit}", "List the contexts", openapi.TEXTS, scope=None)
 def contexts(asked: Request) -> Any:
     """There is one context."""
     return request_parser.page(asked, ["."])

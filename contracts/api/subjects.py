@@ -1,13 +1,11 @@
-"""Subjects and their versions: list, show and delete them, register a schema under a subject, or look one up."""
+"""Subjects and their versions: list, show and delete them; register schemas, look them up, and compare them."""
 
 from typing import Any
 
 from django.db.models import Exists, OuterRef
 
 from contracts import registry
-from contracts.api import base, openapi, request_parser
-from contracts.api.base import may_see, raw
-from contracts.api.content import content_of, refuse_given_ids
+from contracts.api import base, errors, openapi, request_parser
 from contracts.api.errors import (
     INVALID_SUBJECT,
     SUBJECT_DELETED,
@@ -17,31 +15,26 @@ from contracts.api.errors import (
     Refused,
 )
 from contracts.api.openapi import READ
+from contracts.api.request_parser import content_of, refuse_given_ids
 from contracts.models import Contract, ContractVersion
-from contracts.registry import references
+from contracts.registry import Content, references
+from contracts.registry.compatibility import described
+from synapse.compatibility import CompatibilityResult
 from synapse.errors.contracts import AlreadyDeleted, NotDeletedYet, UnknownContract, UnknownSchema, UnknownVersion
-from synapse.http.exchange import Request
+from synapse.http.exchange import Request, Response
 
 _ALL_CONTEXTS = (":*:", ":.:")
 
 
 @openapi.described(
-    "GET",
-    "/subjects",
-    "List the subjects",
-    openapi.TEXTS,
-    "subjectPrefix",
-    "deleted",
-    "deletedOnly",
-    *openapi.PAGE,
-    scope=None,
+    "GET", "/subjects{?subjectPrefix,deleted,deletedOnly,offset,limit}", "List the subjects", openapi.TEXTS, scope=None
 )
 def list_subjects(asked: Request) -> Any:
     """Lists subjects by name. Subjects with only deleted versions are left out, unless deleted ones are asked for."""
     prefix = prefix_of(asked)
     there = ContractVersion.objects.filter(contract=OuterRef("pk"), number__isnull=False)
     found = Contract.objects.filter(subject__startswith=prefix).order_by("subject")
-    if not may_see(asked):
+    if not asked.principal.rights.has(READ):
         found = found.none()
     if request_parser.flag(asked, "deletedOnly", "deleted_only"):
         found = found.filter(Exists(there), ~Exists(there.filter(deleted_at=None)))
@@ -54,11 +47,9 @@ def list_subjects(asked: Request) -> Any:
 
 @openapi.described(
     "POST",
-    "/subjects/{subject}",
+    "/subjects/{subject}{?normalize,deleted}",
     "Look a schema up under a subject",
     openapi.Version,
-    "normalize",
-    "deleted",
     request=openapi.SchemaBody,
     scope=READ,
 )
@@ -72,7 +63,7 @@ def lookup_schema(asked: Request, subject: str) -> Any:
     return base.version(found)
 
 
-@openapi.described("DELETE", "/subjects/{subject}", "Delete a subject", openapi.NUMBERS, "permanent")
+@openapi.described("DELETE", "/subjects/{subject}{?permanent}", "Delete a subject", openapi.NUMBERS)
 def delete_subject(asked: Request, subject: str) -> Any:
     """Hides all its versions; with `permanent`, versions that are already hidden are deleted for good."""
     permanent = request_parser.flag(asked, "permanent")
@@ -87,12 +78,9 @@ def delete_subject(asked: Request, subject: str) -> Any:
 
 @openapi.described(
     "GET",
-    "/subjects/{subject}/versions",
+    "/subjects/{subject}/versions{?deleted,deletedOnly,offset,limit}",
     "List a subject's versions",
     openapi.NUMBERS,
-    "deleted",
-    "deletedOnly",
-    *openapi.PAGE,
 )
 def list_versions(asked: Request, subject: str) -> Any:
     """Lists the version numbers, lowest first."""
@@ -108,10 +96,9 @@ def list_versions(asked: Request, subject: str) -> Any:
 
 @openapi.described(
     "POST",
-    "/subjects/{subject}/versions",
+    "/subjects/{subject}/versions{?normalize}",
     "Register a schema under a subject",
     openapi.Registered,
-    "normalize",
     request=openapi.SchemaBody,
     refusals=[409],
 )
@@ -122,18 +109,16 @@ def register_schema(asked: Request, subject: str) -> Any:
     check_subject(subject)
     content = content_of(asked, subject)
     refuse_given_ids(asked)
-    found = registry.ensure(subject, content, by=asked.principal)
-    return base.registered(found)
+    shown = base.version(registry.ensure(subject, content, by=asked.principal))
+    del shown["subject"]
+    return shown
 
 
 @openapi.described(
     "GET",
-    "/subjects/{subject}/metadata",
+    "/subjects/{subject}/metadata{?key,value,deleted}",
     "Show the newest version with some metadata",
     openapi.Version,
-    "key",
-    "value",
-    "deleted",
 )
 def latest_with_metadata(asked: Request, subject: str) -> Any:
     """Returns the newest version whose metadata have each `key` with its `value`, given in pairs."""
@@ -168,14 +153,14 @@ def check_subject(subject: str) -> None:
         raise Refused(INVALID_SUBJECT, "A subject has 1 to 255 visible characters and does not end with a slash.")
 
 
-@openapi.described("GET", "/subjects/{subject}/versions/{version}", "Show a version", openapi.Version, "deleted")
+@openapi.described("GET", "/subjects/{subject}/versions/{version}{?deleted}", "Show a version", openapi.Version)
 def show_version(asked: Request, subject: str, version: str) -> Any:
     """`latest` is the highest active version, else the highest that exists."""
     found = version_of(subject, version, deleted=request_parser.flag(asked, "deleted"))
     return base.version(found)
 
 
-@openapi.described("DELETE", "/subjects/{subject}/versions/{version}", "Delete a version", openapi.NUMBER, "permanent")
+@openapi.described("DELETE", "/subjects/{subject}/versions/{version}{?permanent}", "Delete a version", openapi.NUMBER)
 def delete_version(asked: Request, subject: str, version: str) -> Any:
     """Hides the version; with `permanent`, deletes a hidden one for good. Its number is never given again."""
     found = version_of(subject, version, deleted=True)
@@ -191,19 +176,19 @@ def delete_version(asked: Request, subject: str, version: str) -> Any:
 
 
 @openapi.described(
-    "GET", "/subjects/{subject}/versions/{version}/schema", "Show a version's schema alone", openapi.SCHEMA, "deleted"
+    "GET", "/subjects/{subject}/versions/{version}/schema{?deleted}", "Show a version's schema alone", openapi.SCHEMA
 )
 def show_version_schema(asked: Request, subject: str, version: str) -> Any:
     """Returns the schema itself, as it was registered."""
-    return raw(version_of(subject, version, deleted=request_parser.flag(asked, "deleted")).text)
+    found = version_of(subject, version, deleted=request_parser.flag(asked, "deleted"))
+    return Response(body=found.text.encode())
 
 
 @openapi.described(
     "GET",
-    "/subjects/{subject}/versions/{version}/referencedby",
+    "/subjects/{subject}/versions/{version}/referencedby{?offset,limit}",
     "List the schemas that refer to a version",
     openapi.NUMBERS,
-    *openapi.PAGE,
 )
 def referenced_by(asked: Request, subject: str, version: str) -> Any:
     """Lists the global ids of the schemas that refer to the version."""
@@ -227,3 +212,55 @@ def version_of(subject: str, text: str, *, deleted: bool) -> ContractVersion:
     if number is None or not versions.exists():
         raise UnknownContract(f"The subject “{subject}” has no versions.")
     raise UnknownVersion(f"The subject “{subject}” has no version {number}.")
+
+
+@openapi.described(
+    "POST",
+    "/compatibility/subjects/{subject}/versions/{version}{?normalize,verbose}",
+    "Compare a schema with a version",
+    openapi.Compatibility,
+    request=openapi.SchemaBody,
+    scope=READ,
+)
+def test_compatibility(asked: Request, subject: str, version: str) -> Any:
+    """Compares with this version alone, under the subject's compatibility and policy. `latest` of a subject without
+    versions is compatible with every schema.
+    """
+    content = _checked(asked, subject)
+    try:
+        against = version_of(subject, version, deleted=False)
+    except UnknownContract:
+        if request_parser.version(version) is not None:
+            raise
+        return _answer(asked, CompatibilityResult(is_compatible=True))
+    return _answer(asked, registry.judge(against.contract, content, against=against))
+
+
+@openapi.described(
+    "POST",
+    "/compatibility/subjects/{subject}/versions{?normalize,verbose}",
+    "Say whether a schema would be refused",
+    openapi.Compatibility,
+    request=openapi.SchemaBody,
+    scope=READ,
+)
+def test_compatibility_all_versions(asked: Request, subject: str) -> Any:
+    """Compares with the versions that the subject's compatibility names, as registering does."""
+    content = _checked(asked, subject)
+    owner = Contract.objects.filter(subject=subject).first()
+    verdict = CompatibilityResult(is_compatible=True) if owner is None else registry.judge(owner, content)
+    return _answer(asked, verdict)
+
+
+def _checked(asked: Request, subject: str) -> Content:
+    content = content_of(asked, subject)
+    references.check(content)
+    return content
+
+
+def _answer(asked: Request, verdict: CompatibilityResult) -> dict[str, Any]:
+    shown: dict[str, Any] = {"is_compatible": verdict.is_compatible}
+    if request_parser.flag(asked, "verbose"):
+        differences = [described(difference) for difference in verdict.differences]
+        shown |= {"messages": errors.messages(differences), "differences": differences}
+    return shown

@@ -4,65 +4,14 @@ from collections.abc import Iterable
 
 # Every command that is sent, and every one that a script calls: a user who runs a script needs the right to all that it
 # does. Subcommands are named one by one. A test holds the list to the commands and scripts of this package.
-COMMANDS = (
-    "ping",
-    "info",
-    "time",
-    "scan",
-    "type",
-    "exists",
-    "expire",
-    "pexpire",
-    "del",
-    "get",
-    "getdel",
-    "set",
-    "eval",
-    "evalsha",
-    "multi",
-    "exec",
-    "wait",
-    "waitaof",
-    "hdel",
-    "hexists",
-    "hget",
-    "hgetall",
-    "hincrby",
-    "hkeys",
-    "hmget",
-    "hscan",
-    "hset",
-    "hsetnx",
-    "lpop",
-    "lrange",
-    "lrem",
-    "memory|usage",
-    "rpush",
-    "zadd",
-    "zcard",
-    "zrange",
-    "zrangebyscore",
-    "zrem",
-    "zscore",
-    "xack",
-    "xadd",
-    "xdel",
-    "xgroup|create",
-    "xgroup|createconsumer",
-    "xgroup|delconsumer",
-    "xgroup|destroy",
-    "xgroup|setid",
-    "xinfo|consumers",
-    "xinfo|groups",
-    "xinfo|stream",
-    "xlen",
-    "xpending",
-    "xrange",
-    "xread",
-    "xreadgroup",
-    "xrevrange",
-    "xtrim",
+_NAMES = (
+    "ping info time scan type exists expire pexpire del get getdel set eval evalsha multi exec wait waitaof"
+    " hdel hexists hget hgetall hincrby hkeys hmget hscan hset hsetnx lpop lrange lrem memory|usage rpush"
+    " zadd zcard zrange zrangebyscore zrem zscore xack xadd xdel xgroup|create xgroup|createconsumer"
+    " xgroup|delconsumer xgroup|destroy xgroup|setid xinfo|consumers xinfo|groups xinfo|stream xlen xpending"
+    " xrange xread xreadgroup xrevrange xtrim"
 )
+COMMANDS = tuple(_NAMES.split())
 # Asked for, and done without where it is refused. CONFIG GET also tells passwords.
 NOT_NEEDED = ("config|get",)
 # Redis knows it from 7.2 on, and refuses a rule that names a command that it does not know.

@@ -86,7 +86,11 @@ def take(executor: SyncExecutor, found: EventCounts) -> FinalState:
     return FinalState(
         stored={entry.id: _name(entry.parts) for entry in _entries(executor)},
         letters=list(_letters(executor)),
-        left_over=sorted(name for name in _keys(executor) if not _may_stay(name)),
+        left_over=sorted(
+            name
+            for name in {*_keys(executor)}.difference(_REMAINS)
+            if not name.startswith(keyspace.idempotency(STREAM, ""))
+        ),
         trimmed=int(counters.get("lost_trimmed", 0)),
         places=found,
     )
@@ -113,10 +117,6 @@ def _keys(executor: SyncExecutor) -> Iterator[str]:
         yield from names
         if cursor == b"0":
             return
-
-
-def _may_stay(name: str) -> bool:
-    return name in _REMAINS or name.startswith(keyspace.idempotency(STREAM, ""))
 
 
 def _name(parts: list[bytes]) -> str:

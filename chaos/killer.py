@@ -38,7 +38,7 @@ class Killer:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.plan.seed)
-        self._due: list[tuple[float, Callable[[], None]]] = []
+        self._due: list[tuple[float, Callable[[], object]]] = []
         self._frozen: dict[int, int] = {}
         for every, deed in self._planned():
             self._again(every, deed)
@@ -58,14 +58,14 @@ class Killer:
             self._thaw(number)
         self.server.start()
 
-    def _planned(self) -> Iterator[tuple[float, Callable[[], None]]]:
+    def _planned(self) -> Iterator[tuple[float, Callable[[], object]]]:
         plan = self.plan
         yield plan.kill_worker, self._kill_worker
-        yield plan.stop_worker, self._stop_worker
+        yield plan.stop_worker, lambda: self.workers.stop(self._any_worker())
         yield plan.freeze_worker, self._freeze_worker
         yield plan.kill_server, self._kill_server
 
-    def _again(self, every: float, deed: Callable[[], None]) -> None:
+    def _again(self, every: float, deed: Callable[[], object]) -> None:
         if every:
 
             def repeated() -> None:
@@ -74,7 +74,7 @@ class Killer:
 
             self._after(every * self._random.uniform(0.5, 1.5), repeated)
 
-    def _after(self, seconds: float, deed: Callable[[], None]) -> None:
+    def _after(self, seconds: float, deed: Callable[[], object]) -> None:
         self._due.append((time.monotonic() + seconds, deed))
 
     def _any_worker(self) -> int:
@@ -85,9 +85,6 @@ class Killer:
         self._frozen.pop(number, None)
         self.workers.kill(number)
         self.deeds.workers_killed += 1
-
-    def _stop_worker(self) -> None:
-        self.workers.stop(self._any_worker())
 
     def _freeze_worker(self) -> None:
         number = self._any_worker()

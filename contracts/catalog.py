@@ -50,7 +50,9 @@ def read(file: CatalogFile) -> None:
     """Read the section `contracts`."""
     for item in file.section("contracts"):
         item.only("subject", "description", "compatibility", "policy", "schema")
-        subject = item.name("subject", valid=_is_subject, rule=_SUBJECT_RULE)
+        subject = item.name(
+            "subject", valid=lambda text: 0 < len(text) <= 255 and text.isprintable(), rule=_SUBJECT_RULE
+        )
         values = {
             "description": item.text("description") or "",
             "compatibility": item.choice("compatibility", Compatibility.values, ""),
@@ -186,7 +188,3 @@ def _numbered(change: Change, found: ContractState) -> Change:
 
 def _columns(found: ContractState) -> dict[str, str]:
     return {"description": found.description, "compatibility": found.compatibility, "policy": found.policy}
-
-
-def _is_subject(text: str) -> bool:
-    return 0 < len(text) <= 255 and text.isprintable()

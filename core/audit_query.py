@@ -89,10 +89,6 @@ def _published(target: str, _: Said, after: Said) -> str:
     return f"published an event by hand to {target}{f' ({id_})' if isinstance(id_, str) else ''}"
 
 
-def _locked(target: str, _: Said, after: Said) -> str:
-    return f"was locked out as {target} for {after.get('minutes', '?')} minutes"
-
-
 def _failed_to_log_in(target: str, _: Said, after: Said) -> str:
     count, names = after.get("failures", 1), after.get("names", [])
     times = "" if count == 1 else f" {count} times"
@@ -117,7 +113,7 @@ _SENTENCES: Mapping[str, Callable[[str, Said, Said], str]] = {
     "log in": lambda *_: "logged in",
     "log out": lambda *_: "logged out",
     "fail to log in": _failed_to_log_in,
-    "lock out": _locked,
+    "lock out": lambda target, _, after: f"was locked out as {target} for {after.get('minutes', '?')} minutes",
     "see payloads": _seen,
     "publish": _published,
     "redrive": _counted("redrove"),

@@ -50,7 +50,8 @@ def record_failure(username: str, address: str) -> None:
     target, names = (f"user {name}", []) if is_known else (UNKNOWN_NAMES, [name])
     caller, now = one_caller(address), timezone.now()
     with transaction.atomic():
-        entry = _entry_of(caller, target, now)
+        recent = AuditEntry.objects.select_for_update().filter(target=target, at__gt=now - _SUMMED_FOR)
+        entry = recent.filter(action=FAILED, kind="anonymous", address=caller).order_by("-pk").first()
         if entry is None:
             after = {"failures": 1, **({"names": names} if names else {})}
             audit.record(Principal(kind="anonymous", name="anonymous", address=caller), FAILED, target, after=after)
@@ -72,12 +73,6 @@ def delete_old_entries() -> None:
     first_too_many = ours.order_by("-pk").values_list("pk", flat=True)[MOST_ENTRIES : MOST_ENTRIES + 1].first()
     if first_too_many is not None:
         ours.filter(pk__lte=first_too_many).delete()
-
-
-def _entry_of(caller: str, target: str, now: datetime) -> AuditEntry | None:
-    """Return the entry that still counts, locked until the transaction ends."""
-    recent = AuditEntry.objects.select_for_update().filter(target=target, at__gt=now - _SUMMED_FOR)
-    return recent.filter(action=FAILED, kind="anonymous", address=caller).order_by("-pk").first()
 
 
 def _count_up(entry: AuditEntry, names: list[str], now: datetime) -> None:

@@ -12,11 +12,6 @@ def _static_file(path: str) -> Callable[[object], str]:
     return lambda _: static(path)
 
 
-def _no_colors(_: object) -> dict[str, dict[str, str]]:
-    """Keep the theme from writing its colours into the pages: they are in `core/colors.css`."""
-    return {}
-
-
 def _is_shown(request: HttpRequest, model: str, page: str, apart: Collection[str]) -> bool:
     """Say whether a line of the sidebar belongs to the current page.
 
@@ -127,5 +122,6 @@ UNFOLD: dict[str, object] = {
             },
         ],
     },
-    "COLORS": _no_colors,
+    # The theme writes no colours into the pages: they are in `core/colors.css`.
+    "COLORS": lambda _: {},
 }

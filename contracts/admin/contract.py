@@ -17,7 +17,6 @@ from contracts.models import Contract, ContractVersion
 from core.admin.base import AuditedAdmin, Page, person
 from core.admin.json_field import JsonEditor, JsonText, refuse
 from core.templatetags.synapse import moment, visible
-from synapse.auth.principal import Principal
 from synapse.errors.contracts import BadSchema
 from synapse.problems import Problem
 from synapse.schema import validator
@@ -27,13 +26,6 @@ def standing_text(contract: Contract) -> str:
     """Return the text to edit: the draft's, else that of the active version, else ""."""
     version = registry.draft_of(contract) or registry.active_version(contract)
     return "" if version is None else version.text
-
-
-def _save_draft(contract: Contract, text: str, *, by: Principal) -> ContractVersion | None:
-    """Save the text as the contract's draft. Return None when it equals the active version and there is no draft."""
-    if text == standing_text(contract):
-        return registry.draft_of(contract)
-    return registry.draft(contract.subject, text, by=by)
 
 
 State = ContractVersion.State
@@ -163,8 +155,8 @@ class ContractAdmin(AuditedAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         text = form.cleaned_data.get("schema")
-        if text and "schema" in form.changed_data:
-            _save_draft(obj, text, by=person(request))
+        if text and "schema" in form.changed_data and text != standing_text(obj):
+            registry.draft(obj.subject, text, by=person(request))
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
         contract = options.get("obj")

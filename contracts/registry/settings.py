@@ -72,8 +72,8 @@ def change(
     if values.keys() != {"mode"}:
         if isinstance(changed, Contract):
             refuse_unless_writable(changed, changed.subject)
-        else:
-            _refuse_unless_all_writable()
+        elif changed.mode != Mode.READWRITE:
+            raise ReadOnly(f"The registry is in mode {changed.mode}: it can be read and not changed.")
     before = {name: getattr(changed, name) for name in values}
     if before != values:
         for name, value in values.items():
@@ -95,9 +95,3 @@ def change_contract(subject: str, *, by: Principal, **values: Any) -> Contract |
     if is_new:
         audit.record(by, "create", owner)
     return change(owner, by=by, **values)
-
-
-def _refuse_unless_all_writable() -> None:
-    mode = of_all().mode
-    if mode != Mode.READWRITE:
-        raise ReadOnly(f"The registry is in mode {mode}: it can be read and not changed.")

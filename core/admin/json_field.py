@@ -55,7 +55,8 @@ def _enter(tokens: Iterator[tuple[int, str]], opening: str, part: str) -> tuple[
         start = place
         if opening == "{":
             name = _string(word)
-            _expect(next(tokens)[1], ":")
+            if next(tokens)[1] != ":":
+                raise ValueError(": expected")
             _, word = next(tokens)
         if name == part:
             return start, word
@@ -69,11 +70,6 @@ def _skip(tokens: Iterator[tuple[int, str]], word: str) -> None:
     while left:
         _, word = next(tokens)
         left += (word in ("{", "[")) - (word in ("}", "]"))
-
-
-def _expect(word: str, wanted: str) -> None:
-    if word != wanted:
-        raise ValueError(f"{wanted} expected")
 
 
 def _string(word: str) -> str:

@@ -220,11 +220,8 @@ class RevisedModelForm(RevisedForm):
 
 
 def _digests(state: State) -> dict[str, str]:
-    return {name: salted_hmac(_SALT, _canonical_json(value)).hexdigest()[:16] for name, value in state.items()}
-
-
-def _canonical_json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=_plain)
+    texts = {name: json.dumps(value, sort_keys=True, default=_plain) for name, value in state.items()}
+    return {name: salted_hmac(_SALT, text).hexdigest()[:16] for name, text in texts.items()}
 
 
 def _plain(value: Any) -> Any:

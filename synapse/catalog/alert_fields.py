@@ -4,34 +4,25 @@ from synapse.catalog import ownership
 from synapse.catalog.fields import Choice, Count, Flag, Rows, Text, declared
 
 _USUAL = "empty: as from the start, or as is usual for the condition"
-CONDITION = Text(
-    name="condition",
-    help="The thing that is measured. A rule that is there from the start has one already.",
-)
+CONDITION = Text("condition", help="The thing that is measured. A rule that is there from the start has one already.")
 THRESHOLD = Count(
-    name="threshold",
-    least=0,
-    most=2_000_000_000,
-    help=f"From which value on it holds, in the condition's unit; {_USUAL}.",
+    "threshold", least=0, most=2_000_000_000, help=f"From which value on it holds, in the condition's unit; {_USUAL}."
 )
 FOR_SECONDS = Count(
-    name="for_seconds",
-    least=0,
-    most=86_400,
-    help=f"For how many seconds it has to hold before the alert fires; {_USUAL}.",
+    "for_seconds", least=0, most=86_400, help=f"For how many seconds it has to hold before the alert fires; {_USUAL}."
 )
 SEVERITY = Choice(
-    name="severity",
+    "severity",
     default="",
     choices={"": "as from the start, or warning", "warning": "warning", "critical": "critical"},
     help="How bad it is.",
 )
 SUBJECTS = Rows(
-    name="subjects",
+    "subjects",
     help="Patterns (* for any characters) of names of streams, bridges, groups (stream/group) or services. Empty: all.",
 )
-ENABLED = Flag(name="enabled", default=True, help="Whether the rule is evaluated.")
-DESCRIPTION = Text(name="description", help="The fault that it finds, for people.")
+ENABLED = Flag("enabled", default=True, help="Whether the rule is evaluated.")
+DESCRIPTION = Text("description", help="The fault that it finds, for people.")
 RUNBOOK, LABELS = ownership.RUNBOOK, ownership.LABELS
 
 ALERT_FIELDS = declared(globals())

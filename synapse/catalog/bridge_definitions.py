@@ -10,26 +10,23 @@ from synapse.catalog.filters import Filter
 
 _EVENTS, _FAILURE = "Which events", "When it fails"
 
-EVENT_TYPES = Rows(name="event_types", section=_EVENTS, help="Only these; an empty list means all.")
-FILTERS = Rows(name="filters", section=_EVENTS, help="Only events that meet all of these; an empty list means all.")
+EVENT_TYPES = Rows("event_types", section=_EVENTS, help="Only these; an empty list means all.")
+FILTERS = Rows("filters", section=_EVENTS, help="Only events that meet all of these; an empty list means all.")
 OWNER, RUNBOOK, LABELS = ownership.OWNER, ownership.RUNBOOK, ownership.LABELS
 ENABLED = Flag(
-    name="enabled", default=True, help="Whether the bridge runs. A disabled bridge keeps the position of its group."
+    "enabled", default=True, help="Whether the bridge runs. A disabled bridge keeps the position of its group."
 )
 PAUSED = Flag(
-    name="paused",
+    "paused",
     section=ADVANCED,
     default=False,
     help="Whether delivery is paused: the consumers stay in the group, and read nothing.",
 )
 START = Text(
-    name="start",
-    section=ADVANCED,
-    default="beginning",
-    help="Where a new group begins: beginning, new, an id, or a time.",
+    "start", section=ADVANCED, default="beginning", help="Where a new group begins: beginning, new, an id, or a time."
 )
 ORDER = Choice(
-    name="order",
+    "order",
     section=ADVANCED,
     default="none",
     choices={
@@ -39,32 +36,24 @@ ORDER = Choice(
     },
     help="Which events wait for the one before them.",
 )
-ORDER_KEY = Text(
-    name="order_key",
-    section=ADVANCED,
-    help="The top-level property that is the key, with the order “key”.",
-)
+ORDER_KEY = Text("order_key", section=ADVANCED, help="The top-level property that is the key, with the order “key”.")
 CONCURRENCY = Count(
-    name="concurrency",
+    "concurrency",
     section=ADVANCED,
     default=1,
     most=64,
     help="How many events the sink may have in flight at once, in each process.",
 )
 RATE_LIMIT = Count(
-    name="rate_limit",
+    "rate_limit",
     section=ADVANCED,
     help="How many events a second each process delivers at most; empty means any number.",
 )
 BATCH_SIZE = Count(
-    name="batch_size",
-    section=ADVANCED,
-    default=500,
-    most=1000,
-    help="How many events are read at once, at most.",
+    "batch_size", section=ADVANCED, default=500, most=1000, help="How many events are read at once, at most."
 )
 LEASE_SECONDS = Count(
-    name="lease_seconds",
+    "lease_seconds",
     section=ADVANCED,
     default=60,
     least=2,
@@ -72,7 +61,7 @@ LEASE_SECONDS = Count(
     help="How long a consumer may have an event before another one gets it.",
 )
 HANDLER_TIMEOUT_SECONDS = Count(
-    name="handler_timeout_seconds",
+    "handler_timeout_seconds",
     section=ADVANCED,
     default=15,
     most=3600,
@@ -80,7 +69,7 @@ HANDLER_TIMEOUT_SECONDS = Count(
 )
 # Ten attempts with waits of 5 s, 10 s, and so on: half an hour to repair a fault.
 MAX_ATTEMPTS = Count(
-    name="max_attempts",
+    "max_attempts",
     section=_FAILURE,
     default=10,
     least=0,
@@ -88,7 +77,7 @@ MAX_ATTEMPTS = Count(
     help="How often an event is tried before it is a dead letter; 0: for ever.",
 )
 BACKOFF_BASE_SECONDS = Count(
-    name="backoff_base_seconds",
+    "backoff_base_seconds",
     section=ADVANCED,
     default=5,
     least=0,
@@ -96,15 +85,10 @@ BACKOFF_BASE_SECONDS = Count(
     help="How long to wait after the first failure; each further wait is twice as long.",
 )
 BACKOFF_CAP_SECONDS = Count(
-    name="backoff_cap_seconds",
-    section=ADVANCED,
-    default=3600,
-    least=0,
-    most=604_800,
-    help="How long to wait at most.",
+    "backoff_cap_seconds", section=ADVANCED, default=3600, least=0, most=604_800, help="How long to wait at most."
 )
 RETRY_SCHEDULE = Rows(
-    name="retry_schedule",
+    "retry_schedule",
     section=_FAILURE,
     help="Fixed waits between attempts, such as [5, “5m”, “2h”]; the last one repeats. Empty: the two settings above.",
 )

@@ -28,7 +28,7 @@ class Field:
         help: one or two sentences for forms and documents.
     """
 
-    name: str
+    name: str = field(kw_only=False)
     section: str = ""
     default: Any = None
     help: str = ""

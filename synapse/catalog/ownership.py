@@ -8,19 +8,16 @@ from synapse.catalog.fields import Field, Labels, Line, Link
 OWNERSHIP = "Ownership"
 
 OWNER = Line(
-    name="owner",
-    section=OWNERSHIP,
-    most=200,
-    help="The team or person that looks after it, in one line. Alerts name it.",
+    "owner", section=OWNERSHIP, most=200, help="The team or person that looks after it, in one line. Alerts name it."
 )
 RUNBOOK = Link(
-    name="runbook",
+    "runbook",
     section=OWNERSHIP,
     most=2000,
     help="The address of a page that says what to do when it fails, with http or https. Alerts link to it.",
 )
 LABELS = Labels(
-    name="labels",
+    "labels",
     section=OWNERSHIP,
     most=20,
     longest_name=63,

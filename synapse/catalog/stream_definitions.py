@@ -16,17 +16,17 @@ from synapse.schema.validator import CompiledSchema
 
 _EVENTS, _KEEPING = "Events", "How long they are kept"
 
-PURPOSE = Text(name="purpose", help="The purpose of the stream.")
+PURPOSE = Text("purpose", help="The purpose of the stream.")
 OWNER, RUNBOOK, LABELS = ownership.OWNER, ownership.RUNBOOK, ownership.LABELS
 LAYOUT = Choice(
-    name="layout",
+    "layout",
     section=ADVANCED,
     default="flat",
     choices={"flat": "flat: one field a property", "dual": "dual: flat, and one typed copy in payload"},
     help="The format of an event in Redis.",
 )
 ENFORCEMENT = Choice(
-    name="enforcement",
+    "enforcement",
     section=_EVENTS,
     default="enforce",
     choices={
@@ -37,18 +37,18 @@ ENFORCEMENT = Choice(
     help="The treatment of an event that breaks its contract.",
 )
 UNKNOWN_EVENT_TYPES = Choice(
-    name="unknown_event_types",
+    "unknown_event_types",
     section=ADVANCED,
     default="accept",
     choices={"accept": "accept events of types that are not defined here", "reject": "reject them"},
 )
 MAX_LENGTH = Count(
-    name="max_length",
+    "max_length",
     section=_KEEPING,
     help="How many events are kept; empty for the server's default. Events that a group has not acknowledged stay.",
 )
 MAX_AGE = Duration(
-    name="max_age",
+    "max_age",
     section=_KEEPING,
     least=timedelta(seconds=1),
     most=timedelta(days=36_500),
@@ -59,19 +59,19 @@ MAX_AGE = Duration(
     help="How long events are kept, as “7 00:00:00” for seven days; empty for no limit.",
 )
 HARD_LENGTH = Count(
-    name="hard_length",
+    "hard_length",
     section=ADVANCED,
     default=1_000_000,
     help="The length at which “when full” decides, regardless of unacknowledged events.",
 )
 WHEN_FULL = Choice(
-    name="when_full",
+    "when_full",
     section=ADVANCED,
     default="drop_oldest",
     choices={"drop_oldest": "drop the oldest events, even unread ones", "reject": "refuse new events"},
 )
 IDEMPOTENCY_WINDOW = Duration(
-    name="idempotency_window",
+    "idempotency_window",
     section=ADVANCED,
     default=timedelta(days=1),
     least=timedelta(minutes=1),
@@ -80,7 +80,7 @@ IDEMPOTENCY_WINDOW = Duration(
     help="How long an Idempotency-Key is remembered, a minute to seven days; about 0.25 KB of Redis each.",
 )
 IDEMPOTENCY_KEY = Choice(
-    name="idempotency_key",
+    "idempotency_key",
     section=ADVANCED,
     default="optional",
     choices={
@@ -90,7 +90,7 @@ IDEMPOTENCY_KEY = Choice(
     help="Whether publishers must send an Idempotency-Key.",
 )
 DURABILITY = Choice(
-    name="durability",
+    "durability",
     section=ADVANCED,
     default="server",
     choices={
@@ -101,7 +101,7 @@ DURABILITY = Choice(
     help="When a publisher is told that its event is stored.",
 )
 REPLICAS = Count(
-    name="replicas",
+    "replicas",
     section=ADVANCED,
     default=1,
     most=100,
@@ -109,7 +109,7 @@ REPLICAS = Count(
 )
 
 SUMMARIES = Rows(
-    name="summaries",
+    "summaries",
     section=ADVANCED,
     help="The summaries of its archived events in the admin: how often work completed and failed, and a measure of it.",
 )

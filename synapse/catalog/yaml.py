@@ -99,6 +99,7 @@ _WORDS = {"": None, "~": None, **dict.fromkeys(("null", "Null", "NULL"))}
 _WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
 JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<fraction>\.[0-9]+)?(?P<exponent>[eE][+-]?[0-9]+)?")
 OCTAL = re.compile(r"0o[0-7]+")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _NUMBERS_OF_1_1 = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _resolve: Callable[[type[Node], str, tuple[bool, bool]], str] = yaml.resolver.Resolver().resolve
 
@@ -174,7 +175,7 @@ class Source:
         text: str = node.value
         if node.tag not in (_PLAIN, _TEXT):
             self._refuse(node, place, f"the tag {node.tag} is not read here; write the value without it")
-        elif not _can_be_stored(text):
+        elif _UNSTORABLE.search(text):
             self._refuse(node, place, "the text holds a NUL character or half of a surrogate pair")
         elif node.tag == _PLAIN:
             try:
@@ -221,14 +222,11 @@ def _plain(text: str) -> Any:
         return _WORDS[text]
     if number := JSON_NUMBER.fullmatch(text):
         return _number(text, whole=not (number["fraction"] or number["exponent"]))
-    if OCTAL.fullmatch(text) or _is_number_of_1_1(text):
+    # “1:30” is a number of YAML 1.1 too, in base 60; times are so common that they are text here, as in YAML 1.2.
+    is_number_of_1_1 = ":" not in text and _resolve(ScalarNode, text, (True, False)) in _NUMBERS_OF_1_1
+    if is_number_of_1_1 or OCTAL.fullmatch(text):
         raise ValueError(f"{quoted(text)} is a number to some readers only; write it as JSON does, or put it in quotes")
     return text
-
-
-def _is_number_of_1_1(text: str) -> bool:
-    # “1:30” is one too, in base 60; times are so common that they are text here, as in YAML 1.2.
-    return ":" not in text and _resolve(ScalarNode, text, (True, False)) in _NUMBERS_OF_1_1
 
 
 def _number(text: str, *, whole: bool) -> int | float:
@@ -241,12 +239,6 @@ def _number(text: str, *, whole: bool) -> int | float:
     if len(text) > 20 or not -LARGEST_NUMBER - 1 <= int(text) <= 2 * LARGEST_NUMBER + 1:
         raise ValueError(f"{quoted(text)} does not fit in 64 bits; put it in quotes to make it text")
     return int(text)
-
-
-def _can_be_stored(text: str) -> bool:
-    if text.isascii():
-        return "\0" not in text
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _is_merge(node: Node) -> bool:

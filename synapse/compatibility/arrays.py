@@ -23,7 +23,8 @@ class WrittenArray:
         self.tail = max((len(layer.prefix) for layer in self.layers), default=0)
         most: int | None = None
         for layer in self.layers:
-            ends = [index for index in range(len(layer.prefix) + 1) if _is_false(layer.node_at(index))]
+            nodes = map(layer.node_at, range(len(layer.prefix) + 1))
+            ends = [index for index, node in enumerate(nodes) if node is not None and node.schema is False]
             most = least_of(most, least_of(layer.most, ends[0] if ends else None))
         for it in self.contains:
             most = least_of(most, it.most if it.node.schema is True or it.node.schema == {} else None)
@@ -42,10 +43,6 @@ class WrittenArray:
     def item(self, contains: Contains) -> Shape:
         """Return the shape of an item that a `contains` of this array matches."""
         return self._prover.shapes.of([contains.node])
-
-
-def _is_false(node: Node | None) -> bool:
-    return node is not None and node.schema is False
 
 
 def within(prover: ProverLike, shape: Shape, reader: Node) -> Findings:

@@ -42,7 +42,8 @@ def compare(writer: Library, reader: Library, budget: Budget, *, proves: Callabl
     obstacle = _obstacle(writer, reader, budget)
     if obstacle is not None:
         return [(_undecided(obstacle), NO_WITNESS)]
-    prover = Prover(budget, tells_integers=_tells_integers(writer, reader))
+    documents = *writer.documents, *reader.documents
+    prover = Prover(budget, tells_integers=any(document.draft == keywords.DRAFT_4 for document in documents))
     findings = _findings(prover, writer, reader)
     if not any(proves(finding.rule) for finding in findings):
         return [(finding, NO_WITNESS) for finding in _distinct(findings)]
@@ -115,10 +116,6 @@ def _distinct(findings: Findings) -> list[Finding]:
         if len(seen) >= MOST_FINDINGS:
             break
     return list(seen.values())
-
-
-def _tells_integers(*libraries: Library) -> bool:
-    return any(document.draft == keywords.DRAFT_4 for library in libraries for document in library.documents)
 
 
 def _undecided(reason: str) -> Finding:

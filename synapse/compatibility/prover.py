@@ -61,7 +61,8 @@ class SatisfiabilityChecker:
             return not allowed
         if all(self.has_no(mask, shape) for mask in keywords.EACH if shape.types & mask):
             return True
-        if shape.refused_by and self._is_refused(shape):
+        # A schema that accepts the value may imply one that refuses it.
+        if any(not prover.within(shape, node) for node in shape.refused_by):
             return True
         return self._has_no_case(shape)
 
@@ -77,10 +78,6 @@ class SatisfiabilityChecker:
             case keywords.OBJECT:
                 return objects.are_impossible(self._prover, shape)
         return False
-
-    def _is_refused(self, shape: Shape) -> bool:
-        """Say whether a schema that accepts the value implies one that refuses it."""
-        return any(not self._prover.within(shape, node) for node in shape.refused_by)
 
     def _has_no_case(self, shape: Shape) -> bool:
         if self._cases >= (_DEEPEST_CASES if len(shape.choices) <= _FEW_CHOICES else 1):

@@ -32,7 +32,7 @@ def numbers_within(shape: Shape, reader: Node) -> Findings:
     if facets.upper is not None and not _implies(shape, shape.upper, facets.upper, is_lower=False):
         found.append(_bound(rules.MAXIMUM_LOWERED, shape, reader, shape.upper, facets.upper))
     for multiple in facets.multiples:
-        if not _are_multiples(shape, multiple):
+        if shape.step is None or (shape.step / multiple).denominator != 1:
             facts = {"value": written(multiple)}
             found.append(
                 Finding(
@@ -89,10 +89,6 @@ def _is_within(own: Bound, wanted: Bound, *, is_lower: bool) -> bool:
     if own.value == wanted.value:
         return own.is_exclusive or not wanted.is_exclusive
     return own.value > wanted.value if is_lower else own.value < wanted.value
-
-
-def _are_multiples(shape: Shape, wanted: Fraction) -> bool:
-    return shape.step is not None and (shape.step / wanted).denominator == 1
 
 
 def _bound(rule: rules.Rule, shape: Shape, reader: Node, own: Bound | None, wanted: Bound) -> Finding:
@@ -285,7 +281,8 @@ def listed_within(prover: ProverLike, shape: Shape, allowed: Sequence[Any], read
     rule = rules.VALUES_NARROWED if keyword != "false_schema" else rules.NOTHING_ACCEPTED
     if reader.facets.values is None and not keywords.kind_of(refused[0]) & reader.facets.types:
         names = keywords.names_of(keywords.mask_of_values(refused) & ~reader.facets.types)
-        return [_listed_finding(rules.TYPE_NARROWED, shape, reader, refused, types=_enumerated(names))]
+        types = ", ".join(f"“{name}”" for name in names)
+        return [_listed_finding(rules.TYPE_NARROWED, shape, reader, refused, types=types)]
     return [_listed_finding(rule, shape, reader, refused, values=shown(refused))]
 
 
@@ -313,10 +310,6 @@ def _text(value: Any) -> str:
     except TypeError:
         text = repr(value)
     return text if len(text) <= 60 else text[:59] + "…"
-
-
-def _enumerated(names: Sequence[str]) -> str:
-    return ", ".join(f"“{name}”" for name in names)
 
 
 def _listed_finding(rule: rules.Rule, shape: Shape, reader: Node, refused: Sequence[Any], **facts: object) -> Finding:

@@ -246,13 +246,9 @@ def _implied_by_refusal(node: Node) -> Iterator[tuple[Node, bool]]:
         if (
             len(required) == 1
             and said in (["properties"], ["types", "properties"])
-            and _only_requires(facets.properties)
+            and facets.properties == Properties(required=required)
         ):
             yield Node.made({"properties": {required[0]: False}}), True
-
-
-def _only_requires(properties: Properties) -> bool:
-    return properties == Properties(required=properties.required)
 
 
 def _merge(shape: Shape, nodes: Iterable[Node], refused_by: Iterable[Node]) -> None:

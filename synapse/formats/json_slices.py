@@ -241,13 +241,10 @@ class _Reading:
         line = self._data.count(b"\n", 0, at) + 1
         if within is not None and within.line > 1:
             return Malformed(reason, at=0, line=line + within.line - 1, column=within.column)
-        column = self._characters(self._data.rfind(b"\n", 0, at) + 1, at) + 1
+        column = sum(map(len, self._texts(self._data.rfind(b"\n", 0, at) + 1, at))) + 1
         if within is not None:
             column += within.column - 1 - before
         return Malformed(reason, at=0, line=line, column=column)
-
-    def _characters(self, begin: int, end: int) -> int:
-        return sum(map(len, self._texts(begin, end)))
 
     def _check_unicode(self) -> None:
         """Raise the error in the text's encoding, which takes precedence over all others."""

@@ -78,8 +78,8 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH, with_doubles: bool = False
         raise too_deep(stage=BadJSON.DEPTH)
     if orjson.dumps(value) != data:
         value = _loads_exactly(data, float if with_doubles else exact_json.number)
-    if b"\\u0000" in data:
-        _check_nul(value)
+    if b"\\u0000" in data and any("\0" in text for text in _strings(value)):
+        raise BadJSON("A string contains the NUL character (\\u0000), which databases cannot store.", stage=BadJSON.NUL)
     return value
 
 
@@ -210,11 +210,6 @@ def _number(to_number: Callable[[str], float], text: str) -> float:
 
 def _no_constant(text: str) -> NoReturn:
     raise BadJSON(f"{text} is not a JSON value (RFC 8259, 6).")
-
-
-def _check_nul(value: Any) -> None:
-    if any("\0" in text for text in _strings(value)):
-        raise BadJSON("A string contains the NUL character (\\u0000), which databases cannot store.", stage=BadJSON.NUL)
 
 
 def _check_size(value: Any) -> None:

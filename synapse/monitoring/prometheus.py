@@ -62,13 +62,10 @@ def _alert(rule: Rule) -> dict[str, Any]:
         "expr": own.replace("{threshold}", f"{rule.threshold:g}") or _RAISED.format(name=rule.name),
         # Synapse itself waited for an alert that it raised.
         "for": f"{rule.for_seconds if own else 0}s",
-        "labels": {**_labels(rule), "severity": rule.severity},
+        "labels": {_NO_LABEL.sub("_", name): _literal(text) for name, text in rule.labels.items()}
+        | {"severity": rule.severity},
         "annotations": annotations,
     }
-
-
-def _labels(rule: Rule) -> dict[str, str]:
-    return {_NO_LABEL.sub("_", name): _literal(text) for name, text in rule.labels.items()}
 
 
 def _literal(text: str) -> str:

@@ -70,7 +70,8 @@ def read_body(request: Request) -> Body:
     body = request.body
     if kind != NDJSON and body.lstrip(_WHITE)[:1] != b"[":
         return Body((Slice((_value(body),), len(body)),), batch=False)
-    _check_batch(body)
+    if len(body) > MAX_BATCH_BYTES:
+        raise EventTooLarge(f"The batch is {len(body)} bytes long; at most {MAX_BATCH_BYTES} are accepted.")
     slices = _lines(body) if kind == NDJSON else _array(body)
     if len(body) <= json_slices.SLICE:
         # What is small is read here: whoever has its body knows that it can be read.
@@ -233,11 +234,6 @@ def _line(line: bytes) -> Item:
         return _value(line)
     except Problem as problem:
         return problem.with_traceback(None)  # it is kept, and would keep the frames that raised it
-
-
-def _check_batch(body: bytes) -> None:
-    if len(body) > MAX_BATCH_BYTES:
-        raise EventTooLarge(f"The batch is {len(body)} bytes long; at most {MAX_BATCH_BYTES} are accepted.")
 
 
 def _check_count(count: int) -> None:

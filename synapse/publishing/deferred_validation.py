@@ -5,7 +5,6 @@ the validator's machine code cannot be interrupted, and blocks all threads of th
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from synapse.auth.principal import SYSTEM, Principal
@@ -145,8 +144,4 @@ def _ask_child(undecided: DeferredCheck, *, explain: bool = True) -> _Found:
 
 
 def _job(caller: CallerId, events: Sequence[DeferredCheck], *, explain: bool = True) -> Job:
-    return Job(caller, partial(_ask_child_of_each, events, explain))
-
-
-def _ask_child_of_each(events: Sequence[DeferredCheck], explain: bool) -> list[_Found]:
-    return [_ask_child(each, explain=explain) for each in events]
+    return Job(caller, lambda: [_ask_child(each, explain=explain) for each in events])

@@ -94,7 +94,11 @@ def check(
         raise BadEvent("An event is a JSON object.")
     # Looked for in all names at once: hardly any event has one.
     if encoding.OWN_PREFIX in " ".join(value):
-        _check_names(value)
+        for name in value:
+            if name.startswith(encoding.OWN_PREFIX):
+                raise BadEvent(
+                    f"The property “{name[:100]}” has a name of Synapse's own; no event may use “synapse_…”."
+                )
     event = encoding.canonical(value)
     event_type = event.get("event_type")
     ruling = rulings.get(event_type) if rulings is not None and isinstance(event_type, str) else None
@@ -176,12 +180,6 @@ def _demand_further_types(stream: StreamDefinition, event: Mapping[str, Any], ev
                 missing=refused.members["missing"],
                 pointer=pointer,
             )
-
-
-def _check_names(event: Mapping[str, Any]) -> None:
-    for name in event:
-        if name.startswith(encoding.OWN_PREFIX):
-            raise BadEvent(f"The property “{name[:100]}” has a name of Synapse's own; no event may use “synapse_…”.")
 
 
 def _asked_for(definition: EventTypeDefinition | None, event_type: str, version: int) -> ActiveContract:

@@ -109,7 +109,8 @@ def read(url: str) -> Address:
         and asked.get("ssl_check_hostname", "true") in _YES,
         places=places,
         service=service,
-        logins=_logins(asked),
+        # For the Sentinels alone: taken out before the rest becomes the query again.
+        logins=MappingProxyType({name[9:]: asked.pop(name) for name in _OF_SENTINEL if name in asked}),
         _before=before,
         _behind=f"/{database}{_query(asked)}",
     )
@@ -160,11 +161,6 @@ def _path(path: str, kind: Kind) -> tuple[str, str]:
     if names or not (database.isascii() and database.isdigit()):
         raise ValueError("the number of a database at the end, or nothing")
     return service, database
-
-
-def _logins(asked: dict[str, str]) -> Mapping[str, str]:
-    """Remove and return the parameters for the Sentinels alone."""
-    return MappingProxyType({name.removeprefix("sentinel_"): asked.pop(name) for name in _OF_SENTINEL if name in asked})
 
 
 def _query(asked: Mapping[str, str]) -> str:

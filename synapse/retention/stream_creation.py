@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.redis import Command, Conversation, RedisRefused, ReplyError, SyncExecutor, answer
@@ -21,16 +21,12 @@ def ensure_streams(names: Iterable[str]) -> Conversation[list[str]]:
     asked = list(names)
     if not asked:
         return []
-    kinds = [answer(reply, name) for name, reply in zip(asked, (yield _kinds(asked)), strict=True)]
-    found = dict(zip(asked, kinds, strict=True))
+    kinds = yield list(map(stream_commands.key_type, asked))
+    found = {name: answer(reply, name) for name, reply in zip(asked, kinds, strict=True)}
     if missing := [name for name, kind in found.items() if kind == "none"]:
         for reply in (yield [command for name in missing for command in _make(name)]):
             _check(reply)
     return [name for name, kind in found.items() if kind not in ("stream", "none")]
-
-
-def _kinds(names: Sequence[str]) -> list[Command]:
-    return [stream_commands.key_type(name) for name in names]
 
 
 def _make(name: str) -> list[Command]:

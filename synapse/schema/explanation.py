@@ -299,7 +299,7 @@ class _Explanation:
             return
         # Each of these keywords has one error.
         for error in validator.iter_errors(at.value):
-            self._spend(_COPYING * self._length(at.value))
+            self._spend(_COPYING * self._measure(at.value)[0])
             self._add(finding_of(error, at.path, place.path, at.way))
 
     def _check_required(self, place: _Place, at: _Value, value: Mapping[str, Any]) -> None:
@@ -449,9 +449,6 @@ class _Explanation:
             validator = self._explainer.make(place, schema)
             self._explainer.parts[key] = validator
         return validator
-
-    def _length(self, value: Any) -> int:
-        return self._measure(value)[0]
 
     def _measure(self, value: Any) -> tuple[int, int]:
         """Return how many values and characters there are in one."""

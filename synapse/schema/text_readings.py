@@ -56,9 +56,11 @@ def accepted_reading(
     left = {name: list(readings) for name, readings in others().items()}
     for _ in range(MOST_TRIES):
         try:
-            wrong = _named_by(schema.findings(tried, steps=QUICK_STEPS))
+            findings = schema.findings(tried, steps=QUICK_STEPS)
         except OutOfBudget:
             return event
+        # The properties that are wrong; none where the event as a whole is.
+        wrong = {str(each.path[0]) if each.path else each.missing for each in findings} - {""}
         names = [name for name, readings in left.items() if readings and (not wrong or name in wrong)]
         if not names:
             return event
@@ -73,12 +75,6 @@ def accepted_reading(
         if accepted is not False:
             return tried if accepted else event
     return event
-
-
-def _named_by(findings: Sequence[Finding]) -> set[str]:
-    """Return the properties that are wrong; none where the event as a whole is."""
-    found = {str(each.path[0]) if each.path else each.missing for each in findings}
-    return found - {""}
 
 
 TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")

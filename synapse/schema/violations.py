@@ -114,14 +114,6 @@ def _type(facts: dict[str, Any], value: Any) -> str:
     return f"must be of type {wanted}, but is {_type_of(value)}{shown}"
 
 
-def _required(facts: dict[str, Any], _: Any) -> str:
-    return f"must have the property “{facts['property']}”"
-
-
-def _property_name(facts: dict[str, Any], _: Any) -> str:
-    return f"has a property whose name is not allowed: {_shortened(author_form(facts['error'].message))}"
-
-
 def _unexpected(facts: dict[str, Any], _: Any) -> str:
     names = ", ".join(f"“{_shortened(str(name))}”" for name in facts["unexpected"][:10])
     return f"has properties that its contract does not allow: {names}"
@@ -129,10 +121,12 @@ def _unexpected(facts: dict[str, Any], _: Any) -> str:
 
 _SENTENCES: dict[str, Callable[[dict[str, Any], Any], str]] = {
     "type": _type,
-    "required": _required,
+    "required": lambda facts, _: f"must have the property “{facts['property']}”",
     "additionalProperties": _unexpected,
     "unevaluatedProperties": _unexpected,
-    "propertyNames": _property_name,
+    "propertyNames": lambda facts, _: (
+        f"has a property whose name is not allowed: {_shortened(author_form(facts['error'].message))}"
+    ),
     "contains": lambda *_: "does not hold the items that its contract asks for",
     "minimum": lambda facts, value: f"must be {_value(facts['limit'])} or more, but is {_value(value)}",
     "maximum": lambda facts, value: f"must be {_value(facts['limit'])} or less, but is {_value(value)}",

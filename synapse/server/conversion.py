@@ -75,17 +75,13 @@ def request_of(
         method=route.method,
         path=path,
         params=params,
-        query=_query(query),
+        query=dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {},
         raw_query=query.decode("latin-1"),
         headers=headers,
         body=body,
         principal=principal,
         caller=Caller() if route.waits else None,
     )
-
-
-def _query(query_string: bytes) -> dict[str, str]:
-    return dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)) if query_string else {}
 
 
 def pairs_of(headers: Mapping[str, str]) -> HeaderPairs:

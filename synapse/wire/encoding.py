@@ -158,7 +158,7 @@ def encode(
     for name, value in event.items():
         if isinstance(value, str):
             fields[name] = value
-            if value[:1] in JSON_BEGINS and may_read_as_json(value) and _reads_as_json(value):
+            if value[:1] in JSON_BEGINS and may_read_as_json(value) and not isinstance(read(value), str):
                 types[name] = _STRING
         elif value is None:
             types[name] = _NULL
@@ -242,7 +242,8 @@ def _decode_own(texts: dict[str, str]) -> DecodedEntry:
 
 def types_told(texts: Mapping[str, str]) -> dict[str, Any]:
     """Return the JSON types that `synapse_types` declares for an entry's properties, by property name."""
-    return _object(texts[TYPES]) if TYPES in texts else {}
+    found = _loads(texts[TYPES], otherwise=None) if TYPES in texts else None
+    return found if isinstance(found, dict) else {}
 
 
 def is_property(name: str, added: str) -> bool:
@@ -329,10 +330,6 @@ def may_read_as_json(text: str) -> bool:
     return text[-1:] in _JSON_ENDS and _MAY_BE_JSON.match(text) is not None
 
 
-def _reads_as_json(text: str) -> bool:
-    return not isinstance(read(text), str)
-
-
 def read(text: str) -> Any:
     """Return the number, boolean, null, object or array that a text is in JSON, else the text itself."""
     if text[-1:] not in _JSON_ENDS:
@@ -387,11 +384,6 @@ def _loads(text: str, *, otherwise: Any) -> Any:
         return exact_json.loads(text)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return otherwise
-
-
-def _object(text: str) -> dict[str, Any]:
-    value = _loads(text, otherwise=None)
-    return value if isinstance(value, dict) else {}
 
 
 def version_of(text: str) -> int | None:

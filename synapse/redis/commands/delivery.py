@@ -8,6 +8,7 @@ one of them (docs/consuming.md). Times are in milliseconds, by the server's cloc
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from synapse.formats.text import cut
@@ -211,7 +212,7 @@ def release(stream: str, group: str, consumer: str, held: Iterable[tuple[str, st
 
     `held` are their ids, with the token of the lease. The reply is how many it had.
     """
-    return call(_RELEASE, stream, group, [consumer, *_flat(held)])
+    return call(_RELEASE, stream, group, [consumer, *chain.from_iterable(held)])
 
 
 def extend(stream: str, group: str, ids: Sequence[str], *, lease_ms: int, consumer: str = "") -> Command:
@@ -317,10 +318,6 @@ def call(
 def _joined(reply: Any) -> JoinResult:
     created, ours, resumed = reply
     return JoinResult(created=created == 1, ours=ours == 1, resumed=resumed == 1)
-
-
-def _flat(held: Iterable[tuple[str, str]]) -> list[str]:
-    return [word for pair in held for word in pair]
 
 
 def _leases(reply: Any) -> list[tuple[str, int]]:

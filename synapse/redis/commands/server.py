@@ -17,21 +17,13 @@ def wait(replicas: int, *, within_ms: int) -> Command:
 def wait_for_disk(*, within_ms: int) -> Command:
     """Wait until the connection's writes are on the server's own disk (WAITAOF, Redis 7.2 and Valkey). The reply is 1
     or 0."""
-    return Command(("WAITAOF", 1, 0, within_ms), parse=_local, barrier=True)
-
-
-def _local(reply: Any) -> int:
-    return int(reply[0])
+    return Command(("WAITAOF", 1, 0, within_ms), parse=lambda reply: int(reply[0]), barrier=True)
 
 
 def config_get(name: str) -> Command:
     """Ask for one setting. The reply is its text, or None when the server has no such setting; many hosted servers
     refuse the question."""
-    return Command(("CONFIG", "GET", name), parse=_only_value)
-
-
-def _only_value(reply: Any) -> str | None:
-    return reply[1].decode("utf-8", "replace") if reply else None
+    return Command(("CONFIG", "GET", name), parse=lambda reply: reply[1].decode("utf-8", "replace") if reply else None)
 
 
 def info() -> Command:

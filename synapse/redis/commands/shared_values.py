@@ -19,11 +19,8 @@ def note_catalog_number(number: int) -> Command:
 
 def catalog_number() -> Command:
     """Read the number; None when none was noted."""
-    return Command(("ZSCORE", keyspace.CATALOG, "version"), parse=_number)
-
-
-def _number(reply: Any) -> int | None:
-    return None if reply is None else int(float(reply))
+    words = ("ZSCORE", keyspace.CATALOG, "version")
+    return Command(words, parse=lambda reply: None if reply is None else int(float(reply)))
 
 
 _TAKE = load_script("take_token")
@@ -58,8 +55,5 @@ def keep_ticket(digest: str, value: bytes, *, seconds: int) -> Command:
 
 def take_ticket(digest: str) -> Command:
     """Take the value, which nobody can after that; the reply is None when there is none (Redis 6.2)."""
-    return Command(("GETDEL", keyspace.ticket(digest)), parse=_value)
-
-
-def _value(reply: Any) -> bytes | None:
-    return reply if isinstance(reply, bytes) else None
+    words = ("GETDEL", keyspace.ticket(digest))
+    return Command(words, parse=lambda reply: reply if isinstance(reply, bytes) else None)

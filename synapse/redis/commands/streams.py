@@ -158,7 +158,11 @@ def multi() -> Command:
 
 def execute(parsers: Sequence[Command]) -> Command:
     """End a transaction; the reply is the list of its commands' replies."""
-    return Command(("EXEC",), parse=lambda reply: _transaction(parsers, reply))
+
+    def parse(reply: Any) -> list[Any]:
+        return [command.read(part) for command, part in zip(parsers, reply, strict=True)]
+
+    return Command(("EXEC",), parse=parse)
 
 
 def entries(reply: Any) -> list[Entry]:
@@ -200,7 +204,3 @@ def _consumers(reply: Any) -> list[Consumer]:
 
 def _only_stream(reply: Any) -> list[Entry]:
     return entries(reply[0][1]) if reply else []
-
-
-def _transaction(parsers: Sequence[Command], reply: Any) -> list[Any]:
-    return [command.read(part) for command, part in zip(parsers, reply, strict=True)]

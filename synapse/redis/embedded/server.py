@@ -33,10 +33,6 @@ STOP_PATIENCE = 10.0
 POLL = 0.02
 
 
-def _say_nothing(_: str) -> None:
-    """Drop progress lines: the default."""
-
-
 @dataclass(frozen=True, slots=True)
 class EmbeddedRedis:
     """The server whose data is in `folder`.
@@ -46,7 +42,7 @@ class EmbeddedRedis:
     """
 
     folder: Path
-    say: Callable[[str], None] = _say_nothing
+    say: Callable[[str], None] = lambda _: None
     patience: float = 60.0
     program: Path | None = None
 
@@ -74,7 +70,11 @@ class EmbeddedRedis:
             EmbeddedRedisError: when it still runs after being asked, and after SIGKILL.
         """
         with self._supervision():
-            if not (self._goes(self._ask_to_stop) or self._goes(self._kill)):
+            # SIGKILL loses nothing: every acknowledged write is on disk.
+            if not (
+                self._goes(lambda: self._shut_down() or self._signal(signal.SIGTERM))
+                or self._goes(lambda: self._signal(signal.SIGKILL))
+            ):
                 raise EmbeddedRedisError(f"The embedded Redis of {self.folder} does not stop; see {self._log}.")
 
     @contextlib.contextmanager
@@ -183,9 +183,6 @@ class EmbeddedRedis:
             time.sleep(POLL)
         return gone
 
-    def _ask_to_stop(self) -> bool:
-        return self._shut_down() or self._signal(signal.SIGTERM)
-
     def _shut_down(self) -> bool:
         try:
             process.ask(self._recorded(), Command(("SHUTDOWN",)))
@@ -194,10 +191,6 @@ class EmbeddedRedis:
         except (RedisUnavailable, ReplyError, EmbeddedRedisError):
             return False  # it cannot be asked this way, or refuses
         return False
-
-    def _kill(self) -> bool:
-        # Loses nothing: every acknowledged write is on disk.
-        return self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> bool:
         pid = self._pid()

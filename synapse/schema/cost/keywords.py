@@ -64,10 +64,6 @@ def _option(option: Any) -> float:
     return _OF_CONTAINER + sum(max(_OF_CONTAINER, _option(each)) for each in parts)
 
 
-def _constant(value: Any) -> Steps:
-    return _options([value])
-
-
 def _pattern_steps(pattern: Any) -> Steps:
     width = matching_width(pattern) if isinstance(pattern, str) else 0
     return _PATTERN, _PATTERN_CHARACTER + _PATTERN_POSITION * width
@@ -86,19 +82,6 @@ def pattern_cost(pattern: str) -> Cost:
     return Cost(here=here, here_text=here_text)
 
 
-def _format(name: Any) -> Steps:
-    return _FORMAT, _FORMAT_OF_OTHER_LETTERS if str(name).startswith("idn-") else _FORMAT_CHARACTER
-
-
-def _multiple(value: Any) -> Steps:
-    return _MULTIPLE if isinstance(value, int) else _MULTIPLE_OF_FRACTION, 0
-
-
-def _required(names: Any) -> Steps:
-    # Each name that is missing is an error of its own.
-    return 1.0 + len(list_of(names)), 0
-
-
 def _dependent(value: Any) -> Steps:
     return _DEPENDENT + sum(_DEPENDENT + len(list_of(each)) for each in mapping_of(value).values()), 0
 
@@ -107,12 +90,16 @@ def _dependent(value: Any) -> Steps:
 _LEAVES: dict[str, Steps | Callable[[Any], Steps]] = {
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (_NUMBER_BOUND, 0.0)),
     **dict.fromkeys(("contentEncoding", "contentMediaType"), (_FORMAT, _FORMAT_CHARACTER)),
-    "format": _format,
+    "format": lambda name: (
+        _FORMAT,
+        _FORMAT_OF_OTHER_LETTERS if str(name).startswith("idn-") else _FORMAT_CHARACTER,
+    ),
     **dict.fromkeys(("type", "minLength", "maxLength", "properties"), (1.0, 0.0)),
-    "required": _required,
+    # Each name that is missing is an error of its own.
+    "required": lambda names: (1.0 + len(list_of(names)), 0),
     **dict.fromkeys(("dependentRequired", *DEPENDENTS), _dependent),
-    "multipleOf": _multiple,
+    "multipleOf": lambda value: (_MULTIPLE if isinstance(value, int) else _MULTIPLE_OF_FRACTION, 0),
     "enum": _options,
-    "const": _constant,
+    "const": lambda value: _options([value]),
     "pattern": _pattern_steps,
 }

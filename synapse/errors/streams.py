@@ -1,6 +1,7 @@
 """Errors of streams.
 
 Problem
+├── BadFilterExpression     a filter cannot be parsed, or is not accepted
 ├── UnknownStream           no stream has this name
 ├── UnknownEntry            the stream holds no entry with this id
 ├── NoEvents                there are no events to go by
@@ -37,6 +38,17 @@ from typing import Any
 
 from synapse.formats.durations import Rate
 from synapse.problems import Problem
+
+
+class BadFilterExpression(Problem, status=400, slug="bad-filter", title="The filter cannot be used"):
+    """A filter cannot be parsed, or is not accepted. `position` is the character, counted from 1."""
+
+    def __init__(self, what: str, *, at: int) -> None:
+        super().__init__(
+            f"The filter cannot be used. At character {at + 1}: {what} A filter that works: "
+            'event.status == "failed" && event.attempts > 3.',
+            position=at + 1,
+        )
 
 
 class UnknownStream(Problem, status=404, slug="unknown-stream", title="No stream has this name"):

@@ -1,0 +1,244 @@
+"""A filter of events: its checks, and whether a message meets it."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, InstanceOf, SkipValidation, ValidationInfo, WithJsonSchema
+
+from synapse.errors.streams import BadFilterExpression
+from synapse.filters.conditions import Condition, ConditionReader
+from synapse.filters.library import load_cel
+from synapse.filters.properties import (
+    MESSAGE_NAMES,
+    MOST_WORK,
+    UNANSWERABLE,
+    Property,
+    read_path,
+    read_pattern,
+)
+from synapse.filters.tokens import MOST_CHARACTERS, Token, read_tokens
+
+FUNCTIONS = (
+    *("has", "size", "contains", "startsWith", "endsWith", "matches"),
+    *("int", "uint", "double", "string", "timestamp", "duration"),
+    *("getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear"),
+    *("getHours", "getMinutes", "getSeconds", "getMilliseconds"),
+)
+"""The functions of a filter."""
+MACROS: Final = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
+"""Loops over lists. Three within each other over a list of 100 items take half a second."""
+
+_CONSTANTS = frozenset({"true", "false", "null", "in"})
+# Names of variables are two characters long, as the shortest name of a message is: so no place in the text changes.
+_VARIABLES = tuple(f"_{each}" for each in "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_OPERATORS = {
+    *("_&&_", "_||_", "!_", "_?_:_", "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "@in"),
+    *("-_", "_+_", "_-_", "_*_", "_/_", "_%_", "_[_]"),
+}
+_PLACE = re.compile(r"<input>:1:(\d+): (.*)")
+
+
+class EventFilter:
+    """A filter that was found to be harmless, ready to be used.
+
+    Attributes:
+        text: how it was written.
+        names: what it uses of a message: `event`, `event_type` and others.
+    """
+
+    __slots__ = ("_condition", "_context", "_properties", "names", "text")
+
+    def __init__(self, text: str, properties: Sequence[tuple[Property, str, int]], condition: Condition) -> None:
+        self.text = text
+        self.names = frozenset(str(each.path[0]) for each, _, _ in properties)
+        self._properties = tuple(properties)
+        self._condition = condition
+        self._context = load_cel().Context
+
+    def __repr__(self) -> str:
+        return f"EventFilter({self.text!r})"
+
+    def matches(self, row: Mapping[str, Any]) -> bool:
+        """Say whether a message meets the filter. No value of a message is an error: a condition that has no answer is
+        false.
+
+        Args:
+            row: the message, as GET /streams/{stream}/messages answers it to the caller, already masked.
+        """
+        context = self._context()
+        self._fill(row, context.add_variable)
+        return self._condition(context)
+
+    def work(self, row: Mapping[str, Any]) -> int:
+        """Return how much work it takes to filter a message, in steps of some 150 ns: at most MOST_WORK."""
+        return MOST_WORK - self._fill(row, lambda _variable, _value: None)
+
+    def _fill(self, row: Mapping[str, Any], add_variable: Callable[[str, Any], None]) -> int:
+        """Give a context the values that the filter uses, and return the work that is left."""
+        work = MOST_WORK
+        for property_, variable, uses in self._properties:
+            value, work = property_.find(row, work, uses)
+            if value is not UNANSWERABLE:
+                # A text with half of a surrogate pair, in an entry of another program, is no text of the library.
+                with suppress(ValueError):
+                    add_variable(variable, value)
+        return work
+
+
+def compile_filter(text: str, *, names: Collection[str] = MESSAGE_NAMES, parameter: str = "filter") -> EventFilter:
+    """Return a filter, ready to be used.
+
+    Args:
+        text: an expression of the subset of CEL that docs/filters.md describes.
+        names: what it can name.
+        parameter: the parameter that the text comes from.
+
+    Raises:
+        BadFilterExpression: when it cannot be parsed, or could take long; with the place and the way out.
+    """
+    try:
+        return _compile(text, names)
+    except BadFilterExpression as error:
+        error.members["parameter"] = parameter
+        raise
+
+
+def _of_query(text: Any, info: ValidationInfo) -> Any:
+    return compile_filter(text, parameter=info.field_name or "filter") if isinstance(text, str) else text
+
+
+QueryFilter = Annotated[
+    SkipValidation[InstanceOf[EventFilter] | None],
+    BeforeValidator(_of_query),
+    WithJsonSchema({"type": "string", "maxLength": MOST_CHARACTERS}),
+]
+"""A filter in a query."""
+
+
+def _compile(text: str, names: Collection[str]) -> EventFilter:
+    reader = _PropertyReader(read_tokens(text), names)
+    tokens, properties = reader.read()
+    # Variables in place of properties, and each token where it was.
+    written = ""
+    for token in tokens:
+        written = written.ljust(token.start) + token.text
+    _check(written, tokens)
+    return EventFilter(text, properties, ConditionReader(tokens, written).read())
+
+
+def _check(written: str, tokens: list[Token]) -> None:
+    """Let the library parse a filter, and refuse what is none of its variables, functions and operators."""
+    try:
+        found = load_cel().compile(written).references()
+    except ValueError as error:
+        place = _PLACE.search(str(error))
+        at = int(place[1]) - 1 if place else 0
+        raise BadFilterExpression(_sentence(place[2] if place else "", at, tokens), at=at) from None
+    known = {token.text for token in tokens if token.kind == "variable"}
+    if not known.issuperset(found["variables"]) or not _OPERATORS.union(FUNCTIONS).issuperset(found["functions"]):
+        raise BadFilterExpression("the filter uses something that is not accepted.", at=0)
+
+
+def _sentence(message: str, at: int, tokens: list[Token]) -> str:
+    if "literal" in message:
+        return "this value cannot be written so."
+    if missing := re.match(r"Syntax error: missing '(.+?)' at", message):
+        return f"“{missing[1]}” is missing."
+    token = next((each for each in tokens if each.start >= at), tokens[-1])
+    if token.kind == "end":
+        return "the filter ends where something is missing."
+    return f"“{token.text[:50]}” was not expected."
+
+
+class _PropertyReader:
+    """Finds the properties in the tokens of a filter, and puts a variable in place of each."""
+
+    def __init__(self, tokens: list[Token], names: Collection[str]) -> None:
+        self._tokens = tokens
+        self._names = names
+        self._at = 0
+        self._variables: dict[Property, str] = {}
+
+    def read(self) -> tuple[list[Token], list[tuple[Property, str, int]]]:
+        """Return the tokens with variables, and of each property its variable and how often it is used.
+
+        Raises:
+            BadFilterExpression: when there is an unknown name or function, or a loop.
+        """
+        found = []
+        while self._at < len(self._tokens):
+            found.append(self._next())
+        uses = Counter(token.text for token in found if token.kind == "variable")
+        return found, [(each, name, uses[name]) for each, name in self._variables.items()]
+
+    def _next(self) -> Token:
+        token, following = self._tokens[self._at], self._peek(1)
+        if token.kind == "name" and following.is_("("):
+            return self._function(token)
+        is_member = self._at > 0 and self._tokens[self._at - 1].is_(".")
+        if token.kind != "name" or token.text in _CONSTANTS or is_member:
+            self._at += 1
+            return token
+        path, self._at = read_path(self._tokens, self._at, self._names)
+        return self._property(token, path)
+
+    def _function(self, token: Token) -> Token:
+        """Return the token of a function; of a question about a property, a variable for all of it."""
+        if token.text in MACROS:
+            raise BadFilterExpression(
+                f"“{token.text}” is a loop over a list, which a filter cannot have. Name the place in the list, as in "
+                'event.items[0].sku == "A-1", or ask with “in”, as in "urgent" in event.tags.',
+                at=token.start,
+            )
+        if token.text not in FUNCTIONS:
+            raise BadFilterExpression(
+                f"there is no function “{token.text[:100]}” in a filter; there are {', '.join(FUNCTIONS)}.",
+                at=token.start,
+            )
+        if token.text == "matches":
+            raise BadFilterExpression(
+                'a pattern is looked for in a property, and stands in quotes, as in event.sku.matches("^A-").',
+                at=token.start,
+            )
+        is_method = self._at > 0 and self._tokens[self._at - 1].is_(".")
+        if token.text in ("has", "size") and not is_method and (question := self._question(token)):
+            return question
+        if token.text == "has":
+            raise BadFilterExpression(
+                "“has” asks whether one property is there, as in has(event.coupon).", at=token.start
+            )
+        self._at += 1
+        return token
+
+    def _question(self, token: Token) -> Token | None:
+        """Return the variable for a function of a property; None when its argument is something else."""
+        if self._peek(2).kind != "name" or self._peek(3).is_("("):
+            return None
+        path, end = read_path(self._tokens, self._at + 2, self._names)
+        if not self._tokens[end].is_(")"):
+            return None
+        self._at = end + 1
+        return self._variable(token, Property(path=path, question="has" if token.text == "has" else "size"))
+
+    def _property(self, token: Token, path: tuple[str | int, ...]) -> Token:
+        """Return the variable of a property, with the method that is called on it where that is a question."""
+        dot, method, opening, first, second = (self._peek(each) for each in range(5))
+        if dot.is_(".") and opening.is_("("):
+            if method.text == "size" and first.is_(")"):
+                self._at += 4
+                return self._variable(token, Property(path=path, question="size"))
+            if method.text == "matches" and first.kind == "text" and second.is_(")"):
+                self._at += 5
+                pattern = read_pattern(first)
+                return self._variable(token, Property(path=path, question="matches", pattern=pattern))
+        return self._variable(token, Property(path=path))
+
+    def _variable(self, token: Token, property_: Property) -> Token:
+        name = self._variables.setdefault(property_, _VARIABLES[len(self._variables)])
+        return Token("variable", name, token.start)
+
+    def _peek(self, further: int) -> Token:
+        return self._tokens[min(self._at + further, len(self._tokens) - 1)]

@@ -1,0 +1,222 @@
+"""The properties of a message that a filter asks for: found in its tokens, and looked up in each message.
+
+A filter is given the values that it names and nothing else of a message: turning all of an event of 1 MB into values
+of the library would take longer than any filter.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, Literal
+
+import jsonschema_rs
+
+from synapse.errors.contracts import BadSchema
+from synapse.errors.streams import BadFilterExpression
+from synapse.filters.library import load_cel
+from synapse.filters.tokens import Token
+from synapse.schema.ecma_patterns import engine_form
+from synapse.schema.jsonschema_engine import validator_for
+from synapse.schema.regex_safety import matching_width, refuse_exponential, refuse_foreign, refuse_large
+
+MESSAGE_NAMES = (*("event", "event_type", "id", "stream", "timestamp", "source", "contract_version", "layout", "data"),)
+"""What a filter can name of a message."""
+MOST_WORK = 200_000
+"""How much of the values of one message a filter may use, in steps of some 150 ns: 100,000 whole numbers of a list, or
+20,000 texts, or 5,000 objects, or a text of 8 MB."""
+UNANSWERABLE = object()
+"""What is found where a condition has no answer, such as the size of a number."""
+
+_MISSING = object()
+# More than so deep, values of the library overflow the stack.
+_MOST_DEPTH = 100
+# Measured. A number, true, false or null takes one step.
+_STEPS_OF_DOUBLE, _STEPS_OF_OTHERS, _STEPS_OF_NAME, _CHARACTERS_A_STEP = 5, 9, 12, 50
+_PLAIN = frozenset({bool, int, NoneType})
+_MOST_WIDTH = 100
+# A narrow pattern is an automaton, which takes 10 ns for each character. Of a wide one, 15 ns for each of its places.
+_NARROW, _MATCHED_A_STEP = 10, 10
+_IGNORE_CASE = "(?i)"
+_OPERATORS_OF_OTHERS = {
+    "and": "&&",
+    "or": "||",
+    "not": "!",
+    "is": "==",
+    "none": "null",
+    "nil": "null",
+    "undefined": "null",
+    "like": 'event.name.contains("...")',
+}
+
+Question = Literal["value", "has", "size", "matches"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """A regular expression of a filter, matched in linear time.
+
+    Attributes:
+        validator: of a schema with the pattern.
+        width: at how many of its places the engine may have to look for one character.
+    """
+
+    validator: jsonschema_rs.Validator
+    width: int
+
+    def find(self, value: Any, work: int) -> tuple[Any, int]:
+        """Return whether a text has the pattern, and the work that is left; UNANSWERABLE for other values, and where
+        it takes more work than is left."""
+        if not isinstance(value, str):
+            return UNANSWERABLE, work
+        left = work - len(value) * (1 if self.width <= _NARROW else self.width) // _MATCHED_A_STEP
+        if left < 0:
+            return UNANSWERABLE, work
+        try:
+            return self.validator.is_valid(value), left
+        except ValueError:
+            return UNANSWERABLE, left  # half of a surrogate pair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Property:
+    """A property that a filter names, and the question that it asks about it.
+
+    Attributes:
+        path: the name in the message, then names of properties and places in lists.
+        question: its value; whether it is there (`has`); its size; whether its text has a pattern (`matches`).
+        pattern: the pattern of `matches`.
+    """
+
+    path: tuple[str | int, ...]
+    question: Question = "value"
+    pattern: Pattern | None = None
+
+    def find(self, row: Mapping[str, Any], work: int, uses: int) -> tuple[Any, int]:
+        """Return the answer for a message, and the work that is left; UNANSWERABLE where there is none, or where it
+        takes more work than is left.
+
+        Args:
+            row: the message.
+            work: how much work there may be.
+            uses: how often the answer is used: each use may walk through all of it.
+        """
+        found = self._value(row)
+        if self.question == "has":
+            return found is not _MISSING, work
+        if self.question == "size":
+            return (len(found) if isinstance(found, str | list | Mapping) else UNANSWERABLE), work
+        if self.pattern is not None:
+            return self.pattern.find(found, work)
+        if found is _MISSING:
+            return None, work
+        left = _work_left(found, each := work // uses)
+        return (found, work - (each - left) * uses) if left >= 0 else (UNANSWERABLE, work)
+
+    def _value(self, row: Mapping[str, Any]) -> Any:
+        found: Any = row
+        for step in self.path:
+            if isinstance(step, str):
+                if not isinstance(found, Mapping) or step not in found:
+                    return _MISSING
+            elif not isinstance(found, list) or step >= len(found):
+                return _MISSING
+            found = found[step]
+        return found
+
+
+def _work_left(value: Any, work: int, depth: int = _MOST_DEPTH) -> int:
+    """Return how much work is left when a value was given to the library: less than 0 where it is too much."""
+    if isinstance(value, str):
+        return work - _STEPS_OF_OTHERS - len(value) // _CHARACTERS_A_STEP
+    if isinstance(value, Mapping):
+        work -= _STEPS_OF_OTHERS + (_STEPS_OF_NAME + 1) * len(value)
+        items: Collection[Any] = value.values()
+    elif isinstance(value, list):
+        work -= _STEPS_OF_OTHERS + len(value)
+        items = value
+    else:
+        return work - (_STEPS_OF_DOUBLE if isinstance(value, float) else 1)
+    if not depth:
+        return -1
+    if work >= 0:
+        for item in items:
+            if type(item) not in _PLAIN:
+                work = _work_left(item, work, depth - 1)
+                if work < 0:
+                    break
+    return work
+
+
+def read_path(tokens: list[Token], at: int, names: Collection[str]) -> tuple[tuple[str | int, ...], int]:
+    """Return the path that begins at a token, and the place of the token behind it.
+
+    Raises:
+        BadFilterExpression: when a message has nothing of this name.
+    """
+    root = tokens[at]
+    if operator := _OPERATORS_OF_OTHERS.get(root.text.lower()):
+        raise BadFilterExpression(f"“{root.text}” is written {operator} in a filter.", at=root.start)
+    if root.text not in names:
+        raise BadFilterExpression(
+            f"there is no “{root.text[:100]}” to filter by; there are {', '.join(names)}. Write properties of the "
+            "event as event.name, and texts in quotes.",
+            at=root.start,
+        )
+    path: list[str | int] = [root.text]
+    at += 1
+    while True:
+        opening, step, closing = (*tokens[at : at + 3], root, root)[:3]
+        if opening.is_(".") and step.kind == "name" and not closing.is_("("):
+            path.append(step.text)
+            at += 2
+        elif opening.is_("[") and closing.is_("]") and step.kind == "text":
+            path.append(text_of(step))
+            at += 3
+        elif opening.is_("[") and closing.is_("]") and step.kind == "number" and step.text.isdigit():
+            path.append(int(step.text))
+            at += 3
+        else:
+            return tuple(path), at
+
+
+def text_of(token: Token) -> str:
+    """Return the text that a token in quotes stands for.
+
+    Raises:
+        BadFilterExpression: when it has an escape that CEL does not know.
+    """
+    try:
+        return str(load_cel().compile(token.text).execute())
+    except ValueError:
+        raise BadFilterExpression(
+            "a backslash of this text is not followed by what CEL knows; write \\\\ for a backslash.", at=token.start
+        ) from None
+
+
+def read_pattern(token: Token) -> Pattern:
+    """Return the pattern that a token in quotes holds.
+
+    Raises:
+        BadFilterExpression: when it is none, or is not of those that are taken in schemas, or too wide.
+    """
+    pattern = text_of(token)
+    # CEL's own, RE2, has flags. The one that people use is taken.
+    ignores_case, core = pattern.startswith(_IGNORE_CASE), pattern.removeprefix(_IGNORE_CASE)
+    schema = {"pattern": core}
+    try:
+        refuse_large(schema)
+        refuse_foreign(schema)
+        refuse_exponential(schema)
+        validator = validator_for({"pattern": _IGNORE_CASE + engine_form(core)} if ignores_case else schema)
+    except BadSchema as error:
+        raise BadFilterExpression(error.detail, at=token.start) from None
+    except jsonschema_rs.ValidationError:
+        raise BadFilterExpression(f"the pattern “{core[:200]}” cannot be used.", at=token.start) from None
+    width = matching_width(core)
+    if width > _MOST_WIDTH:
+        raise BadFilterExpression(
+            f"the pattern “{core[:200]}” has {width} places when its repetitions are written out; up to {_MOST_WIDTH} "
+            "are accepted. Use “*” or “+” in place of large counts.",
+            at=token.start,
+        )
+    return Pattern(validator=validator, width=width)

@@ -1,0 +1,212 @@
+"""Filters that cannot be used: what people are told of them, and expressions that would take long."""
+
+import sys
+
+import pytest
+
+from synapse.errors.streams import BadFilterExpression
+from synapse.filters import compile_filter
+from synapse.filters.filter import MACROS
+from synapse.filters.properties import MOST_WORK
+from synapse.filters.tokens import MOST_CHARACTERS, MOST_NODES
+
+LARGE_EVENT = {
+    "numbers": list(range(100_000)),
+    "doubles": [number / 7 for number in range(100_000)],
+    "texts": [f"tag {number}" for number in range(60_000)],
+    "objects": [{"sku": "A-1", "amount": number} for number in range(30_000)],
+    "lists": [[number] for number in range(100_000)],
+    "names": {f"name {number}": number for number in range(60_000)},
+    "text": "ab" * 500_000,
+    "digits": "9" * 1_000_000,
+    "deep": None,
+}
+for _ in range(20_000):
+    LARGE_EVENT["deep"] = [LARGE_EVENT["deep"]]
+
+REFUSALS = {
+    "": (1, "The filter is empty."),
+    "event.n =": (9, "“==” compares"),
+    "event.n = 3": (9, "“==” compares"),
+    "event.n == ": (12, "ends where something is missing"),
+    "event.n == )": (12, "“)” closes no bracket"),
+    "(event.n == 3": (1, "“(” is not closed"),
+    "event.n == (3 + )": (17, "“)” was not expected"),
+    'event.n == "abc': (12, "is not closed by its quote"),
+    "event.n == 3 4": (14, "“4” was not expected"),
+    "event.n == 3 and event.m == 4": (14, "“and” is written &&"),
+    "NOT event.n": (1, "“NOT” is written !"),
+    "event.n & 3": (9, "“&&” is “and”"),
+    "event.n == “failed”": (12, "straight quotes"),
+    "event.`order-id` == 3": (7, 'event["order-id"]'),
+    "event.n == 3 // comment": (14, "no comments"),
+    "order.n == 3": (1, "there is no “order” to filter by; there are event, event_type, id, stream"),
+    "event.n == failed": (12, "texts in quotes"),
+    "event.n == 99999999999999999999": (12, "cannot be written so"),
+    r'event.n == "\q"': (12, "was not expected"),
+    'event["\\q"] == 1': (7, "a backslash"),
+    "event.n.lower() == 3": (9, "there is no function “lower” in a filter; there are has, size"),
+    'event.n.matches("[")': (17, "The pattern “[”"),
+    'event.n.matches("(a+)+$")': (17, "exponential time"),
+    "event.n.matches(event.m)": (9, "stands in quotes"),
+    '"a".matches("b")': (5, "stands in quotes"),
+    'matches(event.n, "b")': (1, "stands in quotes"),
+    "has(3)": (1, "has(event.coupon)"),
+    "has(event.n == 3)": (1, "has(event.coupon)"),
+    '"é" == 1 ) 2': (10, "“)” closes no bracket"),
+    '"é😀" == 1 1': (11, "“1” was not expected"),
+}
+
+
+@pytest.mark.parametrize("text", REFUSALS)
+def test_a_filter_that_cannot_be_parsed_is_a_problem_with_the_character_and_an_example(text):
+    position, said = REFUSALS[text]
+
+    with pytest.raises(BadFilterExpression) as refusal:
+        compile_filter(text, parameter="filter")
+
+    assert refusal.value.status == 400
+    assert refusal.value.members == {"position": position, "parameter": "filter"}
+    assert said in refusal.value.detail
+    assert f"At character {position}: " in refusal.value.detail
+    assert 'event.status == "failed" && event.attempts > 3' in refusal.value.detail
+
+
+def test_the_example_of_a_refusal_is_a_filter_that_works():
+    with pytest.raises(BadFilterExpression) as refusal:
+        compile_filter("")
+
+    example = refusal.value.detail.partition("A filter that works: ")[2].removesuffix(".")
+    assert compile_filter(example).matches({"event": {"status": "failed", "attempts": 4}})
+
+
+HOSTILE = [
+    *(f"event.numbers.{macro}(x, x == 1)" for macro in sorted(MACROS)),
+    "event.numbers.all(x, event.numbers.all(y, event.numbers.all(z, x + y + z >= 0)))",
+    "event.numbers . all (x, true)",
+    "event.numbers.exists(event, event == 1)",
+    "event.numbers.reduce(a, b, 0, a + b) == 1",
+    "event.numbers.sortBy(x, x)[0] == 1",
+    "event.numbers.transformList(i, x, x) == []",
+    "event.numbers.sort() == []",
+    "cel.bind(x, event.text, x + x) == 'a'",
+    '"a".replace("a", "b") == "b"',
+    '"%s".format([event.text]) == "a"',
+    "event.text.split('') == []",
+    "math.greatest(event.numbers) == 1",
+    "sets.contains(event.numbers, [1])",
+    "optional.of(event).hasValue()",
+    "dyn(event) == event",
+    "type(event) == type(event)",
+    'bytes(event.text) == b"a"',
+    "(" * 499 + ")" * 499,
+    "(" * 200 + "event.a == 1" + ")" * 200,
+    "!" * 1000,
+    "!" * 60 + "true",
+    "-" * 60 + "1",
+    "- " * 400 + "1 == 1",
+    "[" * 400 + "]" * 400,
+    "{1:" * 300 + "1" + "}" * 300,
+    "event" + ".a" * 400,
+    "event" + "[0]" * 300,
+    "true ? " * 140 + "1",
+    "true?1:" * 140 + "1",
+    "||".join(["event.a"] * 100),
+    "+".join(["event.text"] * 90),
+    "+".join(["event.text"] * 12) + ' == "a"',
+    "+".join(["event.numbers"] * 12) + " == []",
+    "size(" * 15 + "event.text" + ")" * 15 + " == 1",
+    "string(event.digits) + string(event.digits) == event.digits",
+    "int(event.digits) == 1",
+    "double(event.digits) > 1.0",
+    'timestamp(event.digits) > timestamp("9999-12-31T23:59:59Z") + duration("999999999h")',
+    'duration(event.digits) == duration("999999999999999999h")',
+    "9223372036854775807 * 9223372036854775807 > 0",
+    "(0 - 9223372036854775807 - 1) / -1 == 0",
+    "1" * 990 + " == 1",
+    "event.n == 1e999999",
+    'event.text.matches("(a+)+$")',
+    'event.text.matches("(a|a)*c")',
+    'event.text.matches("(a|b|ab)*c")',
+    'event.text.matches("(.*)(.*)(.*)(.*)(.*)(.*)(.*)(.*)x")',
+    'event.text.matches("[ab]*a[ab]{90}[cd]")',
+    'event.text.matches("[ab]*a[ab]{900}[cd]")',
+    'event.text.matches("((a{1,100}){1,100}){1,100}")',
+    'event.text.matches("\\\\w{9000}")',
+    'event.text.matches("^(?=a)")',
+    'event.text.matches("(a)\\\\1")',
+    " || ".join([f'event.text.matches("[ab]*a[ab]{{{n}}}[cd]")' for n in range(7)]),
+    " && ".join(['event.text.contains("zz") == false'] * 7),
+    "event.text.contains(event.text + event.text)",
+    "event == event",
+    "event in [event]",
+    "event.objects == event.objects",
+    "event.lists == event.numbers",
+    "[99999] in event.lists",
+    "event.doubles == event.doubles",
+    '"tag 59999" in event.texts',
+    '"name 59999" in event.names',
+    "event.names == event.names",
+    "event.deep == event.deep",
+    "event.deep[0][0][0] == event.deep",
+    "event.objects[event.numbers[5]].amount == 5",
+    "event.numbers[event.numbers[event.numbers[event.numbers[5]]]] == 5",
+    "\x00",
+    "event.a == '\ud800'",
+    "event" + "\u202e" + ".a == 1",
+    "event.a == 1" + " " * 1000,
+    "__proto__.a == 1",
+    "event{a: 1} == 1",
+    ".event.a == 1",
+    "event.?a.orValue(1) == 1",
+    "event[?0] == 1",
+    '"""a""" == event.a',
+    'event.a == "" ""',
+    'event.a == r"\\" || event.numbers.all(x, true) || r"\\" == event.a',
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_hostile_filter_is_refused_or_does_a_bounded_amount_of_work(text):
+    try:
+        hostile = compile_filter(text)
+    except BadFilterExpression:
+        return
+
+    assert hostile.matches({"event": LARGE_EVENT, "id": "1-0"}) in (True, False)
+    assert 0 <= hostile.work({"event": LARGE_EVENT, "id": "1-0"}) <= MOST_WORK
+
+
+def test_the_library_never_sees_an_expression_that_is_nested_deeply(monkeypatch):
+    seen = []
+    monkeypatch.setattr("synapse.filters.filter.load_cel", lambda: seen.append(1))
+
+    for text in ("(" * 400 + "1" + ")" * 400, "!" * 400 + "true", "event" + ".a" * 400, "x" * (MOST_CHARACTERS + 1)):
+        with pytest.raises(BadFilterExpression):
+            compile_filter(text)
+
+    assert not seen
+
+
+def test_a_filter_of_as_many_nodes_and_characters_as_are_allowed_is_taken():
+    text = " + ".join(["1"] * (MOST_NODES // 2 - 1)) + " == 1"
+
+    assert not compile_filter(text.rjust(MOST_CHARACTERS)).matches({})
+    with pytest.raises(BadFilterExpression, match="50 names, values, operators and functions, and this one 51"):
+        compile_filter(text + " || true")
+
+
+def test_a_value_that_takes_too_much_work_meets_no_comparison():
+    numbers = {"event": {"numbers": list(range(100_000)), "status": "failed"}}
+    more = {"event": {"numbers": list(range(300_000)), "status": "failed"}}
+
+    assert compile_filter("99999 in event.numbers").matches(numbers)
+    assert not compile_filter("99999 in event.numbers").matches(more)
+    assert compile_filter('99999 in event.numbers || event.status == "failed"').matches(more)
+    assert compile_filter("size(event.numbers) == 300000 && event.numbers[299999] == 299999").matches(more)
+
+
+def test_nothing_of_the_librarys_command_line_is_loaded():
+    compile_filter("true")
+
+    assert "cel.cli" not in sys.modules

@@ -68,8 +68,9 @@ def _changing(sender: type[models.Model], using: str, **_: Any) -> None:
         bump()
 
 
-def _changed(sender: type[models.Model], **_: Any) -> None:
-    if issubclass(sender, CatalogModel):
+def _changed(sender: type[models.Model], using: str, **_: Any) -> None:
+    # Within a transaction, the signal before the change has raised it.
+    if issubclass(sender, CatalogModel) and not transaction.get_connection(using).in_atomic_block:
         bump()
 
 

@@ -4,8 +4,9 @@ import faulthandler
 import gc
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import redis as redis_py
 from _pytest.faulthandler import fault_handler_stderr_fd_key
 from django.db import connection, transaction
+from django.test import TransactionTestCase
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadFileScheduling
@@ -117,15 +119,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | Non
     return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
-# Before xdist takes the tests that `-m` leaves over.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give each test its ring, leave out what only the full run has, and begin with the folders that take longest."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Give each test its ring, leave out what only the full run has, and begin with the folders that take longest.
+
+    `-m` asks for the rings, so they are given before it; pytest-django sorts by the use of the database, so the folders
+    are sorted after it. Within a folder its order stays: tests that commit come after those that do not.
+    """
     if not FULL and (left := left_out(items) | {item for item in items if item.get_closest_marker("nightly")}):
         items[:] = [item for item in items if item not in left]
         config.hook.pytest_deselected(items=[*left])
     for item in items:
         mark_ring(item)
+    yield
     places = {folder: place for place, folder in enumerate(LONG)}
     items.sort(key=lambda item: places.get(item.nodeid.split("/")[1], len(LONG)))
 
@@ -144,6 +150,25 @@ def django_db_keepdb(django_db_modify_db_settings: None) -> bool:
         with suppress(FileNotFoundError):
             shutil.copyfile(migrated.database_of_run(), database["TEST"]["NAME"])
     return is_of_sqlite
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Copy SQLite's tables back after each test that commits: Django would empty them and make all permissions anew."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with closing(sqlite3.connect(":memory:")) as made, pytest.MonkeyPatch.context() as patch:
+        with django_db_blocker.unblock():
+            connection.ensure_connection()
+            connection.connection.backup(made)
+
+        def restore(_: object) -> None:
+            connection.ensure_connection()
+            made.backup(connection.connection)
+
+        patch.setattr(TransactionTestCase, "_fixture_teardown", restore)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,7 +11,11 @@ from synapse.redis.commands import streams as stream_commands
 
 _PAGE = 1000
 # What is there when all is done: the stream, what its idempotency keys stand for, counts, and the dead letters.
-_REMAINS = (STREAM, keyspace.stats(STREAM), keyspace.counters(STREAM, GROUP), keyspace.dead_letters(STREAM, GROUP))
+_REMAINS = (
+    STREAM,
+    keyspace.stats(STREAM),
+    *(name(STREAM, GROUP) for name in (keyspace.counters, keyspace.dead_letters, keyspace.dead_letters_by_event)),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
-"""The endpoints of bridges: acting on groups and on dead letters, and the pull protocol."""
+"""The endpoints of bridges: the timeline of an event, groups, dead letters, and the pull protocol."""
 
-from bridges.api import dead_letters, groups, pull
+from bridges.api import dead_letters, groups, pull, timeline
 from synapse.endpoints import endpoints_of
 
-ENDPOINTS = endpoints_of(groups, dead_letters, pull)
+ENDPOINTS = endpoints_of(timeline, groups, dead_letters, pull)

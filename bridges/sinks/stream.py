@@ -18,7 +18,7 @@ from synapse.problems import Problem
 from synapse.publishing import body, deferred_validation, storage, validation
 from synapse.publishing.validation import Accepted
 from synapse.redis import Command, RedisUnavailable, ReplyError
-from synapse.redis.commands.publishing import StoreResult, publish_once
+from synapse.redis.commands.publishing import StoreResult, publish_once, stored_under
 from synapse.wire import encoding
 from synapse.wire.encoding import OWN_PREFIX
 
@@ -196,7 +196,7 @@ class StreamSink(Sink):
         return publish_once(
             target.name,
             [*fields, encoding.HOPS, ",".join(trail)],
-            who=f"{delivery.stream}\n{self._bridge.group}",
+            who=_publisher(self._bridge),
             key=delivery.id,
             # One event, one key: what the mapping made of it at another attempt is the same event.
             fingerprint=delivery.id,
@@ -232,6 +232,22 @@ class StreamSink(Sink):
         if reply.outcome == "conflict":
             return SinkError(f"“{self._config.stream}” has something else under the key of this event", permanent=True)
         return None
+
+
+def copy_of(bridge: BridgeDefinition, id_: str) -> tuple[str, Command]:
+    """Return the stream to which a bridge with this sink copies events, and the command that reads the id of an event's
+    copy there, "" when none was stored within the window.
+
+    Raises:
+        BadConfig: when its settings cannot be used.
+    """
+    target = StreamConfig.read(bridge.config).stream
+    return target, stored_under(target, who=_publisher(bridge), key=id_)
+
+
+def _publisher(bridge: BridgeDefinition) -> str:
+    """Return the caller in whose name a bridge stores copies: the group whose events they are."""
+    return f"{bridge.stream}\n{bridge.group}"
 
 
 def _trail(delivery: Delivery) -> list[str]:

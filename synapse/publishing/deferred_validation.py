@@ -27,14 +27,16 @@ _MOST_OF_JOB, _STEPS_OF_JOB = 500, MAX_STEPS
 _Found = Sequence[Violation] | TooCostly | None
 
 
-def check_in_thread(stream: StreamDefinition, value: Any, *, by: Principal = SYSTEM) -> Accepted:
+def check_in_thread(
+    stream: StreamDefinition, value: Any, *, version: int | None = None, by: Principal = SYSTEM
+) -> Accepted:
     """Return an event that is ready to be encoded, as `checking.check` does, and wait for the child where it is asked.
 
     Raises:
         Problem: as `checking.check` and `checking.conclude` do.
         SandboxBusy: when the child has too much to do.
     """
-    found = check(stream, value, by=by)
+    found = check(stream, value, version=version, by=by)
     if isinstance(found, Accepted):
         return found
     try:

@@ -112,10 +112,8 @@ class Script:
 # The files of `scripts/parts` whose text stands before that of a script: of each script that needs some.
 _PARTS: Mapping[str, tuple[str, ...]] = {
     "readers": ("fields",),
-    **dict.fromkeys(
-        ("done", "fail", "reclaim", "lease", "recall", "release", "extend", "replay", "discard"), ("group",)
-    ),
-    **dict.fromkeys(("join", "clean", "read", "checkpoint", "move", "delete"), ("fields", "group")),
+    **dict.fromkeys(("done", "fail", "reclaim", "lease", "recall", "release", "extend", "replay", "place"), ("group",)),
+    **dict.fromkeys(("join", "clean", "read", "checkpoint", "move", "delete", "discard"), ("fields", "group")),
 }
 
 

@@ -5,7 +5,7 @@ import re
 from synapse.formats.text import ALERTS_STREAM
 
 # The keys of a group and of a stream that stay until they are deleted. The others expire by themselves.
-_OF_A_GROUP = re.compile(r"syn:\{([^{}]+)\}:(?:(?:due|msg|cnt|lock|dlq)|queue:[0-9a-z]+):(.+)", re.DOTALL)
+_OF_A_GROUP = re.compile(r"syn:\{([^{}]+)\}:(?:(?:due|msg|cnt|lock|dlq|died)|queue:[0-9a-z]+):(.+)", re.DOTALL)
 _OF_A_STREAM = re.compile(r"syn:\{([^{}]+)\}:(?:stats|pins|took)")
 # The prefix of all keys, as a pattern for SCAN.
 OF_STREAMS = "syn:{*"
@@ -68,6 +68,11 @@ def queues(stream: str) -> str:
 def dead_letters(stream: str, group: str) -> str:
     """Stream of the events that no attempt could deliver to a group."""
     return f"syn:{{{stream}}}:dlq:{group}"
+
+
+def dead_letters_by_event(stream: str, group: str) -> str:
+    """Hash of the ids of a group's dead letters, with blanks between, by the id of their event."""
+    return f"syn:{{{stream}}}:died:{group}"
 
 
 def reports(stream: str, group: str) -> str:

@@ -25,7 +25,7 @@ AT_ONCE = Policy(backoff=Backoff(base=0, cap=0))
 # It is tried once more, and then a dead letter.
 TWICE = Policy(most_attempts=2, backoff=Backoff(base=0, cap=0))
 # What else is noted beside them.
-_NO_COUNTS = (b"made_by", b"place", b"last_done")
+_NO_COUNTS = (b"made_by", b"place", b"last_done", b"began")
 # Counters that say what happened on the way, not where an event is.
 _ON_THE_WAY = ("reaped", "retried", "expired", "replayed")
 
@@ -103,7 +103,7 @@ def read_and_die(redis: redis_py.Redis, consumer: str, count: int = 100) -> list
 def made_by_us(redis: redis_py.Redis) -> None:
     """Make the group as Synapse does."""
     redis.xgroup_create(STREAM, GROUP, "0", mkstream=True)
-    redis.hset(COUNTERS, "made_by", "an earlier run")
+    redis.hset(COUNTERS, mapping={"made_by": "an earlier run", "began": "0-0"})
 
 
 def now_ms(redis: redis_py.Redis) -> int:

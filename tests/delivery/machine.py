@@ -7,9 +7,12 @@ from typing import Any, Literal
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from synapse.inspection.places import PlaceName, derive_place
 from synapse.redis import SyncExecutor
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands.delivery import Failure, InFlightEvent
+from synapse.redis.commands.places import place
+from synapse.redis.commands.streams import xinfo_groups
 from tests.bridges.cast import COPIES, COUNTERS, DEAD, DUE, GROUP, LOCKS, PLACE, STREAM, made_by_us
 from tests.delivery.model import Model, Waiting, order
 
@@ -266,9 +269,41 @@ class Places(RuleBasedStateMachine):
         last = self.redis.xinfo_groups(STREAM)[0]["last-delivered-id"].decode()
         assert [id_.decode() for id_, _ in self.redis.xrange(STREAM, f"({last}")] == list(model.unread)
         self.every_event_is_in_one_place()
+        self.every_timeline_agrees()
 
     def every_event_is_in_one_place(self) -> None:
         """Nothing is lost, nothing is there twice: the law that all of this is about."""
         model = self.model
         there = len(model.unread) + len(model.owed()) + len(model.dead)
         assert there + model.done + model.lost + model.discarded + model.skipped == model.instances
+
+    def every_timeline_agrees(self) -> None:
+        """The timeline of each event tells the place where the model has it."""
+        ids = list(self.model.keys)
+        *kept, groups = self.executor.execute([*(place(*PLACE, id_) for id_ in ids), xinfo_groups(STREAM)])
+        for id_, one in zip(ids, kept, strict=True):
+            is_there = id_ not in self.model.deleted
+            found = derive_place(id_, groups[0], GROUP, one, letters=one.letters, is_there=is_there)
+            assert (id_, found.place) == (id_, self.place_of(id_, groups[0].last_delivered_id))
+            assert [letter.event_id for letter in found.letters] == [id_] * self.model.dead.count(id_)
+            if found.place == "blocked":
+                assert found.blocked_by == self.model.locks[self.model.keys[id_] or ""]
+                assert found.ahead == self.model.behind[self.model.keys[id_] or ""].index(id_)
+            if found.place == "acknowledged" and found.is_certain:
+                assert self.model.skipped + self.model.discarded + self.model.lost == 0
+
+    def place_of(self, id_: str, last_delivered: str) -> PlaceName:
+        """Return the place of an event in the model, as a timeline names it."""
+        model, waiting = self.model, self.model.waiting.get(id_)
+        if id_ in model.pending or (waiting and waiting.token and not waiting.due):
+            return "in-flight"
+        if waiting:
+            return "scheduled"
+        if id_ in model.parked:
+            return "blocked"
+        if id_ in model.unread:
+            return "unread"
+        if order(id_) > order(last_delivered):
+            # Deleted while it was pending, and the group was moved back.
+            return "lost"
+        return "dead" if id_ in model.dead else "acknowledged"

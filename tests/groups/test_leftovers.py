@@ -58,7 +58,7 @@ def test_the_group_of_a_deleted_bridge_is_reached_until_it_is_destroyed_in_redis
     redis.xgroup_destroy(*PLACE)
 
     (line,) = leftovers()
-    assert line == "orders/warehouse: 4 keys, 2 events: no bridge and no consumer group has this name"
+    assert line == "orders/warehouse: 5 keys, 2 events: no bridge and no consumer group has this name"
 
 
 def test_keys_of_a_deleted_stream_are_listed_and_purged_except_its_events(redis, owed):
@@ -68,14 +68,14 @@ def test_keys_of_a_deleted_stream_are_listed_and_purged_except_its_events(redis,
 
     assert leftovers() == [
         "orders: 1 key, 4 events in the stream itself, which --purge keeps: the stream is not in the catalog",
-        "orders/warehouse: 5 keys, 2 events: the stream is not in the catalog",
+        "orders/warehouse: 6 keys, 2 events: the stream is not in the catalog",
     ]
-    assert leftovers("--purge") == ["orders: 1 key deleted", "orders/warehouse: 5 keys deleted"]
+    assert leftovers("--purge") == ["orders: 1 key deleted", "orders/warehouse: 6 keys deleted"]
 
     assert own_keys(redis) == []
     assert redis.xlen(STREAM) == 4
     entry = AuditEntry.objects.get(action="purge", target="group warehouse of orders")
-    assert (entry.actor, entry.before) == ("leftovers", {"keys": 5, "events": 2})
+    assert (entry.actor, entry.before) == ("leftovers", {"keys": 6, "events": 2})
 
 
 def test_events_of_a_deleted_stream_go_when_they_are_named(redis, owed):
@@ -96,9 +96,9 @@ def test_only_what_is_named_is_purged(redis, owed):
     Stream.objects.get(name=STREAM).delete()
     before = own_keys(redis)
 
-    assert leftovers("--purge", "orders/warehouse") == ["orders/warehouse: 4 keys deleted"]
+    assert leftovers("--purge", "orders/warehouse") == ["orders/warehouse: 5 keys deleted"]
     assert own_keys(redis) == [keyspace.stats(STREAM)]
-    assert len(before) == 5
+    assert len(before) == 6
     with pytest.raises(CommandError, match="Nothing is left over of parcels"):
         leftovers("--purge", "parcels")
 

@@ -98,10 +98,11 @@ def discard(stream: str, group: str, ids: Sequence[str]) -> Command:
 
 
 def _letters(reply: Any) -> list[StoredLetter]:
-    return [_letter(entry) for entry in stream_commands.entries(reply)]
+    return [letter_in(entry) for entry in stream_commands.entries(reply)]
 
 
-def _letter(entry: Entry) -> StoredLetter:
+def letter_in(entry: Entry) -> StoredLetter:
+    """Return the dead letter that an entry is."""
     fields = dict(zip(entry.parts[::2], entry.parts[1::2], strict=True))
     return StoredLetter(
         id=entry.id,
@@ -109,10 +110,15 @@ def _letter(entry: Entry) -> StoredLetter:
         parts=_parts(fields.get(b"body", b"")),
         error=_text(fields.get(b"err", b"")),
         count=number(fields.get(b"att")),
-        attempts=tuple(map(_attempt, _parts(fields.get(b"hist", b"")))),
+        attempts=attempts_in(fields.get(b"hist", b"")),
         first_ms=number(fields.get(b"first")),
         last_ms=number(fields.get(b"last")),
     )
+
+
+def attempts_in(noted: bytes) -> tuple[Attempt, ...]:
+    """Return the attempts that the scripts noted of an event, oldest first."""
+    return tuple(map(_attempt, _parts(noted)))
 
 
 def _parts(text: bytes) -> list[bytes]:

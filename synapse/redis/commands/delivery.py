@@ -29,6 +29,16 @@ MAX_WAITING = 100_000
 # The length to which an error's text is cut.
 MAX_ERROR = 1000
 
+# The keys of a group that `parts/group.lua` declares behind the stream's, in its order.
+KEPT = (
+    keyspace.waiting,
+    keyspace.messages,
+    keyspace.counters,
+    keyspace.locks,
+    keyspace.dead_letters,
+    keyspace.dead_letters_by_event,
+)
+
 Fate = Literal["retry", "dead", "lost", "stale"]
 
 
@@ -309,9 +319,8 @@ def call(
     parse: Callable[[Any], Any] = unparsed,
 ) -> Command:
     """Return the call of a script that begins with `parts/group.lua`."""
-    names = (keyspace.waiting, keyspace.messages, keyspace.counters, keyspace.locks, keyspace.dead_letters)
     return script.call(
-        [stream, *(name(stream, group) for name in names)], [group, keyspace.queues(stream), *arguments], parse=parse
+        [stream, *(name(stream, group) for name in KEPT)], [group, keyspace.queues(stream), *arguments], parse=parse
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from synapse.redis import keyspace
 from synapse.redis.command import Command, load_script
-from synapse.redis.commands.delivery import call
+from synapse.redis.commands.delivery import KEPT, call
 from synapse.redis.commands.streams import FIRST, LAST
 
 _MOVE, _DELETE = load_script("move"), load_script("delete")
@@ -68,7 +68,7 @@ def delete(stream: str, group: str, *, lively_ms: int, force: bool = False) -> C
     `lively_ms`, is deleted only by `force`."""
     script_keys = [
         stream,
-        *(name(stream, group) for name in _KEPT),
+        *(name(stream, group) for name in KEPT),
         keyspace.reports(stream, group),
         keyspace.pins(stream),
     ]
@@ -85,9 +85,6 @@ def first_waiting(stream: str, group: str, *, count: int) -> Command:
     """Read the ids of the waiting events that are due first."""
     words = ("ZRANGE", keyspace.waiting(stream, group), 0, count - 1)
     return Command(words, parse=lambda reply: [_text(id_) for id_ in reply])
-
-
-_KEPT = (keyspace.waiting, keyspace.messages, keyspace.counters, keyspace.locks, keyspace.dead_letters)
 
 
 def _moved(reply: Any) -> Moved:

@@ -66,6 +66,12 @@ def publish_once(
     )
 
 
+def stored_under(stream: str, *, who: str, key: str) -> Command:
+    """Read the id of the entry that a caller stored under a key within the window, "" when there is none."""
+    words = ("GET", keyspace.idempotency(stream, _digest(stream, who, key)))
+    return Command(words, parse=lambda reply: reply.decode().partition(" ")[0] if reply else "")
+
+
 def publish_together(
     stream: str,
     entries: Sequence[Sequence[str]],

@@ -5,7 +5,7 @@
 -- Reply: {1 when it was deleted, 1 when it has unread events, pending, waiting, parked, dead, live consumers}, or
 --        Redis' error. Of a group that is gone already, our keys are removed.
 local force, lively = ARGV[3] == '1', tonumber(ARGV[4])
-local REPORTS, PINS = KEYS[7], KEYS[8]
+local REPORTS, PINS = KEYS[8], KEYS[9]
 
 local function group_among(groups)
   for _, row in ipairs(groups) do
@@ -43,7 +43,7 @@ if deletes then
   for _, key in ipairs(locks) do
     redis.call('DEL', QUEUES .. key .. ':' .. GROUP)
   end
-  for _, key in ipairs({WAITING, MESSAGES, COUNTERS, LOCKS, DEAD, REPORTS}) do
+  for _, key in ipairs({WAITING, MESSAGES, COUNTERS, LOCKS, DEAD, LETTERS, REPORTS}) do
     redis.call('DEL', key)
   end
   redis.call('HDEL', PINS, GROUP)

@@ -33,6 +33,19 @@ local function seen_at()
   return place and not info.err and rank(fields_of(info)['last-generated-id']) >= rank(place) and place
 end
 
+-- Note behind which id the group begins: what lies up to there was never given to it. One that was made before this was
+-- noted may have had anything.
+local function note_begin(is_again)
+  local noted = redis.call('HGET', COUNTERS, 'began')
+  if not noted and (is_again or redis.call('HEXISTS', COUNTERS, 'made_by') == 1) then
+    return
+  end
+  local place = start == '$' and fields_of(redis.call('XINFO', 'STREAM', STREAM))['last-generated-id'] or start
+  if not noted or rank(place) < rank(noted) then
+    redis.call('HSET', COUNTERS, 'began', place)
+  end
+end
+
 even_when_full()
 local again = mode == 'again' or (mode == 'keep' and redis.call('HEXISTS', COUNTERS, 'made_by') == 1)
 local created, resumed = 1, again and seen_at()
@@ -42,6 +55,7 @@ end
 start = resumed or start
 local made = redis.pcall('XGROUP', 'CREATE', STREAM, GROUP, start, 'MKSTREAM')
 if not made.err then
+  note_begin(again)
   redis.call('HSET', COUNTERS, 'made_by', run)
   free_keys()
   if again then

@@ -140,6 +140,10 @@ end
 redis.call('XGROUP', 'SETID', STREAM, GROUP, place)
 -- What was noted of its old place would swallow what is unread again, were the group lost now.
 redis.call('HDEL', COUNTERS, 'place')
+local began = redis.call('HGET', COUNTERS, 'began')
+if began and rank(place) < rank(began) then
+  redis.call('HSET', COUNTERS, 'began', place)
+end
 local kind, from = following:sub(1, 1), following:sub(2)
 if kind == 'p' then
   following = look_at_pending(from)

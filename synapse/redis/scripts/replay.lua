@@ -23,6 +23,7 @@ local function replay(dead, body)
   keep(id, body ~= '' and body or letter.body, 0, '', due)
   redis.call('HSET', MESSAGES, id .. ':hist', letter.hist or '', id .. ':first', letter.first or text(now()))
   redis.call('XDEL', DEAD, dead)
+  forget_letter(id, dead)
   redis.call('HINCRBY', COUNTERS, 'replayed', 1)
   due = due + step
   return 'retry'

@@ -1,8 +1,9 @@
 -- What the scripts of delivery have in common. It stands before the text of each.
--- KEYS: stream, waiting, messages, counters, locks, dead letters.
+-- KEYS: stream, waiting, messages, counters, locks, dead letters, dead letters by event.
 -- ARGV: group, how the names of its queues begin. A queue is the one kind of key that cannot be declared: which one is
 --       needed turns out only here. It lies in the stream's slot all the same.
 local STREAM, WAITING, MESSAGES, COUNTERS, LOCKS, DEAD = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local LETTERS = KEYS[7]
 local GROUP, QUEUES = ARGV[1], ARGV[2]
 
 -- What is noted of an attempt that nobody told the end of, and in place of the token of whoever made it.
@@ -159,12 +160,37 @@ local function count_failure(kind)
   redis.call('HINCRBY', COUNTERS, 'failed:' .. kind, 1)
 end
 
+-- The ids of an event's dead letters: one, unless the group was moved back and the event died again.
+local function letters_of(id)
+  local ids = {}
+  for letter in (redis.call('HGET', LETTERS, id) or ''):gmatch('%S+') do
+    ids[#ids + 1] = letter
+  end
+  return ids
+end
+
+-- An event has a dead letter no more.
+local function forget_letter(id, gone)
+  local left = {}
+  for _, letter in ipairs(letters_of(id)) do
+    if letter ~= gone then
+      left[#left + 1] = letter
+    end
+  end
+  if #left > 0 then
+    redis.call('HSET', LETTERS, id, table.concat(left, ' '))
+  else
+    redis.call('HDEL', LETTERS, id)
+  end
+end
+
 -- Set an event aside: nothing more is tried. `body` is its copy.
 local function bury(id, body, attempts, error)
-  local moment = text(now())
-  redis.call(
+  local moment, ids = text(now()), letters_of(id)
+  ids[#ids + 1] = redis.call(
     'XADD', DEAD, '*', 'id', id, 'body', body, 'err', error, 'att', attempts, 'hist', known(id, ':hist') or '',
     'first', known(id, ':first') or moment, 'last', moment)
+  redis.call('HSET', LETTERS, id, table.concat(ids, ' '))
   redis.call('ZREM', WAITING, id)
   forget(id)
   redis.call('HINCRBY', COUNTERS, 'dead', 1)

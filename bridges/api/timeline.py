@@ -1,0 +1,35 @@
+"""The timeline of one event over HTTP."""
+
+from typing import Any
+
+from bridges.api.timeline_models import EXAMPLE, Timeline
+from bridges.timeline import timeline_of
+from synapse.auth.permission import STREAMS_READ, Requirement
+from synapse.endpoints import Call, Example, Query, endpoint
+from synapse.inspection.range_query import asked_id
+from synapse.redis import Conversation
+
+
+def _quoting(answer: Any) -> list[str]:
+    """Return the event's id where an error is told, which may quote the event."""
+    groups = answer["groups"]
+    errors = [each["error"] for group in groups for each in [*group["attempts"], *group["dead_letters"]]]
+    return [answer["id"]] if any(errors) else []
+
+
+@endpoint(
+    "GET",
+    "/streams/{stream}/messages/{id}/timeline",
+    "Show the timeline of one event",
+    Timeline,
+    tag="streams",
+    query=Query,
+    requires=Requirement(read=True, otherwise=STREAMS_READ),
+    of_stream=True,
+    reveals=_quoting,
+    examples=[Example("an event that failed once", EXAMPLE, 200)],
+)
+def show_timeline(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
+    """Where the event is for each group of the stream, its attempts, dead letters, copies and archived rows. An event
+    that was trimmed is told about as long as one of these is left that the caller may see."""
+    return (yield from timeline_of(call.stream, str(asked_id(call.params["id"])), call.by))

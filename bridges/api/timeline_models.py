@@ -1,0 +1,131 @@
+"""Models and the example of the answer about the timeline of an event."""
+
+from datetime import datetime
+from typing import Any, get_args
+
+from pydantic import Field
+
+from synapse.endpoints import Answer, Violation, about
+from synapse.inspection.answers import Owner
+from synapse.inspection.places import PlaceName
+
+EXAMPLE: dict[str, Any] = {
+    "stream": "inference-events",
+    "id": "1795432838408-0",
+    "stored_at": "2026-11-23T11:20:38.408Z",
+    "is_in_stream": True,
+    "event_type": "inference-complete",
+    "source": "cyrex",
+    "contract_version": 1,
+    "warnings": [],
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+    "came_through": [],
+    "groups": [
+        {
+            "group": "hooks",
+            "belongs_to": {
+                "kind": "bridge",
+                "name": "inference-to-hooks",
+                "enabled": True,
+                "paused": False,
+                "owner": "ml-platform",
+                "runbook": "",
+                "labels": {},
+            },
+            "place": "scheduled",
+            "certain": True,
+            "meaning": "An attempt failed; the next one is scheduled.",
+            "consumer": None,
+            "deliveries": 1,
+            "since": None,
+            "due_at": "2026-11-23T11:20:43.620Z",
+            "blocked_by": None,
+            "ahead": None,
+            "attempts": [
+                {
+                    "at": "2026-11-23T11:20:38.620Z",
+                    "number": 1,
+                    "took_ms": 212,
+                    "error": "https://hooks.example.com/ answered 500 Internal Server Error",
+                }
+            ],
+            "dead_letters": [],
+            "dead_letters_complete": True,
+        }
+    ],
+    "groups_complete": True,
+    "copies": [{"bridge": "inference-to-audit", "stream": "audit-events", "id": "1795432838431-0"}],
+    "archived": [{"bridge": "archive-inference-events", "at": "2026-11-23T11:20:38.470Z"}],
+}
+
+
+class TimelineAttempt(Answer):
+    """An attempt that failed."""
+
+    at: datetime | None
+    number: int
+    took_ms: int | None = about("Null where it is not known.")
+    error: str | None = about("Null for callers who may not see dead letters.")
+
+
+class TimelineLetter(Answer):
+    """A dead letter of the event."""
+
+    id: str
+    error: str | None = about("Why the last attempt failed; null for callers who may not see dead letters.")
+    attempts: int
+    first_failed_at: datetime | None
+    last_failed_at: datetime | None
+
+
+class EventInGroup(Answer):
+    """Where the event is for one group."""
+
+    group: str
+    belongs_to: Owner | None = about("Null: an external program's.")
+    place: str = Field(description=f"One of {', '.join(get_args(PlaceName))}.")
+    certain: bool = about("False where “acknowledged” can mean that the event was passed over: Redis cannot tell.")
+    meaning: str = about("The place as a sentence.")
+    consumer: str | None = about("The consumer that has it in flight, or had it last.")
+    deliveries: int = about("How often it was delivered, as far as that is kept.")
+    since: datetime | None = about("Since when it is in flight.")
+    due_at: datetime | None = about("When it is tried next; of an event in flight, when its lease ends.")
+    blocked_by: str | None = about("The event of its key that has to end first.")
+    ahead: int | None = about("How many events of its key come before it; null where it is not blocked.")
+    attempts: list[TimelineAttempt] = about("The last attempts that are known, oldest first.")
+    dead_letters: list[TimelineLetter]
+    dead_letters_complete: bool = about("False when the group has too many old dead letters to look through.")
+
+
+class EventCopy(Answer):
+    """A copy of the event in another stream."""
+
+    bridge: str
+    stream: str
+    id: str
+
+
+class ArchivedRow(Answer):
+    """A row of the archive."""
+
+    bridge: str | None = about("Null: the bridge is deleted.")
+    at: datetime | None
+
+
+class Timeline(Answer):
+    """The timeline of one event."""
+
+    stream: str
+    id: str
+    stored_at: datetime | None
+    is_in_stream: bool = about("False when its entry was trimmed or deleted, and something else is left of it.")
+    event_type: str | None
+    source: str | None = about("Null for callers who may not read the event.")
+    contract_version: int | None = about("The version that it was checked against.")
+    warnings: list[Violation] | None = about("How it breaks that version. Null when it was not checked.")
+    trace_id: str | None = about("Of W3C Trace Context.")
+    came_through: list[str] = about("The streams that it was copied from, the first one first.")
+    groups: list[EventInGroup]
+    groups_complete: bool = about("False when the stream has more than 1,000 groups.")
+    copies: list[EventCopy] = about("Copies that bridges stored in other streams within the last 24 hours.")
+    archived: list[ArchivedRow]

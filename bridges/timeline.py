@@ -1,0 +1,264 @@
+"""The timeline of one event: what is known of its publishing, of its place in each group, and of its copies.
+
+It holds no content of the event but its type, source and trace. Errors may quote contents: they are told to callers
+who may see dead letters, and masked for those who may not see PII.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bridges import archive, snapshot
+from bridges.dead_letters.permissions import READING, is_masked
+from bridges.models import ArchivedEvent
+from bridges.sinks.registry import find
+from bridges.sinks.stream import StreamSink, copy_of
+from streams.snapshot import holder as catalog
+from synapse.auth.permission import STREAMS_READ, is_visible
+from synapse.auth.principal import PERSONAL, Principal, sees
+from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.errors.delivery import BadConfig
+from synapse.errors.streams import UnknownEntry
+from synapse.inspection.groups import owners
+from synapse.inspection.places import EventPlace, EventPlaces, PlaceName, places_of
+from synapse.problems import Forbidden, Problem
+from synapse.publishing import deferred_validation
+from synapse.redis import Conversation, answer_or, ask
+from synapse.redis.commands import dead_letters as dead_letter_commands
+from synapse.redis.commands.dead_letters import Attempt, StoredLetter
+from synapse.redis.commands.places import stored_copy
+from synapse.schema.pii import MASK
+from synapse.wire import encoding
+from synapse.wire.encoding import DecodedEntry, decode_texts, pairs, text_fields
+from synapse.wire.ids import iso_of, moment_of, moment_of_ms
+from synapse.wire.masking import Mask, mask_of
+
+# An event has one row for each bridge that archived it; of more, the first are told.
+_MOST_ROWS = 20
+# The sentence about each place; what is behind it stands in the other members.
+_SENTENCES: Mapping[PlaceName, str] = {
+    "not-created": "The group is not created yet.",
+    "before-start": "The group began behind this event, and never gets it.",
+    "unread": "The group has not read it yet.",
+    "in-flight": "A consumer has it.",
+    "scheduled": "An attempt failed; the next one is scheduled.",
+    "blocked": "It waits until an earlier event of its key has ended.",
+    "dead": "It is a dead letter: all attempts failed, or it was refused for good.",
+    "acknowledged": "It was acknowledged.",
+    "lost": "The stream does not hold it any more, and the group had not read it.",
+}
+_UNCERTAIN = (
+    "The group is past it, and nothing of it is left: it was acknowledged, or else skipped, discarded, lost, or never "
+    "given to the group. Redis cannot tell which."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """An event as its entry tells it, or a copy of it.
+
+    Attributes:
+        decoded: the event, None where only an archived row is left.
+        mask: of its PII, None when it holds none.
+        fields: the entry's fields, as text.
+    """
+
+    event_type: str
+    source: str | None
+    decoded: DecodedEntry | None = None
+    mask: Mask | None = None
+    fields: Mapping[str, str]
+
+
+def timeline_of(stream: StreamDefinition, id_: str, by: Principal) -> Conversation[dict[str, Any]]:
+    """Return the timeline of an event, as a caller may see it. It asks the database, so it runs in a thread.
+
+    Raises:
+        UnknownEntry: when there is no such event. An event that was trimmed is told about as long as a copy, a dead
+            letter or an archived row of it is left that the caller may see. To a caller who may not read events of its
+            type, there is none.
+    """
+    rows = _archived(stream.name, id_, by)
+    bridges = {bridge.group: bridge for bridge in snapshot.holder.current().values() if bridge.stream == stream.name}
+    places: EventPlaces = yield from places_of(stream.name, id_, further=bridges)
+    known = yield from _known(stream, id_, places, rows, by)
+    if known is None or not (by.rights.has(STREAMS_READ) or sees(by.rights, stream.name, known.event_type)):
+        raise UnknownEntry(f"The stream “{stream.name}” holds no entry {id_}: it never did, or it was trimmed.")
+    copies = yield from _copies(stream.name, id_, known.event_type, by)
+    decoded, is_reader = known.decoded, sees(by.rights, stream.name, known.event_type)
+    redact = _redactor(stream, known, by)
+    whose = owners()
+    return {
+        "stream": stream.name,
+        "id": id_,
+        "stored_at": iso_of(moment_of(id_)),
+        "is_in_stream": places.entry is not None,
+        "event_type": known.event_type or None,
+        "source": known.source if is_reader else None,
+        "contract_version": (decoded.contract_version or None) if decoded else None,
+        "warnings": _warnings(stream, decoded, known.mask, by) if is_reader else None,
+        "trace_id": _trace_id(known.fields),
+        "came_through": _hops(known.fields),
+        "groups": [_group(place, whose.get((stream.name, place.group)), redact) for place in places.groups],
+        "groups_complete": places.is_complete,
+        "copies": copies,
+        "archived": [
+            {"bridge": row.bridge.name if row.bridge else None, "at": iso_of(row.archived_at)} for row in rows
+        ],
+    }
+
+
+def _archived(stream: str, id_: str, by: Principal) -> list[ArchivedEvent]:
+    if by.kind == "person" and not by.rights.has("archive:read"):
+        return []
+    rows = ArchivedEvent.objects.filter(stream=stream, entry_id=id_).select_related("bridge").order_by("id")
+    return [archive.seen_by(row, by) for row in rows[:_MOST_ROWS]]
+
+
+def _known(
+    stream: StreamDefinition, id_: str, places: EventPlaces, rows: Sequence[ArchivedEvent], by: Principal
+) -> Conversation[_Known | None]:
+    """Return what is known of the event; None when nothing is left of it that the caller may see."""
+    parts = places.entry.parts if places.entry else None
+    if parts is None:
+        parts = yield from _copied_parts(stream.name, id_, places, by)
+    if parts is not None:
+        fields = text_fields(pairs(parts))
+        decoded = decode_texts(fields, types_of=stream.types_of)
+        mask = mask_of(stream, decoded)
+        is_masked_ = mask is not None and not by.rights.has(PERSONAL)
+        source = mask.source(decoded.source, decoded.event) if mask and is_masked_ else decoded.source
+        return _Known(event_type=decoded.event_type, source=source, decoded=decoded, mask=mask, fields=fields)
+    if rows:
+        return _Known(event_type=rows[0].event_type, source=rows[0].source or None, fields={})
+    return None
+
+
+def _copied_parts(stream: str, id_: str, places: EventPlaces, by: Principal) -> Conversation[list[bytes] | None]:
+    """Return the event from the copy of a group that retries it, or from a dead letter that the caller may see."""
+    for place in places.groups:
+        if place.has_copy:
+            (reply,) = yield from ask([stored_copy(stream, place.group, id_)])
+            if parts := answer_or(reply, stream, None):
+                return list(parts)
+        if place.letters and _may_see_letters(stream, by):
+            (reply,) = yield from ask([dead_letter_commands.letter(stream, place.group, place.letters[-1].id)])
+            letters: list[StoredLetter] = answer_or(reply, stream, [])
+            if letters and letters[0].parts:
+                return letters[0].parts
+    return None
+
+
+def _may_see_letters(stream: str, by: Principal) -> bool:
+    try:
+        READING.demand(by, stream)
+    except Forbidden:
+        return False
+    return True
+
+
+def _redactor(stream: StreamDefinition, known: _Known, by: Principal) -> Callable[[str], str | None]:
+    """Return what makes an error one that the caller may see; None stands for one that they may not."""
+    if not _may_see_letters(stream.name, by):
+        return lambda _: None
+    if by.rights.has(PERSONAL) or not stream.marks:
+        return lambda error: error
+    if known.decoded is None:
+        # Without the event nobody knows which of its values an error quotes.
+        return lambda _: MASK
+    mask, event = known.mask, known.decoded.event
+    return lambda error: error if mask is None else mask.text(error, event)
+
+
+def _warnings(
+    stream: StreamDefinition, decoded: DecodedEntry | None, mask: Mask | None, by: Principal
+) -> list[Mapping[str, str]] | None:
+    """Return how the event breaks the version of its contract that it was checked against, None when it was not.
+
+    It is found out again: an entry says by which version it was checked, and versions do not change. For callers who
+    may not see PII the masked event is checked, as in the check of a dead letter.
+    """
+    if decoded is None or not decoded.contract_version:
+        return None
+    is_hidden = mask is not None and not by.rights.has(PERSONAL)
+    event = mask.event(decoded.event) if mask is not None and is_hidden else decoded.event
+    try:
+        found = deferred_validation.check_in_thread(stream, event, version=decoded.contract_version)
+        violations = [violation.as_dict() for violation in found.warnings]
+    except Problem as problem:
+        violations = list(problem.members.get("violations", ()))
+    return [each for each in violations if not (is_hidden and is_masked(event, each["pointer"]))]
+
+
+def _trace_id(fields: Mapping[str, str]) -> str | None:
+    """Return the trace of W3C Trace Context (traceparent: version, trace, parent, flags) that the event belongs to."""
+    parts = fields.get("traceparent", "").split("-")
+    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None
+
+
+def _hops(fields: Mapping[str, str]) -> list[str]:
+    # What other programs write under this name says nothing.
+    return fields[encoding.HOPS].split(",") if encoding.VERSION in fields and encoding.HOPS in fields else []
+
+
+def _group(place: EventPlace, owner: Any, redact: Callable[[str], str | None]) -> dict[str, Any]:
+    return {
+        "group": place.group,
+        "belongs_to": asdict(owner) if owner else None,
+        "place": place.place,
+        "certain": place.is_certain,
+        "meaning": _SENTENCES[place.place] if place.is_certain else _UNCERTAIN,
+        "consumer": place.consumer or None,
+        "deliveries": place.deliveries,
+        "since": _time(place.since_ms),
+        "due_at": _time(place.due_ms),
+        "blocked_by": place.blocked_by or None,
+        "ahead": place.ahead,
+        "attempts": [_attempt(attempt, redact) for attempt in place.known_attempts],
+        "dead_letters": [_letter(letter, redact) for letter in place.letters],
+        "dead_letters_complete": place.is_complete,
+    }
+
+
+def _attempt(attempt: Attempt, redact: Callable[[str], str | None]) -> dict[str, Any]:
+    return {
+        "at": _time(attempt.at_ms),
+        "number": attempt.number,
+        "took_ms": attempt.took_ms,
+        "error": redact(attempt.error),
+    }
+
+
+def _letter(letter: StoredLetter, redact: Callable[[str], str | None]) -> dict[str, Any]:
+    return {
+        "id": letter.id,
+        "error": redact(letter.error),
+        "attempts": letter.count,
+        "first_failed_at": _time(letter.first_ms),
+        "last_failed_at": _time(letter.last_ms),
+    }
+
+
+def _copies(stream: str, id_: str, event_type: str, by: Principal) -> Conversation[list[dict[str, Any]]]:
+    """Return the copies that bridges stored in other streams, as far as the caller may see those."""
+    asked = []
+    for bridge in snapshot.holder.current().values():
+        try:
+            if bridge.stream != stream or not issubclass(find(bridge.sink), StreamSink):
+                continue
+            target, command = copy_of(bridge, id_)
+        except BadConfig:
+            # One that cannot run has copied nothing.
+            continue
+        if target in catalog.current().streams and is_visible(by.rights, target):
+            asked.append((bridge.name, target, command))
+    replies = (yield from ask([command for _, _, command in asked])) if asked else []
+    return [
+        {"bridge": name, "stream": target, "id": found}
+        for (name, target, _), reply in zip(asked, replies, strict=True)
+        if (found := answer_or(reply, target, ""))
+    ]
+
+
+def _time(ms: int | None) -> str | None:
+    return None if ms is None else iso_of(moment_of_ms(ms))

@@ -1,0 +1,192 @@
+"""The place of one event in each group of its stream, derived from what Redis keeps.
+
+For each group an event is in exactly one place (docs/decisions/0005-one-place-for-each-event.md).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from synapse.inspection.range_query import Scan
+from synapse.redis import Conversation, answer, answer_or, ask, keyspace
+from synapse.redis.commands.dead_letters import Attempt, StoredLetter, letter_in
+from synapse.redis.commands.places import StoredPlace, place
+from synapse.redis.commands.streams import Entry, Group, xinfo_groups, xrange
+from synapse.wire.ids import Range, parse
+
+PlaceName = Literal[
+    "not-created",
+    "before-start",
+    "unread",
+    "in-flight",
+    "scheduled",
+    "blocked",
+    "dead",
+    "acknowledged",
+    "lost",
+]
+# A stream may have more groups than a person can read, made by programs that give each run a name of its own.
+MOST_GROUPS = 1000
+# A group that moves while it is looked at is looked at again, so often at most.
+_MOST_LOOKS = 3
+# Dead letters from before they were listed by event are looked through, so many and so large at most.
+_MOST_UNLISTED, _MOST_BYTES = 1000, 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPlace:
+    """Where an event is for one group, and what is known of its attempts. Times are milliseconds since 1970.
+
+    Attributes:
+        place: where it is. `acknowledged` is everything that was read and of which nothing is left.
+        is_certain: whether Redis can tell `acknowledged` from what was skipped, discarded or lost.
+        consumer: who has it in flight, or had it last.
+        deliveries: how often it was delivered, as far as that is kept.
+        since_ms: since when it is in flight.
+        due_ms: when it is tried next; of one in flight, when its lease ends. None where that is not known.
+        blocked_by: the event of its key that has to end first; `ahead`: how many of its key come before it.
+        attempts: its last failed attempts, oldest first, as far as they are kept.
+        letters: its dead letters, also where the group was moved back and has it once more.
+        has_copy: whether the group keeps a copy of it.
+        is_complete: whether all dead letters of the group were looked at.
+    """
+
+    group: str
+    place: PlaceName
+    is_certain: bool = True
+    has_copy: bool = False
+    consumer: str = ""
+    deliveries: int = 0
+    since_ms: int | None = None
+    due_ms: int | None = None
+    blocked_by: str = ""
+    ahead: int | None = None
+    attempts: tuple[Attempt, ...] = ()
+    letters: tuple[StoredLetter, ...] = ()
+    is_complete: bool = True
+
+    @property
+    def known_attempts(self) -> tuple[Attempt, ...]:
+        """The last attempts that are known: a dead letter takes its own along."""
+        return self.attempts or (self.letters[-1].attempts if self.letters else ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPlaces:
+    """An event's entry, None when the stream does not hold it (any more), and its place in each group, by name.
+
+    `is_complete`: the stream has no further groups.
+    """
+
+    entry: Entry | None
+    groups: tuple[EventPlace, ...]
+    is_complete: bool
+
+
+def places_of(stream: str, id_: str, *, further: Iterable[str] = ()) -> Conversation[EventPlaces]:
+    """Return the place of an event in the groups of its stream, and in `further` ones, which Redis may not have.
+
+    Two round trips, unless a group was moved meanwhile, or has dead letters that are not listed by their events.
+    """
+    found, reply = yield from ask([xrange(stream, id_, id_, 1), xinfo_groups(stream)])
+    entries: list[Entry] = answer(found, stream, absent=[])
+    groups = _by_name(answer(reply, stream, absent=[]))
+    everyone = sorted({*groups, *further})
+    names = everyone[:MOST_GROUPS]
+    if not names:
+        return EventPlaces(entry=entries[0] if entries else None, groups=(), is_complete=True)
+    for _ in range(_MOST_LOOKS):
+        *stored, reply = yield from ask([*(place(stream, name, id_) for name in names), xinfo_groups(stream)])
+        before, groups = groups, _by_name(answer(reply, stream, absent=[]))
+        if _have_read(before, id_) == _have_read(groups, id_):
+            break
+    places = []
+    for name, reply in zip(names, stored, strict=True):
+        kept: StoredPlace = answer(reply, stream)
+        letters, is_complete = kept.letters, True
+        if kept.unlisted and not letters:
+            letters, is_complete = yield from _unlisted_letters(stream, name, id_)
+        places.append(
+            derive_place(
+                id_, groups.get(name), name, kept, letters=letters, is_there=bool(entries), is_complete=is_complete
+            )
+        )
+    return EventPlaces(
+        entry=entries[0] if entries else None, groups=tuple(places), is_complete=len(everyone) == len(names)
+    )
+
+
+def derive_place(
+    id_: str,
+    group: Group | None,
+    name: str,
+    kept: StoredPlace,
+    *,
+    letters: tuple[StoredLetter, ...],
+    is_there: bool,
+    is_complete: bool = True,
+) -> EventPlace:
+    """Return the place of an event in a group (None: Redis has none of this name).
+
+    Args:
+        kept: what the group keeps of the event.
+        letters: its dead letters.
+        is_there: whether the stream holds its entry.
+        is_complete: whether all dead letters were looked at.
+    """
+    common: dict[str, Any] = {
+        "group": name,
+        "has_copy": kept.has_copy,
+        "attempts": kept.attempts,
+        "letters": letters,
+        "is_complete": is_complete,
+    }
+    _, named, leased_to = kept.token.partition(" ")
+    if kept.pending is not None:
+        return EventPlace(
+            place="in-flight",
+            consumer=kept.pending.consumer,
+            deliveries=kept.pending.deliveries,
+            since_ms=kept.now_ms - kept.pending.idle_ms,
+            **common,
+        )
+    if kept.due_ms is not None:
+        is_leased = bool(named) and kept.due_ms > kept.now_ms
+        return EventPlace(
+            place="in-flight" if is_leased else "scheduled",
+            consumer=leased_to,
+            deliveries=kept.deliveries,
+            due_ms=kept.due_ms,
+            **common,
+        )
+    if kept.has_copy:
+        return EventPlace(place="blocked", deliveries=kept.deliveries, blocked_by=kept.turn, ahead=kept.ahead, **common)
+    if group is not None and parse(id_) > parse(group.last_delivered_id):
+        return EventPlace(place="unread" if is_there else "lost", **common)
+    if letters:
+        return EventPlace(place="dead", **common)
+    if group is None:
+        return EventPlace(place="not-created", **common)
+    if kept.began is not None and parse(id_) <= parse(kept.began):
+        return EventPlace(place="before-start", **common)
+    is_certain = kept.began is not None and not kept.passed_over and is_complete
+    return EventPlace(place="acknowledged", is_certain=is_certain, **common)
+
+
+def _by_name(groups: Iterable[Group]) -> dict[str, Group]:
+    return {group.name: group for group in groups}
+
+
+def _have_read(groups: Mapping[str, Group], id_: str) -> set[str]:
+    return {group.name for group in groups.values() if parse(group.last_delivered_id) >= parse(id_)}
+
+
+def _unlisted_letters(stream: str, group: str, id_: str) -> Conversation[tuple[tuple[StoredLetter, ...], bool]]:
+    """Look for an event's dead letters among the oldest of a group. Return also whether all were looked at."""
+    scan = Scan(keyspace.dead_letters(stream, group), Range(), most=_MOST_UNLISTED, most_bytes=_MOST_BYTES)
+    found: list[StoredLetter] = []
+    while not scan.done:
+        (reply,) = yield from ask([scan.command()])
+        letters = map(letter_in, scan.take(answer_or(reply, stream, [])))
+        found += [letter for letter in letters if letter.event_id == id_]
+    return tuple(found), scan.exhausted or bool(found)

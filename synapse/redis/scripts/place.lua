@@ -1,0 +1,49 @@
+-- Tell where one event is for the group. Nothing is changed.
+-- ARGV, after those of group.lua: the event's id.
+-- Reply: {now; {consumer, idle, deliveries} when it is pending, else {}; when it is due, 1 when it has a copy, its
+--         attempts, token and noted attempts; the event whose turn it is, and how many are
+--         before it in the queue, where it is behind one; where the group began; events that were skipped, discarded,
+--         lost; dead letters that are not noted by event; then of each of its dead letters the id, and the fields but
+--         the copy}, or Redis' error. What is not there is nil.
+local id = ARGV[3]
+
+local rows = redis.pcall('XPENDING', STREAM, GROUP, id, id, 1)
+if rows.err then
+  -- A group that is gone may have left dead letters and copies.
+  rows = {}
+end
+local pending = rows[1] and {rows[1][2], rows[1][3], rows[1][4]} or {}
+
+-- Nobody looks for its place in a longer queue.
+local LONGEST = 10000
+
+local holder, ahead = false, false
+if is_behind(id) then
+  local key = known(id, ':key')
+  holder = redis.call('HGET', LOCKS, key)
+  ahead = redis.call('LPOS', queue_of(key), id, 'MAXLEN', LONGEST)
+end
+
+local counts = redis.call('HMGET', COUNTERS, 'began', 'skipped', 'discarded', 'lost_trimmed', 'lost_silent')
+local over = 0
+for i = 2, 5 do
+  over = over + (tonumber(counts[i]) or 0)
+end
+
+local reply = {
+  text(now()), pending, redis.call('ZSCORE', WAITING, id), redis.call('HEXISTS', MESSAGES, id .. ':body'),
+  known(id, ':att'), known(id, ':tok'), known(id, ':hist'), holder, ahead, counts[1], over,
+  redis.call('XLEN', DEAD) - redis.call('HLEN', LETTERS)}
+for _, letter in ipairs(letters_of(id)) do
+  local entry = redis.call('XRANGE', DEAD, letter, letter)[1]
+  if entry then
+    local parts = {}
+    for i = 1, #entry[2], 2 do
+      if entry[2][i] ~= 'body' then
+        parts[#parts + 1], parts[#parts + 2] = entry[2][i], entry[2][i + 1]
+      end
+    end
+    reply[#reply + 1] = {letter, parts}
+  end
+end
+return reply

@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 
 from alerts.models import AlertRule
 from core import audit
+from synapse.alerts.definitions import ALERT_FIELDS
 from synapse.auth.principal import Principal
-from synapse.catalog.alert_fields import ALERT_FIELDS
 from synapse.catalog.file import CatalogFile, Item
 from synapse.catalog.plan import Change, Values, compare
 

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from core.models import CatalogModel, column_options
 from core.validators import validate_labels, validate_name, validate_runbook
+from synapse.alerts import definitions
 from synapse.alerts.rules import CONDITIONS, DEFAULTS_BY_NAME
-from synapse.catalog import alert_fields
 
 # A silence ends: the one that everybody forgot would hide an outage.
 LONGEST_SILENCE = timedelta(days=90)
@@ -48,17 +48,17 @@ class AlertRule(CatalogModel):
     condition = models.CharField(
         max_length=50,
         blank=True,
-        help_text=alert_fields.CONDITION.help,
+        help_text=definitions.CONDITION.help,
         validators=[validate_condition],
     )
-    threshold = models.PositiveIntegerField(**column_options(alert_fields.THRESHOLD))
-    for_seconds = models.PositiveIntegerField(**column_options(alert_fields.FOR_SECONDS))
-    severity = models.CharField(max_length=10, blank=True, **column_options(alert_fields.SEVERITY))
-    subjects = models.JSONField(**column_options(alert_fields.SUBJECTS), validators=[validate_subjects])
-    enabled = models.BooleanField(**column_options(alert_fields.ENABLED))
-    description = models.TextField(blank=True, **column_options(alert_fields.DESCRIPTION))
-    runbook = models.CharField(**column_options(alert_fields.RUNBOOK), validators=[validate_runbook])
-    labels = models.JSONField(**column_options(alert_fields.LABELS), validators=[validate_labels])
+    threshold = models.PositiveIntegerField(**column_options(definitions.THRESHOLD))
+    for_seconds = models.PositiveIntegerField(**column_options(definitions.FOR_SECONDS))
+    severity = models.CharField(max_length=10, blank=True, **column_options(definitions.SEVERITY))
+    subjects = models.JSONField(**column_options(definitions.SUBJECTS), validators=[validate_subjects])
+    enabled = models.BooleanField(**column_options(definitions.ENABLED))
+    description = models.TextField(blank=True, **column_options(definitions.DESCRIPTION))
+    runbook = models.CharField(**column_options(definitions.RUNBOOK), validators=[validate_runbook])
+    labels = models.JSONField(**column_options(definitions.LABELS), validators=[validate_labels])
 
     class Meta:
         ordering = ["name"]

@@ -7,9 +7,9 @@ import time
 
 from bridges.runtime.worker_factory import open_worker
 from chaos import plan as chaos_plan
+from chaos.launcher import context_of
 from chaos.ledger import Acknowledged, Handled, HandlingLedger, Ledger
 from chaos.plan import KEY, KEYS, STREAM, Plan, Start
-from chaos.process_pool import context_of
 from streams import connections
 from synapse.delivery.shutdown import Stop
 from synapse.delivery.sink import Delivery, OneByOne

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import connection
 
 from synapse.redis.embedded import EmbeddedRedisError, recorded_endpoint
-from synapse.redis.embedded import backup as embedded_backup
+from synapse.redis.embedded import process as embedded_process
 from synapse.runtime import private_files
 
 REDIS, DATABASE = PARTS = ("redis", "database")
@@ -81,7 +81,7 @@ def _copy_redis(target: Path) -> None:
     endpoint = recorded_endpoint(folder)
     if endpoint is None:
         raise EmbeddedRedisError(f"There is no embedded Redis in {folder} yet: start it with make run.")
-    embedded_backup.save(endpoint, folder, target)
+    embedded_process.save_copy(endpoint, folder, target)
 
 
 def _copy_database(target: Path) -> None:

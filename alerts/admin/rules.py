@@ -19,9 +19,9 @@ from bridges.models import Bridge
 from core.admin.base import AuditedAdmin, Page, person
 from core.admin.list_fields import MappingField, NamesField
 from streams.models import Stream
+from synapse.alerts import definitions
 from synapse.alerts.rules import CONDITIONS, DEFAULTS_BY_NAME
-from synapse.alerts.sentence import value_text
-from synapse.catalog import alert_fields
+from synapse.alerts.subject import value_text
 from synapse.formats.text import ALERTS_STREAM
 
 
@@ -40,8 +40,8 @@ def deliver(admin_: Any, request: HttpRequest) -> HttpResponse:
 class AlertRuleForm(forms.ModelForm):
     """The form of a rule, with its subjects as chips and its labels as rows."""
 
-    subjects = NamesField(required=False, help_text=alert_fields.SUBJECTS.help)
-    labels = MappingField(required=False, help_text=alert_fields.LABELS.help)
+    subjects = NamesField(required=False, help_text=definitions.SUBJECTS.help)
+    labels = MappingField(required=False, help_text=definitions.LABELS.help)
 
 
 @admin.register(AlertRule)

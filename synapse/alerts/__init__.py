@@ -1,12 +1,11 @@
 """Alerts: what is wrong with streams, groups, bridges, keys and Redis, told once to people and to programs.
 
 - `rules`         conditions that can be measured, and the rules that are on from the start
-- `subject`       the things that have alerts, and how they are spoken of
-- `definitions`   rules, silences and the things that are watched, at one version of the catalog
+- `subject`       the things that have alerts, how they are spoken of, and the sentences for people
+- `definitions`   a rule's settings; rules, silences and the things that are watched, at one version of the catalog
 - `recent`        the sampled series of the last five minutes
 - `measurement`   the value of each condition now
 - `state`         from ok to pending, firing and resolved
-- `sentence`      the text for people
 - `event`         alerts as JSON, and as events of the stream of alerts
 - `notifier`      notifications, at most one a rule and minute
 - `evaluator`     the step that one process takes after each sample

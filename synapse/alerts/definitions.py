@@ -1,4 +1,6 @@
-"""Definitions by which alerts are evaluated, as values: rules, silences, and the things that are watched."""
+"""Settings of a rule of alerts, in the order of files and forms, and what alerts are evaluated by, as values: rules,
+silences, and the things that are watched.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,9 +9,35 @@ from functools import cached_property
 from synapse.alerts.rules import DEFAULT_RULES, Rule
 from synapse.alerts.subject import Subject
 from synapse.auth.key_rights import Pattern
+from synapse.catalog import ownership
 from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.catalog.fields import Choice, Count, Flag, Rows, Text, declared
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.formats.text import ALERTS_STREAM
+
+_USUAL = "empty: as from the start, or as is usual for the condition"
+CONDITION = Text("condition", help="The thing that is measured. A rule that is there from the start has one already.")
+THRESHOLD = Count(
+    "threshold", least=0, most=2_000_000_000, help=f"From which value on it holds, in the condition's unit; {_USUAL}."
+)
+FOR_SECONDS = Count(
+    "for_seconds", least=0, most=86_400, help=f"For how many seconds it has to hold before the alert fires; {_USUAL}."
+)
+SEVERITY = Choice(
+    "severity",
+    default="",
+    choices={"": "as from the start, or warning", "warning": "warning", "critical": "critical"},
+    help="How bad it is.",
+)
+SUBJECTS = Rows(
+    "subjects",
+    help="Patterns (* for any characters) of names of streams, bridges, groups (stream/group) or services. Empty: all.",
+)
+ENABLED = Flag("enabled", default=True, help="Whether the rule is evaluated.")
+DESCRIPTION = Text("description", help="The fault that it finds, for people.")
+RUNBOOK, LABELS = ownership.RUNBOOK, ownership.LABELS
+
+ALERT_FIELDS = declared(globals())
 
 
 @dataclass(frozen=True, kw_only=True)

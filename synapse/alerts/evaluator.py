@@ -19,9 +19,8 @@ from synapse.alerts.measurement import Answers, Moment, ask_redis
 from synapse.alerts.notifier import Notifier
 from synapse.alerts.recent import RecentSeries
 from synapse.alerts.rules import CONDITIONS, Rule
-from synapse.alerts.sentence import sentence_of
 from synapse.alerts.state import AlertState, advance
-from synapse.alerts.subject import Subject
+from synapse.alerts.subject import Subject, sentence_of
 from synapse.dead_letters import short_error
 from synapse.formats.text import ALERTS_STREAM
 from synapse.redis import Conversation, ReplyError, SyncExecutor, ask, keyspace, value

@@ -6,7 +6,7 @@ rule.
 """
 
 from synapse.compatibility.checker import check, obstacle
-from synapse.compatibility.result import (
+from synapse.compatibility.findings import (
     NO_WITNESS,
     CompatibilityResult,
     Difference,

@@ -7,17 +7,18 @@ from typing import Any
 from synapse.compatibility import keywords, rules
 from synapse.compatibility.budget import Budget, OutOfBudget
 from synapse.compatibility.documents import Library, Unusable, find_reference_obstacle
-from synapse.compatibility.findings import Finding, Findings
-from synapse.compatibility.prover import Prover
-from synapse.compatibility.result import (
+from synapse.compatibility.findings import (
     NO_WITNESS,
     CompatibilityResult,
     Difference,
     Direction,
     EarlierVersion,
+    Finding,
+    Findings,
     Mode,
     Policy,
 )
+from synapse.compatibility.prover import Prover
 from synapse.compatibility.rules import CANNOT_DECIDE, Rule
 from synapse.compatibility.shape import Shape
 from synapse.compatibility.witness import Sampler, WitnessVerifier

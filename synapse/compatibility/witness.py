@@ -13,9 +13,8 @@ import jsonschema_rs
 from synapse.compatibility import keywords, scalars, validators
 from synapse.compatibility.arrays import WrittenArray
 from synapse.compatibility.budget import Budget, OutOfBudget
-from synapse.compatibility.findings import Finding, ProverLike, WrittenNames
+from synapse.compatibility.findings import NO_WITNESS, Finding, ProverLike, WrittenNames
 from synapse.compatibility.objects import WrittenObject
-from synapse.compatibility.result import NO_WITNESS
 from synapse.compatibility.scalar_samples import numbers_of, strings_of
 from synapse.compatibility.schema_model import Properties
 from synapse.compatibility.shape import Shape

@@ -1,4 +1,8 @@
-"""Alerting rules for Prometheus (https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/)."""
+"""Files for Prometheus: alerting rules, and how the Prometheus Operator on Kubernetes scrapes Synapse.
+
+See https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/ and
+https://prometheus-operator.dev/docs/api-reference/api/.
+"""
 
 import re
 from collections.abc import Iterable
@@ -71,3 +75,29 @@ def _alert(rule: Rule) -> dict[str, Any]:
 def _literal(text: str) -> str:
     """Return a text as a template that gives the text: Prometheus expands templates in annotations and labels."""
     return text.replace("{{", '{{ "{{" }}')
+
+
+def service_monitor(
+    *, name: str, namespace: str, port: str, interval: str, secret: str | None = None
+) -> dict[str, Any]:
+    """Return a ServiceMonitor as a Kubernetes object.
+
+    Args:
+        name: of the ServiceMonitor, and of the Service's label `app.kubernetes.io/name`.
+        namespace: of the Service.
+        port: the name of the Service's port.
+        interval: how often to scrape, such as `30s`.
+        secret: the Kubernetes Secret whose key `token` is a key of Synapse with the scope `metrics:read`, or
+            SYNAPSE_METRICS_TOKEN; None where the installation runs open.
+    """
+    endpoint: dict[str, Any] = {"port": port, "path": "/metrics", "interval": interval}
+    if secret:
+        credentials = {"name": secret, "key": "token"}
+        endpoint["authorization"] = {"type": "Bearer", "credentials": credentials}
+    labels = {"app.kubernetes.io/name": name}
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "ServiceMonitor",
+        "metadata": {"name": name, "namespace": namespace, "labels": dict(labels)},
+        "spec": {"selector": {"matchLabels": labels}, "endpoints": [endpoint]},
+    }

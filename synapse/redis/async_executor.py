@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from synapse.redis.async_node import MAX_PENDING, AsyncNode
 from synapse.redis.cluster.nodes import AsyncCluster
 from synapse.redis.command import Command, Conversation, Job
 from synapse.redis.connection import Server
 from synapse.redis.errors import RedisUnavailable, RedisUnreachable, ReplyError
+from synapse.redis.node import MAX_PENDING, AsyncNode
 from synapse.redis.pipeline import PipelinedConnection
 from synapse.runtime.turn_queue import turn_queue
 

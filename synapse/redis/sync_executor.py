@@ -9,7 +9,7 @@ from synapse.redis.cluster.topology import topology_of
 from synapse.redis.command import Command, Conversation, Job, value
 from synapse.redis.commands.streams import scan
 from synapse.redis.connection import Server
-from synapse.redis.sync_node import SyncNode
+from synapse.redis.node import SyncNode
 
 T = TypeVar("T")
 

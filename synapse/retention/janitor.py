@@ -23,9 +23,8 @@ from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.redis import Command, ReplyError, SyncExecutor, keyspace, value
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands import participants
-from synapse.redis.commands import retention as retention_commands
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.retention import Limits, TrimResult
+from synapse.redis.commands.streams import Limits, TrimResult
 from synapse.redis.lease import Lease
 
 logger = logging.getLogger(__name__)
@@ -235,7 +234,7 @@ class Janitor:
         ]
 
     def _trim(self, stream: StreamDefinition, durable: Durable) -> Command:
-        return retention_commands.trim(
+        return stream_commands.trim(
             stream.name,
             limits_of(stream, self._pin_for),
             groups=self._known[stream.name].groups,

@@ -13,9 +13,9 @@ from bridges.models import Bridge
 from core.models import AuditEntry
 from streams.models import Stream
 from streams.snapshot import holder as catalog
+from synapse.alerts.definitions import ALERT_FIELDS
 from synapse.alerts.rules import CONDITIONS, DEFAULT_RULES, DEFAULTS_BY_NAME
 from synapse.alerts.subject import Subject
-from synapse.catalog.alert_fields import ALERT_FIELDS
 from synapse.catalog.file import BadCatalog
 from synapse_project.catalog import Catalog, export
 

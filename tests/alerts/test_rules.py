@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from synapse.alerts.rules import CONDITIONS, DEFAULT_RULES, LONGEST, Rule
-from synapse.alerts.sentence import sentence_of, value_text
-from synapse.alerts.subject import Subject
+from synapse.alerts.subject import Subject, sentence_of, value_text
 from synapse.formats.text import is_name
 from synapse.metrics import METRICS
 

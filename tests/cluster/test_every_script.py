@@ -21,18 +21,17 @@ from synapse.redis.commands import (
     publishing as publish_commands,
 )
 from synapse.redis.commands import (
-    retention as retention_commands,
-)
-from synapse.redis.commands import (
     statistics as statistics_commands,
 )
+from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.alerts import StateChange
 from synapse.redis.commands.delivery import Failure
+from synapse.redis.lease import Lease
 from tests.bridges.cast import PLACE, STREAM, made_by_us, make_due, publish
 from tests.cluster.conftest import check, node_of
 from tests.cluster.watching import script_names
 
-LIMITS = retention_commands.Limits(max_length=2, pin_for_ms=0)
+LIMITS = stream_commands.Limits(max_length=2, pin_for_ms=0)
 
 
 def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, cluster, seen):
@@ -62,7 +61,7 @@ def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, clust
     send(delivery_commands.checkpoint(*PLACE))
     first_part = send(group_commands.move(*PLACE, "0"))
     assert send(group_commands.move(*PLACE, "0", cursor=first_part.cursor)).again == 5
-    send(retention_commands.trim(STREAM, LIMITS, groups=[b"warehouse"], room=100))
+    send(stream_commands.trim(STREAM, LIMITS, groups=[b"warehouse"], room=100))
     assert send(participants.readers_of(STREAM)).groups
     send(participants.report(*PLACE, "me", b"I run", keep_ms=1000))
     send(delivery_commands.clean(*PLACE, keep="", idle_ms=10**9))
@@ -75,7 +74,7 @@ def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, clust
     assert send(alert_commands.change_states([change], hard_length=9)) == [True]
     assert send(alert_commands.notify("r", b"", b"1 1-1", event, hard_length=9))
     assert not send(alert_commands.notify("r", b"", b"1 1-1", (), hard_length=0))
-    send(retention_commands.hold_janitor_lease("me", ttl_ms=60_000))
+    send(Lease(keyspace.JANITOR_LEASE, ttl_ms=60_000).hold())
     token = shared_values.take_token("key", "me", count=1, seconds=60)
     send(token)
     for key in ("syn:janitor", token.words[3]):

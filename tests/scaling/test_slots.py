@@ -19,13 +19,11 @@ from synapse.redis.commands import participants, shared_values
 from synapse.redis.commands import (
     publishing as publish_commands,
 )
-from synapse.redis.commands import (
-    retention as retention_commands,
-)
 from synapse.redis.commands import server as server_commands
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.delivery import Failure
-from synapse.redis.commands.retention import Limits
+from synapse.redis.commands.streams import Limits
+from synapse.redis.lease import Lease
 from tests.bridges.cast import PLACE, STREAM
 from tests.scaling.cluster import clustered
 from tests.valkey import PASSWORD
@@ -59,10 +57,10 @@ OF_A_STREAM = [
     participants.report(*PLACE, "me", b"I run", keep_ms=1000),
     participants.readers_of(STREAM),
     publish_commands.publish_once(STREAM, [b"n", b"1"], who="w", key="k", fingerprint="f", window_ms=1),
-    retention_commands.trim(STREAM, Limits(max_length=1, pin_for_ms=0), room=1),
+    stream_commands.trim(STREAM, Limits(max_length=1, pin_for_ms=0), room=1),
 ]
 ON_THEIR_OWN = [
-    retention_commands.hold_janitor_lease("me", ttl_ms=1),
+    Lease(keyspace.JANITOR_LEASE, ttl_ms=1).hold(),
     participants.beat("host:1", keep_ms=1000),
     participants.read_beats(),
     participants.note_publishers({(STREAM, "shop"): 1}),

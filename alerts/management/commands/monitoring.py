@@ -10,8 +10,7 @@ import yaml
 from alerts.snapshot import holder
 from streams.management.base import AnsweringCommand
 from synapse.monitoring.grafana import dashboard
-from synapse.monitoring.prometheus import alerting_rules
-from synapse.monitoring.servicemonitor import service_monitor
+from synapse.monitoring.prometheus import alerting_rules, service_monitor
 
 # RFC 1123, 2.1: what a name in Kubernetes is.
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")

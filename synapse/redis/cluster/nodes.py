@@ -7,14 +7,13 @@ from threading import Lock
 from typing import Any
 
 from synapse.redis.address import Place
-from synapse.redis.async_node import MAX_PENDING, AsyncNode
 from synapse.redis.cluster.routing import Batch, Call, only_node, replies_of, words_of
 from synapse.redis.cluster.topology import topology_of
 from synapse.redis.command import Command
 from synapse.redis.connection import Server
 from synapse.redis.errors import RedisUnavailable, RedisUnreachable
+from synapse.redis.node import MAX_PENDING, AsyncNode, SyncNode
 from synapse.redis.pipeline import PipelinedConnection
-from synapse.redis.sync_node import SyncNode
 
 
 class SyncCluster:

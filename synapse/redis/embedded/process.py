@@ -1,6 +1,10 @@
-"""The process of the embedded server: its binary, its start, its id, and its state as seen from outside."""
+"""The process of the embedded server: its binary, its start, its id, its state, and a copy of its data."""
 
+import os
+import shutil
 import subprocess
+import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -12,9 +16,11 @@ import redis.exceptions
 from synapse.redis.command import Command, value
 from synapse.redis.commands import server as server_commands
 from synapse.redis.connection import Server
-from synapse.redis.embedded.endpoint import EmbeddedRedisError, Endpoint
+from synapse.redis.embedded import endpoint as embedded_endpoint
+from synapse.redis.embedded.endpoint import EmbeddedRedisError, Endpoint, write_private
 from synapse.redis.errors import RedisUnavailable, ReplyError
 from synapse.redis.sync_executor import SyncExecutor
+from synapse.runtime import private_files
 from synapse.runtime.private_files import UMASK
 
 INSTEAD = "Set REDIS_URL to use a Redis or Valkey of your own."
@@ -152,3 +158,52 @@ def _bottom_of(error: BaseException) -> BaseException:
     while (below := error.__cause__ or error.__context__) is not None:
         error = below
     return error
+
+
+# The file that BGSAVE writes: the server's defaults, because its configuration names neither.
+SNAPSHOT = "dump.rdb"
+# A server with an append-only file reads nothing else at its start. The first file of one may be a snapshot.
+FOLDER, BASE, MANIFEST = "appendonlydir", "appendonly.aof.1.base.rdb", "appendonly.aof.manifest"
+_SNAPSHOT_PATIENCE = 5.0
+_POLL = 0.05
+
+
+def save_copy(endpoint: Endpoint, folder: Path, target: Path, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Write all data of the server of `folder`, as of one moment after the call, into the new folder `target`.
+
+    Raises:
+        EmbeddedRedisError: when the server does not answer or cannot write its snapshot.
+    """
+    try:
+        _save_snapshot(endpoint, sleep)
+    except (RedisUnavailable, ReplyError) as error:
+        raise EmbeddedRedisError(f"The embedded Redis cannot be copied: {error}") from error
+    files = target / FOLDER
+    for new in (target, files):  # a mode given with `parents` is the last one's alone
+        new.mkdir(mode=0o700)
+    shutil.move(folder / SNAPSHOT, files / BASE)
+    private_files.protect(files / BASE)
+    with (files / BASE).open("rb") as file:
+        os.fsync(file.fileno())
+    write_private(files / MANIFEST, f"file {BASE} seq 1 type b\n")
+
+
+def _save_snapshot(endpoint: Endpoint, sleep: Callable[[float], None]) -> None:
+    """Let the server write a snapshot that begins after this call, and wait until it is on disk."""
+    while (before := info(endpoint))["rdb_bgsave_in_progress"] == "1":
+        sleep(_POLL)
+    # While the server rewrites its append-only file, the snapshot is next.
+    ask(endpoint, Command(("BGSAVE", "SCHEDULE")))
+    quiet_since = time.monotonic()
+    while time.monotonic() < quiet_since + _SNAPSHOT_PATIENCE:
+        now = info(endpoint)
+        # The server counts a snapshot when it begins.
+        is_saving = now["rdb_bgsave_in_progress"] == "1"
+        if now["rdb_saves"] != before["rdb_saves"] and not is_saving:
+            if now["rdb_last_bgsave_status"] == "ok":
+                return
+            break
+        if is_saving or now["aof_rewrite_in_progress"] == "1":
+            quiet_since = time.monotonic()
+        sleep(_POLL)
+    raise EmbeddedRedisError(f"The embedded Redis cannot write its snapshot; see {embedded_endpoint.LOG}.")

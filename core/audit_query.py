@@ -68,6 +68,8 @@ def _seen(target: str, _: Said, after: Said) -> str:
     also = ", with the PII in them" if after.get("personal") else ""
     if after.get("watching"):
         return f"watched the events of {target}{also}"
+    if after.get("exporting"):
+        return f"exported the events of {target}{also}"
     count = after.get("events", 0)
     what = "the payload of an event" if count == 1 else f"the payloads of {count} events"
     how = next((verb for name, verb in _LOOKS.items() if after.get(name)), "saw")

@@ -32,6 +32,13 @@ def record_watching(by: Principal, target: str) -> None:
     _write(by, target, {"watching": True}, {})
 
 
+def record_exporting(by: Principal, streams: Sequence[str]) -> None:
+    """Record that a person begins an export of events of these streams; which those are is not known yet."""
+    if streams:
+        named = f"stream {streams[0]}" if len(streams) == 1 else f"streams {', '.join(streams)}"
+        _write(by, named, {"exporting": True, "streams": list(streams)}, {})
+
+
 def _write(by: Principal, target: str, seen: dict[str, Any], more: dict[str, Any]) -> None:
     if by.kind == "person":
         audit.record(by, ACTION, target, after={**seen, "personal": by.rights.has(PERSONAL), **more})

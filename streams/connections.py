@@ -12,19 +12,27 @@ from streams.snapshot import holder
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.live import Frame, Tails, sse
+from synapse.publishing import body
 from synapse.publishing.counters import StreamCounters
 from synapse.redis import AsyncExecutor, Conversation, Job, Server, SyncExecutor, together
 from synapse.redis.async_executor import do_in_a_thread
 from synapse.redis.command import K
 from synapse.redis.commands.streams import Entry
 from synapse.shares.counter import Limits, Shares, limits
-from synapse.shares.fair_pool import FairPool
+from synapse.shares.fair_pool import FairPool, FairQueue
 from synapse.shares.resources import RESOURCES, Resource
 
 # Additional seconds for a write that waits for the disk or for replicas.
 LONGEST_WAIT = 1.5
 
 counters = StreamCounters()
+# The queues of large requests: large batches, of which so many bytes are processed at a time, and long reads of
+# messages.
+LARGE_BATCHES, LONG_READS = "large batches", "reads of many messages"
+QUEUES = {
+    name: FairQueue(name, capacity=capacity, patience=10.0)
+    for name, capacity in ((LARGE_BATCHES, body.MAX_BATCH_BYTES), (LONG_READS, 4))
+}
 durable_async_executors: dict[int, AsyncExecutor] = {}
 
 

@@ -17,20 +17,12 @@ from core import payload_access
 from core.views import ApiView, route, to_django, to_request
 from streams import connections
 from streams.access import MetricsAuthentication, PrincipalAuthentication, principal_of
+from streams.connections import QUEUES
 from streams.snapshot import holder
 from synapse.endpoints import Endpoint, EventLoop, by_path
 from synapse.http.exchange import Direct, Done, Failed, Handler, Request, Response, Route, nobody
-from synapse.publishing import body
 from synapse.redis import AsyncExecutor, Conversation
 from synapse.shares import caller_of
-from synapse.shares.fair_pool import FairQueue
-
-# The queues of large requests: large batches, of which so many bytes are processed at a time, and long reads of
-# messages.
-QUEUES = {
-    name: FairQueue(name, capacity=capacity, patience=10.0)
-    for name, capacity in (("large batches", body.MAX_BATCH_BYTES), ("reads of many messages", 4))
-}
 
 
 def routes_of(endpoints: Iterable[Endpoint]) -> tuple[Route, ...]:

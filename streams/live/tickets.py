@@ -53,21 +53,35 @@ async def watcher(request: Request) -> Principal:
         Unauthenticated: when none of them is good.
         RedisUnavailable: when Redis cannot be asked about the ticket.
     """
-    address = request.principal.address
-    if is_a_persons(request.headers):
-        person = await asyncio.to_thread(identification.of_session, request.headers, address)
-        if person is not None:
-            return person
     shows_key = request.headers.get(AUTHORIZATION) or request.headers.get(API_KEY)
     ticket = request.query.get(PARAMETER)
     if ticket is None or shows_key:
-        return identify(request.headers, address=address)
+        return await person_or_key(request)
+    address = request.principal.address
+    if (person := await _person_of_session(request)) is not None:
+        return person
     (reply,) = await connections.async_executor().run(ask([shared_values.take_ticket(_digest(ticket))]))
     stream = request.params.get("stream", STATISTICS)
     value = orjson.loads(answer(reply, stream, absent=None) or b"{}")
     if value.get("stream") != stream:
         raise _spent()
     return await _named(value, ticket, address)
+
+
+async def person_or_key(request: Request) -> Principal:
+    """Return the caller of a request that is answered on the event loop: by a session of the admin, or a key.
+
+    Raises:
+        Unauthenticated: when neither is good.
+    """
+    person = await _person_of_session(request)
+    return identify(request.headers, address=request.principal.address) if person is None else person
+
+
+async def _person_of_session(request: Request) -> Principal | None:
+    if not is_a_persons(request.headers):
+        return None
+    return await asyncio.to_thread(identification.of_session, request.headers, request.principal.address)
 
 
 async def _named(value: dict[str, Any], ticket: str, address: str) -> Principal:

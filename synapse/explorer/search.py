@@ -1,6 +1,6 @@
 """Searching events in one or many streams: `GET /events`, and the conversation behind it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
@@ -30,8 +30,8 @@ MOST_EVENTS, USUAL_EVENTS = 1000, 50
 LONGEST_TEXT = 500
 
 
-class EventsQuery(Query):
-    """Which events are asked for."""
+class SearchQuery(Query):
+    """Which events are searched for, and in which order."""
 
     repeatable: ClassVar[Collection[str]] = ("stream",)
     stream: list[str] = about(
@@ -49,8 +49,13 @@ class EventsQuery(Query):
     since: QueryTime = about(f"From here on, this one included. {MOMENT}", default=None)
     until: QueryTime = about(f"Up to here, this one included. {MOMENT}", default=None)
     order: Order = about("Which come first.", default="newest")
-    count: QueryInt = about("How many.", default=USUAL_EVENTS, ge=1, le=MOST_EVENTS)
     next: str = about("`next` of the answer before, to continue it.", default="")
+
+
+class EventsQuery(SearchQuery):
+    """Which events are asked for."""
+
+    count: QueryInt = about("How many.", default=USUAL_EVENTS, ge=1, le=MOST_EVENTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,8 @@ class Search:
         streams: the definitions of those streams.
         tag: what its cursors belong to.
         cursor: where it continues; None at its beginning.
+        most: how many entries are looked at, and `most_bytes` how many bytes of entries.
+        write: returns a row as it is to be kept.
     """
 
     parts: Mapping[str, Range]
@@ -73,10 +80,15 @@ class Search:
     text: TextSearch | None
     tag: str
     cursor: Cursor | None = None
+    most: int = MOST_ENTRIES
+    most_bytes: int = MOST_BYTES
+    write: Callable[[Mapping[str, Any]], bytes] = written_row
 
     @classmethod
-    def of(cls, query: EventsQuery, catalog: Snapshot, by: Principal) -> "Search":
-        """Return the search that a query asks for.
+    def of(
+        cls, query: SearchQuery, catalog: Snapshot, by: Principal, *, count: int = MOST_EVENTS, **limits: Any
+    ) -> "Search":
+        """Return the search for `count` events that a query asks for. `limits`: further attributes.
 
         Raises:
             Forbidden: when the caller may not read a stream, whether or not there is one of that name.
@@ -93,11 +105,12 @@ class Search:
             streams=streams,
             rights=by.rights,
             order=query.order,
-            count=query.count,
+            count=count,
             event_type=query.event_type,
             text=TextSearch(query.q) if query.q else None,
             tag=tag,
             cursor=cursor,
+            **limits,
         )
 
     def selection(self, stream: str) -> RowSelection:
@@ -140,8 +153,7 @@ class SearchResult:
     """The events that a search found in the entries that it looked at.
 
     Attributes:
-        rows: the events as JSON, in the order of the search.
-        ids: by stream, the ids of those events.
+        rows: the events as JSON, or as the search writes them, in its order.
         moments: when each of them was stored, in milliseconds since 1970.
         next: where the search continues; None when all was searched.
         scanned: how many entries were looked at.
@@ -158,13 +170,13 @@ class SearchResult:
 
 
 def find_events(search: Search) -> Conversation[SearchResult]:
-    """Search at most 10,000 entries for a page of events.
+    """Search a bounded number of entries for a page of events.
 
     Raises:
         WrongType, RedisUnavailable: when no stream can be read.
     """
     page = _Page(search)
-    merge = Merge(search.parts, search.order, wanted=MOST_ENTRIES if page.is_choosy else search.count + 1)
+    merge = Merge(search.parts, search.order, wanted=search.most if page.is_choosy else search.count + 1)
     while not merge.done and not page.ended:
         batch = yield from merge.next_batch()
         yield ()  # many may have been answered at once
@@ -206,7 +218,7 @@ class _Page:
     @property
     def ended(self) -> bool:
         """Whether no further entry is looked at."""
-        return self.full or self.result.scanned >= MOST_ENTRIES or self._bytes >= MOST_BYTES
+        return self.full or self.result.scanned >= self._search.most or self._bytes >= self._search.most_bytes
 
     @property
     def is_left(self) -> bool:
@@ -226,7 +238,7 @@ class _Page:
         row = self._selections[found.stream].row(found.entry) if found.entry else None
         if row is not None:
             # Written at once: no value is kept, and the whole answer is not written at a stretch.
-            self.result.rows.append(written_row(row))
+            self.result.rows.append(self._search.write(row))
             self.result.moments.append(found.id.ms)
 
     def cursor(self, merge: Merge) -> Cursor:
@@ -327,7 +339,7 @@ def search_events(call: Call[EventsQuery, None]) -> Conversation[Response]:
     """Events of one or many streams, merged by the time at which they were stored. At most 10,000 entries are looked at
     for one page: `complete` is false when that was not enough. To continue, send the same query with `next`: nothing is
     shown twice or left out, also when events came or were trimmed meanwhile."""
-    search = Search.of(call.query, call.catalog, call.by)
+    search = Search.of(call.query, call.catalog, call.by, count=call.query.count)
     result = yield from find_events(search)
     moments = result.moments
     document = {

@@ -80,6 +80,16 @@ RESOURCES: Mapping[str, Resource] = {
             retry_after=5,
         ),
         Resource(
+            name="event-exports",
+            things="exports of events",
+            total_setting="SYNAPSE_EXPORTS",
+            default=16,
+            highest=10_000,
+            meaning="How many exports of events each web server process sends at a time.",
+            percents=Percents(caller=25, anonymous=25),
+            retry_after=5,
+        ),
+        Resource(
             name="django-threads",
             things="threads of Django",
             total_setting="SYNAPSE_DJANGO_THREADS",

@@ -157,7 +157,10 @@ def address(house: House, path: str) -> str:
         anything="permissions",
     )
     # What would go on for ever, or be large, ends with the first look at the question.
-    return filled + "?since=never" if path.endswith("/live") else filled
+    if path.endswith("/live"):
+        return f"{filled}?since=never"
+    # Lines of JSON are no JSON document.
+    return f"{filled}?format=csv" if path == "/export/events" else filled
 
 
 def expected(house: House, rule: Rule, caller: str) -> str:
@@ -194,7 +197,7 @@ def test_an_endpoint_that_declares_no_rights_is_meant_to_require_none():
 
     assert open_to_all == {"health", "liveness", "readiness"}
     # They list what is visible to their caller.
-    assert with_any_key == {"list_streams", "search_events"}
+    assert with_any_key == {"list_streams", "search_events", "export_events"}
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(ROWS), ids=str)
@@ -244,6 +247,8 @@ def shares_of_route(house: House, method: str, path: str) -> dict[str, tuple[Sha
         shares["body-memory"] = (shares_of("body-memory"), b" " * (SMALL + 1))
     if path.endswith("/live"):
         shares["live-seats"] = (tails().shares, small)
+    if path == "/export/events":
+        shares["event-exports"] = (shares_of("event-exports"), small)
     return shares
 
 

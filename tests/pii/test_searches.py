@@ -7,7 +7,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from core import payload_access
+from core.audit_query import sentence
 from core.models import AuditEntry, Role
+from synapse.auth.permission import person_of
 from tests.pii.conftest import EVENT, HIDDEN, MASK
 
 OTHER = {**EVENT, "email": "bert@example.org", "card": {"holder": "Bert Ek", "brand": "visa"}}
@@ -35,6 +38,35 @@ def test_what_is_shown_is_found_in_masked_events(ask, two, impersonal, text):
 
 def test_a_caller_that_may_see_pii_finds_the_value(ask, two):
     assert [each["event"] for each in find(ask, "ANNA@")] == [EVENT]
+
+
+def test_an_export_is_masked_and_finds_no_hidden_value(event_loop_client, redis, orders, impersonal):
+    for event in (EVENT, OTHER):
+        event_loop_client("POST", "/events/orders", json.dumps(event))
+
+    for form in ("ndjson", "csv"):
+        whole = event_loop_client("GET", f"/export/events?format={form}&columns={'event' if form == 'csv' else ''}")
+        searched = event_loop_client("GET", f"/export/events?format={form}&q=anna")
+
+        assert b"anna" not in whole.body.lower()
+        assert whole.body.count(MASK.encode()) >= 4
+        assert len(searched.body.splitlines()) == (form == "csv")
+
+
+def test_an_export_of_a_person_is_recorded_when_it_begins(redis, orders, define, settings):
+    define("parcels")
+    settings.AUTH = "required"
+    by = person_of(User.objects.create_superuser("anna", password=None), address="192.0.2.7")
+
+    payload_access.record_exporting(by, ["orders", "parcels"])
+    payload_access.record_exporting(by, [])
+
+    (row,) = AuditEntry.objects.filter(action="see payloads")
+    assert (row.target, row.after["exporting"]) == ("streams orders, parcels", True)
+    assert (
+        sentence(row.action, row.target, row.before, row.after)
+        == "exported the events of streams orders, parcels, with the PII in them"
+    )
 
 
 def test_a_search_of_a_person_is_recorded_for_each_stream_that_it_shows(client, redis, orders, define, settings):

@@ -1,0 +1,106 @@
+"""Sends an export of events to one caller: part by part, each when the caller has taken the one before."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
+
+from core import payload_access
+from core.database import checked_connections
+from streams import connections
+from streams.connections import LONG_READS, QUEUES, shares_of, tails
+from streams.live.session_revalidation import ViewerPermission, guard
+from streams.snapshot import holder
+from synapse.auth.principal import Principal
+from synapse.endpoints import Call
+from synapse.explorer.export import Export, ExportQuery, Part
+from synapse.http.exchange import StreamedResponse
+from synapse.http.redis_problems import FAILURES, problem_of
+from synapse.shares import AllInUse, caller_of
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    # For nginx, which otherwise holds back what it passes on.
+    "X-Accel-Buffering": "no",
+}
+# So often a part waits for its turn, ten seconds each time, before the export ends.
+_TRIES = 6
+
+
+class ExportPermission(ViewerPermission):
+    """The right of one caller to continue an export: the search of each part checks which streams it may read."""
+
+    def _may_watch(self) -> bool:
+        return True
+
+
+class ExportSession:
+    """Sends an export to one caller, as long as the caller's key or session is good."""
+
+    def __init__(self, call: Call[ExportQuery, None]) -> None:
+        self._caller = caller_of(call.by)
+        self._by = call.by
+        self._permission = ExportPermission(call.by, "")
+        self.export = Export(call.query, call.catalog, call.by)
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the parts of the export. The generator is closed when the caller disconnects.
+
+        Raises:
+            Problem, RedisFailure: before the first part; later none.
+        """
+        with shares_of("event-exports").holding(self._caller), guard.calling(_nothing, self._permission):
+            part = await self._part()
+            yield part.text
+            while not part.is_last:
+                part = await self._next_part()
+                if part.text:
+                    yield part.text
+
+    async def _next_part(self) -> Part:
+        if tails().stopping:
+            return self.export.incomplete("The server stops.")
+        if not self._permission.is_good:
+            return self.export.incomplete("The key or the session is not good any more.")
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                return await self._part()
+            except AllInUse as problem:
+                if not tries_left:
+                    return self.export.incomplete(problem.detail)
+            except FAILURES as failure:
+                return self.export.incomplete(problem_of(failure).detail)
+        raise AssertionError("the last try returns")
+
+    async def _part(self) -> Part:
+        async with QUEUES[LONG_READS].turn(self._caller, 1):
+            by = replace(self._by, rights=self._permission.rights)
+            return await connections.async_executor().run(self.export.next_part(holder.current(), by))
+
+
+def _nothing() -> None:
+    """Stand in for a check: each part begins with one. The guard renews the rights of people meanwhile."""
+
+
+async def export(call: Call[ExportQuery, None]) -> StreamedResponse:
+    """Answer `GET /export/events`.
+
+    Raises:
+        Problem, RedisFailure: when the search is refused, or its first part cannot be read.
+    """
+    session = ExportSession(call)
+    if call.by.kind == "person":
+        await asyncio.to_thread(_record, call.by, session.export.streams)
+    chunks = session.chunks()
+    first = await anext(chunks)
+    name = f"events.{call.query.format}"
+    return StreamedResponse(
+        first=first,
+        chunks=chunks,
+        content_type=session.export.media_type,
+        headers={**_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+@checked_connections()
+def _record(by: Principal, streams: Sequence[str]) -> None:
+    payload_access.record_exporting(by, streams)

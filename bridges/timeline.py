@@ -108,6 +108,13 @@ def timeline_of(stream: StreamDefinition, id_: str, by: Principal) -> Conversati
     }
 
 
+def quoted_events(timeline: Mapping[str, Any]) -> list[str]:
+    """Return the id of the event where the timeline tells an error, which may quote it: seeing that is recorded."""
+    groups = timeline["groups"]
+    errors = [each["error"] for group in groups for each in [*group["attempts"], *group["dead_letters"]]]
+    return [timeline["id"]] if any(errors) else []
+
+
 def _archived(stream: str, id_: str, by: Principal) -> list[ArchivedEvent]:
     if by.kind == "person" and not by.rights.has("archive:read"):
         return []

@@ -6,12 +6,14 @@
 - `groups`   a stream's groups: made, paused, moved, deleted
 - `secrets`  what bridges sign with and send, to be set and never read
 - `archive`  archived events, to be read, and their summaries
+- `timeline` the timeline of one event, on its page
 """
 
-from bridges.admin import archive, attention, bridges, secrets
+from bridges.admin import archive, attention, bridges, secrets, timeline
 from core.admin import home as first_page
 from streams.admin import home as streams_home
 from streams.admin import tabs
+from streams.admin.messages import MESSAGE_PARTS, MessagePart
 from streams.admin.tabs import AdditionLink, PageLink
 from synapse.auth.permission import VIEW_PAYLOAD
 
@@ -22,6 +24,7 @@ tabs.GROUP_PAGES.append(PageLink("Dead letters", "admin:bridges_bridge_dead_lett
 tabs.STREAM_ADDITIONS.append(
     AdditionLink("Add a bridge", lambda stream: tabs.adding("bridges_bridge", stream=stream.pk), "bridges.add_bridge")
 )
+MESSAGE_PARTS.append(MessagePart(template="bridges/admin/timeline.html", values=timeline.values_of))
 streams_home.READER_LINES.append(attention.find_lines)
 streams_home.READER_PAGES.append(attention.pages_of_bridges)
 first_page.add(first_page.Part(template="bridges/admin/home.html", values=bridges.home_values))

@@ -3,18 +3,11 @@
 from typing import Any
 
 from bridges.api.timeline_models import EXAMPLE, Timeline
-from bridges.timeline import timeline_of
+from bridges.timeline import quoted_events, timeline_of
 from synapse.auth.permission import STREAMS_READ, Requirement
 from synapse.endpoints import Call, Example, Query, endpoint
 from synapse.inspection.range_query import asked_id
 from synapse.redis import Conversation
-
-
-def _quoting(answer: Any) -> list[str]:
-    """Return the event's id where an error is told, which may quote the event."""
-    groups = answer["groups"]
-    errors = [each["error"] for group in groups for each in [*group["attempts"], *group["dead_letters"]]]
-    return [answer["id"]] if any(errors) else []
 
 
 @endpoint(
@@ -26,7 +19,7 @@ def _quoting(answer: Any) -> list[str]:
     query=Query,
     requires=Requirement(read=True, otherwise=STREAMS_READ),
     of_stream=True,
-    reveals=_quoting,
+    reveals=quoted_events,
     examples=[Example("an event that failed once", EXAMPLE, 200)],
 )
 def show_timeline(call: Call[Query, None]) -> Conversation[dict[str, Any]]:

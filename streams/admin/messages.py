@@ -1,6 +1,7 @@
 """Admin pages of a stream's messages and groups, and lists whose rows show live statistics beside definitions."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse
@@ -59,18 +60,28 @@ def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagePart:
+    """A part of the page of one message that an app above this one adds: its template, and its values by stream and
+    entry id. It must hold nothing that the person may not see, who may have no payload access."""
+
+    template: str
+    values: Callable[[HttpRequest, Stream, str], Mapping[str, Any]]
+
+
+MESSAGE_PARTS: list[MessagePart] = []
+
+
 def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
-    """Show one message: the event, and the raw fields of its entry in Redis."""
+    """Show one message: the event, and the raw fields of its entry in Redis; without payload access only what other
+    apps add."""
     stream = admin.found(request, pk)
-    payload_access.check_permission(request)
-    found = ask_all(
-        {
-            **ask_for_strip(stream),
-            "message": inspection.show_message(request_of(request, stream.name, id=id), holder.current()),
-        }
-    )
-    answer = answer_of(found["message"])
-    if not isinstance(answer, Problem):
+    asked = ask_for_strip(stream)
+    if payload_access.may_see(request):
+        asked["message"] = inspection.show_message(request_of(request, stream.name, id=id), holder.current())
+    found = ask_all(asked)
+    answer = answer_of(found["message"]) if "message" in found else None
+    if answer is not None and not isinstance(answer, Problem):
         payload_access.record(person(request), f"stream {stream.name}", [answer["id"]])
     return show_tab(
         admin,
@@ -79,8 +90,9 @@ def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
         "Message",
         found,
         message=None if isinstance(answer, Problem) else answer,
-        actions=None if isinstance(answer, Problem) else event_pages.actions(request, stream, answer),
+        actions=None if answer is None or isinstance(answer, Problem) else event_pages.actions(request, stream, answer),
         refused=answer if isinstance(answer, Problem) else None,
+        parts=[{"template": part.template, "values": part.values(request, stream, id)} for part in MESSAGE_PARTS],
     )
 
 

@@ -8,12 +8,13 @@ import pytest
 
 from bridges.models import Bridge
 from streams.snapshot import holder
+from tests.admin.conftest import client_who_may
 from tests.bridges.cast import GROUP, STREAM
 from tests.bridges.conftest import bridge, no_redis, send
 from tests.dead_letters.conftest import CONTRACT, MoodySink
 from tests.definitions import define
 
-__all__ = ["bridge", "no_redis", "send"]
+__all__ = ["bridge", "client_who_may", "no_redis", "send"]
 
 
 @pytest.fixture

@@ -1,0 +1,181 @@
+"""The timeline of one event on its page: where it is now, and its story in the order of time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from bridges.models import Bridge
+from bridges.timeline import quoted_events, timeline_of
+from core import payload_access
+from core.admin.base import person
+from streams.connections import executor
+from streams.models import Stream
+from streams.snapshot import holder
+from synapse.auth.permission import VIEW_PAYLOAD
+from synapse.http.redis_problems import FAILURES, problem_of
+from synapse.inspection.range_query import asked_id
+from synapse.wire.ids import moment_of
+
+# The word for each place, and its colour.
+_STATES = {
+    "not-created": ("not created", ""),
+    "before-start": ("before its start", ""),
+    "unread": ("unread", "s-info"),
+    "in-flight": ("in flight", "s-info"),
+    "scheduled": ("scheduled for retry", "s-warn"),
+    "blocked": ("blocked by its key", "s-warn"),
+    "dead": ("dead letter", "s-bad"),
+    "acknowledged": ("acknowledged", "s-ok"),
+    "lost": ("lost", "s-bad"),
+}
+_PAST = ("past it", "")
+# The rest of a group's attempts is folded, and so are groups that are through with the event.
+_MOST_ATTEMPTS, _MOST_GROUPS = 3, 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A line of the story.
+
+    Attributes:
+        text: what happened.
+        colour: a class of the page's, "" for none.
+        group: the group that it is about, with the address of its page.
+        detail: what is said beside it, such as how long it took.
+        error: the error, "" for none.
+        url: the address of the page with more of it.
+        folded: earlier lines of the kind, to be unfolded.
+    """
+
+    at: datetime | None
+    text: str
+    colour: str = ""
+    group: str = ""
+    group_url: str = ""
+    detail: str = ""
+    error: str = ""
+    url: str = ""
+    folded: Sequence["Moment"] = field(default=())
+
+
+def values_of(request: HttpRequest, stream: Stream, id_: str) -> Mapping[str, Any]:
+    """Return what `bridges/admin/timeline.html` shows of an event."""
+    definition = holder.current().streams.get(stream.name)
+    if definition is None:
+        return {"told": None, "problem": None}
+    by = person(request)
+    try:
+        told = executor().run(timeline_of(definition, str(asked_id(id_)), by))
+    except FAILURES as failure:
+        return {"told": None, "problem": problem_of(failure)}
+    payload_access.record(by, f"stream {stream.name}", quoted_events(told))
+    groups = [_row(request, stream, row) for row in told["groups"]]
+    # What needs a look comes first.
+    groups.sort(key=lambda row: (row["is_over"], row["group"]))
+    shown = [row for row in groups if not row["is_over"]]
+    over = [row for row in groups if row["is_over"]]
+    room = max(0, _MOST_GROUPS - len(shown))
+    return {
+        "told": told,
+        "groups": [*shown, *over[:room]],
+        "further": over[room:],
+        "story": sorted(
+            _story(request, stream, told, groups), key=lambda each: each.at or datetime.max.replace(tzinfo=UTC)
+        ),
+    }
+
+
+def _row(request: HttpRequest, stream: Stream, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a group's row with its state in words, and links to the pages that the person may see."""
+    word, colour = _STATES[row["place"]] if row["certain"] else _PAST
+    has_pages = request.user.has_perm("bridges.view_bridge") and "/" not in row["group"]
+    sees_letters = has_pages and request.user.has_perm(VIEW_PAYLOAD)
+    bridge = (
+        row["belongs_to"] and Bridge.objects.filter(name=row["belongs_to"]["name"]).values_list("pk", flat=True).first()
+    )
+    letter = row["dead_letters"][-1]["id"] if row["dead_letters"] else ""
+    in_group = [stream.pk, row["group"]]
+    actions = []
+    if letter and sees_letters and request.user.has_perm("bridges.change_bridge"):
+        actions = [
+            (title, f"{reverse(f'admin:bridges_bridge_dead_letters_{name}', args=in_group)}?id={letter}")
+            for title, name in (("Redrive…", "redrive"), ("Discard…", "discard"))
+        ]
+    return {
+        **row,
+        "word": word,
+        "colour": colour,
+        "is_over": row["place"] in ("acknowledged", "before-start", "not-created"),
+        "url": reverse("admin:bridges_bridge_group", args=in_group) if has_pages else "",
+        "bridge_url": reverse("admin:bridges_bridge_statistics", args=[bridge]) if bridge and has_pages else "",
+        "letter_url": reverse("admin:bridges_bridge_dead_letters_one", args=[*in_group, letter])
+        if letter and sees_letters
+        else "",
+        "actions": actions,
+        "since": _moment(row["since"]),
+        "due_at": _moment(row["due_at"]),
+    }
+
+
+def _story(
+    request: HttpRequest, stream: Stream, told: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]
+) -> Iterator[Moment]:
+    source = f" by {told['source']}" if told["source"] else ""
+    version = f"under version {told['contract_version']} of its contract" if told["contract_version"] else ""
+    yield Moment(at=_moment(told["stored_at"]), text=f"Stored{source}", detail=version, colour="s-info")
+    for row in groups:
+        attempts = [_attempt(attempt, row) for attempt in row["attempts"]]
+        kept = attempts[-_MOST_ATTEMPTS:]
+        if folded := attempts[:-_MOST_ATTEMPTS]:
+            kept[0] = replace(kept[0], folded=folded)
+        yield from kept
+        for letter in row["dead_letters"]:
+            yield Moment(
+                at=_moment(letter["last_failed_at"]),
+                text="Became a dead letter",
+                detail=f"after {letter['attempts']} attempt{'' if letter['attempts'] == 1 else 's'}",
+                colour="s-bad",
+                url=row["letter_url"],
+                group=row["group"],
+                group_url=row["url"],
+            )
+    targets = dict(
+        Stream.objects.filter(name__in=[copy["stream"] for copy in told["copies"]]).values_list("name", "pk")
+    )
+    for copy in told["copies"]:
+        pk = targets.get(copy["stream"])
+        yield Moment(
+            at=moment_of(copy["id"]),
+            text=f"Copied to {copy['stream']} by {copy['bridge']}",
+            detail=copy["id"],
+            colour="s-ok",
+            url=reverse("admin:streams_stream_message", args=[pk, copy["id"]]) if pk else "",
+        )
+    for row in told["archived"]:
+        yield Moment(
+            at=_moment(row["at"]),
+            text=f"Archived by {row['bridge'] or 'a bridge that is deleted'}",
+            colour="s-ok",
+            url=f"{reverse('admin:bridges_archivedevent_changelist')}?q={told['id']}",
+        )
+
+
+def _attempt(attempt: Mapping[str, Any], row: Mapping[str, Any]) -> Moment:
+    took = "" if attempt["took_ms"] is None else f"after {attempt['took_ms']:,} ms"
+    return Moment(
+        at=_moment(attempt["at"]),
+        text=f"Attempt {attempt['number']} failed",
+        detail=took,
+        error=attempt["error"] or "",
+        colour="s-warn",
+        group=row["group"],
+        group_url=row["url"],
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

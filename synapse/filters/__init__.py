@@ -7,7 +7,7 @@
 - `library`     the library that parses and evaluates conditions, loaded with the first filter
 """
 
-from synapse.filters.filter import EventFilter, QueryFilter, compile_filter
+from synapse.filters.filter import FILTER_HELP, EventFilter, QueryFilter, compile_filter
 from synapse.filters.properties import MESSAGE_NAMES
 
-__all__ = ["MESSAGE_NAMES", "EventFilter", "QueryFilter", "compile_filter"]
+__all__ = ["FILTER_HELP", "MESSAGE_NAMES", "EventFilter", "QueryFilter", "compile_filter"]

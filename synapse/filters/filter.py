@@ -116,6 +116,11 @@ QueryFilter = Annotated[
     WithJsonSchema({"type": "string", "maxLength": MOST_CHARACTERS}),
 ]
 """A filter in a query."""
+FILTER_HELP = (
+    'Only {} that meet this expression of a subset of CEL, such as `event.status == "failed" && event.attempts > 3` '
+    "(docs/filters.md). PII that the caller may not see is masked for it."
+)
+"""The description of such a parameter; in braces, the things that are selected."""
 
 
 def _compile(text: str, names: Collection[str]) -> EventFilter:

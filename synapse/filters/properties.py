@@ -20,12 +20,12 @@ from synapse.schema.jsonschema_engine import validator_for
 from synapse.schema.regex_safety import matching_width, refuse_exponential, refuse_foreign, refuse_large
 
 MESSAGE_NAMES = (*("event", "event_type", "id", "stream", "timestamp", "source", "contract_version", "layout", "data"),)
-"""What a filter can name of a message."""
+"""The parts of a message that a filter can name."""
 MOST_WORK = 200_000
 """How much of the values of one message a filter may use, in steps of some 150 ns: 100,000 whole numbers of a list, or
 20,000 texts, or 5,000 objects, or a text of 8 MB."""
 UNANSWERABLE = object()
-"""What is found where a condition has no answer, such as the size of a number."""
+"""Stands for a missing answer, such as the size of a number."""
 
 _MISSING = object()
 # More than so deep, values of the library overflow the stack.

@@ -5,6 +5,7 @@ from functools import partial
 from synapse.auth.principal import EVERY_TYPE
 from synapse.endpoints import Call, EventLoop, Example, Query, QueryInt, about, endpoint
 from synapse.errors.streams import UnknownEntry
+from synapse.filters import FILTER_HELP, QueryFilter
 from synapse.http.exchange import Request, Response, listing_response
 from synapse.inspection.answers import Messages, OneMessage
 from synapse.inspection.range_query import MOMENT, MOST_ENTRIES, Order, QueryTime, Scan, asked_id, intersection
@@ -50,6 +51,7 @@ class MessagesQuery(Query):
     count: QueryInt = about("How many.", default=USUAL_MESSAGES, ge=1, le=MOST_MESSAGES)
     order: Order = about("Which come first.", default="newest")
     event_type: str = about("Only messages of this event type.", default="")
+    filter: QueryFilter = about(FILTER_HELP.format("messages"), default=None)
     since: QueryTime = about(f"From here on, this one included. {MOMENT}", default=None)
     until: QueryTime = about(f"Up to here, this one included. {MOMENT}", default=None)
     after: QueryTime = about(f"Later than this. {MOMENT}", default=None)
@@ -59,7 +61,11 @@ class MessagesQuery(Query):
 def long_read(request: Request) -> int:
     """Return 1 for a request that may have to read many entries, else 0."""
     rights = request.principal.rights
-    if request.query.get("event_type") or not rights.may("read", request.params["stream"], EVERY_TYPE):
+    if (
+        request.query.get("event_type")
+        or request.query.get("filter")
+        or not rights.may("read", request.params["stream"], EVERY_TYPE)
+    ):
         return 1
     return int(len(request.query.get("count", "")) > len(str(FEW_MESSAGES)))
 
@@ -79,10 +85,10 @@ _reads = partial(endpoint, tag="streams", requires=READ, of_stream=True)
 )
 def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
     """A page of messages, newest first unless asked otherwise. For the next page send the same query with `before`
-    (newest first) or `after` (oldest first) set to `next`. With `event_type` at most 10,000 entries are looked at for
-    one page: `complete` is false when that was not enough, and `next` continues there."""
+    (newest first) or `after` (oldest first) set to `next`. With `event_type` or `filter` at most 10,000 entries are
+    looked at for one page: `complete` is false when that was not enough, and `next` continues there."""
     stream, query = call.stream, call.query
-    selection = RowSelection(stream, call.by.rights, event_type=query.event_type)
+    selection = RowSelection(stream, call.by.rights, event_type=query.event_type, filter=query.filter)
     page = _Page(selection, count=query.count)
     # Without a filter one entry more than the page holds tells whether there is a next one.
     most = MOST_ENTRIES if selection.is_choosy else query.count + 1

@@ -10,6 +10,7 @@ import orjson
 
 from synapse.auth.principal import EVERY_TYPE, PERSONAL, Rights, sees
 from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.filters import EventFilter
 from synapse.formats import exact_json
 from synapse.redis.commands.streams import Entry
 from synapse.wire.encoding import decode_texts, pairs, text_fields
@@ -61,7 +62,7 @@ class RowSelection:
     """Decides which entries of a stream a caller sees, and returns each as a row.
 
     A row is what `GET /streams/{stream}/messages` answers for an entry. PII is masked for callers without payload
-    access before the text is looked for, so a search tells them nothing of it.
+    access before the text is looked for and the filter applied, so a search tells them nothing of it.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class RowSelection:
         *,
         event_type: str = "",
         text: TextSearch | None = None,
+        filter: EventFilter | None = None,
         with_stream: bool = False,
     ) -> None:
         """Select entries.
@@ -78,6 +80,7 @@ class RowSelection:
         Args:
             event_type: only of this event type; "" for all.
             text: only of events with this text.
+            filter: only rows that meet it.
             with_stream: whether each row names its stream.
         """
         self._stream = stream
@@ -85,12 +88,13 @@ class RowSelection:
         self._personal = rights.has(PERSONAL)
         self._event_type = event_type
         self._text = text
+        self._filter = filter
         self._first = {"stream": stream.name} if with_stream else {}
 
     @property
     def is_choosy(self) -> bool:
         """Whether entries may be passed over."""
-        return bool(self._event_type or self._text) or self._rights is not None
+        return bool(self._event_type or self._text or self._filter) or self._rights is not None
 
     def row(self, found: Entry) -> dict[str, Any] | None:
         """Return the row of an entry; None when it is not selected."""
@@ -105,6 +109,8 @@ class RowSelection:
         mask = None if self._personal else mask_of(self._stream, decoded)
         row = self._first | entry_row(found.id, texts, decoded, mask=mask)
         if self._text is not None and not self._text.matches(row):
+            return None
+        if self._filter is not None and not self._filter.matches({**row, "stream": self._stream.name}):
             return None
         return row
 

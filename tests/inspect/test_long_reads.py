@@ -20,7 +20,10 @@ def no_turns(monkeypatch):
 
 @pytest.mark.parametrize(
     ("query", "status"),
-    [("", 200), ("?count=99", 200), ("?count=100", 503), ("?count=1000", 503), ("?event_type=order-placed", 503)],
+    [
+        *(("", 200), ("?count=99", 200), ("?count=100", 503), ("?count=1000", 503)),
+        *(("?event_type=order-placed", 503), ("?filter=event.n==1", 503)),
+    ],
 )
 def test_a_read_of_many_entries_waits_for_its_turn(event_loop_client, redis, define, no_turns, query, status):
     define("orders")

@@ -1,5 +1,7 @@
 """Reading a stream's messages: `/streams/{stream}/messages`."""
 
+from urllib.parse import quote
+
 import orjson
 import pytest
 
@@ -231,3 +233,46 @@ def test_the_text_of_other_programs_is_read_by_types_behind_references_and_by_wh
     (message,) = ask("GET", "/streams/parcels/messages").json["messages"]
 
     assert message["event"] == {"event_type": "order-placed", "ref": "42", "paid": True, "note_1": "7", "n": 7}
+
+
+def test_a_filter_selects_messages_by_their_properties(ask, twelve):
+    page = read(ask, filter=quote('event.n > 3 && event.n % 2 == 0 && event_type == "order-placed"'))
+
+    assert numbers(page) == [10, 8, 4]
+    assert (page["scanned"], page["next"], page["complete"]) == (12, None, True)
+
+
+def test_a_filtered_page_continues_where_it_ended(ask, twelve):
+    text = quote("event.n % 2 == 0")
+    first = read(ask, filter=text, count=2)
+    rest = read(ask, filter=text, count=9, before=first["next"], event_type="order-placed")
+
+    assert (numbers(first), numbers(rest)) == ([12, 10], [8, 4, 2])
+
+
+def test_a_filter_that_nothing_meets_looks_at_so_many_messages_and_continues_there(ask, redis, monkeypatch):
+    monkeypatch.setattr("synapse.inspection.messages.MOST_ENTRIES", 5)
+    for number in range(1, 9):
+        redis.xadd("orders", {"event_type": "order-placed", "n": number}, id=f"{number}-0")
+
+    first = read(ask, filter=quote("event.n == 1"))
+    second = read(ask, filter=quote("event.n == 1"), before=first["next"])
+
+    assert (numbers(first), first["complete"], first["scanned"], first["next"]) == ([], False, 5, "4-0")
+    assert (numbers(second), second["complete"], second["scanned"]) == ([1], True, 3)
+
+
+def test_a_filter_knows_the_names_of_a_row_and_entries_of_other_programs(ask, redis):
+    redis.xadd("orders", {b"\xff\xfe": b"\xff", "n": "not a number"}, id="1-0")
+    redis.xadd("orders", {"event_type": "order-placed", "n": 7}, id="2-0")
+
+    assert numbers(read(ask, filter=quote('id == "2-0" && stream == "orders" && event.n == 7 && data.n == "7"'))) == [7]
+    assert read(ask, filter=quote("event.n < 100"))["scanned"] == 2
+
+
+def test_a_filter_that_cannot_be_parsed_is_400_with_the_character(ask):
+    answer = ask("GET", "/streams/orders/messages?filter=" + quote("event.n = 3"))
+
+    assert (answer.status, answer.json["type"]) == (400, "urn:synapse:problem:bad-filter")
+    assert (answer.json["position"], answer.json["parameter"]) == (9, "filter")
+    assert "A filter that works: " in answer.json["detail"]

@@ -263,7 +263,7 @@ def _copies(stream: str, id_: str, event_type: str, by: Principal) -> Conversati
     return [
         {"bridge": name, "stream": target, "id": found}
         for (name, target, _), reply in zip(asked, replies, strict=True)
-        if (found := answer_or(reply, target, ""))
+        for found in answer_or(reply, target, ())
     ]
 
 

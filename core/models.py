@@ -8,7 +8,7 @@ from django.db import models
 
 from core.validators import validate_labels, validate_owner, validate_runbook
 from synapse.catalog import ownership
-from synapse.catalog.fields import Choice, Count, Field, Labels, Line, Rows
+from synapse.catalog.fields import Choice, Count, Field, Labels, Line, Names, Rows
 
 
 def column_options(field: Field) -> dict[str, Any]:
@@ -18,6 +18,8 @@ def column_options(field: Field) -> dict[str, Any]:
         options |= {"null": True, "blank": True}
     elif isinstance(field, Rows | Labels):
         options |= {"default": list if isinstance(field, Rows) else dict, "blank": True}
+    elif isinstance(field, Names):
+        options["blank"] = True
     else:
         options["default"] = field.default
     if isinstance(field, Line):

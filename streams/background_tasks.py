@@ -11,6 +11,7 @@ from streams import connections, kept_snapshot
 from streams.access import identification
 from streams.connections import tails
 from streams.snapshot import POLL_SECONDS, holder
+from synapse.correlation.indexer import Indexer
 from synapse.live.tail_registry import ViewerReports
 from synapse.redis.server_checks import ServerCheck
 from synapse.retention.janitor import Janitor
@@ -52,6 +53,7 @@ WORK = (
     Periodic("streams", 0.5, StreamCreator(connections.executor, holder.current).step),
     Periodic("janitor", 1.0, Janitor(connections.executor, lambda: holder.current().streams).step),
     Periodic("statistics", 1.0, Sampler(connections.executor, lambda: holder.current().streams).step),
+    Periodic("index", 1.0, Indexer(connections.executor, lambda: holder.current().streams, connections.digests).step),
     Periodic("failed log-ins", 3600.0, delete_old_failures),
     Periodic("server check", 60.0, ServerCheck(connections.executor).step),
 )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from hashlib import blake2b
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.utils.module_loading import import_string
 
 from streams.snapshot import holder
 from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.correlation.values import Digests
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.live import Frame, Tails, sse
 from synapse.publishing import body
@@ -123,6 +125,12 @@ def ask_all(conversations: Mapping[K, Conversation[Any]]) -> dict[K, Any]:
         # Raised before anything could be asked, such as by a locator that knows of no server.
         found = dict.fromkeys(conversations, failure)
     return {key: problem_of(each) if isinstance(each, FAILURES) else each for key, each in found.items()}
+
+
+@cache
+def digests() -> Digests:
+    """Return what makes the digests in the indexes of events."""
+    return Digests(blake2b(settings.SECRET_KEY.encode(), digest_size=32, person=b"synapse index").digest())
 
 
 @cache

@@ -298,6 +298,7 @@ def _definition(row: Stream, event_types: Mapping[str, EventTypeDefinition], mar
             "name": row.name,
             **{field.name: getattr(row, field.name) for field in STREAM_FIELDS},
             "max_length": row.max_length or settings.STREAM_MAX_LENGTH,
+            "correlation": tuple(row.correlation),
         },
         durable_within=patience_of(row.durability),
         event_types=event_types,

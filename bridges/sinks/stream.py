@@ -235,8 +235,8 @@ class StreamSink(Sink):
 
 
 def copy_of(bridge: BridgeDefinition, id_: str) -> tuple[str, Command]:
-    """Return the stream to which a bridge with this sink copies events, and the command that reads the id of an event's
-    copy there, "" when none was stored within the window.
+    """Return the stream to which a bridge with this sink copies events, and the command that reads the ids of an
+    event's copies there: one, or none when none was stored within the window.
 
     Raises:
         BadConfig: when its settings cannot be used.

@@ -17,7 +17,7 @@ from unfold.widgets import TEXTAREA_CLASSES  # type: ignore[import-untyped]
 from core import payload_access
 from core.admin.base import AuditedAdmin, AuditedInline, Page, fieldsets
 from core.admin.json_field import JsonValue, refuse
-from core.admin.list_fields import Column, MappingField, RowsField
+from core.admin.list_fields import Column, MappingField, NamesField, RowsField
 from core.templatetags.synapse import moment, moment_of_ms, number
 from streams import leftovers
 from streams.admin import event_pages, messages, statistics, tabs, test_event
@@ -26,7 +26,7 @@ from streams.admin.messages import LiveList, attach_overviews
 from streams.admin.test_event import mistakes
 from streams.leftovers import describe_leftovers
 from streams.models import EventType, Stream
-from synapse.catalog.stream_definitions import LABELS, STREAM_FIELDS, SUMMARIES
+from synapse.catalog.stream_definitions import CORRELATION, LABELS, STREAM_FIELDS, SUMMARIES
 from synapse.inspection import stream_stats
 from synapse.redis import Conversation
 from synapse.statistics.overview import read_histories
@@ -128,6 +128,7 @@ class StreamForm(forms.ModelForm):
     """A stream, with its labels and summaries as rows."""
 
     labels = MappingField(required=False, help_text=LABELS.help)
+    correlation = NamesField(required=False, help_text=CORRELATION.help)
     summaries = SummariesField(required=False, help_text=SUMMARIES.help)
 
 

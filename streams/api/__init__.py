@@ -1,6 +1,6 @@
 """The endpoints of streams: those that need no database are declared in the engine, the others here."""
 
-from streams.api import audit, contracts, explorer, keys, live, operations, publish
+from streams.api import audit, contracts, explorer, find, keys, live, operations, publish
 from synapse.endpoints import endpoints_of
 from synapse.explorer import search
 from synapse.inspection import groups, messages
@@ -8,5 +8,5 @@ from synapse.inspection import streams as inspected
 from synapse.statistics import query as statistics
 
 ENDPOINTS = endpoints_of(
-    publish, search, explorer, inspected, messages, groups, live, contracts, audit, keys, statistics, operations
+    publish, search, explorer, find, inspected, messages, groups, live, contracts, audit, keys, statistics, operations
 )

@@ -31,6 +31,17 @@ def validate_window(window: timedelta) -> None:
     _refuse(fields.IDEMPOTENCY_WINDOW, window)
 
 
+def default_correlation() -> list[str]:
+    """Return the properties by which events are found unless their stream names others."""
+    return list(fields.CORRELATION.default)
+
+
+def validate_correlation(names: object) -> None:
+    """Refuse a value that is not a list of few names (a Django validator)."""
+    if refusal := fields.CORRELATION.refusal_of(names):
+        raise ValidationError(refusal)
+
+
 def validate_summaries(values: object) -> None:
     """Refuse a value that is not a list of summaries (a Django validator)."""
     try:
@@ -65,6 +76,9 @@ class Stream(OwnedModel):
     idempotency_key = models.CharField(max_length=10, **column_options(fields.IDEMPOTENCY_KEY))
     durability = models.CharField(max_length=10, **column_options(fields.DURABILITY))
     replicas = models.PositiveSmallIntegerField(**column_options(fields.REPLICAS))
+    correlation = models.JSONField(
+        **column_options(fields.CORRELATION), default=default_correlation, validators=[validate_correlation]
+    )
     summaries = models.JSONField(**column_options(fields.SUMMARIES), validators=[validate_summaries])
 
     class Meta:

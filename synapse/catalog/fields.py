@@ -142,6 +142,43 @@ class Rows(Field):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Names(Field):
+    """A list of names: at most `most` of them, with at most `longest` characters each.
+
+    A column's default is a function of the model's module, since migrations name it.
+    """
+
+    default: tuple[str, ...] = ()
+    most: int
+    longest: int
+
+    def refusal_of(self, value: object) -> str | None:
+        """Return why a value cannot be taken, None when it can."""
+        if not isinstance(value, list | tuple) or not all(type(name) is str for name in value):
+            return "A list of names; an empty one means none."
+        if len(value) > self.most:
+            return f"At most {self.most} names."
+        for place, name in enumerate(value):
+            if not name or len(name) > self.longest or not name.isprintable() or name != name.strip():
+                return f"A name has 1 to {self.longest} characters on one line."
+            if name in value[:place]:
+                return f"“{name}” is there twice."
+        return None
+
+    def to_json(self, value: Any) -> list[str]:
+        return list(value)
+
+    def from_json(self, value: Any) -> tuple[str, ...]:
+        return tuple(value)
+
+    def to_file(self, value: Any) -> list[str]:
+        return list(value)
+
+    def from_file(self, value: Any) -> tuple[str, ...]:
+        return tuple(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice(Field):
     """One word of several. `choices`: each word with the label that forms show."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from synapse.catalog.fields import Choice, Count, Duration, Field, Flag, Labels, Line, Rows
+from synapse.catalog.fields import Choice, Count, Duration, Field, Flag, Labels, Line, Names, Rows
 from synapse.catalog.plan import Values
 from synapse.formats import durations
 from synapse.formats.text import RULE, is_name
@@ -158,6 +158,10 @@ class Item:
                 return self._unless_refused(field, self.text(field.name)) or default
             case Labels():
                 return self._unless_refused(field, self.mapping(field.name)) or default
+            case Names():
+                # An empty list is a value of its own.
+                found = self._unless_refused(field, self._value(field.name, list, "a list"))
+                return default if found is None else found
             case Rows():
                 return self.values[field.name] if self.has(field.name) else default
             case _:
@@ -178,7 +182,7 @@ class Item:
                 self.file.refuse(place, f"must be a mapping, but is {kind_of(value)}")
         return items
 
-    def _unless_refused(self, field: Line | Labels, value: Any) -> Any:
+    def _unless_refused(self, field: Line | Labels | Names, value: Any) -> Any:
         if value is None or not (refusal := field.refusal_of(value)):
             return value
         self.refuse(field.name, refusal)

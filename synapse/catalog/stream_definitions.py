@@ -10,7 +10,7 @@ from typing import Literal
 
 from synapse.auth.key_rights import KeyRights
 from synapse.catalog import ownership
-from synapse.catalog.fields import ADVANCED, Choice, Count, Duration, Rows, Text, declared
+from synapse.catalog.fields import ADVANCED, Choice, Count, Duration, Names, Rows, Text, declared
 from synapse.schema.pii import Marks
 from synapse.schema.validator import CompiledSchema
 
@@ -107,6 +107,15 @@ REPLICAS = Count(
     most=100,
     help="How many replicas must have it, where durability is “replicated”.",
 )
+CORRELATION = Names(
+    "correlation",
+    section=ADVANCED,
+    default=("correlation_id", "request_id"),
+    most=5,
+    longest=100,
+    help="Top-level properties by whose values an event is found, beside its trace id; without any it is found by its "
+    "entry id and Idempotency-Key alone.",
+)
 
 SUMMARIES = Rows(
     "summaries",
@@ -162,6 +171,7 @@ class StreamDefinition:
     idempotency_key: Literal["optional", "required"] = "optional"
     durability: Literal["server", "local", "replicated"] = "server"
     replicas: int = 1
+    correlation: Sequence[str] = CORRELATION.default
     # As `synapse.catalog.summaries` reads them.
     summaries: Sequence[Mapping[str, object]] = ()
     # Seconds that a publish waits for this durability.

@@ -100,7 +100,7 @@ Q = TypeVar("Q", bound=Query)
 
 @cache
 def _without_any(model: type[Q]) -> Q:
-    return model()
+    return model.fit({}, BadParameter)
 
 
 class Body(_Input):

@@ -316,7 +316,8 @@ _PAGE = {
 }
 
 
-def _ids_by_stream(page: Mapping[str, Any]) -> dict[str, list[str]]:
+def ids_by_stream(page: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the ids of the events that an answer has, by stream."""
     found: dict[str, list[str]] = {}
     for each in page["events"]:
         found.setdefault(each["stream"], []).append(each["id"])
@@ -332,7 +333,7 @@ _searches = partial(endpoint, tag="events", query=EventsQuery, problems=[403, 40
     "Search events",
     FoundEvents,
     on_event_loop=EventLoop(queue="reads of many messages", size=lambda _: 1),
-    reveals=_ids_by_stream,
+    reveals=ids_by_stream,
     examples=[Example("a page", _PAGE, 200)],
 )
 def search_events(call: Call[EventsQuery, None]) -> Conversation[Response]:

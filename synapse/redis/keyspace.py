@@ -6,7 +6,7 @@ from synapse.formats.text import ALERTS_STREAM
 
 # The keys of a group and of a stream that stay until they are deleted. The others expire by themselves.
 _OF_A_GROUP = re.compile(r"syn:\{([^{}]+)\}:(?:(?:due|msg|cnt|lock|dlq|died)|queue:[0-9a-z]+):(.+)", re.DOTALL)
-_OF_A_STREAM = re.compile(r"syn:\{([^{}]+)\}:(?:stats|pins|took)")
+_OF_A_STREAM = re.compile(r"syn:\{([^{}]+)\}:(?:stats|pins|took|index(?::[0-9]+)?)")
 # The prefix of all keys, as a pattern for SCAN.
 OF_STREAMS = "syn:{*"
 
@@ -85,6 +85,12 @@ def history(stream: str, seconds: int, name: int | str) -> str:
     return f"syn:{{{stream}}}:past:{seconds}:{name}" if stream else f"syn:past:{seconds}:{name}"
 
 
+def correlation_index(stream: str) -> str:
+    """Hash of what is indexed of a stream, and of the segments of its index. A segment's key has its number behind this
+    one and a colon."""
+    return f"syn:{{{stream}}}:index"
+
+
 def idempotency(stream: str, digest: str) -> str:
     """The entry stored under an idempotency key, by a digest of the key and its owner."""
     return f"syn:{{{stream}}}:idem:{digest}"
@@ -111,6 +117,7 @@ def alerts(what: str) -> str:
 
 
 ALERTS_LEASE = "syn:alerts"
+INDEXER_LEASE = "syn:indexer"
 JANITOR_LEASE = "syn:janitor"
 SAMPLER_LEASE = "syn:sampler"
 # What changed in the latest sample of statistics.
@@ -119,5 +126,7 @@ LATEST_SAMPLE = "syn:past:now"
 PROCESSES = "syn:processes"
 # Sorted set of publishers: "<stream> <source>" by when that was last seen, in milliseconds.
 PUBLISHERS = "syn:publishers"
+# Sorted set of the streams that have an index by which events are found.
+INDEXED = "syn:indexed"
 # Sorted set of one member: the highest version number of the catalog that was loaded.
 CATALOG = "syn:catalog"

@@ -197,7 +197,7 @@ def test_an_endpoint_that_declares_no_rights_is_meant_to_require_none():
 
     assert open_to_all == {"health", "liveness", "readiness"}
     # They list what is visible to their caller.
-    assert with_any_key == {"list_streams", "search_events", "export_events"}
+    assert with_any_key == {"list_streams", "search_events", "export_events", "find_events"}
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(ROWS), ids=str)

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from bridges.models import Bridge
 from streams.models import Stream
 from synapse.catalog.bridge_definitions import BRIDGE_FIELDS, BridgeDefinition
-from synapse.catalog.fields import Choice, Count, Labels, Rows
+from synapse.catalog.fields import Choice, Count, Labels, Names, Rows
 from synapse.catalog.stream_definitions import STREAM_FIELDS, StreamDefinition
 from synapse.inspection.streams import definition
 
@@ -35,7 +35,8 @@ def test_a_column_has_the_default_and_the_choices_of_its_setting(model, field):
     column = model._meta.get_field(field.name)
 
     assert column.null == (field.default is None)
-    assert column.get_default() == ([] if isinstance(field, Rows) else field.default)
+    default = [] if isinstance(field, Rows) else field.default
+    assert column.get_default() == (list(default) if isinstance(field, Names) else default)
     assert [word for word, _ in column.choices or ()] == (list(field.words) if isinstance(field, Choice) else [])
 
 
@@ -63,7 +64,8 @@ def test_a_page_describes_a_setting_with_its_default(model, field):
     line = next(line for line in page.splitlines() if line.startswith(f"| `{field.name}` |"))
 
     if field.default not in (None, "", (), {}):
-        default = str(field.to_file(field.default))
+        default = field.to_file(field.default)
+        default = f"[{', '.join(default)}]" if isinstance(field, Names) else str(default)
         assert line.split("|")[2].strip().strip("`").lower() == default.lower()
 
 

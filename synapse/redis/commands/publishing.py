@@ -67,9 +67,8 @@ def publish_once(
 
 
 def stored_under(stream: str, *, who: str, key: str) -> Command:
-    """Read the id of the entry that a caller stored under a key within the window, "" when there is none."""
-    words = ("GET", keyspace.idempotency(stream, _digest(stream, who, key)))
-    return Command(words, parse=lambda reply: reply.decode().partition(" ")[0] if reply else "")
+    """Read the ids of the entries that a caller stored under a key within the window; none when there are none."""
+    return Command(("GET", keyspace.idempotency(stream, _digest(stream, who, key))), parse=_ids)
 
 
 def publish_together(
@@ -104,3 +103,9 @@ def _once(reply: Any) -> StoreResult:
 
 def _together(reply: Any) -> BatchStoreResult:
     return BatchStoreResult(outcome=_OUTCOMES[reply[0]], ids=[id_.decode() for id_ in reply[1:]])
+
+
+def _ids(reply: Any) -> list[str]:
+    first, *rest = (reply or b"").decode().split(" ")
+    # An entry stored alone stands before the fingerprint of its content, several ones behind it: it is hexadecimal.
+    return [first] if "-" in first else rest

@@ -1,0 +1,8 @@
+"""Finding events by what they are known by: their entry id, Idempotency-Key, trace id, or a property that their stream
+declares.
+
+- `values`    what an event is known by, and the digests of it
+- `segments`  the parts of an index, as bytes
+- `indexer`   reads streams in the background, and writes their indexes
+- `search`    finds the events of a text, over many streams
+"""

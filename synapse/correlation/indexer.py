@@ -1,0 +1,310 @@
+"""The indexer: one process reads what was added to the streams, and keeps the index by which events are found.
+
+Publishing does nothing for it. The indexer holds a lease in Redis that ends when it is not renewed. Every change of an
+index names the version that it changes, so two processes that both take themselves for the indexer for a moment do no
+harm. Entries of any writer are indexed. A new stream, a stream that names other properties, or one whose index was lost
+is read from its start.
+
+The latest entries stay unindexed until they are worth a segment: a search reads them (`search.py`). Segments are
+merged when they are many, and deleted when all of their entries have been trimmed.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.correlation import segments
+from synapse.correlation.values import Digests, EntryDigests, marks_name
+from synapse.inspection.range_query import Scan
+from synapse.redis import ReplyError, SyncExecutor, keyspace, value
+from synapse.redis.commands import correlation, participants
+from synapse.redis.commands.correlation import IndexState, SegmentRange
+from synapse.redis.commands.statistics import StreamSample, sample
+from synapse.redis.lease import Lease
+from synapse.wire.ids import Range, following, parse
+
+logger = logging.getLogger(__name__)
+
+# A killed indexer is replaced when its lease ends: three turns without a renewal.
+LEASE_MS = 3_000
+# So many entries make a segment at least, and at most. When segments below one of these sizes come to it together, they
+# are merged.
+LEAST, SLICE = 256, 4_096
+SIZES = (SLICE, 32_768)
+# How long a turn may work, in seconds: less when this process is busy with something else.
+BUDGET, BUSY_BUDGET = 0.2, 0.02
+# The share of a core above which the process counts as busy.
+BUSY = 0.6
+# A stream is looked at again after so many seconds for each stream that there is, and at the latest after the second
+# number of seconds; those that were published to lately, in each turn. So many are asked in one pipeline.
+ASK_EVERY, MOST_ASK_EVERY = 0.005, 10.0
+ASKED_TOGETHER = 200
+# Where the server does not count the added entries, a stream that may have new ones is read after so many seconds.
+READ_EVERY = 5.0
+# Streams that are gone are looked for every so many seconds.
+_CLEAN_EVERY = 60.0
+_PUBLISHERS, _LATELY_MS = 500, 5_000
+
+
+@dataclass(slots=True, kw_only=True)
+class _Known:
+    """A stream's index, as far as this process knows it. Moments are in seconds by the indexer's clock.
+
+    Attributes:
+        state: as it is stored in Redis; None before it was read.
+        ask_at: when the stream is to be looked at again.
+        enough: the number of added entries from which on there is enough to index.
+        read_at: when it is read where entries are not counted.
+    """
+
+    stream: StreamDefinition
+    of: str
+    marks: str
+    state: IndexState | None = None
+    ask_at: float = float("-inf")
+    enough: int = 0
+    read_at: float = float("-inf")
+
+
+class Indexer:
+    """Indexes the streams, a bounded piece of each in turn, as long as it holds the lease.
+
+    Args:
+        executor: returns the connection to Redis.
+        streams: returns the streams of the catalog by name.
+        digests: returns what makes digests of values.
+        busy: returns the CPU time of this process, in seconds.
+        clock: gives seconds.
+    """
+
+    def __init__(
+        self,
+        executor: Callable[[], SyncExecutor],
+        streams: Callable[[], Mapping[str, StreamDefinition]],
+        digests: Callable[[], Digests],
+        *,
+        budget: float = BUDGET,
+        busy: Callable[[], float] = time.process_time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._executor = executor
+        self._streams = streams
+        self._digests = digests
+        self._full_budget = budget
+        self._busy = busy
+        self._clock = clock
+        self._lease = Lease(keyspace.INDEXER_LEASE, ttl_ms=LEASE_MS)
+        self._known: dict[str, _Known] = {}
+        self._clean_at = float("-inf")
+        self._used, self._turned = busy(), clock()
+        self._complaints: dict[str, str] = {}
+
+    def step(self) -> bool:
+        """Do one turn: index for as long as there is something to index and time is left.
+
+        Return whether this process is the indexer now.
+
+        Raises:
+            RedisUnavailable: when Redis cannot be used.
+            ReplyError: when Redis refuses the lease.
+        """
+        until = self._clock() + self._budget()
+        held, published = self._executor().execute([self._lease.hold(), participants.latest_publishers(_PUBLISHERS)])
+        if not value(held):
+            # Another process may write meanwhile.
+            self._known, self._clean_at = {}, float("-inf")
+            return False
+        self._follow({name: stream for name, stream in self._streams().items() if stream.correlation})
+        self._clean()
+        waiting = self._look({} if isinstance(published, ReplyError) else published)
+        while waiting:
+            again = []
+            for known in waiting:
+                if self._index(known, until):
+                    again.append(known)
+                if self._clock() >= until:
+                    return True
+            waiting = again
+        return True
+
+    def _budget(self) -> float:
+        """Return the seconds that this turn may take: little when the process was busy since the last one."""
+        used, now = self._busy(), self._clock()
+        share = (used - self._used) / max(now - self._turned, 1e-3)
+        self._used, self._turned = used, now
+        return BUSY_BUDGET if share > BUSY else self._full_budget
+
+    def _follow(self, streams: Mapping[str, StreamDefinition]) -> None:
+        """Forget deleted and redefined streams, and add new ones."""
+        digests = self._digests()
+        self._known = {
+            name: known
+            if (known := self._known.get(name)) and known.stream is stream
+            else _Known(stream=stream, of=digests.index_name(stream), marks=marks_name(stream))
+            for name, stream in streams.items()
+        }
+
+    def _clean(self) -> None:
+        """Delete the indexes of streams that are gone, or declare nothing any more."""
+        if self._clock() < self._clean_at:
+            return
+        self._clean_at = self._clock() + _CLEAN_EVERY
+        for known in self._known.values():
+            # Another program may have deleted it.
+            known.state = None
+        names = value(self._executor().execute([correlation.indexed_streams()])[0])
+        for name in names:
+            if name not in self._known:
+                self._delete(name, value(self._executor().execute([correlation.index_state(name)])[0]))
+
+    def _look(self, published: Mapping[participants.Publisher, int]) -> list[_Known]:
+        """Look at the streams that are due. Return those that have something to index, the longest waiting first."""
+        newest = max(published.values(), default=0)
+        lately = {stream for (stream, _), ms in published.items() if ms > newest - _LATELY_MS}
+        now = self._clock()
+        pause = min(ASK_EVERY * len(self._known), MOST_ASK_EVERY)
+        due = [known for name, known in self._known.items() if known.ask_at <= now or name in lately]
+        found = []
+        for start in range(0, len(due), ASKED_TOGETHER):
+            part = due[start : start + ASKED_TOGETHER]
+            self._read_states([known for known in part if known.state is None])
+            replies = self._executor().execute([sample(known.stream.name, memory=False) for known in part])
+            for known, reply in zip(part, replies, strict=True):
+                known.ask_at = now + pause
+                if isinstance(reply, ReplyError):
+                    self._complain(known.stream.name, str(reply))
+                elif known.state is not None and self._has_work(known, known.state, reply):
+                    found.append(known)
+        return sorted(found, key=lambda known: known.read_at)
+
+    def _read_states(self, unread: Sequence[_Known]) -> None:
+        """Read what is indexed of streams. Deletes an index of which a part is missing."""
+        replies = self._executor().execute([correlation.index_state(known.stream.name) for known in unread])
+        for known, reply in zip(unread, replies, strict=True):
+            if isinstance(reply, ReplyError):
+                self._complain(known.stream.name, str(reply))
+            else:
+                known.state = reply
+        read = [(known, known.state) for known in unread if known.state is not None and known.state.segments]
+        asked = [correlation.count_segments(known.stream.name, list(state.segments)) for known, state in read]
+        for (known, state), count in zip(read, self._executor().execute(asked), strict=True):
+            if count != len(state.segments):
+                self._delete(known.stream.name, state)
+                known.state = IndexState()
+
+    def _has_work(self, known: _Known, state: IndexState, now: StreamSample) -> bool:
+        """Say whether there is enough to index. Deletes first what is of no use: an index for other properties, of a
+        stream that was deleted, and segments whose entries are gone."""
+        if state.version and (
+            (state.of, state.marks) != (known.of, known.marks) or parse(state.place) > parse(now.last_id)
+        ):
+            self._delete(known.stream.name, state)
+            known.state = state = IndexState()
+            known.enough = 0
+        first = parse(now.first_id) if now.length else following(parse(now.last_id))
+        gone = [number for number, kept in state.segments.items() if parse(kept.last_id) < first]
+        if gone:
+            self._write(known, state, deleted=gone)
+        if not now.length or parse(now.last_id) <= parse(state.place):
+            return False
+        if now.added < 0:
+            return self._clock() >= known.read_at + READ_EVERY
+        # With fewer added than were before, it is another stream of the same name.
+        return now.added >= known.enough or now.added < state.added
+
+    def _index(self, known: _Known, until: float) -> bool:
+        """Index a slice of a stream, of `LEAST` entries at least. Return whether there may be more.
+
+        Args:
+            until: when the turn is over.
+        """
+        state, stream = known.state, known.stream
+        if state is None:
+            return False
+        (now,) = map(value, self._executor().execute([sample(stream.name, memory=False)]))
+        digests = EntryDigests(self._digests(), stream)
+        found: list[tuple[str, set[int]]] = []
+        scan = Scan(stream.name, Range(first=following(parse(state.place))), most=SLICE)
+        while not scan.done and (self._clock() < until or len(found) < LEAST):
+            entries = value(self._executor().execute([scan.command()])[0])
+            found += [(entry.id, digests.of(entry.parts)) for entry in scan.take(entries)]
+        known.read_at = self._clock()
+        self._complaints.pop(stream.name, None)
+        if len(found) < LEAST:
+            # Searches read them, until there are more.
+            known.enough = now.added + LEAST - len(found)
+            return False
+        known.enough = now.added + LEAST if scan.exhausted else 0
+        if not state.version:
+            value(self._executor().execute([correlation.note_indexed(stream.name)])[0])
+        written = SegmentRange(found[-1][0], len(found))
+        state = replace(
+            state, of=known.of, marks=known.marks, place=written.last_id, added=_added(state, now, len(found), scan)
+        )
+        number = max(state.segments, default=0) + 1
+        if self._write(known, state, written=(number, written, segments.build(found))):
+            for size in SIZES:
+                self._merge(known, size)
+        return not scan.exhausted
+
+    def _merge(self, known: _Known, size: int) -> None:
+        """Merge the last segments that are smaller than `size`, when they are so large together."""
+        state = known.state
+        if state is None:
+            return
+        small: list[int] = []
+        for number, kept in reversed(state.segments.items()):
+            if kept.entries >= size:
+                break
+            small.insert(0, number)
+        entries = sum(state.segments[number].entries for number in small)
+        if len(small) < 2 or entries < size:
+            return
+        replies = self._executor().execute([correlation.segment(known.stream.name, number) for number in small])
+        parts = [value(reply) for reply in replies]
+        if None in parts:
+            # Another program deleted it: the index is made anew.
+            known.state = None
+            return
+        last = SegmentRange(state.segments[small[-1]].last_id, entries)
+        self._write(known, state, written=(small[-1] + 1, last, segments.merge(parts)), deleted=small)
+
+    def _write(
+        self,
+        known: _Known,
+        state: IndexState,
+        *,
+        written: tuple[int, SegmentRange, bytes] | None = None,
+        deleted: Sequence[int] = (),
+    ) -> bool:
+        """Change the index in Redis and what is known of it. Return false when another process has changed it: then it
+        is read again."""
+        known.state = None
+        asked = correlation.write_index(known.stream.name, state, written=written, deleted=deleted)
+        if not value(self._executor().execute([asked])[0]):
+            return False
+        kept = {number: each for number, each in state.segments.items() if number not in deleted}
+        if written is not None:
+            kept[written[0]] = written[1]
+        known.state = replace(state, version=state.version + 1, segments=kept)
+        return True
+
+    def _delete(self, stream: str, state: IndexState) -> None:
+        for reply in self._executor().execute(correlation.delete_index(stream, list(state.segments))):
+            value(reply)
+
+    def _complain(self, stream: str, error: str) -> None:
+        """Log an error of a stream once; the others continue."""
+        if self._complaints.get(stream) != error:
+            logger.warning("the events of the stream “%s” cannot be indexed: %s", stream, error)
+        self._complaints[stream] = error
+
+
+def _added(state: IndexState, now: StreamSample, indexed: int, scan: Scan) -> int:
+    """Return how many entries the stream had taken when the last indexed one came; -1 where nobody counts them."""
+    if now.added < 0 or scan.exhausted:
+        return now.added
+    before = state.added if state.version else now.added - now.length
+    return min(before + indexed, now.added)

@@ -1,0 +1,126 @@
+"""The texts that an event is known by, beside its entry id: its trace id, and the values of the properties that its
+stream declares.
+
+The index holds digests with a secret key, never the values. A value that a contract marks as PII has another digest
+than one that everybody may see, so that callers without access to PII find nothing in the index by it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b, blake2s
+from typing import Any
+
+import orjson
+
+from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.formats import exact_json
+from synapse.wire.encoding import VERSION, DecodedEntry, pairs, text_fields
+from synapse.wire.fast_decoder import decode_parts
+from synapse.wire.masking import Mask, mask_of
+
+TRACE_ID = "trace id"
+# A longer text is no id.
+LONGEST = 256
+
+_FORMAT = b"1"
+_VERSION, _TRACEPARENT = VERSION.encode(), b"traceparent"
+_TRACE = re.compile(r"(?:[0-9a-f]{2}-)?([0-9a-f]{32})(?:-[0-9a-f]{16}-[0-9a-f]{2}.*)?", re.DOTALL)
+
+
+class Digests:
+    """Digests of values, as numbers of 32 bits, made with a secret key."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._all = blake2s(key=secret, digest_size=4)
+        self._pii = blake2s(key=secret, digest_size=4, person=b"pii")
+        self._secret = secret
+
+    def of(self, value: bytes, *, pii: bool = False) -> int:
+        """Return the digest of a value; `pii` of one that a contract marks as PII."""
+        digest = (self._pii if pii else self._all).copy()
+        digest.update(value)
+        return int.from_bytes(digest.digest(), "big")
+
+    def of_text(self, text: str, *, pii: bool) -> list[int]:
+        """Return the digests by which events are found that are known by a text; those of PII too with `pii`."""
+        values = {_bytes(each) for each in (text, trace_of(text)) if each}
+        return [self.of(value, pii=kind) for value in values for kind in ((False, True) if pii else (False,))]
+
+    def index_name(self, stream: StreamDefinition) -> str:
+        """Return what a stream's index is made for: the key and the declared properties."""
+        digest = blake2b(key=self._secret, digest_size=16, person=_FORMAT)
+        digest.update(orjson.dumps(list(stream.correlation)))
+        return digest.hexdigest()
+
+
+class EntryDigests:
+    """The digests of all that the entries of a stream are known by."""
+
+    def __init__(self, digests: Digests, stream: StreamDefinition) -> None:
+        self._digests = digests
+        self._stream = stream
+        self._names = [name.encode() for name in stream.correlation]
+
+    def of(self, parts: Sequence[bytes]) -> set[int]:
+        """Return the digests of an entry, given its names and values in turn."""
+        fields = pairs(parts)
+        if self._stream.marks or _VERSION not in fields:
+            return self._of_decoded(parts)
+        of, found = self._digests.of, set()
+        for name in self._names:
+            value = fields.get(name)
+            if value and len(value) <= LONGEST:
+                found.add(of(value))
+        if parent := fields.get(_TRACEPARENT):
+            # Whether it is a trace id is seen when one is looked for.
+            found.add(of(parent[3:35].lower()))
+        return found
+
+    def _of_decoded(self, parts: Sequence[bytes]) -> set[int]:
+        stream = self._stream
+        decoded = decode_parts(parts, types_of=stream.types_of)
+        texts = text_fields(pairs(parts))
+        mask = mask_of(stream, decoded)
+        known = dict(known_by(stream, decoded, texts))
+        shown = known if mask is None else dict(known_by(stream, *masked(mask, decoded, texts)))
+        return {self._digests.of(_bytes(text), pii=shown.get(name) != text) for name, text in known.items()}
+
+
+def marks_name(stream: StreamDefinition) -> str:
+    """Return a digest of the stream's marks of PII."""
+    if not stream.marks:
+        return ""
+    marks = [[name, [each.source for each in found]] for name, found in sorted(stream.marks.items())]
+    return blake2b(exact_json.dumps(marks), digest_size=16).hexdigest()
+
+
+def masked(mask: Mask, decoded: DecodedEntry, texts: Mapping[str, str]) -> tuple[DecodedEntry, dict[str, str]]:
+    """Return an entry and its fields without PII."""
+    return mask.decoded(decoded), mask.fields(texts, decoded.event)
+
+
+def known_by(stream: StreamDefinition, decoded: DecodedEntry, texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Give what an entry is known by: `TRACE_ID` or the name of a property, and the text."""
+    for name in stream.correlation:
+        if (text := _text_of(decoded.event.get(name))) and len(_bytes(text)) <= LONGEST:
+            yield name, text
+    if trace := trace_of(texts.get("traceparent", "")):
+        yield TRACE_ID, trace
+
+
+def trace_of(text: str) -> str:
+    """Return the trace id that a text is, or that a `traceparent` holds (W3C Trace Context); "" without one."""
+    found = _TRACE.fullmatch(text.lower()) if len(text) <= LONGEST else None
+    return found[1] if found else ""
+
+
+def _text_of(value: Any) -> str:
+    """Return the text of a property, which is that of its field in the entry."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else exact_json.dumps(value).decode()
+
+
+def _bytes(text: str) -> bytes:
+    # JSON of other programs may hold half of a surrogate pair.
+    return text.encode("utf-8", "surrogatepass")

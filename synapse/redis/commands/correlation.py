@@ -1,0 +1,133 @@
+"""The commands of the index by which events are found: its segments and its state."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from synapse.redis import keyspace
+from synapse.redis.command import Argument, Command, load_script
+
+_WRITE = load_script("index_write")
+_FIND = load_script("index_find")
+_BLOCK = struct.Struct(">QQ")
+
+
+class SegmentRange(NamedTuple):
+    """The entries of a segment: the last one's id, and how many they were when it was written."""
+
+    last_id: str
+    entries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexState:
+    """The state of a stream's index.
+
+    Attributes:
+        version: rises with each change; 0: there is no index.
+        of: what the index was made for.
+        marks: the marks of PII it was made by.
+        place: the id of the last indexed entry.
+        added: how many entries the stream had taken by then; -1 where the server does not count them.
+        segments: the segments by number, the oldest first.
+    """
+
+    version: int = 0
+    of: str = ""
+    marks: str = ""
+    place: str = "0-0"
+    added: int = 0
+    segments: dict[int, SegmentRange] = field(default_factory=dict)
+
+
+class IndexMatches(NamedTuple):
+    """Blocks of entries that may hold what was looked for.
+
+    `place`: the id of the last indexed entry, None when the index is another one, or none. `is_damaged`: part of the
+    index is missing. `blocks`: the ids at which blocks begin, the newest first.
+    """
+
+    place: str | None
+    is_damaged: bool
+    blocks: Sequence[str]
+
+
+def index_state(stream: str) -> Command:
+    """Read what is indexed of a stream: `IndexState`."""
+    return Command(("HGETALL", keyspace.correlation_index(stream)), parse=_state)
+
+
+def segment(stream: str, number: int) -> Command:
+    """Read the bytes of a segment, None when it is gone."""
+    return Command(("GET", _segment(stream, number)))
+
+
+def count_segments(stream: str, numbers: Sequence[int]) -> Command:
+    """Count the segments of these numbers that are there."""
+    return Command(("EXISTS", *(_segment(stream, number) for number in numbers)))
+
+
+def write_index(
+    stream: str,
+    state: IndexState,
+    *,
+    written: tuple[int, SegmentRange, bytes] | None = None,
+    deleted: Sequence[int] = (),
+) -> Command:
+    """Change a stream's index of the version `state.version` to the rest of `state`; the reply is false when another
+    process changed it meanwhile.
+
+    Args:
+        written: the number of a new segment, its entries and its bytes.
+        deleted: the numbers of segments that are no longer needed.
+    """
+    number, entries, data = written or (0, SegmentRange("", 0), b"")
+    told: list[Argument] = [str(number), f"{entries.last_id} {entries.entries}", data] if written else ["", "", b""]
+    names = [keyspace.correlation_index(stream), *(_segment(stream, each) for each in (number, *deleted))]
+    head: list[Argument] = [state.version, state.of, state.place, state.added, state.marks]
+    return _WRITE.call(names, [*head, *told, *deleted], parse=bool)
+
+
+def find_in_index(stream: str, of: str, digests: Sequence[int], *, most: int) -> Command:
+    """Find digests in a stream's index if it was made for `of`: `IndexMatches`, with `most` blocks at most."""
+    return _FIND.call([keyspace.correlation_index(stream)], [of, most, *digests], parse=_matches)
+
+
+def delete_index(stream: str, numbers: Sequence[int]) -> list[Command]:
+    """Return the commands that delete a stream's index, with the segments of these numbers."""
+    names = [keyspace.correlation_index(stream), *(_segment(stream, number) for number in numbers)]
+    return [*(Command(("DEL", name)) for name in names), Command(("ZREM", keyspace.INDEXED, stream))]
+
+
+def note_indexed(stream: str) -> Command:
+    """Record that a stream has an index."""
+    return Command(("ZADD", keyspace.INDEXED, 0, stream))
+
+
+def indexed_streams() -> Command:
+    """Read the names of the streams that have an index."""
+    return Command(("ZRANGE", keyspace.INDEXED, 0, -1), parse=lambda reply: [name.decode() for name in reply])
+
+
+def _segment(stream: str, number: int) -> str:
+    return f"{keyspace.correlation_index(stream)}:{number}"
+
+
+def _state(reply: Any) -> IndexState:
+    texts = {name.decode(): text.decode() for name, text in zip(reply[::2], reply[1::2], strict=True)}
+    ranges = {int(name): text.split() for name, text in texts.items() if name.isdigit()}
+    return IndexState(
+        version=int(texts.get("version", 0)),
+        of=texts.get("of", ""),
+        marks=texts.get("marks", ""),
+        place=texts.get("place", "0-0"),
+        added=int(texts.get("added", 0)),
+        segments={number: SegmentRange(last, int(entries)) for number, (last, entries) in sorted(ranges.items())},
+    )
+
+
+def _matches(reply: Any) -> IndexMatches:
+    place, is_damaged, *blocks = reply
+    ids = ["{}-{}".format(*_BLOCK.unpack(block)) for block in blocks]
+    return IndexMatches(place.decode() or None, bool(is_damaged), ids)

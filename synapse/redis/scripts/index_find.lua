@@ -1,0 +1,70 @@
+-- Find digests in the index of a stream: the blocks of entries that may hold what they are digests of.
+-- KEYS: the index. Its segments have its name, a colon and their number.
+-- ARGV: what the index has to be made for; how many blocks at most; the digests, as numbers.
+-- Reply: the id of the last entry in the index ("": there is no such index), 1 when a segment is missing, else 0; and
+--        the first id of each block, as 16 bytes, the newest first.
+-- A segment: the number of its digests and of its blocks, the digests in order, each one's block, the blocks' first ids.
+local known = redis.call('HGETALL', KEYS[1])
+local numbers, meta = {}, {}
+for i = 1, #known, 2 do
+  local number = tonumber(known[i])
+  if number then
+    numbers[#numbers + 1] = number
+  else
+    meta[known[i]] = known[i + 1]
+  end
+end
+if meta['of'] ~= ARGV[1] then
+  return {'', 0}
+end
+table.sort(numbers, function(a, b) return a > b end)
+local most, missing, reply = tonumber(ARGV[2]), 0, {meta['place'], 0}
+for _, number in ipairs(numbers) do
+  local key = string.format('%s:%.0f', KEYS[1], number)
+  local head = redis.call('GETRANGE', key, 0, 7)
+  if #head < 8 then
+    missing = 1
+  else
+    local digests, blocks = struct.unpack('>I4I4', head)
+    local is_found, found = {}, {}
+    for i = 3, #ARGV do
+      local wanted = tonumber(ARGV[i])
+      -- The first place whose digest is above the wanted one. The newest block of a digest stands before it.
+      local low, high = 0, digests
+      while low < high do
+        local middle = math.floor((low + high) / 2)
+        if struct.unpack('>I4', redis.call('GETRANGE', key, 8 + 4 * middle, 11 + 4 * middle)) > wanted then
+          high = middle
+        else
+          low = middle + 1
+        end
+      end
+      local left = most - (#reply - 2)
+      while low > 0 and left > 0 do
+        low, left = low - 1, left - 1
+        if struct.unpack('>I4', redis.call('GETRANGE', key, 8 + 4 * low, 11 + 4 * low)) ~= wanted then
+          break
+        end
+        local at = 8 + 4 * digests + 2 * low
+        local block = struct.unpack('>I2', redis.call('GETRANGE', key, at, at + 1))
+        if not is_found[block] then
+          is_found[block] = true
+          found[#found + 1] = block
+        end
+      end
+    end
+    table.sort(found, function(a, b) return a > b end)
+    for _, block in ipairs(found) do
+      if #reply - 2 >= most then
+        break
+      end
+      local at = 8 + 6 * digests + 16 * block
+      reply[#reply + 1] = redis.call('GETRANGE', key, at, at + 15)
+    end
+  end
+  if #reply - 2 >= most then
+    break
+  end
+end
+reply[2] = missing
+return reply

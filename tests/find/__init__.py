@@ -1,0 +1,1 @@
+"""Finding an event over all streams, and the index behind it."""

@@ -1,0 +1,183 @@
+"""The index is built in the background: from a stream's start, within bounds, and by one process at a time."""
+
+import pytest
+
+from streams import connections
+from streams.models import Stream
+from streams.snapshot import holder
+from synapse.correlation import indexer as indexing
+from synapse.correlation.indexer import LEAST, SLICE
+from synapse.redis import keyspace
+from synapse.redis.commands.correlation import index_state
+from tests.find.conftest import find, found, make_indexer
+
+INDEX = "syn:{orders}:index*"
+
+
+@pytest.fixture
+def orders(define):
+    return define("orders", correlation=["request_id"])
+
+
+def state():
+    return connections.executor().execute([index_state("orders")])[0]
+
+
+def test_few_events_are_not_worth_a_segment_and_are_found_all_the_same(ask, orders, add, redis, indexer):
+    ids = add("orders", LEAST - 1, request_id="r{}")
+
+    assert indexer.step()
+
+    assert not redis.keys(INDEX)
+    assert found(ask, "r7") == [("orders", ids[7], ["request_id"])]
+
+
+def test_a_stream_is_indexed_from_its_start_and_then_as_it_grows(ask, orders, add, indexer):
+    ids = add("orders", 10_000, request_id="r{}")
+    indexer.step()
+    assert state().place == ids[-1]
+
+    more = add("orders", LEAST + 10, request_id="s{}")
+    indexer.step()
+
+    assert state().place == more[-1]
+    assert (state().added, sum(kept.entries for kept in state().segments.values())) == (10_266, 10_266)
+    for text, id_ in (("r0", ids[0]), ("r9999", ids[-1]), ("r4096", ids[4096]), ("s5", more[5])):
+        assert found(ask, text) == [("orders", id_, ["request_id"])]
+
+
+def test_small_segments_are_merged(ask, orders, add, redis, indexer):
+    ids = [id_ for part in range(20) for id_ in (add("orders", LEAST, request_id=f"{part}-{{}}"), indexer.step())[0]]
+
+    segments = state().segments
+
+    assert [kept.entries for kept in segments.values()] == [SLICE, *[LEAST] * 4]
+    assert sorted(redis.keys("syn:{orders}:index:*")) == sorted(f"syn:{{orders}}:index:{n}".encode() for n in segments)
+    for part, number in ((0, 0), (7, 100), (15, 255), (19, 255)):
+        assert found(ask, f"{part}-{number}") == [("orders", ids[part * LEAST + number], ["request_id"])]
+
+
+def test_segments_whose_entries_are_trimmed_leave_the_index(orders, add, redis, indexer):
+    add("orders", SLICE + LEAST, request_id="r{}")
+    indexer.step()
+    assert len(state().segments) == 2
+
+    redis.xtrim("orders", maxlen=LEAST, approximate=False)
+    indexer.step()
+
+    assert [kept.entries for kept in state().segments.values()] == [LEAST]
+    assert len(redis.keys("syn:{orders}:index:*")) == 1
+
+
+def test_an_index_for_other_properties_is_not_used_and_made_anew(ask, orders, add, define, indexer):
+    ids = add("orders", LEAST, request_id="r{}", order_id="o{}")
+    indexer.step()
+    define("orders", correlation=["order_id"])
+
+    for _ in range(2):
+        assert found(ask, "o7") == [("orders", ids[7], ["order_id"])]
+        assert found(ask, "r7") == []
+        indexer.step()
+
+
+@pytest.mark.parametrize("lost", ["flushall", "del stream", "del index", "del segment"])
+def test_an_index_that_no_longer_fits_its_stream_is_made_anew(ask, orders, add, redis, indexer, lost):
+    add("orders", LEAST, request_id="old{}")
+    indexer.step()
+    match lost:
+        case "flushall":
+            redis.flushall()
+        case "del stream":
+            redis.delete("orders")
+        case "del index":
+            redis.delete("syn:{orders}:index")
+        case "del segment":
+            redis.delete("syn:{orders}:index:1")
+    ids = add("orders", SLICE, request_id="new{}")
+
+    for each in (indexer, indexer, make_indexer(), make_indexer()):
+        redis.delete(keyspace.INDEXER_LEASE)
+        each.step()
+
+    assert found(ask, "new3") == [("orders", ids[3], ["request_id"])]
+    assert len(found(ask, "old3")) == (1 if lost in ("del index", "del segment") else 0)
+    assert redis.exists("syn:{orders}:index")
+    assert find(ask, "new3")["complete"]
+
+
+def test_a_damaged_index_is_told(ask, orders, add, redis, indexer):
+    add("orders", LEAST, request_id="r{}")
+    indexer.step()
+    redis.delete("syn:{orders}:index:1")
+
+    answer = find(ask, "r3")
+
+    assert (answer["events"], answer["complete"]) == ([], False)
+    assert [each["stream"] for each in answer["unsearched"]] == ["orders"]
+
+
+def test_nothing_is_left_of_a_deleted_stream(orders, add, redis, indexer):
+    add("orders", LEAST, request_id="r{}")
+    indexer.step()
+    Stream.objects.all().delete()
+    holder.forget()
+
+    redis.delete(keyspace.INDEXER_LEASE)
+    make_indexer().step()
+
+    assert not redis.keys(INDEX)
+    assert redis.zcard(keyspace.INDEXED) == 0
+
+
+def test_one_process_at_a_time_is_the_indexer(orders, add, redis, indexer):
+    add("orders", LEAST)
+    assert indexer.step()
+    add("orders", LEAST)
+
+    assert not make_indexer().step()
+    assert len(state().segments) == 1
+
+
+def test_two_indexers_that_both_believe_to_hold_the_lease_do_no_harm(ask, orders, add, redis, indexer):
+    other = make_indexer()
+    ids = []
+    for turn, each in enumerate([indexer, other, indexer, other, other, indexer, indexer]):
+        ids += add("orders", LEAST, request_id=f"{turn}-{{}}")
+        redis.delete(keyspace.INDEXER_LEASE)
+        each.step()
+    indexer.step()
+
+    assert found(ask, "3-9") == [("orders", ids[3 * LEAST + 9], ["request_id"])]
+    assert sum(kept.entries for kept in state().segments.values()) <= len(ids)
+
+
+def test_what_is_not_indexed_yet_and_too_much_to_read_is_told(ask, orders, add, monkeypatch):
+    monkeypatch.setattr("synapse.correlation.search.MOST_UNINDEXED", 300)
+    ids = add("orders", 400, request_id="r{}")
+
+    answer = find(ask, "r0")
+
+    assert (answer["events"], answer["complete"]) == ([], False)
+    assert answer["unsearched"][0]["since"] is None
+    assert found(ask, "r399") == [("orders", ids[399], ["request_id"])]
+
+
+def test_the_indexer_steps_aside_while_its_process_is_busy(orders, add):
+    used = iter([0.0, 100.0, 100.0])
+    now = iter(float(each) for each in range(10_000))
+    indexer = indexing.Indexer(
+        connections.executor,
+        lambda: holder.current().streams,
+        connections.digests,
+        budget=10_000,
+        busy=lambda: next(used),
+        clock=lambda: next(now),
+    )
+    add("orders", 3 * SLICE)
+
+    indexer.step()
+    busy = sum(kept.entries for kept in state().segments.values())
+    indexer.step()
+
+    assert LEAST <= busy < SLICE
+    assert sum(kept.entries for kept in state().segments.values()) == 3 * SLICE

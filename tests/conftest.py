@@ -191,12 +191,18 @@ def valkey_of_session() -> Iterator[Valkey]:
         yield server
 
 
-@pytest.fixture
-def redis(valkey_of_session: Valkey, settings: object) -> Iterator[redis_py.Redis]:
-    """The events' server, empty, as a plain client for arranging and looking; the project uses the same server."""
-    with using(valkey_of_session, settings), valkey_of_session.client() as client:
-        client.flushall()
+@pytest.fixture(scope="session")
+def client_of_session(valkey_of_session: Valkey) -> Iterator[redis_py.Redis]:
+    with valkey_of_session.client() as client:
         yield client
+
+
+@pytest.fixture
+def redis(client_of_session: redis_py.Redis, valkey_of_session: Valkey, settings: object) -> Iterator[redis_py.Redis]:
+    """The events' server, empty, as a plain client for arranging and looking; the project uses the same server."""
+    with using(valkey_of_session, settings):
+        client_of_session.flushall()
+        yield client_of_session
 
 
 @pytest.fixture

@@ -9,8 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+
 from tests.conftest import need
+from tests.migrated import made_once, migrate
 from tests.ports import free_port
+
+# The database that has all tables.
+MIGRATED = "migrated"
 
 
 def programs() -> Path | None:
@@ -22,15 +28,29 @@ def programs() -> Path | None:
 
 
 class Postgres:
-    """A server that a test may stop and start again. `url` is that of an empty database."""
+    """A server that a test may stop and start again. `url` is that of an empty database, `migrated` has all tables."""
 
     def __init__(self, programs: Path, folder: str) -> None:
         self._programs, self._folder, self._port = programs, folder, free_port()
         self.is_running = False
         self.url = f"postgresql://synapse@127.0.0.1:{self._port}/postgres"
+        self.migrated = f"postgresql://synapse@127.0.0.1:{self._port}/{MIGRATED}"
 
     def create(self) -> None:
-        self._run("initdb", "-U", "synapse", "-A", "trust", "--no-sync")
+        """Copy the databases that the first server of the run has made."""
+        made = made_once("postgresql", self._make)
+        subprocess.run(["cp", "-a", f"{made}/.", f"{self._folder}/db"], check=True)
+
+    def _make(self, to: Path) -> None:
+        self._run("initdb", "-U", "synapse", "-A", "trust", "--no-sync", "--wal-segsize=1")
+        self.start()
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {MIGRATED}")
+        migrate(Path(self._folder, "installation"), DATABASE_URL=self.migrated)
+        self.stop("fast")
+        Path(self._folder, "db").rename(Path(self._folder, "made"))
+        subprocess.run(["cp", "-a", f"{self._folder}/made", f"{to}.copy"], check=True)
+        Path(f"{to}.copy").rename(to)
 
     def start(self) -> None:
         options = (
@@ -39,9 +59,9 @@ class Postgres:
         self._run("pg_ctl", "-o", options, "-l", f"{self._folder}/log", "-w", "start")
         self.is_running = True
 
-    def stop(self) -> None:
-        """Stop it as a crash does."""
-        self._run("pg_ctl", "-m", "immediate", "stop")
+    def stop(self, how: str = "immediate") -> None:
+        """Stop it, as a crash does unless told otherwise."""
+        self._run("pg_ctl", "-m", how, "stop")
         self.is_running = False
 
     def _run(self, program: str, *words: str) -> None:
@@ -76,7 +96,7 @@ def running_server() -> Iterator[Postgres]:
 
 
 @contextmanager
-def running_postgres() -> Iterator[str]:
-    """Run a server for as long as the block lasts, and give the URL of an empty database."""
+def running_postgres(*, migrated: bool = False) -> Iterator[str]:
+    """Run a server for as long as the block lasts, and give the URL of an empty database, or of one with all tables."""
     with running_server() as server:
-        yield server.url
+        yield server.migrated if migrated else server.url

@@ -1,4 +1,8 @@
-"""A bridge fails, a chat is told of it once with all that helps, and again when it is mended."""
+"""A bridge fails, a chat is told of it once with all that helps, and again when it is mended.
+
+This is for the full run: it waits a minute and a half for samples, rules and notifications that are a minute apart.
+Each of them is also tested by itself: tests/alerts/test_the_twelve.py, tests/bridges/test_notifications.py.
+"""
 
 import json
 import re
@@ -14,6 +18,8 @@ from tests.bridges.notified import TOKENS, Receivers, texts_of
 from tests.bridges.receiver import Receiver, answer
 from tests.bridges.sinks import SECRET
 from tests.patience import eventually
+
+pytestmark = [pytest.mark.process, pytest.mark.nightly]
 
 CATALOG = """
 streams:

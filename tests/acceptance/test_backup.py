@@ -24,8 +24,8 @@ def archived(folder):
         return {entry_id for (entry_id,) in database.execute("SELECT entry_id FROM bridges_archivedevent")}
 
 
-def test_a_hub_restored_from_a_backup_has_all_that_was_acknowledged_before_the_backup_began(own_hub, tmp_path):
-    publishers = [Publisher(own_hub, "single", SINGLE_EVENTS, 1), Publisher(own_hub, "batch", BATCHED_EVENTS, BATCH)]
+def test_a_hub_restored_from_a_backup_has_all_that_was_acknowledged_before_the_backup_began(hub, tmp_path):
+    publishers = [Publisher(hub, "single", SINGLE_EVENTS, 1), Publisher(hub, "batch", BATCHED_EVENTS, BATCH)]
     progress = threading.Semaphore(0)
     backup = tmp_path / "backup"
     with ThreadPoolExecutor(len(publishers)) as pool:
@@ -33,7 +33,7 @@ def test_a_hub_restored_from_a_backup_has_all_that_was_acknowledged_before_the_b
         for _ in range((SINGLE_EVENTS + BATCHED_EVENTS) // 3):
             progress.acquire(timeout=60)
         before = {name: id_ for publisher in publishers for name, id_ in dict(publisher.acknowledged).items()}
-        command = own_hub.command("backup", str(backup))
+        command = hub.command("backup", str(backup))
         said, errors = command.communicate(timeout=180)
         for publisher in running:
             publisher.result()
@@ -43,13 +43,13 @@ def test_a_hub_restored_from_a_backup_has_all_that_was_acknowledged_before_the_b
 
     restored = tmp_path / "restored"
     shutil.copytree(backup, restored / "var")
-    with running_hub(restored) as hub:
-        stored = {fields[b"request_id"].decode(): id_.decode() for id_, fields in everything(hub)}
+    with running_hub(restored) as second:
+        stored = {fields[b"request_id"].decode(): id_.decode() for id_, fields in everything(second)}
         missing = [name for name, id_ in before.items() if stored.get(name) != id_]
         assert not missing, missing[:5]
         eventually(lambda: set(before.values()) <= archived(restored))
-        assert "log in as before" in hub.output
-        again = Publisher(hub, "later", BATCH, BATCH)
+        assert "log in as before" in second.output
+        again = Publisher(second, "later", BATCH, BATCH)
         again.run(progress)
         assert min(map(order, again.acknowledged.values())) > max(map(order, stored.values()))
 

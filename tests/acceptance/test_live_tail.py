@@ -1,4 +1,8 @@
-"""Watching a running hub, through the ends of its processes."""
+"""Watching a running hub, in the full run through the ends of its processes.
+
+tests/live/test_going_on.py has Redis end under a watcher, tests/browser/test_live.py the web server;
+tests/live/test_heartbeats_and_stopping.py has a server say bye.
+"""
 
 import httpx
 import pytest
@@ -21,17 +25,18 @@ def models(watch, count):
     return [watch.next().data["event"]["model_name"] for _ in range(count)]
 
 
-def test_watchers_are_counted_in_the_live_watchers_metric(own_hub):
+def test_watchers_are_counted_in_the_live_watchers_metric(hub):
     def shown():
-        text = httpx.get(f"{own_hub.url}/metrics", headers={"accept": "text/plain;version=0.0.4"}).text
+        text = httpx.get(f"{hub.url}/metrics", headers={"accept": "text/plain;version=0.0.4"}).text
         return [line for line in text.splitlines() if line.startswith('synapse_live_watchers{stream="agi-decisions"}')]
 
-    url = f"{own_hub.url}/streams/agi-decisions/live"
+    url = f"{hub.url}/streams/agi-decisions/live"
     with watching(url), watching(url):
         eventually(lambda: shown() == ['synapse_live_watchers{stream="agi-decisions"} 2.0'])
     eventually(lambda: shown() == ['synapse_live_watchers{stream="agi-decisions"} 0.0'])
 
 
+@pytest.mark.nightly
 def test_a_watcher_misses_no_event_when_redis_and_the_web_server_are_killed(own_hub):
     url = f"{own_hub.url}/streams/inference-events/live"
     with watching(url, timeout=90) as watch:
@@ -53,6 +58,7 @@ def test_a_watcher_misses_no_event_when_redis_and_the_web_server_are_killed(own_
         assert models(watch, 1) == ["model-3"]
 
 
+@pytest.mark.nightly
 def test_a_hub_that_is_stopped_says_bye_and_ends_at_once(own_hub):
     with watching(f"{own_hub.url}/streams/inference-events/live") as watch:
         own_hub.process.terminate()

@@ -1,4 +1,7 @@
-"""Files for other monitoring are used by a real Prometheus, which scrapes a hub where some things go wrong."""
+"""Files for other monitoring are used by a real Prometheus, which scrapes a hub where some things go wrong.
+
+This is for the full run: tests/project/test_monitoring_files.py compares the files with the metrics that there are.
+"""
 
 import base64
 import os
@@ -16,6 +19,8 @@ from tests.bridges.receiver import Receiver, answer
 from tests.framing.proxies import program
 from tests.patience import eventually
 from tests.ports import free_port
+
+pytestmark = [pytest.mark.process, pytest.mark.nightly]
 
 CATALOG = """
 streams:

@@ -6,4 +6,9 @@ import environ
 
 from tests.settings import *  # noqa: F403
 
+# What tests.postgres makes; it is not imported here, because it needs settings.
+MIGRATED = "migrated"
+
 DATABASES = {"default": environ.Env.db_url_config(os.environ["POSTGRES_OF_THE_TESTS"])}
+# All tables are there: Django's test runner would make them anew.
+DATABASES["default"]["TEST"] = {"TEMPLATE": MIGRATED}

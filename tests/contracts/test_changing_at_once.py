@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from synapse_project.environment import SETTINGS
-from tests.contracts.test_registering_at_once import ROOT, migrate, on_postgresql, on_sqlite
+from tests.contracts.test_registering_at_once import ROOT, on_postgresql, on_sqlite
 
 FIRST, SECOND = {"title": "first"}, {"title": "second"}
 
@@ -39,7 +39,6 @@ def at_once(request, tmp_path_factory):
             "ALLOWED_HOSTS": "testserver,localhost",
             "PYTHONPATH": str(ROOT),
         }
-        migrate(environment)
         program = [sys.executable, "tests/contracts/changing_at_once.py", *SCENES]
         ran = subprocess.run(program, cwd=ROOT, env=environment, check=True, timeout=600, stdout=subprocess.PIPE)
     return json.loads(ran.stdout)

@@ -27,13 +27,13 @@ def on_sqlite(folder):
 
 @contextmanager
 def on_postgresql(folder):
-    with running_postgres() as url:
+    with running_postgres(migrated=True) as url:
         yield url
 
 
 @pytest.fixture(params=[on_sqlite, on_postgresql], ids=["SQLite", "PostgreSQL"])
 def environment(request, tmp_path):
-    """The environment of a program that uses an empty database of the kind."""
+    """The environment of a program that uses a database of the kind, with all tables and nothing in them."""
     own = {setting.name for setting in SETTINGS}
     inherited = {name: text for name, text in os.environ.items() if name not in own}
     with request.param(tmp_path) as url:
@@ -44,12 +44,6 @@ def environment(request, tmp_path):
             "DATABASE_URL": url,
             "PYTHONPATH": str(ROOT),
         }
-
-
-def migrate(environment):
-    """Make the tables, which SQLite has already."""
-    if not environment["DATABASE_URL"].startswith("sqlite"):
-        subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity=0"], cwd=ROOT, env=environment, check=True)
 
 
 def started(environment, name):
@@ -65,7 +59,6 @@ def started(environment, name):
 
 
 def test_no_number_and_no_id_is_given_twice(environment):
-    migrate(environment)
     programs = [started(environment, f"p{number}") for number in range(PROCESSES)]
 
     for running in programs:

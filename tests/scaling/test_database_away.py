@@ -36,7 +36,7 @@ def valkey():
 
 @pytest.fixture(scope="module")
 def machines_of_module(postgres, valkey, tmp_path_factory):
-    return Machines(tmp_path_factory.mktemp("machines"), database=postgres.url, redis=valkey.url)
+    return Machines(tmp_path_factory.mktemp("machines"), database=postgres.migrated, redis=valkey.url)
 
 
 @pytest.fixture

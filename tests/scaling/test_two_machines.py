@@ -16,7 +16,7 @@ WIDER = '{"type": "object", "properties": {"n": {"type": ["integer", "string"]}}
 
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory):
-    with running_postgres() as database, running_valkey() as valkey:
+    with running_postgres(migrated=True) as database, running_valkey() as valkey:
         yield Machines(tmp_path_factory.mktemp("machines"), database=database, redis=valkey.url)
 
 

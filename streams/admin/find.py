@@ -1,0 +1,87 @@
+"""Finding an event by an id that it carries: the page, and the search of the whole admin (Ctrl K)."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from unfold.dataclasses import SearchResult  # type: ignore[import-untyped]
+
+from core import payload_access
+from core.admin.base import person
+from streams import connections
+from streams.connections import ask_all
+from streams.models import Stream
+from streams.snapshot import holder
+from synapse.correlation import search
+from synapse.correlation.search import Found
+from synapse.explorer.search import ids_by_stream
+from synapse.problems import Problem
+
+MOST_LISTED = 50
+# The search of the whole admin asks with every pause in typing: shorter texts are the beginnings of names.
+SHORTEST, MOST_OFFERED = 3, 5
+
+
+def find(admin: Any, request: HttpRequest) -> HttpResponse:
+    """Show the events that carry the id `q`; a single one is shown on its own page."""
+    if not admin.has_view_permission(request):
+        raise PermissionDenied
+    payload_access.check_permission(request)
+    text = request.GET.get("q", "").strip()
+    found = _found(request, text, count=MOST_LISTED + 1)
+    events = [] if isinstance(found, Problem) else _linked(found)
+    if len(events) == 1:
+        return redirect(events[0]["url"])
+    _record(request, events[:MOST_LISTED])
+    page: HttpResponse = admin.show(
+        request,
+        "streams/admin/find.html",
+        title="Find an event",
+        text=text,
+        events=events[:MOST_LISTED],
+        has_more=len(events) > MOST_LISTED,
+        unsearched=[] if isinstance(found, Problem) else found.unsearched,
+        problem=found if isinstance(found, Problem) else None,
+    )
+    return page
+
+
+def offer(request: HttpRequest, lowered: str) -> list[SearchResult]:
+    """Return the events that the search of the whole admin finds. It passes the text in lower case."""
+    text = request.GET.get("s", lowered).strip()
+    if len(text) < SHORTEST or not payload_access.may_see(request):
+        return []
+    found = _found(request, text, count=MOST_OFFERED)
+    events = [] if isinstance(found, Problem) else _linked(found)
+    _record(request, events)
+    return [
+        SearchResult(
+            title=f"{event['event_type'] or '(no type)'} {event['id']}",
+            description=f"Event of {event['stream']}, by its {' and '.join(event['found_by'])}",
+            link=event["url"],
+            icon="search",
+        )
+        for event in events
+    ]
+
+
+def _found(request: HttpRequest, text: str, *, count: int) -> Found | Problem:
+    asked = search.find(text, holder.current(), person(request), connections.digests(), count=count)
+    found: Found | Problem = ask_all({"found": asked})["found"]
+    return found
+
+
+def _linked(found: Found) -> list[dict[str, Any]]:
+    pks = dict(Stream.objects.values_list("name", "pk"))
+    return [
+        {**match.shown(), "url": reverse("admin:streams_stream_message", args=[pks[match.stream], match.id])}
+        for match in found.matches
+        if match.stream in pks
+    ]
+
+
+def _record(request: HttpRequest, events: list[dict[str, Any]]) -> None:
+    for stream, ids in ids_by_stream({"events": events}).items():
+        payload_access.record(person(request), f"stream {stream}", ids)

@@ -15,6 +15,7 @@ from synapse.errors.streams import UnknownStream
 from synapse.explorer import histogram
 from synapse.explorer.cursor import Cursor, read_cursor, search_tag, tag_of
 from synapse.explorer.merge import Found, Merge, read_again
+from synapse.filters import FILTER_HELP, EventFilter, QueryFilter
 from synapse.http.exchange import Response, listing_response
 from synapse.http.redis_problems import problem_of
 from synapse.inspection.answers import OneMessage
@@ -45,6 +46,7 @@ class SearchQuery(Query):
         default="",
         max_length=LONGEST_TEXT,
     )
+    filter: QueryFilter = about(FILTER_HELP.format("events"), default=None)
     event_type: str = about("Only events of this type.", default="")
     since: QueryTime = about(f"From here on, this one included. {MOMENT}", default=None)
     until: QueryTime = about(f"Up to here, this one included. {MOMENT}", default=None)
@@ -78,6 +80,7 @@ class Search:
     count: int
     event_type: str
     text: TextSearch | None
+    filter: EventFilter | None
     tag: str
     cursor: Cursor | None = None
     most: int = MOST_ENTRIES
@@ -108,6 +111,7 @@ class Search:
             count=count,
             event_type=query.event_type,
             text=TextSearch(query.q) if query.q else None,
+            filter=query.filter,
             tag=tag,
             cursor=cursor,
             **limits,
@@ -116,7 +120,12 @@ class Search:
     def selection(self, stream: str) -> RowSelection:
         """Return what the search selects of a stream."""
         return RowSelection(
-            self.streams[stream], self.rights, event_type=self.event_type, text=self.text, with_stream=True
+            self.streams[stream],
+            self.rights,
+            event_type=self.event_type,
+            text=self.text,
+            filter=self.filter,
+            with_stream=True,
         )
 
 

@@ -77,6 +77,7 @@ def test_an_export_has_what_the_search_finds_and_nothing_else(event_loop_client,
     assert lines(ask_for(event_loop_client, q="nothing of the kind")) == []
     found = lines(ask_for(event_loop_client, stream="orders", q="3", event_type="orders-event", since="200-0"))
     assert [each["event"]["n"] for each in found] == [3]
+    assert [each["id"] for each in lines(ask_for(event_loop_client, filter="event.n == 4"))] == ["450-0", "400-0"]
 
 
 def test_a_table_has_the_columns_that_are_asked_for(event_loop_client, redis):

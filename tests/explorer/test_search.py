@@ -192,6 +192,17 @@ def test_a_text_is_found_in_names_and_values_regardless_of_case(ask, redis, shop
     assert (page["scanned"], page["complete"]) == (5, True)
 
 
+def test_only_events_that_meet_a_filter_are_found(ask, redis, shop):
+    fill(redis)
+
+    page = find(ask, filter='event.n > 3 && stream != "payments"', order="oldest")
+
+    assert found(page) == ["orders 400-0", "parcels 450-0", "orders 500-0", "parcels 550-0"]
+    assert found(find(ask, filter="event.n > 3", q="parcels", event_type="parcels-event", count=1)) == ["parcels 550-0"]
+    refused = ask("GET", f"/events?filter={quote('event.n >')}")
+    assert (refused.status, refused.json["parameter"]) == (400, "filter")
+
+
 def test_only_events_of_one_type_and_time_are_found(ask, redis, shop):
     fill(redis)
 

@@ -31,6 +31,11 @@ def test_a_hidden_value_is_not_found_and_other_events_than_its_own_neither(ask, 
     assert find(ask, text) == []
 
 
+def test_a_filter_about_a_hidden_value_finds_nothing(ask, two, impersonal):
+    for text in ('event.email == "anna@example.org"', 'event.card.holder.contains("Ek")', 'data.email < "b"'):
+        assert ask("GET", f"/events?filter={quote(text)}").json["events"] == [], text
+
+
 @pytest.mark.parametrize("text", ["visa", "email", MASK, "7", "order-placed"])
 def test_what_is_shown_is_found_in_masked_events(ask, two, impersonal, text):
     assert [each["event"] for each in find(ask, text)] == [HIDDEN, HIDDEN]

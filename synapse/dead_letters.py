@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from synapse.filters import EventFilter, compile_filter
 from synapse.formats.exact_json import is_number
 from synapse.formats.text import cut
 from synapse.inspection.range_query import asked_range
 from synapse.problems import BadParameter
 from synapse.redis.commands.dead_letters import Attempt, Replayed
+from synapse.wire.ids import iso_of, moment_of_ms
 from synapse.wire.masking import Mask
 
 _MOST_CHARACTERS = 300
@@ -144,16 +146,18 @@ class DeadLetter:
 class DeadLetterCriteria:
     """A filter of dead letters: all given conditions must hold.
 
-    `since_ms` and `until_ms` (milliseconds since 1970, both included) are about the last failure.
+    `since_ms` and `until_ms` (milliseconds since 1970, both included) are about the last failure. `filter` is an
+    expression about the dead letter as its reader may see it.
     """
 
     event_type: str = ""
     fingerprint: str = ""
     since_ms: int | None = None
     until_ms: int | None = None
+    filter: EventFilter | None = None
 
     def holds(self, letter: DeadLetter) -> bool:
-        """Say whether a dead letter is meant."""
+        """Say whether a dead letter meets all conditions but `filter`."""
         return (
             self.event_type in ("", letter.event_type)
             and self.fingerprint in ("", letter.fingerprint, letter.former_fingerprint)
@@ -162,9 +166,56 @@ class DeadLetterCriteria:
         )
 
     def described(self) -> dict[str, Any]:
-        """Return the conditions that are set, for the audit log."""
+        """Return the conditions that are set, for the audit log. Texts of a filter may be PII, and are left out."""
         said = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        if self.filter is not None:
+            said["filter"] = self.filter.without_texts
         return {name: value for name, value in said.items() if value not in ("", None)}
+
+
+def summary(letter: DeadLetter) -> dict[str, Any]:
+    """Return the summary of one dead letter for a list: all but the event and the attempts."""
+    return {
+        "id": letter.id,
+        "event_id": letter.event_id,
+        "event_type": letter.event_type or None,
+        "source": letter.source,
+        "error": letter.error,
+        "fingerprint": letter.fingerprint,
+        "attempts": letter.count,
+        "first_failed_at": time_of(letter.first_ms),
+        "last_failed_at": time_of(letter.last_ms),
+    }
+
+
+def row(letter: DeadLetter) -> dict[str, Any]:
+    """Return all of one dead letter. `data` are the fields that a redrive delivers, as text."""
+    return {
+        **summary(letter),
+        "stream": letter.stream,
+        "group": letter.group,
+        "event": letter.event,
+        "timestamp": letter.timestamp,
+        "contract_version": letter.contract_version,
+        "layout": letter.layout,
+        "data": dict(letter.data),
+        "last_attempts": [
+            {"at": time_of(one.at_ms), "number": one.number, "took_ms": one.took_ms, "error": one.error}
+            for one in letter.attempts
+        ],
+    }
+
+
+ROW_NAMES = (
+    *("event", "error", "attempts", "fingerprint", "first_failed_at", "last_failed_at", "last_attempts", "event_type"),
+    *("id", "event_id", "stream", "group", "timestamp", "source", "contract_version", "layout", "data"),
+)
+"""The parts of a dead letter that a filter can name."""
+
+
+def time_of(ms: int) -> str | None:
+    """Return a moment in ISO 8601 (UTC), None for a time outside the calendar."""
+    return iso_of(moment_of_ms(ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,17 +323,17 @@ class Discarded:
     cursor: str | None = None
 
 
-FILTERS = ("event_type", "fingerprint", "since", "until")
+FILTERS = ("event_type", "fingerprint", "since", "until", "filter")
 MOST_IDS = 1000
 SLOWEST, FASTEST = 0.1, 10_000.0
 _FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 
 
 def read_criteria(query: Mapping[str, str]) -> DeadLetterCriteria:
-    """Return what `event_type`, `fingerprint`, `since` and `until` ask for; an empty one counts as not given.
+    """Return what `event_type`, `fingerprint`, `since`, `until` and `filter` ask for; an empty one counts as not given.
 
     Raises:
-        BadParameter: when one of them cannot be used.
+        BadParameter, BadFilterExpression: when one of them cannot be used.
     """
     given = {name: query.get(name, "").strip() for name in FILTERS}
     if given["fingerprint"] and not _FINGERPRINT.fullmatch(given["fingerprint"]):
@@ -293,6 +344,7 @@ def read_criteria(query: Mapping[str, str]) -> DeadLetterCriteria:
         fingerprint=given["fingerprint"],
         since_ms=span.first.ms if given["since"] else None,
         until_ms=span.last.ms if given["until"] else None,
+        filter=compile_filter(given["filter"], names=ROW_NAMES) if given["filter"] else None,
     )
 
 

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, ConfigDict, StringConstraints
 from bridges.dead_letters.actions import MOST_AT_ONCE, MOST_REASON
 from synapse.dead_letters import FASTEST, FILTERS, MOST_IDS, SLOWEST, DeadLetterCriteria, Ids, is_id, read_criteria
 from synapse.endpoints import Answer, Body, Sentence, Violation, about, either, maybe
+from synapse.filters import FILTER_HELP
 from synapse.inspection.answers import Texts
 from synapse.problems import BadParameter
 
@@ -182,6 +183,7 @@ class DeadLetterFilter(Body):
     fingerprint: _FilterText = maybe()
     since: _FilterText = maybe("Of the last failure, as in the list.")
     until: _FilterText = maybe()
+    filter: _FilterText = maybe(FILTER_HELP.format("those"))
 
 
 def _check_id(text: str) -> str:

@@ -16,9 +16,10 @@ from bridges.dead_letters.permissions import ACTING, READING
 from bridges.dead_letters.queries import MOST_ON_A_PAGE
 from core import payload_access
 from synapse.auth.principal import Principal
-from synapse.dead_letters import FILTERS, read_criteria
+from synapse.dead_letters import FILTERS, read_criteria, summary
 from synapse.endpoints import Call, Example, Meaning, Query, QueryInt, about, endpoint
 from synapse.errors.delivery import NoSuchDeadLetter
+from synapse.filters import FILTER_HELP
 from synapse.http.exchange import JSON, Request, Response
 from synapse.inspection.range_query import MOMENT, Order, asked_id
 from synapse.publishing.body import NDJSON
@@ -46,6 +47,7 @@ class DeadLettersQuery(Query):
     fingerprint: str = about("Only those whose error has this fingerprint.", default="")
     since: str = about(f"Only those whose last failure was then or later. {MOMENT}", default="")
     until: str = about(f"Only those whose last failure was then or earlier. {MOMENT}", default="")
+    filter: str = about(FILTER_HELP.format("those"), default="")
     order: Order = about("Which come first.", default="newest")
     count: QueryInt = about("How many.", default=USUAL, ge=1, le=MOST_ON_A_PAGE)
     before: str = about("Newest first: `next` of the page before.", default="")
@@ -100,7 +102,7 @@ def list_dead_letters(call: Call[DeadLettersQuery, None]) -> dict[str, Any] | Re
     return {
         **call.params,
         "total": page.total,
-        "dead_letters": [summaries.summary(letter) for letter in page.letters],
+        "dead_letters": [summary(letter) for letter in page.letters],
         "order": query.order,
         "next": page.next,
         "complete": page.complete,
@@ -173,6 +175,7 @@ _acts = partial(endpoint, tag="dead letters", requires=ACTING)
     examples=[
         Example("named ones", {"ids": [models.ID]}),
         Example("those of one error, ten a second", {"filter": {"fingerprint": "5e5f1b5b8c3d"}, "rate": 10}),
+        Example("those of large orders", {"filter": {"filter": "event.total > 1000 && attempts >= 3"}}),
         Example("how many that would be", {"all": True, "dry_run": True}),
         Example("a part", {"redriven": 1000, "waiting": 0, "broken": 0, **_PART}, 200),
     ],
@@ -185,7 +188,7 @@ def redrive_dead_letters(call: Call[None, models.RedriveAsked]) -> dict[str, Any
     which = asked.which()
     dead_letters.check_group(stream, group)
     if asked.dry_run:
-        return {"dry_run": True, **asdict(dead_letters.preview(stream, group, which))}
+        return {"dry_run": True, **asdict(dead_letters.preview(stream, group, which, by=call.by))}
     redriven = dead_letters.redrive(
         stream, group, which, by=call.by, rate=asked.rate, cursor=asked.cursor, most=asked.count
     )
@@ -219,7 +222,7 @@ def discard_dead_letters(call: Call[None, models.DiscardAsked]) -> dict[str, Any
     which = asked.which()
     dead_letters.check_group(stream, group)
     if asked.dry_run:
-        return {"dry_run": True, **asdict(dead_letters.preview(stream, group, which))}
+        return {"dry_run": True, **asdict(dead_letters.preview(stream, group, which, by=call.by))}
     done = dead_letters.discard(
         stream, group, which, by=call.by, reason=asked.reason, cursor=asked.cursor, most=asked.count
     )

@@ -58,7 +58,7 @@ def redrive(
     """
     ACTING.demand(by, stream)
     begun = read_cursor(cursor)
-    ids, past = _ids(stream, group, what, past=begun.past, most=most)
+    ids, past = _ids(stream, group, what, by=by, past=begun.past, most=most)
     now_ms = int(clock() * 1000)
     first_ms = max(begun.due_ms, now_ms) if rate else now_ms
     step_ms = 1000 / rate if rate else 0.0
@@ -133,7 +133,7 @@ def discard(
     reason = " ".join(reason.split())[:MOST_REASON]
     if not reason:
         raise BadEdit("Say why: the reason is recorded.")
-    ids, following = _ids(stream, group, what, past=read_cursor(cursor).past, most=most)
+    ids, following = _ids(stream, group, what, by=by, past=read_cursor(cursor).past, most=most)
     if not ids:
         return Discarded(cursor=following)
     command = dead_letter_commands.discard(stream, group, ids)
@@ -143,7 +143,7 @@ def discard(
 
 
 def _ids(
-    stream: str, group: str, what: Ids | DeadLetterCriteria, *, past: str, most: int
+    stream: str, group: str, what: Ids | DeadLetterCriteria, *, by: Principal, past: str, most: int
 ) -> tuple[list[str], str | None]:
     """Return the ids of the selected dead letters, each once, and the id to continue after."""
     most = max(1, min(most, MOST_AT_ONCE))
@@ -153,7 +153,7 @@ def _ids(
             raise BadEdit(f"{len(ids):,} dead letters are named; at most {MOST_AT_ONCE:,} can be at once.")
         return ids, None
     # Newest first, so that what dies again meanwhile is not met again. Within a part the order is the events' own.
-    ids, following, _ = scan(stream, group, what, lambda letter: letter.id, limit=most, past=past)
+    ids, following, _ = scan(stream, group, what, lambda letter: letter.id, by=by, limit=most, past=past)
     return ids[::-1], following
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from synapse.auth.permission import Requirement, demand_payload_access
 from synapse.auth.principal import PERSONAL, Principal
-from synapse.dead_letters import DeadLetter
+from synapse.dead_letters import DeadLetter, DeadLetterCriteria, row
 from synapse.schema.pii import MASK, redacted
 
 READING = Requirement(read=True, read_all=True, scope="dead-letters:read")
@@ -34,6 +34,15 @@ def seen_by(letter: DeadLetter, by: Principal) -> DeadLetter:
         error=redacted(letter.error, texts),
         attempts=tuple(replace(one, error=redacted(one.error, texts)) for one in letter.attempts),
     )
+
+
+def selected_for(letter: DeadLetter, wanted: DeadLetterCriteria, by: Principal) -> DeadLetter | None:
+    """Return a dead letter as the caller may see it, None when it does not meet the criteria. A filter is about that
+    form too: it would tell of PII otherwise."""
+    if not wanted.holds(letter):
+        return None
+    seen = seen_by(letter, by)
+    return seen if wanted.filter is None or wanted.filter.matches(row(seen)) else None
 
 
 def demand_editing(letter: DeadLetter, by: Principal) -> None:

@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 from bridges import snapshot
-from bridges.dead_letters.permissions import seen_by
+from bridges.dead_letters.permissions import selected_for
 from streams import connections
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM, Principal
@@ -116,7 +116,7 @@ def page(
     """
     limit = max(1, min(limit, MOST_ON_A_PAGE))
     letters, following, looked_at = scan(
-        stream, group, wanted, lambda letter: seen_by(letter, by), limit=limit, order=order, past=past
+        stream, group, wanted, lambda letter: letter, by=by, limit=limit, order=order, past=past
     )
     return Page(
         letters=tuple(letters),
@@ -132,11 +132,13 @@ def scan(
     wanted: DeadLetterCriteria,
     keep: Callable[[DeadLetter], T],
     *,
+    by: Principal,
     limit: int,
     order: Order = "newest",
     past: str = "",
 ) -> tuple[list[T], str | None, int]:
-    """Return `keep(letter)` of each dead letter that matches, the id to continue after, and the number of letters read.
+    """Return `keep(letter)` of each dead letter that matches, as `by` may see it, the id to continue after, and the
+    number of letters read.
 
     The scan ends after `limit` matches, or after ten thousand that do not match.
     """
@@ -146,8 +148,8 @@ def scan(
         if len(kept) == limit or looked_at == MOST_LOOKED_AT:
             return kept, following, looked_at
         following, looked_at = letter.id, looked_at + 1
-        if wanted.holds(letter):
-            kept.append(keep(letter))
+        if seen := selected_for(letter, wanted, by):
+            kept.append(keep(seen))
     return kept, None, looked_at
 
 
@@ -163,16 +165,16 @@ def get(stream: str, group: str, id_: str) -> DeadLetter:
     return _letter(stream, group, found[0])
 
 
-def preview(stream: str, group: str, what: Ids | DeadLetterCriteria) -> Selection:
-    """Return how many dead letters a selection matches now, with the ids of some."""
+def preview(stream: str, group: str, what: Ids | DeadLetterCriteria, *, by: Principal = SYSTEM) -> Selection:
+    """Return how many dead letters a selection of `by` matches now, with the ids of some."""
     if isinstance(what, Ids):
         ids = tuple(dict.fromkeys(map(check_id, what.ids)))
         there = _there(stream, group, ids)
         return Selection(count=len(there), sample=there[:SAMPLE], gone=len(ids) - len(there))
     if what == DeadLetterCriteria():
-        newest, _, _ = scan(stream, group, what, attrgetter("id"), limit=SAMPLE)
+        newest, _, _ = scan(stream, group, what, attrgetter("id"), by=by, limit=SAMPLE)
         return Selection(count=count(stream, group), sample=tuple(newest))
-    ids_found, following, _ = scan(stream, group, what, attrgetter("id"), limit=MOST_LOOKED_AT)
+    ids_found, following, _ = scan(stream, group, what, attrgetter("id"), by=by, limit=MOST_LOOKED_AT)
     return Selection(count=len(ids_found), sample=tuple(ids_found[:SAMPLE]), exact=following is None)
 
 

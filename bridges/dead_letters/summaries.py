@@ -6,46 +6,17 @@ from typing import Any
 
 import orjson
 
-from bridges.dead_letters.permissions import seen_by
+from bridges.dead_letters.permissions import selected_for
 from bridges.dead_letters.queries import MOST_LOOKED_AT, iterate
 from synapse.auth.principal import SYSTEM, Principal
-from synapse.dead_letters import DeadLetter, DeadLetterCriteria, ErrorGroup, Errors, pattern
+from synapse.dead_letters import DeadLetter, DeadLetterCriteria, ErrorGroup, Errors, pattern, row, time_of
 from synapse.inspection.range_query import Order
-from synapse.wire.ids import iso_of, moment_of_ms
 from synapse.wire.masking import event_json
 
 
-def summary(letter: DeadLetter) -> dict[str, Any]:
-    """Return the summary of one dead letter for a list: all but the event and the attempts."""
-    return {
-        "id": letter.id,
-        "event_id": letter.event_id,
-        "event_type": letter.event_type or None,
-        "source": letter.source,
-        "error": letter.error,
-        "fingerprint": letter.fingerprint,
-        "attempts": letter.count,
-        "first_failed_at": time_of(letter.first_ms),
-        "last_failed_at": time_of(letter.last_ms),
-    }
-
-
 def whole(letter: DeadLetter) -> dict[str, Any]:
-    """Return all of one dead letter. `data` are the fields that a redrive delivers, as text."""
-    return {
-        **summary(letter),
-        "stream": letter.stream,
-        "group": letter.group,
-        "event": event_json(letter.event, otherwise=letter.data),
-        "timestamp": letter.timestamp,
-        "contract_version": letter.contract_version,
-        "layout": letter.layout,
-        "data": dict(letter.data),
-        "last_attempts": [
-            {"at": time_of(one.at_ms), "number": one.number, "took_ms": one.took_ms, "error": one.error}
-            for one in letter.attempts
-        ],
-    }
+    """Return all of one dead letter, as JSON."""
+    return {**row(letter), "event": event_json(letter.event, otherwise=letter.data)}
 
 
 def error_group(found: ErrorGroup) -> dict[str, Any]:
@@ -60,11 +31,6 @@ def error_group(found: ErrorGroup) -> dict[str, Any]:
         "first_failed_at": time_of(found.first_ms),
         "last_failed_at": time_of(found.last_ms),
     }
-
-
-def time_of(ms: int) -> str | None:
-    """Return a moment in ISO 8601 (UTC), None for a time outside the calendar."""
-    return iso_of(moment_of_ms(ms))
 
 
 MOST_BYTES = 32 * 1024 * 1024
@@ -102,8 +68,8 @@ def export(
         if looked_at == MOST_LOOKED_AT or len(lines) >= MOST_BYTES:
             return Export(lines=bytes(lines), ids=ids, next=following)
         following = letter.id
-        if wanted.holds(letter):
-            lines += orjson.dumps(whole(seen_by(letter, by)), option=orjson.OPT_APPEND_NEWLINE)
+        if seen := selected_for(letter, wanted, by):
+            lines += orjson.dumps(whole(seen), option=orjson.OPT_APPEND_NEWLINE)
             ids.append(letter.id)
     return Export(lines=bytes(lines), ids=ids, next=None)
 
@@ -127,9 +93,9 @@ def by_error(
         if looked_at == most:
             complete = False
             break
-        if wanted.holds(letter):
+        if seen := selected_for(letter, wanted, by):
             if letter.fingerprint not in found:
-                found[letter.fingerprint] = _Counted(letter.id, seen_by(letter, by).error, _pattern(letter))
+                found[letter.fingerprint] = _Counted(letter.id, seen.error, _pattern(letter))
             found[letter.fingerprint].add(letter)
     groups = [counted.group(name) for name, counted in found.items()]
     return Errors(groups=tuple(sorted(groups, key=lambda one: (-one.count, -one.last_ms))), complete=complete)

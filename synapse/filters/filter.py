@@ -61,6 +61,15 @@ class EventFilter:
     def __repr__(self) -> str:
         return f"EventFilter({self.text!r})"
 
+    @property
+    def without_texts(self) -> str:
+        """The filter with “…” in place of its texts, which may be PII of the events that are looked for."""
+        said, end = "", 0
+        for token in read_tokens(self.text):
+            said += self.text[end : token.start] + ('"…"' if token.kind == "text" else token.text)
+            end = token.start + len(token.text)
+        return said
+
     def matches(self, row: Mapping[str, Any]) -> bool:
         """Say whether a message meets the filter. No value of a message is an error: a condition that has no answer is
         false.

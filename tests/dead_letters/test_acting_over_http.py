@@ -42,6 +42,31 @@ class TestRedriving:
         assert api.post(f"/{id_}/redrive")[1] == {"id": id_, "result": "gone"}
         assert api.post(f"/{id_}/redrive", {"event": {}})[1] == {"id": id_, "result": "gone"}
 
+    def test_those_of_a_filter_are_exactly_those_that_the_list_shows(self, api, die, worker):
+        die("no stock", "no stock", "no stock", total=900)
+        die("no stock", "no stock", total=2000)
+        text = 'event.total > 1000 || (event.n == 0 && error.contains("stock"))'
+        listed = [letter["event_id"] for letter in api.get(filter=text)[1]["dead_letters"]]
+        meant = api.post("/redrive", {"filter": {"filter": text}, "dry_run": True})[1]
+        worker.sink.cured = True
+
+        _, answer = api.post("/redrive", {"filter": {"filter": text}})
+        worker.run_dry()
+
+        assert len(listed) == meant["count"] == answer["redriven"] == 3
+        assert sorted(worker.sink.ids) == sorted(listed)
+        assert answer["left"] == 2
+        ((_, _, after),) = recorded()
+        assert after["wanted"] == {"filter": 'event.total > 1000 || (event.n == 0 && error.contains("…"))'}
+
+    def test_a_filter_that_cannot_be_parsed_redrives_nothing(self, api, die):
+        die("no stock")
+
+        for body in ({"filter": {"filter": "event.total = 3"}}, {"filter": {"filter": "total > 3"}}):
+            status, problem = api.post("/redrive", body)
+            assert (status, problem["type"]) == (400, "urn:synapse:problem:bad-filter")
+        assert (len(api.ids()), recorded()) == (1, [])
+
     def test_all_of_an_error_go_in_parts(self, api, die, worker):
         die(*(f"order {n} timed out" for n in range(5)), "refused")
         fingerprint = api.get(groups="fingerprint")[1]["groups"][0]["fingerprint"]
@@ -155,6 +180,14 @@ class TestRedriving:
 
 
 class TestDiscarding:
+    def test_those_of_a_filter_are_discarded_and_the_others_stay(self, api, die):
+        die("no stock", "no stock", "no stock")
+
+        _, answer = api.post("/discard", {"filter": {"filter": "event.n < 2"}, "reason": "test orders"})
+
+        assert (answer["discarded"], answer["left"]) == (2, 1)
+        assert [letter["event_id"] for letter in api.get(filter="event.n == 2")[1]["dead_letters"]] != []
+
     def test_discarded_dead_letters_are_gone_for_good_and_the_reason_is_recorded(self, api, die, redis):
         die("no stock", "no stock")
         ids = api.ids()

@@ -1,6 +1,7 @@
 """Dead letters in the admin: viewed, redriven, edited, discarded, exported, by people with the permission."""
 
 import json
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -70,6 +71,33 @@ class TestLooking:
 
         assert [letter.error for letter in chosen.context["page"].letters] == ["ValueError: refused"]
         assert "is an entry id, milliseconds since 1970, or a time" in text_of(refused)
+
+    def test_a_filter_is_kept_in_the_links_and_its_error_stands_beside_it(self, admin_client, dead, at):
+        text = 'event.n == 1 && error.contains("refused")'
+
+        found = admin_client.get(at(), {"filter": text})
+        meant = text_of(admin_client.get(at("redrive"), {"filter": text}))
+        refused = admin_client.get(at(), {"filter": "event.n = 1"})
+
+        assert [letter.error for letter in found.context["page"].letters] == ["ValueError: refused"]
+        html = found.content.decode()
+        assert f'{at("redrive")}?{urlencode({"filter": text}, quote_via=quote)}"' in html.replace("+", "%20")
+        assert 'value="event.n == 1 &amp;&amp; error.contains(&quot;refused&quot;)"' in html
+        assert "Redrive 1 dead letter to “warehouse”?" in meant
+        assert 'those with the filter event.n == 1 && error.contains("refused")' in meant
+        html = refused.content.decode()
+        assert 'value="event.n = 1"' in html
+        assert 'aria-describedby="filter-error"' in html
+        assert "At character 9: “=” was not expected; “==” compares." in text_of(refused)
+
+    def test_a_dead_letter_leads_to_the_page_of_its_event(self, admin_client, dead, api, orders, at):
+        (event_id,) = [one["event_id"] for one in api.get(filter="event.n == 0")[1]["dead_letters"]]
+        (id_,) = api.ids(filter="event.n == 0")
+
+        for address in (at(), at("one", id_)):
+            assert f'href="{url("streams.stream", "message", orders.pk, event_id)}"' in (
+                admin_client.get(address).content.decode()
+            )
 
     def test_a_dead_letter_shows_its_event_its_attempts_and_the_verdict_of_the_contract(self, admin_client, dead, at):
         text = text_of(admin_client.get(at("one", dead[0])))

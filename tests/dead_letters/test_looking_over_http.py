@@ -2,6 +2,7 @@
 
 import json
 
+import orjson
 import pytest
 
 from tests.bridges.cast import STREAM
@@ -46,6 +47,48 @@ def test_dead_letters_are_filtered_by_event_type_error_and_time(api, die):
     assert len(api.ids(fingerprint=newest["fingerprint"])) == 2
     assert api.ids(since="2100-01-01") == []
     assert len(api.ids(until="2100-01-01", since="2020-01-01T00:00:00Z")) == 2
+
+
+def test_dead_letters_are_filtered_by_an_expression(api, die):
+    first, second = die("no stock", "timeout after 5 s", total=900)
+    die("no stock", total=2000, event_type="order-paid")
+
+    def found(text):
+        return [letter["event_id"] for letter in api.get(filter=text)[1]["dead_letters"]]
+
+    assert found("event.total < 1000") == [second, first]
+    assert found('event.total < 1000 && error.contains("stock") && attempts == 2') == [first]
+    assert found('event_type == "order-paid" && group == "warehouse" && stream == "orders"') != []
+    assert found(f'event_id == "{second}" && last_attempts[0].number == 1 && has(data.total)') == [second]
+    assert found('first_failed_at < "2020"') == []
+    assert [one["count"] for one in api.get(filter="event.total < 1000", groups="fingerprint")[1]["groups"]] == [1, 1]
+
+
+def test_a_filtered_page_continues_behind_what_it_looked_at(api, die, monkeypatch):
+    monkeypatch.setattr("bridges.dead_letters.queries.MOST_LOOKED_AT", 2)
+    wanted, *_ = die("a", "b", "c", "d")
+
+    first = api.get(filter="event.n == 0")[1]
+    second = api.get(filter="event.n == 0", before=first["next"])[1]
+
+    assert (first["dead_letters"], first["complete"]) == ([], False)
+    assert [letter["event_id"] for letter in second["dead_letters"]] == [wanted]
+
+
+def test_a_filter_that_cannot_be_parsed_is_400_and_names_what_a_dead_letter_has(api, worker):
+    status, problem = api.get(filter="tries > 3")
+
+    assert (status, problem["type"], problem["position"]) == (400, "urn:synapse:problem:bad-filter", 1)
+    assert "there are event, error, attempts, fingerprint" in problem["detail"]
+    assert api.get(filter="event.n = 3", format="ndjson")[0] == 400
+
+
+def test_lines_of_json_are_those_that_the_filter_lets_through(api, die, client):
+    die("a", "b", "c")
+
+    lines = client.get(api.base, {"format": "ndjson", "filter": "event.n >= 1"}).content.splitlines()
+
+    assert [orjson.loads(line)["event"]["n"] for line in lines] == [2, 1]
 
 
 def test_together_by_error_each_has_a_count_its_newest_and_an_example(api, die):

@@ -100,6 +100,30 @@ def test_the_contract_check_of_a_dead_letter_masks_no_value_quoted_from_the_sche
     assert "anna@example.org" in check["violations"][0]["message"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'event.email == "anna@example.org"',
+        'error.contains("anna")',
+        'last_attempts[0].error.contains("Ek")',
+        'data.email.startsWith("a")',
+        "event.email == event.card.holder && event.email != data.email",
+    ],
+)
+def test_no_filter_of_dead_letters_finds_a_hidden_value_neither_to_list_nor_to_redrive(client, work, impersonal, text):
+    work(client, EVENT, {**EVENT, "email": "bert@example.org"})
+
+    assert client.get(BASE, {"filter": text}).json()["dead_letters"] == []
+    assert client.get(BASE, {"filter": text, "groups": "fingerprint"}).json()["groups"] == []
+    assert client.get(BASE, {"filter": text, "format": "ndjson"}).content == b""
+    for action, more in (("redrive", {}), ("discard", {"reason": "test"})):
+        body = {"filter": {"filter": text}, **more}
+        meant = client.post(f"{BASE}/{action}", json.dumps({**body, "dry_run": True}), "application/json").json()
+        done = client.post(f"{BASE}/{action}", json.dumps(body), "application/json").json()
+        assert (meant["count"], done["left"]) == (0, 2)
+    assert len(client.get(BASE, {"filter": f'event.email == "{MASK}"'}).json()["dead_letters"]) == 2
+
+
 class TestTheVerdictOnAnEventThatBreaksItsContractWhereItIsMasked:
     BROKEN = (
         ({"email": 5, "n": 7}, ["/email"]),

@@ -125,6 +125,10 @@ def questions(parameters: list[str], value: str) -> Iterator[dict[str, str]]:
     """Give queries that would find the value, if anything did."""
     for name in parameters:
         yield {name: value}
+    if "filter" in parameters:
+        text = json.dumps(value)
+        yield {"filter": f"event.email == {text} || data.source.startsWith({text}) || source == {text}"}
+        yield {"filter": f"!(event.customer.name < {text}) && event.email != {text}"}
     lookups = {f"{name}{lookup}": value for name in PROPERTIES for lookup in LOOKUPS}
     general = dict.fromkeys(GENERAL, value) | {"op": "eq", "filter": json.dumps({"property": "email", "value": value})}
     yield from (lookups, general) if FULL else (lookups | general,)

@@ -158,7 +158,9 @@ def _asked(question: Question, *, refused: Problem | None = None, progress: Prog
     found = None
     try:
         selection.check_group(question.stream, question.group)
-        found = dead_letters.preview(question.stream.name, question.group, selection.read_selection(given))
+        found = dead_letters.preview(
+            question.stream.name, question.group, selection.read_selection(given), by=person(question.request)
+        )
     except FAILURES as failure:
         refused = refused or problem_of(failure)
     return selection.show(

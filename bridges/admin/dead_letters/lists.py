@@ -22,6 +22,7 @@ from streams.models import EventType, Stream
 from synapse.auth.permission import VIEW_PERSONAL
 from synapse.dead_letters import read_criteria
 from synapse.errors.delivery import NoSuchDeadLetter
+from synapse.errors.streams import BadFilterExpression
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.inspection.range_query import asked_id, asked_order
 from synapse.problems import Problem
@@ -54,7 +55,7 @@ def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespo
     stream = selection.dead_letter_stream(admin, request, pk)
     query = selection.filters_of(request.GET)
     order = request.GET.get("order", "")
-    values: dict[str, Any] = {"page": None, "errors": None, "refused": None, "problem": None}
+    values: dict[str, Any] = {"page": None, "errors": None, "refused": None, "filter_error": None, "problem": None}
     try:
         selection.check_group(stream, group)
         values["errors"] = dead_letters.by_error(stream.name, group, by=person(request))
@@ -64,7 +65,8 @@ def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespo
         )
     except FAILURES as failure:
         problem = problem_of(failure)
-        values["refused" if problem.status == 400 else "problem"] = problem
+        kind = "filter_error" if isinstance(problem, BadFilterExpression) else "refused"
+        values[kind if problem.status == 400 else "problem"] = problem
     return selection.show(
         admin,
         request,

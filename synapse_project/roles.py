@@ -22,8 +22,11 @@ def _permissions(models: Iterable[str], *actions: str) -> tuple[str, ...]:
     return tuple(f"{app}.{action}_{name}" for app, name in pairs for action in actions)
 
 
-VIEWER = _permissions(
-    (*_DEFINITIONS, "contracts.registrysettings", "bridges.bridge", "bridges.archivedevent", *_ALERTS), "view"
+VIEWER = (
+    *_permissions(
+        (*_DEFINITIONS, "contracts.registrysettings", "bridges.bridge", "bridges.archivedevent", *_ALERTS), "view"
+    ),
+    *_permissions(["streams.savedview"], "view", "add"),
 )
 _SEES_EVENTS = (VIEW_PAYLOAD, PUBLISH, "core.view_auditentry")
 
@@ -35,6 +38,8 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         *VIEWER,
         *_SEES_EVENTS,
         *_permissions(_DEFINITIONS, "add", "change", "delete"),
+        # Views that other people share: their own are everybody's to change.
+        *_permissions(["streams.savedview"], "change", "delete"),
         "contracts.change_registrysettings",
         "streams.view_key",
     ),

@@ -1,4 +1,4 @@
-"""What a person does with one event: copy it as a program, compare it with another one, publish it again."""
+"""Actions with one event: copy it as a program, compare it with another one, publish it again."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

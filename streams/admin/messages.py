@@ -1,4 +1,4 @@
-"""Admin pages of a stream's messages and groups, and lists whose rows show live statistics beside definitions."""
+"""Admin pages of one message and of a stream's groups, and lists whose rows show live statistics beside definitions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from core.admin.base import person
 from streams.admin import event_pages, tabs
 from streams.admin.requests import answer_of, request_of
 from streams.connections import ask_all
-from streams.models import EventType, Stream
+from streams.models import Stream
 from streams.snapshot import holder
 from synapse import inspection
 from synapse.inspection import stream_stats
@@ -20,44 +20,6 @@ from synapse.inspection.groups import owners
 from synapse.problems import Problem
 from synapse.redis import Conversation
 from synapse.statistics.overview import group_health, read_failures, read_histories
-
-PAGE_SIZE = 25
-# What may be asked for, by the names that the API gives them.
-FILTERS = ("event_type", "since", "until", "order", "after", "before")
-
-
-def messages(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the stream's messages, newest first by default; the filters are those of the API."""
-    stream = admin.found(request, pk)
-    payload_access.check_permission(request)
-    query = {name: text for name in FILTERS if (text := request.GET.get(name, "").strip())}
-    asked = request_of(request, stream.name, query={**query, "count": str(PAGE_SIZE)})
-    found = ask_all(
-        {
-            **ask_for_strip(stream),
-            "messages": inspection.list_messages(asked, holder.current()),
-        }
-    )
-    page = answer_of(found["messages"])
-    if not isinstance(page, Problem):
-        payload_access.record(person(request), f"stream {stream.name}", [found["id"] for found in page["messages"]])
-    more = None
-    if not isinstance(page, Problem) and page["next"]:
-        turn = "before" if page["order"] == "newest" else "after"
-        more = {**{name: text for name, text in query.items() if name not in ("after", "before")}, turn: page["next"]}
-    return show_tab(
-        admin,
-        request,
-        stream,
-        "Messages",
-        found,
-        page=None if isinstance(page, Problem) else page,
-        refused=page if isinstance(page, Problem) else None,
-        query=query,
-        is_filtered=bool(query.keys() & {"event_type", "since", "until"}),
-        more=more,
-        event_types=EventType.objects.filter(stream=stream),
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

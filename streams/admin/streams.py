@@ -20,7 +20,7 @@ from core.admin.json_field import JsonValue, refuse
 from core.admin.list_fields import Column, MappingField, NamesField, RowsField
 from core.templatetags.synapse import moment, moment_of_ms, number
 from streams import leftovers
-from streams.admin import event_pages, find, messages, statistics, tabs, test_event
+from streams.admin import event_pages, explorer, find, messages, statistics, tabs, test_event
 from streams.admin.event_types import give_contract, may_make_contracts
 from streams.admin.messages import LiveList, attach_overviews
 from streams.admin.test_event import mistakes
@@ -143,7 +143,8 @@ class StreamAdmin(AuditedAdmin):
     fieldsets = fieldsets(STREAM_FIELDS, {None: ["name"]})
     pages = (
         Page(path="<int:pk>/statistics/", name="statistics", view=statistics.statistics),
-        Page(path="<int:pk>/messages/", name="messages", view=messages.messages),
+        Page(path="explorer/", name="explorer", view=explorer.explorer),
+        Page(path="<int:pk>/messages/", name="messages", view=explorer.of_stream),
         Page(path="<int:pk>/messages/<str:id>/", name="message", view=messages.message),
         Page(path="<int:pk>/messages/<str:id>/publish/", name="publish_again", view=test_event.publish_again),
         Page(path="<int:pk>/groups/", name="groups", view=messages.groups),

@@ -87,7 +87,7 @@ def publish(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def publish_again(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
-    """Show a stored event to publish it again, changed or not. What the person may not see of it is left out."""
+    """Show a stored event to publish it again, changed or not, without the values that the person may not see."""
     stream = admin.found(request, pk)
     payload_access.check_permission(request)
     _check_right(request, stream)

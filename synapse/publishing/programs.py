@@ -99,8 +99,8 @@ def python(stream: str, event: Mapping[str, Any], *, needs_key: bool = False) ->
 
 
 def typescript(stream: str, event: Mapping[str, Any], *, needs_key: bool = False) -> str:
-    """Return a module for Node, Deno or Bun. What a template text reads as code occurs only in strings of the JSON,
-    where an escape stands for it."""
+    """Return a module for Node, Deno or Bun. The characters that begin code in a template text occur only in strings of
+    the JSON, where an escape stands for each."""
     text = _written(event).replace("`", "\\u0060").replace("$", "\\u0024")
     key = '    "Idempotency-Key": crypto.randomUUID(),\n' if needs_key else ""
     return _TYPESCRIPT.format(stream=_in_path(stream), event=text, key=key)

@@ -177,7 +177,7 @@ def test_the_sidebar_leads_from_operating_to_defining_to_administering(admin_cli
     shown = {group["title"]: [item["title"] for item in group["items"]] for group in page.context["sidebar_navigation"]}
     assert shown == {
         "Operate": [
-            *("Overview", "Alerts", "Streams", "Bridges", "Dead letters"),
+            *("Overview", "Alerts", "Streams", "Explorer", "Bridges", "Dead letters"),
             *("Archived events", "Summaries", "Integration status"),
         ],
         "Define": ["Event types", "Contracts", "Services", "Grants", "Secrets"],
@@ -197,7 +197,8 @@ def test_the_sidebar_marks_the_page_that_is_shown(admin_client, redis):
         return [item["title"] for group in groups for item in group["items"] if item["active"]]
 
     assert marked("/admin/") == ["Overview"]
-    assert marked(f"/admin/streams/stream/{stream.pk}/messages/") == ["Streams"]
+    assert marked(f"/admin/streams/stream/{stream.pk}/groups/") == ["Streams"]
+    assert marked("/admin/streams/stream/explorer/") == ["Explorer"]
     assert marked("/admin/streams/service/integration/") == ["Integration status"]
     assert marked("/admin/streams/service/") == ["Services"]
 

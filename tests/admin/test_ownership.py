@@ -63,7 +63,7 @@ def test_each_page_of_a_stream_event_type_and_bridge_shows_them_escaped_with_the
         url("bridges.bridge", "statistics", bridge.pk),
         url("bridges.bridge", "change", bridge.pk),
     ):
-        page = admin_client.get(address)
+        page = admin_client.get(address, follow=True)
         html = page.content.decode()
         link = (
             'href="https://wiki.example.com/orders?a=1&amp;b=2" rel="noopener noreferrer" target="_blank">Runbook</a>'

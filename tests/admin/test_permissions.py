@@ -20,7 +20,7 @@ from contracts.models import Contract
 from core import audit
 from core.models import Role
 from streams.access import key_issuance
-from streams.models import EventType, Grant, Service, Stream
+from streams.models import EventType, Grant, SavedView, Service, Stream
 from streams.snapshot import holder
 from synapse.auth.permission import ACTIONS, SCOPES
 from synapse.auth.principal import SYSTEM
@@ -104,10 +104,12 @@ class Scene:
             published_at="2026-01-01T00:00Z",
         )  # fmt: skip
         self.numbered = numbered
+        mika = User.objects.create_user("mika")
         self.rows = {
             "streams.stream": Stream.objects.create(name="unused"),
             "streams.eventtype": self.event_type,
             "streams.service": service,
+            "streams.savedview": SavedView.objects.create(name="late", owner=mika, shared=True),
             "streams.grant": Grant.objects.create(service=service, action="publish", stream="orders"),
             "contracts.contract": Contract.objects.create(subject="not-numbered"),
             "bridges.bridge": bridge,
@@ -119,7 +121,7 @@ class Scene:
             "bridges.archivedevent": archived,
             "core.auditentry": audit.record(SYSTEM, "create", "stream orders"),
             "core.role": Role.objects.create(name="of our own"),
-            "auth.user": User.objects.create_user("mika"),
+            "auth.user": mika,
         }
         holder.forget()
 

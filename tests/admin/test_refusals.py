@@ -39,7 +39,7 @@ def test_a_page_without_its_slash_leads_to_it(admin_client, path):
     assert admin_client.get(f"{path}?a=b")["location"] == f"{path}/?a=b"
 
 
-@pytest.mark.parametrize("path", ["/admin/nowhere", "/admin/auth/users", "/adminx", "/events"])
+@pytest.mark.parametrize("path", ["/admin/nowhere", "/admin/auth/users", "/adminx", "/pull"])
 def test_a_path_that_is_none_with_a_slash_either_leads_nowhere(admin_client, path):
     assert admin_client.get(path, headers=BROWSER).status_code in (404, 405)
 

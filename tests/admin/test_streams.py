@@ -125,7 +125,7 @@ def test_a_key_that_is_no_stream_does_not_hide_the_others(admin_client, redis):
 def test_every_page_works_without_redis_and_says_so(admin_client, no_redis, page):
     stream = define("orders", {"order-placed": None})
 
-    shown = admin_client.get(url("streams.stream", page, *([] if page == "changelist" else [stream.pk])))
+    shown = admin_client.get(url("streams.stream", page, *([] if page == "changelist" else [stream.pk])), follow=True)
 
     assert shown.status_code == 200
     assert "Redis cannot be reached" in text_of(shown)

@@ -70,10 +70,11 @@ def test_a_draft_is_mended_activated_and_obeyed_by_a_test_event_that_is_then_see
     assert window.too_wide == 0
 
     window.page.get_by_role("link", name="messages", exact=True).click()
-    message = window.page.locator(".s-messages details").filter(has_text=stored)
+    message = window.page.locator("tr.s-event").filter(has_text=stored)
     message.locator("summary").click()
-    assert f'"width": {width}' in message.locator("pre").inner_text()
-    message.locator("pre .tok-propertyName").first.wait_for()
+    tree = window.page.locator(".s-tree-frame:visible")
+    tree.locator(".tok-propertyName").first.wait_for()
+    assert f"width: {width}" in tree.inner_text()
     assert window.too_wide == 0
 
 
@@ -87,8 +88,8 @@ def test_hostile_text_in_an_event_is_shown_as_text(open_at, hub, width):
     stream = id_of(window, "streams/stream", "agi-decisions")
 
     window.open(f"/admin/streams/stream/{stream}/messages/")
-    window.page.locator(".s-messages summary").first.click()
-    window.page.locator(".s-messages details[open] pre .tok-string").first.wait_for()
+    window.page.locator("tr.s-event summary").first.click()
+    window.page.locator(".s-tree-frame .tok-string").first.wait_for()
     assert HOSTILE in window.text
     assert window.too_wide == 0
     window.open(f"/admin/streams/stream/{stream}/messages/{id_.decode()}/")
@@ -108,10 +109,13 @@ def test_the_keyboard_reaches_and_leaves_everything(open_at, hub):
     httpx.post(f"{hub.url}/events/training-events", json={"event_type": "made-for-this"})
     stream = id_of(window, "streams/stream", "training-events")
     window.open(f"/admin/streams/stream/{stream}/messages/")
-    window.page.get_by_role("button", name="Show").focus()
-    window.page.keyboard.press("Tab")
+    window.page.locator("tr.s-event summary").first.focus()
     window.page.keyboard.press("Enter")
-    window.page.locator(".s-messages details[open]").wait_for()
+    window.page.locator(".s-tree-frame .s-tree-menu").first.focus()
+    window.page.keyboard.press("Enter")
+    window.page.get_by_role("link", name="Only events with this value").wait_for()
+    window.page.keyboard.press("Escape")
+    assert window.page.evaluate("document.activeElement.className") == "s-tree-menu"
 
 
 def test_the_menu_of_a_telephone_opens_without_a_mouse(open_at):

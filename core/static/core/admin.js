@@ -235,7 +235,7 @@
     const shifted = (text, sign) => {
       const at = new Date(`${text}Z`);
       const off = new Date(at.getTime() - sign * at.getTimezoneOffset() * 60_000);
-      return Number.isNaN(off.getTime()) ? text : off.toISOString().slice(0, 19);
+      return Number.isNaN(off.getTime()) ? text : off.toISOString().replace(/(\.000)?Z$/, "");
     };
     word.remove();
     input.value = input.value && shifted(input.value, 1);

@@ -1,9 +1,10 @@
-// “Watch live” on a stream's page: new events appear as they are stored, through the API's live tail.
+// “Watch live” in the explorer, of one stream: new events appear as they are stored, through the API's live tail.
 //
 // Everything that came from a publisher is set as text, never as HTML.
 
 (() => {
   const MOST_SHOWN = 200;
+  const MOST_OF_LINE = 400;
 
   const escaped = (character) =>
     [...Array(character.length).keys()]
@@ -33,7 +34,10 @@
     return time;
   };
 
-  const row = (message) => {
+  // As the rows of what was found: without the type, which has a place of its own.
+  const lineOf = ({ event_type: _, ...event }) => JSON.stringify(event).slice(0, MOST_OF_LINE);
+
+  const row = (message, page) => {
     const summary = element("summary", "s-message-row", "");
     const when = element("span", "s-message-time s-number", "");
     when.append(clock(message.id));
@@ -41,13 +45,12 @@
       when,
       element("span", "s-message-id s-mono", message.id),
       element("span", "s-message-type s-hostile", message.event_type ?? "(no type)"),
-      element("span", "s-message-source s-hostile", message.source ?? "—"),
-      element("span", "s-message-version", message.contract_version ? `v${message.contract_version}` : "—"),
+      element("span", "s-message-line s-mono s-hostile", lineOf(message.event)),
     );
     const json = element("pre", "s-json s-hostile", JSON.stringify(message.event, null, 2));
     json.tabIndex = 0;
     const link = element("a", "", "The whole message, and its entry in Redis");
-    link.href = `${location.pathname}${message.id}/`;
+    link.href = `${page}${message.id}/`;
     const about = element("p", "s-quiet", "");
     about.append(link);
     const body = element("div", "s-message-body", "");
@@ -81,7 +84,7 @@
       source.onopen = () => say("Watching: new events appear here.");
       source.onmessage = (event) => {
         list.hidden = false;
-        list.prepend(row(JSON.parse(event.data)));
+        list.prepend(row(JSON.parse(event.data), part.dataset.messages));
         if (list.childElementCount > MOST_SHOWN) {
           list.lastElementChild.remove();
         }

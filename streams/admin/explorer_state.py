@@ -1,0 +1,148 @@
+"""The state of the explorer's page as the query of its address: the search, its columns, and where it continues.
+
+Each state has one address: parameters in a fixed order, without those that say nothing. So an address can be sent to a
+person, kept as a saved view, and compared with another.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from synapse.explorer.search import EventsQuery
+from synapse.http.exchange import Request
+from synapse.statistics.charts import RANGES
+
+MOST_COLUMNS = 8
+LONGEST_COLUMN = 200
+# More parameters than a page can make: a stream each, and the others.
+_MOST_PARAMETERS = 1_000
+ANY_TIME = "any"
+_ALL = "*"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplorerState:
+    """The state of a page of the explorer.
+
+    Attributes:
+        streams: names of streams; none: all of them.
+        q: the text that is looked for.
+        filter: the filter.
+        event_type: the one event type that is shown; "" for all.
+        range: a time range up to now, one of `RANGES`; "" for any time, or `since` and `until`.
+        since: from when on, as the API takes it.
+        until: until when, as the API takes it.
+        order: newest or oldest first.
+        columns: the paths of properties that have columns of their own.
+        next: where the search continues, as the answer before said; "" for its beginning.
+    """
+
+    streams: tuple[str, ...] = ()
+    q: str = ""
+    filter: str = ""
+    event_type: str = ""
+    range: str = ""
+    since: str = ""
+    until: str = ""
+    order: str = "newest"
+    columns: tuple[str, ...] = ()
+    next: str = ""
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, str]]) -> "ExplorerState":
+        """Return the state that parameters ask for. Parameters without a meaning are left out.
+
+        The button of a time range sends `preset`, with all else that the form holds: it counts alone.
+        """
+        one: dict[str, str] = {}
+        streams: list[str] = []
+        columns: list[str] = []
+        for name, text in pairs:
+            if not (text := text.strip()):
+                continue
+            if name == "stream":
+                streams += [part for each in text.split(",") if (part := each.strip())]
+            elif name == "column":
+                columns.append(text)
+            elif name == "columns":
+                # Written by hand, in one field.
+                columns += [part for each in text.split(",") if (part := each.strip())]
+            else:
+                one[name] = text
+        since, until, preset = one.get("since", ""), one.get("until", ""), one.get("preset", "")
+        if preset:
+            since = until = ""
+        range_ = "" if since or until else preset or one.get("range", "")
+        return cls(
+            streams=() if _ALL in streams else tuple(dict.fromkeys(streams)),
+            q=one.get("q", ""),
+            filter=one.get("filter", ""),
+            event_type=one.get("event_type", ""),
+            range=range_ if range_ in RANGES else "",
+            since=since,
+            until=until,
+            order="oldest" if one.get("order") == "oldest" else "newest",
+            columns=tuple(dict.fromkeys(path[:LONGEST_COLUMN] for path in columns))[:MOST_COLUMNS],
+            next=one.get("next", ""),
+        )
+
+    @classmethod
+    def read(cls, query: str) -> "ExplorerState":
+        """Return the state of an address's query.
+
+        Raises:
+            ValueError: when it has too many parameters.
+        """
+        return cls.of(parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS))
+
+    def but(self, **changes: Any) -> "ExplorerState":
+        """Return the state with changes."""
+        return replace(self, **changes)
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The parameters of the address."""
+        one = {"q": self.q, "filter": self.filter, "event_type": self.event_type, "range": self.range}
+        one |= {"since": self.since, "until": self.until, "order": self.order.replace("newest", "")}
+        return [
+            *(("stream", name) for name in self.streams),
+            *((name, text) for name, text in one.items() if text),
+            *(("column", path) for path in self.columns),
+            *((("next", self.next),) if self.next else ()),
+        ]
+
+    @property
+    def query(self) -> str:
+        """The query of the address."""
+        return urlencode(self.pairs)
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether the search leaves out events of its streams and its time range."""
+        return bool(self.q or self.filter or self.event_type)
+
+    def search(self, *, now: float, **more: str) -> list[tuple[str, str]]:
+        """Return the parameters with which the API is asked.
+
+        Args:
+            now: seconds since 1970, for time ranges up to now.
+            more: further parameters.
+        """
+        since = str(int((now - RANGES[self.range][0]) * 1_000)) if self.range else self.since
+        one = {"q": self.q, "filter": self.filter, "event_type": self.event_type, "since": since, "until": self.until}
+        one |= {"order": self.order, "next": self.next} | more
+        return [*(("stream", name) for name in self.streams), *((name, text) for name, text in one.items() if text)]
+
+    def check(self) -> None:
+        """Make sure that the search can be asked for; whether its streams exist is not asked.
+
+        Raises:
+            Problem: when a parameter cannot be used; the member `parameter` names it.
+        """
+        EventsQuery.of(request_for(self.search(now=RANGES["30d"][0])))
+
+
+def request_for(pairs: Sequence[tuple[str, str]], **more: Any) -> Request:
+    """Return a request of these parameters to the API."""
+    return Request(method="GET", path="/events", query=dict(pairs), raw_query=urlencode(pairs), **more)

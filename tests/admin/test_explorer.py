@@ -1,0 +1,285 @@
+"""The explorer shows events of many streams: merged by time, as far as the person may see them, at one address."""
+
+from urllib.parse import parse_qsl
+
+import orjson
+import pytest
+
+from core.models import AuditEntry
+from streams.admin.explorer_rows import line_of, properties_of, value_text
+from streams.admin.explorer_state import ExplorerState
+from streams.snapshot import holder
+from tests.admin.pages import text_of, url
+from tests.definitions import define
+
+SCHEMA = {
+    "properties": {
+        "event_type": {"const": "order-placed"},
+        "n": {"type": "integer"},
+        "customer": {"properties": {"email": {"type": "string", "x-pii": True}, "tier": {"enum": ["gold", "silver"]}}},
+    }
+}
+EXPLORER = "/admin/streams/stream/explorer/"
+SEES = ("streams.view_stream", "streams.view_payload")
+
+
+@pytest.fixture
+def streams(db, redis):
+    return define("orders", {"order-placed": SCHEMA}), define("payments", {"paid": None})
+
+
+@pytest.fixture
+def events(redis, streams):
+    """Four events of two streams, in turn, as ids."""
+    for place in range(4):
+        stream, event_type = (("orders", "order-placed"), ("payments", "paid"))[place % 2]
+        event = {"event_type": event_type, "n": str(place), "customer": orjson.dumps({"email": "anna@example.org"})}
+        redis.xadd(stream, event, id=f"{1_705_314_600_000 + place}-0")
+    return [f"{1_705_314_600_000 + place}-0" for place in range(4)]
+
+
+def shown(client, **query):
+    page = client.get(EXPLORER, query, follow=True)
+    assert page.status_code == 200
+    return page
+
+
+def ids(page):
+    return [row["id"] for row in page.context["rows"]]
+
+
+def test_events_of_all_streams_are_merged_by_time(admin_client, events):
+    assert ids(shown(admin_client)) == events[::-1]
+    assert ids(shown(admin_client, order="oldest")) == events
+    assert ids(shown(admin_client, stream=["orders"])) == [events[2], events[0]]
+    assert ids(shown(admin_client, stream=["orders", "payments"])) == events[::-1]
+    assert ids(shown(admin_client, event_type="paid")) == [events[3], events[1]]
+    assert ids(shown(admin_client, q="ANNA@", stream="payments")) == [events[3], events[1]]
+    assert ids(shown(admin_client, since="1705314600002")) == [events[3], events[2]]
+    assert ids(shown(admin_client, range="15m")) == []
+
+
+def test_a_row_has_its_time_id_type_stream_and_event(admin_client, events):
+    text = text_of(shown(admin_client, q="anna"))
+
+    assert f'{events[3]} paid payments {{"n":3,"customer":{{"email":" anna @example.org"}}}}' in text
+
+
+def test_columns_have_the_values_at_their_paths(admin_client, events):
+    page = shown(admin_client, stream="orders", column=["n", "customer.email", "customer.tier"])
+
+    assert page.context["rows"][0]["values"] == [
+        ("n", "2"),
+        ("customer.email", "anna@example.org"),
+        ("customer.tier", ""),
+    ]
+
+
+def test_properties_of_the_contracts_are_offered_as_columns(admin_client, streams):
+    fields = shown(admin_client, stream="orders").context["fields"]
+
+    assert [each["path"] for each in fields["properties"]] == ["n", "customer.email", "customer.tier"]
+    assert [each["text"] for each in fields["examples"]] == [
+        'event.customer.tier == "gold"',
+        "event.n > 100",
+        'event.customer.email.contains("a")',
+    ]
+
+
+def test_what_a_form_sends_leads_to_the_one_address_of_its_state(admin_client, events):
+    form = "stream=*&q=&filter=&event_type=&order=newest&range=1h&since=2024-01-01T00:00&until="
+
+    answer = admin_client.get(f"{EXPLORER}?{form}&preset=15m&columns=a, b&x=1")
+
+    assert (answer.status_code, answer["Location"]) == (302, f"{EXPLORER}?range=15m&column=a&column=b")
+    assert admin_client.get(answer["Location"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "stream=a&stream=b&q=x&filter=event.n+%3E+1&event_type=t&order=oldest&column=a.b&column=c%2Cd&next=z",
+        "range=30d",
+        "since=1&until=2024-01-15T10:30:00Z",
+        "q=%E2%80%AE%26%3D%23",
+    ],
+)
+def test_the_address_of_a_state_is_read_as_the_state(query):
+    state = ExplorerState.read(query)
+
+    assert ExplorerState.read(state.query) == state
+    assert sorted(parse_qsl(state.query)) == sorted(parse_qsl(query))
+
+
+def test_the_search_continues_at_a_link(admin_client, redis, streams):
+    redis_ids = [redis.xadd("orders", {"event_type": "order-placed", "n": place}).decode() for place in range(40)]
+
+    first = shown(admin_client)
+    second = admin_client.get(EXPLORER + first.context["further"])
+
+    assert ids(first) + ids(second) == redis_ids[::-1]
+    assert second.context["further"] == ""
+    assert second.context["begin"] == "?"
+    assert "Scanned 15 events , to the end ." in text_of(second)
+
+
+def test_progress_says_how_far_the_search_came(admin_client, redis, streams):
+    with redis.pipeline() as pipeline:
+        for place in range(10_050):
+            pipeline.xadd("orders", {"event_type": "order-placed", "n": place}, id=f"{1_705_314_600_000 + place}-0")
+        pipeline.execute()
+
+    page = shown(admin_client, q="none has this")
+
+    assert "0 events Scanned 10 000 events back to 2024-01-15 10:30:00.050 ." in text_of(page)
+    assert "Nothing found so far. The search continues where it stopped." in text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "said"),
+    [
+        ({"since": "yesterday"}, "since", "“since” is an entry id"),
+        ({"stream": "nowhere"}, None, "nowhere"),
+        ({"next": "somewhere"}, None, "“next” is what the answer before gave"),
+        ({"q": "x" * 501}, "q", "q"),
+    ],
+)
+def test_an_error_is_said_at_its_field(admin_client, streams, query, field, said):
+    page = shown(admin_client, **query)
+
+    assert said in text_of(page)
+    assert (field is None) or field in page.context["errors"]
+
+
+def test_empty_states_say_why_and_offer_what_helps(admin_client, streams):
+    assert "No event yet." in text_of(shown(admin_client))
+    assert "Publish a test event: paid ." in text_of(shown(admin_client, stream="payments"))
+    assert "No event in this time. Search any time" in text_of(shown(admin_client, range="1h"))
+    assert "No event matches." in text_of(shown(admin_client, q="x"))
+    assert "event.n > 100" in text_of(shown(admin_client, stream="orders"))
+
+
+def test_older_addresses_of_a_streams_messages_lead_to_the_explorer(admin_client, streams):
+    orders, _ = streams
+    address = url("streams.stream", "messages", orders.pk)
+
+    answer = admin_client.get(address, {"event_type": "order-placed", "order": "oldest", "before": "5-1"})
+
+    assert answer["Location"] == f"{EXPLORER}?stream=orders&event_type=order-placed&until=5-1&order=oldest"
+    assert "Statistics Messages Groups Definition" in text_of(admin_client.get(address, follow=True))
+
+
+class TestRights:
+    """A person sees as much as their permissions allow, at every address."""
+
+    def test_pii_is_masked_and_not_searched(self, client_who_may, events):
+        client = client_who_may(*SEES)
+
+        page = shown(client, stream="orders", column="customer.email")
+
+        assert "anna@" not in page.content.decode()
+        assert [dict(row["values"])["customer.email"] for row in page.context["rows"]] == ["•••", "•••"]
+        assert ids(shown(client, stream="orders", q="anna")) == []
+        assert len(ids(shown(client, stream="orders", q="•••"))) == 2
+
+    def test_without_payloads_there_are_numbers_and_no_contents(self, client_who_may, events):
+        page = shown(client_who_may("streams.view_stream"), q="anna", range="24h")
+
+        text = text_of(page)
+        assert "You see how many events there are." in text
+        assert "orders 2" in text
+        assert "payments 2" in text
+        assert "example.org" not in page.content.decode()
+        assert "order-placed" not in text
+        assert not AuditEntry.objects.filter(action="see payloads").exists()
+
+    def test_without_streams_there_is_no_page(self, client_who_may, events):
+        assert client_who_may("contracts.view_contract").get(EXPLORER).status_code == 403
+
+    def test_the_events_that_a_person_sees_are_recorded_by_stream(self, admin_client, events):
+        shown(admin_client)
+
+        seen = {entry.target: entry.after["ids"] for entry in AuditEntry.objects.filter(action="see payloads")}
+        assert seen == {"stream orders": [events[2], events[0]], "stream payments": [events[3], events[1]]}
+
+
+def test_hostile_texts_are_shown_as_text(admin_client, redis, streams):
+    script, turn = "<script>alert(1)</script>", "\u202e"
+    redis.xadd(
+        "orders", {"event_type": script, "source": turn, script: f"</pre>{script}{turn}\x1b[2J", b"\xff": b"\xfe"}
+    )
+
+    page = shown(admin_client, q=script, column=script, event_type=script)
+    everything = shown(admin_client, column=script)
+
+    for each in (page, everything):
+        html = each.content.decode()
+        assert script not in html
+        assert turn not in html
+        assert "\x1b" not in html
+    assert len(ids(everything)) == 1
+
+
+def test_an_event_deeper_than_json_is_written_is_shown(admin_client, redis, streams):
+    redis.xadd("orders", {"event_type": "x", "deep": "[" * 600 + "]" * 600})
+
+    assert len(ids(shown(admin_client))) == 1
+
+
+def test_without_redis_the_page_says_so(admin_client, no_redis):
+    define("orders")
+
+    assert "Redis" in text_of(shown(admin_client))
+
+
+def test_a_page_asks_redis_in_few_round_trips(admin_client, round_trips, events):
+    del round_trips[:]
+
+    shown(admin_client)
+
+    assert len(round_trips) <= 2
+
+
+def test_a_histogram_has_what_was_found_with_links_to_its_times(admin_client, events):
+    histogram = shown(admin_client).context["histogram"]
+
+    assert sum(row["count"] for row in histogram["rows"]) == 4
+    first = ExplorerState.read(histogram["rows"][0]["url"].removeprefix("?"))
+    assert int(first.since) <= 1_705_314_600_000 <= int(first.until)
+
+
+@pytest.mark.parametrize(
+    ("event", "path", "text"),
+    [
+        ({"a": {"b": 1}}, "a.b", "1"),
+        ({"a": [{"b": "x"}]}, "a.0.b", "x"),
+        ({"a.b": True, "a": {"b": 2}}, "a.b", "true"),
+        ({"a": None}, "a", "null"),
+        ({"a": {"b": [1]}}, "a", '{"b":[1]}'),
+        ({"a": [1]}, "a.1", ""),
+        ({"a": [1]}, "a.²", ""),
+        ({"a": "x"}, "a.0", ""),
+        ({"a": "\u202e"}, "a", "\\u202e"),
+        ("text", "a", ""),
+    ],
+)
+def test_a_column_shows_the_value_at_its_path(event, path, text):
+    assert value_text(event, path) == text
+
+
+def test_the_line_of_an_event_is_cut_around_the_text_that_was_looked_for():
+    line = line_of({"event_type": "x", "a": "b" * 1_000, "c": "Found"}, "found")
+
+    assert (line.found, line.after) == ("Found", '"}')
+    assert line.before.startswith("…bbb")
+    assert len(line.before) < 50
+    assert line_of({"a": "b" * 1_000}, "").before.endswith("…")
+
+
+def test_properties_of_one_event_type_are_those_of_its_contract(streams):
+    holder.refresh()
+
+    assert list(properties_of(holder.current(), ["orders"], "order-placed")) == ["n", "customer.email", "customer.tier"]
+    assert properties_of(holder.current(), ["orders"], "other") == {}
+    assert properties_of(holder.current(), ["payments", "nowhere"], "") == {}

@@ -1,0 +1,141 @@
+"""A search of the explorer is kept under a name, for oneself or for all, and opened with one's own rights."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from core.models import AuditEntry
+from streams.models import SavedView
+from tests.admin.pages import text_of, url
+from tests.definitions import define
+
+ADD = "/admin/streams/savedview/add/"
+SEES = ("streams.view_stream", "streams.view_savedview")
+EXPLORER = "/admin/streams/stream/explorer/"
+
+
+@pytest.fixture
+def mika(db, redis):
+    define("orders", {"order-placed": None})
+    return User.objects.create_superuser("mika")
+
+
+def save(client, name="late", query="stream=orders&q=late", **more):
+    return client.post(ADD, {"name": name, "query": query, **more})
+
+
+def test_the_explorer_offers_to_save_what_it_shows(admin_client, mika):
+    page = admin_client.get(f"{EXPLORER}?stream=orders&q=late")
+
+    form = admin_client.get(page.context["save"])
+
+    assert form.context["adminform"].form["query"].value() == "stream=orders&q=late"
+
+
+def test_a_saved_view_is_offered_and_marked_where_it_is_shown(admin_client, mika):
+    answer = save(admin_client, query="q=late&next=1&x=y&stream=orders")
+
+    assert answer["Location"] == f"{EXPLORER}?stream=orders&q=late"
+    page = admin_client.get(answer["Location"])
+    assert page.context["views"]["active"].name == "late"
+    assert "The view “late” is saved." in text_of(page)
+
+
+def test_saving_changing_and_deleting_are_recorded(admin_client, mika):
+    save(admin_client)
+    view = SavedView.objects.get()
+    admin_client.post(url("streams.savedview", "change", view.pk), {"name": "later", "query": view.query})
+    admin_client.post(url("streams.savedview", "delete", view.pk), {"post": "yes"})
+
+    entries = AuditEntry.objects.filter(target__startswith="saved view").order_by("pk")
+    assert [(entry.action, entry.target) for entry in entries] == [
+        ("create", "saved view late"),
+        ("change", "saved view later"),
+        ("delete", "saved view later"),
+    ]
+    assert not SavedView.objects.exists()
+
+
+def test_a_second_view_of_a_name_is_refused_until_it_is_to_replace_the_first(admin_client, mika):
+    save(admin_client)
+
+    refused = save(admin_client, query="q=other")
+
+    assert "You have a view “late” already. Tick “Replace”, or choose another name." in text_of(refused)
+    assert SavedView.objects.get().query == "stream=orders&q=late"
+    save(admin_client, query="q=other", replace="on")
+    assert SavedView.objects.get().query == "q=other"
+    assert AuditEntry.objects.first().before["query"] == "stream=orders&q=late"
+
+
+def test_two_people_keep_views_of_one_name_but_share_one(admin_client, mika):
+    SavedView.objects.create(name="late", owner=mika, shared=True)
+
+    refused = save(admin_client, shared="on")
+    save(admin_client)
+
+    assert "mika shares a view “late” already. Choose another name." in text_of(refused)
+    assert SavedView.objects.filter(name="late").count() == 2
+
+
+def test_renaming_a_view_to_the_name_of_another_one_is_refused(admin_client, mika):
+    save(admin_client)
+    save(admin_client, name="later")
+    view = SavedView.objects.get(name="later")
+
+    answer = admin_client.post(url("streams.savedview", "change", view.pk), {"name": "late", "query": ""})
+
+    assert "You have a view “late” already" in text_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("since=yesterday", "“since” is an entry id"),
+        ("&".join(["stream=a"] * 1_500)[:4_000], "at most"),
+        ("x" * 4_001, "4000 characters"),
+    ],
+)
+def test_what_cannot_be_searched_is_not_saved(admin_client, mika, query, said):
+    answer = save(admin_client, query=query)
+
+    if answer.status_code == 200:
+        assert said in text_of(answer)
+    assert SavedView.objects.count() == (answer.status_code == 302)
+
+
+def test_private_views_are_their_owners_alone(client_who_may, mika):
+    private = SavedView.objects.create(name="mine", owner=mika)
+    client = client_who_may(*SEES, "streams.change_savedview", "streams.delete_savedview")
+
+    assert "mine" not in text_of(client.get(EXPLORER))
+    assert "mine" not in text_of(client.get("/admin/streams/savedview/"))
+    for page in ("change", "delete"):
+        answer = client.post(url("streams.savedview", page, private.pk), {"name": "theirs", "post": "yes"})
+        assert answer.status_code == 302
+    assert SavedView.objects.get().name == "mine"
+
+
+def test_a_shared_view_is_changed_by_its_owner_and_people_with_the_permission_alone(client_who_may, mika):
+    view = SavedView.objects.create(name="ours", owner=mika, shared=True)
+    change = url("streams.savedview", "change", view.pk)
+    client = client_who_may(*SEES)
+
+    assert "ours" in text_of(client.get(EXPLORER))
+    assert client.get(change).status_code == 200
+    assert client.post(change, {"name": "theirs"}).status_code == 403
+    assert client.post(url("streams.savedview", "delete", view.pk), {"post": "yes"}).status_code == 403
+    owner = Client()
+    owner.force_login(mika)
+    owner.post(change, {"name": "owned", "query": "", "shared": "on"})
+    assert SavedView.objects.get().name == "owned"
+
+
+def test_a_person_with_the_permission_changes_a_shared_view_and_its_owner_stays(client_who_may, mika):
+    view = SavedView.objects.create(name="ours", owner=mika, shared=True)
+    client = client_who_may(*SEES, "streams.change_savedview")
+
+    client.post(url("streams.savedview", "change", view.pk), {"name": "better", "query": "q=x", "shared": "on"})
+
+    view.refresh_from_db()
+    assert (view.name, view.owner) == ("better", mika)

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 # Upper bounds of the buckets in seconds: from a quarter of a millisecond to 65 s. Longer durations are in a last
@@ -20,18 +20,30 @@ def fields(durations: Sequence[float]) -> dict[str, int]:
     return {NAMES[place]: count for place, count in counts.items()} | {SUM: round(sum(durations) * 1_000_000)}
 
 
-def quantile(part: float, counts: Mapping[str, int]) -> float | None:
-    """Return the duration that the given part of all durations does not exceed, None without durations.
+def quantiles(parts: Iterable[float], counts: Mapping[str, int]) -> list[float]:
+    """Return for each of some parts the duration that such a part of all durations does not exceed; nothing without
+    durations.
 
     Within a bucket, durations count as evenly distributed, as in Prometheus' `histogram_quantile`.
+
+    Args:
+        parts: the parts, from the smallest to the largest.
+        counts: by bucket how many durations it has.
     """
     sizes = sorted((_PLACES[name], size) for name, size in counts.items() if size and name in _PLACES)
     if not sizes:
-        return None
-    rank, below = part * sum(size for _, size in sizes), 0
-    for place, size in sizes:
-        if below + size >= rank and place < len(BOUNDS):
-            lower = BOUNDS[place - 1] if place else 0.0
-            return lower + (BOUNDS[place] - lower) * max(rank - below, 0) / size
-        below += size
-    return BOUNDS[-1]
+        return []
+    total = sum(size for _, size in sizes)
+    buckets, below = iter(sizes), 0
+    place, size = next(buckets)
+    found = []
+    for rank in (part * total for part in parts):
+        while below + size < rank and (following := next(buckets, None)) is not None:
+            below += size
+            place, size = following
+        if place == len(BOUNDS):
+            found.append(BOUNDS[-1])
+            continue
+        lower = BOUNDS[place - 1] if place else 0.0
+        found.append(lower + (BOUNDS[place] - lower) * max(rank - below, 0) / size)
+    return found

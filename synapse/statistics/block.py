@@ -2,18 +2,21 @@
 
 A block holds only what changed. Of each series it has the value before the block, and for each change the step and the
 difference. All numbers are variable-length integers of seven bits a byte, so that a series that changes a little at
-every step takes one byte a step. A block that is complete is compressed.
+every step takes one byte a step. A block that is complete is compressed: by a fast method, or, where it is kept for
+long and rarely read, by a better one.
 """
 
+import lzma
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate, islice
 
 from synapse.statistics.series import Key, Selection
 
 STEPS = 60
-_PLAIN, _COMPRESSED = b"\x01", b"\x02"
+_PLAIN, _COMPRESSED, _DENSE = b"\x01", b"\x02", b"\x03"
+_DENSE_FILTERS = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 16}]
 # No block unpacks to more: what is more is none of ours.
 _MOST_BYTES = 4 * 1024 * 1024
 _NUMBER = re.compile(rb"[\x80-\xff]*[\x00-\x7f]")
@@ -54,13 +57,15 @@ class Column:
         step: the step of the last change, from 0; -1 without any.
         changes: what changed, packed.
         head: which series it is, and its base, packed.
+        packed: all of it as `pack` returns it, empty after a change.
     """
 
-    __slots__ = ("_decoded", "base", "changes", "head", "step", "value")
+    __slots__ = ("_decoded", "base", "changes", "head", "packed", "step", "value")
 
     def __init__(self, base: int | None, head: bytes = b"") -> None:
         self.base = self.value = base
         self.head = head
+        self.packed = b""
         self.step = -1
         self.changes = bytearray()
         # The value at each step up to the last change, once it was asked for.
@@ -71,10 +76,22 @@ class Column:
         difference = None if value is None else value - (self.value or 0)
         step = max(step, self.step + 1)
         skipped = step - self.step - 1
-        _write(self.changes, _signed(difference) << 1 | (skipped > 0))
+        code = _signed(difference) << 1 | (skipped > 0)
+        if code < 128:  # as many are
+            self.changes.append(code)
+        else:
+            _write(self.changes, code)
         if skipped > 0:
             _write(self.changes, skipped)
-        self.step, self.value, self._decoded = step, value, None
+        self.step, self.value, self._decoded, self.packed = step, value, None, b""
+
+    def pack(self) -> bytes:
+        """Return the column as bytes, within those of its block."""
+        if not self.packed:
+            size = bytearray()
+            _write(size, len(self.changes))
+            self.packed = b"".join((self.head, size, self.changes))
+        return self.packed
 
     def entries(self) -> Iterator[tuple[int, int | None]]:
         """Yield the step and the new value of each change."""
@@ -136,6 +153,8 @@ class Block:
     def __init__(self, base: Mapping[Key, int] | None = None) -> None:
         self.columns: dict[Key, Column] = {}
         self._texts = {"": 0}
+        # The texts as bytes, while there are no others.
+        self._head = b""
         for key, value in (base or {}).items():
             self.add(key, value)
 
@@ -152,6 +171,7 @@ class Block:
     def add(self, key: Key, base: int | None) -> Column:
         """Add a series, and return it."""
         head, texts = bytearray(), self._texts
+        self._head = b""
         for number in (
             key.number,
             texts.setdefault(key.group, len(texts)),
@@ -168,38 +188,45 @@ class Block:
             if column.changes and (before := earlier.columns.get(key)) is not None:
                 column.follow(before)
 
-    def record(self, step: int, values: Mapping[Key, int]) -> dict[Key, tuple[int | None, int | None]]:
-        """Note the values of a step, and return the series that changed with their values before and after."""
+    def record(
+        self, step: int, values: Mapping[Key, int], touched: Iterable[Key] | None = None
+    ) -> dict[Key, tuple[int | None, int | None]]:
+        """Note the values of a step, and return the series that changed with their values before and after.
+
+        Args:
+            step: the step, from 0.
+            values: all values.
+            touched: the series that may have changed; None: any.
+        """
         columns = self.columns
         changed: dict[Key, tuple[int | None, int | None]] = {}
-        for key, value in values.items():
+        for key in {**values, **columns} if touched is None else touched:
+            value = values.get(key)
             column = columns.get(key)
-            if column is None:
-                column = self.add(key, None)
-            if column.value != value:
-                changed[key] = (column.value, value)
-                column.put(step, value)
-        if len(columns) > len(values):
-            for key in columns.keys() - values.keys():
-                if (before := columns[key].value) is not None:
-                    changed[key] = (before, None)
-                    columns[key].put(step, None)
+            before = column.value if column is not None else None
+            if before != value:
+                changed[key] = (before, value)
+                (column or self.add(key, None)).put(step, value)
         return changed
 
-    def pack(self, *, is_complete: bool = False) -> bytes:
-        """Return the block as bytes, which `unpack` reads back."""
-        head = bytearray()
-        _write(head, len(self._texts))
-        for text in self._texts:
-            encoded = text.encode()
-            _write(head, len(encoded))
-            head += encoded
-        parts = [bytes(head)]
-        for column in self.columns.values():
-            size = bytearray()
-            _write(size, len(column.changes))
-            parts += (column.head, bytes(size), bytes(column.changes))
-        data = b"".join(parts)
+    def pack(self, *, is_complete: bool = False, is_dense: bool = False) -> bytes:
+        """Return the block as bytes, which `unpack` reads back.
+
+        Args:
+            is_complete: whether to compress it.
+            is_dense: whether to compress it better, in five times the time.
+        """
+        if not self._head:
+            head = bytearray()
+            _write(head, len(self._texts))
+            for text in self._texts:
+                encoded = text.encode()
+                _write(head, len(encoded))
+                head += encoded
+            self._head = bytes(head)
+        data = b"".join((self._head, *[column.packed or column.pack() for column in self.columns.values()]))
+        if is_dense:
+            return _DENSE + lzma.compress(data, lzma.FORMAT_RAW, filters=_DENSE_FILTERS)
         return _COMPRESSED + zlib.compress(data) if is_complete else _PLAIN + data
 
 
@@ -211,7 +238,10 @@ def unpack(data: bytes, selection: Selection | None = None) -> Block | None:
             return _unpacked(data[1:], selection)
         if data[:1] == _COMPRESSED:
             return _unpacked(zlib.decompressobj().decompress(data[1:], _MOST_BYTES), selection)
-    except (IndexError, ValueError, zlib.error):
+        if data[:1] == _DENSE:
+            decompressor = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_DENSE_FILTERS)
+            return _unpacked(decompressor.decompress(data[1:], _MOST_BYTES), selection)
+    except (IndexError, ValueError, zlib.error, lzma.LZMAError, EOFError):
         pass
     # Somebody else's value in place of ours tells nothing; it is no reason to fail.
     return None

@@ -251,7 +251,7 @@ def _chart(definition: ChartDefinition, rows: Rows, window: Window, latest: Mapp
                 "kind": each.kind,
                 "group": key.group,
                 "label": key.label,
-                "now": latest[key] / each.scale if each.kind == "gauge" and key in latest else None,
+                "now": each.shown(latest[key]) if each.kind == "gauge" and key in latest else None,
                 "values": points,
             }
             for each, key, points in lines[:MOST_LINES]
@@ -276,7 +276,7 @@ def _points(each: Series, row: Row, window: Window) -> list[float | None]:
         elif each.kind == "counter":
             found.append(_rounded(sum(known) / (len(known) * seconds)))
         else:
-            found.append(_rounded(max(known) / each.scale))
+            found.append(_rounded(each.shown(max(known))))
     return found
 
 

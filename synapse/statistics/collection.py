@@ -1,6 +1,10 @@
-"""The values of all series at one moment: one pipeline for all streams, and one more for groups that are behind."""
+"""The values of all series at one moment: one pipeline for all streams, and one more for groups that are behind.
 
-from collections.abc import Iterable, Mapping, Sequence
+Of each stream the replies are compared with those before: only what is another is read.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from typing import Any, get_args
@@ -8,12 +12,10 @@ from typing import Any, get_args
 from synapse.errors.delivery import FailureClass
 from synapse.redis import Command, Conversation, ReplyError, ask, keyspace
 from synapse.redis.commands import statistics as commands
-from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.statistics import StreamSample, number
-from synapse.redis.commands.streams import Group
-from synapse.runtime.histogram import SUM, quantile
+from synapse.redis.commands.statistics import StreamSample, group_sample, number, stream_sample
+from synapse.runtime.histogram import SUM, quantiles
 from synapse.statistics import series
-from synapse.statistics.marks import MOST_COUNTED, Lag, Marks, Question
+from synapse.statistics.marks import MOST_COUNTED, READ_ALL, Lag, Marks, Question
 from synapse.statistics.series import SERIES, Key, Series
 
 # So many groups of a stream are sampled, the first by name; so many labels a series has at most.
@@ -30,7 +32,23 @@ _SUMMED = tuple(dict.fromkeys(field for each in _OF_GROUP for field in each.sour
 _FIELDS = (*_SUMMED, *(f"{series.FAILURES.source[0]}{name}" for name in _CLASSES))
 # Where the fields of each group's series stand among those that are asked for.
 _SUMS = [(each.number, tuple(map(_FIELDS.index, each.source))) for each in _OF_GROUP]
-_A_GROUP = 3
+# So many commands are sent for each stream.
+_ASKED = 3
+_PLACES = (series.IN_FLIGHT.number, series.SCHEDULED.number, series.DEAD.number)
+_LAGS = (series.LAG_EVENTS.number, series.LAG_SECONDS.number, series.LAG_INEXACT.number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """The values of one moment.
+
+    Attributes:
+        values: by stream its series. They are of this moment until the next collection.
+        touched: by stream the series that may be another than in the collection before; all others are the same.
+    """
+
+    values: Mapping[str, Values]
+    touched: Mapping[str, Collection[Key]]
 
 
 @lru_cache(maxsize=20_000)
@@ -38,43 +56,192 @@ def _key(number: int, group: str = "", label: str = "") -> Key:
     return Key(number, group, label)
 
 
-class _Stream:
-    """A stream as of the previous round: its groups, its marks, and its memory."""
+class _Group:
+    """A group as of the previous round."""
+
+    __slots__ = ("counted", "delivered_id", "has_read_all", "keys", "lags", "name", "places", "text")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.groups: list[str] = []
+        self.text = b""
+        self.delivered_id = ""
+        self.has_read_all = False
+        self.counted = [Key(code, name) for code, _ in _SUMS]
+        self.places = [Key(code, name) for code in _PLACES]
+        self.lags = [Key(code, name) for code in _LAGS]
+        # The series that it has, but for its lag.
+        self.keys: Collection[Key] = ()
+
+
+class _Stream:
+    """A stream as of the previous round: what Redis said of it, and the values that were made of it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.groups: list[_Group] = []
+        self.values: Values = {}
+        self.touched: set[Key] = set()
+        self.behind: list[tuple[_Group, Question]] = []
+        self._memory = -1
+        self._names: list[bytes] | None = None
+        self._row: list[object] = []
+        self._counters: list[bytes] | None = None
+        self._durations: list[bytes] | None = None
+        self._buckets: dict[bytes, bytes] = {}
         self.marks = Marks()
-        self.memory: int | None = None
-        self.durations: Mapping[str, bytes] | None = None
-        self._asked = self._commands()
+        self._lasted: Collection[Key] = ()
+        self._asked = self._commands({})
 
-    def commands(self, *, memory: bool) -> list[Command]:
+    def commands(self, *, memory: bool) -> Sequence[Command]:
         """Return what is asked of the stream and its groups."""
-        return [commands.sample(self.name, memory=memory), *self._asked]
+        return self._asked[memory]
 
-    def follow(self, groups: Sequence[str]) -> None:
+    def take(self, replies: Sequence[Any], *, now_ms: int, budget: int) -> int:
+        """Take over what `commands` were answered. Return how many entries may be counted for the lags of `behind`."""
+        # Somebody else's key in place of ours counts nothing; it is no reason to fail.
+        counters, durations, sample = ([] if isinstance(reply, ReplyError) else reply for reply in replies)
+        self.touched, self.behind = set(), []
+        if not sample:
+            self.forget()
+            return 0
+        is_same = sample.stream[:5] == self._row
+        if not is_same:
+            self._row = sample.stream[:5]
+            self.marks.note(stream_sample(sample.stream))
+            self._take_row(stream_sample(sample.stream))
+        if sample.stream[5] >= 0:
+            self._memory = sample.stream[5]
+        if self._memory >= 0:
+            self._set(_key(series.MEMORY.number), self._memory)
+        if counters != self._counters:
+            self._counters = counters
+            self._take_counters({name.decode("utf-8", "replace"): text for name, text in _pairs(counters)})
+        self._take_durations(durations)
+        counted = 0
+        for group, text in zip(self.groups, sample.groups, strict=True):
+            if text != group.text:
+                self._take_group(group, text)
+            if text and not (is_same and group.has_read_all):
+                counted += self._take_lag(group, most=min(MOST_COUNTED, max(1, budget - counted)), now_ms=now_ms)
+        return counted
+
+    def follow(self, names: list[bytes]) -> None:
         """Know of the groups that there are now, for the next round."""
-        found = sorted(groups)[:MOST_GROUPS]
-        if found != self.groups:
-            self.groups = found
-            self._asked = self._commands()
+        if names == self._names:
+            return
+        self._names = names
+        by_text = {name.decode("utf-8", "replace"): name for name in names}
+        asked = {name: by_text[name] for name in sorted(by_text)[:MOST_GROUPS]}
+        known = {group.name: group for group in self.groups}
+        for gone in known.keys() - asked.keys():
+            self._take_group(known[gone], b"")
+        self.groups = [known.get(name) or _Group(name) for name in asked]
+        self._asked = self._commands(asked)
 
-    def _commands(self) -> list[Command]:
-        name = self.name
-        asked = [
-            stream_commands.hgetall(keyspace.stats(name)),
-            stream_commands.hgetall(keyspace.durations(name)),
-            stream_commands.xinfo_groups(name),
-        ]
+    def forget(self) -> None:
+        """Know nothing of the stream but its groups: Redis cannot tell."""
+        self.touched.update(self.values)
+        self.values = {}
+        self._row, self._counters, self._durations, self._buckets, self._lasted = [], None, None, {}, ()
         for group in self.groups:
-            asked += (
-                commands.counters(name, group, _FIELDS),
-                stream_commands.zcard(keyspace.waiting(name, group)),
-                stream_commands.xlen(keyspace.dead_letters(name, group)),
-            )
+            group.text, group.keys, group.has_read_all = b"", (), False
+
+    def add_lag(self, group: _Group, lag: Lag, now_ms: int) -> None:
+        """Set the lag of a group."""
+        age_ms = 0 if lag.since is None else max(0, now_ms - lag.since)
+        for key, found in zip(
+            group.lags, (lag.events, age_ms * series.LAG_SECONDS.scale // 1000, int(not lag.exact)), strict=True
+        ):
+            self._set(key, found)
+
+    def drop(self, keys: Iterable[Key]) -> None:
+        """Have no such series any more."""
+        for key in keys:
+            if self.values.pop(key, None) is not None:
+                self.touched.add(key)
+
+    def _set(self, key: Key, found: int) -> None:
+        if self.values.get(key) != found:
+            self.values[key] = found
+            self.touched.add(key)
+
+    def _replace(self, before: Collection[Key], found: Values) -> Collection[Key]:
+        """Have these series in place of others. Return which."""
+        if before:
+            self.drop([key for key in before if key not in found])
+        self.values |= found
+        self.touched.update(found)
+        return found.keys()
+
+    def _commands(self, groups: Mapping[str, bytes]) -> tuple[Sequence[Command], Sequence[Command]]:
+        """Return what is asked of the stream and these groups: usually, and when its memory is measured."""
+        asked = [
+            commands.hash_items(keyspace.stats(self.name)),
+            commands.hash_items(keyspace.durations(self.name)),
+            commands.sample_with_groups(self.name, groups, _FIELDS, memory=False),
+        ]
+        with_memory = [*asked[:-1], commands.sample_with_groups(self.name, groups, _FIELDS, memory=True)]
         # They are sent every five seconds: packing them takes longer than sending them.
-        return [commands.packed(command) for command in asked]
+        return [commands.packed(command) for command in asked], with_memory
+
+    def _take_row(self, sample: StreamSample) -> None:
+        self._set(_key(series.LENGTH.number), sample.length)
+        if sample.added >= 0:
+            self._set(_key(series.ADDED.number), sample.added)
+
+    def _take_counters(self, texts: Mapping[str, bytes]) -> None:
+        for each in _OF_STREAM:
+            self._set(_key(each.number), sum(number(texts.get(field)) for field in each.source))
+        for each in _LABELLED:
+            before = [key for key in self.values if key.number == each.number]
+            self._replace(before, _labelled(each, texts))
+
+    def _take_durations(self, durations: list[bytes]) -> None:
+        """Take over the quantiles of the durations since the round before. Without any there are none: a gap."""
+        found: Values = {}
+        if durations != self._durations:
+            known, is_first = self._buckets, self._durations is None
+            # Few buckets grow between two rounds.
+            others = [(field, text) for field, text in _pairs(durations) if known.get(field) != text]
+            found = {} if is_first else _quantiles(known, others)
+            known.update(others)
+            if len(known) > len(durations) // 2:
+                # It began anew.
+                self._buckets = dict(_pairs(durations))
+            self._durations = durations
+        if found or self._lasted:
+            self._lasted = self._replace(self._lasted, found)
+
+    def _take_group(self, group: _Group, text: bytes) -> None:
+        group.text = text
+        if not text:
+            self.drop((*group.keys, *group.lags))
+            group.keys, group.has_read_all = (), False
+            return
+        sample = group_sample(text, len(_FIELDS))
+        counted = sample.counters
+        found: Values = {
+            key: counted[places[0]] if len(places) == 1 else sum([counted[place] for place in places])
+            for key, (_, places) in zip(group.counted, _SUMS, strict=True)
+        }
+        found |= zip(group.places, (sample.pending, sample.waiting, sample.dead), strict=True)
+        if any(failed := counted[len(_SUMMED) :]):
+            for name, count in zip(_CLASSES, failed, strict=True):
+                if count:
+                    found[_key(series.FAILURES.number, group.name, name)] = count
+        if sample.delivered_id != group.delivered_id:
+            group.delivered_id, group.has_read_all = sample.delivered_id, False
+        group.keys = self._replace(group.keys, found)
+
+    def _take_lag(self, group: _Group, *, most: int, now_ms: int) -> int:
+        """Set the lag of a group, or note what is to be counted for it. Return how many entries that may be."""
+        lag = self.marks.lag(group.delivered_id, most=most)
+        group.has_read_all = lag is READ_ALL
+        if isinstance(lag, Lag):
+            self.add_lag(group, lag, now_ms)
+            return 0
+        self.behind.append((group, lag))
+        return lag.most
 
 
 class Collector:
@@ -83,7 +250,7 @@ class Collector:
     def __init__(self) -> None:
         self._streams: dict[str, _Stream] = {}
 
-    def collect(self, names: Iterable[str], *, now_ms: int, memory: bool) -> Conversation[dict[str, Values]]:
+    def collect(self, names: Iterable[str], *, now_ms: int, memory: bool) -> Conversation[Collected]:
         """Return the values of each stream; those of one of which Redis cannot tell are left out.
 
         Args:
@@ -97,94 +264,61 @@ class Collector:
         streams = {name: self._streams.get(name) or _Stream(name) for name in names}
         # Without their groups the first sample of a new sampler would be a gap of each.
         if new := [stream for name, stream in streams.items() if name not in self._streams]:
-            found_groups = yield from ask([stream_commands.xinfo_groups(stream.name) for stream in new])
-            for stream, reply in zip(new, found_groups, strict=True):
-                stream.follow([] if isinstance(reply, ReplyError) else [row.name for row in reply])
+            replies = yield from ask([stream.commands(memory=False)[-1] for stream in new])
+            for stream, reply in zip(new, replies, strict=True):
+                stream.follow([] if isinstance(reply, ReplyError) else reply.names)
         self._streams = streams
-        asked = [stream.commands(memory=memory) for stream in streams.values()]
-        replies = iter((yield from ask([command for some in asked for command in some])) if asked else [])
-        found: dict[str, Values] = {}
-        behind: dict[str, dict[str, Question]] = {}
+        asked = [command for stream in streams.values() for command in stream.commands(memory=memory)]
+        replies = (yield from ask(asked)) if asked else []
+        parts = [replies[place : place + _ASKED] for place in range(0, len(replies), _ASKED)]
         budget = MOST_COUNTED_A_ROUND
-        for stream, some in zip(streams.values(), asked, strict=True):
-            sample, counters, durations, rows, *of_groups = islice(replies, len(some))
-            if isinstance(sample, ReplyError):
-                continue
-            groups: dict[str, Group] = {} if isinstance(rows, ReplyError) else {row.name: row for row in rows}
-            values = found[stream.name] = _of_stream(stream, sample, counters)
-            values |= _quantiles(stream, durations)
-            stream.marks.note(sample)
-            questions: dict[str, Question] = {}
-            for place, name in enumerate(stream.groups):
-                if (group := groups.get(name)) is None:
-                    continue
-                _add_group(values, group, of_groups[place * _A_GROUP : (place + 1) * _A_GROUP])
-                lag = stream.marks.lag(group.last_delivered_id, most=min(MOST_COUNTED, budget))
-                if isinstance(lag, Lag):
-                    _add_lag(values, name, lag, now_ms)
-                else:
-                    questions[name] = lag
-                    budget = max(1, budget - lag.most)
-            if questions:
-                behind[stream.name] = questions
-            stream.follow(list(groups))
-        yield from _count(behind, found, now_ms)
-        return found
+        for stream, part in zip(streams.values(), parts, strict=True):
+            budget = max(1, budget - stream.take(part, now_ms=now_ms, budget=budget))
+        yield from _count([stream for stream in streams.values() if stream.behind], now_ms)
+        for stream, (*_, sample) in zip(streams.values(), parts, strict=True):
+            if not isinstance(sample, ReplyError):
+                stream.follow(sample.names)
+        return Collected(
+            values={name: stream.values for name, stream in streams.items() if stream.values},
+            touched={name: stream.touched for name, stream in streams.items()},
+        )
 
 
-def _of_stream(stream: _Stream, sample: StreamSample, counters: Any) -> Values:
-    # Somebody else's key in place of ours counts nothing; it is no reason to fail.
-    texts: Mapping[str, bytes] = {} if isinstance(counters, ReplyError) else counters
-    values = {_key(each.number): sum(number(texts.get(field)) for field in each.source) for each in _OF_STREAM}
-    values[_key(series.LENGTH.number)] = sample.length
-    if sample.added >= 0:
-        values[_key(series.ADDED.number)] = sample.added
-    if sample.memory >= 0:
-        stream.memory = sample.memory
-    if stream.memory is not None:
-        values[_key(series.MEMORY.number)] = stream.memory
-    for each in _LABELLED:
-        values |= _labelled(each, texts)
-    return values
+def _pairs(reply: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
+    return zip(reply[::2], reply[1::2], strict=True)
 
 
-def _quantiles(stream: _Stream, reply: Any) -> Values:
-    """Return the quantiles of the durations since the round before. Without any there are none, which is a gap."""
-    known, stream.durations = stream.durations, {} if isinstance(reply, ReplyError) else reply
-    if known is None or stream.durations == known:
-        return {}
+def _quantiles(known: Mapping[bytes, bytes], others: Iterable[tuple[bytes, bytes]]) -> Values:
+    """Return the quantiles of the durations that histograms have more than before, of the buckets that are others."""
     grown: dict[tuple[str, str], dict[str, int]] = {}
-    # Few buckets grow between two rounds.
-    for field, text in stream.durations.items() - known.items():
-        what, _, rest = field.partition(":")
+    for field, text in others:
+        what, _, rest = field.decode("utf-8", "replace").partition(":")
         bucket, _, group = rest.partition(":")
         if bucket != SUM and what in series.DURATIONS and (more := number(text) - number(known.get(field))) > 0:
             grown.setdefault((what, group), {})[bucket] = more
     values: Values = {}
     for (what, group), counts in grown.items():
         each = series.DURATIONS[what]
-        for name, part in series.QUANTILES.items():
-            if (seconds := quantile(part, counts)) is not None:
-                values[_key(each.number, group, name)] = round(seconds * each.scale)
+        for name, seconds in zip(series.QUANTILES, quantiles(series.QUANTILES.values(), counts), strict=False):
+            values[_key(each.number, group, name)] = each.kept(seconds)
     return values
 
 
-def _count(
-    behind: Mapping[str, Mapping[str, Question]], found: Mapping[str, Values], now_ms: int
-) -> Conversation[None]:
+def _count(behind: Sequence[_Stream], now_ms: int) -> Conversation[None]:
     """Count what is to be counted for lags, and add them to what was found."""
     if not behind:
         return
     asked = [
-        commands.count_between(stream, [one for question in some.values() for one in question.ranges])
-        for stream, some in behind.items()
+        commands.count_between(stream.name, [one for _, question in stream.behind for one in question.ranges])
+        for stream in behind
     ]
-    for (stream, some), reply in zip(behind.items(), (yield from ask(asked)), strict=True):
-        if isinstance(reply, ReplyError):
-            continue
-        counted = iter(reply)
-        for group, question in some.items():
-            _add_lag(found[stream], group, question.lag(list(islice(counted, len(question.ranges)))), now_ms)
+    for stream, reply in zip(behind, (yield from ask(asked)), strict=True):
+        counted = iter(() if isinstance(reply, ReplyError) else reply)
+        for group, question in stream.behind:
+            if isinstance(reply, ReplyError):
+                stream.drop(group.lags)
+            else:
+                stream.add_lag(group, question.lag(list(islice(counted, len(question.ranges)))), now_ms)
 
 
 def _labelled(each: Series, texts: Mapping[str, bytes]) -> Values:
@@ -192,24 +326,3 @@ def _labelled(each: Series, texts: Mapping[str, bytes]) -> Values:
     (prefix,) = each.source
     labels = sorted(field for field in texts if field.startswith(prefix))[:MOST_LABELS]
     return {_key(each.number, "", field.removeprefix(prefix)): number(texts[field]) for field in labels}
-
-
-def _add_group(values: Values, row: Group, replies: Sequence[Any]) -> None:
-    # Somebody else's key in place of ours counts nothing; it is no reason to fail.
-    counters, waiting, dead = (None if isinstance(reply, ReplyError) else reply for reply in replies)
-    group, counted = row.name, counters or [0] * len(_FIELDS)
-    for code, places in _SUMS:
-        values[_key(code, group)] = sum([counted[place] for place in places])
-    for name, count in zip(_CLASSES, counted[len(_SUMMED) :], strict=True):
-        if count:
-            values[_key(series.FAILURES.number, group, name)] = count
-    values[_key(series.IN_FLIGHT.number, group)] = row.pending
-    values[_key(series.SCHEDULED.number, group)] = waiting or 0
-    values[_key(series.DEAD.number, group)] = dead or 0
-
-
-def _add_lag(values: Values, group: str, lag: Lag, now_ms: int) -> None:
-    age_ms = 0 if lag.since is None else max(0, now_ms - lag.since)
-    values[_key(series.LAG_EVENTS.number, group)] = lag.events
-    values[_key(series.LAG_SECONDS.number, group)] = age_ms * series.LAG_SECONDS.scale // 1000
-    values[_key(series.LAG_INEXACT.number, group)] = int(not lag.exact)

@@ -16,6 +16,8 @@ from synapse.statistics.storage import BASE, FINEST, INSTALLATION, Resolution
 _TOGETHER = 500
 Row = list[int | None]
 Rows = dict[Key, Row]
+# By their names blocks as bytes, and unpacked.
+_Blocks = dict[int | str, tuple[bytes, Block]]
 # A step is written when the first sample after it is taken: until then it is no gap. Seconds.
 _LATE = 2 * FINEST.seconds
 # Series that are there whenever their stream or group was sampled.
@@ -91,7 +93,7 @@ class _Kept:
 
     source: object = None
     rows: Rows = field(default_factory=dict)
-    blocks: Mapping[int | str, tuple[bytes, Block]] = field(default_factory=dict)
+    blocks: _Blocks = field(default_factory=dict)
     size: int = 0
 
 
@@ -161,32 +163,56 @@ def read_history(
     parts_of_sums = [part for number in wanted.numbers for part in _SUMS.get(number, ())]
     read = Selection(wanted.numbers.union(_ALWAYS, parts_of_sums), wanted.groups and wanted.groups | {""})
 
-    def decode(each: tuple[str, Sequence[object]]) -> None:
-        stream, replies = each
+    def unpack_one(each: tuple[_Blocks, _Blocks, int | str, bytes]) -> None:
+        blocks, known, name, data = each
+        # A block has what was before it: only without any, the base tells.
+        if name == BASE and blocks:
+            return
+        if (earlier := known.get(name)) is not None and earlier[0] == data:
+            blocks[name] = earlier
+        elif (block := unpack(data, read)) is not None:
+            blocks[name] = data, block
+            if earlier is not None:
+                block.follow(earlier[1])
 
-        known, source = kept.get(stream) if kept else _NOTHING, (replies, span, sampled)
-        if known.source != source:
-            blocks = _blocks(dict(zip(names, replies, strict=True)), known.blocks, read)
-            rows = _rows([blocks[name][1] if name in blocks else None for name in names], begin, span, sampled)
-            rows = {key: row for key, row in (rows | _sums(rows, wanted)).items() if wanted.has(key)}
-            known = _Kept(source=source, rows=rows, blocks=blocks, size=_size_of(rows, blocks) if kept else 0)
+    def decode(each: tuple[str, object, _Blocks]) -> None:
+        stream, source, blocks = each
+        rows = _rows([blocks[name][1] if name in blocks else None for name in names], begin, span, sampled)
+        rows = {key: row for key, row in (rows | _sums(rows, wanted)).items() if wanted.has(key)}
+        found[stream] = rows
         if kept:
-            kept.keep(stream, known)
-        found[stream] = known.rows
+            kept.keep(stream, _Kept(source=source, rows=rows, blocks=blocks, size=_size_of(rows, blocks)))
 
     together = max(1, _TOGETHER // len(names))
     for start in range(0, len(streams), together):
         some = streams[start : start + together]
         # When samples were taken at all is read with the first of them.
         asked = some if sampled else [INSTALLATION, *some]
-        replies = yield from ask([command for stream in asked for command in _reading(stream, span, names)])
-        parts = [replies[place * len(names) : (place + 1) * len(names)] for place in range(len(asked))]
+        answers = yield from ask([command for stream in asked for command in _reading(stream, span, names)])
+        parts = [answers[place * len(names) : (place + 1) * len(names)] for place in range(len(asked))]
         if not sampled:
             of_installation = parts.pop(0)
             sampled += _sampled(of_installation, begin, span)
             if instead is not None and not sampled[-1] and now < (span.last + 1) * span.resolution.seconds + _LATE:
                 span, sampled[:] = instead, _sampled(of_installation, begin, instead)
-        yield from map_cooperatively(list(zip(some, parts, strict=True)), decode)
+        others: list[tuple[str, object, _Blocks]] = []
+        packed: list[tuple[_Blocks, _Blocks, int | str, bytes]] = []
+        for stream, replies in zip(some, parts, strict=True):
+            known, source = kept.get(stream) if kept else _NOTHING, (replies, span, sampled)
+            if kept and known.source == source:
+                found[stream] = known.rows
+                kept.keep(stream, known)
+                continue
+            blocks: _Blocks = {}
+            others.append((stream, source, blocks))
+            packed += [
+                (blocks, known.blocks, name, reply)
+                for name, reply in zip(names, replies, strict=True)
+                if isinstance(reply, bytes)
+            ]
+        # Many blocks, and many streams, are each read in parts.
+        yield from map_cooperatively(packed, unpack_one)
+        yield from map_cooperatively(others, decode)
     return History(span=span, streams=found)
 
 
@@ -194,26 +220,7 @@ def _reading(stream: str, span: Span, names: Sequence[int | str]) -> list[Comman
     return [commands.block(stream, span.resolution.seconds, name) for name in names]
 
 
-def _blocks(
-    replies: Mapping[int | str, object], known: Mapping[int | str, tuple[bytes, Block]], selection: Selection
-) -> dict[int | str, tuple[bytes, Block]]:
-    """Return the blocks that replies hold, as bytes and decoded; what is known of them is not decoded again."""
-    found: dict[int | str, tuple[bytes, Block]] = {}
-    for name, reply in replies.items():
-        # A block has what was before it: only without any, the base tells.
-        if not isinstance(reply, bytes) or (name == BASE and found):
-            continue
-        earlier = known.get(name)
-        if earlier is not None and earlier[0] == reply:
-            found[name] = earlier
-        elif (block := unpack(reply, selection)) is not None:
-            found[name] = reply, block
-            if earlier is not None:
-                block.follow(earlier[1])
-    return found
-
-
-def _size_of(rows: Rows, blocks: Mapping[int | str, tuple[bytes, Block]]) -> int:
+def _size_of(rows: Rows, blocks: _Blocks) -> int:
     changes = sum(len(column.changes) for _, block in blocks.values() for column in block.columns.values())
     return changes + sum(map(len, rows.values()))
 

@@ -63,7 +63,7 @@ def _told(changes: Changes, *, follows: bool) -> _Told:
         if each is LAG_INEXACT:
             where["lag_exact"] = not value
         elif each.kind == "gauge":
-            scaled = None if value is None else value / each.scale if each.scale > 1 else value
+            scaled = None if value is None else each.shown(value)
             if each.label:
                 where.setdefault(each.name, {})[key.label] = scaled
             else:

@@ -143,7 +143,7 @@ def shown(stream: str, rows: Rows) -> Iterable[dict[str, Any]]:
 
 def scaled(each: Series, row: Sequence[int | None]) -> Sequence[float | None]:
     """Return values in the unit of their series."""
-    return row if each.scale == 1 else [None if value is None else value / each.scale for value in row]
+    return row if each.scale == 1 else [None if value is None else each.shown(value) for value in row]
 
 
 def asked_span(query: Mapping[str, str], *, now: int, usual: int) -> Span:

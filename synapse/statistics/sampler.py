@@ -94,12 +94,13 @@ class Sampler:
         finest = self._tracks[INSTALLATION][0]
         if finest.is_written(now):
             # By another process, before this one.
+            self._tracks = {}
             return
-        samples: Mapping[str, Values] = {**found, INSTALLATION: {ROUNDS: finest.values.get(ROUNDS, 0) + 1}}
+        samples: Mapping[str, Values] = {**found.values, INSTALLATION: {ROUNDS: finest.values.get(ROUNDS, 0) + 1}}
         asked: list[Command] = []
         for name, (first, *others) in self._tracks.items():
             values = samples.get(name, {})
-            asked += first.record(now // FINEST.seconds, values)
+            asked += first.record(now // FINEST.seconds, values, found.touched.get(name))
             for track in others:
                 asked += track.follow(now, values, first.changed)
         changes = {name: first.changed for name, (first, *_) in self._tracks.items() if first.changed}

@@ -20,6 +20,8 @@ class Series:
         metric: the Prometheus metric of the same value; empty where there is none.
         sum_of: the names of the series whose sum it is; such a series is not kept.
         scale: how many steps of a value one unit has: values are kept as whole numbers.
+        is_rounded: whether values are kept with two significant digits, as places among all such numbers of steps: a
+            little more or less is a small difference, however long it is.
         label: what the label tells; empty for a series without labels.
     """
 
@@ -33,7 +35,37 @@ class Series:
     sum_of: tuple[str, ...] = ()
     metric: str = ""
     scale: int = 1
+    is_rounded: bool = False
     label: str = ""
+
+    def kept(self, value: float) -> int:
+        """Return a value as the whole number that is kept of it."""
+        steps = round(value * self.scale)
+        return _place_of(steps) if self.is_rounded else steps
+
+    def shown(self, kept: int) -> float:
+        """Return a value in its unit, of the whole number that is kept of it. A larger one is of a larger value."""
+        if self.is_rounded:
+            kept = _number_at(kept)
+        return kept if self.scale == 1 else kept / self.scale
+
+
+# Of the numbers with two significant digits: those below a hundred, and ninety of each further length.
+_SMALL, _OF_LENGTH = 100, 90
+
+
+def _place_of(number: int) -> int:
+    """Return the place of a number among those with two significant digits, rounded to one of them."""
+    length = len(str(number)) - 2
+    return number if number < _SMALL else _OF_LENGTH * length + round(number / 10**length)
+
+
+def _number_at(place: int) -> int:
+    """Return the number at a place among those with two significant digits."""
+    if place < _SMALL:
+        return place
+    length, further = divmod(place - _SMALL + _OF_LENGTH, _OF_LENGTH)
+    return int((further + _SMALL // 10) * 10**length)
 
 
 class Key(NamedTuple):
@@ -288,35 +320,39 @@ FAILURES = Series(
     metric="synapse_group_failures_total",
     meaning="Attempts that failed, by what kind of failure it was, such as `timeout` or `http-5xx`.",
 )
+# 40 to 42 were durations to the microsecond.
 PUBLISH_SECONDS = Series(
-    number=40,
+    number=43,
     name="publish_seconds",
     scope="stream",
     kind="gauge",
     unit="seconds",
     scale=1_000_000,
+    is_rounded=True,
     label="quantile",
     metric="synapse_publish_seconds",
     meaning="How long requests that publish took, from when they were read until the events were stored.",
 )
 ATTEMPT_SECONDS = Series(
-    number=41,
+    number=44,
     name="attempt_seconds",
     scope="group",
     kind="gauge",
     unit="seconds",
     scale=1_000_000,
+    is_rounded=True,
     label="quantile",
     metric="synapse_attempt_seconds",
     meaning="How long attempts of the group's bridge to deliver an event took: of its handler, webhook or other sink.",
 )
 DELIVERED_SECONDS = Series(
-    number=42,
+    number=45,
     name="delivered_seconds",
     scope="group",
     kind="gauge",
     unit="seconds",
     scale=1_000_000,
+    is_rounded=True,
     label="quantile",
     metric="synapse_delivered_seconds",
     meaning="How long it took from the publish of an event until the group's bridge had delivered it.",

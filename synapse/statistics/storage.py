@@ -1,6 +1,6 @@
 """Where history is kept: resolutions, and the block of each stream at each resolution that is being written."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from synapse.redis import Command
@@ -46,13 +46,15 @@ class Track:
         self.resolution = resolution
         # The series that the last step changed, with their values before and after.
         self.changed: Changes = {}
+        # Whether the last step was recorded with all values, so that the next one can be by what was touched since.
+        self.is_current = False
         self._block = Block()
         self._number = -1
         self._has_changes = False
         self._base_until = 0
         self._step: int | None = None
-        self._values: Mapping[Key, int] = {}
         self._highest: dict[Key, int] = {}
+        self._touched: set[Key] = set()
 
     @property
     def is_loaded(self) -> bool:
@@ -86,10 +88,17 @@ class Track:
         """Return what asks whether the block that was written last is there; nothing when none was."""
         return [commands.has_block(self.stream, self.resolution.seconds, self._number)] if self._has_changes else []
 
-    def record(self, step: int, values: Mapping[Key, int]) -> list[Command]:
-        """Note the values of a step, and return what writes them."""
+    def record(self, step: int, values: Mapping[Key, int], touched: Collection[Key] | None = None) -> list[Command]:
+        """Note the values of a step, and return what writes them.
+
+        Args:
+            step: the step, counted from 1970.
+            values: all values.
+            touched: the series that may have changed since the step that was recorded last; None: any.
+        """
         asked = self._turn_to(step // STEPS)
-        self.changed = self._block.record(step % STEPS, values)
+        self.changed = self._block.record(step % STEPS, values, touched if self.is_current else None)
+        self.is_current = True
         if self.changed:
             self._has_changes = True
             asked.append(self._keep(self._number, self._block))
@@ -98,19 +107,35 @@ class Track:
     def follow(self, now: int, values: Mapping[Key, int], changed: Changes) -> list[Command]:
         """Take a sample for a step of a coarser resolution, and return what writes the step before when that is over.
 
-        `changed` are the series that differ from the sample before, with their values before and after.
+        Args:
+            now: the time of the sample in seconds since 1970.
+            values: all values.
+            changed: the series that differ from the sample before, with their values before and after.
         """
         step, asked = now // self.resolution.seconds, []
         if step != self._step:
             if self._step is not None:
-                asked = self.record(self._step, {**self._values, **self._highest})
-            self._highest = {}
+                # As of the sample before.
+                last = {key: before for key, (before, _) in changed.items()}
+                found = {**values, **last, **self._highest}
+                asked = self.record(
+                    self._step, {key: value for key, value in found.items() if value is not None}, self._touched
+                )
+            # What was higher within the step is recorded, and is another now.
+            self._highest, self._touched = {}, set(self._highest)
         else:
+            highest = self._highest
             for key, (before, value) in changed.items():
                 if key.number in _GAUGES:
-                    found = (self._highest.get(key), before, value)
-                    self._highest[key] = max(each for each in found if each is not None)
-        self._step, self._values = step, values
+                    known = highest.get(key)
+                    if before is not None and (known is None or before > known):
+                        known = before
+                    if value is not None and (known is None or value > known):
+                        known = value
+                    if known is not None:
+                        highest[key] = known
+        self._touched.update(changed)
+        self._step = step
         return asked
 
     def _turn_to(self, number: int) -> list[Command]:
@@ -130,5 +155,6 @@ class Track:
 
     def _keep(self, number: int, block: Block, *, is_complete: bool = False) -> Command:
         until = (number + 1) * STEPS * self.resolution.seconds + self.resolution.kept
-        data = block.pack(is_complete=is_complete)
+        is_dense = is_complete and self.resolution is RESOLUTIONS[-1]
+        data = block.pack(is_complete=is_complete, is_dense=is_dense)
         return commands.keep_block(self.stream, self.resolution.seconds, number, data, until=until)

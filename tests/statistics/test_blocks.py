@@ -19,13 +19,14 @@ def test_a_block_gives_back_the_value_of_each_series_at_each_step(base, steps):
         block.record(step, current)
         expected.append(current)
 
-    found = unpack(block.pack())
+    for packed in (block.pack(), block.pack(is_complete=True), block.pack(is_complete=True, is_dense=True)):
+        found = unpack(packed)
 
-    assert found is not None
-    for key in {key for at in expected for key in at}:
-        assert found.columns[key].values() == [at.get(key) for at in expected]
-    assert found.values == current
-    assert found.last_step == block.last_step
+        assert found is not None
+        for key in {key for at in expected for key in at}:
+            assert found.columns[key].values() == [at.get(key) for at in expected]
+        assert found.values == current
+        assert found.last_step == block.last_step
 
 
 @given(st.binary(max_size=60))
@@ -35,9 +36,9 @@ def test_bytes_that_are_no_block_are_none_or_some_block_and_never_an_error(data)
     assert found is None or isinstance(found, Block)
 
 
-@given(values, st.integers(0, 300))
-def test_a_block_that_was_cut_short_is_never_an_error(base, size):
-    unpack(Block(base).pack()[:size])
+@given(values, st.integers(0, 300), st.booleans())
+def test_a_block_that_was_cut_short_is_never_an_error(base, size, is_dense):
+    unpack(Block(base).pack(is_dense=is_dense)[:size])
 
 
 def test_a_series_that_grows_a_little_at_every_step_takes_a_byte_a_step():

@@ -4,13 +4,16 @@ import sys
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams import connections
 from synapse.publishing import counters
 from synapse.publishing.counters import StreamCounters
 from synapse.redis import keyspace
-from synapse.runtime.histogram import BOUNDS, NAMES, SUM, fields, quantile
-from synapse.statistics.series import QUANTILES
+from synapse.runtime.histogram import BOUNDS, NAMES, SUM, fields, quantiles
+from synapse.statistics.query import scaled
+from synapse.statistics.series import BY_NUMBER, DURATIONS, QUANTILES
 
 EVENT = orjson.dumps({"event_type": "order-placed"})
 PROMETHEUS = {"accept": "text/plain;version=0.0.4"}
@@ -28,17 +31,28 @@ def test_a_duration_is_counted_in_the_first_bucket_that_holds_it():
 
 
 @pytest.mark.parametrize(
-    ("counts", "part", "expected"),
+    ("counts", "parts", "expected"),
     [
-        ({}, 0.5, None),
-        ({NAMES[0]: 10}, 0.5, BOUNDS[0] / 2),
-        ({NAMES[0]: 50, NAMES[2]: 50}, 0.5, BOUNDS[0]),
-        ({NAMES[0]: 50, NAMES[2]: 50}, 0.75, (BOUNDS[1] + BOUNDS[2]) / 2),
-        ({"+Inf": 3}, 0.99, BOUNDS[-1]),
+        ({}, [0.5], []),
+        ({NAMES[0]: 10}, [0.5], [BOUNDS[0] / 2]),
+        ({NAMES[0]: 50, NAMES[2]: 50}, [0.5, 0.75], [BOUNDS[0], (BOUNDS[1] + BOUNDS[2]) / 2]),
+        ({NAMES[2]: 1, NAMES[0]: 1, NAMES[7]: 98}, [0.01, 0.02], [BOUNDS[0], BOUNDS[2]]),
+        ({NAMES[3]: 4, "+Inf": 3}, [0.25, 0.99], [(BOUNDS[2] + 7 / 16 * (BOUNDS[3] - BOUNDS[2])), BOUNDS[-1]]),
     ],
 )
-def test_a_quantile_is_found_within_its_bucket(counts, part, expected):
-    assert quantile(part, counts) == (expected if expected is None else pytest.approx(expected))
+def test_quantiles_are_found_within_their_buckets(counts, parts, expected):
+    assert quantiles(parts, counts) == [pytest.approx(each) for each in expected]
+
+
+@given(st.floats(0, 70))
+def test_a_duration_is_kept_with_two_significant_digits(seconds):
+    each = DURATIONS["publish"]
+
+    found = each.shown(each.kept(seconds))
+
+    assert found == pytest.approx(seconds, rel=0.05, abs=1e-6)
+    assert len(str(round(found * 1_000_000)).rstrip("0")) <= 2
+    assert each.kept(found) == each.kept(seconds) <= each.kept(seconds * 1.2)
 
 
 def test_durations_are_added_to_those_in_redis_and_not_twice(executor, redis):
@@ -117,11 +131,12 @@ def test_statistics_have_the_quantiles_of_what_ended_between_two_samples(scene):
     scene.sample(2)
 
     found = scene.rows("publish_seconds", "delivered_seconds", steps=3)
+    found = {key: scaled(BY_NUMBER[key.number], row) for key, row in found.items()}
     of_publishing = {key.label: row for key, row in found.items() if not key.group}
     assert set(of_publishing) == set(QUANTILES)
-    assert of_publishing["0.5"] == [None, 750, None]
-    assert of_publishing["0.5"][1] < of_publishing["0.99"][1] < 1000
-    assert all(2_048_000 < row[1] <= 4_096_000 for key, row in found.items() if key.group == "billing")
+    assert of_publishing["0.5"] == [None, 0.00075, None]
+    assert of_publishing["0.5"][1] < of_publishing["0.99"][1] <= 0.001
+    assert all(2.048 < row[1] <= 4.1 for key, row in found.items() if key.group == "billing")
 
 
 def test_the_highest_quantile_of_a_minute_is_shown(scene):
@@ -134,4 +149,5 @@ def test_the_highest_quantile_of_a_minute_is_shown(scene):
     scene.sample(10)
 
     (row,) = [row for key, row in scene.rows("publish_seconds", seconds=60, steps=2).items() if key.label == "0.5"]
-    assert 512_000 < row[1] < 1_024_000 or 512_000 < row[0] < 1_024_000
+    row = scaled(DURATIONS["publish"], row)
+    assert 0.512 < row[1] < 1.024 or 0.512 < row[0] < 1.024

@@ -1,6 +1,6 @@
 """The sampler's commands: samples of streams and groups, and blocks of history."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import hiredis
@@ -13,7 +13,7 @@ _COUNT_BETWEEN = load_script("count_between")
 
 
 class StreamSample(NamedTuple):
-    """A sample of a stream; `added` and `memory` are -1 where Redis does not report them."""
+    """A stream at one moment; `added` and `memory` are -1 where Redis does not report them."""
 
     length: int
     last_id: str
@@ -21,6 +21,30 @@ class StreamSample(NamedTuple):
     deleted_id: str
     first_id: str
     memory: int
+
+
+class Sample(NamedTuple):
+    """A sample of a stream and its groups, as Redis sends it: what is the same as before need not be read.
+
+    Attributes:
+        stream: what `stream_sample` reads.
+        names: the names of all groups.
+        groups: what `group_sample` reads, of each group that was asked for; empty for one that is not there.
+    """
+
+    stream: list[Any]
+    names: list[bytes]
+    groups: list[bytes]
+
+
+class GroupSample(NamedTuple):
+    """A group at one moment; `counters` are those that were asked for, in their order."""
+
+    delivered_id: str
+    pending: int
+    waiting: int
+    dead: int
+    counters: list[int]
 
 
 class RangeCount(NamedTuple):
@@ -31,19 +55,52 @@ class RangeCount(NamedTuple):
 
 
 def sample(stream: str, *, memory: bool) -> Command:
-    """Sample a stream; the reply is a `StreamSample`. `memory` costs Redis a little more."""
-    return _SAMPLE.call([stream], [int(memory)], parse=_sample)
+    """Sample a stream without its groups; the reply is a `StreamSample`. `memory` costs Redis a little more."""
+    return _SAMPLE.call([stream], [int(memory), 0], parse=stream_sample)
+
+
+def sample_with_groups(stream: str, groups: Mapping[str, bytes], fields: Sequence[str], *, memory: bool) -> Command:
+    """Sample a stream and groups, with these fields of the groups' counters; the reply is a `Sample`.
+
+    Args:
+        stream: its name.
+        groups: by its name as text the name that each group has in Redis.
+        fields: those of the counters.
+        memory: whether to measure its memory too, which costs Redis a little more.
+    """
+    keys = [stream]
+    for group in groups:
+        keys += (
+            keyspace.counters(stream, group),
+            keyspace.waiting(stream, group),
+            keyspace.dead_letters(stream, group),
+        )
+    return _SAMPLE.call(keys, [int(memory), len(fields), *fields, *groups.values()], parse=_sample)
+
+
+def stream_sample(row: Sequence[Any]) -> StreamSample:
+    """Read the part of a sample that is of the stream itself."""
+    length, last_id, added, deleted_id, first_id, memory, *_ = row
+    return StreamSample(length, last_id.decode(), added, deleted_id.decode(), first_id.decode(), memory)
+
+
+def hash_items(key: str) -> Command:
+    """Read a hash as Redis sends it, names and values in turn: to see whether it is another than before."""
+    return Command(("HGETALL", key))
+
+
+def group_sample(text: bytes, fields: int) -> GroupSample:
+    """Read the part of a sample that is of a group, with so many counters."""
+    delivered_id, pending, waiting, dead, *counters = text.split(b"\0")
+    # Somebody else's key in place of ours counts nothing; it is no reason to fail.
+    counted = [*map(number, counters)] if len(counters) == fields else [0] * fields
+    return GroupSample(delivered_id.decode(), int(pending), int(waiting), int(dead), counted)
 
 
 def count_between(stream: str, ranges: Sequence[tuple[str, str, int]]) -> Command:
     """Count the entries of ranges of ids, each up to its limit; the reply has a `RangeCount` for each range."""
     arguments: list[Argument] = [part for each in ranges for part in each]
     return _COUNT_BETWEEN.call([stream], arguments, parse=_between)
-
-
-def counters(stream: str, group: str, fields: Sequence[str]) -> Command:
-    """Read counters of a group; the reply has a number for each field, 0 for a field that is no number."""
-    return Command(("HMGET", keyspace.counters(stream, group), *fields), parse=lambda reply: [*map(number, reply)])
 
 
 def packed(command: Command) -> Command:
@@ -81,9 +138,8 @@ def number(text: bytes | None) -> int:
     return int(text) if text and text.isdigit() and len(text) < 19 else 0
 
 
-def _sample(reply: Any) -> StreamSample:
-    length, last_id, added, deleted_id, first_id, memory = reply
-    return StreamSample(length, last_id.decode(), added, deleted_id.decode(), first_id.decode(), memory)
+def _sample(reply: Any) -> Sample:
+    return Sample(reply[:6], reply[6], reply[7:])
 
 
 def _between(reply: Any) -> list[RangeCount]:

@@ -223,7 +223,12 @@ class ViewerFrames:
             found = await watcher.get(self._heartbeat)
             if found:
                 sent = found[-1].id
-                yield sse.joined(found, personal=self._personal)
+                if chunk := sse.joined(await self._matching(found), personal=self._personal):
+                    self._written = _now()
+                    yield chunk
+                elif self._is_silent():
+                    self._written = _now()
+                    yield sse.heartbeat(sent)
             elif watcher.ended == "slow":
                 connections.counters.add(self._stream, "live_dropped")
                 yield sse.dropped(sent, limit=MOST_WAITING)
@@ -233,6 +238,7 @@ class ViewerFrames:
                 return
             else:
                 sent = watcher.seen
+                self._written = _now()
                 yield sse.heartbeat(sent)
 
     async def _written_page(self, page: Page) -> bytes:
@@ -252,7 +258,23 @@ class ViewerFrames:
             if event_type is None or watcher.wants_type(event_type):
                 frame = render(self._stream, entry)
                 found += [frame] if watcher.wants(frame) else []
-        return sse.joined(found, personal=self._personal)
+        return sse.joined(await self._matching(found), personal=self._personal)
+
+    async def _matching(self, frames: list[Frame]) -> list[Frame]:
+        """Return the frames that meet the viewer's filter, and notices, yielding to other tasks in between: a filter
+        may take long on a large event."""
+        if self._asked.filter is None:
+            return frames
+        found: list[Frame] = []
+        until = 0.0
+        for frame in frames:
+            if time.monotonic() >= until:
+                await turn_queue.turn()
+                until = time.monotonic() + TURN
+            row = frame.row_for(personal=self._personal)
+            if row is None or self._asked.filter.matches({**row, "stream": self._stream}):
+                found.append(frame)
+        return found
 
     def _is_silent(self) -> bool:
         return _now() - self._written >= self._heartbeat

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from synapse.endpoints import Call, Query, about
+from synapse.filters import FILTER_HELP, EventFilter, QueryFilter
 from synapse.inspection.range_query import QueryTime, parse_id
 from synapse.problems import BadParameter
 from synapse.wire.ids import FIRST, EntryId, preceding
@@ -58,6 +59,7 @@ class LiveQuery(Query):
 
     repeatable: ClassVar[Collection[str]] = ("event_type",)
     event_type: list[str] = about("Only events of this type; can be given several times.", default=[])
+    filter: QueryFilter = about(FILTER_HELP.format("events"), default=None)
     ticket: str = about("The ticket from `POST /streams/{stream}/live-ticket`, instead of a key.", default="")
     last_event_id: str = about(f"Like the header `Last-Event-ID`, where no header can be set. {ID_HELP}", default="")
     # As event sources in place of the browser's own send it, of which a page of another origin can set no header.
@@ -76,6 +78,7 @@ class TailQuery:
     """
 
     event_types: Set[str] = frozenset()
+    filter: EventFilter | None = None
     after: EntryId | None = None
     was_seen: bool = False
 
@@ -92,8 +95,9 @@ def asked(call: Call[LiveQuery, None]) -> TailQuery:
     named = (call.request.headers.get(LAST_EVENT_ID, ""), query.last_event_id, query.lastEventId)
     if given := next(filter(None, map(str.strip, named)), ""):
         after = _whole_id(given)
-        return TailQuery(event_types=types, after=after, was_seen=after != FIRST)
-    return TailQuery(event_types=types, after=None if query.since is None else preceding(query.since.first))
+        return TailQuery(event_types=types, filter=query.filter, after=after, was_seen=after != FIRST)
+    since = None if query.since is None else preceding(query.since.first)
+    return TailQuery(event_types=types, filter=query.filter, after=since)
 
 
 def _whole_id(text: str) -> EntryId:

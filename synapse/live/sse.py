@@ -3,11 +3,13 @@
 import random
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import orjson
 
 from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.formats import exact_json
 from synapse.http.exchange import StreamedResponse
 from synapse.redis.commands.streams import Entry
 from synapse.wire.encoding import decode_texts, pairs, text_fields
@@ -16,6 +18,9 @@ from synapse.wire.masking import entry_json, mask_of
 
 # When a browser comes back after the connection was lost, in milliseconds: not all in the same moment.
 _RETRY_MS = (1000, 3000)
+_DATA = b"\ndata: "
+# Larger entries are not kept as values.
+_KEPT_BYTES = 8 * 1024
 _HEADERS = {
     "Cache-Control": "no-cache, no-transform",
     # For nginx, which otherwise holds back what it passes on.
@@ -48,6 +53,15 @@ class Frame:
     event_type: str
     text: bytes
     masked: bytes = b""
+
+    def text_for(self, *, personal: bool) -> bytes:
+        """Return the frame for a watcher: with PII, or masked."""
+        return self.text if personal else self.masked or self.text
+
+    def row_for(self, *, personal: bool) -> Mapping[str, Any] | None:
+        """Return the entry as a watcher sees it; None for a frame that holds no entry."""
+        text = self.text_for(personal=personal)
+        return _row(text) if len(text) <= _KEPT_BYTES else _read_row(text)
 
 
 def of_entry(entry: Entry, stream: StreamDefinition | None) -> Frame:
@@ -93,11 +107,20 @@ def bye(reason: str, at: EntryId | None = None) -> bytes:
 
 def joined(frames: Iterable[Frame], *, personal: bool) -> bytes:
     """Return the bytes of the frames, with PII or masked."""
-    return b"".join([frame.text if personal else frame.masked or frame.text for frame in frames])
+    return b"".join([frame.text_for(personal=personal) for frame in frames])
+
+
+def _read_row(text: bytes) -> Mapping[str, Any] | None:
+    name, _, data = text.partition(_DATA)
+    return exact_json.loads(data) if name.startswith(b"id: ") and b"\n" not in name else None
+
+
+# Watchers with filters come to the same frames one after the other.
+_row = lru_cache(maxsize=256)(_read_row)
 
 
 def _message(id_: str, data: Mapping[str, Any]) -> bytes:
-    return b"id: %s\ndata: %s\n\n" % (id_.encode(), orjson.dumps(data))
+    return b"id: %s%s%s\n\n" % (id_.encode(), _DATA, orjson.dumps(data))
 
 
 def _named(name: str, data: Mapping[str, Any], *, before: bytes = b"") -> bytes:

@@ -150,18 +150,15 @@ def _update(change: Change, *, by: Principal) -> None:
             setattr(contract, column, text)
         contract.save()
         audit.record(by, "update", contract, before=before, after=audit.describe(contract))
-    if "schema" in after:
-        _register(contract.subject, after["schema"], by=by)
-
-
-def _register(subject: str, document: Mapping[str, Any], *, by: Principal) -> None:
+    if "schema" not in after:
+        return
     try:
-        registry.register(subject, validator.canonical_text(document), by=by)
+        registry.register(contract.subject, validator.canonical_text(after["schema"]), by=by)
     except Incompatible as refused:
         reasons = [f"{each['description']} {each['fix']}" for each in refused.differences]
-        raise BadCatalog(f"The new schema of the contract “{subject}” is not compatible", reasons) from None
+        raise BadCatalog(f"The new schema of the contract “{contract.subject}” is not compatible", reasons) from None
     except Problem as refused:
-        raise BadCatalog(f"The contract “{subject}” cannot be changed", [refused.detail]) from None
+        raise BadCatalog(f"The contract “{contract.subject}” cannot be changed", [refused.detail]) from None
 
 
 def export(document: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from django.db.models import QuerySet
 
 from core.models import AuditEntry
 from synapse.auth.permission import demand_scope
@@ -162,22 +161,16 @@ def page(wanted: AuditFilter, *, by: Principal, count: int, before: int | None =
         Forbidden: when the caller may not read the audit log.
     """
     demand_scope(by, SCOPE)
-    rows = _found(wanted)
-    if before is not None:
-        rows = rows.filter(pk__lt=before)
-    found = list(rows.order_by("-pk")[: count + 1])
-    entries = found[:count]
-    return Page(entries=entries, next=entries[-1].pk if len(found) > count else None)
-
-
-def _found(wanted: AuditFilter) -> QuerySet[AuditEntry]:
-    rows = AuditEntry.objects.all()
     exact = {"actor": wanted.actor, "action": wanted.action, "key": wanted.key}
-    rows = rows.filter(**{name: text for name, text in exact.items() if text})
+    rows = AuditEntry.objects.filter(**{name: text for name, text in exact.items() if text})
     if wanted.target:
         rows = rows.filter(target__icontains=wanted.target)
     if wanted.since is not None:
         rows = rows.filter(at__gte=wanted.since)
     if wanted.until is not None:
         rows = rows.filter(at__lte=wanted.until)
-    return rows
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    found = list(rows.order_by("-pk")[: count + 1])
+    entries = found[:count]
+    return Page(entries=entries, next=entries[-1].pk if len(found) > count else None)

@@ -86,17 +86,6 @@ class Catalog:
         """
         return self._change(delete=delete, only_new=False, keep=False)
 
-    def _compare(self, *, delete: bool) -> list[Change]:
-        """Return the differences between file and database, in the order in which they can be carried out."""
-        # The database is asked even when an error is known already, so that all errors are reported at once.
-        known = list(self._file.mistakes)
-        try:
-            changes = [change for part in PARTS for change in part.plan(self._file, delete=delete)]
-            self._refuse(self._file.mistakes)
-        finally:
-            self._file.mistakes[:] = known
-        return sorted(changes, key=_rank)
-
     def apply(self, *, delete: bool = False, only_new: bool = False) -> list[Change]:
         """Bring the database in line with the file, all of it or nothing, and return the changes.
 
@@ -126,8 +115,15 @@ class Catalog:
         return changes
 
     def _chosen(self, delete: bool, only_new: bool) -> list[Change]:
-        changes = self._compare(delete=delete)
-        return [change for change in changes if change.action == "create"] if only_new else changes
+        """Return the differences between file and database, in the order in which they can be carried out."""
+        # The database is asked even when an error is known already, so that all errors are reported at once.
+        known = list(self._file.mistakes)
+        try:
+            changes = [change for part in PARTS for change in part.plan(self._file, delete=delete)]
+            self._refuse(self._file.mistakes)
+        finally:
+            self._file.mistakes[:] = known
+        return sorted((change for change in changes if change.action == "create" or not only_new), key=_rank)
 
     def _refuse(self, mistakes: Sequence[CatalogError]) -> None:
         if not mistakes:

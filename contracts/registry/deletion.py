@@ -125,26 +125,17 @@ def _refuse_to_end_checks(of: Contract, versions: Sequence[ContractVersion]) -> 
 def _delete(version: ContractVersion, *, by: Principal, permanent: bool) -> None:
     if version.number is None:
         raise WrongState(f"{version} is a draft; a draft is discarded.")
-    if permanent:
-        _delete_for_good(version, by=by)
-    else:
-        _hide(version, by=by)
-
-
-def _hide(version: ContractVersion, *, by: Principal) -> None:
-    if version.deleted_at is not None:
+    if not permanent and version.deleted_at is not None:
         raise AlreadyDeleted(f"{version} is deleted already; it can be deleted for good.")
-    _refuse_if_referenced(version, deleted=False)
-    version.deleted_at = timezone.now()
-    version.deleted_by = str(by)
-    version.save()
-    audit.record(by, "delete", version, before={"state": version.state, "schema": version.schema_id})
-
-
-def _delete_for_good(version: ContractVersion, *, by: Principal) -> None:
-    if version.deleted_at is None:
+    if permanent and version.deleted_at is None:
         raise NotDeletedYet(f"{version} is not deleted yet; delete it first, then for good.")
-    _refuse_if_referenced(version, deleted=True)
+    _refuse_if_referenced(version, deleted=permanent)
+    if not permanent:
+        version.deleted_at = timezone.now()
+        version.deleted_by = str(by)
+        version.save()
+        audit.record(by, "delete", version, before={"state": version.state, "schema": version.schema_id})
+        return
     _demand_marks(version, by)
     # What is left are references of schemas that no contract has any more.
     SchemaReference.objects.filter(version=version).delete()

@@ -54,9 +54,9 @@ def _enter(tokens: Iterator[tuple[int, str]], opening: str, part: str) -> tuple[
         name = str(index)
         start = place
         if opening == "{":
-            name = _string(word)
-            if next(tokens)[1] != ":":
-                raise ValueError(": expected")
+            name = json.loads(word, strict=False)
+            if not isinstance(name, str) or next(tokens)[1] != ":":
+                raise ValueError("a name and a colon expected")
             _, word = next(tokens)
         if name == part:
             return start, word
@@ -70,13 +70,6 @@ def _skip(tokens: Iterator[tuple[int, str]], word: str) -> None:
     while left:
         _, word = next(tokens)
         left += (word in ("{", "[")) - (word in ("}", "]"))
-
-
-def _string(word: str) -> str:
-    name = json.loads(word, strict=False)
-    if not isinstance(name, str):
-        raise ValueError("a name expected")
-    return name
 
 
 def _tokens(text: str) -> Iterator[tuple[int, str]]:

@@ -14,7 +14,6 @@ from synapse.alerts.event import entry_of, notification
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.redis import Command, Conversation, ReplyError, ask
 from synapse.redis.commands import alerts as commands
-from synapse.redis.commands.alerts import RecordedChange
 from synapse.wire.ids import EntryId, parse
 
 # Seconds from one notification of a rule to the next.
@@ -61,15 +60,12 @@ class Notifier:
             if isinstance(found, ReplyError):
                 raise found
             for change in found:
-                self._note(change)
+                self._read_to = change.id
+                alert = read_record(change.record)
+                if alert is not None and not alert["silenced"]:
+                    self._waiting.setdefault(alert["rule"], {})[alert["alert"]] = change.id, alert
             if len(found) < _PAGE:
                 return
-
-    def _note(self, change: RecordedChange) -> None:
-        self._read_to = change.id
-        alert = read_record(change.record)
-        if alert is not None and not alert["silenced"]:
-            self._waiting.setdefault(alert["rule"], {})[alert["alert"]] = change.id, alert
 
     def _notify(
         self, rule: str, told: Mapping[str, bytes], stream: StreamDefinition | None, now: float

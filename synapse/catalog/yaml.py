@@ -220,25 +220,20 @@ def _plain(text: str) -> Any:
     """Return the value of a scalar without quotes."""
     if text in _WORDS:
         return _WORDS[text]
-    if number := JSON_NUMBER.fullmatch(text):
-        return _number(text, whole=not (number["fraction"] or number["exponent"]))
+    if (number := JSON_NUMBER.fullmatch(text)) and (number["fraction"] or number["exponent"]):
+        if abs(float(text)) == float("inf"):
+            raise ValueError(f"{quoted(text)} is larger than a number can be")
+        return float(text)
+    if number:
+        # Converting a million digits would take seconds.
+        if len(text) > 20 or not -LARGEST_NUMBER - 1 <= int(text) <= 2 * LARGEST_NUMBER + 1:
+            raise ValueError(f"{quoted(text)} does not fit in 64 bits; put it in quotes to make it text")
+        return int(text)
     # “1:30” is a number of YAML 1.1 too, in base 60; times are so common that they are text here, as in YAML 1.2.
     is_number_of_1_1 = ":" not in text and _resolve(ScalarNode, text, (True, False)) in _NUMBERS_OF_1_1
     if is_number_of_1_1 or OCTAL.fullmatch(text):
         raise ValueError(f"{quoted(text)} is a number to some readers only; write it as JSON does, or put it in quotes")
     return text
-
-
-def _number(text: str, *, whole: bool) -> int | float:
-    if not whole:
-        number = float(text)
-        if abs(number) == float("inf"):
-            raise ValueError(f"{quoted(text)} is larger than a number can be")
-        return number
-    # Converting a million digits would take seconds.
-    if len(text) > 20 or not -LARGEST_NUMBER - 1 <= int(text) <= 2 * LARGEST_NUMBER + 1:
-        raise ValueError(f"{quoted(text)} does not fit in 64 bits; put it in quotes to make it text")
-    return int(text)
 
 
 def _is_merge(node: Node) -> bool:

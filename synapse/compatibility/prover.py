@@ -72,7 +72,9 @@ class SatisfiabilityChecker:
             case keywords.NUMBER:
                 return scalars.are_impossible(shape)
             case keywords.STRING:
-                return _has_no_strings(shape)
+                if shape.longest is not None and shape.shortest > shape.longest:
+                    return True
+                return shape.longest == 0 and any(not validators.text_matches(each, "") for each in shape.patterns)
             case keywords.ARRAY:
                 return arrays.are_impossible(self._prover, shape)
             case keywords.OBJECT:
@@ -87,12 +89,6 @@ class SatisfiabilityChecker:
             return any(all(map(self.is_empty, shape.cases(choice))) for choice in shape.choices)
         finally:
             self._cases -= 1
-
-
-def _has_no_strings(shape: Shape) -> bool:
-    if shape.longest is not None and shape.shortest > shape.longest:
-        return True
-    return shape.longest == 0 and any(not validators.text_matches(pattern, "") for pattern in shape.patterns)
 
 
 _DEEPEST_CHOICES = 3

@@ -249,14 +249,11 @@ class WitnessVerifier:
     def witness(self, finding: Finding, sampler: Sampler) -> Any:
         """Return a small witness for a finding, or `NO_WITNESS` when none is found in time."""
         try:
-            return self._first(finding.candidates(sampler))
+            for document in islice(finding.candidates(sampler), _MOST_CANDIDATES):
+                if self.is_proof(document):
+                    return self._shrunk(document)
         except (OutOfBudget, RecursionError):
             return NO_WITNESS
-
-    def _first(self, candidates: Iterator[Any]) -> Any:
-        for document in islice(candidates, _MOST_CANDIDATES):
-            if self.is_proof(document):
-                return self._shrunk(document)
         return NO_WITNESS
 
     def _shrunk(self, document: Any) -> Any:

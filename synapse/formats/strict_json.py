@@ -77,7 +77,13 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH, with_doubles: bool = False
     if _may_be_deeper(data, value, max_depth) and _is_deeper(value, max_depth):
         raise too_deep(stage=BadJSON.DEPTH)
     if orjson.dumps(value) != data:
-        value = _loads_exactly(data, float if with_doubles else exact_json.number)
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_object_without_duplicates,
+            parse_int=_integer,
+            parse_float=partial(_number, float if with_doubles else exact_json.number),
+            parse_constant=_no_constant,
+        )
     if b"\\u0000" in data and any("\0" in text for text in _strings(value)):
         raise BadJSON("A string contains the NUL character (\\u0000), which databases cannot store.", stage=BadJSON.NUL)
     return value
@@ -167,16 +173,6 @@ def _is_deeper(value: Any, levels: int) -> bool:
         if not level:
             return False
     return True
-
-
-def _loads_exactly(data: bytes, to_number: Callable[[str], float]) -> Any:
-    return json.loads(
-        data.decode("utf-8"),
-        object_pairs_hook=_object_without_duplicates,
-        parse_int=_integer,
-        parse_float=partial(_number, to_number),
-        parse_constant=_no_constant,
-    )
 
 
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 
-from synapse.auth.principal import Rights
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.http.exchange import JSON, Request, Response, json_response
 from synapse.inspection.inference_summary import Inference
@@ -45,8 +44,23 @@ def metrics(
     """Answer `GET /metrics`: in Prometheus' own format when the Accept header names it, else in JSON."""
     accept = request.headers.get("accept", "")
     if (wanted := wanted_format(accept)) is not None:
-        return _exposed((yield from read(catalog, shares)), wanted, version)
-    return (yield from _as_json(catalog, inference, request.principal.rights))
+        registry = CollectorRegistry()
+        registry.register(Collector((yield from read(catalog, shares))))
+        # Of the process that answers: memory, processor time, descriptors and start, under Prometheus' own names.
+        ProcessCollector(registry=registry)
+        build = Gauge(
+            "synapse_build_info", "1, with Synapse's version and Python's.", ["version", "python"], registry=registry
+        )
+        build.labels(version, platform.python_version()).set(1)
+        encode, content_type = choose_encoder(wanted)
+        return Response(body=encode(registry), content_type=content_type, headers=_VARY)
+    found = yield from stats_of(sorted(catalog.streams))
+    sample = yield from inference.metrics(catalog, now=time.time())
+    rights = request.principal.rights
+    shown = {
+        name: {"name": name, **one.seen_by(rights, name).summary(catalog.streams[name])} for name, one in found.items()
+    }
+    return json_response({"total_streams": len(shown), "streams": shown, "inference_metrics": sample}, headers=_VARY)
 
 
 class _Range(NamedTuple):
@@ -97,25 +111,3 @@ def _range(text: str) -> _Range:
         escaping=f"escaping={given['escaping']}" if "escaping" in given else "",
         quality=float(quality) if _QUALITY.fullmatch(quality) else 1.0,
     )
-
-
-def _as_json(catalog: Snapshot, inference: Inference, rights: Rights) -> Conversation[Response]:
-    found = yield from stats_of(sorted(catalog.streams))
-    sample = yield from inference.metrics(catalog, now=time.time())
-    shown = {
-        name: {"name": name, **one.seen_by(rights, name).summary(catalog.streams[name])} for name, one in found.items()
-    }
-    return json_response({"total_streams": len(shown), "streams": shown, "inference_metrics": sample}, headers=_VARY)
-
-
-def _exposed(reading: Reading, wanted: str, version: str) -> Response:
-    registry = CollectorRegistry()
-    registry.register(Collector(reading))
-    # Of the process that answers: memory, processor time, descriptors and start, under Prometheus' own names.
-    ProcessCollector(registry=registry)
-    build = Gauge(
-        "synapse_build_info", "1, with Synapse's version and Python's.", ["version", "python"], registry=registry
-    )
-    build.labels(version, platform.python_version()).set(1)
-    encode, content_type = choose_encoder(wanted)
-    return Response(body=encode(registry), content_type=content_type, headers=_VARY)

@@ -118,7 +118,10 @@ class PipelinedConnection(asyncio.Protocol):
                 call = self._waiting[0]
                 call.replies.append(reply)
                 if len(call.replies) == call.count:
-                    self._end(call)
+                    self._waiting.popleft()
+                    self.pending -= call.count
+                    self.pending_bytes -= call.size
+                    _hand(call, call.replies)
         except hiredis.ProtocolError:
             self.close()
 
@@ -168,12 +171,6 @@ class PipelinedConnection(asyncio.Protocol):
         self._holding -= 1
         if not self._holding and self._outgoing and not self.closed:
             self._flush()
-
-    def _end(self, call: _Waiting) -> None:
-        self._waiting.popleft()
-        self.pending -= call.count
-        self.pending_bytes -= call.size
-        _hand(call, call.replies)
 
     def _check_oldest(self) -> None:
         self._watch = None

@@ -147,19 +147,16 @@ class Janitor:
         if not value(held):
             return False
         streams, durable = self._streams(), self._durable()
-        self._follow(streams)
-        grown = self._ask_lengths({} if isinstance(published, ReplyError) else published)
-        self._sweep(streams, durable, grown | self._without_groups(durable))
-        return True
-
-    def _follow(self, streams: Mapping[str, StreamDefinition]) -> None:
-        """Forget deleted and redefined streams, except for their groups, and add new ones."""
+        # Deleted and redefined streams are forgotten, except for their groups.
         self._known = {
             name: known
             if (known := self._known.get(name)) and known.stream is stream
             else _Known(stream=stream, groups=known.groups if known else ())
             for name, stream in streams.items()
         }
+        grown = self._ask_lengths({} if isinstance(published, ReplyError) else published)
+        self._sweep(streams, durable, grown | self._without_groups(durable))
+        return True
 
     def _ask_lengths(self, published: Mapping[participants.Publisher, int]) -> set[str]:
         """Ask for lengths that are due, and return the streams that have something to cut by them."""

@@ -25,7 +25,9 @@ def ensure_streams(names: Iterable[str]) -> Conversation[list[str]]:
     found = {name: answer(reply, name) for name, reply in zip(asked, kinds, strict=True)}
     if missing := [name for name, kind in found.items() if kind == "none"]:
         for reply in (yield [command for name in missing for command in _make(name)]):
-            _check(reply)
+            for part in reply if isinstance(reply, list) else [reply]:
+                if isinstance(part, ReplyError):
+                    raise RedisRefused(f"Redis did not make a stream: {part}.")
     return [name for name, kind in found.items() if kind not in ("stream", "none")]
 
 
@@ -36,12 +38,6 @@ def _make(name: str) -> list[Command]:
         stream_commands.xgroup_destroy(name, _PASSING_GROUP),
     ]
     return [stream_commands.multi(), *steps, stream_commands.execute(steps)]
-
-
-def _check(reply: object) -> None:
-    for part in reply if isinstance(reply, list) else [reply]:
-        if isinstance(part, ReplyError):
-            raise RedisRefused(f"Redis did not make a stream: {part}.")
 
 
 class StreamCreator:

@@ -236,19 +236,16 @@ def _read_one(kind: str, value: Any) -> _Part:
         case "SUBPATTERN":
             return _read(value[-1])
         case "BRANCH":
-            return _branch([_read(each) for each in value[1]])
+            parts = [_read(each) for each in value[1]]
+            return _Part(
+                is_optional=any(part.is_optional for part in parts),
+                begins=frozenset().union(*(part.begins for part in parts)),
+                further=frozenset().union(*(part.further for part in parts)),
+                wholes=tuple(whole for part in parts for whole in part.wholes),
+            )
         case "MAX_REPEAT" | "MIN_REPEAT":
             return _repeat(*value)
     return _Part()
-
-
-def _branch(parts: list[_Part]) -> _Part:
-    return _Part(
-        is_optional=any(part.is_optional for part in parts),
-        begins=frozenset().union(*(part.begins for part in parts)),
-        further=frozenset().union(*(part.further for part in parts)),
-        wholes=tuple(whole for part in parts for whole in part.wholes),
-    )
 
 
 def _repeat(least: int, most: int, parsed: Any) -> _Part:

@@ -193,7 +193,9 @@ async def _stream(response: StreamedResponse, headers: HeaderPairs, receive: Rec
         await asyncio.wait({writing, going}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         # Whichever is left has nothing more to do; an answer that was cut off closes its chunks.
-        ended = await _ended(writing, going)
+        for task in (writing, going):
+            task.cancel()
+        ended, _ = await asyncio.gather(writing, going, return_exceptions=True)
     if isinstance(ended, Exception):
         logger.error("an answer broke off", exc_info=ended)
 
@@ -205,10 +207,3 @@ async def _write(response: StreamedResponse, headers: HeaderPairs, send: Send) -
         async for chunk in chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _ended(writing: asyncio.Task[None], going: asyncio.Task[None]) -> BaseException | None:
-    for task in (writing, going):
-        task.cancel()
-    found, _ = await asyncio.gather(writing, going, return_exceptions=True)
-    return found

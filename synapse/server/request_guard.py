@@ -25,7 +25,7 @@ from synapse.http.hosts import BROWSERS_OWN, ORIGIN, bad_host, is_allowed, is_au
 from synapse.http.hosts import is_foreign as is_foreign_page
 from synapse.problems import ForeignOrigin, Problem
 from synapse.redis import Conversation, RedisUnavailable, ReplyError
-from synapse.redis.commands.shared_values import TokenResult, take_token
+from synapse.redis.commands.shared_values import take_token
 from synapse.server.config import Headers, Scope, ServerConfig
 
 logger = logging.getLogger(__name__)
@@ -261,14 +261,10 @@ def take_request(kind: Kind, whose: str, rate: Rate) -> Conversation[Headers]:
         return {}
     if isinstance(taken, ReplyError):
         return {}
-    headers = _rate_headers(kind, rate, taken)
-    if not taken.allowed:
-        raise TooManyRequests(kind, rate, after=math.ceil(taken.again), headers=headers)
-    return headers
-
-
-def _rate_headers(kind: Kind, rate: Rate, taken: TokenResult) -> Headers:
-    return {
+    headers = {
         "ratelimit-policy": f'"{kind}";q={rate.count};w={rate.seconds}',
         "ratelimit": f'"{kind}";r={taken.left};t={math.ceil(taken.full)}',
     }
+    if not taken.allowed:
+        raise TooManyRequests(kind, rate, after=math.ceil(taken.again), headers=headers)
+    return headers

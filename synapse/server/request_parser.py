@@ -211,19 +211,16 @@ class RequestParser:
         if not self.length or self.version != "1.1":
             self._check_coding()
         if not self.url.startswith(b"/"):
-            self._split_absolute_form()
+            httptools.parse_url(self.url)  # raises for what is no URL
+            # Where a target names its host, that one counts, not the header's (RFC 9112, 3.2.2).
+            if (found := _ABSOLUTE_FORM.fullmatch(self.url)) is not None:
+                self.headers = [(name, found[1] if name == b"host" else text) for name, text in self.headers]
+                self.url = found[2] if found[2].startswith(b"/") else b"/" + found[2]
         request = self._receiver.accept_head()
         self.headers = _TRAILERS
         # Not before: without a request there is none to answer in its place.
         self.part = "body"
         self._receiver.begin_request(request)
-
-    def _split_absolute_form(self) -> None:
-        """Make a target that names its host one that does not: that host counts, not the header's (RFC 9112, 3.2.2)."""
-        httptools.parse_url(self.url)  # raises for what is no URL
-        if (found := _ABSOLUTE_FORM.fullmatch(self.url)) is not None:
-            self.headers = [(name, found[1] if name == b"host" else text) for name, text in self.headers]
-            self.url = found[2] if found[2].startswith(b"/") else b"/" + found[2]
 
     def on_body(self, body: bytes) -> None:
         self._has_body = True

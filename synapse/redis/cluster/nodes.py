@@ -103,7 +103,12 @@ class AsyncCluster:
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
         """Send the commands, a pipeline for each node, and return a raw reply, or a ReplyError, for each."""
         if self._topology.is_due:
-            await self._look()
+            # In a thread, which asks one node after the other. A call waits for it only when no topology is known.
+            if self._looking is None:
+                self._looking = asyncio.create_task(asyncio.to_thread(self._topology.look))
+                self._looking.add_done_callback(self._looked)
+            if not self._topology.is_known:
+                await asyncio.shield(self._looking)
         call = Call(commands, self._topology)
         return await self._hold(call, call.first())
 
@@ -145,15 +150,6 @@ class AsyncCluster:
             return replies_of(sent, await node.ask(sent))
         except RedisUnavailable as failure:
             return failure
-
-    async def _look(self) -> None:
-        """Load the topology in a thread, which asks one node after the other. A call waits for it only when no topology
-        is known."""
-        if self._looking is None:
-            self._looking = asyncio.create_task(asyncio.to_thread(self._topology.look))
-            self._looking.add_done_callback(self._looked)
-        if not self._topology.is_known:
-            await asyncio.shield(self._looking)
 
     def _looked(self, task: asyncio.Task[None]) -> None:
         self._looking = None

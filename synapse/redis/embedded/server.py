@@ -260,12 +260,9 @@ class ServerWatchdog:
         self._was = look.state
         if look.state is not State.AWAY:
             return False
-        if self._retry.is_due():
-            self._bring_back(look.said)
-        return True
-
-    def _bring_back(self, said: str) -> None:
-        self._redis.say(f"The embedded Redis {said}; starting it again.")
+        if not self._retry.is_due():
+            return True
+        self._redis.say(f"The embedded Redis {look.said}; starting it again.")
         self._retry.failed()
         try:
             self._endpoint = self._redis.ensure_running()
@@ -274,3 +271,4 @@ class ServerWatchdog:
         else:
             self._redis.say(f"The embedded Redis is back at {self._endpoint}.")
             self._was = State.READY
+        return True

@@ -8,7 +8,7 @@ same name changes or disables one.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from synapse.auth.key_rights import Pattern
 
@@ -249,15 +249,8 @@ class Rule:
         return value <= self.threshold if CONDITIONS[self.condition].is_low else value >= self.threshold
 
 
-def _default(name: str, condition: Condition, description: str, *, seconds: int, severity: Severity) -> Rule:
-    return Rule(
-        name=name,
-        condition=condition.name,
-        threshold=condition.threshold,
-        for_seconds=seconds,
-        severity=severity,
-        description=description,
-    )
+def _default(name: str, condition: Condition, description: str, **others: Any) -> Rule:
+    return Rule(name=name, condition=condition.name, threshold=condition.threshold, description=description, **others)
 
 
 DEFAULT_RULES: tuple[Rule, ...] = (
@@ -265,85 +258,62 @@ DEFAULT_RULES: tuple[Rule, ...] = (
         "group-behind",
         LAG,
         "The consumers of the group are too slow, blocked or gone: events reach it minutes late.",
-        seconds=120,
-        severity="warning",
+        for_seconds=120,
     ),
     _default(
         "dead-letters",
         DEAD,
         "Events were given up. Mend the cause, then redrive the dead letters, or discard them.",
-        seconds=0,
-        severity="warning",
+        for_seconds=0,
     ),
     _default(
         "events-unacknowledged",
         UNACKNOWLEDGED,
         "A consumer took events and does not acknowledge them. They are delivered again if it dies.",
-        seconds=60,
-        severity="warning",
     ),
     _default(
         "events-refused",
         REFUSED,
         "A publisher sends events that break their contract, or the stream is full.",
-        seconds=120,
-        severity="warning",
+        for_seconds=120,
     ),
     _default(
         "bridge-down",
         DOWN,
         "Events wait until the bridge runs. Start a process that runs bridges, or mend what its status names.",
-        seconds=60,
         severity="critical",
     ),
     _default(
         "bridge-disabled",
         DISABLED,
         "The receiver refuses all further events (410 Gone). Mend the receiver, then enable the bridge.",
-        seconds=0,
+        for_seconds=0,
         severity="critical",
     ),
     _default(
         "delivery-failing",
         FAILING,
         "The receiver is down, or refuses most events. They are tried again, and become dead letters in the end.",
-        seconds=120,
-        severity="warning",
+        for_seconds=120,
     ),
     _default(
         "events-lost",
         LOST,
         "Events were trimmed before the group acknowledged them: it will never get them.",
-        seconds=0,
+        for_seconds=0,
         severity="critical",
     ),
     _default(
         "stream-nearly-full",
         FULL,
         "A group holds back trimming. A full stream refuses new events, or drops the oldest before they are read.",
-        seconds=60,
-        severity="warning",
     ),
-    _default(
-        "redis-memory",
-        MEMORY,
-        "Redis refuses all writes when its memory is full.",
-        seconds=60,
-        severity="critical",
-    ),
+    _default("redis-memory", MEMORY, "Redis refuses all writes when its memory is full.", severity="critical"),
     _default(
         "redis-persistence",
         PERSISTENCE,
         "When Redis crashes, events are gone that their publishers were told are stored.",
-        seconds=60,
-        severity="warning",
     ),
-    _default(
-        "key-expires",
-        KEY_EXPIRES,
-        "The service is refused from then on. Rotate its key.",
-        seconds=0,
-        severity="warning",
-    ),
+    _default("key-expires", KEY_EXPIRES, "The service is refused from then on. Rotate its key.", for_seconds=0),
 )
 DEFAULTS_BY_NAME: Mapping[str, Rule] = {rule.name: rule for rule in DEFAULT_RULES}

@@ -21,7 +21,7 @@ Said = Mapping[str, Any]
 
 def sentence(action: str, target: str, before: Any, after: Any) -> str:
     """Phrase an action as a sentence without its subject: “changed stream orders: max_length from 5 to 9”."""
-    said_before, said_after = _mapping(before), _mapping(after)
+    said_before, said_after = (value if isinstance(value, dict) else {} for value in (before, after))
     tell = _SENTENCES.get(action)
     if tell is not None:
         return tell(target, said_before, said_after)
@@ -95,10 +95,6 @@ def _failed_to_log_in(target: str, _: Said, after: Said) -> str:
     times = "" if count == 1 else f" {count} times"
     shown = f", such as {', '.join(f'“{_value(name)}”' for name in names)}" if names else ""
     return f"failed{times} to log in as {target}{shown}"
-
-
-def _mapping(value: Any) -> Said:
-    return value if isinstance(value, dict) else {}
 
 
 # The kind of an access to payloads, by the members of its entry beside the events.

@@ -5,26 +5,14 @@ this server only, no inline script runs, and inline styles need the page's nonce
 the caller alone, so no cache may keep them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.middleware import CSPMiddleware, PolicyParts
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase
 from django.templatetags.static import static
 
 from synapse.http.exchange import DATA_POLICY, NO_STORE
-
-
-def no_store_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Add `Cache-Control: no-store` unless the response sets its own (a Django middleware)."""
-
-    def middleware(request: HttpRequest) -> HttpResponse:
-        response = get_response(request)
-        response.headers.setdefault("Cache-Control", NO_STORE)
-        return response
-
-    return middleware
-
 
 Directives = Mapping[str, Sequence[object]]
 
@@ -64,9 +52,15 @@ PERMISSIONS = ", ".join(f"{feature}=()" for feature in _FEATURES.split())
 
 
 class ContentPolicyMiddleware(CSPMiddleware):
-    """Sends the admin's policy with its pages, and the policy for data with all other responses that set none."""
+    """Sends the admin's policy with its pages, and the policy for data with all other responses that set none.
+
+    Every page gets the Permissions Policy, and every response that does not set its own `Cache-Control: no-store`.
+    """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        response.headers.setdefault("Cache-Control", NO_STORE)
+        if response.get("Content-Type", "").startswith("text/html"):
+            response["Permissions-Policy"] = PERMISSIONS
         if getattr(response, "_csp_config", None) is None and not _is_admin_page(request):
             # Written as the event loop does: the parent writes directives in any order.
             policy = WORKER_POLICY if request.path == static(WORKER) else DATA_POLICY.decode()
@@ -81,20 +75,6 @@ class ContentPolicyMiddleware(CSPMiddleware):
         if not report_only and parts.config is None and _is_admin_page(request):
             parts.config = dict(ADMIN)
         return parts
-
-
-def permissions_middleware(
-    get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Send the Permissions Policy with every page (a Django middleware)."""
-
-    def middleware(request: HttpRequest) -> HttpResponse:
-        response = get_response(request)
-        if response.get("Content-Type", "").startswith("text/html"):
-            response["Permissions-Policy"] = PERMISSIONS
-        return response
-
-    return middleware
 
 
 def _is_admin_page(request: HttpRequest) -> bool:

@@ -138,7 +138,8 @@ class Catalog:
     def _line_of(self, mistake: CatalogError) -> int:
         if mistake.line is not None:
             return mistake.line
-        return self._source.line_of((*mistake.place, *_parts(mistake.pointer)))
+        parts = (part.replace("~1", "/").replace("~0", "~") for part in mistake.pointer.split("/")[1:])
+        return self._source.line_of((*mistake.place, *parts))
 
 
 def load(path: str) -> Catalog:
@@ -192,7 +193,3 @@ def _rank(change: Change) -> tuple[int, int]:
     if change.action != "delete":
         return 1, order
     return (0, 0) if order == len(_ORDER) - 1 else (2, -order)
-
-
-def _parts(pointer: str) -> list[str]:
-    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]

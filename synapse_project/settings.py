@@ -162,8 +162,6 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     # Around the gate, as the others that set headers: its refusals have them too.
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "core.content_security_policy.no_store_middleware",
-    "core.content_security_policy.permissions_middleware",
     "core.content_security_policy.ContentPolicyMiddleware",
     "synapse_project.request_guard_middleware.CorsHeaders",
     "synapse_project.request_guard_middleware.guard_middleware",

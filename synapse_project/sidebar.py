@@ -43,11 +43,6 @@ def _page(title: str, icon: str, model: str, page: str = "changelist", *, apart:
     }
 
 
-def _is_of_alerts(request: HttpRequest) -> bool:
-    """Say whether the current page is one of alerts, their rules or silences."""
-    return ((request.resolver_match.url_name if request.resolver_match else None) or "").startswith("alerts_")
-
-
 UNFOLD: dict[str, object] = {
     "SITE_TITLE": "Synapse",
     "SITE_HEADER": "Synapse",
@@ -88,7 +83,8 @@ UNFOLD: dict[str, object] = {
                     {
                         **_page("Alerts", "notifications", "alerts.alertrule", "now"),
                         "badge": "alerts.admin.badge.count",
-                        "active": _is_of_alerts,
+                        # Also on the pages of rules and silences.
+                        "active": lambda request: _is_shown(request, "alerts", "changelist", ()),
                     },
                     _page("Streams", "waves", "streams.stream", apart="explorer"),
                     _page("Explorer", "travel_explore", "streams.stream", "explorer"),

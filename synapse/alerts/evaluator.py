@@ -229,7 +229,15 @@ class Evaluator:
             for each, found in zip(asked, letters, strict=True)
             if not isinstance(found, ReplyError) and found
         }
-        return [_with_error(each, errors[id(each)]) if id(each) in errors else each for each in changes]
+        return [
+            replace(
+                each,
+                after=_said(each.after, each.rule, each.subject, detail=errors[id(each)], now=each.after.fired_at or 0),
+            )
+            if each.after and id(each) in errors
+            else each
+            for each in changes
+        ]
 
     def _change(self, changes: Sequence[_Next], moment: Moment) -> Conversation[None]:
         stream = moment.definitions.catalog.streams.get(ALERTS_STREAM)
@@ -281,13 +289,6 @@ def _gone(rule: Rule, id_: str, stored: _Stored, moment: Moment) -> _Next:
 def _subject(id_: str, before: AlertState | None, moment: Moment) -> Subject:
     # A state that is none of ours is only taken away.
     return moment.definitions.subject(id_, before.of if before else "") or Subject("redis")
-
-
-def _with_error(each: _Next, error: str) -> _Next:
-    """Return an alert that begins to fire, and says an error."""
-    if each.after is None:
-        return each
-    return replace(each, after=_said(each.after, each.rule, each.subject, detail=error, now=each.after.fired_at or 0))
 
 
 def _said(found: AlertState, rule: Rule, subject: Subject, *, detail: str, now: float) -> AlertState:

@@ -84,7 +84,11 @@ def changed(alert: Mapping[str, Any]) -> dict[str, Any]:
     return {"event_type": CHANGED, "dedupe_key": f"{alert['alert']} {alert['state']} {alert['at']}", **alert}
 
 
-# What a notification says of each of its alerts.
+# What a notification says of its first alert, and of each.
+_SHARED = (
+    *("subject", "severity", "state", "since", "at", "value", "unit", "description"),
+    *("owner", "runbook", "labels", "link"),
+)
 _LISTED = ("alert", "state", "since", "subject", "value", "unit", "sentence", "owner", "runbook", "labels", "link")
 
 
@@ -99,27 +103,13 @@ def notification(rule: str, id_: str, alerts: Sequence[Mapping[str, Any]]) -> di
     firing = [alert for alert in alerts if alert["state"] == "firing"]
     first = (firing or alerts)[0]
     listed = sorted(alerts, key=lambda alert: alert["state"] != "firing")[:MOST_LISTED]
-    shared = (
-        "subject",
-        "severity",
-        "state",
-        "since",
-        "at",
-        "value",
-        "unit",
-        "description",
-        "owner",
-        "runbook",
-        "labels",
-        "link",
-    )
     return {
         "event_type": NOTIFICATION,
         "dedupe_key": f"{rule} {id_}",
         "rule": rule,
         "alert": first["alert"],
         "sentence": first["sentence"] if len(alerts) == 1 else _summary(rule, len(firing), listed, len(alerts)),
-        **{name: first[name] for name in shared},
+        **{name: first[name] for name in _SHARED},
         "alerts": [{name: alert[name] for name in _LISTED} for alert in listed],
         "more": len(alerts) - len(listed),
     }

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from synapse.metrics import METRICS
@@ -34,9 +34,9 @@ class Panel:
         bad_from: the value from which a number is red; None: never.
     """
 
-    title: str
-    unit: str
-    queries: dict[str, str]
+    title: str = field(kw_only=False)
+    unit: str = field(kw_only=False)
+    queries: dict[str, str] = field(kw_only=False)
     kind: Literal["timeseries", "stat"] = "timeseries"
     description: str = ""
     bad_from: float | None = None
@@ -66,7 +66,7 @@ def _quantiles(metric: str, labels: str, by: str, legend: str) -> dict[str, str]
 
 
 def _stat(title: str, unit: str, query: str, *, bad_from: float | None = None, description: str = "") -> Panel:
-    return Panel(title=title, unit=unit, queries={"": query}, kind="stat", bad_from=bad_from, description=description)
+    return Panel(title, unit, {"": query}, kind="stat", bad_from=bad_from, description=description)
 
 
 _REFUSED = _total_rate("synapse_events_refused_total", _STREAM)
@@ -100,32 +100,28 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
     ),
     "Streams": (
+        Panel("Published", "reqps", {_OF_STREAM: _rate("synapse_events_published_total", _STREAM, "stream")}),
         Panel(
-            title="Published",
-            unit="reqps",
-            queries={_OF_STREAM: _rate("synapse_events_published_total", _STREAM, "stream")},
+            "Refused, by reason",
+            "reqps",
+            {"{{stream}}: {{reason}}": _rate("synapse_events_refused_total", _STREAM, "stream, reason")},
         ),
         Panel(
-            title="Refused, by reason",
-            unit="reqps",
-            queries={"{{stream}}: {{reason}}": _rate("synapse_events_refused_total", _STREAM, "stream, reason")},
-        ),
-        Panel(
-            title="Filled",
-            unit="percentunit",
-            queries={_OF_STREAM: f"synapse_stream_events{_STREAM} / synapse_stream_limit_events{_STREAM}"},
+            "Filled",
+            "percentunit",
+            {_OF_STREAM: f"synapse_stream_events{_STREAM} / synapse_stream_limit_events{_STREAM}"},
             description="The length of the stream, as a share of the length at which it is full.",
         ),
         Panel(
-            title="Since the last event",
-            unit="s",
-            queries={_OF_STREAM: f"time() - synapse_stream_last_event_timestamp_seconds{_STREAM}"},
+            "Since the last event",
+            "s",
+            {_OF_STREAM: f"time() - synapse_stream_last_event_timestamp_seconds{_STREAM}"},
             description="How long ago the latest event of the stream was stored.",
         ),
         Panel(
-            title="Warned, unregistered, duplicates",
-            unit="reqps",
-            queries={
+            "Warned, unregistered, duplicates",
+            "reqps",
+            {
                 f"{_OF_STREAM}: {what}": _rate(f"synapse_events_{what}_total", _STREAM, "stream")
                 for what in ("warned", "unregistered", "duplicates")
             },
@@ -133,20 +129,20 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             " and events that were sent again under the same key.",
         ),
         Panel(
-            title="Live viewers",
-            unit="short",
-            queries={
+            "Live viewers",
+            "short",
+            {
                 _OF_STREAM: f"synapse_live_watchers{_STREAM}",
                 f"{_OF_STREAM}: dropped": f"increase(synapse_live_dropped_total{_STREAM}[{_RANGE}])",
             },
         ),
     ),
     "Groups and bridges": (
-        Panel(title="Lag", unit="s", queries={_OF_GROUP: f"synapse_group_lag_seconds{_GROUP}"}),
+        Panel("Lag", "s", {_OF_GROUP: f"synapse_group_lag_seconds{_GROUP}"}),
         Panel(
-            title="Backlog",
-            unit="short",
-            queries={
+            "Backlog",
+            "short",
+            {
                 f"{_OF_GROUP}: {word}": f"synapse_group_{metric}{_GROUP}"
                 for word, metric in {
                     "unread": "lag_events",
@@ -158,33 +154,27 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             description="Events by where they wait: not read yet, in flight, scheduled for another attempt, or blocked"
             " by an event with the same key.",
         ),
+        Panel("Delivered", "reqps", {_OF_GROUP: _rate("synapse_group_delivered_total", _GROUP, "stream, group")}),
         Panel(
-            title="Delivered",
-            unit="reqps",
-            queries={_OF_GROUP: _rate("synapse_group_delivered_total", _GROUP, "stream, group")},
+            "Failed attempts, by class",
+            "reqps",
+            {f"{_OF_GROUP}: {{{{class}}}}": _rate("synapse_group_failures_total", _GROUP, "stream, group, class")},
         ),
+        Panel("Dead letters", "short", {_OF_GROUP: f"synapse_group_dead_letters{_GROUP}"}),
+        Panel("Overdue", "s", {_OF_GROUP: f"synapse_group_overdue_seconds{_GROUP}"}),
         Panel(
-            title="Failed attempts, by class",
-            unit="reqps",
-            queries={
-                f"{_OF_GROUP}: {{{{class}}}}": _rate("synapse_group_failures_total", _GROUP, "stream, group, class")
-            },
-        ),
-        Panel(title="Dead letters", unit="short", queries={_OF_GROUP: f"synapse_group_dead_letters{_GROUP}"}),
-        Panel(title="Overdue", unit="s", queries={_OF_GROUP: f"synapse_group_overdue_seconds{_GROUP}"}),
-        Panel(
-            title="Lost",
-            unit="short",
-            queries={
+            "Lost",
+            "short",
+            {
                 _OF_GROUP: f"increase(synapse_group_lost_total{_GROUP}[{_RANGE}])",
                 f"{_OF_GROUP}: while silent": f"increase(synapse_group_lost_silent_total{_GROUP}[{_RANGE}])",
             },
         ),
-        Panel(title="Consumers", unit="short", queries={_OF_GROUP: f"synapse_group_consumers{_GROUP}"}),
+        Panel("Consumers", "short", {_OF_GROUP: f"synapse_group_consumers{_GROUP}"}),
         Panel(
-            title="Taken over",
-            unit="short",
-            queries={
+            "Taken over",
+            "short",
+            {
                 _OF_GROUP: f"increase(synapse_group_reaped_total{_GROUP}[{_RANGE}])",
                 f"{_OF_GROUP}: lease over": f"increase(synapse_group_lease_expiries_total{_GROUP}[{_RANGE}])",
             },
@@ -192,52 +182,52 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     ),
     "Durations": (
         Panel(
-            title="Publish",
-            unit="s",
-            queries=_quantiles("synapse_publish_seconds", _STREAM, "stream", _OF_STREAM),
+            "Publish",
+            "s",
+            _quantiles("synapse_publish_seconds", _STREAM, "stream", _OF_STREAM),
             description=_MEANINGS["synapse_publish_seconds"],
         ),
         Panel(
-            title="Attempt",
-            unit="s",
-            queries=_quantiles("synapse_attempt_seconds", _GROUP, "stream, group", _OF_GROUP),
+            "Attempt",
+            "s",
+            _quantiles("synapse_attempt_seconds", _GROUP, "stream, group", _OF_GROUP),
             description=_MEANINGS["synapse_attempt_seconds"],
         ),
         Panel(
-            title="From publish to delivered",
-            unit="s",
-            queries=_quantiles("synapse_delivered_seconds", _GROUP, "stream, group", _OF_GROUP),
+            "From publish to delivered",
+            "s",
+            _quantiles("synapse_delivered_seconds", _GROUP, "stream, group", _OF_GROUP),
             description=_MEANINGS["synapse_delivered_seconds"],
         ),
     ),
     "Web servers": (
         Panel(
-            title="Shares in use",
-            unit="percentunit",
-            queries={"{{instance}}: {{resource}}": "synapse_share_used / synapse_share_total"},
+            "Shares in use",
+            "percentunit",
+            {"{{instance}}: {{resource}}": "synapse_share_used / synapse_share_total"},
             description="How much of each resource of the process is in use.",
         ),
         Panel(
-            title="Requests refused for a share",
-            unit="reqps",
-            queries={"{{resource}}": _rate("synapse_share_refused_total", "", "resource")},
+            "Requests refused for a share",
+            "reqps",
+            {"{{resource}}": _rate("synapse_share_refused_total", "", "resource")},
         ),
         Panel(
-            title="Memory",
-            unit="bytes",
-            queries={"{{instance}}": "process_resident_memory_bytes and on (instance) synapse_build_info"},
+            "Memory",
+            "bytes",
+            {"{{instance}}": "process_resident_memory_bytes and on (instance) synapse_build_info"},
             description="Memory of the web server process that answered.",
         ),
         Panel(
-            title="Processor",
-            unit="percentunit",
-            queries={"{{instance}}": f"rate(process_cpu_seconds_total[{_RANGE}]) and on (instance) synapse_build_info"},
+            "Processor",
+            "percentunit",
+            {"{{instance}}": f"rate(process_cpu_seconds_total[{_RANGE}]) and on (instance) synapse_build_info"},
             description="Share of one processor that the web server process uses.",
         ),
         Panel(
-            title="Version",
-            unit="short",
-            queries={"{{version}} on Python {{python}}": "count by (version, python) (synapse_build_info)"},
+            "Version",
+            "short",
+            {"{{version}} on Python {{python}}": "count by (version, python) (synapse_build_info)"},
             description="Web server processes by version.",
         ),
     ),

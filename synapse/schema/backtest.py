@@ -11,7 +11,6 @@ from itertools import chain, repeat
 from typing import Any
 
 from synapse.errors.contracts import TooCostly
-from synapse.schema.explanation import Finding
 from synapse.schema.pii import Marks, pii_texts, redacted
 from synapse.schema.validator import CompiledSchema
 from synapse.schema.violations import json_pointer
@@ -148,7 +147,8 @@ class BackTest:
         seen: set[_Key] = set()
         for finding in self._candidate.findings(event):
             self._errors += 1
-            key = _key(finding)
+            # One `required` rule can name several properties; each missing one is a separate reason.
+            key = finding.schema_path, generalised(finding.path, finding.evaluation_path), finding.missing
             if key in seen:
                 continue
             seen.add(key)
@@ -209,12 +209,6 @@ def _accepts(schema: CompiledSchema, event: Any) -> bool:
         return schema.accepts(event)
     except TooCostly:  # such an event is refused, too
         return False
-
-
-def _key(finding: Finding) -> _Key:
-    """Return the key that all events refused for one reason share."""
-    # One `required` rule can name several properties; each missing one is a separate reason.
-    return finding.schema_path, generalised(finding.path, finding.evaluation_path), finding.missing
 
 
 def generalised(place: Sequence[str | int], way: Sequence[str | int]) -> tuple[str | int, ...]:

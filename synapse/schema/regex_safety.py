@@ -96,7 +96,7 @@ def refuse_large(document: Mapping[str, Any]) -> None:
             texts = [*(found if isinstance(found, Mapping) else ()), node.get("pattern")]
             for text in texts:
                 if isinstance(text, str):
-                    places += _places(text) * (_PLACES_OF_PROPERTY if _PROPERTY.search(text) else 1)
+                    places += _measured(text)[0] * (_PLACES_OF_PROPERTY if _PROPERTY.search(text) else 1)
     if places > MOST_PLACES:
         raise BadSchema(
             f"The patterns of the schema have {places} places when their repetitions are written out, those of a "
@@ -118,9 +118,9 @@ def reason_of_refusal(pattern: str) -> str:
         if not takes_pattern(name := f"\\{found[0]}"):
             return f"{shown}: the validator does not know the property “{name}”."
     return (
-        f"{shown}: written out, its repetitions have {_places(pattern)} places, and it takes more than the validator's "
-        f"limit of {PATTERN_MEMORY // 2**20} MiB of memory, or its groups are nested too deeply. Use “*” or “+” with "
-        "“maxLength” in place of large counts."
+        f"{shown}: written out, its repetitions have {_measured(pattern)[0]} places, and it takes more than the "
+        f"validator's limit of {PATTERN_MEMORY // 2**20} MiB of memory, or its groups are nested too deeply. Use “*” "
+        "or “+” with “maxLength” in place of large counts."
     )
 
 
@@ -149,11 +149,6 @@ def matching_width(pattern: str) -> int:
     `(x{1,100}){1,100}` has 10,000 places.
     """
     return _measured(pattern)[1]
-
-
-def _places(pattern: str) -> int:
-    """Return how many letters a pattern has when each repetition is written out."""
-    return _measured(pattern)[0]
 
 
 @lru_cache(maxsize=4096)

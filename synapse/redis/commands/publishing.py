@@ -62,7 +62,7 @@ def publish_once(
     return _ONCE.call(
         [stream, keyspace.idempotency(stream, _digest(stream, who, key)), keyspace.stats(stream)],
         [window_ms, fingerprint, hard_length, *fields],
-        parse=_once,
+        parse=lambda reply: StoreResult(outcome=_OUTCOMES[reply[0]], id=reply[1].decode() if len(reply) > 1 else ""),
     )
 
 
@@ -95,10 +95,6 @@ def publish_together(
 
 def _digest(stream: str, who: str, key: str) -> str:
     return hashlib.sha256(f"{who}\n{stream}\n{key}".encode()).hexdigest()
-
-
-def _once(reply: Any) -> StoreResult:
-    return StoreResult(outcome=_OUTCOMES[reply[0]], id=reply[1].decode() if len(reply) > 1 else "")
 
 
 def _together(reply: Any) -> BatchStoreResult:

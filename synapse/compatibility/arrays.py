@@ -1,10 +1,11 @@
 """Compare constraints on arrays: items by position, lengths, uniqueness and `contains`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 from synapse.compatibility import rules
-from synapse.compatibility.findings import Candidates, Finding, Findings, ProverLike, SamplerLike
+from synapse.compatibility.findings import Candidates, Finding, Findings, ProverLike
 from synapse.compatibility.scalars import raised
 from synapse.compatibility.schema_model import Contains, Node
 from synapse.compatibility.shape import Shape, least_of
@@ -54,12 +55,18 @@ def within(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
         return found
     if written.least < items.least:
         facts: dict[str, Any] = {"value": items.least, "other": written.least}
-        found.append(_found(rules.MIN_ITEMS_RAISED, written, reader, _of_length(shape, items.least - 1), **facts))
+        found.append(
+            Finding.of(rules.MIN_ITEMS_RAISED, written.shape, reader, _of_length(shape, items.least - 1), **facts)
+        )
     if items.most is not None and (written.most is None or written.most > items.most):
         facts = {"value": items.most, "change": raised("maxItems", written.most)}
-        found.append(_found(rules.MAX_ITEMS_LOWERED, written, reader, _of_length(shape, items.most + 1), **facts))
+        found.append(
+            Finding.of(rules.MAX_ITEMS_LOWERED, written.shape, reader, _of_length(shape, items.most + 1), **facts)
+        )
     if items.are_unique and not written.are_unique and written.may_have(1):
-        found.append(_found(rules.UNIQUE_ITEMS_ADDED, written, reader, lambda sampler: sampler.doubles(shape)))
+        found.append(
+            Finding.of(rules.UNIQUE_ITEMS_ADDED, written.shape, reader, lambda sampler: sampler.doubles(shape))
+        )
     for index in range(max(written.tail, len(items.prefix)) + 1):
         if not written.may_have(index):
             break
@@ -77,7 +84,7 @@ def _at(prover: ProverLike, written: WrittenArray, reader: Node, index: int, nod
     shape = written.shape
     if findings and node.schema is False:
         candidates = _of_length(shape, index + 1)
-        return [_found(rules.ITEM_REMOVED_FROM_CLOSED_ARRAY, written, node, candidates, value=index)]
+        return [Finding.of(rules.ITEM_REMOVED_FROM_CLOSED_ARRAY, written.shape, node, candidates, value=index)]
     return [it.inside(lambda sampler, value: sampler.arrays(shape, at={index: value})) for it in findings]
 
 
@@ -85,10 +92,10 @@ def _contains(prover: ProverLike, written: WrittenArray, reader: Node, wanted: C
     found: Findings = []
     if wanted.least and not _has_enough(prover, written, wanted):
         candidates = _of_items(written.shape, prover.shape((), [wanted.node]), None)
-        found.append(_found(rules.CONTAINS_ADDED, written, wanted.node, candidates, value=wanted.least))
+        found.append(Finding.of(rules.CONTAINS_ADDED, written.shape, wanted.node, candidates, value=wanted.least))
     if wanted.most is not None and not _has_few(prover, written, wanted.node, wanted.most):
         candidates = _of_items(written.shape, prover.shape([wanted.node]), max(wanted.most + 1, written.least))
-        found.append(_found(rules.MAX_CONTAINS_LOWERED, written, wanted.node, candidates, value=wanted.most))
+        found.append(Finding.of(rules.MAX_CONTAINS_LOWERED, written.shape, wanted.node, candidates, value=wanted.most))
     return found
 
 
@@ -141,19 +148,8 @@ def are_impossible(prover: ProverLike, shape: Shape) -> bool:
 
 
 def _of_length(shape: Shape, length: int) -> Candidates:
-    def candidates(sampler: SamplerLike) -> Iterator[Any]:
-        yield from sampler.arrays(shape, length=length)
-
-    return candidates
+    return lambda sampler: sampler.arrays(shape, length=length)
 
 
 def _of_items(shape: Shape, each: Shape, length: int | None) -> Candidates:
-    def candidates(sampler: SamplerLike) -> Iterator[Any]:
-        yield from sampler.arrays(shape, each=each, length=length)
-        yield from sampler.arrays(shape)
-
-    return candidates
-
-
-def _found(rule: rules.Rule, written: WrittenArray, reader: Node, candidates: Candidates, **facts: Any) -> Finding:
-    return Finding(rule=rule, writer=written.shape.at, reader=reader.at, facts=facts, candidates=candidates)
+    return lambda sampler: chain(sampler.arrays(shape, each=each, length=length), sampler.arrays(shape))

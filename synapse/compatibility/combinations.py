@@ -4,6 +4,7 @@ A shape is cut into cases, so that each case can fit another alternative of the 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from synapse.compatibility import keywords, rules, scalars
@@ -149,9 +150,9 @@ def exclusions(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
     findings: Findings = []
     for excluded in reader.facets.nots:
         if not prover.excludes(shape, excluded):
-            findings.append(_found(rules.NOT_EXTENDED, shape, reader, _values_of(shape.also(excluded), shape)))
+            findings.append(Finding.of(rules.NOT_EXTENDED, shape, reader, _values_of(shape.also(excluded), shape)))
     for keyword in reader.facets.opaque:
-        findings.append(_found(rules.REFERENCE_NOT_FOLLOWED, shape, reader, _values_of(shape), name=keyword))
+        findings.append(Finding.of(rules.REFERENCE_NOT_FOLLOWED, shape, reader, _values_of(shape), name=keyword))
     return findings
 
 
@@ -171,7 +172,7 @@ def _alternatives(prover: ProverLike, shape: Shape, group: Group, reader: Node) 
     if only_lenient(result):
         return result
     rule = rules.ONE_OF_NARROWED if group.is_exclusive else rules.ANY_OF_NARROWED
-    return [_found(rule, shape, reader, candidates_of(result))]
+    return [Finding.of(rule, shape, reader, candidates_of(result))]
 
 
 def _is_promised(prover: ProverLike, shape: Shape, group: Group) -> bool:
@@ -250,7 +251,7 @@ def _fits(prover: ProverLike, shape: Shape, exclusive: Sequence[Node], member: N
         for other in exclusive:
             if other is not member and not prover.excludes(shape, other):
                 # What both accept is refused.
-                return [_found(rules.ONE_OF_NARROWED, shape, None, _values_of(shape.also(other, member), shape))]
+                return [Finding.of(rules.ONE_OF_NARROWED, shape, None, _values_of(shape.also(other, member), shape))]
     return result
 
 
@@ -260,16 +261,8 @@ def _nothing_fits(shape: Shape, results: Sequence[Findings]) -> Finding:
             yield from candidates_of(result)(sampler)
         yield from sampler.values(shape)
 
-    return _found(rules.ANY_OF_NARROWED, shape, None, candidates)
+    return Finding.of(rules.ANY_OF_NARROWED, shape, None, candidates)
 
 
 def _values_of(*shapes: Shape) -> Candidates:
-    def candidates(sampler: SamplerLike) -> Iterator[object]:
-        for shape in shapes:
-            yield from sampler.values(shape)
-
-    return candidates
-
-
-def _found(rule: rules.Rule, shape: Shape, reader: Node | None, candidates: Candidates, **facts: object) -> Finding:
-    return Finding(rule=rule, writer=shape.at, reader=reader.at if reader else "", facts=facts, candidates=candidates)
+    return lambda sampler: chain.from_iterable(map(sampler.values, shapes))

@@ -6,6 +6,7 @@ The names of the modes are those of schema registries, which clients send and ex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
+from itertools import chain
 from typing import Any, Final, Protocol
 
 from synapse.compatibility import keywords
@@ -243,15 +244,19 @@ class Finding:
     facts: Mapping[str, Any] = field(default_factory=dict)
     candidates: Candidates = no_candidates
 
+    @classmethod
+    def of(
+        cls, rule: Rule, shape: Shape, reader: Node | None, candidates: Candidates = no_candidates, **facts: Any
+    ) -> "Finding":
+        """Return the finding that values of a shape break a rule at a node of the reader."""
+        return cls(rule=rule, writer=shape.at, reader=reader.at if reader else "", facts=facts, candidates=candidates)
+
     def inside(self, place: Callable[["SamplerLike", Any], Iterable[Any]]) -> "Finding":
         """Return the finding as seen from above; `place` puts a value where it belongs."""
         inner = self.candidates
-
-        def candidates(sampler: "SamplerLike") -> Iterator[Any]:
-            for value in inner(sampler):
-                yield from place(sampler, value)
-
-        return replace(self, candidates=candidates)
+        return replace(
+            self, candidates=lambda sampler: chain.from_iterable(place(sampler, value) for value in inner(sampler))
+        )
 
 
 Findings = list[Finding]
@@ -269,9 +274,4 @@ def nearest_to_compatible(results: Iterable[Findings]) -> Findings:
 
 def candidates_of(findings: Findings) -> Candidates:
     """Return the candidates of all findings."""
-
-    def candidates(sampler: "SamplerLike") -> Iterator[Any]:
-        for finding in findings:
-            yield from finding.candidates(sampler)
-
-    return candidates
+    return lambda sampler: chain.from_iterable(finding.candidates(sampler) for finding in findings)

@@ -193,21 +193,27 @@ def _presence(written: WrittenObject, reader: Node, wanted: Properties) -> Itera
     shape = written.shape
     for name in wanted.required:
         if name not in written.required:
-            yield _found(rules.REQUIRED_PROPERTY_ADDED, written, reader, _objects(shape, without=[name]), name=name)
+            yield Finding.of(
+                rules.REQUIRED_PROPERTY_ADDED, written.shape, reader, _objects(shape, without=[name]), name=name
+            )
     if wanted.least > written.least:
         facts: dict[str, Any] = {"value": wanted.least, "other": written.least}
-        yield _found(rules.MIN_PROPERTIES_RAISED, written, reader, _objects(shape, count=wanted.least - 1), **facts)
+        yield Finding.of(
+            rules.MIN_PROPERTIES_RAISED, written.shape, reader, _objects(shape, count=wanted.least - 1), **facts
+        )
     most = None if wanted.most is None else written.count()
     if wanted.most is not None and (most is None or most > wanted.most):
         facts = {"value": wanted.most, "change": raised("maxProperties", most)}
-        yield _found(rules.MAX_PROPERTIES_LOWERED, written, reader, _objects(shape, count=wanted.most + 1), **facts)
+        yield Finding.of(
+            rules.MAX_PROPERTIES_LOWERED, written.shape, reader, _objects(shape, count=wanted.most + 1), **facts
+        )
     for name, needed in wanted.dependents.items():
         if written.may_have(name):
             there = written.with_dependents([*written.required, name])
             for other in needed:
                 if other not in there:
                     candidates = _objects(shape, having=[name], without=[other])
-                    yield _found(rules.DEPENDENCY_ADDED, written, reader, candidates, name=name, other=other)
+                    yield Finding.of(rules.DEPENDENCY_ADDED, written.shape, reader, candidates, name=name, other=other)
 
 
 def _named(prover: ProverLike, written: WrittenObject, wanted: Properties, name: str, node: Node) -> Findings:
@@ -218,7 +224,9 @@ def _named(prover: ProverLike, written: WrittenObject, wanted: Properties, name:
     if is_open and node.facets.types != keywords.ANY and written.may_have(name):
         # The usual case, decided without looking closer; that waits until a witness is wanted.
         return [
-            _found(rules.PROPERTY_ADDED_TO_OPEN_OBJECT, written, node, _put(prover, written, name, node), name=name)
+            Finding.of(
+                rules.PROPERTY_ADDED_TO_OPEN_OBJECT, written.shape, node, _put(prover, written, name, node), name=name
+            )
         ]
     findings = _property(prover, written, name, part, node)
     if not findings or name in written.declared:
@@ -307,7 +315,7 @@ def _names(prover: ProverLike, written: WrittenObject, node: Node) -> Findings:
     shape = written.shape
     refused = [name for name in written.known if not prover.shapes.accepts(node, name) and written.may_have(name)]
     if refused:
-        return [_found(rules.PROPERTY_NAMES_NARROWED, written, node, _objects(shape, having=refused[:1]))]
+        return [Finding.of(rules.PROPERTY_NAMES_NARROWED, written.shape, node, _objects(shape, having=refused[:1]))]
     names = [written.name(pattern) for pattern in written.patterns]
     names += [written.name()] if written.has_others else []
     for name in names:
@@ -337,10 +345,7 @@ def _under_names(
 def _objects(
     shape: Shape, *, having: Iterable[str] = (), without: Iterable[str] = (), count: int | None = None
 ) -> Candidates:
-    def candidates(sampler: SamplerLike) -> Iterator[Any]:
-        yield from sampler.objects(shape, having=having, without=without, count=count)
-
-    return candidates
+    return lambda sampler: sampler.objects(shape, having=having, without=without, count=count)
 
 
 def _wrapped(rule: rules.Rule, written: WrittenObject, node: Node, findings: Findings, **facts: Any) -> Finding:
@@ -350,7 +355,3 @@ def _wrapped(rule: rules.Rule, written: WrittenObject, node: Node, findings: Fin
     return Finding(
         rule=rule, writer=writer or written.shape.at, reader=node.at, facts=facts, candidates=candidates_of(findings)
     )
-
-
-def _found(rule: rules.Rule, written: WrittenObject, reader: Node, candidates: Candidates, **facts: Any) -> Finding:
-    return Finding(rule=rule, writer=written.shape.at, reader=reader.at, facts=facts, candidates=candidates)

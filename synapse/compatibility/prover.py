@@ -205,14 +205,7 @@ class Prover:
     def _assume(self, question: Question, reader: Node, shape: Shape) -> Findings:
         index, level = self._asked[question]
         if level == self._level:
-            return [
-                Finding(
-                    rule=rules.CANNOT_DECIDE,
-                    writer=shape.at,
-                    reader=reader.at,
-                    facts={"reason": "it goes round in circles"},
-                )
-            ]
+            return [Finding.of(rules.CANNOT_DECIDE, shape, reader, reason="it goes round in circles")]
         self.leans_on = min(self.leans_on, index)
         return []
 
@@ -243,14 +236,7 @@ class Prover:
 
     def _directly(self, shape: Shape, reader: Node) -> Findings:
         if reader.schema is False:
-            return [
-                Finding(
-                    rule=rules.NOTHING_ACCEPTED,
-                    writer=shape.at,
-                    reader=reader.at,
-                    candidates=lambda sampler: sampler.values(shape),
-                )
-            ]
+            return [Finding.of(rules.NOTHING_ACCEPTED, shape, reader, lambda sampler: sampler.values(shape))]
         return (
             self._of_types(shape, reader)
             + scalars.listed(self, shape, reader)
@@ -267,12 +253,8 @@ class Prover:
             return []
         names = ", ".join(f"“{name}”" for name in _missing_names(missing, reader.facets.types))
         return [
-            Finding(
-                rule=rules.TYPE_NARROWED,
-                writer=shape.at,
-                reader=reader.at,
-                facts={"types": names},
-                candidates=lambda sampler: sampler.values(shape, mask=missing),
+            Finding.of(
+                rules.TYPE_NARROWED, shape, reader, lambda sampler: sampler.values(shape, mask=missing), types=names
             )
         ]
 

@@ -7,7 +7,7 @@ patterns: the writer has the identical pattern, or both repeat one class of char
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from itertools import chain, product
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from synapse.compatibility import keywords, rules, schema_model, validators
-from synapse.compatibility.findings import Finding, Findings, ProverLike, SamplerLike
+from synapse.compatibility.findings import Finding, Findings, ProverLike
 from synapse.compatibility.schema_model import Bound, Node
 from synapse.compatibility.shape import Shape
 
@@ -33,14 +33,10 @@ def numbers_within(shape: Shape, reader: Node) -> Findings:
         found.append(_bound(rules.MAXIMUM_LOWERED, shape, reader, shape.upper, facets.upper))
     for multiple in facets.multiples:
         if shape.step is None or (shape.step / multiple).denominator != 1:
-            facts = {"value": written(multiple)}
+            value = written(multiple)
             found.append(
-                Finding(
-                    rule=rules.MULTIPLE_OF_NARROWED,
-                    writer=shape.at,
-                    reader=reader.at,
-                    facts=facts,
-                    candidates=lambda sampler: sampler.numbers(shape),
+                Finding.of(
+                    rules.MULTIPLE_OF_NARROWED, shape, reader, lambda sampler: sampler.numbers(shape), value=value
                 )
             )
     return found
@@ -96,11 +92,7 @@ def _bound(rule: rules.Rule, shape: Shape, reader: Node, own: Bound | None, want
         "reader_bound": described(wanted),
         "writer_bound": f" ({described(own)})" if own else "",
     }
-
-    def candidates(sampler: SamplerLike) -> Iterator[Any]:
-        yield from sampler.numbers(shape, near=wanted.value)
-
-    return Finding(rule=rule, writer=shape.at, reader=reader.at, facts=facts, candidates=candidates)
+    return Finding.of(rule, shape, reader, lambda sampler: sampler.numbers(shape, near=wanted.value), **facts)
 
 
 def described(bound: Bound) -> str:
@@ -169,10 +161,7 @@ def raised(keyword: str, limit: int | None) -> str:
 
 
 def _found(rule: rules.Rule, shape: Shape, reader: Node, *, length: int | None = None, **facts: Any) -> Finding:
-    def candidates(sampler: SamplerLike) -> Iterator[Any]:
-        yield from sampler.strings(shape, near=length)
-
-    return Finding(rule=rule, writer=shape.at, reader=reader.at, facts=facts, candidates=candidates)
+    return Finding.of(rule, shape, reader, lambda sampler: sampler.strings(shape, near=length), **facts)
 
 
 _MOST_INTEGERS = 64
@@ -282,20 +271,17 @@ def listed_within(prover: ProverLike, shape: Shape, allowed: Sequence[Any], read
     if reader.facets.values is None and not keywords.kind_of(refused[0]) & reader.facets.types:
         names = keywords.names_of(keywords.mask_of_values(refused) & ~reader.facets.types)
         types = ", ".join(f"“{name}”" for name in names)
-        return [_listed_finding(rules.TYPE_NARROWED, shape, reader, refused, types=types)]
-    return [_listed_finding(rule, shape, reader, refused, values=shown(refused))]
+        return [Finding.of(rules.TYPE_NARROWED, shape, reader, lambda _: iter(refused), types=types)]
+    return [Finding.of(rule, shape, reader, lambda _: iter(refused), values=shown(refused))]
 
 
 def listed(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
     """Return a finding when the reader lists its values and the values of the shape cannot be listed."""
     if reader.facets.values is None:
         return []
-
-    def candidates(sampler: SamplerLike) -> Iterator[Any]:
-        return sampler.values(shape)
-
-    facts = {"values": "other values"}
-    return [Finding(rule=rules.VALUES_NARROWED, writer=shape.at, reader=reader.at, facts=facts, candidates=candidates)]
+    return [
+        Finding.of(rules.VALUES_NARROWED, shape, reader, lambda sampler: sampler.values(shape), values="other values")
+    ]
 
 
 def shown(values: Sequence[Any]) -> str:
@@ -310,7 +296,3 @@ def _text(value: Any) -> str:
     except TypeError:
         text = repr(value)
     return text if len(text) <= 60 else text[:59] + "…"
-
-
-def _listed_finding(rule: rules.Rule, shape: Shape, reader: Node, refused: Sequence[Any], **facts: object) -> Finding:
-    return Finding(rule=rule, writer=shape.at, reader=reader.at, facts=facts, candidates=lambda _: iter(refused))

@@ -1,25 +1,11 @@
 """Errors of contracts.
 
 Problem
-├── BadSchema                   the text is not a JSON Schema that can be a contract
-│   ├── SchemaTooLarge          it is larger than what is accepted
-│   ├── SchemaTooCostly         working on it takes too much processor time or memory
-│   └── UnresolvedReference     it refers to something that is not there
-├── UnknownContract             no contract has this subject
-├── UnknownVersion              the contract has no such version
-├── UnknownSchema               no contract has this schema
-├── WrongState                  a version cannot make this step from the state it is in
-│   ├── DraftExists             there is a draft with another text
-│   ├── DraftChanged            the draft is not the one that was shown
-│   ├── AlreadyDeleted          it is hidden already
-│   └── NotDeletedYet           it must be hidden before it can go for good
-├── Incompatible                the schema would break what the contract's mode protects
-├── ReadOnly                    the contract, or the registry, may not be changed
-├── Referenced                  a schema refers to the version, so it cannot be deleted
-│   └── InUse                   a definition, such as an event type, uses the contract
-├── SandboxBusy                 the sandbox is busy with other requests
-├── TooCostly                   checking an event against a schema would take too much work
-└── NoPythonCode                no Python code can be made of the schema
+├── BadSchema: SchemaTooLarge, SchemaTooCostly, UnresolvedReference
+├── WrongState: DraftExists, DraftChanged, AlreadyDeleted, NotDeletedYet
+├── Referenced: InUse
+├── UnknownContract, UnknownVersion, UnknownSchema
+└── Incompatible, ReadOnly, SandboxBusy, TooCostly, NoPythonCode
 """
 
 from collections.abc import Mapping, Sequence

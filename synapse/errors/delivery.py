@@ -1,36 +1,17 @@
 """Errors of bridges and groups.
 
 Problem
-├── NotDefined           no stream of the catalog has this name
-├── NoSuchBridge         no bridge has this name
-├── BadConfig            a sink cannot be set up like this
-├── SecretLost           a secret cannot be read
-│   └── SecretElsewhere  the running installation has it, and this command has not
-├── SinkBroken           the sink is set up well, and still cannot be opened
-├── BadPosition          this is no place in a stream to begin at
-├── GroupExists          the group is there already: where it begins was decided when it was made
-├── UnknownGroup         the stream has no group of this name
-│   └── GroupNotPulled   no client pulls as it yet
-├── NoSuchDeadLetter     the group has no dead letter of this id
-├── BadEdit              this cannot be done with a dead letter
-├── TooManyWaiting       the group has too many events scheduled for retry to add one
-├── StreamNotOpen        no stream of this name takes events from other programs' clients
-├── GroupTaken           a bridge that brings events somewhere reads as this group
-├── GroupDisabled        the group was disabled
-├── TooManyGroups        as many groups of a stream are pulled as may
-├── GroupOwned           a bridge owns the group
-├── GroupUnowned         the group belongs to another program
-├── GroupInUse           a consumer is reading as the group now
-├── GroupOwed            the group has a backlog, which would be deleted with it
-└── CatalogAway          the database is needed, and does not answer
+├── NotDefined, NoSuchBridge, NoSuchDeadLetter
+├── BadConfig, SinkBroken, BadPosition, BadEdit
+├── SecretLost: SecretElsewhere
+├── UnknownGroup: GroupNotPulled
+├── GroupExists, GroupTaken, GroupDisabled, GroupOwned, GroupUnowned, GroupInUse, GroupOwed
+├── TooManyWaiting, TooManyGroups, StreamNotOpen
+└── DatabaseDown: CatalogAway
 
-GroupLost             the group, or its stream, is gone from Redis
+GroupLost
 
-SinkError             a sink did not take an event
-├── SinkDisabled         the receiver refuses all further events: the bridge is to be disabled
-├── SinkGone             the sink takes nothing any more
-├── SinkAway             the sink can take nothing now
-└── NotBegun             the event was read, and nothing was done with it
+SinkError: SinkDisabled, SinkGone, SinkAway, NotBegun
 """
 
 from collections.abc import Mapping

@@ -1,36 +1,12 @@
 """Errors of streams.
 
 Problem
-├── BadFilterExpression     a filter cannot be parsed, or is not accepted
-├── UnknownStream           no stream has this name
-├── UnknownEntry            the stream holds no entry with this id
-├── NoEvents                there are no events to go by
-├── NothingToTest           there is no draft to test, and no schema was given
-├── NotAStream              another program keeps something else under the stream's key
-├── BadEvent                the event cannot be read as one
-├── BadEventType            the event does not say what it is, or in a way that cannot be a name
-├── EventTooLarge           the event, or the batch, is larger than what is accepted
-├── ContractViolated        the event breaks its contract
-├── UnknownContractVersion  the event asks for a version that its contract does not have
-├── UnknownEventType        the stream takes no events of types that are not defined
-├── IdempotencyKeyReused    something else was sent under the same key before
-├── BatchRefused            no event of a batch was stored
-├── TooManyRequests         the caller asks more often than it may
-├── UnknownService          no service has this name
-├── UnknownKey              the service has no key with this id
-├── KeyNotLive              the key is not good any more
-├── TooManyKeys             as many keys of the service are live as one caller may issue
-├── EventLoopOnly           only the event loop answers this, and this server has none
-├── ServerBusy              this process cannot take one more now
-│   ├── TooManyWatchers     as many watch streams live as may
-│   └── Stopping            it is about to end
-└── Unavailable             Redis cannot be used now
-    ├── BrokerDown          it cannot be reached: nothing was stored
-    ├── BrokerRefused       it answered with an error: nothing was stored
-    ├── Busy                too much is waiting already: nothing was stored
-    ├── OutcomeUnknown      the connection was lost after sending: the event may be stored
-    ├── NotDurable          the event is stored, and not as safely as its stream wants it
-    └── StreamFull          the stream takes no more events until some are dropped
+├── UnknownStream, UnknownEntry, UnknownService, UnknownKey, NoEvents, NothingToTest
+├── NotAStream, BadFilterExpression, BadEvent, BadEventType, EventTooLarge, ContractViolated
+├── UnknownContractVersion, UnknownEventType, IdempotencyKeyReused, BatchRefused
+├── TooManyRequests, KeyNotLive, TooManyKeys, EventLoopOnly
+├── ServerBusy: TooManyWatchers, Stopping
+└── Unavailable: BrokerDown, BrokerRefused, Busy, OutcomeUnknown, NotDurable, StreamFull
 """
 
 from collections.abc import Mapping, Sequence

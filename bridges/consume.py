@@ -17,9 +17,13 @@ from synapse.catalog.bridge_definitions import BATCH_SIZE, BridgeDefinition
 from synapse.catalog.file import nearest, quoted
 from synapse.delivery.group_upkeep import Say
 from synapse.delivery.shutdown import Interrupted, Stop
+from synapse.delivery.sink import Delivery
 from synapse.delivery.worker import Worker
 from synapse.errors.delivery import NoSuchBridge
+from synapse.filters import EventFilter
 from synapse.runtime import process
+from synapse.wire.encoding import text_fields
+from synapse.wire.masking import entry_row
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +44,7 @@ class ConsumeOptions:
     position.
 
     `group` None: the group of the handler's name, or `console`. `handler` None: the events are printed, with PII
-    unmasked if `personal`.
+    unmasked if `personal`. `filter` is about events as they are printed or handled; others are acknowledged.
     """
 
     stream: str
@@ -51,6 +55,7 @@ class ConsumeOptions:
     count: int | None = None
     handler: str | None = None
     personal: bool = False
+    filter: EventFilter | None = None
 
     @property
     def bridge(self) -> BridgeDefinition:
@@ -65,6 +70,12 @@ class ConsumeOptions:
             start=self.begin or "beginning",
             batch_size=BATCH_SIZE.default if self.handler else CONSOLE_BATCH,
         )
+
+    def meets_filter(self, delivery: Delivery) -> bool:
+        """Say whether an event meets the filter. PII that is printed masked is masked for the filter, too."""
+        mask = None if self.handler or self.personal else mask_of(delivery)
+        row = entry_row(delivery.id, text_fields(delivery.fields), delivery.entry, mask=mask)
+        return self.filter is None or self.filter.matches({**row, "stream": delivery.stream})
 
 
 def worker_for(
@@ -89,6 +100,7 @@ def worker_for(
         drain=wanted.drain,
         count=wanted.count,
         block_ms=block_ms,
+        where=wanted.meets_filter if wanted.filter else None,
     )
 
 

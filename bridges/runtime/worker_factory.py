@@ -1,7 +1,7 @@
 """From a bridge's definition to a worker that is ready to run."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 
@@ -11,6 +11,7 @@ from bridges.snapshot import mask_of
 from streams import connections
 from streams.snapshot import holder
 from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.catalog.filters import all_hold
 from synapse.delivery import membership
 from synapse.delivery.group_upkeep import Say
 from synapse.delivery.membership import Subscription
@@ -46,10 +47,12 @@ def open_worker(
     drain: bool = False,
     count: int | None = None,
     block_ms: int = 2000,
+    where: Callable[[Delivery], bool] | None = None,
 ) -> Worker:
     """Return the worker of a bridge, with a connection of its own.
 
-    `sink` is opened by the bridge's definition when it is not given; the rest are the options of a worker.
+    `sink` and `where` follow from the bridge's definition when they are not given; the rest are the options of a
+    worker.
 
     Raises:
         NotDefined: when the catalog has no such stream.
@@ -92,7 +95,7 @@ def open_worker(
         types_of=types_of,
         impersonal=_impersonal,
         only=bridge.event_types,
-        where=bridge.filters,
+        where=where or _where(bridge),
         together=sink.at_once or bridge.concurrency,
         rate=bridge.rate_limit,
         paused=bridge.paused,
@@ -101,6 +104,10 @@ def open_worker(
         count=count,
         observe=observe,
     )
+
+
+def _where(bridge: BridgeDefinition) -> Callable[[Delivery], bool] | None:
+    return (lambda delivery: all_hold(bridge.filters, delivery.event)) if bridge.filters else None
 
 
 def _impersonal(text: str, delivery: Delivery) -> str:

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from synapse.catalog.filters import Filter, all_hold
 from synapse.delivery.batch_sizer import BatchSizer
 from synapse.delivery.group_upkeep import Say
 from synapse.delivery.membership import Membership, Subscription
@@ -37,7 +36,7 @@ class Dispatcher:
         types_of: Callable[[], Mapping[str, TopLevelTypes]],
         impersonal: Callable[[str, Delivery], str],
         only: frozenset[str],
-        where: Sequence[Filter],
+        where: Callable[[Delivery], bool] | None,
         together: int,
         clock: Callable[[], float],
         observe: Observe,
@@ -131,7 +130,7 @@ class Dispatcher:
     def _is_wanted(self, delivery: Delivery) -> bool:
         if self._only and delivery.event_type not in self._only:
             return False
-        return not self._where or all_hold(self._where, delivery.event)
+        return self._where is None or self._where(delivery)
 
     def _outcomes(self, batch: Sequence[Delivery], may_begin: Callable[[], bool]) -> list[tuple[Delivery, Outcome]]:
         try:

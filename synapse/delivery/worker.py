@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from synapse.catalog.filters import Filter
 from synapse.delivery import group_upkeep
 from synapse.delivery import membership as delivery_membership
 from synapse.delivery.batch_sizer import RECONNECT, Rate
@@ -38,7 +37,7 @@ class Worker:
 
     `say` gets messages for a person, a line each. `types_of` gives, by event type, the types by which the text of
     foreign entries is read. `only`: events of other types are acknowledged without delivery; empty means all types.
-    `where`: events that do not match these filters are acknowledged without delivery. `together`: how many events the
+    `where`: events for which it is false are acknowledged without delivery. `together`: how many events the
     sink has in flight at once. `rate`: how many it gets a second, at most. `paused`: the worker stays in its group, and
     gives the sink nothing. `disable` is called with the reason when the sink's receiver refuses all further events.
     `drain`: finished when nothing is left; `count`: when so many events were delivered. `clock` gives seconds.
@@ -55,7 +54,7 @@ class Worker:
         types_of: Callable[[], Mapping[str, TopLevelTypes]] = dict,
         impersonal: Callable[[str, Delivery], str] = lambda text, _: text,
         only: frozenset[str] = frozenset(),
-        where: Sequence[Filter] = (),
+        where: Callable[[Delivery], bool] | None = None,
         together: int = 1,
         rate: float | None = None,
         paused: bool = False,

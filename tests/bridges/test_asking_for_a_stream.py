@@ -1,15 +1,17 @@
 """The arguments of `consume`, and its answers to a stream that cannot be consumed."""
 
 import argparse
+import json
 import os
 
 import pytest
 
 from bridges.consume import ConsumeOptions, worker_for
-from bridges.management.commands.consume import _count, _name
+from bridges.management.commands.consume import _count, _filter, _name
 from synapse.delivery.shutdown import Stop
 from synapse.errors.delivery import BadPosition, NotDefined
-from tests.bridges.cast import publish
+from synapse.filters import compile_filter
+from tests.bridges.cast import GROUP, places, publish
 
 
 @pytest.fixture
@@ -37,6 +39,37 @@ def test_a_stream_of_the_catalog_is_read_by_its_definition(redis, define, ask):
     worker.run()
 
     assert b'"event":{"event_type":"order-placed","n":"0"}' in read()
+
+
+def test_events_that_a_filter_leaves_out_are_acknowledged_and_counted(redis, define, ask):
+    define("orders", {"order-placed": None})
+    publish(redis, 5)
+
+    wanted = compile_filter('event.n % 2 == 1 && stream == "orders"')
+    worker, read = ask("orders", drain=True, group=GROUP, filter=wanted)
+    worker.run()
+
+    assert [json.loads(line)["event"]["n"] for line in read().splitlines()] == [1, 3]
+    assert places(redis) == {"done": 2, "filtered": 3}
+    assert (worker.progress.status().delivered, worker.progress.status().filtered) == (2, 3)
+
+
+@pytest.mark.parametrize(("personal", "printed"), [(False, 0), (True, 1)])
+def test_a_filter_looks_at_events_as_they_are_printed(redis, define, ask, personal, printed):
+    define("orders", {"order-placed": {"properties": {"email": {"type": "string", "x-pii": True}}}})
+    redis.xadd("orders", {"event_type": "order-placed", "email": "anna@example.org"})
+    redis.xadd("orders", {"event_type": "order-placed", "email": "bert@example.org"})
+
+    text = 'event.email.contains("anna") || data.email.startsWith("anna")'
+    worker, _ = ask("orders", drain=True, personal=personal, filter=compile_filter(text))
+    worker.run()
+
+    assert worker.progress.status().delivered == printed
+
+
+def test_a_filter_that_cannot_be_parsed_is_told_with_the_character():
+    with pytest.raises(argparse.ArgumentTypeError, match=r"At character 9: “=” was not expected; “==” compares\."):
+        _filter("event.n = 3")
 
 
 def test_a_stream_that_lost_its_definition_is_still_read(redis, define, ask):

@@ -14,6 +14,8 @@ from bridges import consume
 from core import database
 from synapse.delivery.shutdown import Interrupted, Stop
 from synapse.delivery.text_line import harmless
+from synapse.errors.streams import BadFilterExpression
+from synapse.filters import EventFilter, compile_filter
 from synapse.formats.text import RULE, is_name, plural
 from synapse.http.redis_problems import FAILURES
 from synapse.runtime import process
@@ -25,6 +27,7 @@ position: a restarted consumer continues where the last one was.
   manage.py consume inference-events
   manage.py consume inference-events --group audit --from 2025-12-24T10:00:00Z
   manage.py consume inference-events --drain | jq .event
+  manage.py consume inference-events --filter 'event.latency_ms > 100'
   manage.py consume inference-events --handler shop.handlers.on_inference
   manage.py consume --bridge archive-inference-events
   manage.py consume --all
@@ -36,6 +39,7 @@ OF_A_STREAM = {
     "count": "--count",
     "consumer": "--consumer",
     "handler": "--handler",
+    "filter": "--filter",
 }
 
 
@@ -57,6 +61,12 @@ class Command(BaseCommand):
             help="where a new group begins: beginning (default), new, the id of an event, or a time (ISO 8601, UTC)",
         )
         parser.add_argument("--handler", metavar="PATH", help="call this function instead; SYNAPSE_HANDLERS lists it")
+        parser.add_argument(
+            "--filter",
+            type=_filter,
+            metavar="EXPRESSION",
+            help="only events that meet this expression (docs/filters.md); others are acknowledged",
+        )
         parser.add_argument("--personal", action="store_true", help="print PII unmasked")
         parser.add_argument("--drain", action="store_true", help="stop when caught up")
         parser.add_argument("--count", type=_count, metavar="N", help="stop after N events")
@@ -99,14 +109,15 @@ def _consume(options: dict[str, Any], stop: Stop) -> None:
     if sys.stdout is None:
         raise CommandError("Standard output is closed: there is nowhere to print to.")
     colour = True if options["force_color"] else False if options["no_color"] else None
-    names = ("stream", "group", "begin", "drain", "count", "consumer", "handler", "personal")
+    names = ("stream", "group", "begin", "drain", "count", "consumer", "handler", "personal", "filter")
     wanted = consume.ConsumeOptions(**{name: options[name] for name in names})
     worker = consume.worker_for(wanted, descriptor=sys.stdout.fileno(), say=say, stop=stop, colour=colour)
     consume.consume(worker)
     done = worker.progress.status()
     failed = f"; {done.failed} attempts failed" if done.failed else ""
+    filtered = f"; {done.filtered} filtered out" if done.filtered else ""
     did, events = "Handled" if wanted.handler else "Printed", plural("event", done.delivered)
-    say(f"{did} {done.delivered} {events} of “{wanted.stream}”{failed}.")
+    say(f"{did} {done.delivered} {events} of “{wanted.stream}”{filtered}{failed}.")
     if worker.trouble:
         raise CommandError(f"Standard output takes no more: {worker.trouble}.")
 
@@ -137,6 +148,13 @@ def _name(text: str) -> str:
     if not is_name(text):
         raise argparse.ArgumentTypeError(f"a name has {RULE}")
     return text
+
+
+def _filter(text: str) -> EventFilter:
+    try:
+        return compile_filter(text)
+    except BadFilterExpression as error:
+        raise argparse.ArgumentTypeError(harmless(error.detail)) from None
 
 
 def _count(text: str) -> int:

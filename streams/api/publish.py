@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 from streams import connections
+from streams.connections import LARGE_BATCHES
 from synapse.auth.permission import Requirement
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.endpoints import EVENT, Answer, EventLoop, Example, Meaning, Violation, about, either, endpoint, maybe
@@ -110,7 +111,7 @@ _VERSION = _header(
     type="integer",
     minimum=1,
 )
-_KEY = _header(
+KEY = _header(
     idempotency.HEADER,
     "Names the request: sent again under the same key, nothing is stored twice.",
     type="string",
@@ -126,12 +127,12 @@ _REPLAYED = {
 _REFUSED = [400, 404, 413, 415, 422]
 
 
-def _large_batch(request: Request) -> int:
+def large_batch(request: Request) -> int:
     """Return the size of a large batch in bytes, 0 for any other body."""
     return len(request.body) if len(request.body) > MAX_EVENT_BYTES else 0
 
 
-_LOOP = EventLoop(queue="large batches", size=_large_batch)
+_LOOP = EventLoop(queue=LARGE_BATCHES, size=large_batch)
 
 
 _events = partial(
@@ -159,7 +160,7 @@ _events = partial(
     },
     problems=[*_REFUSED, 503],
     stores=lambda request: request.params["stream"],
-    parameters=[_ATOMIC, _KEY, _VERSION, _TRACE],
+    parameters=[_ATOMIC, KEY, _VERSION, _TRACE],
     examples=[*_EXAMPLES, Example("stored", _STORED, 201)],
 )
 def publish(request: Request, catalog: Snapshot) -> Conversation[Response]:

@@ -57,9 +57,9 @@ class _Results:
                 # As `_shown` does, without calls: most events of most batches come here.
                 results.append({"index": index, "id": fate[0] or None, "status": "accepted", "errors": _NO_ERRORS})
                 continue
-            problem = _problem(outcome, fate)
+            problem = problem_of_event(outcome, fate)
             self._problems.setdefault(type(problem), problem)
-            shown = _shown(index, outcome, fate, problem)
+            shown = result_of_event(index, outcome, fate, problem)
             self._statuses[shown["status"]] += 1
             self._replayed += "replayed" in shown
             results.append(shown)
@@ -79,7 +79,7 @@ class _Results:
         if accepted:
             headers = {REPLAYED: "true"} if self._replayed == count else {}
             return listing_response(body, "results", results, status=200 if accepted == count else 207, headers=headers)
-        refused = _refusal(list(self._problems.values()), count)
+        refused = refusal(list(self._problems.values()), count)
         # What belongs to one event stands in its result.
         told = {name: value for name, value in document(refused).items() if name != "id"}
         return listing_response(
@@ -92,7 +92,7 @@ class _Results:
         )
 
 
-def _problem(outcome: Accepted | Problem, fate: Fate | None) -> Problem | None:
+def problem_of_event(outcome: Accepted | Problem, fate: Fate | None) -> Problem | None:
     """Return the error that kept an event from being stored; None for an event that was stored, or was accepted and
     left out because of another one."""
     if isinstance(outcome, Problem):
@@ -100,7 +100,9 @@ def _problem(outcome: Accepted | Problem, fate: Fate | None) -> Problem | None:
     return fate.doubt if isinstance(fate, Stored) else fate
 
 
-def _shown(index: int, outcome: Accepted | Problem, fate: Fate | None, problem: Problem | None) -> dict[str, Any]:
+def result_of_event(
+    index: int, outcome: Accepted | Problem, fate: Fate | None, problem: Problem | None
+) -> dict[str, Any]:
     """Return one event's result: `accepted` when it was stored, `rejected` when it was wrong, `aborted` when it was
     good and is not stored, or not as safe as it is to be."""
     shown: dict[str, Any]
@@ -116,7 +118,7 @@ def _shown(index: int, outcome: Accepted | Problem, fate: Fate | None, problem: 
     return shown
 
 
-def _refusal(found: Sequence[Problem | None], count: int) -> Problem:
+def refusal(found: Sequence[Problem | None], count: int) -> Problem:
     # When Redis refused good events, sending them again is right: that answer is a 503, not a 422.
     for problem in found:
         if isinstance(problem, Unavailable):

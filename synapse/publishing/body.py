@@ -66,7 +66,7 @@ def read_body(request: Request) -> Body:
         BadEvent: when it cannot be read as a whole. A line of NDJSON that cannot be read is an item of its own.
     """
     _check_encoding(request.headers.get("content-encoding", ""))
-    kind = _content_type(request.headers.get("content-type", ""))
+    kind = content_type(request)
     body = request.body
     if kind != NDJSON and body.lstrip(_WHITE)[:1] != b"[":
         return Body((Slice((_value(body),), len(body)),), batch=False)
@@ -100,6 +100,15 @@ def _check_encoding(header: str) -> None:
         raise UnsupportedMediaType(
             f"Send the body as it is: the content coding “{header[:100]}” is not read here (RFC 9110, 8.4)."
         )
+
+
+def content_type(request: Request) -> str:
+    """Return the content type of a request's body: JSON or NDJSON.
+
+    Raises:
+        UnsupportedMediaType: when it is another one.
+    """
+    return _content_type(request.headers.get("content-type", ""))
 
 
 @lru_cache(maxsize=64)
@@ -217,6 +226,13 @@ def _lines(body: bytes) -> Iterator[Slice]:
 def _stretches(body: bytes) -> Iterator[list[bytes]]:
     """Yield the lines of the body, some at a time. White space around a value is JSON's own, and empty lines are passed
     over."""
+    for part in parts_of_lines(body):
+        # Only LF ends a line.
+        yield [line for line in part.split(b"\n") if line.strip()]
+
+
+def parts_of_lines(body: bytes) -> Iterator[bytes]:
+    """Yield whole lines of a text, some at a time, without the line break behind the last of them."""
     begin = 0
     while begin < len(body):
         end = body.rfind(b"\n", begin, begin + json_slices.SLICE)
@@ -224,8 +240,7 @@ def _stretches(body: bytes) -> Iterator[list[bytes]]:
             end = body.find(b"\n", begin)
         if end < 0 or len(body) - begin <= json_slices.SLICE:
             end = len(body)
-        # Only LF ends a line.
-        yield [line for line in body[begin:end].split(b"\n") if line.strip()]
+        yield body[begin:end]
         begin = end + 1
 
 

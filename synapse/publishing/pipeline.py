@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from synapse.auth.permission import demand_right
 from synapse.auth.principal import Principal
@@ -42,10 +42,31 @@ _NO_EVENT: Mapping[str, Any] = {}
 _WRITTEN, _WRITTEN_UNREGISTERED = (Accepted(_NO_EVENT, "", None, (), registered=known) for known in (True, False))
 
 
+class BatchOptions(NamedTuple):
+    """How a batch differs from that of `POST /events/{stream}`.
+
+    Attributes:
+        item_key: Returns the key of one event, from the request, its key, and the event's place, value and version.
+        respond: Returns the response, from the stream, the results of the checks, and those of storing.
+    """
+
+    item_key: Callable[[Request, str, int, Any, int | None], IdempotencyKey] = idempotency.of_item
+    respond: Callable[
+        [StreamDefinition, Sequence[Accepted | Problem], Sequence[Fate | None]], Conversation[Response]
+    ] = batch_response.answer
+
+
 def publish_events(
-    request: Request, catalog: Snapshot, counters: StreamCounters, *, body: Body | None = None
+    request: Request,
+    catalog: Snapshot,
+    counters: StreamCounters,
+    *,
+    body: Body | None = None,
+    key: str | None = None,
+    batch: BatchOptions = BatchOptions(),  # noqa: B008 - immutable
 ) -> Conversation[Response]:
-    """Store the events of `POST /events/{stream}`. `body` is the request's, if already read.
+    """Store the events of `POST /events/{stream}`. `body` is the request's, if already read, and `key` stands for its
+    Idempotency-Key, if it has none.
 
     One event answers 201 and its id. A batch answers a result for each: 200 when all were stored, 207 when some were.
     Events stored before under the request's Idempotency-Key answer 200, and the header Idempotency-Replayed.
@@ -56,7 +77,7 @@ def publish_events(
     stream, begun = _stream(request, catalog), time.perf_counter()
     try:
         version = publishing_body.contract_version(request)
-        key = idempotency.key_of(request, stream)
+        key = idempotency.key_of(request, stream) if key is None else key
         body = body or publishing_body.read_body(request)
         together = body.batch and _is_true(request, "atomic")
     except Problem as problem:
@@ -64,7 +85,7 @@ def publish_events(
         raise
     if body.batch:
         response = yield from _publish_batch(
-            stream, body, request, counters, version=version, key=key, together=together
+            stream, body, request, counters, version=version, key=key, together=together, options=batch
         )
     else:
         response = yield from _publish_one(stream, body, request, counters, version=version, key=key)
@@ -123,6 +144,7 @@ def _publish_batch(
     version: int | None,
     key: str | None,
     together: bool,
+    options: BatchOptions,
 ) -> Conversation[Response]:
     write = _Writer(stream, request, counters)
     is_plain = storage.is_plain(stream, keyed=key is not None)
@@ -131,7 +153,7 @@ def _publish_batch(
     def write_entry(accepted: Accepted, index: int, item: Any) -> None:
         write.entries.append(write.entry(accepted))
         if key is not None:
-            keys.append(idempotency.of_item(request, key, index, item, version))
+            keys.append(options.item_key(request, key, index, item, version))
 
     try:
         # Each is written as soon as it is checked, while it is at hand, and let go of: a batch's values take many times
@@ -163,10 +185,16 @@ def _publish_batch(
     if len(outcomes) > MANY:
         yield ()
     _count(counters, stream, good, fates, write.sources)
-    return (yield from batch_response.answer(stream, outcomes, fates))
+    return (yield from options.respond(stream, outcomes, fates))
 
 
-def validate_events(request: Request, catalog: Snapshot, *, body: Body | None = None) -> Conversation[Response]:
+def validate_events(
+    request: Request,
+    catalog: Snapshot,
+    *,
+    body: Body | None = None,
+    batch: BatchOptions = BatchOptions(),  # noqa: B008 - immutable
+) -> Conversation[Response]:
     """Answer `POST /events/{stream}/validate`: the response of `publish_events` to the same body; nothing is stored.
 
     Raises:
@@ -180,7 +208,7 @@ def validate_events(request: Request, catalog: Snapshot, *, body: Body | None = 
         together = _is_true(request, "atomic") and any(isinstance(outcome, Problem) for outcome in outcomes)
         good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
         fates = [None if together else Stored(id="") for _ in good]
-        return (yield from batch_response.answer(stream, outcomes, fates))
+        return (yield from batch.respond(stream, outcomes, fates))
     if isinstance(outcomes[0], Problem):
         raise outcomes[0]
     return json_response({"valid": True, **_description(stream, outcomes[0])})

@@ -13,29 +13,32 @@ from pathlib import Path
 from synapse_project.environment import SETTINGS
 
 ROOT = Path(__file__).parents[1]
-NAME = "migrated.sqlite3"
 
 
 def database_of_run() -> Path:
     """Return where the database of this run of the tests is, once it was made."""
-    return Path(os.environ["SYNAPSE_TESTS_FOLDER"]) / NAME
+    return folder_of_run() / "migrated.sqlite3"
+
+
+def folder_of_run() -> Path:
+    """Return the folder that all processes of this run share."""
+    return Path(os.environ["SYNAPSE_TESTS_FOLDER"])
 
 
 def put_database(to: Path) -> None:
     """Put a copy into the place of a new installation's database."""
-    database = made_once(NAME, _make)
+    database = made_once(database_of_run(), _make)
     to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     shutil.copyfile(database, to)
 
 
-def made_once(name: str, make: Callable[[Path], None]) -> Path:
-    """Return the file or folder that the first process of a run to ask for it makes; the others wait meanwhile."""
-    found = Path(os.environ["SYNAPSE_TESTS_FOLDER"]) / name
-    with found.with_name(f"{name}.lock").open("w") as lock:
+def made_once(place: Path, make: Callable[[Path], None]) -> Path:
+    """Return the file or folder in a place, which the first process to ask for it makes while others wait."""
+    with place.with_name(f"{place.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not found.exists():
-            make(found)
-    return found
+        if not place.exists():
+            make(place)
+    return place
 
 
 def migrate(folder: Path, **variables: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 
 from tests.conftest import need
-from tests.migrated import made_once, migrate
+from tests.migrated import folder_of_run, made_once, migrate
 from tests.ports import free_port
 
 # The database that has all tables.
@@ -38,7 +38,7 @@ class Postgres:
 
     def create(self) -> None:
         """Copy the databases that the first server of the run has made."""
-        made = made_once("postgresql", self._make)
+        made = made_once(folder_of_run() / "postgresql", self._make)
         subprocess.run(["cp", "-a", f"{made}/.", f"{self._folder}/db"], check=True)
 
     def _make(self, to: Path) -> None:

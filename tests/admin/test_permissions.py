@@ -10,6 +10,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.db import transaction
+from django.template.response import SimpleTemplateResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, reverse
 from django.utils import timezone
@@ -25,6 +26,7 @@ from streams.snapshot import holder
 from synapse.auth.permission import ACTIONS, SCOPES
 from synapse.auth.principal import SYSTEM
 from synapse_project.roles import ROLES
+from tests.chaos.profile import FULL
 from tests.definitions import contract, define
 
 DOCUMENT = Path(__file__, "../../../docs/people.md").resolve().read_text(encoding="utf-8")
@@ -34,6 +36,8 @@ FOR_ALL = {
     *("index", "login", "logout", "password_change", "password_change_done", "jsi18n", "search", "app_list"),
     *("autocomplete", "view_on_site", "home_parts"),
 }
+# A page is refused before it is drawn, which takes longer than all else: in the full run it is drawn for all roles.
+DRAWN_FOR = ("viewer", "superuser")
 NEVER_WRITTEN = ("core.auditentry", "bridges.archivedevent")
 
 
@@ -227,8 +231,10 @@ def test_a_role_has_what_the_tables_say(db, role):
 
 
 @pytest.mark.parametrize("role", [*ROLES, "nobody", "superuser"])
-def test_each_role_gets_what_it_may_and_403_for_the_rest(scene, role):
+def test_each_role_gets_what_it_may_and_403_for_the_rest(scene, role, monkeypatch):
     client, permissions = person_with(role)
+    if not FULL and role not in DRAWN_FOR:
+        monkeypatch.setattr(SimpleTemplateResponse, "rendered_content", "")
 
     wrong = []
     for method, place in (("GET", 0), ("POST", 1)):

@@ -1,6 +1,8 @@
 """Each event is handled at least once and acknowledged exactly once, through the kill of any process.
 
-`SYNAPSE_TESTS=full` does it with 50,000 events, ten killings of the consumer and two of Valkey.
+This is for the full run, with 50,000 events, ten killings of the consumer and two of Valkey. A handler's process that
+is killed is in test_handlers.py, a consumer in test_consume_command.py, and tests/chaos/test_everything_killed.py kills
+all at once.
 """
 
 import os
@@ -9,14 +11,16 @@ import subprocess
 import threading
 import time
 
+import pytest
 import redis as redis_py
 
 from tests.bridges.installation import Installation
-from tests.chaos.profile import FULL
 from tests.patience import eventually
 from tests.valkey import Valkey
 
-EVENTS, CONSUMER_KILLS, VALKEY_KILLS = (50_000, 10, 2) if FULL else (3_000, 2, 1)
+EVENTS, CONSUMER_KILLS, VALKEY_KILLS = 50_000, 10, 2
+pytestmark = [pytest.mark.process, pytest.mark.nightly]
+
 HANDLER = "tests.bridges.shop.write_down_slowly"
 AT_ONCE = 100
 

@@ -12,6 +12,11 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DESK, TELEPHONE = 1280, 390
 
 
+def at_both_widths(test):
+    """Have a test of a page done on a desk or on a telephone, and in the full run on both."""
+    return pytest.mark.product("width")(pytest.mark.parametrize("width", [DESK, TELEPHONE])(test))
+
+
 @pytest.fixture(scope="package")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """A hub of the platform's catalog, whose contracts these tests change."""

@@ -6,11 +6,10 @@ import re
 import httpx
 import pytest
 
-from tests.browser.conftest import DESK, TELEPHONE, log_in
+from tests.browser.conftest import DESK, TELEPHONE, at_both_widths, log_in
 
 pytestmark = pytest.mark.process
 
-at_both_widths = pytest.mark.parametrize("width", [DESK, TELEPHONE])
 HOSTILE = "<script>alert(1)</script>"
 
 

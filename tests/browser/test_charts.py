@@ -5,8 +5,8 @@ import re
 import httpx
 import pytest
 
-from tests.browser.conftest import DESK, TELEPHONE
-from tests.browser.test_admin import at_both_widths, id_of
+from tests.browser.conftest import DESK, TELEPHONE, at_both_widths
+from tests.browser.test_admin import id_of
 
 STREAM = "inference-events"
 EVENT = {"event_type": "inference-complete", "model_name": "m", "latency_ms": 1}
@@ -79,15 +79,15 @@ def test_a_sample_that_does_not_follow_is_not_drawn_on_and_the_history_is_asked_
 
 
 def test_the_page_of_a_stream_that_is_deleted_while_it_is_watched_says_so(open_at, hub):
-    def change(code):
-        command = hub.command("shell", "-c", f"from streams.models import Stream; Stream.objects.{code}")
-        _, errors = command.communicate(timeout=180)
-        assert command.returncode == 0, errors
-
-    change("create(name='short-lived')")
-    window = open_at(DESK)
-    window.open(f"/admin/streams/stream/{id_of(window, 'streams/stream', 'short-lived')}/groups/")
-    change("get(name='short-lived').delete()")
+    window, other = open_at(DESK), open_at(DESK)
+    other.open("/admin/streams/stream/add/")
+    other.page.locator("#id_name").fill("short-lived")
+    other.page.get_by_role("button", name="Save", exact=True).click()
+    other.page.get_by_role("heading", name="short-lived").first.wait_for()
+    stream = id_of(other, "streams/stream", "short-lived")
+    window.open(f"/admin/streams/stream/{stream}/groups/")
+    other.open(f"/admin/streams/stream/{stream}/delete/")
+    other.page.get_by_role("button", name="Delete", exact=True).click()
 
     # With the next sample, not in a quarter of a minute.
     window.page.locator("#figures").evaluate("part => part.dataset.live = '1'")

@@ -5,12 +5,11 @@ import json
 import httpx
 import pytest
 
-from tests.browser.conftest import DESK, TELEPHONE
+from tests.browser.conftest import DESK, TELEPHONE, at_both_widths
 from tests.browser.test_admin import id_of
 
 pytestmark = pytest.mark.process
 
-at_both_widths = pytest.mark.parametrize("width", [DESK, TELEPHONE])
 SUBJECT = "inference-events.inference-complete"
 # What the theme needs beside our own files: its library compiles what templates say.
 STRICT = "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.conftest import DESK, TELEPHONE
+from tests.browser.conftest import DESK, at_both_widths
 from tests.patience import eventually
 
 pytestmark = pytest.mark.process
@@ -32,7 +32,7 @@ def dead(hub):
         redis.delete(DEAD)
 
 
-@pytest.mark.parametrize("width", [DESK, TELEPHONE])
+@at_both_widths
 def test_all_are_redriven_with_a_bar_and_delivered(open_at, dead, width):
     window = open_at(width)
     page = window.page

@@ -4,7 +4,8 @@ import re
 
 import httpx
 
-from tests.browser.test_admin import HOSTILE, at_both_widths, id_of
+from tests.browser.conftest import at_both_widths
+from tests.browser.test_admin import HOSTILE, id_of
 from tests.patience import eventually
 
 WATCH = """() => {

@@ -7,7 +7,6 @@ from synapse.redis.commands.publishing import publish_once
 from synapse.redis.errors import RedisUnavailable
 from tests.bridges.cast import STREAM
 from tests.chaos.acts import ACTS, does_it_again, in_every_place
-from tests.chaos.profile import FULL
 from tests.chaos.scene import ASKED, Handler, asked
 from tests.proxy import Fault, proxy_to
 from tests.valkey import PASSWORD
@@ -31,6 +30,7 @@ def through(proxy):
     executor.close()
 
 
+@pytest.mark.product("kind")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("what", [what for what in ASKED if what != "leave"])
 def test_the_worker_asks_again_and_finds_everything_where_it_should_be(scene, proxy, through, what, kind):
@@ -52,7 +52,8 @@ def test_a_worker_that_leaves_and_is_not_heard_leaves_nothing_behind_that_matter
     scene.check_the_end()
 
 
-@pytest.mark.parametrize("kind", KINDS if FULL else ("drop reply", "half-open"))
+@pytest.mark.product("kind")
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("act", ACTS)
 def test_an_act_on_a_group_whose_reply_was_lost_can_be_repeated(scene, executor, proxy, through, act, kind):
     in_every_place(scene, executor)

@@ -1,6 +1,5 @@
 """The official test suite of JSON Schema. It comes with the source of the package `jsonschema`, fetched once."""
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -9,16 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.migrated import made_once
+
 PACKAGE = "jsonschema==4.26.0"
 
 
 @pytest.fixture(scope="module")
 def suite(request: pytest.FixtureRequest) -> Path:
     """Return the folder of the suite, fetched when it is not in pytest's cache."""
-    folder = request.config.cache.mkdir("json-schema-test-suite") / PACKAGE
-    if not folder.exists():
-        fetch(folder)
-    return folder
+    return made_once(request.config.cache.mkdir("json-schema-test-suite") / PACKAGE, fetch)
 
 
 def fetch(folder: Path) -> None:
@@ -32,5 +30,4 @@ def fetch(folder: Path) -> None:
     with tarfile.open(source) as archive:
         archive.extractall(made, filter="data")
     [suite] = made.glob("*/json")
-    with contextlib.suppress(OSError):  # another process was faster
-        suite.rename(folder)
+    suite.rename(folder)

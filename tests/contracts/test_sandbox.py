@@ -51,13 +51,8 @@ def work_too_long(session):
         session.ask("look", [SLOW_EVENT])
 
 
-def test_a_session_that_takes_too_much_processor_time_is_ended_with_schema_too_costly(sandbox):
+def test_a_session_that_takes_too_much_processor_time_is_ended_and_the_next_child_answers(sandbox):
     with that_ends(), pytest.raises(SchemaTooCostly, match="more than 1 s of a proc"), sandbox.session() as session:
-        work_too_long(session)
-
-
-def test_after_a_child_was_ended_the_next_one_answers(sandbox):
-    with pytest.raises(SchemaTooCostly), sandbox.session() as session:
         work_too_long(session)
 
     assert sandbox.pid is None
@@ -66,7 +61,8 @@ def test_after_a_child_was_ended_the_next_one_answers(sandbox):
 
 def test_each_caller_begins_a_new_budget_with_the_same_child(sandbox):
     pids = set()
-    for _ in range(12):
+    # More than a second together.
+    for _ in range(8):
         with sandbox.session() as session:
             session.ask("begin_trial", UNIQUE, {})
             session.ask("begin_test", None, 1)

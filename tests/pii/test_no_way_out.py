@@ -31,6 +31,7 @@ from synapse.errors.delivery import SinkError
 from synapse.schema.pii import MASK
 from tests.admin.pages import text_of, url
 from tests.admin.test_permissions import OURS, Scene
+from tests.admin.test_permissions import PAGES as PAGES_OF_OURS
 from tests.bridges.cast import KeepingSink
 from tests.callers import callers_with
 from tests.chaos.profile import FULL
@@ -159,23 +160,28 @@ def tells(text: str, *values: str) -> bool:
     return any(each.lower() in text.lower() for each in spellings)
 
 
+def fails(status: int) -> bool:
+    """Say whether a status tells of a failure; 501 is the answer of a way in that does not serve a route."""
+    return status >= 500 and status != 501
+
+
 def wrong_answers(asked: Any, parameters: list[str], *, is_steady: bool = True) -> Iterator[str]:
     """Yield the errors in the answers to all questions. `asked` returns a status and a text; `is_steady` says that the
     text does not change from one moment to the next."""
-    status, plain = asked({})
-    # 501: Django does not serve it.
-    if (status >= 500 and status != 501) or tells(plain, CANARY, OTHER):
-        yield f"the plain answer, {status}"
+    yield from wrong_plain_answer(asked)
     for yes, no in zip(questions(parameters, CANARY), questions(parameters, ABSENT), strict=True):
         (found, one), (missed, other) = asked(yes), asked(no)
         if tells(other, CANARY, OTHER):
             yield f"told by {no}"
-        if (
-            found != missed
-            or (found >= 500 and found != 501)
-            or (is_steady and neutral(one, CANARY) != neutral(other, ABSENT))
-        ):
+        if found != missed or fails(found) or (is_steady and neutral(one, CANARY) != neutral(other, ABSENT)):
             yield f"told apart by {yes}: {found}, {missed}"
+
+
+def wrong_plain_answer(asked: Any) -> Iterator[str]:
+    """Yield the error in the answer to no question."""
+    status, plain = asked({})
+    if fails(status) or tells(plain, CANARY, OTHER):
+        yield f"the plain answer, {status}"
 
 
 def test_no_read_route_tells_the_canary(scene, ask):
@@ -270,6 +276,10 @@ def test_no_page_of_the_admin_tells_the_canary(scene, impersonal_client):
             # The draft that asks for it is a definition, written by a person.
             return answer.status_code, page.decode().replace("^canary-ze", "")
 
+        # Django's own pages of one definition read nothing of a query: they are asked in the full run.
+        if not FULL and name.endswith(("_add", "_delete", "_history")) and name not in PAGES_OF_OURS:
+            wrong += [(name, each) for each in wrong_plain_answer(asked)]
+            continue
         # A list refuses all of a query for one name that it does not know; other pages pass over it.
         is_list = name.endswith("_changelist")
         # Looks of this very test are told in the audit log.

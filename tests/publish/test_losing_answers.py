@@ -5,10 +5,11 @@ import random
 import orjson
 import pytest
 
+from tests.chaos.profile import FULL
 from tests.proxy import proxy_to
 from tests.valkey import PASSWORD
 
-EVENTS = 30
+EVENTS = 30 if FULL else 10
 
 
 @pytest.fixture

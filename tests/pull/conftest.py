@@ -10,10 +10,8 @@ from bridges.snapshot import holder as bridges
 from streams.models import Stream
 from streams.snapshot import holder as streams
 from tests.both_ways import Answer
-from tests.bridges.installation import Installation
 from tests.live.server import RunningServer, running_server
 from tests.pull.cast import GROUP, STREAM, Puller
-from tests.valkey import Valkey
 
 
 @pytest.fixture
@@ -48,19 +46,3 @@ def server(redis: Any, group: Callable[..., Bridge]) -> Iterator[RunningServer]:
     bridges.current()
     with running_server() as running:
         yield running
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """A data folder whose database is made and whose catalog is defined."""
-    installation = Installation(tmp_path_factory.mktemp("pull"))
-    installation.prepare()
-    return installation
-
-
-@pytest.fixture
-def installation(prepared: Installation, redis: Any, valkey_of_session: Valkey) -> Iterator[Installation]:
-    """The folder, on the Valkey that tests share."""
-    prepared.url = valkey_of_session.url
-    yield prepared
-    prepared.end()

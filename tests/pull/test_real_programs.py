@@ -16,7 +16,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from synapse.redis import keyspace
-from tests.bridges.installation import ROOT
+from tests.bridges.installation import ROOT, Installation
 from tests.conftest import need
 from tests.patience import eventually
 from tests.ports import free_port
@@ -86,9 +86,22 @@ class Server:
         return httpx.post(f"{self.url}/v1/{verb}", json={"stream": STREAM, **members}, timeout=90)
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory, valkey_of_session):
+    """A server on the Valkey that tests share."""
+    installation = Installation(tmp_path_factory.mktemp("pull"))
+    installation.url = valkey_of_session.url
+    installation.prepare()
+    yield Server(installation)
+    installation.end()
+
+
 @pytest.fixture
-def server(installation):
-    return Server(installation)
+def server(running, redis):
+    """The server of this file, on an empty Redis; it is started again where a test has ended it."""
+    if running.process.poll() is not None:
+        running.start()
+    return running
 
 
 def test_nodes_fetch_publishes_reads_and_acknowledges_as_the_gateway_does(server):

@@ -7,6 +7,7 @@ from streams import connections
 from synapse.redis import Command, value
 from synapse.statistics.series import QUANTILES, ROUNDS, SERIES, Key
 from synapse.statistics.storage import FINEST, INSTALLATION, RESOLUTIONS, Track
+from synapse.statistics.totals import Totals
 
 # Of ten series so many change with every sample, by up to so many.
 _CHANGING, _GROWTH = 3, 100
@@ -45,7 +46,8 @@ class History:
             for name in self._values
         }
         self._tracks = {name: [Track(name, each) for each in RESOLUTIONS] for name in (INSTALLATION, *self._values)}
-        for track in (track for tracks in self._tracks.values() for track in tracks):
+        self._totals = Totals()
+        for track in (*self._totals.tracks, *(track for tracks in self._tracks.values() for track in tracks)):
             track.load_commands(at)
             track.load(at, None, None)
 
@@ -64,11 +66,14 @@ class History:
 
     def _sample(self) -> Iterable[Command]:
         self._rounds += 1
+        changes = {}
         for name, (first, *others) in self._tracks.items():
             values = {ROUNDS: self._rounds} if name == INSTALLATION else self._changed(name)
             yield from first.record(self.at // FINEST.seconds, values)
             for track in others:
                 yield from track.follow(self.at, values, first.changed)
+            changes[name] = first.changed
+        yield from self._totals.record(self.at, self._values, changes)
 
     def _changed(self, name: str) -> dict[Key, int]:
         values = dict(self._values[name])

@@ -30,10 +30,10 @@ from streams import connections
 from streams.models import Stream
 from synapse.publishing.counters import Lasted
 from synapse.redis import keyspace
-from synapse.redis.commands import statistics as commands
-from synapse.statistics.block import STEPS, Block
+from synapse.statistics.block import STEPS
 from synapse.statistics.sampler import Sampler
-from synapse.statistics.storage import BASE, RESOLUTIONS
+from synapse.statistics.series import PUBLISH_SECONDS, SERIES
+from synapse.statistics.storage import RESOLUTIONS, Track
 
 STREAMS, GROUPS = 100, 10
 NAMES = [f"measured-events-{place:03}" for place in range(STREAMS)]
@@ -141,22 +141,28 @@ class Stage:
             connections.counters.observe(stream, what, dice.expovariate(100), group=group, times=7)
 
     def size(self) -> Iterator[Figure]:
-        """Write one stream's history of 30 days, of which three series in ten change at every step."""
+        """Write one stream's history of 30 days, of which three series in ten change at every step.
+
+        Counts grow by up to 20 a second, durations are between 2 and 400 ms.
+        """
         dice, stream = random.Random(5), "measured-events-of-thirty-days"
         keys = keys_of(GROUPS)
-        changing, values = dice.sample(keys, len(keys) * 3 // 10), dict.fromkeys(keys, 100_000)
-        until = int(time.time()) + 86_400
+        changing = dice.sample(keys, len(keys) * 3 // 10)
+        durations = {each.number for each in SERIES if each.is_rounded}
+        between = PUBLISH_SECONDS.kept(0.002), PUBLISH_SECONDS.kept(0.4)
+        values = {key: between[0] if key.number in durations else 100_000 for key in keys}
         for resolution in RESOLUTIONS:
-            for number in range(resolution.kept // resolution.seconds // STEPS + 1):
-                block = Block(values)
-                for step in range(STEPS):
-                    for key in changing:
-                        values[key] += dice.randint(1, 20 * resolution.seconds)
-                    block.record(step, values)
-                for name, data in ((number, block.pack(is_complete=True)), (BASE, Block(values).pack())):
-                    connections.executor().execute(
-                        [commands.keep_block(stream, resolution.seconds, name, data, until=until)]
-                    )
+            track, written = Track(stream, resolution), {}
+            track.load_commands(0)
+            track.load(0, None, None)
+            for step in range(resolution.kept // resolution.seconds + STEPS):
+                for key in changing:
+                    grown = values[key] + dice.randint(1, 20 * resolution.seconds)
+                    values[key] = dice.randint(*between) if key.number in durations else grown
+                for command in track.record(step, values, changing):
+                    written[command.words[1]] = command.words[2]
+            for name, data in written.items():
+                self.valkey.client.set(name, data, ex=86_400)
         found = self.valkey.client.scan_iter(keyspace.history(stream, 1, "*").replace(":1:", ":*:"))
         taken = sum(self.valkey.memory(key) for key in found) * STREAMS / 2**20
         yield Figure(name=f"history of {len(keys) * STREAMS:,} series", value=taken, unit="MB", most=64)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from django.db.models import Max
@@ -30,7 +31,8 @@ from synapse.statistics.health import Health
 from synapse.statistics.overview import Finding, StreamHistory, add_rows, describe_course, highest_of
 from synapse.statistics.query import scaled
 
-# So many rows: the page asks again every few seconds. Where there are more streams, those that were published to last.
+# So many rows: the page asks again every few seconds. Where there are more streams, those in trouble, and then those
+# that were published to last.
 MOST = 100
 _LATEST = 10 * MOST
 # Findings that are shown one by one.
@@ -115,29 +117,36 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
     """Return what the template shows: a query or two, and as many pipelines."""
     if not request.user.has_perm("streams.view_stream"):
         return {"may_see": False}
-    count = Stream.objects.count()
-    streams = list(Stream.objects.filter(name__in=_latest()) if count > MOST else Stream.objects.all())
-    if len(streams) < MOST < count:
-        others = Stream.objects.exclude(pk__in=[stream.pk for stream in streams])
-        streams = sorted([*streams, *others[: MOST - len(streams)]], key=lambda stream: stream.name)
-    names = [stream.name for stream in streams]
-    found = ask_all({"overview": stream_stats.activities_of(names), "past": overview.read_histories(names)})
-    answer, past = found["overview"], found["past"]
-    known: Mapping[str, Activity] = {} if isinstance(answer, Problem) else answer
-    histories: Mapping[str, StreamHistory] = {} if isinstance(past, Problem) else past
-    findings = overview.find_attention(
-        histories,
-        hard_lengths={stream.name: stream.hard_length for stream in streams},
-        rejecting={stream.name for stream in streams if stream.when_full == "reject"},
+    limits = {row.name: row for row in Stream.objects.only("name", "hard_length", "when_full")}
+    asked = {"past": overview.read_totals()} | ({"latest": _latest_publishers()} if len(limits) > MOST else {})
+    found = ask_all(asked)
+    past = {} if isinstance(found["past"], Problem) else found["past"]
+    histories: Mapping[str, StreamHistory] = {name: past[name] for name in past if name in limits}
+    find_attention = partial(
+        overview.find_attention,
+        hard_lengths={name: row.hard_length for name, row in limits.items()},
+        rejecting={name for name, row in limits.items() if row.when_full == "reject"},
     )
-    shown = findings[:MOST_FINDINGS]
-    begun = ask_all({"begun": overview.read_begins(shown)})["begun"]
+    findings = find_attention(histories)
     # The most urgent finding of each stream, with its place among all: one that fails before one that is late.
     worst: dict[str, int] = {}
     for place, finding in enumerate(findings):
         known_place = worst.setdefault(finding.stream, place)
         if finding.health == "failing" != findings[known_place].health:
             worst[finding.stream] = place
+    names = _names_of_rows(sorted(worst, key=worst.__getitem__), found.get("latest"), sorted(limits))
+    streams = list(Stream.objects.filter(name__in=names))
+    # Of what is told one by one it is read, too, which group has it, and how.
+    told = findings[:MOST_FINDINGS]
+    details = sorted({finding.stream for finding in told})
+    found = ask_all({"overview": stream_stats.activities_of(names), "details": overview.read_histories(details)})
+    answer = found["overview"]
+    known: Mapping[str, Activity] = {} if isinstance(answer, Problem) else answer
+    shown: Sequence[Finding] = told
+    if not isinstance(found["details"], Problem):
+        kinds = {(finding.kind, finding.stream) for finding in told}
+        detailed = find_attention(found["details"])
+        shown = [finding for finding in detailed if (finding.kind, finding.stream) in kinds]
     rows = [
         StreamRow(
             stream=stream,
@@ -148,7 +157,7 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
         )
         for stream in streams
     ]
-    lines, further = _lines(request, shown if isinstance(begun, Problem) else begun, streams)
+    lines, further = _lines(request, shown, streams)
     return {
         "may_see": True,
         "may_add": request.user.has_perm("streams.add_stream"),
@@ -162,8 +171,18 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
         "marks": charts.last_hour_marks(request),
         # Trouble first; the others by name.
         "rows": sorted(rows, key=lambda row: worst.get(row.stream.name, len(findings))),
-        "count": count,
+        "count": len(limits),
     }
+
+
+def _names_of_rows(
+    troubled: Sequence[str], latest: Mapping[participants.Publisher, int] | Problem | None, names: Sequence[str]
+) -> list[str]:
+    """Return the names of the streams that are shown: those in trouble first, then those published to last."""
+    publishers = {} if latest is None or isinstance(latest, Problem) else latest
+    known = set(names)
+    lately = [stream for stream, _ in publishers if stream in known]
+    return list(dict.fromkeys([*troubled, *lately, *names]))[:MOST]
 
 
 def _lines(
@@ -249,13 +268,6 @@ def _figures(histories: Mapping[str, StreamHistory], findings: Sequence[Finding]
     if lagging is not None and lagging.trend:
         figures[2]["trend"] = lagging.trend
     return figures
-
-
-def _latest() -> list[str]:
-    """Return the names of up to `MOST` streams that were published to last, as far as that was noted."""
-    found = ask_all({"latest": _latest_publishers()})["latest"]
-    names = [] if isinstance(found, Problem) else [stream for stream, _ in found]
-    return list(dict.fromkeys(names))[:MOST]
 
 
 def _latest_publishers() -> Conversation[Mapping[participants.Publisher, int]]:

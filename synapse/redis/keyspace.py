@@ -81,8 +81,13 @@ def reports(stream: str, group: str) -> str:
 
 
 def history(stream: str, seconds: int, name: int | str) -> str:
-    """A block of a stream's statistics in steps of so many seconds, by its number; "" is of the installation."""
-    return f"syn:{{{stream}}}:past:{seconds}:{name}" if stream else f"syn:past:{seconds}:{name}"
+    """A block of a stream's statistics in steps of so many seconds, by its number.
+
+    "" is of the installation, and "*" of all streams together.
+    """
+    if stream in ("", "*"):
+        return f"syn:past:{'all:' if stream else ''}{seconds}:{name}"
+    return f"syn:{{{stream}}}:past:{seconds}:{name}"
 
 
 def correlation_index(stream: str) -> str:

@@ -68,7 +68,7 @@ def _told(changes: Changes, *, follows: bool) -> _Told:
                 where.setdefault(each.name, {})[key.label] = scaled
             else:
                 where[each.name] = scaled
-        elif follows and not (key.group in new and key.label) and (growth := _growth(each, before, value)):
+        elif follows and not (key.group in new and key.label) and (growth := growth_of(each, before, value)):
             if each.label:
                 where.setdefault(each.name, {})[key.label] = growth
             else:
@@ -79,7 +79,7 @@ def _told(changes: Changes, *, follows: bool) -> _Told:
     return told
 
 
-def _growth(each: Series, before: int | None, value: int | None) -> int:
+def growth_of(each: Series, before: int | None, value: int | None) -> int:
     """Return by how much a counter grew: one that is less than before started over, a new label was 0 before."""
     if value is None or (before is None and not each.label):
         return 0

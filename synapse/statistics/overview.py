@@ -2,16 +2,16 @@
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from synapse.inspection.groups import Owner
 from synapse.redis import Conversation, together
-from synapse.statistics import history, series
+from synapse.statistics import history, series, totals
 from synapse.statistics.health import Health, health_of
 from synapse.statistics.history import History, KeptHistory, Row, Rows, Span
 from synapse.statistics.series import BY_NUMBER, Key, Selection, select
-from synapse.statistics.storage import RESOLUTIONS
+from synapse.statistics.storage import ALL_STREAMS, RESOLUTIONS
 
 _FINE, _MINUTES = RESOLUTIONS[:2]
 # How far back a failure or refusal still counts as going on, and what a trend is told from. Seconds.
@@ -21,9 +21,10 @@ HOUR = 3_600
 LATE = 60
 _OF_HOUR = select(
     *(series.PUBLISHED, series.REFUSED, series.LENGTH, series.LAG_SECONDS, series.DEAD),
-    *(series.ACKNOWLEDGED, series.LOST),
+    *(series.ACKNOWLEDGED, series.LOST, series.FAILED),
 )
-_OF_MINUTES = Selection(_OF_HOUR.numbers | {series.FAILED.number, series.LAG_EVENTS.number})
+_OF_MINUTES = Selection(_OF_HOUR.numbers | {series.FAILURES.number, series.LAG_EVENTS.number})
+_TOTALS = select(*totals.COUNTERS, *totals.GAUGES)
 
 Kind = Literal["full", "failing", "dead", "lost", "lagging", "refusing"]
 # The order of urgency: events are being turned away or lost, then delivered late, then rejected one by one.
@@ -131,7 +132,7 @@ def _is_known(value: int | None) -> bool:
 def read_histories(
     streams: Sequence[str], *, now: int | None = None, with_hour: bool = True
 ) -> Conversation[dict[str, StreamHistory]]:
-    """Read the last hour of streams without its failures, or, without `with_hour`, the last two minutes alone.
+    """Read the last hour of streams with their groups, or, without `with_hour`, the last two minutes alone.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
@@ -156,8 +157,43 @@ def read_histories(
     }
 
 
+def read_totals(*, now: int | None = None) -> Conversation[dict[str, StreamHistory]]:
+    """Read the last hour of all streams that were sampled in it, without their groups.
+
+    Each series is the total over groups and labels, lags are the highest of the groups.
+
+    Raises:
+        RedisUnavailable: when Redis cannot be used.
+    """
+    now = int(time.time()) if now is None else now
+    hour, recent = _ending(now, _MINUTES.seconds, HOUR), _ending(now, _FINE.seconds, RECENT)
+    asked = {
+        "recent": history.read_history([ALL_STREAMS], recent, _TOTALS, now=now, kept=_recent_totals),
+        "hour": history.read_history([ALL_STREAMS], hour, _TOTALS, now=now, kept=_totals, instead=hour.earlier),
+    }
+    found = yield from together(asked, failures=())
+    of_hour, of_recent = (_by_stream(found[name].streams[ALL_STREAMS]) for name in ("hour", "recent"))
+    return {
+        stream: StreamHistory(
+            hour=of_hour.get(stream, {}),
+            recent=of_recent.get(stream, {}),
+            hour_begins=found["hour"].span.begins,
+            recent_begins=recent.begins,
+        )
+        for stream in {**of_hour, **of_recent}
+    }
+
+
+def _by_stream(rows: Rows) -> dict[str, Rows]:
+    found: dict[str, Rows] = {}
+    for key, row in rows.items():
+        found.setdefault(key.group, {})[Key(key.number)] = row
+    return found
+
+
 # The hour changes once a minute, and pages ask for it with each sample. Some 10 MB at most.
-_hours, _minutes = KeptHistory(2_000_000), KeptHistory(2_000_000)
+_hours, _minutes = KeptHistory(1_000_000), KeptHistory(1_000_000)
+_totals, _recent_totals = KeptHistory(1_000_000), KeptHistory(1_000_000)
 
 
 def _ending(now: int, step: int, seconds: int) -> Span:
@@ -185,35 +221,6 @@ def find_attention(
             found.append(Finding(kind="full", stream=stream, amount=length, since=since))
         found += filter(None, (_finding(stream, past, key, row) for key, row in past.recent.items()))
     return sorted(found, key=lambda one: (URGENCY.index(one.kind), -one.amount, one.stream, one.group))
-
-
-def read_begins(findings: Sequence[Finding], *, now: int | None = None) -> Conversation[list[Finding]]:
-    """Return findings with the begin of failures, too, as far as the last hour tells, and their most frequent kind.
-
-    Raises:
-        RedisUnavailable: when Redis cannot be used.
-    """
-    streams = sorted({each.stream for each in findings if each.kind == "failing"})
-    if not streams:
-        return [*findings]
-    now = int(time.time()) if now is None else now
-    hour = _ending(now, _MINUTES.seconds, HOUR)
-    found = yield from history.read_history(streams, hour, select(series.FAILED), now=now, instead=hour.earlier)
-
-    kinds = yield from history.read_history(
-        streams, _ending(now, _FINE.seconds, RECENT), select(series.FAILURES), now=now
-    )
-
-    def kind(each: Finding) -> str:
-        rows = kinds.streams.get(each.stream, {}).items()
-        counts = {key.label: sum(filter(None, row)) for key, row in rows if key.group == each.group}
-        return max(counts, key=counts.__getitem__, default="") if each.kind == "failing" else each.label
-
-    def begin(each: Finding) -> int | None:
-        row = found.streams.get(each.stream, {}).get(Key(series.FAILED.number, each.group), [])
-        return _begin(row, found.span.begins, _MINUTES.seconds) if each.kind == "failing" else None
-
-    return [replace(each, since=begin(each) or each.since, label=kind(each)) for each in findings]
 
 
 def read_failures(streams: Sequence[str], *, now: int | None = None) -> Conversation[dict[tuple[str, str], int]]:
@@ -271,7 +278,17 @@ def _finding(stream: str, past: StreamHistory, key: Key, row: Row) -> Finding | 
         return None
     # What was lost is not given back: it is told for an hour, and began with the first loss.
     since = _since(past, key, quiet_ends=kind != "lost")
-    return Finding(kind=kind, stream=stream, group=key.group, label=key.label, amount=amount, since=since, trend=trend)
+    label = _commonest_failure(past, key.group) if kind == "failing" else key.label
+    return Finding(kind=kind, stream=stream, group=key.group, label=label, amount=amount, since=since, trend=trend)
+
+
+def _commonest_failure(past: StreamHistory, group: str) -> str:
+    counts = {
+        key.label: sum(filter(None, row))
+        for key, row in past.recent.items()
+        if key.number == series.FAILURES.number and key.group == group
+    }
+    return max(counts, key=counts.__getitem__, default="")
 
 
 def _since(past: StreamHistory, key: Key, *, least: int = 1, quiet_ends: bool = True) -> int:

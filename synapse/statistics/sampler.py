@@ -17,6 +17,7 @@ from synapse.statistics import latest
 from synapse.statistics.collection import Collector, Values
 from synapse.statistics.series import ROUNDS
 from synapse.statistics.storage import FINEST, INSTALLATION, RESOLUTIONS, Track
+from synapse.statistics.totals import Totals
 
 # A killed sampler is replaced when its lease ends: three turns without a renewal.
 LEASE_MS = 3_000
@@ -50,6 +51,7 @@ class Sampler:
         self._measured_at = self._sampled_at = float("-inf")
         self._collector = Collector()
         self._tracks: dict[str, list[Track]] = {}
+        self._totals = Totals()
 
     def step(self) -> bool:
         """Take a sample if it is time for one. Return whether this process is the sampler now.
@@ -74,7 +76,7 @@ class Sampler:
                 self._sample(now - now % FINEST.seconds)
             except BaseException:
                 # Some of it may be written, or all.
-                self._tracks = {}
+                self._tracks, self._totals = {}, Totals()
                 raise
         return True
 
@@ -83,7 +85,7 @@ class Sampler:
         self._tick = -1
         self._measured_at = self._sampled_at = float("-inf")
         self._collector = Collector()
-        self._tracks = {}
+        self._tracks, self._totals = {}, Totals()
 
     def _sample(self, now: int) -> None:
         names = sorted(self._streams())
@@ -94,7 +96,7 @@ class Sampler:
         finest = self._tracks[INSTALLATION][0]
         if finest.is_written(now):
             # By another process, before this one.
-            self._tracks = {}
+            self._tracks, self._totals = {}, Totals()
             return
         samples: Mapping[str, Values] = {**found.values, INSTALLATION: {ROUNDS: finest.values.get(ROUNDS, 0) + 1}}
         asked: list[Command] = []
@@ -104,6 +106,7 @@ class Sampler:
             for track in others:
                 asked += track.follow(now, values, first.changed)
         changes = {name: first.changed for name, (first, *_) in self._tracks.items() if first.changed}
+        asked += self._totals.record(now, found.values, changes)
         follows = self._sampled_at == now - FINEST.seconds
         asked.append(keep_latest_sample(latest.packed(now, changes, follows=follows)))
         for start in range(0, len(asked), _TOGETHER):
@@ -116,7 +119,8 @@ class Sampler:
         self._tracks = {
             name: self._tracks.get(name) or [Track(name, resolution) for resolution in RESOLUTIONS] for name in names
         }
-        new = [track for tracks in self._tracks.values() for track in tracks if not track.is_loaded]
+        tracks = [*self._totals.tracks, *(track for tracks in self._tracks.values() for track in tracks)]
+        new = [track for track in tracks if not track.is_loaded]
         for start in range(0, len(new), _TOGETHER):
             some = new[start : start + _TOGETHER]
             replies = self._executor().execute([command for track in some for command in track.load_commands(now)])

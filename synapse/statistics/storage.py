@@ -13,8 +13,8 @@ _DAY = 86_400
 Changes = Mapping[Key, tuple[int | None, int | None]]
 # What a stream was when its last block with changes ended: the values of all the time since.
 BASE = "base"
-# The name of the stream that stands for the installation: no stream is called so.
-INSTALLATION = ""
+# The names of what stands for the installation, and for all streams together: no stream is called so.
+INSTALLATION, ALL_STREAMS = "", "*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

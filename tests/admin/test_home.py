@@ -37,7 +37,8 @@ def test_the_first_page_has_a_row_for_every_stream(admin_client, redis):
 
     (row,) = page.context["parts"][1]["values"]["rows"]
     assert (row.stream.name, row.overview.figures.length, row.worst) == ("orders", 1, None)
-    assert "orders healthy" in text_of(page)
+    # Nothing was sampled yet.
+    assert "orders — —" in text_of(page)
 
 
 def test_refused_events_are_counted_in_the_row(admin_client, redis):
@@ -104,6 +105,22 @@ def test_the_home_page_of_twenty_streams_takes_few_pipelines_and_queries(
     assert len(round_trips) <= 4
 
 
+def test_of_many_streams_one_that_refuses_everything_is_the_first(admin_client, redis, monkeypatch, sample):
+    monkeypatch.setattr(home, "MOST", 2)
+    for place in range(4):
+        define(f"stream-{place}")
+        sample(f"stream-{place}")
+    redis.zadd(keyspace.PUBLISHERS, {"stream-0 shop": 1, "stream-1 shop": 2})
+    redis.hset(keyspace.stats("stream-3"), "refused:contract-violated", 3)
+    sample("stream-3")
+
+    page = admin_client.get("/admin/")
+
+    rows = page.context["parts"][1]["values"]["rows"]
+    assert [(row.stream.name, row.health) for row in rows] == [("stream-3", "failing"), ("stream-1", "healthy")]
+    assert "refusing stream-3 refused 3 events in the last two minutes: contract-violated" in text_of(page)
+
+
 def test_of_many_streams_those_that_were_published_to_last_have_a_row(admin_client, redis, monkeypatch):
     monkeypatch.setattr(home, "MOST", 3)
     for place in range(6):
@@ -114,7 +131,7 @@ def test_of_many_streams_those_that_were_published_to_last_have_a_row(admin_clie
 
     shown = [name for place in range(6) if (name := f"stream-{place}") in text.partition("Latest changes")[0]]
     assert shown == ["stream-0", "stream-4", "stream-5"]
-    assert "3 of 6 streams, those that were published to last." in text
+    assert "3 of 6 streams, those in trouble, and those that were published to last." in text
 
 
 def test_the_latest_changes_are_there(admin_client, redis):

@@ -14,7 +14,7 @@ from synapse.filters import EventFilter
 from synapse.formats import exact_json
 from synapse.redis.commands.streams import Entry
 from synapse.wire.encoding import decode_texts, pairs, text_fields
-from synapse.wire.fast_decoder import type_of_parts
+from synapse.wire.fast_decoder import decode_parts, type_of_parts
 from synapse.wire.masking import entry_row, event_json, mask_of
 
 
@@ -102,6 +102,8 @@ class RowSelection:
         raw_type = type_of_parts(found.parts) if self.is_choosy else None
         if raw_type is not None and not self._wants(raw_type):
             return None
+        if self._filter is not None and not self._meets(self._filter, found):
+            return None
         texts = text_fields(pairs(found.parts))
         decoded = decode_texts(texts, types_of=self._stream.types_of)
         if not self._wants(decoded.event_type):
@@ -110,9 +112,16 @@ class RowSelection:
         row = self._first | entry_row(found.id, texts, decoded, mask=mask)
         if self._text is not None and not self._text.matches(row):
             return None
-        if self._filter is not None and not self._filter.matches({**row, "stream": self._stream.name}):
-            return None
         return row
+
+    def _meets(self, wanted: EventFilter, found: Entry) -> bool:
+        """Say whether an entry meets a filter. Most do not: only what the filter looks at is decoded."""
+        decoded = decode_parts(found.parts, types_of=self._stream.types_of)
+        if not self._wants(decoded.event_type):
+            return False
+        data = text_fields(pairs(found.parts)) if "data" in wanted.names else {}
+        mask = None if self._personal else mask_of(self._stream, decoded)
+        return wanted.matches({**entry_row(found.id, data, decoded, mask=mask), "stream": self._stream.name})
 
     def _wants(self, event_type: str) -> bool:
         if self._event_type and event_type != self._event_type:

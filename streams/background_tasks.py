@@ -29,6 +29,7 @@ def follow_catalog() -> None:
 def flush_counters() -> None:
     """Add this process's counters to those in Redis."""
     connections.executor().run(connections.counters.flush())
+    connections.executor().run(connections.counters.refusals.flush())
 
 
 def report_viewers() -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 
 from streams import connections
 from streams.snapshot import holder as catalog
+from synapse.auth.principal import Principal
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, SinkConfig
@@ -115,6 +116,7 @@ class StreamSink(Sink):
     def __init__(self, config: StreamConfig, bridge: BridgeDefinition) -> None:
         self._config = config
         self._bridge = bridge
+        self._principal = Principal(kind="system", name=f"bridge {bridge.name}")
 
     @classmethod
     def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
@@ -177,6 +179,7 @@ class StreamSink(Sink):
             raise SinkAway(_in_one_line(busy)) from busy
         except Problem as problem:
             connections.counters.refuse(target.name, problem.slug)
+            connections.counters.refusals.note(target, problem, self._principal)
             raise SinkError(
                 f"“{self._config.stream}” does not take it: {_in_one_line(problem)}", permanent=True
             ) from problem

@@ -4,7 +4,7 @@ from typing import Any
 
 from streams import connections
 from synapse.correlation import search
-from synapse.endpoints import Answer, Call, EventLoop, Example, Query, QueryInt, about, endpoint
+from synapse.endpoints import Answer, Call, EventLoop, Query, QueryInt, about, endpoint
 from synapse.explorer.search import ids_by_stream
 from synapse.http.exchange import Request
 from synapse.redis import Conversation
@@ -15,10 +15,9 @@ MOST_FOUND, USUALLY_FOUND = 100, 20
 class FindQuery(Query):
     """The parameters of a search."""
 
-    count: QueryInt = about("How many events at most, the newest ones.", default=USUALLY_FOUND, ge=1, le=MOST_FOUND)
+    count: QueryInt = about("How many.", default=USUALLY_FOUND, ge=1, le=MOST_FOUND)
     q: str = about(
-        "An entry id, an Idempotency-Key, a trace id or a traceparent, or the value of a property that the stream "
-        "declares in `correlation`.",
+        "An entry id, Idempotency-Key, trace id, or value of a property in a stream's `correlation`.",
         min_length=1,
         max_length=256,
     )
@@ -31,38 +30,23 @@ class IdentifiedEvent(Answer):
     id: str
     event_type: str | None
     timestamp: str | None
-    found_by: list[str] = about("`entry id`, `Idempotency-Key`, `trace id`, or the names of properties.")
+    found_by: list[str] = about("`entry id`, `Idempotency-Key`, `trace id`, or properties.")
 
 
 class UnsearchedEvents(Answer):
     """Events of a stream that were not searched, because its index is still being built."""
 
     stream: str
-    since: str | None = about("When the first of them was stored; null: when the stream's first event was.")
-    until: str | None = about("When the last of them was stored.")
+    since: str | None
+    until: str | None
 
 
 class IdentifiedEvents(Answer):
     """The events that were found."""
 
     events: list[IdentifiedEvent] = about("The newest first.")
-    complete: bool = about("Whether all events that the caller may read were searched.")
+    complete: bool = about("Whether all events were searched.")
     unsearched: list[UnsearchedEvents]
-
-
-_FOUND = {
-    "events": [
-        {
-            "stream": "orders",
-            "id": "1705314600000-0",
-            "event_type": "order-placed",
-            "timestamp": "2024-01-15T10:30:00.000Z",
-            "found_by": ["request_id"],
-        }
-    ],
-    "complete": True,
-    "unsearched": [],
-}
 
 
 def _one(request: Request) -> int:
@@ -78,7 +62,6 @@ def _one(request: Request) -> int:
     query=FindQuery,
     on_event_loop=EventLoop(queue="reads of many messages", size=_one),
     reveals=ids_by_stream,
-    examples=[Example("an event", _FOUND, 200)],
 )
 def find_events(call: Call[FindQuery, None]) -> Conversation[dict[str, Any]]:
     """Events by an id that they carry, among all streams and event types that the caller may read. Properties that are

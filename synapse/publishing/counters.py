@@ -8,6 +8,7 @@ from functools import partial
 from threading import Lock
 from typing import Any, Literal, TypeVar
 
+from synapse.publishing.refusals import Refusals
 from synapse.redis import Command, Conversation, RedisUnavailable, ReplyError, ReplyLost, keyspace
 from synapse.redis.commands.participants import forget_publishers, note_publishers, oldest_publishers
 from synapse.redis.commands.streams import hincrby, zcard
@@ -44,6 +45,7 @@ class StreamCounters:
         # field of its histograms.
         self._counts: Counter[tuple[str, str]] = Counter()
         self._buckets: Counter[tuple[str, str]] = Counter()
+        self.refusals = Refusals()
         # By stream and source: the source as people may see it, and the id of the first event since the last flush.
         self.noted: dict[tuple[str, str], tuple[str, str]] = {}
         self._lock = Lock()  # of the thread that takes from the lists, or takes the sums
@@ -143,6 +145,7 @@ class StreamCounters:
         self._counts.clear()
         self._buckets.clear()
         self.noted.clear()
+        self.refusals.clear()
 
 
 def _taken(values: list[T]) -> list[T]:

@@ -18,12 +18,13 @@ from synapse.errors.streams import OutcomeUnknown, UnknownStream
 from synapse.formats.text import NO_TEXTS
 from synapse.http.exchange import Request, Response, json_response
 from synapse.http.redis_problems import FAILURES, problem_of
-from synapse.problems import BadParameter, Problem
+from synapse.problems import BadParameter, Forbidden, Problem
 from synapse.publishing import batch_response, deferred_validation, idempotency, storage, validation
 from synapse.publishing import body as publishing_body
 from synapse.publishing.body import Body, Item
 from synapse.publishing.counters import StreamCounters
 from synapse.publishing.deferred_validation import CostlyEvents
+from synapse.publishing.refusals import Refusals
 from synapse.publishing.storage import Fate, Stored
 from synapse.publishing.validation import Accepted, DeferredCheck, TypeRules
 from synapse.redis import MANY, Command, Conversation
@@ -74,7 +75,7 @@ def publish_events(
     Raises:
         Problem, RedisFailure: for everything else, each with its own status (see synapse.errors.streams).
     """
-    stream, begun = _stream(request, catalog), time.perf_counter()
+    stream, begun = _stream(request, catalog, counters), time.perf_counter()
     try:
         version = publishing_body.contract_version(request)
         key = idempotency.key_of(request, stream) if key is None else key
@@ -82,6 +83,7 @@ def publish_events(
         together = body.batch and _is_true(request, "atomic")
     except Problem as problem:
         counters.refuse(stream.name, problem.slug)
+        counters.refusals.note(stream, problem, request.principal, size=len(request.body))
         raise
     if body.batch:
         response = yield from _publish_batch(
@@ -111,6 +113,7 @@ def _publish_one(
             accepted = yield from deferred_validation.decide(stream, found, caller_of(request.principal))
     except Problem as problem:
         counters.refuse(stream.name, problem.slug)
+        counters.refusals.note(stream, problem, request.principal, event=event, size=len(request.body))
         raise
     write = _Writer(stream, request, counters, body.beside)
     try:
@@ -121,10 +124,10 @@ def _publish_one(
             keys = [] if key is None else [idempotency.of_one(request, key, event, version)]
             fates = yield from storage.store(stream, [write.entry(accepted)], keys=keys)
     except FAILURES as failure:
-        _count_unstored(counters, stream, [problem_of(failure)])
+        _count_unstored(counters, stream, [problem_of(failure)], request.principal)
         raise
     (stored,) = fates
-    _count(counters, stream, [accepted], fates, write.sources)
+    _count(counters, stream, [accepted], fates, write)
     if isinstance(stored, Problem):
         raise stored
     if stored.doubt is not None:
@@ -158,17 +161,19 @@ def _publish_batch(
     try:
         # Each is written as soon as it is checked, while it is at hand, and let go of: a batch's values take many times
         # the memory of their text.
-        checks = _Checks(stream, version, request.principal, write.add if is_plain else write_entry)
+        checks = _Checks(stream, version, request.principal, write.add if is_plain else write_entry, counters.refusals)
         outcomes = yield from checks.run(body)
     except Problem as problem:
         counters.refuse(stream.name, problem.slug)
+        counters.refusals.note(stream, problem, request.principal, size=len(request.body))
         raise
     if len(outcomes) > MANY:
         yield ()  # each look at all of them takes some milliseconds
     good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refused = len(outcomes) - len(good)
     if refused:
-        _count_unstored(counters, stream, [outcome for outcome in outcomes if isinstance(outcome, Problem)])
+        # They were noted as they were checked.
+        _count_unstored(counters, stream, [outcome for outcome in outcomes if isinstance(outcome, Problem)], None)
     fates: Sequence[Fate | None] = [None] * len(good)
     try:
         if not good or (together and refused):
@@ -180,11 +185,11 @@ def _publish_batch(
                 keys = [idempotency.of_all(request, key, keys)]
             fates = yield from storage.store(stream, write.entries, together=together, keys=keys)
     except FAILURES as failure:
-        _count_unstored(counters, stream, [problem_of(failure)] * len(good))
+        _count_unstored(counters, stream, [problem_of(failure)] * len(good), request.principal)
         raise
     if len(outcomes) > MANY:
         yield ()
-    _count(counters, stream, good, fates, write.sources)
+    _count(counters, stream, good, fates, write)
     return (yield from options.respond(stream, outcomes, fates))
 
 
@@ -214,10 +219,15 @@ def validate_events(
     return json_response({"valid": True, **_description(stream, outcomes[0])})
 
 
-def _stream(request: Request, catalog: Snapshot) -> StreamDefinition:
+def _stream(request: Request, catalog: Snapshot, counters: StreamCounters | None = None) -> StreamDefinition:
     name = request.params["stream"]
-    demand_right(request.principal, "publish", name)
     stream = catalog.streams.get(name)
+    try:
+        demand_right(request.principal, "publish", name)
+    except Forbidden as problem:
+        if counters is not None and stream is not None:
+            counters.refusals.note(stream, problem, request.principal)
+        raise
     if stream is None:
         raise UnknownStream(name)
     return stream
@@ -225,7 +235,7 @@ def _stream(request: Request, catalog: Snapshot) -> StreamDefinition:
 
 class _Checks:
     """The checks of one request's events, in their order. Accepted events go to `also`, with their place and value;
-    then no more of them is kept than the response needs."""
+    then no more of them is kept than the response needs. Refused ones are noted in `refusals`."""
 
     def __init__(
         self,
@@ -233,11 +243,13 @@ class _Checks:
         version: int | None,
         by: Principal,
         also: Callable[[Accepted, int, Any], None] | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         self._stream = stream
         self._version = version
         self._by = by
         self._also = also
+        self._refusals = refusals
         self._explained = 0
         # The result of each event; None of an event that is still to be checked.
         self._outcomes: list[Accepted | Problem | None] = []
@@ -284,6 +296,9 @@ class _Checks:
     def _note(self, place: int, item: Any, outcome: Accepted | Problem) -> Accepted | Problem:
         if isinstance(outcome, Problem):
             self._explained += len(outcome.members.get("violations", ()))
+            if self._refusals is not None:
+                event = None if isinstance(item, Problem) else item
+                self._refusals.note(self._stream, outcome, self._by, event=event)
             return outcome
         warnings = outcome.warnings
         if warnings:
@@ -311,6 +326,7 @@ class _Writer:
     ) -> None:
         self._stream = stream
         self._counters = counters
+        self.by = request.principal
         self.sources: dict[str, str] = {}
         # The source of the event before: most events of a batch have one source.
         self._last_source: Any = _NO_EVENT
@@ -381,7 +397,7 @@ def _count(
     stream: StreamDefinition,
     good: Sequence[Accepted],
     fates: Sequence[Fate | None],
-    sources: Mapping[str, str],
+    write: _Writer,
 ) -> None:
     """Count stored events, also stored in doubt, and unstored ones. Duplicates were counted by Redis itself."""
     published = warned = unregistered = 0
@@ -395,24 +411,31 @@ def _count(
             if not accepted.registered:
                 unregistered += 1
     if published < len(good):
-        _count_unstored(counters, stream, [fate for fate in fates if isinstance(fate, Problem)])
+        _count_unstored(counters, stream, [fate for fate in fates if isinstance(fate, Problem)], write.by)
     if not published:
         return
     counters.add(stream.name, "published", published)
-    if sources:
-        counters.note_sources(stream.name, sources, last)
+    if write.sources:
+        counters.note_sources(stream.name, write.sources, last)
     if warned:
         counters.add(stream.name, "warned", warned)
     if unregistered:
         counters.add(stream.name, "unregistered", unregistered)
 
 
-def _count_unstored(counters: StreamCounters, stream: StreamDefinition, problems: Sequence[Problem]) -> None:
-    """Count events that were not stored, by reason. Events that Redis may have do not count."""
+def _count_unstored(
+    counters: StreamCounters, stream: StreamDefinition, problems: Sequence[Problem], by: Principal | None
+) -> None:
+    """Count events that were not stored, by reason, and note them as refused to `by`, unless that is done. Events that
+    Redis may have do not count."""
     kinds: Counter[type[Problem]] = Counter(type(each) for each in problems)
     for kind, times in kinds.items():
-        if not issubclass(kind, OutcomeUnknown):
-            counters.refuse(stream.name, kind.slug, times)
+        if issubclass(kind, OutcomeUnknown):
+            continue
+        counters.refuse(stream.name, kind.slug, times)
+        if by is not None:
+            one = next(each for each in problems if type(each) is kind)
+            counters.refusals.note(stream, one, by, times=times)
 
 
 def _is_true(request: Request, parameter: str) -> bool:

@@ -96,6 +96,16 @@ def correlation_index(stream: str) -> str:
     return f"syn:{{{stream}}}:index"
 
 
+def refusals(stream: str) -> str:
+    """Sorted set of the kinds of a stream's refused events, by when each was met last."""
+    return f"syn:{{{stream}}}:refusals"
+
+
+def refused(stream: str) -> str:
+    """Hash of what is known of those kinds."""
+    return f"syn:{{{stream}}}:refused"
+
+
 def idempotency(stream: str, digest: str) -> str:
     """The entry stored under an idempotency key, by a digest of the key and its owner."""
     return f"syn:{{{stream}}}:idem:{digest}"

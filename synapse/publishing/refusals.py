@@ -1,0 +1,250 @@
+"""Refused events, by kind: the reason, the rule of the contract, the publisher and the event type, with a sample.
+
+Counted in memory and added to those in Redis once a second, so that a publisher whose every event is refused costs a
+command a second. Accepted events cost nothing. The kinds are bounded by definitions: by the rules of contracts, by
+defined types and by publishers, never by what an event says.
+
+What is kept of an event is safe to keep. It was refused, so the places that its contract marks as PII tell nothing of
+where its PII is. In a stream whose contracts mark any, a sample has the types of values in place of the values, and no
+name of a property that the contract does not declare.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from threading import Lock
+from typing import Any, NamedTuple
+
+import orjson
+
+from synapse.auth.principal import Principal
+from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.errors.streams import (
+    ContractViolated,
+    EventTooLarge,
+    IdempotencyKeyReused,
+    Unavailable,
+    UnknownContractVersion,
+)
+from synapse.formats.text import is_name
+from synapse.problems import Forbidden, Problem
+from synapse.redis import Command, Conversation, RedisUnavailable, ReplyLost
+from synapse.redis.commands.refusals import RefusalKind, note_refusals
+from synapse.wire.encoding import canonical
+
+# So many kinds are kept apart between two flushes. Of more, the reason alone is kept.
+MOST_NOTED = 1_000
+# Of an event that breaks its contract so many rules are noted.
+MOST_RULES = 5
+# A sample has so many bytes at most; of its texts, lists, objects and depth so much.
+MOST_BYTES, _TEXT, _ITEMS, _PROPERTIES, _DEPTH = 2_048, 100, 5, 40, 4
+_LONGEST = 300
+_AT_ONCE = 100
+# Their sentences tell of names and sizes; other ones may quote the event.
+_WITHOUT_CONTENTS = (Forbidden, EventTooLarge, IdempotencyKeyReused, UnknownContractVersion, Unavailable)
+
+
+class KindKey(NamedTuple):
+    """The common part of the refusals of one kind.
+
+    `event_type` is "" where the stream defines no such type. `subject` and `version` are those of the broken contract,
+    `rule` the place in it (a JSON Pointer) and `keyword` the keyword there; "" and 0 where no contract was broken.
+    """
+
+    reason: str
+    event_type: str
+    subject: str
+    version: int
+    rule: str
+    keyword: str
+    publisher: str
+
+
+@dataclass(slots=True)
+class _Noted:
+    """The refusals of a kind since the last flush. `known` and `sample` are JSON."""
+
+    count: int
+    first_ms: int
+    last_ms: int
+    known: bytes
+    sample: bytes
+
+
+class Refusals:
+    """The refused events of each stream since the last flush to Redis."""
+
+    def __init__(self) -> None:
+        self._noted: dict[tuple[str, KindKey], _Noted] = {}
+        self._lock = Lock()
+
+    def note(
+        self,
+        stream: StreamDefinition,
+        problem: Problem,
+        by: Principal,
+        *,
+        event: Any = None,
+        size: int = 0,
+        times: int = 1,
+    ) -> None:
+        """Note that an event was refused, or `times` events of a batch.
+
+        Args:
+            stream: where it was published.
+            problem: why it was refused.
+            by: who published it.
+            event: the event as it came, where it could be read.
+            size: the bytes of the request, where it brought one event.
+        """
+        now = int(time.time() * 1000)
+        for key in _keys_of(stream, problem, str(by), event):
+            place = stream.name, key
+            with self._lock:
+                noted = self._noted.get(place)
+                if noted is None and len(self._noted) >= MOST_NOTED:
+                    place = stream.name, KindKey(key.reason, "", "", 0, "", "", "")
+                    noted = self._noted.get(place)
+                if noted is not None:
+                    noted.count += times
+                    noted.last_ms = now
+                    continue
+            # A sample a second is enough.
+            known = _known_of(place[1], stream, problem, by=by, event=event, size=size)
+            sample = sample_of(stream, key.event_type, event) if place[1] == key else b""
+            with self._lock:
+                noted = self._noted.setdefault(place, _Noted(0, now, now, known, sample))
+                noted.count += times
+
+    def flush(self) -> Conversation[None]:
+        """Add the refusals to those in Redis. What Redis did not take is kept for the next time."""
+        with self._lock:
+            noted, self._noted = self._noted, {}
+        if not noted:
+            return
+        try:
+            yield list(_commands(noted))
+        except ReplyLost:
+            # It may have taken them: counted twice would be worse than a second's counting lost.
+            raise
+        except RedisUnavailable:
+            with self._lock:
+                for place, each in noted.items():
+                    if (newer := self._noted.get(place)) is not None:
+                        newer.count += each.count
+                        newer.first_ms = each.first_ms
+                    elif len(self._noted) < MOST_NOTED:
+                        self._noted[place] = each
+            raise
+
+    def clear(self) -> None:
+        """Forget the refusals (for tests)."""
+        with self._lock:
+            self._noted.clear()
+
+
+def sample_of(stream: StreamDefinition, event_type: str, event: Any) -> bytes:
+    """Return JSON of what may be kept of a refused event, b"" for nothing."""
+    if not isinstance(event, dict):
+        return b""
+    definition = stream.event_types.get(event_type)
+    contract = definition.contract if definition else None
+    declared = frozenset(contract.schema.property_types) if contract else frozenset()
+    sample = _shape(event, declared | {"event_type"}) if stream.marks else _cut(event)
+    if stream.marks and event_type:
+        sample["event_type"] = event_type
+    for each in (sample, _shape(event, declared)):
+        try:
+            text = orjson.dumps({"plain": each is sample and not stream.marks, "event": each})
+        except orjson.JSONEncodeError:
+            continue
+        if len(text) <= MOST_BYTES:
+            return text
+    return b""
+
+
+def _keys_of(stream: StreamDefinition, problem: Problem, publisher: str, event: Any) -> Iterator[KindKey]:
+    event_type = problem.members.get("event_type") or _defined_type(stream, event)
+    if not isinstance(problem, ContractViolated):
+        yield KindKey(problem.slug, event_type, "", 0, "", "", publisher)
+        return
+    version = problem.members.get("contract_version") or 0
+    definition = stream.event_types.get(event_type)
+    contract = definition.versions.get(version) if definition else None
+    subject = contract.subject if contract else ""
+    violations: Sequence[Mapping[str, str]] = problem.members["violations"]
+    rules = dict.fromkeys((each["schema_pointer"][:_LONGEST], each["keyword"]) for each in violations)
+    for rule, keyword in list(rules)[:MOST_RULES]:
+        yield KindKey(problem.slug, event_type, subject, version, rule, keyword, publisher)
+
+
+def _defined_type(stream: StreamDefinition, event: Any) -> str:
+    event_type = canonical(event).get("event_type") if isinstance(event, dict) else None
+    return event_type if isinstance(event_type, str) and event_type in stream.event_types else ""
+
+
+def _known_of(
+    key: KindKey, stream: StreamDefinition, problem: Problem, *, by: Principal, event: Any, size: int
+) -> bytes:
+    named = canonical(event).get("event_type") if isinstance(event, dict) and not key.event_type else None
+    return orjson.dumps(
+        {
+            **key._asdict(),
+            "title": problem.title,
+            "status": problem.status,
+            "key": by.key if key.publisher else "",
+            "detail": problem.detail[:_LONGEST] if isinstance(problem, _WITHOUT_CONTENTS) and key.publisher else "",
+            "unknown_type": named if isinstance(named, str) and is_name(named) and not stream.marks else "",
+            "size": size if key.publisher else 0,
+        }
+    )
+
+
+def _commands(noted: Mapping[tuple[str, KindKey], _Noted]) -> Iterator[Command]:
+    by_stream: dict[str, list[RefusalKind]] = {}
+    for (stream, key), each in noted.items():
+        by_stream.setdefault(stream, []).append(
+            RefusalKind(
+                digest=blake2b(orjson.dumps(list(key)), digest_size=8).hexdigest(),
+                count=each.count,
+                first_ms=each.first_ms,
+                last_ms=each.last_ms,
+                known=each.known,
+                sample=each.sample,
+            )
+        )
+    for stream, kinds in by_stream.items():
+        for start in range(0, len(kinds), _AT_ONCE):
+            yield note_refusals(stream, kinds[start : start + _AT_ONCE])
+
+
+def _shape(value: Any, names: frozenset[str] = frozenset(), depth: int = 0) -> Any:
+    """Return the types of values in place of the values, and only such names of properties."""
+    if isinstance(value, dict):
+        if depth == _DEPTH:
+            return "(object)"
+        kept = list(value.items())[:_PROPERTIES]
+        return {
+            name if name in names else f"(property {number})": _shape(each, depth=depth + 1)
+            for number, (name, each) in enumerate(kept, 1)
+        }
+    if isinstance(value, list):
+        return [_shape(each, depth=depth + 1) for each in value[:_ITEMS]] if depth < _DEPTH else "(array)"
+    if value is None:
+        return None
+    return "(boolean)" if isinstance(value, bool) else "(text)" if isinstance(value, str) else "(number)"
+
+
+def _cut(value: Any, depth: int = 0) -> Any:
+    """Return a value without what is too long or too deep."""
+    if isinstance(value, str):
+        return value if len(value) <= _TEXT else value[:_TEXT] + "…"
+    if isinstance(value, dict):
+        if depth == _DEPTH:
+            return "…"
+        kept = list(value.items())[:_PROPERTIES]
+        return {name[:_TEXT]: _cut(each, depth + 1) for name, each in kept}
+    if isinstance(value, list):
+        return [_cut(each, depth + 1) for each in value[:_ITEMS]] if depth < _DEPTH else "…"
+    return value if isinstance(value, bool | int | float | None) else str(value)

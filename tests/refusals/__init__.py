@@ -1,0 +1,1 @@
+"""Refused events by kind: noted, shown, and safe to keep."""

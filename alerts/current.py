@@ -21,8 +21,7 @@ from alerts.snapshot import holder
 from streams import connections
 from synapse.alerts import state
 from synapse.alerts.definitions import Definitions
-from synapse.alerts.event import describe
-from synapse.alerts.notifier import read_record
+from synapse.alerts.event import describe, read_record
 from synapse.alerts.rules import Rule
 from synapse.alerts.state import AlertState
 from synapse.alerts.subject import Subject

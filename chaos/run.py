@@ -15,7 +15,7 @@ from typing import Any
 from django.core.management import call_command
 from django.db import connections as databases
 
-from chaos import inventory, verdict, workload
+from chaos import verdict, workload
 from chaos.launcher import ChaosServer, ProcessPool, Progress, StopCounts
 from chaos.ledger import Ledger
 from chaos.plan import STREAM, Plan
@@ -194,7 +194,7 @@ def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
     finally:
         publishers.kill_all()
         workers.kill_all()
-    left = inventory.take(connections.executor(), found)
+    left = verdict.take(connections.executor(), found)
     return Outcome(
         engine=_engine(),
         took=healed - began,
@@ -211,7 +211,7 @@ def _published_so_far(plan: Plan, deeds: FaultCounts, seconds: float) -> str:
     return f"publishing, {seconds:.0f} of {plan.seconds:g} s; {killed}"
 
 
-def _drain(plan: Plan, workers: ProcessPool, progress: Progress, *, trickling: bool = False) -> inventory.EventCounts:
+def _drain(plan: Plan, workers: ProcessPool, progress: Progress, *, trickling: bool = False) -> verdict.EventCounts:
     """Wait until all events are acknowledged, or nothing moves any more: the verdict will say so.
 
     `trickling`: sound events still come, so that some are done says nothing about the others.
@@ -220,7 +220,7 @@ def _drain(plan: Plan, workers: ProcessPool, progress: Progress, *, trickling: b
     begun = since
     while True:
         workers.step()
-        found, late = inventory.places(connections.executor()), time.monotonic() - since > plan.patience
+        found, late = verdict.places(connections.executor()), time.monotonic() - since > plan.patience
         if found is None:
             if late:
                 raise StateUnreadable("Redis does not answer, or no worker made its group.")
@@ -234,7 +234,7 @@ def _drain(plan: Plan, workers: ProcessPool, progress: Progress, *, trickling: b
         time.sleep(_ASK_EVERY)
 
 
-def _left_to_do(found: inventory.EventCounts | None, seconds: float) -> str:
+def _left_to_do(found: verdict.EventCounts | None, seconds: float) -> str:
     if found is None:
         return f"waiting for {seconds:.0f} s; Redis does not answer, or no worker made its group yet"
     parts = {"pending": found.pending, "waiting to be tried again": found.waiting, "behind their key": found.parked}

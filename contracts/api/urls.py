@@ -5,14 +5,14 @@ from collections.abc import Mapping
 
 from django.urls import URLPattern, re_path
 
-from contracts.api import configuration, schemas, server_info, subjects
+from contracts.api import configuration, schemas, subjects
 from contracts.api.base import RegistryView, view_of
 from synapse.endpoints import Endpoint, by_path, endpoints_of
 
 # Whatever it holds; the class stands for a dot that also means a newline, which Django cannot write backwards.
 _SUBJECT = r"(?P<subject>[\s\S]+?)"
 _PART = re.compile(r"\{(\w+)\}")
-ENDPOINTS = endpoints_of(server_info, schemas, subjects, configuration)
+ENDPOINTS = endpoints_of(schemas, subjects, configuration)
 
 
 class Unknown(RegistryView):

@@ -6,7 +6,6 @@
 - `recent`        the sampled series of the last five minutes
 - `measurement`   the value of each condition now
 - `state`         from ok to pending, firing and resolved
-- `event`         alerts as JSON, and as events of the stream of alerts
-- `notifier`      notifications, at most one a rule and minute
+- `event`         alerts as JSON, and as events of the stream of alerts; notifications, at most one a rule and minute
 - `evaluator`     the step that one process takes after each sample
 """

@@ -14,9 +14,8 @@ import orjson
 
 from synapse.alerts import rules, state
 from synapse.alerts.definitions import Definitions
-from synapse.alerts.event import Link, alert_name, changed, describe, entry_of
+from synapse.alerts.event import Link, Notifier, alert_name, changed, describe, entry_of
 from synapse.alerts.measurement import Answers, Moment, ask_redis
-from synapse.alerts.notifier import Notifier
 from synapse.alerts.recent import RecentSeries
 from synapse.alerts.rules import CONDITIONS, Rule
 from synapse.alerts.state import AlertState, advance

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from chaos import verdict
-from chaos.inventory import EventCounts
 from chaos.launcher import Progress, run_apart
 from chaos.plan import Plan
 from chaos.run import _left_to_do
+from chaos.verdict import EventCounts
 from tests.chaos.engines import EMBEDDED, engines
 from tests.chaos.profile import FULL
 

@@ -6,10 +6,9 @@ import pytest
 
 from chaos import plan as chaos_plan
 from chaos import verdict as chaos_verdict
-from chaos.inventory import EventCounts, FinalState, Letter
 from chaos.ledger import Acknowledged, Handled, Ledger
 from chaos.plan import Plan
-from chaos.verdict import judge
+from chaos.verdict import EventCounts, FinalState, Letter, judge
 
 PLAN = Plan(order="key", poison=0)
 IDS = ["1-0", "2-0", "10-0"]

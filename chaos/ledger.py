@@ -40,7 +40,11 @@ class Ledger:
 
     def acknowledge(self, facts: list[Acknowledged]) -> None:
         """Write down what a publisher was told."""
-        _append(self._file(_ACKNOWLEDGED), "".join(f"{fact.name} {fact.id} {fact.again:d}\n" for fact in facts))
+        file = os.open(self._file(_ACKNOWLEDGED), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(file, "".join(f"{fact.name} {fact.id} {fact.again:d}\n" for fact in facts).encode())
+        finally:
+            os.close(file)
 
     def handling(self) -> "HandlingLedger":
         """Return the part that a worker writes."""
@@ -73,14 +77,6 @@ class HandlingLedger:
     def close(self) -> None:
         """Close it."""
         os.close(self._file)
-
-
-def _append(path: Path, text: str) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        os.write(file, text.encode())
-    finally:
-        os.close(file)
 
 
 def _rows(path: Path) -> Iterator[list[str]]:

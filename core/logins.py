@@ -53,10 +53,19 @@ def record_failure(username: str, address: str) -> None:
         recent = AuditEntry.objects.select_for_update().filter(target=target, at__gt=now - _SUMMED_FOR)
         entry = recent.filter(action=FAILED, kind="anonymous", address=caller).order_by("-pk").first()
         if entry is None:
-            after = {"failures": 1, **({"names": names} if names else {})}
+            after: dict[str, Any] = {"failures": 1, **({"names": names} if names else {})}
             audit.record(Principal(kind="anonymous", name="anonymous", address=caller), FAILED, target, after=after)
-        else:
-            _count_up(entry, names, now)
+            return
+        after = dict(entry.after or {})
+        after["failures"] += 1
+        after["last"] = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+        if names and names[0] not in after["names"] and len(after["names"]) < _MOST_NAMES:
+            after["names"] = [*after["names"], *names]
+        entry.after = after
+        entry.save(update_fields=["after"])
+        if after["failures"] & (after["failures"] - 1) == 0:
+            # The lines that leave the machine tell the second, the fourth, the eighth and so on.
+            transaction.on_commit(lambda: audit.write(entry), robust=True)
 
 
 def record_lock_out(username: str, address: str, *, failures: int, minutes: int) -> None:
@@ -73,19 +82,6 @@ def delete_old_entries() -> None:
     first_too_many = ours.order_by("-pk").values_list("pk", flat=True)[MOST_ENTRIES : MOST_ENTRIES + 1].first()
     if first_too_many is not None:
         ours.filter(pk__lte=first_too_many).delete()
-
-
-def _count_up(entry: AuditEntry, names: list[str], now: datetime) -> None:
-    after: dict[str, Any] = dict(entry.after or {})
-    after["failures"] += 1
-    after["last"] = now.isoformat(timespec="seconds").replace("+00:00", "Z")
-    if names and names[0] not in after["names"] and len(after["names"]) < _MOST_NAMES:
-        after["names"] = [*after["names"], *names]
-    entry.after = after
-    entry.save(update_fields=["after"])
-    if after["failures"] & (after["failures"] - 1) == 0:
-        # The lines that leave the machine tell the second, the fourth, the eighth and so on.
-        transaction.on_commit(lambda: audit.write(entry), robust=True)
 
 
 _LOGGED_IN, _LOGGED_OUT = "log in", "log out"

@@ -45,6 +45,7 @@ def show_timeline(admin: Any, request: HttpRequest) -> HttpResponse:
         actor=query.get("actor", ""), action=query.get("action", ""), target=query.get("target", ""), since=since
     )
     found = audit_query.page(wanted, by=person(request), count=PAGE_SIZE, before=_before(request.GET.get("before", "")))
+    newest = list(AuditEntry.objects.order_by("-pk").values_list("actor", "action")[:LOOKED_AT])
     more = {**query, "span": span, "before": str(found.next)}
     request.current_app = admin.admin_site.name
     return TemplateResponse(
@@ -57,7 +58,8 @@ def show_timeline(admin: Any, request: HttpRequest) -> HttpResponse:
             "span": span,
             "spans": [(name, title) for name, (title, _) in SPANS.items()],
             "query": query,
-            **_choices(),
+            "actors": sorted({actor for actor, _ in newest}),
+            "actions": sorted({action for _, action in newest}),
             "rows": [
                 (entry, audit_query.sentence(entry.action, entry.target, entry.before, entry.after))
                 for entry in found.entries
@@ -65,12 +67,6 @@ def show_timeline(admin: Any, request: HttpRequest) -> HttpResponse:
             "more": urlencode(more) if found.next else "",
         },
     )
-
-
-def _choices() -> dict[str, list[str]]:
-    """Return the actors and actions of the newest entries, as choices of the filters."""
-    newest = list(AuditEntry.objects.order_by("-pk").values_list("actor", "action")[:LOOKED_AT])
-    return {"actors": sorted({actor for actor, _ in newest}), "actions": sorted({action for _, action in newest})}
 
 
 def _before(text: str) -> int | None:

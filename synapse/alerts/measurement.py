@@ -73,7 +73,8 @@ def ask_redis(
         for place, each in (series.groups if series else {}).items()
         if each.gauges.get("in_flight") and rules.UNACKNOWLEDGED.name in conditions and place[0] in definitions.streams
     ]
-    streams = list(_silent_streams(definitions))
+    silent = [rule for rule in definitions.rules if rule.enabled and rule.condition == rules.NO_TRAFFIC.name]
+    streams = [name for name in definitions.streams if any(rule.is_for((name,)) for rule in silent)]
     asked: list[Command] = [
         participants.read_time(),
         server_commands.info(),
@@ -102,12 +103,6 @@ def ask_redis(
         memory=None if isinstance(info, ReplyError) else memory_share(info),
         findings=None if isinstance(info, ReplyError) else warnings_of(info, fsync),
     )
-
-
-def _silent_streams(definitions: Definitions) -> Iterator[str]:
-    wanted = [rule for rule in definitions.rules if rule.enabled and rule.condition == rules.NO_TRAFFIC.name]
-    if wanted:
-        yield from (name for name in definitions.streams if any(rule.is_for((name,)) for rule in wanted))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,7 +58,11 @@ def advance(
         after_gap: whether nothing was evaluated for so long, or the clock was set, that waiting begins again.
     """
     if value is None:
-        return _cleared(state, now, after_gap=after_gap)
+        if state is None or state.phase == "pending":
+            return None
+        if state.cleared_at is None or after_gap or state.cleared_at > now:
+            return replace(state, cleared_at=now)
+        return None if now - state.cleared_at >= CLEAR_SECONDS else state
     if state is None:
         state = AlertState(phase="pending", since=now, value=value)
     elif state.phase == "pending" and (after_gap or state.since > now):
@@ -67,14 +71,6 @@ def advance(
     if state.phase == "pending" and now - state.since >= rule.for_seconds:
         return replace(state, phase="firing", fired_at=now)
     return state
-
-
-def _cleared(state: AlertState | None, now: float, *, after_gap: bool) -> AlertState | None:
-    if state is None or state.phase == "pending":
-        return None
-    if state.cleared_at is None or after_gap or state.cleared_at > now:
-        return replace(state, cleared_at=now)
-    return None if now - state.cleared_at >= CLEAR_SECONDS else state
 
 
 def pack(state: AlertState | None) -> bytes:

@@ -52,7 +52,12 @@ class Filter:
             return any(same(found, one) for one in self.value)
         if self.op == "prefix":
             return isinstance(found, str) and found.startswith(self.value)
-        return _ordered(self.op, found, self.value)
+        are_numbers = is_number(found) and is_number(self.value)
+        if not are_numbers and not (isinstance(found, str) and isinstance(self.value, str)):
+            return False
+        if self.op in ("lt", "le"):
+            return bool(found < self.value or (self.op == "le" and found == self.value))
+        return bool(found > self.value or (self.op == "ge" and found == self.value))
 
 
 def all_hold(filters: Sequence[Filter], event: Mapping[str, Any]) -> bool:
@@ -120,12 +125,3 @@ def _found(event: Mapping[str, Any], path: str) -> Any:
             return _MISSING
         found = found[name]
     return found
-
-
-def _ordered(op: str, found: Any, value: Any) -> bool:
-    of_one_kind = is_number(found) and is_number(value), isinstance(found, str) and isinstance(value, str)
-    if not any(of_one_kind):
-        return False
-    if op in ("lt", "le"):
-        return bool(found < value or (op == "le" and found == value))
-    return bool(found > value or (op == "ge" and found == value))

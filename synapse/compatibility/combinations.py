@@ -74,17 +74,13 @@ def case_splits(prover: ProverLike, shape: Shape, alternatives: Sequence[Node]) 
     for choice in shape.choices:
         yield list(shape.cases(choice))
     if shape.types & keywords.NUMBER:
-        yield from _by_bounds(shape, alternatives)
+        facets = [node.facets for node in _parts(alternatives)]
+        ends = {bound.value for it in facets for bound in (it.lower, it.upper) if bound is not None and bound.is_exact}
+        for end in sorted(ends)[:_MOST_CUTS]:
+            made = ({"exclusiveMaximum": end}, {"minimum": end, "maximum": end}, {"exclusiveMinimum": end})
+            yield [shape.also(Node.made(schema)) for schema in made]
     if shape.types & keywords.OBJECT:
         yield from _by_properties(prover, shape, alternatives)
-
-
-def _by_bounds(shape: Shape, alternatives: Sequence[Node]) -> Iterator[list[Shape]]:
-    facets = [node.facets for node in _parts(alternatives)]
-    ends = {bound.value for it in facets for bound in (it.lower, it.upper) if bound is not None and bound.is_exact}
-    for end in sorted(ends)[:_MOST_CUTS]:
-        made = ({"exclusiveMaximum": end}, {"minimum": end, "maximum": end}, {"exclusiveMinimum": end})
-        yield [shape.also(Node.made(schema)) for schema in made]
 
 
 def _by_properties(prover: ProverLike, shape: Shape, alternatives: Sequence[Node]) -> Iterator[list[Shape]]:

@@ -180,7 +180,14 @@ class Discriminators:
             self._budget.spend()
             # A schema that leads back to itself says nothing on the way.
             self._known[node, depth] = ANY_TAGS
-            known = self._known[node, depth] = self._read(node, depth, chain + 1)
+            known = self._own(node.facets, depth)
+            for part in node.facets.conjuncts:
+                known = known.both(self.tags_of(part, depth, chain + 1))
+            for group in node.facets.groups:
+                self._budget.spend(len(group.members))
+                alternatives = (self.tags_of(each, depth, chain + 1) for each in group.members)
+                known = known.both(reduce(Tags.either, alternatives))
+            self._known[node, depth] = known
         return known
 
     def tags_of_refusal(self, node: Node) -> Tags:
@@ -217,16 +224,6 @@ class Discriminators:
         tags = Tags(never=keys)
         for name, around in reversed(path):
             tags = replace(around, parts={name: tags})
-        return tags
-
-    def _read(self, node: Node, depth: int, chain: int) -> Tags:
-        facets = node.facets
-        tags = self._own(facets, depth)
-        for part in facets.conjuncts:
-            tags = tags.both(self.tags_of(part, depth, chain))
-        for group in facets.groups:
-            self._budget.spend(len(group.members))
-            tags = tags.both(reduce(Tags.either, (self.tags_of(it, depth, chain) for it in group.members)))
         return tags
 
     def _own(self, facets: Facets, depth: int) -> Tags:

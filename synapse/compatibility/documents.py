@@ -68,21 +68,18 @@ class Document:
         waiting: list[tuple[str, Any]] = [("", schema)]
         while waiting:
             pointer, here = waiting.pop()
-            if isinstance(here, dict):
-                self._note(pointer, here)
-                waiting += [(pointer + below, item) for _, below, item in keywords.subschemas(here)]
-
-    def _note(self, pointer: str, here: dict[str, Any]) -> None:
-        if "$ref" in here:
-            self.has_references = True
-        if "$dynamicRef" in here or "$recursiveRef" in here:
-            self.has_references = self.has_dynamic_references = True
-        if pointer:
-            own = here.get("id" if self.draft < keywords.DRAFT_6 else "$id")
-            is_anchor = self.draft <= DRAFT_7 and isinstance(own, str) and own.startswith("#")
-            self.is_one_resource = self.is_one_resource and (not isinstance(own, str) or is_anchor)
-            if "$schema" in here and keywords.draft_of(here) != self.draft:
-                raise Unusable(f"the part at “{pointer}” is of another draft than the whole")
+            if not isinstance(here, dict):
+                continue
+            if "$dynamicRef" in here or "$recursiveRef" in here:
+                self.has_dynamic_references = True
+            self.has_references = self.has_references or self.has_dynamic_references or "$ref" in here
+            if pointer:
+                own = here.get("id" if self.draft < keywords.DRAFT_6 else "$id")
+                is_anchor = self.draft <= DRAFT_7 and isinstance(own, str) and own.startswith("#")
+                self.is_one_resource = self.is_one_resource and (not isinstance(own, str) or is_anchor)
+                if "$schema" in here and keywords.draft_of(here) != self.draft:
+                    raise Unusable(f"the part at “{pointer}” is of another draft than the whole")
+            waiting += [(pointer + below, item) for _, below, item in keywords.subschemas(here)]
 
 
 class Library:

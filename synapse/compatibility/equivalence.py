@@ -92,7 +92,10 @@ def _compare_keyword(one: Node, other: Node, keyword: str) -> list[Pair] | None:
     if keyword in _NAMES:
         return []
     if keyword == "$ref" or keyword in _DYNAMIC:
-        return _compare_targets(one, other, keyword)
+        first, second = one.resolve(keyword), other.resolve(keyword)
+        if first is not None and second is not None:
+            return [(first, second)]
+        return [] if mine == theirs and one.leads_to_metaschema and other.leads_to_metaschema else None
     if keyword in HOLD_A_SCHEMA and isinstance(mine, (dict, bool)) and isinstance(theirs, (dict, bool)):
         return [(one.below("/" + keyword, mine), other.below("/" + keyword, theirs))]
     if keyword in HOLD_A_LIST and isinstance(mine, list) and isinstance(theirs, list):
@@ -103,14 +106,6 @@ def _compare_keyword(one: Node, other: Node, keyword: str) -> list[Pair] | None:
     if keyword in HOLD_A_MAP and isinstance(mine, dict) and isinstance(theirs, dict):
         return _compare_maps(one, other, keyword)
     return [] if _text(mine) == _text(theirs) else None
-
-
-def _compare_targets(one: Node, other: Node, keyword: str) -> list[Pair] | None:
-    first, second = one.resolve(keyword), other.resolve(keyword)
-    if first is not None and second is not None:
-        return [(first, second)]
-    are_one = one.schema[keyword] == other.schema[keyword] and one.leads_to_metaschema and other.leads_to_metaschema
-    return [] if are_one else None
 
 
 def _compare_maps(one: Node, other: Node, keyword: str) -> list[Pair] | None:

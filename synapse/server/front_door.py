@@ -58,7 +58,10 @@ class FrontDoor:
         lifespan: Callable[[Receive, Send], Awaitable[None]],
     ) -> None:
         self.config = config
-        self._paths = _path_routes(routes)
+        by_path: dict[str, dict[str, Route]] = {}
+        for route in routes:
+            by_path.setdefault(route.path, {})[route.method] = route
+        self._paths = [_PathRoutes(compiled(path), path.partition("{")[0], each) for path, each in by_path.items()]
         self.django = django
         self._lifespan = lifespan
 
@@ -134,13 +137,6 @@ class FrontDoor:
                 # A method that the path does not serve here is Django's to refuse or to answer.
                 return path_routes.routes.get(method), match.groupdict()
         return None, {}
-
-
-def _path_routes(routes: Iterable[Route]) -> list[_PathRoutes]:
-    by_path: dict[str, dict[str, Route]] = {}
-    for route in routes:
-        by_path.setdefault(route.path, {})[route.method] = route
-    return [_PathRoutes(compiled(path), path.partition("{")[0], methods) for path, methods in by_path.items()]
 
 
 def _identify(scope: Scope, caller: CallerId) -> None:

@@ -134,17 +134,13 @@ def _without(text: str, form: str) -> str:
     for found in re.finditer(re.escape(form[:ENOUGH]), text, flags=re.IGNORECASE):
         if found.start() >= at:
             kept += [text[at : found.start()], MASK]
-            at = _end(text, found.end(), form)
+            at = found.end()
+            # The text has the beginning of the value, and may stop being it.
+            for character in form[ENOUGH:]:
+                if at == len(text) or text[at].lower() != character.lower():
+                    break
+                at += 1
     return "".join([*kept, text[at:]])
-
-
-def _end(text: str, at: int, form: str) -> int:
-    """Return where the text stops being the value, of which it has the beginning."""
-    for character in form[ENOUGH:]:
-        if at == len(text) or text[at].lower() != character.lower():
-            break
-        at += 1
-    return at
 
 
 def _without_beginnings(text: str, forms: Sequence[str]) -> str:

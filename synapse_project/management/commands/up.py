@@ -27,7 +27,10 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []  # some ask the database, which may not be there yet
 
     def handle(self, *_: Any, **__: Any) -> None:
-        _stop_on_signals()
+        # Each signal that asks a program to stop raises KeyboardInterrupt, as Ctrl-C does; `nohup` ignores SIGHUP.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler)
         up = Up()
         try:
             up.start()
@@ -112,10 +115,3 @@ def say(line: str) -> None:
     """
     with contextlib.suppress(OSError):
         print(line, flush=True)
-
-
-def _stop_on_signals() -> None:
-    """Make each signal that asks a program to stop raise KeyboardInterrupt, as Ctrl-C does."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores it
-            signal.signal(number, signal.default_int_handler)

@@ -7,7 +7,7 @@ from benchmarks.stage import Stage
 from benchmarks.values import Bar, Measured
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One line of the table: what is measured beside what, what is to be reached, and who measures it."""
 

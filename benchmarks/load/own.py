@@ -1,9 +1,13 @@
-"""Load from `asyncio_client.py`, in a process of its own, for machines without wrk."""
+"""Load from programs of ours, each in a process of its own: `asyncio_client.py` for machines without wrk, and more."""
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from benchmarks.load.values import Request, Result
 
@@ -13,22 +17,27 @@ _PATIENCE = 30
 
 def send(request: Request, connections: int, seconds: int) -> Result:
     """Send the request over and over for some seconds and return what came of it."""
-    order = {
-        "url": request.url,
-        "method": request.method,
-        "body": request.body.decode(),
-        "kind": request.kind,
-        "key": request.key,
-        "connections": connections,
-        "seconds": seconds,
-    }
+    order = {**asdict(request), "body": request.body.decode(), "connections": connections, "seconds": seconds}
+    return Result(**run_program("asyncio_client", order, patience=_PATIENCE))
+
+
+def run_program(name: str, order: Mapping[str, Any], *, patience: int) -> dict[str, Any]:
+    """Run a program of this folder, which reads its order as JSON, and return what it wrote as JSON.
+
+    Args:
+        name: of the module.
+        order: among others for how many `seconds` it works.
+        patience: how many seconds longer it may take.
+    """
     result = subprocess.run(
-        [sys.executable, "-m", "benchmarks.load.asyncio_client"],
+        [sys.executable, "-m", f"benchmarks.load.{name}"],
+        env={**os.environ, "PYTHONPATH": str(_ROOT)},
         cwd=_ROOT,
         input=json.dumps(order),
         capture_output=True,
         text=True,
-        timeout=seconds + _PATIENCE,
+        timeout=order["seconds"] + patience,
         check=True,
     )
-    return Result(**json.loads(result.stdout))
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found

@@ -1,9 +1,6 @@
 """How soon a bridge's handler is called with what was published: at a pace that leaves the machine room."""
 
-import json
-import os
 import secrets
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.events import STREAM
+from benchmarks.load.own import run_program
 from benchmarks.measures.rate import Failed
 from benchmarks.running.latency_handler import FILE, HANDLER
 from benchmarks.running.program import Program, running
@@ -76,7 +74,8 @@ def _bridge(stage: Stage, folder: Path, times: Path) -> Iterator[Program]:
 
 def _round(server: Program, times: Path, seconds: int) -> dict[str, Any]:
     times.write_bytes(b"")
-    found = _published({"url": f"{server.url}/events/{STREAM}", "rate": RATE, "seconds": seconds})
+    order = {"url": f"{server.url}/events/{STREAM}", "rate": RATE, "seconds": seconds}
+    found = run_program("steady_client", order, patience=_PATIENCE)
     end = time.monotonic() + _PATIENCE
     while (handled := times.read_bytes().count(b"\n")) < found["sent"] and time.monotonic() < end:
         time.sleep(0.05)
@@ -91,18 +90,3 @@ def _round(server: Program, times: Path, seconds: int) -> dict[str, Any]:
         "p99_ms": taken[len(taken) * 99 // 100],
         "most_ms": taken[-1],
     }
-
-
-def _published(order: dict[str, Any]) -> dict[str, Any]:
-    result = subprocess.run(
-        [sys.executable, "-m", "benchmarks.load.steady_client"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-        input=json.dumps(order),
-        capture_output=True,
-        text=True,
-        timeout=order["seconds"] + _PATIENCE,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(result.stdout)
-    return found

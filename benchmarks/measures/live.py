@@ -1,18 +1,14 @@
 """How soon those who watch a stream have what is published to it."""
 
-import json
-import os
-import subprocess
-import sys
 import threading
 from typing import Any
 
 from benchmarks.events import STREAM
+from benchmarks.load.own import run_program
 from benchmarks.measures.memory import resident_bytes
 from benchmarks.measures.rate import Failed
 from benchmarks.running import processor
 from benchmarks.running.program import Program
-from benchmarks.running.synapse import ROOT
 from benchmarks.stage import Stage
 from benchmarks.values import Measured, Samples
 
@@ -69,17 +65,7 @@ def watch(server: Program, seconds: int) -> dict[str, Any]:
         Failed: when somebody did not get each event, once and in order.
     """
     order = {"url": server.url, "stream": STREAM, "watchers": WATCHERS, "rate": RATE, "seconds": seconds}
-    result = subprocess.run(
-        [sys.executable, "-m", "benchmarks.load.live_client"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-        input=json.dumps(order),
-        capture_output=True,
-        text=True,
-        timeout=seconds + _PATIENCE,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(result.stdout)
+    found = run_program("live_client", order, patience=_PATIENCE)
     if found["received"] != WATCHERS * found["published"] or found["out_of_order"]:
         raise Failed(f"{found['published']} events for {WATCHERS} who watch: {found}")
     return found

@@ -34,8 +34,8 @@ class Setting:
     """
 
     name: str
-    default: Any
     meaning: str
+    default: Any = ""
     parse: Callable[[str], Any] = str
     shown_default: str = ""
     when_empty: str = ""
@@ -53,14 +53,12 @@ _ORIGIN = setting_values.such(setting_values.is_origin, "origins such as http://
 SETTINGS = (
     Setting(
         name="REDIS_URL",
-        default="",
         parse=setting_values.redis_url,
         shown_default="the embedded server",
         meaning="The Redis or Valkey that holds the events.",
     ),
     Setting(
         name="REDIS_HOST",
-        default="",
         parse=setting_values.matching(
             r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", "a host name or an address, without a port"
         ),
@@ -70,7 +68,7 @@ SETTINGS = (
     Setting(
         name="REDIS_PORT", default=6379, parse=setting_values.redis_port, meaning="Port of the server at `REDIS_HOST`."
     ),
-    Setting(name="REDIS_PASSWORD", default="", meaning="Password of the server at `REDIS_HOST`."),
+    Setting(name="REDIS_PASSWORD", meaning="Password of the server at `REDIS_HOST`."),
     Setting(
         name="REDIS_DB",
         default=0,
@@ -79,7 +77,6 @@ SETTINGS = (
     ),
     Setting(
         name="DATABASE_URL",
-        default="",
         parse=setting_values.url("sqlite", "postgresql", "postgres"),
         shown_default="SQLite in the data folder",
         meaning="The database of the definitions, as `postgresql://user:password@host/name`.",
@@ -93,14 +90,12 @@ SETTINGS = (
     ),
     Setting(
         name="SYNAPSE_COOKIE_SUFFIX",
-        default="",
         parse=setting_values.matching(r"[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - and _"),
         shown_default="none on port 8002, else `_` and the port",
         meaning="The end of the names of the admin's cookies: two installations on one host need different ones.",
     ),
     Setting(
         name="SECRET_KEY",
-        default="",
         parse=setting_values.secret_key,
         shown_default="made once, kept in the data folder",
         meaning="Django's secret key, at least 50 random characters. Machines that share a database must share it.",
@@ -119,7 +114,6 @@ SETTINGS = (
     ),
     Setting(
         name="SYNAPSE_AUTH",
-        default="",
         parse=_AUTH,
         shown_default="`SYNAPSE_AUTH_DEFAULT`",
         meaning="`required`: callers need a key or a log-in. `open`: everybody may do everything.",
@@ -138,7 +132,6 @@ SETTINGS = (
     ),
     Setting(
         name="SYNAPSE_METRICS_TOKEN",
-        default="",
         parse=setting_values.matching("[!-~]{16,}", "16 or more printable ASCII characters without spaces"),
         meaning="A token that may read `/metrics` and nothing else, sent as `Authorization: Bearer`.",
     ),
@@ -221,7 +214,6 @@ SETTINGS = (
     ),
     Setting(
         name="SYNAPSE_PUBLIC_URL",
-        default="",
         parse=setting_values.such(setting_values.is_origin, "an address such as https://synapse.example.org"),
         meaning="The address at which people reach the admin: links in alerts begin with it.",
     ),
@@ -253,19 +245,16 @@ SETTINGS = (
     ),
     Setting(
         name="SYNAPSE_VAR",
-        default="",
         shown_default="`var` beside `manage.py`",
         meaning="The data folder: embedded Redis, SQLite, generated secrets.",
     ),
     Setting(
         name="SYNAPSE_ADMIN_PASSWORD",
-        default="",
         shown_default="generated and printed once",
         meaning="Password of the user `admin` that `manage.py up` creates if there is no superuser.",
     ),
     Setting(
         name="SYNAPSE_AUDIT_LOG",
-        default="",
         parse=setting_values.file_or_word,
         meaning="A file, or `stderr`, to which each audit entry is also written as a line of JSON.",
     ),
@@ -277,7 +266,6 @@ SETTINGS = (
     ),
     Setting(
         name="SYNAPSE_CATALOG",
-        default="",
         parse=setting_values.file_or_word,
         when_empty=setting_values.NO_FILE,
         shown_default="`catalog/deepiri.yaml`",
@@ -348,7 +336,7 @@ def secrets(variables: Mapping[str, str] | None = None) -> dict[str, str]:
     """
     variables = os.environ if variables is None else variables
     names = {name.removesuffix("_FILE") for name in variables if name.startswith(SECRETS_PREFIX)}
-    found = {name: _value(Setting(name=name, default="", meaning=""), variables) for name in sorted(names)}
+    found = {name: _value(Setting(name=name, meaning=""), variables) for name in sorted(names)}
     return {name: text for name, text in found.items() if text}
 
 

@@ -42,10 +42,10 @@ class Condition:
 
     name: str
     subject: SubjectKind
-    unit: str
-    threshold: float
     meaning: str
     sentence: str
+    unit: str = ""
+    threshold: float = 1
     is_low: bool = False
     of_bridges: bool = False
     joint: str = ", "
@@ -74,7 +74,6 @@ DEAD = Condition(
     name="dead_letters",
     subject="group",
     unit="dead letter",
-    threshold=1,
     meaning="Dead letters that the group has.",
     sentence="{subject} fails: {value} since {since}",
     prometheus="synapse_group_dead_letters >= {threshold}",
@@ -121,8 +120,6 @@ REFUSED = Condition(
 DOWN = Condition(
     name="bridge_down",
     subject="group",
-    unit="",
-    threshold=1,
     of_bridges=True,
     meaning="1 when the bridge is enabled and no process runs it, or a person has to mend something before it runs.",
     sentence="{subject} does not run since {since}",
@@ -131,8 +128,6 @@ DOWN = Condition(
 DISABLED = Condition(
     name="bridge_disabled",
     subject="group",
-    unit="",
-    threshold=1,
     of_bridges=True,
     meaning="1 when the bridge disabled itself because its receiver refuses all further events.",
     sentence="{subject} disabled itself",
@@ -156,7 +151,6 @@ LOST = Condition(
     name="lost",
     subject="group",
     unit="event",
-    threshold=1,
     meaning="Events that were trimmed or deleted in the last five minutes before the group acknowledged them.",
     sentence="{subject} lost {value}, trimmed or deleted before they were acknowledged",
     prometheus=(
@@ -184,7 +178,6 @@ PERSISTENCE = Condition(
     name="redis_findings",
     subject="redis",
     unit="finding",
-    threshold=1,
     meaning="Faults in how Redis keeps its data, as the log names them at start.",
     sentence="{subject} may lose events ({value})",
     joint=": ",

@@ -12,6 +12,9 @@ class Percents(NamedTuple):
     anonymous: int
 
 
+_QUARTERS = Percents(caller=25, anonymous=25)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
     """Something of which there is only so much.
@@ -34,10 +37,10 @@ class Resource:
     things: str
     total_setting: str
     default: int
-    highest: int
+    highest: int = 10_000
     meaning: str
     unit: int = 1
-    percents: Percents
+    percents: Percents = _QUARTERS
     is_of_process: bool = True
     retry_after: int = 1
 
@@ -57,7 +60,6 @@ RESOURCES: Mapping[str, Resource] = {
             default=4000,
             highest=1_000_000,
             meaning="How many connections each web server process holds at a time.",
-            percents=Percents(caller=25, anonymous=25),
         ),
         Resource(
             name="body-memory",
@@ -84,9 +86,7 @@ RESOURCES: Mapping[str, Resource] = {
             things="exports of events",
             total_setting="SYNAPSE_EXPORTS",
             default=16,
-            highest=10_000,
             meaning="How many exports of events each web server process sends at a time.",
-            percents=Percents(caller=25, anonymous=25),
             retry_after=5,
         ),
         Resource(
@@ -105,7 +105,6 @@ RESOURCES: Mapping[str, Resource] = {
             default=512,
             highest=100_000,
             meaning="How many requests may wait for Django's threads or have one, for each web server process.",
-            percents=Percents(caller=25, anonymous=25),
             retry_after=2,
         ),
         Resource(
@@ -113,7 +112,6 @@ RESOURCES: Mapping[str, Resource] = {
             things="requests that check or set a password",
             total_setting="SYNAPSE_PASSWORD_REQUESTS",
             default=32,
-            highest=10_000,
             meaning="How many log-ins and changes of passwords may wait; one is processed at a time.",
             percents=Percents(caller=25, anonymous=75),
             retry_after=5,
@@ -123,9 +121,7 @@ RESOURCES: Mapping[str, Resource] = {
             things="downloads of Python code",
             total_setting="SYNAPSE_CODE_REQUESTS",
             default=16,
-            highest=10_000,
             meaning="How many downloads of a contract's Python code may wait; one is processed at a time.",
-            percents=Percents(caller=25, anonymous=25),
             retry_after=5,
         ),
         Resource(
@@ -144,9 +140,7 @@ RESOURCES: Mapping[str, Resource] = {
             things="requests that check or compare a schema",
             total_setting="SYNAPSE_SCHEMA_REQUESTS",
             default=64,
-            highest=10_000,
             meaning="How many requests that check or compare a schema may wait; one is processed at a time.",
-            percents=Percents(caller=25, anonymous=25),
             retry_after=5,
         ),
         Resource(
@@ -154,19 +148,15 @@ RESOURCES: Mapping[str, Resource] = {
             things="requests with costly events",
             total_setting="SYNAPSE_COSTLY_EVENTS",
             default=64,
-            highest=10_000,
             meaning="How many requests with costly events may wait for their check, for each web server process; one is"
             " processed at a time.",
-            percents=Percents(caller=25, anonymous=25),
         ),
         Resource(
             name="back-test-requests",
             things="back-tests",
             total_setting="SYNAPSE_BACK_TEST_REQUESTS",
             default=16,
-            highest=10_000,
             meaning="How many back-tests of schemas may wait; one is processed at a time.",
-            percents=Percents(caller=25, anonymous=25),
             retry_after=10,
         ),
     )

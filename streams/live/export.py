@@ -48,7 +48,7 @@ class ExportSession:
         Raises:
             Problem, RedisFailure: before the first part; later none.
         """
-        with shares_of("event-exports").holding(self._caller), guard.calling(_nothing, self._permission):
+        with shares_of("event-exports").holding(self._caller), guard.calling(self._check, self._permission):
             part = await self._part()
             yield part.text
             while not part.is_last:
@@ -76,9 +76,8 @@ class ExportSession:
             by = replace(self._by, rights=self._permission.rights)
             return await connections.async_executor().run(self.export.next_part(holder.current(), by))
 
-
-def _nothing() -> None:
-    """Stand in for a check: each part begins with one. The guard renews the rights of people meanwhile."""
+    def _check(self) -> None:
+        """Do nothing when the guard has renewed the rights of a person: each part begins with a check."""
 
 
 async def export(call: Call[ExportQuery, None]) -> StreamedResponse:

@@ -258,6 +258,22 @@ def test_a_caller_who_goes_away_leaves_nothing_behind(event_loop_client, redis, 
     assert shares.used == 0
 
 
+def test_several_callers_export_at_a_time(event_loop_client, redis, monkeypatch):
+    monkeypatch.setattr(export, "PART_ENTRIES", 2)
+    fill(redis)
+    request = Request(method="GET", path="")
+
+    async def export_three_times():
+        every = [ExportSession(export_events.call(request, holder.current())).chunks() for _ in range(3)]
+        begun = [await anext(chunks) for chunks in every]
+        return [first + b"".join([chunk async for chunk in chunks]) for first, chunks in zip(begun, every, strict=True)]
+
+    exported = event_loop_client.run(export_three_times())
+
+    assert len(set(exported)) == 1
+    assert len(exported[0].splitlines()) == 10
+
+
 def test_redis_that_fails_meanwhile_ends_an_export_with_its_reason(event_loop_client, redis, monkeypatch):
     monkeypatch.setattr(export, "PART_ENTRIES", 2)
     fill(redis)

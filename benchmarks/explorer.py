@@ -33,6 +33,7 @@ LARGE, EVENTS_OF_LARGE = (
 )
 SMALL, EVENTS_OF_SMALL = [f"team-{number:02}-events" for number in range(44)], 50
 LONGEST_GAP = 25
+NDJSON = "application/x-ndjson"
 NEEDLE = "order-4711-of-anna"
 
 
@@ -54,9 +55,10 @@ def main() -> int:
         own = {**settings, "HOST": LOOPBACK, "PORT": str(port), "PYTHONPATH": str(synapse.ROOT)}
         with running("explorer", command, port=port, folder=folder, environment=own) as program:
             found = []
-            for figure in (*_searches(program, gaps), *_exports(program, gaps)):
-                print(figure, flush=True)
-                found.append(figure)
+            for part in (_searches, _exports, _imports):
+                for figure in part(program, gaps):
+                    print(figure, flush=True)
+                    found.append(figure)
     return int(not all(figure.is_met for figure in found))
 
 
@@ -83,9 +85,6 @@ def _searches(program: Program, gaps: Gaps) -> Iterator[Figure]:
     yield _ms("a page of the explorer over fifty streams", pages, most=500)
     yield _gap(gaps, "meanwhile")
     for name, query in (("text", {"q": NEEDLE}), ("filter", {"filter": f'event.request_id == "{NEEDLE}"'})):
-        status, _ = _status(program, query)
-        if status != 200:
-            continue
         gaps.clear()
         times = []
         for _ in range(5):
@@ -129,12 +128,19 @@ def _exports(program: Program, gaps: Gaps) -> Iterator[Figure]:
         reader.close()
 
 
+def _imports(program: Program, gaps: Gaps) -> Iterator[Figure]:
+    body = b"\n".join(compact({**EVENT, "request_id": f"imported_{number}"}) for number in range(10_000))
+    for name, query in (("checked alone", {"dry_run": "true"}), ("imported", {}), ("imported again", {})):
+        gaps.clear()
+        begun = time.perf_counter()
+        status, answer = program.ask("POST", _address(f"/streams/{SMALL[0]}/import", query), body, NDJSON)
+        assert (status, orjson.loads(answer)["accepted"]) == (200, 10_000), answer[:1000]
+        yield Figure(name=f"10,000 lines {name}", value=time.perf_counter() - begun, unit="s")
+        yield _gap(gaps, "  meanwhile")
+
+
 def _address(path: str, query: dict[str, str]) -> str:
     return f"{path}?{urlencode(query)}"
-
-
-def _status(program: Program, query: dict[str, str]) -> tuple[int, bytes]:
-    return program.ask("GET", _address("/events", {"count": "1", **query}))
 
 
 def _ask(program: Program, **query: str) -> tuple[dict[str, object], float]:

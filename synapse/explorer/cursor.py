@@ -3,7 +3,8 @@
 Entries of all streams have one order: by id, and those of one id by their stream's tag. So the last entry that was
 looked at tells where each stream continues. From newest to oldest that is all: what comes later is newer. From oldest
 to newest, a stream that had ended may get entries with ids before that of the last entry, for ids are made of the time:
-such a stream has a place of its own.
+such a stream has a place of its own. And entries may be trimmed before they are looked at: so the cursor knows the next
+entry of each other stream, which is missing then.
 """
 
 import hashlib
@@ -16,9 +17,9 @@ from synapse.problems import BadParameter
 from synapse.wire.ids import FIRST, LAST, MOST, NOTHING, EntryId, Range, following, preceding
 
 _TAG_LENGTH = 10
-_LONGEST = 12_000
+_LONGEST = 12_000  # the head of a request has at most 16 KiB
 _POSITION = re.compile(r"([0-9]{1,20})-([0-9]{1,20})", re.ASCII)
-_PLACE = re.compile(r"([0-9a-f]{10})(?:\.([0-9]{1,20})-([0-9]{1,20}))?", re.ASCII)
+_PLACE = re.compile(r"([0-9a-f]{10})(?:([._])([0-9]{1,20})-([0-9]{1,20}))?", re.ASCII)
 _TAG = re.compile(r"[0-9a-f]{10}", re.ASCII)
 
 
@@ -41,12 +42,14 @@ class Cursor:
         id: of the last entry that was looked at.
         tag: of that entry's stream.
         places: by tag, the first id that is still to be read, of streams that had ended before that entry.
+        heads: by tag, the id of the next entry, of streams that had not ended.
     """
 
     search: str
     id: EntryId
     tag: str
     places: Mapping[str, EntryId] = field(default_factory=dict)
+    heads: Mapping[str, EntryId] = field(default_factory=dict)
 
     def rest(self, part: Range, stream: str, order: Order) -> Range:
         """Return what is left of a range in a stream."""
@@ -66,11 +69,13 @@ class Cursor:
         return None if self.id == LAST else following(self.id)
 
     def __str__(self) -> str:
+        # Relative to the last entry, to be short: back with a point, forward with a line.
         places = (
             f"~{tag}" if first == FIRST else f"~{tag}.{max(self.id.ms - first.ms, 0)}-{first.sequence}"
             for tag, first in sorted(self.places.items())
         )
-        return f"{self.search}~{self.id}~{self.tag}{''.join(places)}"
+        heads = (f"~{tag}_{max(head.ms - self.id.ms, 0)}-{head.sequence}" for tag, head in sorted(self.heads.items()))
+        return f"{self.search}~{self.id}~{self.tag}{''.join(places)}{''.join(heads)}"
 
 
 def read_cursor(text: str, search: str) -> Cursor | None:
@@ -101,9 +106,14 @@ def _parse(text: str) -> Cursor | None:
     if at is None or None in known or not (_TAG.fullmatch(search) and _TAG.fullmatch(tag)):
         return None
     id_ = EntryId(int(at[1]), int(at[2]))
-    places = {
-        each[1]: FIRST if each[2] is None else EntryId(id_.ms - int(each[2]), int(each[3])) for each in known if each
-    }
-    if max(id_) > MOST or any(each.ms < 0 or each.sequence > MOST for each in places.values()):
+    places: dict[str, EntryId] = {}
+    heads: dict[str, EntryId] = {}
+    for each in filter(None, known):
+        tag_, sign, ms, sequence = each.groups()
+        if sign == "_":
+            heads[tag_] = EntryId(id_.ms + int(ms), int(sequence))
+        else:
+            places[tag_] = FIRST if sign is None else EntryId(id_.ms - int(ms), int(sequence))
+    if any(not (0 <= each.ms <= MOST and each.sequence <= MOST) for each in (id_, *places.values(), *heads.values())):
         return None
-    return Cursor(search=search, id=id_, tag=tag, places=places)
+    return Cursor(search=search, id=id_, tag=tag, places=places, heads=heads)

@@ -184,6 +184,8 @@ class Export:
         self._next = query.next
         self._scanned = 0
         self._is_begun = False
+        # By stream, why the export lacks events of it.
+        self._lacking: dict[str, str] = {}
         self.streams = tuple(self._search(catalog, by).streams)
 
     def next_part(self, catalog: Snapshot, by: Principal) -> Conversation[Part]:
@@ -198,10 +200,11 @@ class Export:
         self._is_begun = True
         self._scanned += result.scanned
         self._next = result.next or ""
+        self._lacking |= result.unread | dict.fromkeys(result.trimmed, "Events were trimmed before they were read.")
         ended = result.next is None
         lines = [head, *result.rows]
-        if ended and result.unread:
-            reason = next(f"{stream}: {error}" for stream, error in result.unread.items())
+        if ended and self._lacking:
+            reason = " ".join(f"{stream}: {why}" for stream, why in sorted(self._lacking.items()))
             lines.append(self._writer.incomplete(reason, ""))
         elif not ended and self._scanned >= MOST_EXPORTED:
             lines.append(self.incomplete(f"One export looks at {MOST_EXPORTED:,} entries.").text)

@@ -42,6 +42,7 @@ class _Source:
         self.scan = scan
         self.ahead: deque[Found] = deque()
         self.chunk = 0
+        self.first: EntryId | None = None
 
     @property
     def is_nearly_used_up(self) -> bool:
@@ -53,6 +54,8 @@ class _Source:
             Found(parse(entry.id), self.tag, self.stream, entry, sum(map(len, entry.parts)))
             for entry in self.scan.take(list(entries))
         ]
+        if self.first is None and found:
+            self.first = found[0].id
         self.ahead.extend(found)
         self.chunk = len(found)
         return sum(each.size for each in found)
@@ -109,9 +112,17 @@ class Merge:
         self._ahead -= sum(found.size for found in batch if found.entry)
         return batch
 
-    def ended_streams(self) -> Iterable[str]:
+    def ended_streams(self) -> set[str]:
         """Return the streams of which all was read and given."""
-        return [source.stream for source in self._sources if source.scan.exhausted and not source.ahead]
+        return {source.stream for source in self._sources if source.scan.exhausted and not source.ahead}
+
+    def first_ids(self) -> dict[str, EntryId | None]:
+        """Return the first id that was read of each stream; None of a stream without entries in its range."""
+        return {source.stream: source.first for source in self._sources}
+
+    def next_ids(self) -> dict[str, EntryId]:
+        """Return the id of the next entry of each stream, where it was read already."""
+        return {source.stream: source.ahead[0].id for source in self._sources if source.ahead}
 
     def _taken(self, source: _Source, edge: tuple[EntryId, str] | None) -> Iterable[Found]:
         ahead = source.ahead

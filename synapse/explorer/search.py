@@ -168,6 +168,7 @@ class SearchResult:
         scanned: how many entries were looked at.
         complete: False when the page ended early because enough had been looked at.
         unread: by stream, why it could not be read.
+        trimmed: streams of which entries were trimmed or deleted before the search came to them.
     """
 
     rows: list[bytes] = field(default_factory=list)
@@ -176,6 +177,7 @@ class SearchResult:
     scanned: int = 0
     complete: bool = True
     unread: dict[str, str] = field(default_factory=dict)
+    trimmed: list[str] = field(default_factory=list)
 
 
 def find_events(search: Search) -> Conversation[SearchResult]:
@@ -202,7 +204,19 @@ def find_events(search: Search) -> Conversation[SearchResult]:
     result.complete = ended or page.full
     result.next = None if ended else str(page.cursor(merge))
     result.unread = {stream: str(problem_of(failure)) for stream, failure in merge.failures.items()}
+    result.trimmed = _trimmed(search, merge.first_ids())
     return result
+
+
+def _trimmed(search: Search, first: Mapping[str, EntryId | None]) -> list[str]:
+    """Return the streams whose next entry, which the page before saw coming, is gone."""
+    heads = {} if search.cursor is None else search.cursor.heads
+    gone = []
+    for stream, id_ in first.items():
+        head, part = heads.get(tag_of(stream)), search.parts[stream]
+        if head is not None and part.first <= head <= part.last and id_ != head:
+            gone.append(stream)
+    return gone
 
 
 class _Page:
@@ -215,7 +229,8 @@ class _Page:
         self._last: Found | None = None
         # The id behind the last entry of each stream that was looked at.
         self._behind: dict[str, EntryId] = {}
-        self._left: set[str] = set()
+        # The first entry of each stream that was offered and not looked at.
+        self._left: dict[str, EntryId] = {}
         self.full = False
         self.result = SearchResult()
 
@@ -238,7 +253,7 @@ class _Page:
         """Look at the next entry, and add it if it matches. One more than the page can hold makes it full."""
         if self.ended or len(self.result.rows) == self._search.count:
             self.full = self.full or not self.ended
-            self._left.add(found.stream)
+            self._left.setdefault(found.stream, found.id)
             return
         self.result.scanned += 1
         self._bytes += found.size
@@ -258,14 +273,16 @@ class _Page:
         at = Cursor(search=self._search.tag, id=last.id, tag=last.tag)
         if self._search.order == "newest":
             return at
-        held = set(merge.ended_streams()) - self._left
+        held = merge.ended_streams() - self._left.keys()
         if before is not None and (before.id, before.tag) > (at.id, at.tag):
             # It came to entries that were stored after the page before, with ids from before its end.
             at = Cursor(search=at.search, id=before.id, tag=before.tag)
             held |= {name for name in self._search.streams if tag_of(name) in before.places}
         first = {name: self._behind.get(name, self._search.parts[name].first) for name in held}
         places = {tag_of(name): id_ for name, id_ in first.items() if id_ < (at.behind(tag_of(name)) or LAST)}
-        return Cursor(search=at.search, id=at.id, tag=at.tag, places=places)
+        coming = merge.next_ids() | self._left
+        heads = {tag_of(name): id_ for name, id_ in coming.items() if id_ >= at.id}
+        return Cursor(search=at.search, id=at.id, tag=at.tag, places=places, heads=heads)
 
 
 class FoundEvent(OneMessage):
@@ -300,6 +317,9 @@ class FoundEvents(Answer):
         "The events of this answer over time: at most 60 intervals. Those of several answers can be added."
     )
     unread: list[UnreadStream] = about("Streams that could not be read; the answer is without their events.")
+    trimmed: list[str] = about(
+        "Oldest first: streams of which events were trimmed or deleted after the page before, and before this one."
+    )
 
 
 _EVENT = {
@@ -322,6 +342,7 @@ _PAGE = {
     "complete": False,
     "histogram": [{"from": 1705314600000, "to": 1705314600100, "count": 1}],
     "unread": [],
+    "trimmed": [],
 }
 
 
@@ -348,7 +369,7 @@ _searches = partial(endpoint, tag="events", query=EventsQuery, problems=[403, 40
 def search_events(call: Call[EventsQuery, None]) -> Conversation[Response]:
     """Events of one or many streams, merged by the time at which they were stored. At most 10,000 entries are looked at
     for one page: `complete` is false when that was not enough. To continue, send the same query with `next`: nothing is
-    shown twice or left out, also when events came or were trimmed meanwhile."""
+    shown twice or left out, also when events came meanwhile; `trimmed` tells of events that were trimmed before."""
     search = Search.of(call.query, call.catalog, call.by, count=call.query.count)
     result = yield from find_events(search)
     moments = result.moments
@@ -361,5 +382,6 @@ def search_events(call: Call[EventsQuery, None]) -> Conversation[Response]:
         "complete": result.complete,
         "histogram": histogram.intervals(moments, min(moments, default=0), max(moments, default=0)),
         "unread": [{"stream": stream, "error": error} for stream, error in result.unread.items()],
+        "trimmed": result.trimmed,
     }
     return listing_response(document, "events", result.rows)

@@ -8,11 +8,14 @@ from urllib.parse import quote
 import orjson
 import pytest
 
+from core import payload_access
 from streams.access import identify
 from streams.api.explorer import export_events
 from streams.connections import shares_of
 from streams.live.export import ExportSession
+from streams.live.export import export as send_export
 from streams.snapshot import holder
+from synapse.auth.principal import Principal
 from synapse.explorer import export
 from synapse.explorer.export import Lines, Table
 from synapse.http.exchange import Request
@@ -256,6 +259,44 @@ def test_a_caller_who_goes_away_leaves_nothing_behind(event_loop_client, redis, 
 
     assert event_loop_client.run(export_and_leave()) == 1
     assert shares.used == 0
+
+
+def test_an_export_of_a_person_is_recorded_before_its_first_part(event_loop_client, redis, monkeypatch):
+    fill(redis)
+    recorded = []
+    monkeypatch.setattr(payload_access, "record_exporting", lambda by, streams: recorded.append((by.name, [*streams])))
+    people = [Principal(kind=kind, name="anna") for kind in ("person", "service")]
+
+    for by in people:
+        call = export_events.call(Request(method="GET", path="", principal=by), holder.current())
+        response = event_loop_client.run(begin(call))
+        assert response.first
+
+    assert recorded == [("anna", ["orders", "payments"])]
+
+
+async def begin(call):
+    response = await send_export(call)
+    await response.chunks.aclose()
+    return response
+
+
+def test_events_that_are_trimmed_before_they_are_read_make_an_export_incomplete(event_loop_client, redis, monkeypatch):
+    monkeypatch.setattr(export, "PART_ENTRIES", 2)
+    fill(redis)
+    request = Request(method="GET", path="", query={"order": "oldest"}, raw_query="order=oldest")
+
+    async def export_and_trim():
+        chunks = ExportSession(export_events.call(request, holder.current())).chunks()
+        first = await anext(chunks)
+        redis.xtrim("orders", maxlen=1, approximate=False)
+        return first + b"".join([chunk async for chunk in chunks])
+
+    *rows, last = map(orjson.loads, event_loop_client.run(export_and_trim()).splitlines())
+
+    assert [each["id"] for each in rows if each["stream"] == "orders"] == ["100-0", "500-0"]
+    assert last["incomplete"]["reason"] == "orders: Events were trimmed before they were read."
+    assert last["incomplete"]["next"] == ""
 
 
 def test_several_callers_export_at_a_time(event_loop_client, redis, monkeypatch):

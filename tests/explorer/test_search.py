@@ -5,6 +5,8 @@ from urllib.parse import quote
 import orjson
 import pytest
 
+from synapse.explorer import merge
+from synapse.redis import RedisUnreachable
 from synapse.redis.commands import streams as stream_commands
 from tests.definitions import define as define_stream
 from tests.definitions import key_of
@@ -285,7 +287,7 @@ def test_a_key_that_is_no_stream_is_named_and_the_other_streams_are_searched(ask
 
 
 def test_without_events_and_without_streams_the_answer_is_empty(ask, redis, define):
-    empty = {"events": [], "next": None, "scanned": 0, "complete": True, "histogram": [], "unread": []}
+    empty = {"events": [], "next": None, "scanned": 0, "complete": True, "histogram": [], "unread": [], "trimmed": []}
 
     assert empty.items() <= find(ask).items()
     define("orders")
@@ -366,8 +368,6 @@ def test_entries_of_other_programs_are_shown_as_they_are(ask, redis, shop):
 
 
 def test_large_entries_are_read_in_their_order(event_loop_client, redis, shop, monkeypatch):
-    from synapse.explorer import merge
-
     monkeypatch.setattr(merge, "MOST_AHEAD", 100_000)
     for number in range(1, 41):
         stream = ("orders", "payments", "parcels")[number % 3]
@@ -403,3 +403,38 @@ def test_many_streams_take_few_round_trips(redis, define, django_capture_on_comm
     assert ids == [f"{entry}-{number}" for entry in (10, 9) for number in reversed(range(50))]
     assert len(asked) <= 3
     assert isinstance(asked[0][0], type(stream_commands.ping()))
+
+
+def test_a_search_over_years_is_as_any_other(ask, redis, shop):
+    fill(redis, each=1)
+
+    page = find(ask, since="0001-01-01T00:00:00Z", until="9999-12-31T23:59:59Z")
+
+    assert len(page["events"]) == 3
+    assert find(ask, since="9999-01-01T00:00:00Z")["events"] == []
+    assert find(ask, since="200", until="100") == {**find(ask, since="9999-01-01T00:00:00Z")}
+
+
+def test_trimmed_events_that_were_to_come_are_told(ask, redis, shop):
+    fill(redis)
+    first = find(ask, order="oldest", count=4)
+    redis.xtrim("orders", maxlen=1, approximate=False)
+
+    rest = find(ask, order="oldest", next=first["next"])
+
+    assert (first["trimmed"], rest["trimmed"]) == ([], ["orders"])
+    assert rest["next"] is None
+
+
+def test_a_redis_that_does_not_answer_is_a_503(ask, shop, monkeypatch):
+    monkeypatch.setattr(merge, "ask", unreachable)
+
+    answer = ask("GET", "/events")
+
+    assert (answer.status, answer.json["type"]) == (503, "urn:synapse:problem:redis-down")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+def unreachable(_commands):
+    raise RedisUnreachable("Redis cannot be reached.")
+    yield

@@ -102,26 +102,26 @@ class RowSelection:
         raw_type = type_of_parts(found.parts) if self.is_choosy else None
         if raw_type is not None and not self._wants(raw_type):
             return None
-        if self._filter is not None and not self._meets(self._filter, found):
+        if (self._text or self._filter) and not self._meets(found):
             return None
         texts = text_fields(pairs(found.parts))
         decoded = decode_texts(texts, types_of=self._stream.types_of)
         if not self._wants(decoded.event_type):
             return None
         mask = None if self._personal else mask_of(self._stream, decoded)
-        row = self._first | entry_row(found.id, texts, decoded, mask=mask)
-        if self._text is not None and not self._text.matches(row):
-            return None
-        return row
+        return self._first | entry_row(found.id, texts, decoded, mask=mask)
 
-    def _meets(self, wanted: EventFilter, found: Entry) -> bool:
-        """Say whether an entry meets a filter. Most do not: only what the filter looks at is decoded."""
+    def _meets(self, found: Entry) -> bool:
+        """Say whether an entry has the text and meets the filter. Most do not: only what these look at is decoded."""
         decoded = decode_parts(found.parts, types_of=self._stream.types_of)
         if not self._wants(decoded.event_type):
             return False
-        data = text_fields(pairs(found.parts)) if "data" in wanted.names else {}
+        data = text_fields(pairs(found.parts)) if self._filter and "data" in self._filter.names else {}
         mask = None if self._personal else mask_of(self._stream, decoded)
-        return wanted.matches({**entry_row(found.id, data, decoded, mask=mask), "stream": self._stream.name})
+        row = {**entry_row(found.id, data, decoded, mask=mask), "stream": self._stream.name}
+        if self._text and not self._text.matches(row):
+            return False
+        return not self._filter or self._filter.matches(row)
 
     def _wants(self, event_type: str) -> bool:
         if self._event_type and event_type != self._event_type:

@@ -18,6 +18,7 @@ from synapse.filters.properties import (
     Property,
     read_path,
     read_pattern,
+    text_of,
 )
 from synapse.filters.tokens import MOST_CHARACTERS, Token, read_tokens
 
@@ -38,6 +39,7 @@ _OPERATORS = {
     *("_&&_", "_||_", "!_", "_?_:_", "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "@in"),
     *("-_", "_+_", "_-_", "_*_", "_/_", "_%_", "_[_]"),
 }
+_OPENING, _CLOSING = ("(", "["), (")", "]")
 _PLACE = re.compile(r"<input>:1:(\d+): (.*)")
 
 
@@ -167,6 +169,11 @@ def _sentence(message: str, at: int, tokens: list[Token]) -> str:
     return f"“{token.text[:50]}” was not expected."
 
 
+def _ends_operand(token: Token, *brackets: str) -> bool:
+    """Say whether a token beside a comparison is no part of its operands."""
+    return token.kind == "end" or token.is_("&&", "||", "?", ":", ",", *brackets)
+
+
 class _PropertyReader:
     """Finds the properties in the tokens of a filter, and puts a variable in place of each."""
 
@@ -192,6 +199,8 @@ class _PropertyReader:
         token, following = self._tokens[self._at], self._peek(1)
         if token.kind == "name" and following.is_("("):
             return self._function(token)
+        if token.kind == "text" and following.text == "in" and (question := self._membership(token)):
+            return question
         is_member = self._at > 0 and self._tokens[self._at - 1].is_(".")
         if token.kind != "name" or token.text in _CONSTANTS or is_member:
             self._at += 1
@@ -236,6 +245,17 @@ class _PropertyReader:
             return None
         self._at = end + 1
         return self._variable(token, Property(path=path, question="has" if token.text == "has" else "size"))
+
+    def _membership(self, token: Token) -> Token | None:
+        """Return the variable for whether a text is in a property; None when more is compared than that."""
+        if self._peek(2).kind != "name" or self._peek(3).is_("("):
+            return None
+        path, end = read_path(self._tokens, self._at + 2, self._names)
+        before = self._tokens[self._at - 1] if self._at else self._tokens[-1]
+        if not (_ends_operand(before, *_OPENING) and _ends_operand(self._tokens[end], *_CLOSING)):
+            return None
+        self._at = end
+        return self._variable(token, Property(path=path, question="in", item=text_of(token)))
 
     def _property(self, token: Token, path: tuple[str | int, ...]) -> Token:
         """Return the variable of a property, with the method that is called on it where that is a question."""

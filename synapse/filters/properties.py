@@ -32,6 +32,7 @@ _MISSING = object()
 _MOST_DEPTH = 100
 # Measured. A number, true, false or null takes one step.
 _STEPS_OF_DOUBLE, _STEPS_OF_OTHERS, _STEPS_OF_NAME, _CHARACTERS_A_STEP = 5, 9, 12, 50
+_ITEMS_A_STEP = 5
 _PLAIN = frozenset({bool, int, NoneType})
 _MOST_WIDTH = 100
 # A narrow pattern is an automaton, which takes 10 ns for each character. Of a wide one, 15 ns for each of its places.
@@ -48,7 +49,7 @@ _OPERATORS_OF_OTHERS = {
     "like": 'event.name.contains("...")',
 }
 
-Question = Literal["value", "has", "size", "matches"]
+Question = Literal["value", "has", "size", "in", "matches"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +84,15 @@ class Property:
 
     Attributes:
         path: the name in the message, then names of properties and places in lists.
-        question: its value; whether it is there (`has`); its size; whether its text has a pattern (`matches`).
+        question: its value; whether it is there (`has`); its size; whether a text is in it (`in`); whether its text
+            has a pattern (`matches`).
+        item: the text of `in`.
         pattern: the pattern of `matches`.
     """
 
     path: tuple[str | int, ...]
     question: Question = "value"
+    item: str = ""
     pattern: Pattern | None = None
 
     def find(self, row: Mapping[str, Any], work: int, uses: int) -> tuple[Any, int]:
@@ -105,12 +109,21 @@ class Property:
             return found is not _MISSING, work
         if self.question == "size":
             return (len(found) if isinstance(found, str | list | Mapping) else UNANSWERABLE), work
+        if self.question == "in":
+            return self._has_item(found, work)
         if self.pattern is not None:
             return self.pattern.find(found, work)
         if found is _MISSING:
             return None, work
         left = _work_left(found, each := work // uses)
         return (found, work - (each - left) * uses) if left >= 0 else (UNANSWERABLE, work)
+
+    def _has_item(self, found: Any, work: int) -> tuple[Any, int]:
+        # A hundred times as fast as in the library, to which all items would be given.
+        if not isinstance(found, list | Mapping):
+            return UNANSWERABLE, work
+        left = work - len(found) // _ITEMS_A_STEP
+        return (self.item in found, left) if left >= 0 else (UNANSWERABLE, work)
 
     def _value(self, row: Mapping[str, Any]) -> Any:
         found: Any = row

@@ -45,6 +45,13 @@ MET = [
     "-event.attempts < 0",
     "event.attempts in [1, 2, 3]",
     '"urgent" in event.tags',
+    '"urgent" in event.tags && ("lost" in event.tags || "night" in event.tags)',
+    '"urgent" in event.tags ? "night" in event.tags : false',
+    '["urgent" in event.tags, false][0] && ("urgent" in event.tags) == true',
+    '("urgent" in event.tags) != ("lost" in event.tags)',
+    '"ur" + "gent" in event.tags && "urgent" in event.tags + ["other"]',
+    '"sku" in event.items[0] && "country" in event.customer.address && !("x" in event.tags)',
+    '!("urgent" in event.absent) && !("urgent" in event.attempts)',
     'event.tags == ["urgent", "night"]',
     'event.city == "Zürich" && event.city.startsWith("Zü") && event.city.size() == 6',
     'event["order-id"] == 4711',
@@ -91,6 +98,14 @@ NOT_MET = [
     'event.items[2].sku == "B-7"',
     'event.items["0"].sku == "A-1"',
     '"abc" in event.status',
+    '"lost" in event.tags',
+    '"3" in [event.attempts]',
+    '"urgent" in event.attempts',
+    '"urgent" in event.absent',
+    '!("urgent" in event.tags)',
+    '!"urgent" in event.tags',
+    '"ur" + "gent" in event.items',
+    '"1" in event.items[0]',
 ]
 
 

@@ -103,6 +103,8 @@ def test_a_value_that_takes_too_much_work_meets_no_comparison():
     assert compile_filter("99999 in event.numbers").matches(numbers)
     assert not compile_filter("99999 in event.numbers").matches(more)
     assert compile_filter('99999 in event.numbers || event.status == "failed"').matches(more)
+    tags = {"event": {"tags": [f"tag {number}" for number in range(300_000)]}}
+    assert compile_filter('"tag 299999" in event.tags && !("tag" in event.tags)').matches(tags)
     assert compile_filter("size(event.numbers) == 300000 && event.numbers[299999] == 299999").matches(more)
 
 

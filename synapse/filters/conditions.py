@@ -7,7 +7,8 @@ false: for itself, and not for the whole filter, as it would be in one program. 
 from collections.abc import Callable
 from typing import Any
 
-from synapse.filters.library import load_cel
+from synapse.errors.streams import BadFilterExpression
+from synapse.filters.library import is_panic, load_cel
 from synapse.filters.tokens import Token
 
 Condition = Callable[[Any], bool]
@@ -21,6 +22,8 @@ _CLOSING = (")", "]", "}")
 
 class ConditionReader:
     """Reads the conditions of a filter that the library was able to parse.
+
+    A value that stands alone is refused: no event would meet it.
 
     Args:
         tokens: those of the filter, with a variable for each property.
@@ -67,6 +70,10 @@ class ConditionReader:
             inner = self.read()
             self._at = end
             return inner
+        if len(operand) == 1 and operand[0].kind in ("text", "number"):
+            raise BadFilterExpression(
+                f"{operand[0].text[:50]} is a value and no condition. Compare it with a property.", at=operand[0].start
+            )
         self._at = end
         return _program(self._text[operand[0].start : operand[-1].start + len(operand[-1].text)])
 
@@ -108,5 +115,9 @@ def _program(text: str) -> Condition:
         except Exception:
             # No answer: values of other types, no such place in a list, a number that is too large.
             return False
+        except BaseException as error:
+            if is_panic(error):
+                return False
+            raise
 
     return holds

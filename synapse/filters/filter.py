@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, InstanceOf, SkipValidation, ValidationInfo
 
 from synapse.errors.streams import BadFilterExpression
 from synapse.filters.conditions import Condition, ConditionReader
-from synapse.filters.library import load_cel
+from synapse.filters.library import is_panic, load_cel
 from synapse.filters.properties import (
     MESSAGE_NAMES,
     MOST_WORK,
@@ -22,12 +22,13 @@ from synapse.filters.properties import (
 )
 from synapse.filters.tokens import MOST_CHARACTERS, Token, read_tokens
 
-FUNCTIONS = (
-    *("has", "size", "contains", "startsWith", "endsWith", "matches"),
-    *("int", "uint", "double", "string", "timestamp", "duration"),
+_OF_TEXTS = ("contains", "startsWith", "endsWith", "matches")
+_OF_TIMES = (
     *("getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear"),
     *("getHours", "getMinutes", "getSeconds", "getMilliseconds"),
 )
+_CONVERSIONS = ("int", "uint", "double", "string", "timestamp", "duration")
+FUNCTIONS = ("has", "size", *_OF_TEXTS, *_CONVERSIONS, *_OF_TIMES)
 """The functions of a filter."""
 MACROS: Final = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
 """Loops over lists. Three within each other over a list of 100 items take half a second."""
@@ -153,6 +154,10 @@ def _check(written: str, tokens: list[Token]) -> None:
         place = _PLACE.search(str(error))
         at = int(place[1]) - 1 if place else 0
         raise BadFilterExpression(_sentence(place[2] if place else "", at, tokens), at=at) from None
+    except BaseException as error:
+        if is_panic(error):
+            raise BadFilterExpression("the filter cannot be parsed.", at=0) from None
+        raise
     known = {token.text for token in tokens if token.kind == "variable"}
     if not known.issuperset(found["variables"]) or not _OPERATORS.union(FUNCTIONS).issuperset(found["functions"]):
         raise BadFilterExpression("the filter uses something that is not accepted.", at=0)
@@ -172,6 +177,24 @@ def _sentence(message: str, at: int, tokens: list[Token]) -> str:
 def _ends_operand(token: Token, *brackets: str) -> bool:
     """Say whether a token beside a comparison is no part of its operands."""
     return token.kind == "end" or token.is_("&&", "||", "?", ":", ",", *brackets)
+
+
+def _calls(function: str) -> Collection[tuple[bool, int]]:
+    """Return how a function can be called: as a method of something, and with how many arguments."""
+    if function in _OF_TEXTS:
+        return ((True, 1),)
+    if function in _OF_TIMES:
+        return ((True, 0),)
+    # Of other values than properties, the library would count the bytes of a text.
+    return ((False, 1),) if function in _CONVERSIONS else ()
+
+
+def _example(function: str) -> str:
+    if function in _OF_TEXTS:
+        return f'event.name.{function}("x")'
+    if function in _OF_TIMES:
+        return f"timestamp(event.at).{function}()"
+    return f"{function}(event.coupon)"
 
 
 class _PropertyReader:
@@ -229,16 +252,26 @@ class _PropertyReader:
         is_method = self._at > 0 and self._tokens[self._at - 1].is_(".")
         if token.text in ("has", "size") and not is_method and (question := self._question(token)):
             return question
-        if token.text == "has":
-            raise BadFilterExpression(
-                "“has” asks whether one property is there, as in has(event.coupon).", at=token.start
-            )
+        if (is_method, self._count_arguments()) not in _calls(token.text):
+            # With others it has no answer for any event.
+            raise BadFilterExpression(f"“{token.text}” is used as in {_example(token.text)}.", at=token.start)
         self._at += 1
         return token
 
+    def _count_arguments(self) -> int:
+        """Return how many arguments the function at the current token has."""
+        if self._peek(2).is_(")"):
+            return 0
+        depth, commas, at = 0, 0, self._at + 1
+        while depth or at == self._at + 1:
+            depth += self._tokens[at].is_("(", "[", "{") - self._tokens[at].is_(")", "]", "}")
+            commas += depth == 1 and self._tokens[at].is_(",")
+            at += 1
+        return commas + 1
+
     def _question(self, token: Token) -> Token | None:
         """Return the variable for a function of a property; None when its argument is something else."""
-        if self._peek(2).kind != "name" or self._peek(3).is_("("):
+        if not self._is_property(2):
             return None
         path, end = read_path(self._tokens, self._at + 2, self._names)
         if not self._tokens[end].is_(")"):
@@ -248,7 +281,7 @@ class _PropertyReader:
 
     def _membership(self, token: Token) -> Token | None:
         """Return the variable for whether a text is in a property; None when more is compared than that."""
-        if self._peek(2).kind != "name" or self._peek(3).is_("("):
+        if not self._is_property(2):
             return None
         path, end = read_path(self._tokens, self._at + 2, self._names)
         before = self._tokens[self._at - 1] if self._at else self._tokens[-1]
@@ -269,6 +302,10 @@ class _PropertyReader:
                 pattern = read_pattern(first)
                 return self._variable(token, Property(path=path, question="matches", pattern=pattern))
         return self._variable(token, Property(path=path))
+
+    def _is_property(self, further: int) -> bool:
+        token = self._peek(further)
+        return token.kind == "name" and token.text not in _CONSTANTS and not self._peek(further + 1).is_("(")
 
     def _variable(self, token: Token, property_: Property) -> Token:
         name = self._variables.setdefault(property_, _VARIABLES[len(self._variables)])

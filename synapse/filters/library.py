@@ -24,3 +24,9 @@ def load_cel() -> Any:
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def is_panic(error: BaseException) -> bool:
+    """Say whether an error is a fault within the library. Such errors descend from BaseException, and no module has
+    their class."""
+    return type(error).__name__ == "PanicException"

@@ -3,7 +3,12 @@
 import re
 from html import unescape
 
+import pytest
+from django.http import HttpResponse
+from django.template.response import SimpleTemplateResponse
 from django.urls import reverse
+
+from synapse_project import urls
 
 
 def url(model, page="changelist", *arguments):
@@ -31,3 +36,10 @@ def messages_of(response):
 def no_rows(prefix):
     """Return the management form of an inline that stays as it is."""
     return {f"{prefix}-{part}": "0" for part in ("TOTAL_FORMS", "INITIAL_FORMS")}
+
+
+def leave_pages_undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answer with the status alone: drawing a page takes longer than deciding on its status and asking the database."""
+    monkeypatch.setattr(SimpleTemplateResponse, "rendered_content", "")
+    for status in (400, 403):
+        monkeypatch.setattr(urls, f"handler{status}", lambda *_, status=status, **__: HttpResponse(status=status))

@@ -17,7 +17,7 @@ from core.admin.base import RestrictedAdmin
 from core.models import AuditEntry, Role
 from streams.models import EventType, Grant, Service, Stream
 from synapse_project.roles import ROLES
-from tests.admin.pages import text_of, url
+from tests.admin.pages import leave_pages_undrawn, text_of, url
 from tests.admin.test_permissions import MODELS as TABLE
 from tests.chaos.profile import FULL
 
@@ -132,7 +132,9 @@ def test_a_list_allows_the_lookups_of_its_filters_and_no_other(db, model, of, ro
 
 @pytest.mark.parametrize("role", PEOPLE if FULL else ["nobody", "custom", "superuser"])
 @pytest.mark.parametrize(("model", "of"), ADMINS, ids=LABELS)
-def test_a_page_refuses_lookups_on_every_column_for_every_role(rows, model, of, role):
+def test_a_page_refuses_lookups_on_every_column_for_every_role(rows, monkeypatch, model, of, role):
+    if not FULL:
+        leave_pages_undrawn(monkeypatch)
     client = logged_in(role)
     address = url(model._meta.label_lower)
     plain = client.get(address)
@@ -152,17 +154,18 @@ def test_a_page_refuses_lookups_on_every_column_for_every_role(rows, model, of, 
     assert wrong == []
 
 
-def test_filters_that_a_list_offers_work(admin_client, rows):
-    for model, _ in ADMINS:
-        address = url(model._meta.label_lower)
-        page = admin_client.get(address)
-        for spec in page.context["cl"].filter_specs:
-            choices = [*spec.choices(page.context["cl"])]
-            for choice in choices if FULL else [*choices[:2], *choices[2:][-1:]]:
-                answer = admin_client.get(address + choice.get("query_string", "?"))
-                assert answer.status_code == 200, (model, choice)
-        for more in ("?o=1.-2", "?p=1", "?all=", "?e=1", "?_popup=1", "?_to_field=id", "?_facets=True", "?q=a"):
-            assert admin_client.get(address + more).status_code == 200, (model, more)
+@pytest.mark.parametrize(("model", "of"), ADMINS, ids=LABELS)
+def test_filters_that_a_list_offers_work(admin_client, rows, monkeypatch, model, of):
+    address = url(model._meta.label_lower)
+    changes = admin_client.get(address).context["cl"]
+    choices = [[*spec.choices(changes)] for spec in changes.filter_specs]
+    more = ["?o=1.-2", "?p=1", "?all=", "?e=1", "?_popup=1", "?_to_field=id", "?_facets=True", "?q=a"]
+    if not FULL:
+        choices = [[*some[:2], *some[2:][-1:]] for some in choices]
+        leave_pages_undrawn(monkeypatch)
+
+    for query in [*(choice.get("query_string", "?") for some in choices for choice in some), *more]:
+        assert admin_client.get(address + query).status_code == 200, query
 
 
 def test_a_history_leads_to_the_entries_of_its_definition_alone(admin_client, rows):

@@ -84,7 +84,8 @@ def test_an_array_read_in_slices_gives_what_the_whole_text_gives(text, sizes):
     if isinstance(whole, str):
         assert sliced(text, **sizes) == whole
     else:
-        assert orjson.dumps(sliced(text, **sizes)) == orjson.dumps(whole)
+        # As they are written: 1, 1.0 and true are equal, and a number that no double holds is exact.
+        assert repr(sliced(text, **sizes)) == repr(whole)
 
 
 @pytest.mark.parametrize("size", [1, 7, 50, 300])

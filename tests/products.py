@@ -2,6 +2,9 @@
 
 `pytest.mark.product("draft")` says that this parameter repeats the others: each combination of the others is a kind.
 Of each kind one test in eight is taken, and at least one. A hash of their names chooses, the same on each machine.
+
+`ask`, the fixture for both ways in, is such a parameter everywhere: the two run the same code behind their adapters,
+which the tests that compare them hold to each other (`test_both_ways_agree.py` in several folders).
 """
 
 import zlib
@@ -16,11 +19,13 @@ def left_out(items: list[pytest.Item]) -> set[pytest.Item]:
     """Return the tests of products that the ordinary run leaves out."""
     kinds: dict[tuple[object, ...], list[pytest.Item]] = defaultdict(list)
     for item in items:
-        if product := item.get_closest_marker("product"):
-            given = item.callspec.params  # type: ignore[attr-defined]
-            if unknown := set(product.args) - given.keys():
-                raise pytest.UsageError(f"{item.nodeid}: no such parameters: {', '.join(sorted(unknown))}")
-            others = sorted((name, repr(value)) for name, value in given.items() if name not in product.args)
+        product = item.get_closest_marker("product")
+        given = item.callspec.params if hasattr(item, "callspec") else {}
+        repeated = {*(product.args if product else ()), *({"ask"} & given.keys())}
+        if unknown := repeated - given.keys():
+            raise pytest.UsageError(f"{item.nodeid}: no such parameters: {', '.join(sorted(unknown))}")
+        if repeated:
+            others = sorted((name, repr(value)) for name, value in given.items() if name not in repeated)
             kinds[item.nodeid.partition("[")[0], *others].append(item)
     return {item for kind in kinds.values() for item in sorted(kind, key=_chance)[-(-len(kind) // ONE_IN) :]}
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.chaos.profile import examples
 from tests.wire.golden import exactly
 
 from deepiri_modelkit import wire
@@ -48,7 +49,7 @@ ENTRIES = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(EVENTS)
 def test_the_server_reads_exactly_the_event_that_the_client_wrote(event: dict[str, Any]) -> None:
     fields = wire.encode(event, timestamp="2024-01-15T10:30:00Z", source="cyrex")
@@ -59,7 +60,7 @@ def test_the_server_reads_exactly_the_event_that_the_client_wrote(event: dict[st
     assert (read.layout, read.contract_version, read.event_type) == ("flat", None, event["event_type"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(EVENTS, st.sampled_from(["flat", "dual"]))
 def test_the_client_reads_exactly_the_event_that_the_server_wrote(event: dict[str, Any], layout: Any) -> None:
     event = encoding.canonical(event)
@@ -71,7 +72,7 @@ def test_the_client_reads_exactly_the_event_that_the_server_wrote(event: dict[st
     assert (read.layout, read.contract_version) == (layout, 3)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(ENTRIES, st.binary(max_size=4), st.booleans())
 def test_both_read_any_entry_alike(texts: dict[str, str], noise: bytes, typed: bool) -> None:
     fields = {name.encode(): text.encode() + (noise if name == "note" else b"") for name, text in texts.items()}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.chaos.profile import examples
 
 from deepiri_modelkit.contracts.events import EVENT_MODELS, parse_event
 from deepiri_modelkit.streaming import StreamTopics
@@ -135,7 +136,7 @@ def variations(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     return name, event
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(variations())
 def test_a_model_takes_exactly_what_its_contract_takes(case: tuple[str, dict[str, Any]]) -> None:
     name, event = case

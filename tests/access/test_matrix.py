@@ -278,6 +278,7 @@ def test_a_caller_whose_share_is_used_up_is_refused_and_another_one_is_served(ho
             assert b"problem:busy" not in other.body, name
 
 
+@pytest.mark.product("origin")
 @pytest.mark.parametrize("origin", [{"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}], ids=str)
 @pytest.mark.parametrize(("method", "path"), sorted(row for row in ROWS if row[0] != "GET"), ids=str)
 def test_where_access_is_open_no_route_lets_a_page_of_another_site_change_anything(house, method, path, origin):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from synapse.schema import validator
 from synapse.schema.inference import MOST_NAMES, Observation, propose
+from tests.chaos.profile import examples
 
 UUIDS = [f"{n:08x}-0000-4000-8000-000000000000" for n in range(60)]
 
@@ -246,7 +247,7 @@ events_of_a_type = st.lists(
 
 
 @given(events_of_a_type, st.integers(1, 30))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_proposal_accepts_every_event_that_it_was_made_from(events, times):
     seen = Observation()
     for event in events * times:
@@ -259,7 +260,7 @@ def test_a_proposal_accepts_every_event_that_it_was_made_from(events, times):
 
 
 @given(events_of_a_type, st.randoms(use_true_random=False))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_proposal_does_not_depend_on_the_order_of_the_events(events, chance: random.Random):
     shuffled = list(events)
     chance.shuffle(shuffled)

@@ -30,6 +30,7 @@ def without_names(text: str) -> str:
     return re.sub(r"as [\w.-]+:\d+:[0-9a-f]{8}\.", "as HOST:PID:RUN.", text)
 
 
+@pytest.mark.nightly
 def test_the_walk_through_prints_what_it_says(redis, installation, tmp_path):
     # A copy: the page defines a bridge, and other tests run all that there are.
     own = Installation(shutil.copytree(installation.folder, tmp_path / "var"))

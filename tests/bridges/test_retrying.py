@@ -245,6 +245,7 @@ def test_no_more_is_delivered_a_second_than_is_allowed(redis, bridge):
     assert 3.8 <= now <= 4.1
 
 
+@pytest.mark.product("mood")
 @pytest.mark.parametrize("mood", ["die", "kill"])
 def test_a_handler_that_ends_its_process_every_time_makes_a_dead_letter_and_harms_no_other(
     redis, bridge, send, handlers, tmp_path, monkeypatch, mood

@@ -56,7 +56,7 @@ def test_each_page_fits_the_window_and_keeps_its_policy_and_axe_finds_nothing_se
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
         answer = page.goto(f"{furnished.url}{address}", wait_until="load")
-        for link in page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)"):
+        for link in page.eval_on_selector_all("a[href]", "links => links.map(link => link.href.baseVal ?? link.href)"):
             linked = urldefrag(link)[0].removeprefix(furnished.url)
             if linked.startswith("/admin/") and not is_no_page(linked) and alike(linked) not in seen:
                 seen.add(alike(linked))

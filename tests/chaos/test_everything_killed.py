@@ -40,6 +40,7 @@ def run(capsys):
     return run
 
 
+@pytest.mark.nightly
 def test_workers_and_the_server_are_killed_and_nothing_is_lost_or_out_of_order(run):
     outcome, broken = run(replace(SHORT, order="key"))
 

@@ -29,6 +29,7 @@ def expected(server, case):
     return case.alone if server.name == "Django alone" and case.alone is not None else case.status
 
 
+@pytest.mark.product("server")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_each_hostile_request_gets_its_expected_status(server, case):
     answer = server.ask(case)

@@ -37,6 +37,7 @@ def test_the_version_is_that_of_synapse(monkeypatch, capsys, words):
     assert (re.match(r"Synapse ([\d.]+) \(Django [\d.]+, Python [\d.]+\)\n", out)[1], err) == (VERSION, "")
 
 
+@pytest.mark.product("words")
 @pytest.mark.parametrize(
     "words", [("createsuperuser", "--noinput", "--username=anna", "--email="), ("changepassword", "anna")]
 )

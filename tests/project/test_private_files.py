@@ -32,10 +32,14 @@ def folder(tmp_path):
     return tmp_path
 
 
-def migrate(folder, **variables):
+# It reads the settings, which makes files private, and asks no database.
+SOONEST = ("consume", "--help")
+
+
+def run_a_command(folder, *words, **variables):
     inherited = {name: text for name, text in os.environ.items() if name not in OURS}
     return subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--plan"],
+        [sys.executable, "manage.py", *words],
         cwd=ROOT,
         env=inherited | {"SYNAPSE_VAR": str(folder)} | variables,
         capture_output=True,
@@ -47,7 +51,7 @@ def migrate(folder, **variables):
 
 
 def test_an_installation_in_an_open_folder_makes_its_files_private(folder):
-    done = migrate(folder)
+    done = run_a_command(folder, "migrate", "--plan")
 
     assert done.returncode == 0, done.stderr
     assert {path.name: oct(mode(path)) for path in folder.iterdir()} == {
@@ -57,14 +61,14 @@ def test_an_installation_in_an_open_folder_makes_its_files_private(folder):
 
 
 def test_the_files_of_an_older_installation_are_made_private_at_the_start(folder, lax_umask):
-    migrate(folder)
+    run_a_command(folder, *SOONEST)
     with closing(sqlite3.connect(folder / "synapse.sqlite3")) as held:
         held.execute("PRAGMA journal_mode=WAL")
         held.execute("CREATE TABLE t (x)")
         for path in folder.iterdir():
             path.chmod(0o644)
 
-        done = migrate(folder)
+        done = run_a_command(folder, *SOONEST)
 
         assert done.returncode == 0, done.stderr
         names = {"secret-key", *(f"synapse.sqlite3{end}" for end in ("", "-wal", "-shm"))}
@@ -72,7 +76,7 @@ def test_the_files_of_an_older_installation_are_made_private_at_the_start(folder
 
 
 def test_a_database_that_the_settings_name_is_private_too(folder):
-    migrate(folder, DATABASE_URL=f"sqlite:///{folder}/other.sqlite3")
+    run_a_command(folder, *SOONEST, DATABASE_URL=f"sqlite:///{folder}/other.sqlite3")
 
     assert mode(folder / "other.sqlite3") == 0o600
 

@@ -1,19 +1,22 @@
 """The catalog is changed while all publish: every request is answered, by the contract before or the one after.
 
-`SYNAPSE_TESTS=full` changes it more often, under more publishers.
+This is for the full run: tests/acceptance/test_contracts_change.py and tests/scaling/test_two_machines.py change a
+contract that publishers and other processes then obey.
 """
 
 from contextlib import closing
 
 import httpx
 import orjson
+import pytest
 
-from tests.chaos.profile import FULL
 from tests.connection import Connection, request
 from tests.patience import eventually
 from tests.rough.load import crowd
 
-TIMES, SIZE = (10, 256) if FULL else (1, 16)
+TIMES, SIZE = 10, 256
+pytestmark = [pytest.mark.process, pytest.mark.nightly]
+
 SUBJECT = "orders.order-placed"
 
 

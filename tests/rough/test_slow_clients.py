@@ -1,4 +1,8 @@
-"""Clients that are slow, silent, or gone: the server's own limits end them, and no other client waits meanwhile."""
+"""Clients that are slow, silent, or gone: the server's own limits end them, and no other client waits meanwhile.
+
+Those that wait for a limit are for the full run: tests/front_door/test_limits.py and test_late_takers.py end
+connections by the same limits, without a server.
+"""
 
 import errno
 import itertools
@@ -78,6 +82,7 @@ def rest_of(connection):
         return b""
 
 
+@pytest.mark.nightly
 def test_a_head_that_comes_a_byte_at_a_time_is_not_waited_for(slow, hasty):
     number = next(numbers)
 
@@ -85,6 +90,7 @@ def test_a_head_that_comes_a_byte_at_a_time_is_not_waited_for(slow, hasty):
     assert number not in hasty.stored().values()
 
 
+@pytest.mark.nightly
 def test_a_body_that_comes_a_byte_at_a_time_is_not_waited_for(slow, hasty):
     number = next(numbers)
     head, _, body = publishing(number).partition(b"\r\n\r\n")
@@ -95,6 +101,7 @@ def test_a_body_that_comes_a_byte_at_a_time_is_not_waited_for(slow, hasty):
     assert number not in hasty.stored().values()
 
 
+@pytest.mark.nightly
 def test_a_body_that_stops_in_the_middle_is_refused(slow, hasty):
     number = next(numbers)
     slow.send(publishing(number)[:-5])
@@ -136,6 +143,7 @@ def test_a_client_that_closed_its_sending_side_still_gets_its_answers(slow, hast
     assert {first, second} <= set(hasty.stored().values())
 
 
+@pytest.mark.nightly
 def test_a_connection_that_sends_only_blank_lines_after_a_request_is_closed(slow):
     slow.send(publishing(next(numbers)))
     assert slow.answer()[0] == 201
@@ -145,6 +153,7 @@ def test_a_connection_that_sends_only_blank_lines_after_a_request_is_closed(slow
     assert slow.is_closed()
 
 
+@pytest.mark.nightly
 def test_a_client_that_never_takes_its_answers_is_disconnected(hasty, others):
     large = {"event_type": "order-placed", "n": next(numbers), "texts": ["x" * 1000] * 200}
     id_ = httpx.post(f"{hasty.url}/events/orders", json=large).json()["id"]

@@ -138,6 +138,7 @@ def test_a_consumer_that_starts_waits_for_the_database(machines, postgres):
     assert re.search(r"Printed \d+ events? of “orders”\.", said)
 
 
+@pytest.mark.nightly
 def test_a_consumer_that_waits_stops_when_it_is_told_to(machines, postgres):
     postgres.stop()
     consumer = machines.command("consume", "orders")

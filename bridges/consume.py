@@ -68,6 +68,7 @@ class ConsumeOptions:
             sink="handler" if self.handler else "console",
             config={"handler": self.handler} if self.handler else {},
             start=self.begin or "beginning",
+            delivery_log="off",
             batch_size=BATCH_SIZE.default if self.handler else CONSOLE_BATCH,
         )
 

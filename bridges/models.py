@@ -124,6 +124,7 @@ class Bridge(OwnedModel):
     max_attempts = models.PositiveIntegerField(**column_options(fields.MAX_ATTEMPTS))
     backoff_base_seconds = models.PositiveIntegerField(**column_options(fields.BACKOFF_BASE_SECONDS))
     backoff_cap_seconds = models.PositiveIntegerField(**column_options(fields.BACKOFF_CAP_SECONDS))
+    delivery_log = models.CharField(max_length=10, **column_options(fields.DELIVERY_LOG))
     retry_schedule = models.JSONField(**column_options(fields.RETRY_SCHEDULE), validators=[validate_schedule])
 
     # The service whose read created a pulled group: other services need the right to act on groups.

@@ -55,6 +55,14 @@ class BridgeHolder:
         """Return the bridge that reads as a group, as loaded last, without a query."""
         return self._places.get((stream, group))
 
+    def keeps_log(self, stream: str, group: str) -> bool:
+        """Say whether the bridge that reads as a group, if one does, keeps a delivery log."""
+        return any(
+            bridge.delivery_log != "off"
+            for bridge in self.current().values()
+            if (bridge.stream, bridge.group) == (stream, group)
+        )
+
     def durable_groups(self) -> dict[str, dict[str, str]]:
         """Return the groups of all bridges, by stream, each with the id after which it begins.
 

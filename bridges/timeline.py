@@ -19,13 +19,14 @@ from synapse.auth.principal import PERSONAL, Principal, sees
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.delivery import BadConfig
 from synapse.errors.streams import UnknownEntry
+from synapse.inspection.event_history import Change, KnownAttempt
 from synapse.inspection.groups import owners
 from synapse.inspection.places import EventPlace, EventPlaces, PlaceName, places_of
 from synapse.problems import Forbidden, Problem
 from synapse.publishing import deferred_validation
 from synapse.redis import Conversation, answer_or, ask
 from synapse.redis.commands import dead_letters as dead_letter_commands
-from synapse.redis.commands.dead_letters import Attempt, StoredLetter
+from synapse.redis.commands.dead_letters import StoredLetter
 from synapse.redis.commands.places import stored_copy
 from synapse.schema.pii import MASK
 from synapse.wire import encoding
@@ -41,16 +42,22 @@ _SENTENCES: Mapping[PlaceName, str] = {
     "before-start": "The group began behind this event, and never gets it.",
     "unread": "The group has not read it yet.",
     "in-flight": "A consumer has it.",
-    "scheduled": "An attempt failed; the next one is scheduled.",
+    "scheduled": "Its next attempt is scheduled.",
     "blocked": "It waits until an earlier event of its key has ended.",
     "dead": "It is a dead letter: all attempts failed, or it was refused for good.",
     "acknowledged": "It was acknowledged.",
-    "lost": "The stream does not hold it any more, and the group had not read it.",
+    "skipped": "The group was moved past it.",
+    "discarded": "Its dead letter was discarded.",
+    "lost": "The stream lost it before the group had acknowledged it.",
 }
 _UNCERTAIN = (
     "The group is past it, and nothing of it is left: it was acknowledged, or else skipped, discarded, lost, or never "
-    "given to the group. Redis cannot tell which."
+    "given to the group. Nothing tells which."
 )
+
+
+# Returns a text as the caller may see it, None when they may not; the flag says that it was masked when it was written.
+Redact = Callable[[str, bool], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,17 +171,21 @@ def _may_see_letters(stream: str, by: Principal) -> bool:
     return True
 
 
-def _redactor(stream: StreamDefinition, known: _Known, by: Principal) -> Callable[[str], str | None]:
-    """Return what makes an error one that the caller may see; None stands for one that they may not."""
-    if not _may_see_letters(stream.name, by):
-        return lambda _: None
-    if by.rights.has(PERSONAL) or not stream.marks:
-        return lambda error: error
-    if known.decoded is None:
-        # Without the event nobody knows which of its values an error quotes.
-        return lambda _: MASK
-    mask, event = known.mask, known.decoded.event
-    return lambda error: error if mask is None else mask.text(error, event)
+def _redactor(stream: StreamDefinition, known: _Known, by: Principal) -> Redact:
+    """Return the function that makes errors and names of people fit for the caller."""
+
+    def redact(text: str, is_told: bool) -> str | None:
+        if not may_see:
+            return None
+        if not text or is_whole:
+            return text
+        if known.decoded is None:
+            # Without the event nobody knows which of its values an error quotes.
+            return text if is_told else MASK
+        return text if known.mask is None else known.mask.text(text, known.decoded.event)
+
+    may_see, is_whole = _may_see_letters(stream.name, by), by.rights.has(PERSONAL) or not stream.marks
+    return redact
 
 
 def _warnings(
@@ -208,7 +219,7 @@ def _hops(fields: Mapping[str, str]) -> list[str]:
     return fields[encoding.HOPS].split(",") if encoding.VERSION in fields and encoding.HOPS in fields else []
 
 
-def _group(place: EventPlace, owner: Any, redact: Callable[[str], str | None]) -> dict[str, Any]:
+def _group(place: EventPlace, owner: Any, redact: Redact) -> dict[str, Any]:
     return {
         "group": place.group,
         "belongs_to": asdict(owner) if owner else None,
@@ -221,25 +232,40 @@ def _group(place: EventPlace, owner: Any, redact: Callable[[str], str | None]) -
         "due_at": _time(place.due_ms),
         "blocked_by": place.blocked_by or None,
         "ahead": place.ahead,
-        "attempts": [_attempt(attempt, redact) for attempt in place.known_attempts],
+        "attempts": [_attempt(attempt, redact) for attempt in place.attempts],
+        "changes": [_change(change, redact) for change in place.changes],
         "dead_letters": [_letter(letter, redact) for letter in place.letters],
         "dead_letters_complete": place.is_complete,
     }
 
 
-def _attempt(attempt: Attempt, redact: Callable[[str], str | None]) -> dict[str, Any]:
+def _attempt(attempt: KnownAttempt, redact: Redact) -> dict[str, Any]:
     return {
         "at": _time(attempt.at_ms),
         "number": attempt.number,
         "took_ms": attempt.took_ms,
-        "error": redact(attempt.error),
+        "outcome": attempt.outcome,
+        "worker": attempt.worker or None,
+        "kind": attempt.kind or None,
+        "status": attempt.status,
+        "error": redact(attempt.error, attempt.is_told) or None,
     }
 
 
-def _letter(letter: StoredLetter, redact: Callable[[str], str | None]) -> dict[str, Any]:
+def _change(change: Change, redact: Redact) -> dict[str, Any]:
+    return {
+        "at": _time(change.at_ms),
+        "what": change.what,
+        "by": redact(change.by, True) or None,
+        "from": change.start or None,
+        "to": change.end or None,
+    }
+
+
+def _letter(letter: StoredLetter, redact: Redact) -> dict[str, Any]:
     return {
         "id": letter.id,
-        "error": redact(letter.error),
+        "error": redact(letter.error, False) or None,
         "attempts": letter.count,
         "first_failed_at": _time(letter.first_ms),
         "last_failed_at": _time(letter.last_ms),

@@ -30,9 +30,28 @@ _STATES = {
     "blocked": ("blocked by its key", "s-warn"),
     "dead": ("dead letter", "s-bad"),
     "acknowledged": ("acknowledged", "s-ok"),
+    "skipped": ("skipped", "s-warn"),
+    "discarded": ("discarded", ""),
     "lost": ("lost", "s-bad"),
 }
 _PAST = ("past it", "")
+_OVER = ("acknowledged", "skipped", "discarded", "before-start", "not-created")
+# The sentence about an attempt by its outcome, and about each change, with their colours.
+_ATTEMPTS = {
+    "done": ("Attempt {} succeeded", "s-ok"),
+    "failed": ("Attempt {} failed", "s-warn"),
+    "silent": ("Attempt {} never reported an end", "s-warn"),
+}
+_CHANGES = {
+    "dead": ("Became a dead letter", "s-bad"),
+    "filtered": ("Acknowledged, because the bridge does not select it", "s-ok"),
+    "redriven": ("Redriven", "s-info"),
+    "edited": ("Redriven with changes", "s-info"),
+    "discarded": ("Dead letter discarded", ""),
+    "skipped": ("Dropped by moving the group", "s-warn"),
+    "lost": ("Lost: its entry was gone", "s-bad"),
+    "moved": ("The group was moved over it", "s-warn"),
+}
 # The rest of a group's attempts is folded, and so are groups that are through with the event.
 _MOST_ATTEMPTS, _MOST_GROUPS = 3, 20
 
@@ -73,7 +92,8 @@ def values_of(request: HttpRequest, stream: Stream, id_: str) -> Mapping[str, An
     except FAILURES as failure:
         return {"told": None, "problem": problem_of(failure)}
     payload_access.record(by, f"stream {stream.name}", quoted_events(told))
-    groups = [_row(request, stream, row) for row in told["groups"]]
+    bridges = dict(Bridge.objects.filter(stream=stream).values_list("name", "pk"))
+    groups = [_row(request, stream, row, bridges) for row in told["groups"]]
     # What needs a look comes first.
     groups.sort(key=lambda row: (row["is_over"], row["group"]))
     shown = [row for row in groups if not row["is_over"]]
@@ -89,14 +109,12 @@ def values_of(request: HttpRequest, stream: Stream, id_: str) -> Mapping[str, An
     }
 
 
-def _row(request: HttpRequest, stream: Stream, row: Mapping[str, Any]) -> dict[str, Any]:
+def _row(request: HttpRequest, stream: Stream, row: Mapping[str, Any], bridges: Mapping[str, int]) -> dict[str, Any]:
     """Return a group's row with its state in words, and links to the pages that the person may see."""
     word, colour = _STATES[row["place"]] if row["certain"] else _PAST
     has_pages = request.user.has_perm("bridges.view_bridge") and "/" not in row["group"]
     sees_letters = has_pages and request.user.has_perm(VIEW_PAYLOAD)
-    bridge = (
-        row["belongs_to"] and Bridge.objects.filter(name=row["belongs_to"]["name"]).values_list("pk", flat=True).first()
-    )
+    bridge = bridges.get(row["belongs_to"]["name"]) if row["belongs_to"] else None
     letter = row["dead_letters"][-1]["id"] if row["dead_letters"] else ""
     in_group = [stream.pk, row["group"]]
     actions = []
@@ -109,7 +127,7 @@ def _row(request: HttpRequest, stream: Stream, row: Mapping[str, Any]) -> dict[s
         **row,
         "word": word,
         "colour": colour,
-        "is_over": row["place"] in ("acknowledged", "before-start", "not-created"),
+        "is_over": row["place"] in _OVER,
         "url": reverse("admin:bridges_bridge_group", args=in_group) if has_pages else "",
         "bridge_url": reverse("admin:bridges_bridge_statistics", args=[bridge]) if bridge and has_pages else "",
         "letter_url": reverse("admin:bridges_bridge_dead_letters_one", args=[*in_group, letter])
@@ -133,16 +151,10 @@ def _story(
         if folded := attempts[:-_MOST_ATTEMPTS]:
             kept[0] = replace(kept[0], folded=folded)
         yield from kept
-        for letter in row["dead_letters"]:
-            yield Moment(
-                at=_moment(letter["last_failed_at"]),
-                text="Became a dead letter",
-                detail=f"after {letter['attempts']} attempt{'' if letter['attempts'] == 1 else 's'}",
-                colour="s-bad",
-                url=row["letter_url"],
-                group=row["group"],
-                group_url=row["url"],
-            )
+        letters = {letter["last_failed_at"]: letter for letter in row["dead_letters"]}
+        changes = [change for change in row["changes"] if change["at"] not in letters or change["what"] != "dead"]
+        for change in [*changes, *({"what": "dead", "at": at, "by": None, "to": None} for at in letters)]:
+            yield _change(change, row, letters.get(change["at"]) if change["what"] == "dead" else None)
     targets = dict(
         Stream.objects.filter(name__in=[copy["stream"] for copy in told["copies"]]).values_list("name", "pk")
     )
@@ -165,15 +177,39 @@ def _story(
 
 
 def _attempt(attempt: Mapping[str, Any], row: Mapping[str, Any]) -> Moment:
-    took = "" if attempt["took_ms"] is None else f"after {attempt['took_ms']:,} ms"
+    text, colour = _ATTEMPTS[attempt["outcome"]]
+    details = [
+        "" if attempt["took_ms"] is None else f"after {attempt['took_ms']:,} ms",
+        f"status {attempt['status']}" if attempt["status"] else attempt["kind"] or "",
+        f"on {attempt['worker']}" if attempt["worker"] else "",
+    ]
     return Moment(
         at=_moment(attempt["at"]),
-        text=f"Attempt {attempt['number']} failed",
-        detail=took,
+        text=" ".join(text.format(attempt["number"] or "").split()),
+        detail=", ".join(filter(None, details)),
         error=attempt["error"] or "",
-        colour="s-warn",
+        colour=colour,
         group=row["group"],
         group_url=row["url"],
+    )
+
+
+def _change(change: Mapping[str, Any], row: Mapping[str, Any], letter: Mapping[str, Any] | None) -> Moment:
+    """Return the line of a change; `letter` is the dead letter that it made, where that is left."""
+    text, colour = _CHANGES[change["what"]]
+    by = f"by {change['by']}" if change["by"] else ""
+    if change["to"]:
+        by = f"{by} to {change['to']}".strip()
+    if letter:
+        by = f"after {letter['attempts']} attempt{'' if letter['attempts'] == 1 else 's'}"
+    return Moment(
+        at=_moment(change["at"]),
+        text=text,
+        detail=by,
+        colour=colour,
+        group=row["group"],
+        group_url=row["url"],
+        url=row["letter_url"] if letter else "",
     )
 
 

@@ -30,6 +30,7 @@ from synapse.pull.cache import memory
 from synapse.pull.protocol import GroupRef, PullAck, PullExtend, PullNack, PullPublish, PullRead
 from synapse.redis import Conversation, Job, RedisUnavailable
 from synapse.wire.encoding import TopLevelTypes
+from synapse.wire.masking import may_hold_pii
 
 # Another process may give events back, and only Redis knows: how often a waiting read looks, in seconds.
 LOOK_EVERY = 1.0
@@ -160,7 +161,8 @@ def pull_ack(call: Call[None, PullAck]) -> Conversation[Mapping[str, Any]]:
     asked = call.body
     if not (yield from _may_acknowledge(asked, call.by)):
         return acknowledgement.NOTHING_ACKED
-    answer = yield from acknowledgement.ack(asked)
+    group = bridges.at(asked.stream, asked.group)
+    answer = yield from acknowledgement.ack(asked, logs=group is not None and group.delivery_log == "all")
     # The next event of a key may be due now.
     memory().ring(asked)
     return answer
@@ -181,7 +183,9 @@ def pull_nack(call: Call[None, PullNack]) -> Conversation[dict[str, Any]]:
     """Each is delivered again, when the request or the group's settings say, or is a dead letter."""
     asked = call.body
     group = yield from _group(asked, call.by)
-    answer = yield from acknowledgement.nack(group, asked, random.random())
+    # A reader's words may repeat what the event holds.
+    logs_reason = not may_hold_pii(holder.current().shown(asked.stream))
+    answer = yield from acknowledgement.nack(group, asked, random.random(), logs_reason=logs_reason)
     memory().ring(asked)
     return answer
 

@@ -1,12 +1,13 @@
 """Models and the example of the answer about the timeline of an event."""
 
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
 from synapse.endpoints import Answer, Violation, about
 from synapse.inspection.answers import Owner
+from synapse.inspection.event_history import ChangeName
 from synapse.inspection.places import PlaceName
 
 EXAMPLE: dict[str, Any] = {
@@ -34,7 +35,7 @@ EXAMPLE: dict[str, Any] = {
             },
             "place": "scheduled",
             "certain": True,
-            "meaning": "An attempt failed; the next one is scheduled.",
+            "meaning": "Its next attempt is scheduled.",
             "consumer": None,
             "deliveries": 1,
             "since": None,
@@ -46,9 +47,14 @@ EXAMPLE: dict[str, Any] = {
                     "at": "2026-11-23T11:20:38.620Z",
                     "number": 1,
                     "took_ms": 212,
+                    "outcome": "failed",
+                    "worker": "shop-1:4711:0f3a9c21",
+                    "kind": "http-5xx",
+                    "status": 500,
                     "error": "https://hooks.example.com/ answered 500 Internal Server Error",
                 }
             ],
+            "changes": [],
             "dead_letters": [],
             "dead_letters_complete": True,
         }
@@ -60,12 +66,26 @@ EXAMPLE: dict[str, Any] = {
 
 
 class TimelineAttempt(Answer):
-    """An attempt that failed."""
+    """An attempt to deliver the event."""
+
+    at: datetime | None = about("When it ended.")
+    number: int | None = about("From 1; null where it is not known.")
+    took_ms: int | None = about("Null where it is not known.")
+    outcome: Literal["done", "failed", "silent"] = about("silent: its consumer never reported an end.")
+    worker: str | None = about("The consumer; null where it is not known.")
+    kind: str | None = about("The kind of failure, such as http-5xx.")
+    status: int | None = about("The HTTP status that a receiver answered.")
+    error: str | None = about("Null without one, and for callers who may not see dead letters.")
+
+
+class TimelineChange(Answer):
+    """A change of the event's place other than by an attempt."""
 
     at: datetime | None
-    number: int
-    took_ms: int | None = about("Null where it is not known.")
-    error: str | None = about("Null for callers who may not see dead letters.")
+    what: str = Field(description=f"One of {', '.join(get_args(ChangeName))} (the group was moved over it).")
+    by: str | None = about("The person or program that acted; null for callers who may not see dead letters.")
+    start: str | None = Field(alias="from", description="Of a move: the id that the group was at.")
+    end: str | None = Field(alias="to", description="Of a move: the id that it was moved to.")
 
 
 class TimelineLetter(Answer):
@@ -84,7 +104,7 @@ class EventInGroup(Answer):
     group: str
     belongs_to: Owner | None = about("Null: an external program's.")
     place: str = Field(description=f"One of {', '.join(get_args(PlaceName))}.")
-    certain: bool = about("False where “acknowledged” can mean that the event was passed over: Redis cannot tell.")
+    certain: bool = about("False where “acknowledged” can mean that the event was passed over.")
     meaning: str = about("The place as a sentence.")
     consumer: str | None = about("The consumer that has it in flight, or had it last.")
     deliveries: int = about("How often it was delivered, as far as that is kept.")
@@ -92,7 +112,8 @@ class EventInGroup(Answer):
     due_at: datetime | None = about("When it is tried next; of an event in flight, when its lease ends.")
     blocked_by: str | None = about("The event of its key that has to end first.")
     ahead: int | None = about("How many events of its key come before it; null where it is not blocked.")
-    attempts: list[TimelineAttempt] = about("The last attempts that are known, oldest first.")
+    attempts: list[TimelineAttempt] = about("Those that are known, oldest first.")
+    changes: list[TimelineChange] = about("Other changes of its place, oldest first, by the delivery log.")
     dead_letters: list[TimelineLetter]
     dead_letters_complete: bool = about("False when the group has too many old dead letters to look through.")
 

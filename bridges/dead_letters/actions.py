@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bridges import snapshot
 from bridges.dead_letters import revalidation
 from bridges.dead_letters.permissions import ACTING, demand_editing
 from bridges.dead_letters.queries import check_id, get, scan
@@ -67,7 +68,13 @@ def redrive(
         return Redriven(cursor=following)
     _check_room(stream, group, len(ids))
     command = dead_letter_commands.replay(
-        stream, group, [(id_, b"") for id_ in ids], delay_ms=first_ms - now_ms, step_ms=step_ms
+        stream,
+        group,
+        [(id_, b"") for id_ in ids],
+        delay_ms=first_ms - now_ms,
+        step_ms=step_ms,
+        actor=str(by),
+        logs=snapshot.holder.keeps_log(stream, group),
     )
     answers = _recorded(by, "redrive", (stream, group), _about(what, ids, rate=rate), command)
     redriven = Redriven.of(ids, answers, cursor=following)
@@ -95,7 +102,9 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
     published = letter.timestamp or iso_of(moment_of(letter.event_id)) or ""
     parts = validation.encode(definition, accepted, now=lambda: published, source=letter.source or "", traceparent="")
     _check_room(stream, group, 1)
-    command = dead_letter_commands.replay(stream, group, [(id_, b"".join(netstring(part.encode()) for part in parts))])
+    body = b"".join(netstring(part.encode()) for part in parts)
+    logs = snapshot.holder.keeps_log(stream, group)
+    command = dead_letter_commands.replay(stream, group, [(id_, body)], actor=str(by), logs=logs)
     # An edit may take over values, and give the event another type.
     types = (letter.event_type, accepted.event_type)
     about = {
@@ -136,7 +145,8 @@ def discard(
     ids, following = _ids(stream, group, what, by=by, past=read_cursor(cursor).past, most=most)
     if not ids:
         return Discarded(cursor=following)
-    command = dead_letter_commands.discard(stream, group, ids)
+    logs = snapshot.holder.keeps_log(stream, group)
+    command = dead_letter_commands.discard(stream, group, ids, actor=str(by), logs=logs)
     done = _recorded(by, "discard", (stream, group), _about(what, ids, reason=reason), command)
     _record_rest(by, "discard", (stream, group), meant=len(ids), done=done, gone=len(ids) - done)
     return Discarded(count=done, gone=len(ids) - done, cursor=following)

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
+from bridges import snapshot
 from bridges.dead_letters import check_group
 from bridges.groups import checks
 from bridges.groups.checks import LIVELY_MS, Deleted, Moved, bridge_of, check_idle, check_stream, last_of, status_of
@@ -97,11 +98,16 @@ def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bo
     before = found.group.last_delivered_id
     asked = {"to": to, **({"discard_waiting": True} if discard_waiting else {})}
     _record(by, "move", stream, group, before={"last_delivered_id": before}, after=asked)
+    logs = snapshot.holder.keeps_log(stream, group)
     deadline = time.monotonic() + _BUDGET
     cursor, skipped, again = "", 0, 0
     while True:
         moved = _asked(
-            stream, group_commands.move(stream, group, after, forget_owed=discard_waiting, cursor=cursor), None
+            stream,
+            group_commands.move(
+                stream, group, after, forget_owed=discard_waiting, cursor=cursor, actor=str(by), logs=logs
+            ),
+            None,
         )
         if moved is None:
             raise UnknownGroup(stream, group)

@@ -25,6 +25,7 @@ from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands import participants
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.delivery import MAX_WAITING, AdmitResult, InFlightEvent, LeaseResult, ReclaimResult
+from synapse.redis.commands.delivery_log import DoneLog
 from synapse.wire.encoding import TopLevelTypes
 from synapse.wire.ids import start_of
 
@@ -89,6 +90,7 @@ class _Poll:
         self._types_of = types_of
         self._place = (group.stream, group.group)
         self._count = min(asked.count, group.batch_size)
+        self._logs = group.delivery_log != "off"
 
     def once(self) -> Conversation[PollResult]:
         """Poll once.
@@ -122,6 +124,7 @@ class _Poll:
             limit=self._count,
             lease_ms=round(self._group.lease_seconds * 1000),
             most_attempts=self._group.max_attempts,
+            logs=self._logs,
         )
         asked = [*([self._join()] if joins else []), *upkeep, *([] if self._group.paused else [lease])]
         replies = [self._checked(reply) for reply in (yield from ask(asked))] if asked else []
@@ -152,7 +155,9 @@ class _Poll:
         lease_ms = round(self._group.lease_seconds * 1000)
         found = []
         if due(asked, "reclaim", RECLAIM_EVERY):
-            found.append(delivery_commands.reclaim(*self._place, idle_ms=lease_ms, limit=_RECLAIMED_AT_ONCE))
+            found.append(
+                delivery_commands.reclaim(*self._place, idle_ms=lease_ms, limit=_RECLAIMED_AT_ONCE, logs=self._logs)
+            )
         if due(asked, "clean", CLEAN_EVERY):
             found.append(delivery_commands.clean(*self._place, keep=asked.consumer, idle_ms=_FORGOTTEN_MS))
         if due(asked, "checkpoint", CHECKPOINT_EVERY):
@@ -192,7 +197,8 @@ class _Poll:
         marked = yield from map_cooperatively(deliveries, lambda one: (one, self._is_wanted(one)))
         unwanted = [one.id for one, is_wanted in marked if not is_wanted]
         if unwanted:
-            yield from ask([delivery_commands.done(*self._place, unwanted, counter="filtered")])
+            log = DoneLog(consumer=self._asked.consumer) if self._group.delivery_log == "all" else None
+            yield from ask([delivery_commands.done(*self._place, unwanted, counter="filtered", log=log)])
         return [one for one, is_wanted in marked if is_wanted]
 
     def _is_wanted(self, one: Delivery) -> bool:

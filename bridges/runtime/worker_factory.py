@@ -75,6 +75,7 @@ def open_worker(
         order=bridge.order,
         order_key=bridge.order_key,
         retry=Policy.of(bridge),
+        delivery_log=bridge.delivery_log,
     )
 
     def types_of() -> Mapping[str, TopLevelTypes]:

@@ -87,6 +87,13 @@ BACKOFF_BASE_SECONDS = Count(
 BACKOFF_CAP_SECONDS = Count(
     "backoff_cap_seconds", section=ADVANCED, default=3600, least=0, most=604_800, help="How long to wait at most."
 )
+DELIVERY_LOG = Choice(
+    name="delivery_log",
+    section=ADVANCED,
+    default="failures",
+    choices={"off": "off", "failures": "failures: attempts that failed", "all": "all: every attempt"},
+    help="Which attempts are kept for the timelines of events, with what people did to them.",
+)
 RETRY_SCHEDULE = Rows(
     "retry_schedule",
     section=_FAILURE,
@@ -102,6 +109,7 @@ PULL = "pull"
 PULL_LEASE_SECONDS = 300
 
 Order = Literal["none", "key", "stream"]
+DeliveryLog = Literal["off", "failures", "all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +145,7 @@ class BridgeDefinition:
     max_attempts: int = MAX_ATTEMPTS.default
     backoff_base_seconds: float = BACKOFF_BASE_SECONDS.default
     backoff_cap_seconds: float = BACKOFF_CAP_SECONDS.default
+    delivery_log: DeliveryLog = "failures"
     retry_schedule: tuple[float, ...] = ()
     opened_by: str = ""
     pk: int | None = None

@@ -52,6 +52,9 @@ class Dispatcher:
         self._clock = clock
         self._observe = observe
         self._taken: list[tuple[str, str]] = []
+        # The number of the attempt of each of them, and how long one took.
+        self._attempts: list[int] = []
+        self._took_ms = 0
         self._unwanted: list[tuple[str, str]] = []
         self._unbegun: list[tuple[str, str]] = []
         # Each with the text that may be shown of it.
@@ -107,12 +110,17 @@ class Dispatcher:
         if self._taken or self._unwanted or self._unbegun or self._failed:
             failed = [failure for failure, _ in self._failed]
             fates = membership.report_outcomes(
-                taken=self._taken, unwanted=self._unwanted, unbegun=self._unbegun, failed=failed
+                taken=self._taken,
+                attempts=self._attempts,
+                took_ms=self._took_ms,
+                unwanted=self._unwanted,
+                unbegun=self._unbegun,
+                failed=failed,
             )
             self.progress.filtered += len(self._unwanted)
             for (failure, text), fate in zip(self._failed, fates, strict=True):
                 self._tell_failure(failure, text, fate)
-            self._taken, self._unwanted, self._unbegun, self._failed = [], [], [], []
+            self._taken, self._attempts, self._unwanted, self._unbegun, self._failed = [], [], [], [], []
 
     def _wanted(self, held: Sequence[InFlightEvent]) -> list[Delivery]:
         types_of, stream = self._types_of(), self._subscription.stream
@@ -172,6 +180,7 @@ class Dispatcher:
                 taken += 1
                 self._observe("delivered", max(0.0, time.time() - int(delivery.id.partition("-")[0]) / 1000), 1)
                 self._taken.append((delivery.id, delivery.token))
+                self._attempts.append(delivery.attempt)
             elif isinstance(outcome, NotBegun | SinkDisabled):
                 self._unbegun.append((delivery.id, delivery.token))
                 if isinstance(outcome, SinkDisabled):
@@ -182,6 +191,7 @@ class Dispatcher:
                 failures.append((delivery, outcome))
         self.progress.record_delivered(taken)
         if begun := taken + len(failures):
+            self._took_ms = round(seconds / begun * 1000)
             self._observe("attempt", seconds / begun, begun)
             self.batch_sizer.record_latency(begun, seconds)
             self.batch_sizer.record_outcome(taken=taken, failed=sum(_is_sink_error(*failure) for failure in failures))
@@ -192,7 +202,8 @@ class Dispatcher:
     def _fail(self, delivery: Delivery, error: SinkError, seconds: float) -> None:
         # The text is kept with the event, where its readers' rights are checked. A log line has no such check.
         text = str(error)
-        told = f"{delivery.id}, attempt {delivery.attempt}: {self._impersonal(text, delivery).rstrip('.')}"
+        impersonal = self._impersonal(text, delivery)
+        told = f"{delivery.id}, attempt {delivery.attempt}: {impersonal.rstrip('.')}"
         self.progress.record_error(told)
         next_ = decide(self._subscription.retry, attempt=delivery.attempt, error=error, chance=random.random())
         gives_up = isinstance(next_, GiveUp)
@@ -204,6 +215,8 @@ class Dispatcher:
             delay_ms=0 if isinstance(next_, GiveUp) else round(next_.after * 1000),
             fatal=gives_up,
             failure=error.failure,
+            status=error.status,
+            told=impersonal,
         )
         self._failed.append((failure, told))
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from synapse.catalog.bridge_definitions import Order
+from synapse.catalog.bridge_definitions import DeliveryLog, Order
 from synapse.delivery.retry import Policy
 from synapse.errors.delivery import GroupLost
 from synapse.redis import Command, RedisRefused, ReplyError, SyncExecutor, WrongType
@@ -28,6 +28,7 @@ from synapse.redis.commands.delivery import (
     RecallResult,
     ReclaimResult,
 )
+from synapse.redis.commands.delivery_log import DoneLog
 from synapse.redis.commands.streams import Consumer
 from synapse.runtime.process import is_alive
 
@@ -86,7 +87,7 @@ class Subscription:
     `owned`: the group belongs to Synapse, even if another program made it, because a bridge is defined for it. An event
     unacknowledged for `lease_ms` is given to another consumer. `batch`: how many events are read at once. `block_ms`:
     how long a read waits for an event; 0 does not wait. `order` and `order_key` as in a bridge's definition. `retry`:
-    the policy for events whose attempts fail.
+    the policy for events whose attempts fail. `delivery_log`: which attempts are logged.
     """
 
     stream: str
@@ -101,6 +102,7 @@ class Subscription:
     order: Order = "none"
     order_key: str = ""
     retry: Policy = field(default_factory=Policy)
+    delivery_log: DeliveryLog = "off"
 
 
 class Membership:
@@ -123,6 +125,7 @@ class Membership:
         self._executor = executor
         self._run = run
         self._place = (subscription.stream, subscription.group)
+        self._logs = subscription.delivery_log != "off"
         # Whether the last read found anything, even if only events that are blocked by their key.
         self.found_some = False
         # Whether the last read returned nothing because an earlier event is not done, in the order of the stream.
@@ -188,6 +191,7 @@ class Membership:
             lease_ms=subscription.lease_ms,
             most_attempts=subscription.retry.most_attempts,
             together=subscription.order != "none",
+            logs=self._logs,
         )
         leased: LeaseResult = self._ask(lease)
         return leased
@@ -196,29 +200,47 @@ class Membership:
         self,
         *,
         taken: Sequence[tuple[str, str]] = (),
+        attempts: Sequence[int] = (),
+        took_ms: int | None = None,
         unwanted: Sequence[tuple[str, str]] = (),
         unbegun: Sequence[tuple[str, str]] = (),
         failed: Sequence[Failure] = (),
     ) -> list[Fate]:
         """Record the outcomes of events (ids, with the token of the lease): acknowledge taken and unwanted events,
-        release events that were not begun. Return the fates of the failed events."""
+        release events that were not begun. Return the fates of the failed events.
+
+        `attempts` has the number of the attempt of each taken event, and `took_ms` how long one took, for the log.
+        """
         asked = [
             command
             for ids, command in (
                 # Before the taken ones: an unwanted event keeps no event of its key waiting.
-                (unwanted, delivery_commands.done(*self._place, [id_ for id_, _ in unwanted], counter="filtered")),
-                (taken, self._done(taken)),
+                (unwanted, self._filtered(unwanted)),
+                (taken, self._done(taken, attempts, took_ms)),
                 (unbegun, delivery_commands.release(*self._place, self.subscription.consumer, unbegun)),
-                (failed, delivery_commands.fail(*self._place, failed)),
+                (failed, self._failed(failed)),
             )
             if ids
         ]
         replies = [self._checked(reply) for reply in self._executor.execute(asked)] if asked else []
         return replies[-1] if failed else []
 
-    def _done(self, held: Sequence[tuple[str, str]]) -> Command:
+    def _done(self, held: Sequence[tuple[str, str]], attempts: Sequence[int], took_ms: int | None) -> Command:
         ids, tokens = [id_ for id_, _ in held], [token for _, token in held]
-        return delivery_commands.done(*self._place, ids, tokens=tokens if self.subscription.order != "none" else ())
+        tokens = tokens if self.subscription.order != "none" else []
+        return delivery_commands.done(*self._place, ids, tokens=tokens, log=self._log_of(attempts, took_ms))
+
+    def _filtered(self, held: Sequence[tuple[str, str]]) -> Command:
+        ids = [id_ for id_, _ in held]
+        return delivery_commands.done(*self._place, ids, counter="filtered", log=self._log_of((), None))
+
+    def _log_of(self, attempts: Sequence[int], took_ms: int | None) -> DoneLog | None:
+        if self.subscription.delivery_log != "all":
+            return None
+        return DoneLog(consumer=self.subscription.consumer, took_ms=took_ms, attempts=attempts)
+
+    def _failed(self, failed: Sequence[Failure]) -> Command:
+        return delivery_commands.fail(*self._place, failed, consumer=self.subscription.consumer, logs=self._logs)
 
     def consumers(self) -> list[Consumer]:
         """Return the group's consumers."""
@@ -228,7 +250,7 @@ class Membership:
     def reclaim(self, *, idle_ms: int, limit: int, consumer: str = "") -> ReclaimResult:
         """Reclaim entries that a consumer, or any consumer, has had pending for `idle_ms`."""
         reclaimed: ReclaimResult = self._ask(
-            delivery_commands.reclaim(*self._place, idle_ms=idle_ms, limit=limit, consumer=consumer)
+            delivery_commands.reclaim(*self._place, idle_ms=idle_ms, limit=limit, consumer=consumer, logs=self._logs)
         )
         return reclaimed
 
@@ -243,6 +265,7 @@ class Membership:
                     lease_ms=self.subscription.lease_ms,
                     offset=offset,
                     limit=_RECALLED_AT_ONCE,
+                    logs=self._logs,
                 )
             )
             ended += recalled.ended

@@ -180,13 +180,14 @@ class SinkError(Exception):
     """A sink did not take an event; the text says why.
 
     `permanent`: it never will, trying again is of no use. `retry_after`: the receiver asked not to be tried again for
-    so many seconds. `failure`: what kind of failure it is.
+    so many seconds. `failure`: what kind of failure it is. `status`: the HTTP status that the receiver answered.
     """
 
     # For classes of a user's that do not call this one.
     permanent: bool = False
     retry_after: float | None = None
     failure: FailureClass = "other"
+    status: int | None = None
 
     def __init__(
         self,
@@ -195,10 +196,12 @@ class SinkError(Exception):
         permanent: bool = False,
         retry_after: float | None = None,
         failure: FailureClass | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(text)
         self.permanent = permanent
         self.retry_after = retry_after
+        self.status = status
         self.failure = failure or ("refused" if permanent else "other")
 
 

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from synapse.inspection import event_history as history
+from synapse.inspection.event_history import Change, KnownAttempt
 from synapse.inspection.range_query import Scan
 from synapse.redis import Conversation, answer, answer_or, ask, keyspace
-from synapse.redis.commands.dead_letters import Attempt, StoredLetter, letter_in
+from synapse.redis.commands.dead_letters import StoredLetter, letter_in
 from synapse.redis.commands.places import StoredPlace, place
 from synapse.redis.commands.streams import Entry, Group, xinfo_groups, xrange
 from synapse.wire.ids import Range, parse
@@ -23,6 +25,8 @@ PlaceName = Literal[
     "blocked",
     "dead",
     "acknowledged",
+    "skipped",
+    "discarded",
     "lost",
 ]
 # A stream may have more groups than a person can read, made by programs that give each run a name of its own.
@@ -39,13 +43,14 @@ class EventPlace:
 
     Attributes:
         place: where it is. `acknowledged` is everything that was read and of which nothing is left.
-        is_certain: whether Redis can tell `acknowledged` from what was skipped, discarded or lost.
+        is_certain: whether `acknowledged` can be told from what was skipped, discarded or lost.
         consumer: who has it in flight, or had it last.
         deliveries: how often it was delivered, as far as that is kept.
         since_ms: since when it is in flight.
         due_ms: when it is tried next; of one in flight, when its lease ends. None where that is not known.
         blocked_by: the event of its key that has to end first; `ahead`: how many of its key come before it.
-        attempts: its last failed attempts, oldest first, as far as they are kept.
+        attempts: its attempts, oldest first, as far as they are kept.
+        changes: what else happened to it, oldest first, by the delivery log.
         letters: its dead letters, also where the group was moved back and has it once more.
         has_copy: whether the group keeps a copy of it.
         is_complete: whether all dead letters of the group were looked at.
@@ -61,14 +66,10 @@ class EventPlace:
     due_ms: int | None = None
     blocked_by: str = ""
     ahead: int | None = None
-    attempts: tuple[Attempt, ...] = ()
+    attempts: tuple[KnownAttempt, ...] = ()
+    changes: tuple[Change, ...] = ()
     letters: tuple[StoredLetter, ...] = ()
     is_complete: bool = True
-
-    @property
-    def known_attempts(self) -> tuple[Attempt, ...]:
-        """The last attempts that are known: a dead letter takes its own along."""
-        return self.attempts or (self.letters[-1].attempts if self.letters else ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +138,8 @@ def derive_place(
     common: dict[str, Any] = {
         "group": name,
         "has_copy": kept.has_copy,
-        "attempts": kept.attempts,
+        "attempts": history.attempts_of(kept, letters),
+        "changes": history.changes_of(kept),
         "letters": letters,
         "is_complete": is_complete,
     }
@@ -169,7 +171,11 @@ def derive_place(
         return EventPlace(place="not-created", **common)
     if kept.began is not None and parse(id_) <= parse(kept.began):
         return EventPlace(place="before-start", **common)
-    is_certain = kept.began is not None and not kept.passed_over and is_complete
+    if end := history.last_end(kept):
+        return EventPlace(place=end, **common)
+    is_doubtful = kept.doubtful is not None and parse(id_) <= parse(kept.doubtful)
+    is_past_for_sure = kept.began is not None and is_there and is_complete and not history.was_buried_last(kept)
+    is_certain = is_past_for_sure and not (kept.passed_over and is_doubtful)
     return EventPlace(place="acknowledged", is_certain=is_certain, **common)
 
 

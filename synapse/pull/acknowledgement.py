@@ -11,6 +11,7 @@ from synapse.pull.protocol import GroupRef, PullAck, PullExtend, PullNack
 from synapse.redis import Conversation, ReplyError, answer
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands.delivery import Failure, Pending
+from synapse.redis.commands.delivery_log import DoneLog
 
 # The reply where the group does not exist: no consumer holds an event.
 NOTHING_ACKED: Mapping[str, int] = {"acked": 0}
@@ -26,25 +27,31 @@ class _InFlight:
     took_ms: int | None
 
 
-def ack(asked: PullAck) -> Conversation[dict[str, Any]]:
-    """Acknowledge events. A repeated acknowledgement changes nothing, and neither does a late one for an event that
-    another consumer has."""
-    (settled,) = yield [delivery_commands.done(asked.stream, asked.group, asked.ids)]
+def ack(asked: PullAck, *, logs: bool = False) -> Conversation[dict[str, Any]]:
+    """Acknowledge events; with `logs` the delivery log tells so. A repeated acknowledgement changes nothing, and
+    neither does a late one for an event that another consumer has."""
+    log = DoneLog() if logs else None
+    (settled,) = yield [delivery_commands.done(asked.stream, asked.group, asked.ids, log=log)]
     return {"acked": _checked(settled, asked)}
 
 
-def nack(group: BridgeDefinition, asked: PullNack, chance: float) -> Conversation[dict[str, Any]]:
-    """Release events: each is scheduled for retry, or becomes a dead letter. `chance` as for Backoff.
+def nack(
+    group: BridgeDefinition, asked: PullNack, chance: float, *, logs_reason: bool = True
+) -> Conversation[dict[str, Any]]:
+    """Release events: each is scheduled for retry, or becomes a dead letter. `chance` as for Backoff. `logs_reason`:
+    the reason holds no PII, so that the delivery log may have it.
 
     An event that is not in flight, or that a consumer other than `consumer` holds, is `not_held`. An event whose entry
     was trimmed is `lost`.
     """
     hands = yield from _in_hand(asked)
     policy = Policy.of(group)
-    failures = [_failure(hand, asked, policy, chance) for hand in hands]
+    failures = [_failure(hand, asked, policy, chance, logs_reason=logs_reason) for hand in hands]
     fates: Sequence[str] = ()
     if failures:
-        (reply,) = yield [delivery_commands.fail(group.stream, group.group, failures)]
+        logs = group.delivery_log != "off"
+        fail = delivery_commands.fail(group.stream, group.group, failures, consumer=asked.consumer, logs=logs)
+        (reply,) = yield [fail]
         fates = _checked(reply, asked)
     by_fate = {fate: [one.id for one, was in zip(failures, fates, strict=True) if was == fate] for fate in set(fates)}
     gone = {*by_fate.get("retry", ()), *by_fate.get("dead", ()), *by_fate.get("lost", ())}
@@ -92,7 +99,7 @@ def _hand(id_: str, lease: tuple[str, int], pending: Pending | None, consumer: s
     return hand if consumer in ("", holder) else None
 
 
-def _failure(hand: _InFlight, asked: PullNack, policy: Policy, chance: float) -> Failure:
+def _failure(hand: _InFlight, asked: PullNack, policy: Policy, chance: float, *, logs_reason: bool) -> Failure:
     reason = asked.reason or "refused by the consumer"
     next_ = decide(policy, attempt=hand.attempt, error=SinkError(reason, permanent=asked.dead), chance=chance)
     delay_ms = 0 if isinstance(next_, GiveUp) else round(next_.after * 1000)
@@ -104,6 +111,7 @@ def _failure(hand: _InFlight, asked: PullNack, policy: Policy, chance: float) ->
         delay_ms=delay_ms if asked.delay_ms is None else asked.delay_ms,
         fatal=isinstance(next_, GiveUp),
         failure="nacked",
+        told=reason if logs_reason else "",
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 _NAMES = (
     "ping info time scan type exists expire pexpire del get getdel getrange set eval evalsha multi exec wait waitaof"
     " hdel hexists hget hgetall hincrby hkeys hlen hmget hscan hset hsetnx lpop lpos lrange lrem memory|usage rpush"
-    " zadd zcard zrange zrangebyscore zrem zscore xack xadd xdel xgroup|create xgroup|createconsumer"
+    " zadd zcard zrange zrangebyscore zrem zremrangebylex zremrangebyrank zscore xack xadd xdel xgroup|create"
+    " xgroup|createconsumer"
     " xgroup|delconsumer xgroup|destroy xgroup|setid xinfo|consumers xinfo|groups xinfo|stream xlen xpending"
     " xrange xread xreadgroup xrevrange xtrim"
 )

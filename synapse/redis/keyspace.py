@@ -5,7 +5,7 @@ import re
 from synapse.formats.text import ALERTS_STREAM
 
 # The keys of a group and of a stream that stay until they are deleted. The others expire by themselves.
-_OF_A_GROUP = re.compile(r"syn:\{([^{}]+)\}:(?:(?:due|msg|cnt|lock|dlq|died)|queue:[0-9a-z]+):(.+)", re.DOTALL)
+_OF_A_GROUP = re.compile(r"syn:\{([^{}]+)\}:(?:(?:due|msg|cnt|lock|dlq|died|log)|queue:[0-9a-z]+):(.+)", re.DOTALL)
 _OF_A_STREAM = re.compile(r"syn:\{([^{}]+)\}:(?:stats|pins|took|index(?::[0-9]+)?)")
 # The prefix of all keys, as a pattern for SCAN.
 OF_STREAMS = "syn:{*"
@@ -73,6 +73,11 @@ def dead_letters(stream: str, group: str) -> str:
 def dead_letters_by_event(stream: str, group: str) -> str:
     """Hash of the ids of a group's dead letters, with blanks between, by the id of their event."""
     return f"syn:{{{stream}}}:died:{group}"
+
+
+def delivery_log(stream: str, group: str) -> str:
+    """Sorted set of lines about a group's events and moves, as `parts/group.lua` writes them."""
+    return f"syn:{{{stream}}}:log:{group}"
 
 
 def reports(stream: str, group: str) -> str:

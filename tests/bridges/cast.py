@@ -25,7 +25,7 @@ AT_ONCE = Policy(backoff=Backoff(base=0, cap=0))
 # It is tried once more, and then a dead letter.
 TWICE = Policy(most_attempts=2, backoff=Backoff(base=0, cap=0))
 # What else is noted beside them.
-_NO_COUNTS = (b"made_by", b"place", b"last_done", b"began")
+_NO_COUNTS = (b"made_by", b"place", b"last_done", b"began", b"doubt", b"logged")
 # Counters that say what happened on the way, not where an event is.
 _ON_THE_WAY = ("reaped", "retried", "expired", "replayed")
 

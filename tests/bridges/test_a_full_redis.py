@@ -6,6 +6,7 @@ from synapse.redis import ReplyError
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands.delivery import Failure
+from synapse.redis.commands.delivery_log import DoneLog
 from tests.bridges.cast import PLACE, STREAM, made_by_us, places, publish, read_and_die
 from tests.conftest import using
 from tests.valkey import running_valkey
@@ -38,7 +39,8 @@ def test_a_full_redis_stores_no_new_event(redis, full):
         publish(redis, 1)
 
 
-def test_a_consumer_joins_and_stored_events_are_delivered_retried_and_acknowledged(redis, send, full):
+@pytest.mark.parametrize("logs", [False, True], ids=["no log", "a delivery log"])
+def test_a_consumer_joins_and_stored_events_are_delivered_retried_and_acknowledged(redis, send, full, logs):
     made_by_us(redis)
     ids = publish(redis, 4)
     full()
@@ -46,14 +48,14 @@ def test_a_consumer_joins_and_stored_events_are_delivered_retried_and_acknowledg
     assert not isinstance(send(delivery_commands.join(*PLACE, "me", start="0", mode="any", run="run")), ReplyError)
     assert read_and_die(redis, "me") == ids
     failure = Failure(id=ids[0], token="", error="no", took_ms=1, delay_ms=0)
-    assert send(delivery_commands.fail(*PLACE, [failure])) == ["retry"]
+    assert send(delivery_commands.fail(*PLACE, [failure], logs=logs)) == ["retry"]
     assert send(delivery_commands.release(*PLACE, "me", [(ids[1], "")])) == 1
-    assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=1)).moved == 1
+    assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=1, logs=logs)).moved == 1
     assert send(delivery_commands.extend(*PLACE, ids[3:], lease_ms=60_000)) == [True]
-    leased = send(delivery_commands.lease(*PLACE, "me", limit=9, lease_ms=60_000))
+    leased = send(delivery_commands.lease(*PLACE, "me", limit=9, lease_ms=60_000, logs=logs))
     assert [event.id for event in leased.events] == ids[:3]
-    assert send(delivery_commands.recall(*PLACE, "me", lease_ms=60_000, offset=0, limit=9)).ended == 4
-    assert send(delivery_commands.done(*PLACE, ids)) == 4
+    assert send(delivery_commands.recall(*PLACE, "me", lease_ms=60_000, offset=0, limit=9, logs=logs)).ended == 4
+    assert send(delivery_commands.done(*PLACE, ids, log=DoneLog() if logs else None)) == 4
     assert places(redis) == {"done": 4}
 
 

@@ -36,6 +36,8 @@ class Model:
     lost: int = 0
     discarded: int = 0
     skipped: int = 0
+    # How each event that is in no place any more came out of its last one.
+    ends: dict[str, str] = field(default_factory=dict)
     instances: int = 0
 
     def end(self, id_: str) -> None:
@@ -73,6 +75,7 @@ class Model:
         """A pending event is gone from the stream."""
         self.lost += 1
         self.end(id_)
+        self.ends[id_] = "lost"
 
     def bury(self, id_: str) -> None:
         """An event is a dead letter."""

@@ -37,6 +37,7 @@ class PlacesAndPeople(Places):
         model.instances += len(set(unread).difference(model.unread, again))
         model.skipped += len(passed) + len(gone)
         model.drop([*again, *gone])
+        model.ends |= dict.fromkeys([*passed, *gone], "skipped")
         model.unread = unread
         if twice:
             assert self.move_in_parts(target, forget_owed=forget, skips=skips, looks=looks) == (0, 0)
@@ -45,7 +46,8 @@ class PlacesAndPeople(Places):
         skipped = again = 0
         cursor: str | None = None
         while cursor != "":
-            part = self.send(group_commands.move(*PLACE, target, cursor=cursor or "", **options))
+            command = group_commands.move(*PLACE, target, cursor=cursor or "", actor="anna", logs=self.logs, **options)
+            part = self.send(command)
             skipped, again, cursor = skipped + part.skipped, again + part.again, part.cursor
         return skipped, again
 
@@ -78,10 +80,11 @@ class PlacesAndPeople(Places):
             return
         self.model.dead.remove(event_id)
         if discard:
-            assert self.send(dead_letter_commands.discard(*PLACE, [letter.id])) == 1
+            assert self.send(dead_letter_commands.discard(*PLACE, [letter.id], actor="anna", logs=self.logs)) == 1
             self.model.discarded += 1
+            self.model.ends[event_id] = "discarded"
         else:
-            command = dead_letter_commands.replay(*PLACE, [(letter.id, b"")])
+            command = dead_letter_commands.replay(*PLACE, [(letter.id, b"")], actor="anna", logs=self.logs)
             assert self.send(command) == ["retry"]
             self.model.waiting[event_id] = Waiting(0)
             if twice:

@@ -3,7 +3,10 @@
 import pytest
 from django.urls import reverse
 
+from bridges import dead_letters
 from core.models import AuditEntry
+from synapse.auth.principal import Principal
+from synapse.dead_letters import Ids
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from tests.admin.pages import text_of
 from tests.bridges.cast import GROUP, PLACE, STREAM, TWICE, publish
@@ -102,6 +105,27 @@ def test_the_attempts_of_an_event_that_fails_for_long_are_folded(redis, admin_cl
 
     assert f"3 earlier attempts of {GROUP}" in text
     assert "scheduled for retry" in text
+
+
+def test_the_story_tells_each_attempt_and_action_after_they_are_over(redis, admin_client, worker, shop, page):
+    made = worker(delivery_log="all", retry=TWICE)
+    made.run_dry()
+    (id_,) = publish(redis, 1, mood="no stock")
+    made.run_dry()
+    letter = redis.xrange(f"syn:{{{STREAM}}}:dlq:{GROUP}")[0][0].decode()
+    anna = Principal(kind="person", name="anna")
+    dead_letters.redrive(STREAM, GROUP, Ids((letter,)), by=anna)
+    made.sink.cured = True
+    made.run_dry()
+
+    text = text_of(page(admin_client, id_))
+
+    assert "Attempt 1 succeeded" in text
+    told = ("Attempt 1 failed", "Attempt 2 failed", "Became a dead letter", "Redriven by person:anna")
+    places = [text.index(each) for each in told]
+    assert places == sorted(places)
+    assert f"{GROUP} orders-to-shop acknowledged It was acknowledged." in text
+    assert f"on {made.worker.subscription.consumer}" in text
 
 
 def test_without_redis_the_page_says_so(admin_client, page, no_redis):

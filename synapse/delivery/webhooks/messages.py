@@ -130,6 +130,7 @@ def failure(answer: Answer, *, permanent: Collection[int], now: float) -> SinkEr
         permanent=answer.status in permanent,
         retry_after=retry_after(answer.retry_after, now),
         failure=_FAILURES.get(answer.status // 100, "other"),
+        status=answer.status,
     )
 
 

@@ -11,10 +11,14 @@ from synapse.redis import keyspace
 from synapse.redis.command import Argument, Command, load_script
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.delivery import call, netstrings
+from synapse.redis.commands.delivery_log import MAX_NAME
 from synapse.redis.commands.statistics import number
 from synapse.redis.commands.streams import Entry
 
 _REPLAY, _DISCARD = load_script("replay"), load_script("discard")
+
+# The error of an attempt whose end nobody reported, as `parts/group.lua` has it.
+NO_ANSWER = "nobody answered before the lease ended"
 
 Replayed = Literal["retry", "gone", "waiting", "broken"]
 
@@ -78,23 +82,30 @@ def count(stream: str, group: str) -> Command:
 
 
 def replay(
-    stream: str, group: str, letters: Sequence[tuple[str, bytes]], *, delay_ms: float = 0, step_ms: float = 0
+    stream: str,
+    group: str,
+    letters: Sequence[tuple[str, bytes]],
+    *,
+    delay_ms: float = 0,
+    step_ms: float = 0,
+    actor: str = "",
+    logs: bool = False,
 ) -> Command:
-    """Redrive dead letters, with all attempts before them.
+    """Redrive dead letters, with all attempts before them. With `logs` the delivery log names the actor.
 
     `letters` are their ids, each with the copy to deliver (netstrings), b"" for the stored one. The first is due after
     `delay_ms`, each next one `step_ms` later. The reply has a `Replayed` for each; repeating the command changes
     nothing.
     """
-    arguments: list[Argument] = [delay_ms, step_ms]
+    arguments: list[Argument] = [delay_ms, step_ms, actor[:MAX_NAME]]
     for id_, body in letters:
         arguments += [id_, body]
-    return call(_REPLAY, stream, group, arguments, lambda reply: [answer.decode() for answer in reply])
+    return call(_REPLAY, stream, group, arguments, lambda reply: [answer.decode() for answer in reply], logs=logs)
 
 
-def discard(stream: str, group: str, ids: Sequence[str]) -> Command:
-    """Throw dead letters away. The reply is how many there were."""
-    return call(_DISCARD, stream, group, ids)
+def discard(stream: str, group: str, ids: Sequence[str], *, actor: str = "", logs: bool = False) -> Command:
+    """Throw dead letters away. The reply is how many there were. With `logs` the delivery log names the actor."""
+    return call(_DISCARD, stream, group, [actor[:MAX_NAME], *ids], logs=logs)
 
 
 def _letters(reply: Any) -> list[StoredLetter]:

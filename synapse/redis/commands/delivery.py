@@ -14,6 +14,8 @@ from typing import Any, Literal, NamedTuple
 from synapse.formats.text import cut
 from synapse.redis import keyspace
 from synapse.redis.command import Argument, Command, Script, load_script, unparsed
+from synapse.redis.commands.delivery_log import MAX_ERROR as MAX_TOLD
+from synapse.redis.commands.delivery_log import MAX_NAME, DoneLog
 
 _JOIN, _LEAVE, _CLEAN = load_script("join"), load_script("leave"), load_script("clean")
 _READ, _DONE, _FAIL = load_script("read"), load_script("done"), load_script("fail")
@@ -99,6 +101,8 @@ class Failure:
     """A failed attempt: the event, the token of its lease, the error, and how long the attempt took (None: unknown).
 
     `delay_ms`: after how long the next one may begin; `fatal`: there is to be none. `failure`: what kind it was.
+    `status`: the HTTP status that a receiver answered. `told`: the error as the delivery log has it, which must hold no
+    PII.
     """
 
     id: str
@@ -108,6 +112,8 @@ class Failure:
     delay_ms: int
     fatal: bool = False
     failure: str = "other"
+    status: int | None = None
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,27 +200,33 @@ def done(
     *,
     counter: Literal["done", "filtered"] = "done",
     tokens: Sequence[str] = (),
+    log: DoneLog | None = None,
 ) -> Command:
     """Acknowledge events that were delivered, or that the group filters out. They are counted under the name `counter`.
 
     The reply is how many of them were unacknowledged. With `tokens`, those of their leases, an event that an ordered
     group has leased to another consumer by now stays with that one, and so do the events behind it: the next of its key
-    must not begin before it.
+    must not begin before it. With `log`, the delivery log gets a line for each of them.
     """
-    return call(_DONE, stream, group, [counter, len(ids), *ids, *tokens])
+    consumer, took = ("", "-") if log is None else (log.consumer[:MAX_NAME], _or_dash(log.took_ms))
+    attempts: Sequence[Argument] = () if log is None else log.attempts or ["-"] * len(ids)
+    arguments: list[Argument] = [counter, len(ids), int(bool(tokens)), consumer, took, *ids, *tokens, *attempts]
+    return call(_DONE, stream, group, arguments, logs=log is not None)
 
 
-def fail(stream: str, group: str, failures: Iterable[Failure]) -> Command:
-    """Report failed attempts: each event is scheduled for retry, or becomes a dead letter when it is `fatal`.
+def fail(stream: str, group: str, failures: Iterable[Failure], *, consumer: str = "", logs: bool = False) -> Command:
+    """Report failed attempts of a consumer: each event is scheduled for retry, or becomes a dead letter when it is
+    `fatal`. `logs`: the delivery log gets lines, as for every command here.
 
     The reply has a `Fate` for each event. A repeated report changes nothing.
     """
-    arguments: list[Argument] = []
+    arguments: list[Argument] = [consumer[:MAX_NAME]]
     for one in failures:
         error = cut(one.error, MAX_ERROR).encode("utf-8", "replace")
-        took = "-" if one.took_ms is None else max(0, one.took_ms)
-        arguments += [one.id, one.token, error, took, max(0, one.delay_ms), int(one.fatal), one.failure]
-    return call(_FAIL, stream, group, arguments, lambda reply: [fate.decode() for fate in reply])
+        told = cut(one.told, MAX_TOLD).encode("utf-8", "replace") if logs else ""
+        arguments += [one.id, one.token, error, _or_dash(one.took_ms), max(0, one.delay_ms), int(one.fatal)]
+        arguments += [one.failure, _or_dash(one.status), told]
+    return call(_FAIL, stream, group, arguments, lambda reply: [fate.decode() for fate in reply], logs=logs)
 
 
 def release(stream: str, group: str, consumer: str, held: Iterable[tuple[str, str]]) -> Command:
@@ -247,10 +259,12 @@ def find_holders(stream: str, group: str, ids: Sequence[str]) -> list[Command]:
     return [leases, *(Command(("XPENDING", stream, group, id_, id_, 1), parse=_pending) for id_ in ids)]
 
 
-def reclaim(stream: str, group: str, *, idle_ms: int, limit: int, consumer: str = "") -> Command:
+def reclaim(stream: str, group: str, *, idle_ms: int, limit: int, consumer: str = "", logs: bool = False) -> Command:
     """Reclaim at most `limit` events that a consumer (or any) has had pending for `idle_ms` or longer."""
     arguments: list[Argument] = [idle_ms, limit, consumer]
-    return call(_RECLAIM, stream, group, arguments, lambda reply: ReclaimResult(moved=reply[0], lost=reply[1]))
+    return call(
+        _RECLAIM, stream, group, arguments, lambda reply: ReclaimResult(moved=reply[0], lost=reply[1]), logs=logs
+    )
 
 
 def lease(
@@ -262,6 +276,7 @@ def lease(
     lease_ms: int,
     most_attempts: int = 0,
     together: bool = False,
+    logs: bool = False,
 ) -> Command:
     """Lease at most `limit` events scheduled for retry that are due, for `lease_ms`: `LeaseResult`.
 
@@ -272,13 +287,17 @@ def lease(
     # one's.
     token = f"{secrets.token_hex(8)} {consumer}"
     arguments: list[Argument] = [token, limit, lease_ms, MAX_LEASED_BYTES, most_attempts, int(together)]
-    return call(_LEASE, stream, group, arguments, lambda reply: _leased(reply, token))
+    return call(_LEASE, stream, group, arguments, lambda reply: _leased(reply, token), logs=logs)
 
 
-def recall(stream: str, group: str, consumer: str, *, lease_ms: int, offset: int, limit: int) -> Command:
+def recall(
+    stream: str, group: str, consumer: str, *, lease_ms: int, offset: int, limit: int, logs: bool = False
+) -> Command:
     """End leases of a dead consumer, checking `limit` of the group's leases from `offset` on: `RecallResult`."""
     arguments: list[Argument] = [consumer, lease_ms, offset, limit]
-    return call(_RECALL, stream, group, arguments, lambda reply: RecallResult(looked_at=reply[0], ended=reply[1]))
+    return call(
+        _RECALL, stream, group, arguments, lambda reply: RecallResult(looked_at=reply[0], ended=reply[1]), logs=logs
+    )
 
 
 def leave(stream: str, group: str, consumer: str) -> Command:
@@ -317,11 +336,21 @@ def call(
     group: str,
     arguments: Sequence[Argument],
     parse: Callable[[Any], Any] = unparsed,
+    *,
+    logs: bool = False,
 ) -> Command:
-    """Return the call of a script that begins with `parts/group.lua`."""
+    """Return the call of a script that begins with `parts/group.lua`. With `logs` it has the delivery log among its
+    keys, and writes to it."""
+    log = [keyspace.delivery_log(stream, group)] if logs else []
     return script.call(
-        [stream, *(name(stream, group) for name in KEPT)], [group, keyspace.queues(stream), *arguments], parse=parse
+        [stream, *(name(stream, group) for name in KEPT), *log],
+        [group, keyspace.queues(stream), *arguments],
+        parse=parse,
     )
+
+
+def _or_dash(value: int | None) -> Argument:
+    return "-" if value is None else max(0, value)
 
 
 def _joined(reply: Any) -> JoinResult:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from synapse.redis import keyspace
-from synapse.redis.command import Command, load_script
+from synapse.redis.command import Argument, Command, load_script
 from synapse.redis.commands.delivery import KEPT, call
+from synapse.redis.commands.delivery_log import MAX_NAME
 from synapse.redis.commands.streams import FIRST, LAST
 
 _MOVE, _DELETE = load_script("move"), load_script("delete")
@@ -54,13 +55,16 @@ def move(
     cursor: str = "",
     skips: int = SKIPPED_AT_ONCE,
     looks: int = LOOKED_AT_ONCE,
+    actor: str = "",
+    logs: bool = False,
 ) -> Command:
     """Move a group to an id, or to the `END`: `Moved`. One call does a part; the next continues at its `cursor`.
 
     Its unacknowledged events stay, unless they become unread again; with `forget_owed`, those up to `after` are
-    dropped. Repeating the move from the beginning changes nothing more.
+    dropped. Repeating the move from the beginning changes nothing more. With `logs` the delivery log names the actor.
     """
-    return call(_MOVE, stream, group, [after, int(forget_owed), skips, looks, cursor], _moved)
+    arguments: list[Argument] = [after, int(forget_owed), skips, looks, cursor, actor[:MAX_NAME]]
+    return call(_MOVE, stream, group, arguments, _moved, logs=logs)
 
 
 def delete(stream: str, group: str, *, lively_ms: int, force: bool = False) -> Command:
@@ -69,6 +73,7 @@ def delete(stream: str, group: str, *, lively_ms: int, force: bool = False) -> C
     script_keys = [
         stream,
         *(name(stream, group) for name in KEPT),
+        keyspace.delivery_log(stream, group),
         keyspace.reports(stream, group),
         keyspace.pins(stream),
     ]

@@ -8,6 +8,7 @@ from synapse.redis.command import Command, load_script
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.dead_letters import Attempt, StoredLetter, attempts_in, letter_in
 from synapse.redis.commands.delivery import call, netstrings
+from synapse.redis.commands.delivery_log import LogLine, MoveLine, line_in, move_in
 from synapse.redis.commands.statistics import number
 
 _PLACE = load_script("place")
@@ -37,9 +38,11 @@ class StoredPlace:
         turn: the event of its key whose turn it is, where it is behind one; `ahead`: how many of its key are before it
             among those that wait for their turn, None where there are too many to count.
         began: the id after which the group began, None where that was not noted.
-        passed_over: how many events of the group were skipped, discarded or lost.
+        passed_over: how many events of the group were skipped, discarded or lost; up to the id `doubtful` (None: to
+            none) that may have left no line in the delivery log.
         letters: its dead letters, without their events.
         unlisted: how many dead letters of the group are not listed by their events.
+        lines: what the delivery log has of it; `moves`: the moves of the group over it.
     """
 
     now_ms: int
@@ -53,13 +56,16 @@ class StoredPlace:
     ahead: int | None
     began: str | None
     passed_over: int
+    doubtful: str | None
     letters: tuple[StoredLetter, ...]
     unlisted: int
+    lines: tuple[LogLine, ...] = ()
+    moves: tuple[MoveLine, ...] = ()
 
 
 def place(stream: str, group: str, id_: str) -> Command:
     """Read where an event is for a group: `StoredPlace`. Neither has to exist."""
-    return call(_PLACE, stream, group, [id_], _place)
+    return call(_PLACE, stream, group, [id_], _place, logs=True)
 
 
 def stored_copy(stream: str, group: str, id_: str) -> Command:
@@ -69,7 +75,8 @@ def stored_copy(stream: str, group: str, id_: str) -> Command:
 
 
 def _place(reply: Any) -> StoredPlace:
-    now, pending, due, has_copy, deliveries, token, noted, turn, ahead, began, over, unlisted, *letters = reply
+    now, pending, due, has_copy, deliveries, token, noted, turn, ahead, began, over, doubtful, *rest = reply
+    unlisted, lines, moves, *letters = rest
     return StoredPlace(
         now_ms=number(now),
         pending=Holder(consumer=_text(pending[0]), idle_ms=pending[1], deliveries=pending[2]) if pending else None,
@@ -82,8 +89,11 @@ def _place(reply: Any) -> StoredPlace:
         ahead=ahead,
         began=None if began is None else _whole(_text(began)),
         passed_over=over,
+        doubtful=None if doubtful is None else _text(doubtful),
         letters=tuple(letter_in(entry) for entry in stream_commands.entries(letters)),
         unlisted=max(0, unlisted),
+        lines=tuple(map(line_in, lines)),
+        moves=tuple(map(move_in, moves)),
     )
 
 

@@ -1,11 +1,11 @@
 -- Delete a group, with all that we keep of it. Asked and deleted in one script: what it is owed would go with it.
--- KEYS, after those of group.lua: reports, pins.
+-- KEYS, after those of group.lua, the delivery log among them: reports, pins.
 -- ARGV, after those of group.lua: 1 to delete it whatever it is owed and whoever reads, for how long a live consumer is
 --       silent at most (milliseconds).
 -- Reply: {1 when it was deleted, 1 when it has unread events, pending, waiting, parked, dead, live consumers}, or
 --        Redis' error. Of a group that is gone already, our keys are removed.
 local force, lively = ARGV[3] == '1', tonumber(ARGV[4])
-local REPORTS, PINS = KEYS[8], KEYS[9]
+local REPORTS, PINS = KEYS[9], KEYS[10]
 
 local function group_among(groups)
   for _, row in ipairs(groups) do
@@ -43,7 +43,7 @@ if deletes then
   for _, key in ipairs(locks) do
     redis.call('DEL', QUEUES .. key .. ':' .. GROUP)
   end
-  for _, key in ipairs({WAITING, MESSAGES, COUNTERS, LOCKS, DEAD, LETTERS, REPORTS}) do
+  for _, key in ipairs({WAITING, MESSAGES, COUNTERS, LOCKS, DEAD, LETTERS, LOG, REPORTS}) do
     redis.call('DEL', key)
   end
   redis.call('HDEL', PINS, GROUP)

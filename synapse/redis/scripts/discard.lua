@@ -1,13 +1,15 @@
 -- Throw dead letters away.
--- ARGV, after those of group.lua: their ids.
+-- ARGV, after those of group.lua: the actor, their ids.
 -- Reply: how many there were.
+even_when_full()
 local gone = 0
-for i = 3, #ARGV do
+for i = 4, #ARGV do
   local entry = redis.call('XRANGE', DEAD, ARGV[i], ARGV[i])[1]
   if entry then
     local id = fields_of(entry[2]).id
-    if id then
+    if id and id:match('^%d+%-%d+$') then
       forget_letter(id, ARGV[i])
+      pass_over(id, 'discarded', {by = ARGV[3]})
     end
     gone = gone + redis.call('XDEL', DEAD, ARGV[i])
   end

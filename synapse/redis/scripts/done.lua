@@ -1,9 +1,28 @@
 -- Settle events: they were delivered, or are not wanted, and the group has no more to do with them.
--- ARGV, after those of group.lua: the counter that they are added to, how many there are, their ids; then, perhaps, for
---       each the token of its lease ("" when it was read and is pending): then, of a key, only in their turn.
+-- ARGV, after those of group.lua: the counter that they are added to, how many there are, 1 when tokens are given,
+--       consumer, how long an attempt took (milliseconds) or "-", their ids; then, perhaps, for each the token of its
+--       lease ("" when it was read and is pending): then, of a key, only in their turn. Where there is a delivery log,
+--       last the number of each attempt.
 -- Reply: how many of them the group still had to settle; only those are counted.
-local count, settled = tonumber(ARGV[4]), 0
-local last_id = 4 + count
+local count, has_tokens, consumer, took, settled = tonumber(ARGV[4]), ARGV[5] == '1', ARGV[6], ARGV[7], 0
+local last_id = 7 + count
+
+-- The lines of the delivery log, written together.
+local scored_lines = {}
+if LOG then
+  even_when_full()
+end
+local nth = LOG and text(redis.call('HINCRBY', COUNTERS, 'logged', 1))
+local line_rest = LOG and ' ' .. nth .. ' ' .. text(now()) .. ' ' .. ARGV[3] .. ' '
+local line_end = ' ' .. took .. ' - - ' .. #consumer .. ':' .. consumer .. ','
+
+local function log_done(i)
+  if LOG then
+    local attempt = ARGV[i + (has_tokens and 2 or 1) * count]
+    scored_lines[#scored_lines + 1] = 0
+    scored_lines[#scored_lines + 1] = rank(ARGV[i]) .. line_rest .. attempt .. line_end
+  end
+end
 
 local function erase(ids, first, last)
   local fields = {}
@@ -19,8 +38,8 @@ end
 -- key, is written once, behind all of them.
 local function settle_in_order()
   local turns, over = {}, {}
-  for i = 5, last_id do
-    local id, token = ARGV[i], ARGV[i + count]
+  for i = 8, last_id do
+    local id, token = ARGV[i], has_tokens and ARGV[i + count]
     local noted = redis.call('HMGET', MESSAGES, id .. ':key', id .. ':tok', id .. ':body')
     local key, holder = noted[1], noted[2] or ''
     if key and turns[key] == nil then
@@ -38,6 +57,7 @@ local function settle_in_order()
       end
       if had > 0 then
         over[#over + 1] = id
+        log_done(i)
         if key and turns[key] == id then
           turns[key] = redis.call('LPOP', queue_of(key))
           make_due(turns[key])
@@ -64,14 +84,25 @@ if redis.call('EXISTS', LOCKS) == 1 then
   settled = settle_in_order()
 else
   -- In parts: Lua's stack ends near 8,000 values.
-  for first = 5, last_id, 500 do
+  for first = 8, last_id, 500 do
     local last = math.min(first + 499, last_id)
-    settled = settled + redis.call('XACK', STREAM, GROUP, unpack(ARGV, first, last))
-    settled = settled + redis.call('ZREM', WAITING, unpack(ARGV, first, last))
+    local had = redis.call('XACK', STREAM, GROUP, unpack(ARGV, first, last))
+    had = had + redis.call('ZREM', WAITING, unpack(ARGV, first, last))
+    settled = settled + had
+    -- Where some were settled before, nobody knows which, and there is a line of none: it could belie an earlier one.
+    for i = first, had == last - first + 1 and last or first - 1 do
+      log_done(i)
+    end
     if redis.call('EXISTS', MESSAGES) == 1 then
       erase(ARGV, first, last)
     end
   end
+end
+for first = 1, #scored_lines, 1000 do
+  redis.call('ZADD', LOG, unpack(scored_lines, first, math.min(first + 999, #scored_lines)))
+end
+if #scored_lines > 0 then
+  bound_log()
 end
 if settled > 0 then
   redis.call('HINCRBY', COUNTERS, ARGV[3], settled)

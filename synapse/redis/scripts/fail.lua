@@ -1,7 +1,8 @@
 -- Note that attempts failed: each event waits for its next one, or is set aside when there is none.
--- ARGV, after those of group.lua: for each event its id, the token of its lease ("" when it was read and is pending),
---       the error, how long the attempt took (milliseconds), after how long the next may begin (milliseconds), 1 when
---       none is to be made, and what kind of failure it was.
+-- ARGV, after those of group.lua: consumer, then for each event its id, the token of its lease ("" when it was read and is
+--       pending), the error, how long the attempt took (milliseconds), after how long the next may begin (milliseconds),
+--       1 when none is to be made, what kind of failure it was, the HTTP status or "-", and the error as the delivery
+--       log has it.
 -- Reply: for each "retry", "dead", "lost" (it was trimmed meanwhile), or "stale": somebody else has it by now, or the
 --        same was said before, and nothing was changed.
 
@@ -25,7 +26,7 @@ end
 
 even_when_full()
 local answers = {}
-for i = 3, #ARGV, 7 do
+for i = 4, #ARGV, 9 do
   local id, error = ARGV[i], ARGV[i + 2]
   local attempts, body = taken(id, ARGV[i + 1])
   if not attempts then
@@ -36,7 +37,12 @@ for i = 3, #ARGV, 7 do
   else
     note_attempt(id, attempts, ARGV[i + 3], error)
     count_failure(ARGV[i + 6])
-    if ARGV[i + 5] == '1' then
+    local is_last = ARGV[i + 5] == '1'
+    log(
+      id, is_last and 'dead' or 'retry', {
+        attempt = attempts, took = ARGV[i + 3], kind = ARGV[i + 6], status = ARGV[i + 7], by = ARGV[3],
+        error = ARGV[i + 8]})
+    if is_last then
       bury(id, body, attempts, error)
       answers[#answers + 1] = 'dead'
     else

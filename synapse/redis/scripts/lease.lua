@@ -28,7 +28,9 @@ end
 local function expire(id)
   local holder = known(id, ':tok') or ''
   if holder ~= '' and holder ~= NOBODY then
-    note_attempt(id, known(id, ':att') or '0', '-', NO_ANSWER)
+    local attempt = known(id, ':att') or '0'
+    note_attempt(id, attempt, '-', NO_ANSWER)
+    log(id, 'silent', {attempt = attempt, by = holder:match('^%S+ (.*)$')})
     redis.call('HINCRBY', COUNTERS, 'expired', 1)
   end
 end
@@ -66,8 +68,13 @@ local function give(id, body, parked)
   end
   if most > 0 and attempts >= most then
     local how = died_every_time(id) and 'every attempt' or 'the last attempt'
-    bury(id, body, attempts, holder ~= '' and 'worker died on ' .. how or 'no attempt is left')
-    count_failure(holder ~= '' and 'worker-died' or 'other')
+    local error, kind = 'no attempt is left', 'other'
+    if holder ~= '' then
+      error, kind = 'worker died on ' .. how, 'worker-died'
+    end
+    bury(id, body, attempts, error)
+    log(id, 'dead', {kind = kind, error = error})
+    count_failure(kind)
     reply[2] = reply[2] + 1
     return true
   end
@@ -99,6 +106,7 @@ for _, id in ipairs(due()) do
     -- Somebody removed its copy: there is nothing to deliver, and nothing to wait for.
     redis.call('ZREM', WAITING, id)
     forget(id)
+    pass_over(id, 'lost', {})
     redis.call('HINCRBY', COUNTERS, 'lost_trimmed', 1)
     reply[1] = reply[1] + 1
   elseif given - 4 >= limit or not give(id, body) then

@@ -3,10 +3,11 @@
 -- hand, unless their entry is gone, because then the copy is all that there is.
 -- It is done in parts. The place comes first, so that whoever stops between two parts has some events twice, and none lost.
 -- ARGV, after those of group.lua: the id after which the group goes on ("+": the end), 1 to forget also what it has and
---       has not settled up to there, how many entries one call may skip, how many it may look at, and where to go on
---       ("" to begin).
+--       has not settled up to there, how many entries one call may skip, how many it may look at, where to go on ("" to
+--       begin), and the actor.
 -- Reply: {where to go on ("" when all is done), skipped, unread again, the group's place now}, or Redis' error.
 local target, forgets, room, looks, cursor = ARGV[3], ARGV[4] == '1', tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
+local actor = ARGV[8]
 
 local function place_of_group()
   local groups = redis.pcall('XINFO', 'GROUPS', STREAM)
@@ -54,7 +55,25 @@ local function drop(id, unqueued)
     again = again + 1
   else
     skipped = skipped + 1
+    pass_over(id, 'skipped', {by = actor})
   end
+end
+
+-- Write a line about the move: the parts of one that goes forward have one line together.
+local function log_move(from, to)
+  local lines = redis.call('ZRANGE', LOG, '[~', '+', 'BYLEX')
+  for i = 1, #lines - MOST_MOVES + 1 do
+    redis.call('ZREM', LOG, lines[i])
+    doubt(lines[i]:match('^%S+ %S+ %S+ (%S+)'))
+  end
+  local before, begun, ended, by = (lines[#lines] or ''):match('^(%S+) %S+ (%S+) (%S+) (.*)$')
+  if before and cursor ~= '' and by == actor and ended == from and rank(begun) < rank(ended) and rank(from) < rank(to) then
+    redis.call('ZREM', LOG, lines[#lines])
+    from = begun
+  end
+  redis.call(
+    'ZADD', LOG, 0,
+    '~' .. padded(text(redis.call('HINCRBY', COUNTERS, 'logged', 1))) .. ' ' .. text(now()) .. ' ' .. from .. ' ' .. to .. ' ' .. actor)
 end
 
 -- Rid a queue of what is dropped, at the end where that lies; where nothing of it lies there, of the one event. Return
@@ -126,7 +145,7 @@ if type(place) == 'table' then
 end
 even_when_full()
 target = within(target)
-local following = cursor
+local following, from = cursor, place
 if rank(place) < rank(target) then
   local arrived
   place, arrived = skip(place)
@@ -138,17 +157,22 @@ else
   end
 end
 redis.call('XGROUP', 'SETID', STREAM, GROUP, place)
+if LOG and place ~= from then
+  log_move(from, place)
+elseif rank(place) > rank(from) then
+  doubt(place)
+end
 -- What was noted of its old place would swallow what is unread again, were the group lost now.
 redis.call('HDEL', COUNTERS, 'place')
 local began = redis.call('HGET', COUNTERS, 'began')
 if began and rank(place) < rank(began) then
   redis.call('HSET', COUNTERS, 'began', place)
 end
-local kind, from = following:sub(1, 1), following:sub(2)
+local kind, rest = following:sub(1, 1), following:sub(2)
 if kind == 'p' then
-  following = look_at_pending(from)
+  following = look_at_pending(rest)
 elseif kind == 'm' then
-  following = look_at_copies(from)
+  following = look_at_copies(rest)
 end
 if skipped > 0 then
   redis.call('HINCRBY', COUNTERS, 'skipped', skipped)

@@ -1,10 +1,10 @@
--- Tell where one event is for the group. Nothing is changed.
+-- Tell where one event is for the group, and what the delivery log has of it. Nothing is changed.
 -- ARGV, after those of group.lua: the event's id.
 -- Reply: {now; {consumer, idle, deliveries} when it is pending, else {}; when it is due, 1 when it has a copy, its
---         attempts, token and noted attempts; the event whose turn it is, and how many are
---         before it in the queue, where it is behind one; where the group began; events that were skipped, discarded,
---         lost; dead letters that are not noted by event; then of each of its dead letters the id, and the fields but
---         the copy}, or Redis' error. What is not there is nil.
+--         attempts, token and noted attempts; the event whose turn it is, and how many are before it in the queue, where
+--         it is behind one; where the group began; how many events were skipped, discarded or lost, and up to which id
+--         that may have left no line; dead letters that are not noted by event; its lines in the delivery log; those of
+--         moves over it; then of each of its dead letters the id, and the fields but the copy}. What is not there is nil.
 local id = ARGV[3]
 
 local rows = redis.pcall('XPENDING', STREAM, GROUP, id, id, 1)
@@ -24,16 +24,30 @@ if is_behind(id) then
   ahead = redis.call('LPOS', queue_of(key), id, 'MAXLEN', LONGEST)
 end
 
-local counts = redis.call('HMGET', COUNTERS, 'began', 'skipped', 'discarded', 'lost_trimmed', 'lost_silent')
-local over = 0
-for i = 2, 5 do
+local counts = redis.call(
+  'HMGET', COUNTERS, 'began', 'doubt', 'lost_below', 'skipped', 'discarded', 'lost_trimmed', 'lost_silent')
+local over, doubtful = 0, counts[2]
+for i = 4, 7 do
   over = over + (tonumber(counts[i]) or 0)
+end
+-- The janitor counts what it cuts and writes no line.
+if counts[3] and not (doubtful and rank(doubtful) > rank(counts[3])) then
+  doubtful = counts[3]
+end
+
+local moves = {}
+for _, line in ipairs(redis.call('ZRANGE', LOG, '[~', '+', 'BYLEX')) do
+  local from, to = line:match('^%S+ %S+ (%S+) (%S+)')
+  if (rank(from) < rank(id)) ~= (rank(to) < rank(id)) then
+    moves[#moves + 1] = line
+  end
 end
 
 local reply = {
   text(now()), pending, redis.call('ZSCORE', WAITING, id), redis.call('HEXISTS', MESSAGES, id .. ':body'),
-  known(id, ':att'), known(id, ':tok'), known(id, ':hist'), holder, ahead, counts[1], over,
-  redis.call('XLEN', DEAD) - redis.call('HLEN', LETTERS)}
+  known(id, ':att'), known(id, ':tok'), known(id, ':hist'), holder, ahead, counts[1], over, doubtful,
+  redis.call('XLEN', DEAD) - redis.call('HLEN', LETTERS),
+  redis.call('ZRANGE', LOG, '[' .. rank(id) .. ' ', '(' .. rank(id) .. '!', 'BYLEX'), moves}
 for _, letter in ipairs(letters_of(id)) do
   local entry = redis.call('XRANGE', DEAD, letter, letter)[1]
   if entry then

@@ -8,7 +8,9 @@ local ids = redis.call('ZRANGEBYSCORE', WAITING, from, to, 'LIMIT', ARGV[5], ARG
 local ended = 0
 for _, id in ipairs(ids) do
   if string.match(known(id, ':tok') or '', '^%S+ (.*)$') == ARGV[3] then
-    note_attempt(id, known(id, ':att') or '0', '-', NO_ANSWER)
+    local attempt = known(id, ':att') or '0'
+    note_attempt(id, attempt, '-', NO_ANSWER)
+    log(id, 'silent', {attempt = attempt, by = ARGV[3]})
     redis.call('HSET', MESSAGES, id .. ':tok', NOBODY)
     let_wait(id, moment)
     redis.call('HINCRBY', COUNTERS, 'expired', 1)

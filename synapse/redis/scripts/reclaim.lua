@@ -16,6 +16,7 @@ for _, row in ipairs(rows) do
   redis.call('XACK', STREAM, GROUP, id)
   if entry then
     note_attempt(id, row[4], '-', NO_ANSWER)
+    log(id, 'silent', {attempt = row[4], by = row[2]})
     put_back(id, copy_of(entry), row[4], NOBODY, now())
     moved = moved + 1
   elseif known(id, ':body') then

@@ -1,6 +1,6 @@
 -- Let dead letters be delivered again: each waits, with all its attempts before it. What was noted of the old ones stays.
 -- ARGV, after those of group.lua: after how long the first is due, how much later each next one (milliseconds, a
---       fraction is fine), then for each the dead letter's id, and the copy to deliver ("" for the one that it holds).
+--       fraction is fine), the actor, then for each the dead letter's id, and the copy to deliver ("" for the one that it holds).
 -- Reply: for each "retry", "gone" (no such dead letter, or not any more), "waiting" (the event is on its way already;
 --        the dead letter stays), or "broken" (this was not written by a script of ours).
 local due, step = now() + tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -24,6 +24,7 @@ local function replay(dead, body)
   redis.call('HSET', MESSAGES, id .. ':hist', letter.hist or '', id .. ':first', letter.first or text(now()))
   redis.call('XDEL', DEAD, dead)
   forget_letter(id, dead)
+  log(id, body ~= '' and 'edited' or 'redriven', {by = ARGV[5]})
   redis.call('HINCRBY', COUNTERS, 'replayed', 1)
   due = due + step
   return 'retry'
@@ -31,7 +32,7 @@ end
 
 even_when_full()
 local answers = {}
-for i = 5, #ARGV, 2 do
+for i = 6, #ARGV, 2 do
   answers[#answers + 1] = replay(ARGV[i], ARGV[i + 1])
 end
 return answers

@@ -1,9 +1,10 @@
 -- What the scripts of delivery have in common. It stands before the text of each.
--- KEYS: stream, waiting, messages, counters, locks, dead letters, dead letters by event.
+-- KEYS: stream, waiting, messages, counters, locks, dead letters, dead letters by event; the delivery log, where lines
+--       are to be written.
 -- ARGV: group, how the names of its queues begin. A queue is the one kind of key that cannot be declared: which one is
 --       needed turns out only here. It lies in the stream's slot all the same.
 local STREAM, WAITING, MESSAGES, COUNTERS, LOCKS, DEAD = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local LETTERS = KEYS[7]
+local LETTERS, LOG = KEYS[7], KEYS[8]
 local GROUP, QUEUES = ARGV[1], ARGV[2]
 
 -- What is noted of an attempt that nobody told the end of, and in place of the token of whoever made it.
@@ -16,9 +17,14 @@ local function even_when_full()
   redis.pcall('HDEL', COUNTERS, '')
 end
 
+-- Of one script all is at one moment: Redis 6.2 would go on counting.
+local this_moment
 local function now()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  if not this_moment then
+    local time = redis.call('TIME')
+    this_moment = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return this_moment
 end
 
 local function text(number)
@@ -26,9 +32,74 @@ local function text(number)
 end
 
 -- An id has 128 bits and Lua's numbers have 53: ids are compared as texts of one length.
+local zeros = {}
+local function padded(digits)
+  local length = #digits
+  zeros[length] = zeros[length] or string.rep('0', 20 - length)
+  return zeros[length] .. digits
+end
+
 local function rank(id)
   local ms, seq = id:match('^(%d+)%-?(%d*)$')
-  return string.rep('0', 20 - #ms) .. ms .. string.rep('0', 20 - #seq) .. seq
+  return padded(ms) .. padded(seq)
+end
+
+-- The delivery log: a sorted set of lines, in the order of the events that they are about, behind them those about moves
+-- of the group. A line of an event is `<rank of its id> <number of the line> <moment> <what> <attempt> <milliseconds>
+-- <HTTP status> <kind of failure> <consumer or actor, a netstring><error>`, with "-" for what is not known. The line of
+-- a move is `~<number of the line> <moment> <from> <to> <actor>`. The oldest events lose their lines first.
+local MOST_LINES, SLACK, MOST_MOVES, LONGEST_KEPT = 20000, 200, 100, 30 * 24 * 3600 * 1000
+
+local function id_at(line)
+  local function plain(digits)
+    return digits:match('^0*(%d+)$')
+  end
+  return plain(line:sub(1, 20)) .. '-' .. plain(line:sub(21, 40))
+end
+
+-- Up to an id, events may have been passed over without a line that tells so.
+local function doubt(id)
+  local noted = redis.call('HGET', COUNTERS, 'doubt')
+  if not noted or rank(id) > rank(noted) then
+    redis.call('HSET', COUNTERS, 'doubt', id)
+  end
+end
+
+local function bound_log()
+  local over = redis.call('ZCARD', LOG) - MOST_LINES
+  if over > SLACK then
+    doubt(id_at(redis.call('ZRANGE', LOG, over - 1, over - 1)[1]))
+    redis.call('ZREMRANGEBYRANK', LOG, 0, over - 1)
+  end
+  local oldest = text(now() - LONGEST_KEPT)
+  if redis.call('ZREMRANGEBYLEX', LOG, '-', '(' .. rank(oldest)) > 0 then
+    doubt(oldest .. '-0')
+  end
+end
+
+-- Write a line about an event. `about` may hold attempt, took, status, kind, by and error.
+local function log(id, what, about)
+  if LOG then
+    local nth = redis.call('HINCRBY', COUNTERS, 'logged', 1)
+    redis.call(
+      'ZADD', LOG, 0,
+      rank(id) .. ' ' .. text(nth) .. ' ' .. text(now()) .. ' ' .. what .. ' ' .. (about.attempt or '-') .. ' '
+        .. (about.took or '-') .. ' ' .. (about.status or '-') .. ' ' .. (about.kind or '-') .. ' '
+        .. #(about.by or '') .. ':' .. (about.by or '') .. ',' .. (about.error or ''))
+    -- Not each time: it is bounded all the same.
+    if nth % 20 == 0 then
+      bound_log()
+    end
+  end
+end
+
+-- An event is gone from the group, and was not acknowledged.
+local function pass_over(id, what, about)
+  if LOG then
+    log(id, what, about)
+  else
+    doubt(id)
+  end
 end
 
 local function known(id, kind)
@@ -125,6 +196,7 @@ end
 
 -- An event is gone that the group still had to settle. What lies below the id that the janitor left, it has counted.
 local function lose(id)
+  pass_over(id, 'lost', {})
   redis.call('ZREM', WAITING, id)
   forget(id)
   if rank(id) >= rank(redis.call('HGET', COUNTERS, 'lost_below') or '0-0') then

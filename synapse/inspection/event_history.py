@@ -1,0 +1,154 @@
+"""The history of one event in a group: its attempts, and what else happened to it, from all that is kept of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from synapse.redis.commands.dead_letters import NO_ANSWER, Attempt, StoredLetter
+from synapse.redis.commands.delivery_log import LoggedAs, LogLine, MoveLine
+from synapse.redis.commands.places import StoredPlace
+from synapse.wire.ids import parse
+
+AttemptOutcome = Literal["done", "failed", "silent"]
+# How an event's stay in a group ends, where that leaves nothing but a line in the delivery log.
+End = Literal["acknowledged", "discarded", "skipped", "lost"]
+_OUTCOMES: Mapping[LoggedAs, AttemptOutcome] = {
+    "done": "done",
+    "retry": "failed",
+    "dead": "failed",
+    "silent": "silent",
+}
+_ENDS: Mapping[LoggedAs, End] = {
+    "done": "acknowledged",
+    "filtered": "acknowledged",
+    "discarded": "discarded",
+    "skipped": "skipped",
+    "lost": "lost",
+}
+ChangeName = Literal["dead", "filtered", "redriven", "edited", "discarded", "skipped", "lost", "moved"]
+_CHANGES: Mapping[LoggedAs, ChangeName] = {
+    "dead": "dead",
+    "filtered": "filtered",
+    "redriven": "redriven",
+    "edited": "edited",
+    "discarded": "discarded",
+    "skipped": "skipped",
+    "lost": "lost",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownAttempt:
+    """An attempt to deliver an event to a group, as far as something of it is kept.
+
+    Attributes:
+        at_ms: when it ended (milliseconds since 1970).
+        number: its number, from 1; took_ms how long it took; both None where they are not known.
+        outcome: `silent` when the consumer never reported an end.
+        worker: the consumer, "" where it is not known.
+        kind: the kind of failure, "" without one.
+        status: the HTTP status that a receiver answered.
+        error: the error; where it `is_told` it holds no PII, else it may quote the event.
+    """
+
+    at_ms: int
+    number: int | None
+    took_ms: int | None
+    outcome: AttemptOutcome
+    worker: str = ""
+    kind: str = ""
+    status: int | None = None
+    error: str = ""
+    is_told: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A change of an event's place other than by an attempt: it became a dead letter, or somebody acted on it.
+
+    Attributes:
+        what: what happened. `moved` is the group, from the id `start` to the id `end`.
+        by: the person or program that acted, "" for none.
+    """
+
+    at_ms: int
+    what: ChangeName
+    by: str = ""
+    start: str = ""
+    end: str = ""
+
+
+def attempts_of(kept: StoredPlace, letters: Sequence[StoredLetter]) -> tuple[KnownAttempt, ...]:
+    """Return the attempts of an event, oldest first: those of the delivery log, and those that are kept with it.
+
+    Args:
+        letters: its dead letters; each has the last attempts that led to it.
+    """
+    logged = {(line.at_ms, line.attempt): line for line in kept.lines if line.what in _OUTCOMES and line.attempt}
+    noted = {
+        (attempt.at_ms, attempt.number): attempt
+        for attempt in (*(each for letter in letters for each in letter.attempts), *kept.attempts)
+    }
+    found = [_attempt(logged.get(place), noted.get(place)) for place in {**noted, **logged}]
+    return tuple(sorted(found, key=lambda each: (each.at_ms, each.number or 0)))
+
+
+def _attempt(line: LogLine | None, attempt: Attempt | None) -> KnownAttempt:
+    """Return an attempt, of which a line is logged, or the error is kept with the event, or both."""
+    if line is None:
+        assert attempt is not None  # noqa: S101 - one of them is there
+        is_silent = attempt.error == NO_ANSWER
+        return KnownAttempt(
+            at_ms=attempt.at_ms,
+            number=attempt.number,
+            took_ms=attempt.took_ms,
+            outcome="silent" if is_silent else "failed",
+            error="" if is_silent else attempt.error,
+        )
+    # The error that is kept with the event is longer, and whole for those who may see PII.
+    is_told = attempt is None or line.what == "silent"
+    return KnownAttempt(
+        at_ms=line.at_ms,
+        number=line.attempt,
+        took_ms=line.took_ms,
+        outcome=_OUTCOMES[line.what],
+        worker=line.by,
+        kind=line.kind,
+        status=line.status,
+        error=line.error if attempt is None or is_told else attempt.error,
+        is_told=is_told,
+    )
+
+
+def changes_of(kept: StoredPlace) -> tuple[Change, ...]:
+    """Return what else happened to an event, oldest first, by the delivery log."""
+    return tuple(
+        Change(at_ms=line.at_ms, what="moved", by=line.by, start=line.start, end=line.end)
+        if isinstance(line, MoveLine)
+        else Change(at_ms=line.at_ms, what=_CHANGES[line.what], by="" if line.attempt else line.by)
+        for line in _in_order(kept)
+        if isinstance(line, MoveLine) or line.what in _CHANGES
+    )
+
+
+def last_end(kept: StoredPlace) -> End | None:
+    """Return how the event's last stay in the group ended, by the delivery log; None when no line tells."""
+    end: End | None = None
+    for line in _in_order(kept):
+        if isinstance(line, LogLine):
+            end = _ENDS.get(line.what)
+        else:
+            # Moved forward over it, the group skipped it; moved back, it has it once more.
+            end = "skipped" if parse(line.end) > parse(line.start) else None
+    return end
+
+
+def was_buried_last(kept: StoredPlace) -> bool:
+    """Say whether the last line about the event is that it became a dead letter: if there is none, somebody removed it
+    without a line."""
+    lines = _in_order(kept)
+    return bool(lines) and isinstance(lines[-1], LogLine) and lines[-1].what == "dead"
+
+
+def _in_order(kept: StoredPlace) -> list[LogLine | MoveLine]:
+    return sorted([*kept.lines, *kept.moves], key=lambda line: line.nth)

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import asdict, dataclass
 from typing import Literal, Self
 
-from synapse.catalog.bridge_definitions import BridgeDefinition, Order
+from synapse.catalog.bridge_definitions import BridgeDefinition, DeliveryLog, Order
 
 STREAM = GROUP = "chaos"
 # The event's own property that the order `key` goes by.
@@ -34,7 +34,7 @@ class Plan:
     (SIGKILL), stopped (SIGTERM), or frozen (SIGSTOP) past its lease; 0: never. `order` as in a bridge's definition.
     `server`: the path of another engine's server, "" for the embedded one. `attempts`, `lease` (seconds): the bridge's.
     `work`: how long a handler takes (seconds). `patience`: for how long, at the end, what is left may not get less
-    before it is taken for stuck (seconds). `start`: how processes are started.
+    before it is taken for stuck (seconds). `start`: how processes are started. `delivery_log`: the bridge's.
     """
 
     seconds: float = 60
@@ -56,6 +56,7 @@ class Plan:
     work: float = 0.0005
     patience: float = 60
     start: Start = USUAL_START
+    delivery_log: DeliveryLog = "failures"
 
     @property
     def has_faults(self) -> bool:
@@ -76,6 +77,7 @@ class Plan:
             handler_timeout_seconds=self.lease / 2,
             max_attempts=self.attempts,
             retry_schedule=WAITS,
+            delivery_log=self.delivery_log,
         )
 
     def packed(self) -> str:

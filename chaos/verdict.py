@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from chaos import plan as chaos_plan
+from chaos import timelines
 from chaos.ledger import Acknowledged, Handled
 from chaos.plan import GROUP, STREAM, Plan
+from synapse.inspection.places import EventPlace
 from synapse.redis import Command, RedisUnavailable, ReplyError, SyncExecutor, keyspace, value
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import streams as stream_commands
@@ -22,6 +24,7 @@ _REMAINS = (
     STREAM,
     keyspace.stats(STREAM),
     *(name(STREAM, GROUP) for name in (keyspace.counters, keyspace.dead_letters, keyspace.dead_letters_by_event)),
+    keyspace.delivery_log(STREAM, GROUP),
 )
 
 
@@ -53,7 +56,7 @@ class Letter:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalState:
     """The final state in Redis. `stored`: the events' names by their ids; `left_over`: keys that should be gone;
-    `trimmed`: how many events the scripts counted as lost.
+    `trimmed`: how many events the scripts counted as lost; `timelines`: what the timeline of each event tells, by id.
     """
 
     stored: dict[str, str]
@@ -61,6 +64,7 @@ class FinalState:
     left_over: list[str]
     trimmed: int
     places: EventCounts
+    timelines: dict[str, EventPlace]
 
 
 def places(executor: SyncExecutor) -> EventCounts | None:
@@ -94,8 +98,9 @@ def places(executor: SyncExecutor) -> EventCounts | None:
 def take(executor: SyncExecutor, found: EventCounts) -> FinalState:
     """Read the final state from Redis. `found`: where the events are now."""
     counters: dict[str, Any] = _ask(executor, stream_commands.hgetall(keyspace.counters(STREAM, GROUP)))
+    stored = {entry.id: _name(entry.parts) for entry in _entries(executor)}
     return FinalState(
-        stored={entry.id: _name(entry.parts) for entry in _entries(executor)},
+        stored=stored,
         letters=list(_letters(executor)),
         left_over=sorted(
             name
@@ -104,6 +109,7 @@ def take(executor: SyncExecutor, found: EventCounts) -> FinalState:
         ),
         trimmed=int(counters.get("lost_trimmed", 0)),
         places=found,
+        timelines=timelines.read(executor, list(stored)),
     )
 
 
@@ -191,6 +197,7 @@ class Verdict:
     attempt began at an event though an earlier one of its key had to end first (`order.KeyOrder`). `left_over`: keys
     that should be gone. `unsettled`: pending, scheduled or blocked at the end. `miscounted`: by how many the scripts'
     own counts of what is done and dead differ from what was stored. `trimmed`: lost, by the scripts' own count.
+    `timelines`: how many were looked at; `timelines_wrong`: how many of them differ from the ledger.
     """
 
     acknowledged: int
@@ -208,6 +215,8 @@ class Verdict:
     unsettled: int
     miscounted: int
     trimmed: int
+    timelines: int
+    timelines_wrong: int
 
     def promised(self, plan: Plan) -> dict[str, int]:
         """Return the counts that must be 0, by readable names."""
@@ -220,6 +229,7 @@ class Verdict:
             "not acknowledged": self.unsettled,
             "miscounted": self.miscounted,
             "trimmed": self.trimmed,
+            "timelines that differ": self.timelines_wrong,
         }
         # A frozen worker that wakes up late goes on with what another one has by then: no broker can prevent that.
         if plan.order != "none" and not plan.freeze_worker:
@@ -255,6 +265,11 @@ def judge(plan: Plan, acknowledged: Iterable[Acknowledged], handled: Iterable[Ha
         unsettled=places.pending + places.waiting + places.parked + places.unread,
         miscounted=abs(len(stock.stored) - places.done - places.dead),
         trimmed=stock.trimmed,
+        timelines=len(stock.timelines),
+        timelines_wrong=sum(
+            not timelines.agrees(plan, stock.stored[id_], told, done=done, dead=dead)
+            for id_, told in stock.timelines.items()
+        ),
     )
 
 
@@ -306,6 +321,7 @@ def _counts(plan: Plan, verdict: Verdict) -> Iterator[tuple[str, str]]:
     yield "events acknowledged", f"{verdict.acknowledged:,}, of which {verdict.asked_again:,} were asked for again"
     yield "events handled", f"{verdict.handled:,}"
     yield "dead letters", f"{verdict.dead:,}"
+    yield "timelines", f"{verdict.timelines:,}"
     promised = verdict.promised(plan)
     if "delivered again" not in promised:
         yield "delivered again", f"{verdict.again:,}"

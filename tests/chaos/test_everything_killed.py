@@ -42,12 +42,13 @@ def run(capsys):
 
 @pytest.mark.nightly
 def test_workers_and_the_server_are_killed_and_nothing_is_lost_or_out_of_order(run):
-    outcome, broken = run(replace(SHORT, order="key"))
+    outcome, broken = run(replace(SHORT, order="key", delivery_log="all"))
 
     assert broken == []
     assert outcome["deeds"]["workers_killed"] > 3
     assert outcome["deeds"]["servers_killed"] > 0
     assert outcome["verdict"]["dead"] > 0
+    assert outcome["verdict"]["timelines"] == outcome["verdict"]["stored"]
 
 
 @pytest.mark.nightly

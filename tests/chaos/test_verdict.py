@@ -9,12 +9,22 @@ from chaos import verdict as chaos_verdict
 from chaos.ledger import Acknowledged, Handled, Ledger
 from chaos.plan import Plan
 from chaos.verdict import EventCounts, FinalState, Letter, judge
+from synapse.inspection.event_history import KnownAttempt
+from synapse.inspection.places import EventPlace
 
 PLAN = Plan(order="key", poison=0)
 IDS = ["1-0", "2-0", "10-0"]
 NAMES = ["a", "b", "c"]
 SETTLED = EventCounts(unread=False, pending=0, waiting=0, parked=0, done=3, dead=0)
-STOCK = FinalState(stored=dict(zip(IDS, NAMES, strict=True)), letters=[], left_over=[], trimmed=0, places=SETTLED)
+ACKNOWLEDGED = EventPlace(group="chaos", place="acknowledged")
+STOCK = FinalState(
+    stored=dict(zip(IDS, NAMES, strict=True)),
+    letters=[],
+    left_over=[],
+    trimmed=0,
+    places=SETTLED,
+    timelines={},
+)
 TOLD = [Acknowledged(name, id_, False) for id_, name in zip(IDS, NAMES, strict=True)]
 DEEDS = [Handled(what, name, "k", id_) for id_, name in zip(IDS, NAMES, strict=True) for what in ("began", "done")]
 
@@ -101,6 +111,37 @@ def test_keys_that_stay_and_wrong_counts_are_told():
     stock = replace(STOCK, left_over=["syn:{chaos}:lock:chaos"], trimmed=1, places=replace(SETTLED, done=2))
 
     assert broken(stock=stock) == {"keys left over": 1, "trimmed": 1, "miscounted": 1}
+
+
+FAILED_ONCE = KnownAttempt(at_ms=1, number=1, took_ms=1, outcome="failed")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        replace(ACKNOWLEDGED, place="unread"),
+        replace(ACKNOWLEDGED, place="dead"),
+        replace(ACKNOWLEDGED, is_certain=False),
+        replace(ACKNOWLEDGED, attempts=(FAILED_ONCE,)),
+    ],
+    ids=["another place", "dead", "uncertain", "an attempt that did not fail"],
+)
+def test_a_timeline_that_differs_from_the_ledger_is_told(told):
+    stock = replace(STOCK, timelines={"1-0": ACKNOWLEDGED, "2-0": told})
+
+    assert broken(plan=replace(PLAN, failures=0), stock=stock) == {"timelines that differ": 1}
+
+
+def test_the_timeline_of_a_dead_letter_has_all_of_its_attempts():
+    attempts = tuple(replace(FAILED_ONCE, number=number) for number in range(1, 9))
+    places = replace(SETTLED, done=2, dead=1)
+    dead = replace(STOCK, letters=[Letter(name="c", attempts=8)], places=places)
+    plan = replace(PLAN, poison=1)
+
+    for told, differ in ((attempts, {}), (attempts[1:], {"timelines that differ": 1})):
+        place = replace(ACKNOWLEDGED, place="dead", attempts=told)
+        stock = replace(dead, timelines={"1-0": ACKNOWLEDGED, "10-0": place})
+        assert broken(plan=plan, deeds=DEEDS[:5], stock=stock) == differ
 
 
 def test_a_worker_that_ended_by_itself_is_told():

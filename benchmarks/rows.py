@@ -75,6 +75,27 @@ ROWS = (
         bridging.in_order,
     ),
     Row(
+        "bridge-log",
+        "bridge to a Python handler, with delivery_log: failures",
+        "the same with delivery_log: off",
+        Bar(ratio_at_least=0.98),
+        bridging.with_a_log("failures"),
+    ),
+    Row(
+        "bridge-log-all",
+        "bridge to a Python handler, with delivery_log: all",
+        "the same with delivery_log: off",
+        Bar(ratio_at_least=0.85),
+        bridging.with_a_log("all"),
+    ),
+    Row(
+        "bridge-log-failing",
+        "bridge to a sink that fails once for one in twenty events, with delivery_log: failures",
+        "the same with delivery_log: off",
+        Bar(ratio_at_least=0.98),
+        bridging.with_a_log("failures", fails=True),
+    ),
+    Row(
         "latency",
         "500 events/s: from when an event was due to the call of a bridge's handler, median",
         "-",

@@ -5,7 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
 from benchmarks.events import EVENT, STREAM, compact
@@ -57,6 +57,18 @@ def in_order(stage: Stage) -> Measured:
         return _reader(stage, f"order: {order}", ["benchmarks.running.bridge", STREAM, "nowhere", order])
 
     return compare(stage, "events/s", lambda: contender("stream"), lambda: contender("none"))
+
+
+def with_a_log(log: str, *, fails: bool = False) -> Callable[[Stage], Measured]:
+    """Return the measure of a bridge to a handler, or, where one in twenty events `fails` once, to a sink in its own
+    process, with this delivery log; beside none."""
+    chosen, suffix = (["nowhere", "none"], ",fail") if fails else ([], "")
+
+    def contender(stage: Stage, mode: str) -> Contender:
+        words = ["benchmarks.running.bridge", f"log={mode}{suffix}", STREAM, *chosen]
+        return _reader(stage, f"delivery_log: {mode}", words)
+
+    return lambda stage: compare(stage, "events/s", lambda: contender(stage, log), lambda: contender(stage, "off"))
 
 
 def webhook(stage: Stage) -> Measured:

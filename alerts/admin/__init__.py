@@ -7,8 +7,8 @@
 """
 
 from alerts.admin import pages, rules, silences
-from core.admin import home as first_page
+from streams.admin import home as streams_home
 
-first_page.add(first_page.Part(template="alerts/admin/home.html", values=pages.home_values), is_first=True)
+streams_home.FIRING_ALERTS.append(pages.firing_alerts)
 
 __all__ = ["rules", "silences"]

@@ -1,7 +1,7 @@
 """The pages of alerts that fire or are pending, and of their history."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -14,6 +14,8 @@ from alerts import current
 from alerts.current import STALE, CurrentAlerts, HistoryPage
 from alerts.snapshot import holder
 from core.admin.base import AuditedAdmin, Tab, person
+from streams.admin.home import AttentionLine, FiringAlert
+from synapse.alerts import rules
 from synapse.formats.text import ALERTS_STREAM
 from synapse.http.redis_problems import FAILURES, problem_of
 
@@ -69,25 +71,52 @@ def now(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
     )
 
 
-# So many alerts stand on the first page.
-_MOST_ON_FIRST = 5
+# By condition the lines of the first page that tell of the same.
+_KINDS: Mapping[str, Collection[str]] = {
+    rules.LAG.name: ["lagging"],
+    rules.DRAIN.name: ["lagging"],
+    rules.DEAD.name: ["dead"],
+    rules.DEAD_RATE.name: ["dead"],
+    rules.REFUSED.name: ["refusing", "full"],
+    rules.DOWN.name: ["stopped", "failing", "waiting"],
+    rules.DISABLED.name: ["stopped"],
+    rules.FAILING.name: ["failing"],
+    rules.LOST.name: ["lost"],
+    rules.FULL.name: ["full"],
+}
 
 
-def home_values(request: HttpRequest) -> Mapping[str, Any]:
-    """Return the values of the part of the first page: the alerts that fire and of which people are told."""
+def firing_alerts(request: HttpRequest) -> list[FiringAlert]:
+    """Return the alerts that fire and of which people are told, for the first page."""
     if not request.user.has_perm("alerts.view_alertrule"):
-        return {"may_see": False}
+        return []
     try:
         found = current.current(person(request).rights, now=time.time())
     except FAILURES:
-        # The part of the streams says so.
-        return {"may_see": True, "firing": []}
-    firing = [alert for alert in found.alerts if alert["state"] == "firing" and not alert["silenced"]]
-    return {
-        "may_see": True,
-        "firing": [_shown(request, alert) for alert in firing[:_MOST_ON_FIRST]],
-        "further": len(firing[_MOST_ON_FIRST:]),
-    }
+        # The first page says so.
+        return []
+    return [
+        FiringAlert(kinds=_KINDS.get(alert["condition"], ()), line=_line(_shown(request, alert)))
+        for alert in found.alerts
+        if alert["state"] == "firing" and not alert["silenced"]
+    ]
+
+
+def _line(alert: Mapping[str, Any]) -> AttentionLine:
+    actions = [Tab(title="Alerts", url=reverse("admin:alerts_alertrule_now"))]
+    if "silence" in alert:
+        actions.append(Tab(title="Silence", url=alert["silence"]))
+    return AttentionLine(
+        kind="alert",
+        is_bad=alert["severity"] == "critical",
+        text="",
+        since=alert["since"],
+        name=alert["sentence"],
+        url=alert["link"],
+        actions=actions,
+        place=(alert.get("stream", ""), alert.get("group", "")),
+        alert=alert["severity"],
+    )
 
 
 def changes(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:

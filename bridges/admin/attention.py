@@ -86,6 +86,7 @@ def _line(request: HttpRequest, bridge: Any, change: AuditEntry | None) -> Atten
         name=bridge.name,
         url=pages[0].url,
         actions=pages,
+        place=(bridge.stream.name, bridge.group),
     )
 
 

@@ -27,13 +27,22 @@ class Part:
 _parts: list[Part] = []
 
 
-def add(part: Part, *, is_first: bool = False) -> None:
-    """Add a part to the first page, after the others or before them."""
-    _parts.insert(0 if is_first else len(_parts), part)
+def add(part: Part) -> None:
+    """Add a part to the first page, after the others, and before the latest changes."""
+    _parts.append(part)
 
 
 def _values(request: HttpRequest) -> list[dict[str, Any]]:
-    return [{"template": part.template, "values": part.values(request)} for part in _parts]
+    return [{"template": part.template, "values": part.values(request)} for part in (*_parts, _CHANGES)]
+
+
+def _latest_changes(request: HttpRequest) -> Mapping[str, Any]:
+    if not request.user.has_perm("core.view_auditentry"):
+        return {"may_see": False}
+    return {"may_see": True, "entries": AuditEntry.objects.exclude(action__in=NO_CHANGES)[:LATEST]}
+
+
+_CHANGES = Part(template="core/admin/latest_changes.html", values=_latest_changes)
 
 
 # For so many seconds what was made for one person is answered to others who may see the same: their pages ask at once
@@ -105,11 +114,4 @@ def parts(request: HttpRequest) -> HttpResponse:
 
 def context(request: HttpRequest, frame: dict[str, Any]) -> dict[str, Any]:
     """Return the template context of the first page (the theme's DASHBOARD_CALLBACK)."""
-    may_see_record = request.user.has_perm("core.view_auditentry")
-    return {
-        **frame,
-        "title": "Overview",
-        "parts": _values(request),
-        "latest_changes": AuditEntry.objects.exclude(action__in=NO_CHANGES)[:LATEST] if may_see_record else [],
-        "may_see_record": may_see_record,
-    }
+    return {**frame, "title": "Overview", "parts": _values(request)}

@@ -7,6 +7,9 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
 const HEIGHT = 190;
+// Of a chart that is as wide as a phone.
+const NARROW = 400;
+const LOW = 140;
 // Lines differ by dashes too: nobody needs to tell colours apart.
 const DASHES = [[], [9, 4], [2, 3], [9, 3, 2, 3]];
 const COLOURS = 8;
@@ -126,7 +129,8 @@ class Chart {
   }
 
   size() {
-    return { width: Math.max(this.place.clientWidth, 120), height: HEIGHT };
+    const width = Math.max(this.place.clientWidth, 120);
+    return { width, height: width < NARROW ? LOW : HEIGHT };
   }
 
   options() {

@@ -135,40 +135,55 @@ def sparkline(values: Sequence[float | None], label: str, marks: Sequence[float]
     return _drawn(tuple(values), label, tuple(marks))
 
 
+# In tenths of a pixel.
+_WIDTH, _HEIGHT, _MARGIN = 1_200, 280, 20
+
+
 # A page of many streams is made with each sample, and most of its charts show minutes.
 @lru_cache(maxsize=500)
 def _drawn(values: Sequence[float | None], label: str, marks: Sequence[float]) -> str:
-    width, height = 120, 28
     highest = max((value for value in values if value is not None), default=0) or 1
-    step = width / max(len(values) - 1, 1)
-    runs: list[list[tuple[float, float]]] = [[]]
+    step = _WIDTH / max(len(values) - 1, 1)
+    room = _HEIGHT - 2 * _MARGIN
+    runs: list[list[tuple[int, int]]] = [[]]
     for place, value in enumerate(values):
         if value is None:
             runs.append([])
         else:
-            runs[-1].append((place * step, height - 2 - (height - 4) * value / highest))
-    for run in runs:
+            runs[-1].append((round(place * step), _HEIGHT - _MARGIN - round(room * value / highest)))
+    paths = []
+    for run in filter(None, runs):
         if len(run) == 1:
             # A value between two gaps is as wide as one value: a line without a length would not be seen.
             ((x, y),) = run
-            run[:] = [(x - step / 2, y), (x + step / 2, y)]
-    drawn = [[f"{x:.1f},{y:.1f}" for x, y in run] for run in runs if run]
-    paths = [
-        *(
-            ("area", f"M{run[0].split(',')[0]},{height} L{' L'.join(run)} L{run[-1].split(',')[0]},{height} Z")
-            for run in drawn
-        ),
-        *(("line", f"M{' L'.join(run)}") for run in drawn),
-        *(("mark", f"M{place * step:.1f},0 V{height}") for place in marks if place < len(values)),
-    ]
+            run[:] = [(x - round(step / 2), y), (x + round(step / 2), y)]
+        # The points within a level part tell nothing.
+        bends = [
+            point
+            for before, point, after in zip([None, *run], run, [*run[1:], None], strict=False)
+            if before is None or after is None or not before[1] == point[1] == after[1]
+        ]
+        line = " ".join([f"{x},{y}" for x, y in bends])
+        paths += [("area", f"M{run[0][0]},{_HEIGHT} {line} {run[-1][0]},{_HEIGHT}Z"), ("line", f"M{line}")]
+    paths += [("mark", f"M{round(place * step)},0V{_HEIGHT}") for place in marks if place < len(values)]
     return format_html(
-        '<svg class="s-spark" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        '<svg class="s-spark" viewBox="0 0 {width} {height}" width="120" height="28" '
         'preserveAspectRatio="none" role="img" aria-label="{label}"><title>{label}</title>{paths}</svg>',
-        width=width,
-        height=height,
+        width=_WIDTH,
+        height=_HEIGHT,
         label=label,
         paths=format_html_join("", '<path class="s-spark-{}" d="{}"/>', paths),
     )
+
+
+_BADGES = {"healthy": " s-ok", "failing": " s-bad", "degraded": " s-warn", "paused": " s-warn"}
+
+
+@register.simple_tag
+def health_badge(health: str, title: str = "") -> str:
+    """Show a word of `synapse.statistics.health` as a badge; `title` says why."""
+    why = format_html(' title="{}"', visible(title)) if title else ""
+    return format_html('<span class="s-badge{}"{}>{}</span>', _BADGES.get(health, ""), why, health)
 
 
 @register.filter

@@ -1,7 +1,7 @@
 """The streams' part of the first page: problems, statistics of all streams, and a row for each stream."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -9,15 +9,17 @@ from typing import Any
 from django.db.models import Max
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
 
 from contracts.models import Contract
 from core.admin.base import Tab
-from core.templatetags.synapse import number, span, visible
+from core.templatetags.synapse import moment, moment_of_ms, number, rate, span, sparkline, visible
 from streams import health
 from streams.admin import charts, tabs
 from streams.admin.first_steps import find_steps
 from streams.connections import ask_all
 from streams.models import Stream
+from streams.templatetags.stream_cells import NOTHING, refused_count, sampled_lag, state_of, stream_length, titled
 from synapse.errors.streams import ContractViolated
 from synapse.formats.text import plural
 from synapse.inspection import stream_stats
@@ -35,8 +37,9 @@ from synapse.statistics.query import scaled
 # that were published to last.
 MOST = 100
 _LATEST = 10 * MOST
-# Findings that are shown one by one.
+# Findings that are shown one by one. So many streams are read at once to learn which groups they are of.
 MOST_FINDINGS = 12
+_TOGETHER = 4
 _SENTENCES = {
     "full": "is full with {amount} {events} and refuses new ones",
     "failing": "{amount} {attempts} failed in the last two minutes{label}",
@@ -58,6 +61,8 @@ class AttentionLine:
         since: since when it has been so, None where that is unknown.
         name: the stream, group or bridge that has it, with the address of its page.
         actions: the pages with what helps.
+        place: the stream and the group that have it ("" for the stream itself).
+        alert: the severity of the alert that tells people of it, "" without one.
     """
 
     kind: str
@@ -67,6 +72,8 @@ class AttentionLine:
     name: str
     url: str
     actions: Sequence[Tab]
+    place: GroupName = ("", "")
+    alert: str = ""
 
     @property
     def seconds(self) -> float | None:
@@ -74,22 +81,56 @@ class AttentionLine:
         return (datetime.now(UTC) - self.since).total_seconds() if self.since else None
 
 
+_OF_PUBLISHED = "Events published in the last hour, minute by minute"
+_OF_LAG = "Seconds that the slowest group was behind in the last hour"
+_NOT_SAMPLED = {
+    **dict.fromkeys(("state", "lag", "dead"), NOTHING),
+    **{"published": sparkline((), _OF_PUBLISHED), "rate": NOTHING, "lags": ""},
+    **dict.fromkeys(("lag_class", "dead_class"), "s-none"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FiringAlert:
+    """An alert that fires.
+
+    Attributes:
+        kinds: the kinds of lines that tell of the same.
+        line: its line, where there is no other that tells of it.
+    """
+
+    kinds: Collection[str]
+    line: AttentionLine
+
+
+# What apps above this one know of alerts.
+FIRING_ALERTS: list[Callable[[HttpRequest], Sequence[FiringAlert]]] = []
 # What apps above this one know of the readers of streams: lines about them, and pages of those that read as groups.
 READER_LINES: list[Callable[[HttpRequest], Sequence[AttentionLine]]] = []
 READER_PAGES: list[Callable[[HttpRequest, Collection[GroupName]], Mapping[GroupName, Sequence[Tab]]]] = []
 # The order of urgency: events are turned away or not delivered, then late, then refused one by one.
-_URGENCY = ("full", "failing", "stopped", "waiting", "lost", "dead", "lagging", "refusing", "paused")
+_URGENCY = ("full", "failing", "stopped", "waiting", "lost", "alert", "dead", "lagging", "refusing", "paused")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamRow:
-    """A row of the table of streams. `past` is None when nothing was sampled."""
+    """A row of the table of streams.
+
+    Attributes:
+        stream: the stream.
+        overview: what Redis says of it, None when it says nothing.
+        past: its last hour, None when nothing was sampled.
+        url: its page.
+        worst: the worst that is the matter with it.
+        marks: when definitions were changed, in minutes since the begin of the hour.
+    """
 
     stream: Stream
     overview: Activity | None
     past: StreamHistory | None
     url: str
     worst: Finding | None
+    marks: Sequence[float] = ()
 
     @property
     def health(self) -> Health:
@@ -97,20 +138,38 @@ class StreamRow:
         return self.worst.health if self.worst else "healthy"
 
     @property
-    def published(self) -> list[int | None]:
-        return self.past.total(series.PUBLISHED) if self.past else []
+    def cells(self) -> Mapping[str, str]:
+        """Return what the cells of the row have: the template of a hundred rows has little time for each."""
+        found = self.overview
+        last = moment(moment_of_ms(found.last_ms)) if found else NOTHING
+        refused = found.figures.counters["refused"] if found else 0
+        return {
+            "url": self.url,
+            "name": visible(self.stream.name),
+            "purpose": titled(self.stream.purpose),
+            "problem": format_html(' <span class="s-bad">{}</span>', visible(found.problem.detail))
+            if found and found.problem
+            else "",
+            "refused": refused_count(found),
+            "refused_class": "s-none" if not refused else "s-bad" if self.worst else "",
+            "length": stream_length(self.stream, found),
+            "last": last,
+            **(self._sampled(self.past) if self.past else _NOT_SAMPLED),
+        }
 
-    @property
-    def rate(self) -> float | None:
-        return self.past.rate(series.PUBLISHED) if self.past else None
-
-    @property
-    def lag(self) -> Sequence[float | None]:
-        return scaled(series.LAG_SECONDS, self.past.highest(series.LAG_SECONDS)) if self.past else []
-
-    @property
-    def dead(self) -> int:
-        return sum(self.past.last(series.DEAD).values()) if self.past else 0
+    def _sampled(self, past: StreamHistory) -> Mapping[str, str]:
+        lags = scaled(series.LAG_SECONDS, past.highest(series.LAG_SECONDS))
+        dead, events = sum(past.last(series.DEAD).values()), past.lag_events
+        return {
+            "state": state_of(self.health, self.worst.kind if self.worst else ""),
+            "published": sparkline(past.total(series.PUBLISHED), _OF_PUBLISHED, self.marks),
+            "rate": rate(past.published_rate),
+            "lags": sparkline(lags, _OF_LAG, self.marks) if lags else "",
+            "lag": sampled_lag(past.lag_seconds, events),
+            "lag_class": "" if events else "s-none",
+            "dead": number(dead),
+            "dead_class": "s-bad" if dead else "s-none",
+        }
 
 
 def values(request: HttpRequest) -> Mapping[str, Any]:
@@ -136,17 +195,15 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
             worst[finding.stream] = place
     names = _names_of_rows(sorted(worst, key=worst.__getitem__), found.get("latest"), sorted(limits))
     streams = list(Stream.objects.filter(name__in=names))
-    # Of what is told one by one it is read, too, which group has it, and how.
-    told = findings[:MOST_FINDINGS]
-    details = sorted({finding.stream for finding in told})
-    found = ask_all({"overview": stream_stats.activities_of(names), "details": overview.read_histories(details)})
-    answer = found["overview"]
+    answer = ask_all({"overview": stream_stats.activities_of(names)})["overview"]
     known: Mapping[str, Activity] = {} if isinstance(answer, Problem) else answer
-    shown: Sequence[Finding] = told
-    if not isinstance(found["details"], Problem):
-        kinds = {(finding.kind, finding.stream) for finding in told}
-        detailed = find_attention(found["details"])
-        shown = [finding for finding in detailed if (finding.kind, finding.stream) in kinds]
+    shown: list[Finding] = []
+    told = 0
+    while told < len(findings) and len(shown) < MOST_FINDINGS:
+        shown += _detailed(findings[told : told + _TOGETHER], find_attention)
+        told += _TOGETHER
+    further = len(findings[told:]) + len(shown[MOST_FINDINGS:])
+    marks = charts.last_hour_marks(request)
     rows = [
         StreamRow(
             stream=stream,
@@ -154,10 +211,11 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
             past=histories.get(stream.name),
             url=reverse("admin:streams_stream_statistics", args=[stream.pk]),
             worst=findings[worst[stream.name]] if stream.name in worst else None,
+            marks=marks,
         )
         for stream in streams
     ]
-    lines, further = _lines(request, shown, streams)
+    lines, cut = _lines(request, shown[:MOST_FINDINGS], streams)
     return {
         "may_see": True,
         "may_add": request.user.has_perm("streams.add_stream"),
@@ -165,14 +223,26 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
         "problem": answer if isinstance(answer, Problem) else None,
         "down_for": health.redis_down_for(),
         "attention": lines,
-        "further": len(findings[MOST_FINDINGS:]) + further,
+        "further": further + cut,
         "is_sampled": any(past.recent for past in histories.values()),
         "figures": _figures(histories, findings) if histories else [],
-        "marks": charts.last_hour_marks(request),
+        "marks": marks,
         # Trouble first; the others by name.
         "rows": sorted(rows, key=lambda row: worst.get(row.stream.name, len(findings))),
         "count": len(limits),
     }
+
+
+def _detailed(
+    findings: Sequence[Finding], find_attention: Callable[[Mapping[str, StreamHistory]], Sequence[Finding]]
+) -> Sequence[Finding]:
+    """Return findings that totals tell of, for each group or label that has them."""
+    streams = sorted({finding.stream for finding in findings})
+    past = ask_all({"past": overview.read_histories(streams)})["past"]
+    if isinstance(past, Problem):
+        return findings
+    kinds = {(finding.kind, finding.stream) for finding in findings}
+    return [finding for finding in find_attention(past) if (finding.kind, finding.stream) in kinds]
 
 
 def _names_of_rows(
@@ -196,8 +266,20 @@ def _lines(
         pages |= pages_of(request, places)
     lines = [_line(request, finding, by_name[finding.stream], pages) for finding in findings]
     lines += [line for lines_of in READER_LINES for line in lines_of(request)]
+    for alert in (alert for alerts_of in FIRING_ALERTS for alert in alerts_of(request)):
+        _add_alert(lines, alert)
     lines.sort(key=lambda line: _URGENCY.index(line.kind))
     return lines[:MOST_FINDINGS], len(lines[MOST_FINDINGS:])
+
+
+def _add_alert(lines: list[AttentionLine], alert: FiringAlert) -> None:
+    """Mark the line that tells of what an alert tells of; without any, the alert has a line of its own."""
+    told = alert.line
+    for place, line in enumerate(lines):
+        if line.place == told.place and line.kind in alert.kinds:
+            lines[place] = replace(line, alert=told.alert, actions=[*line.actions, *told.actions])
+            return
+    lines.append(told)
 
 
 def _line(
@@ -230,6 +312,7 @@ def _line(
         name=f"{finding.stream} / {finding.group}" if finding.group else finding.stream,
         url=pages[0].url if pages else reverse("admin:streams_stream_groups", args=[stream.pk]),
         actions=pages,
+        place=(finding.stream, finding.group),
     )
 
 

@@ -26,6 +26,7 @@ from streams.admin.messages import LiveList, attach_overviews
 from streams.admin.test_event import mistakes
 from streams.leftovers import describe_leftovers
 from streams.models import EventType, Stream
+from streams.templatetags.stream_cells import refused_count, stream_length
 from synapse.catalog.stream_definitions import CORRELATION, LABELS, STREAM_FIELDS, SUMMARIES
 from synapse.inspection import stream_stats
 from synapse.redis import Conversation
@@ -198,7 +199,7 @@ class StreamAdmin(AuditedAdmin):
 
     @admin.display(description="events")
     def length(self, stream: Any) -> str:
-        return _cell("length", stream)
+        return stream_length(stream, stream.overview)
 
     @admin.display(description="last event")
     def last_event(self, stream: Any) -> str:
@@ -222,7 +223,7 @@ class StreamAdmin(AuditedAdmin):
 
     @admin.display(description="refused")
     def refused(self, stream: Any) -> str:
-        return _cell("refused", stream)
+        return refused_count(stream.overview)
 
 
 def _cell(name: str, stream: Any) -> str:

@@ -44,6 +44,9 @@ class LatestSample:
     def __init__(self) -> None:
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[Sample | None] | None = None
+        # Frames of the sample that was framed last, by what is in them.
+        self._framed: Sample | None = None
+        self._frames: dict[tuple[tuple[str, ...], frozenset[str]], bytes] = {}
 
     async def get(self) -> Sample | None:
         """Return the latest sample, None when there is none.
@@ -56,6 +59,15 @@ class LatestSample:
         if self._asking is None or now - self._asked_at > LOOK_EVERY * 0.9:
             self._asked_at, self._asking = now, asyncio.create_task(_ask(), name="latest sample")
         return await asyncio.shield(self._asking)
+
+    def frame(self, sample: Sample, streams: Collection[str], names: frozenset[str]) -> bytes:
+        """Return a sample as a frame, made once for all viewers who see these series of these streams."""
+        if sample is not self._framed:
+            self._framed, self._frames = sample, {}
+        key = (tuple(streams), names)
+        if (found := self._frames.get(key)) is None:
+            found = self._frames[key] = latest.frame(sample, streams, names=names, step=FINEST.seconds)
+        return found
 
 
 async def _ask() -> Sample | None:
@@ -103,7 +115,7 @@ class Session:
                     sample = None
                 if sample is not None and sample.at != sent:
                     sent, written = sample.at, clock()
-                    yield latest.frame(sample, self._streams(sample.streams), names=self._names, step=FINEST.seconds)
+                    yield SAMPLES.frame(sample, self._streams(sample.streams), self._names)
                 elif clock() - written >= self._heartbeat:
                     written = clock()
                     yield sse.heartbeat()

@@ -374,6 +374,8 @@ def describe_course(row: Sequence[float | None]) -> str:
 def add_rows(rows: Iterable[Row]) -> Row:
     """Return the sums of rows, value by value; None where none of them was sampled."""
     found = list(filter(None, rows))
+    if len(found) == 1:
+        return found[0]
     columns = zip(*found, strict=True)
     if not any(None in row for row in found):
         return list(map(sum, columns))
@@ -383,6 +385,8 @@ def add_rows(rows: Iterable[Row]) -> Row:
 def highest_of(rows: Iterable[Row]) -> Row:
     """Return the highest of rows, value by value; None where none of them was sampled."""
     found = list(filter(None, rows))
+    if len(found) == 1:
+        return found[0]
     columns = zip(*found, strict=True)
     if not any(None in row for row in found):
         return list(map(max, columns))

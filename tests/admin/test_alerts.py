@@ -1,6 +1,8 @@
 """The pages of alerts: what fires, since when and where it is mended; rules, silences and the badge."""
 
 import json
+import re
+import time
 from datetime import timedelta
 
 import pytest
@@ -12,11 +14,13 @@ from alerts.admin import badge
 from alerts.models import AlertRule, Silence
 from bridges.models import Bridge
 from core.models import AuditEntry
+from streams import connections
 from streams.models import Stream
 from streams.snapshot import holder as catalog
 from synapse.alerts.rules import DEFAULT_RULES
 from synapse.alerts.state import AlertState, pack
 from synapse.redis import keyspace
+from synapse.statistics.sampler import Sampler
 
 SENTENCE = "group shop of orders fails: 126 dead letters since 02:14, HTTP 503"
 OPERATOR = ("alerts.view_alertrule", "alerts.view_silence", "streams.view_stream")
@@ -211,8 +215,26 @@ def test_the_badge_counts_alerts_that_fire_for_those_who_may_see_them(rf, admin_
     assert badge.count(request) is None
 
 
-def test_the_first_page_begins_with_the_alerts_that_fire(admin_client, redis, orders):
+def test_an_alert_of_what_needs_no_attention_else_is_a_line_of_the_first_page(admin_client, redis, orders):
     fire(redis)
+
     html = admin_client.get(reverse("admin:index")).content.decode()
 
-    assert html.index(SENTENCE) < html.index("Needs attention")
+    (line,) = re.findall(r"<li>\s*<span[^>]*>alert</span>.*?</li>", html, re.DOTALL)
+    assert SENTENCE in line
+    assert "?rule=dead-letters&amp;subject=orders%2Fshop" in line
+
+
+def test_the_first_page_tells_of_what_an_alert_tells_of_once(admin_client, redis, orders):
+    redis.xgroup_create("orders", "shop", "$", mkstream=True)
+    redis.xadd(keyspace.dead_letters("orders", "shop"), {"id": "1-0"})
+    assert Sampler(connections.executor, lambda: ["orders"], clock=lambda: time.time() - 10).step()
+    fire(redis)
+
+    html = admin_client.get(reverse("admin:index")).content.decode()
+
+    (line,) = re.findall(r"<li>\s*<span[^>]*>dead</span>.*?</li>", html, re.DOTALL)
+    assert "has 1 dead letter" in line
+    assert "An alert fires: warning." in line
+    assert "?rule=dead-letters&amp;subject=orders%2Fshop" in line
+    assert SENTENCE not in html

@@ -20,7 +20,7 @@ def steps(admin_client, redis):
     audit.record(CATALOG, "create", define("orders", {"order-placed": {}}))
 
     def of_page():
-        values = admin_client.get("/admin/").context["parts"][1]["values"]
+        values = admin_client.get("/admin/").context["parts"][0]["values"]
         return [step.is_done for step in values["steps"]] or None
 
     return of_page
@@ -52,7 +52,7 @@ def test_a_stream_that_a_file_defines_later_is_one_of_your_own(steps):
 def test_commands_publish_and_read_the_first_event_type(steps, admin_client, settings, access, has_key):
     settings.AUTH = access
 
-    publish, read, define_own = admin_client.get("/admin/").context["parts"][1]["values"]["steps"]
+    publish, read, define_own = admin_client.get("/admin/").context["parts"][0]["values"]["steps"]
 
     assert "/events/orders" in publish.command
     assert '"event_type": "order-placed"' in publish.command

@@ -35,7 +35,7 @@ def test_the_first_page_has_a_row_for_every_stream(admin_client, redis):
 
     page = admin_client.get("/admin/")
 
-    (row,) = page.context["parts"][1]["values"]["rows"]
+    (row,) = page.context["parts"][0]["values"]["rows"]
     assert (row.stream.name, row.overview.figures.length, row.worst) == ("orders", 1, None)
     # Nothing was sampled yet.
     assert "orders — —" in text_of(page)
@@ -47,7 +47,7 @@ def test_refused_events_are_counted_in_the_row(admin_client, redis):
 
     page = admin_client.get("/admin/")
 
-    assert page.context["parts"][1]["values"]["rows"][0].overview.figures.counters["refused"] == 7
+    assert page.context["parts"][0]["values"]["rows"][0].overview.figures.counters["refused"] == 7
 
 
 def test_a_group_that_fails_needs_attention_and_leads_to_its_buttons(admin_client, redis, sample):
@@ -116,7 +116,7 @@ def test_of_many_streams_one_that_refuses_everything_is_the_first(admin_client, 
 
     page = admin_client.get("/admin/")
 
-    rows = page.context["parts"][1]["values"]["rows"]
+    rows = page.context["parts"][0]["values"]["rows"]
     assert [(row.stream.name, row.health) for row in rows] == [("stream-3", "failing"), ("stream-1", "healthy")]
     assert "refusing stream-3 refused 3 events in the last two minutes: contract-violated" in text_of(page)
 
@@ -162,7 +162,7 @@ def test_an_open_page_gets_the_parts_that_had_nothing_to_show(admin_client, redi
 
     for page, hidden in ((empty, ["figures", "bridges"]), (without_redis, ["first-steps", "figures", "bridges"])):
         tags = dict(re.findall(r'<section [^>]*id="([a-z-]+)-part"([^>]*)>', page))
-        assert tags.keys() == {"alerts", "first-steps", "attention", "figures", "streams", "bridges"}
+        assert tags.keys() == {"first-steps", "attention", "figures", "streams", "bridges", "latest-changes"}
         assert [name for name, rest in tags.items() if " hidden" in rest] == hidden
 
 

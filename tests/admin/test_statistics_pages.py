@@ -97,7 +97,14 @@ def test_a_bridge_counts_all_that_its_group_lost(admin_client, stream, redis):
 def test_a_value_between_two_gaps_is_drawn_as_wide_as_one_value():
     drawn = sparkline([None, 4, None, 2, 2], "Events")
 
-    assert re.findall(r's-spark-line" d="M([^"]*)"', drawn) == ["15.0,2.0 L45.0,2.0", "90.0,14.0 L120.0,14.0"]
+    assert re.findall(r's-spark-line" d="M([^"]*)"', drawn) == ["150,20 450,20", "900,140 1200,140"]
+
+
+def test_a_small_chart_has_the_bends_of_a_line_and_the_ends_of_its_level_parts():
+    drawn = sparkline([0, 0, 0, 6, 6, 6, 6, 3, 0], "Events", [4])
+
+    assert re.findall(r's-spark-line" d="M([^"]*)"', drawn) == ["0,260 300,260 450,20 900,20 1050,140 1200,260"]
+    assert 's-spark-mark" d="M600,0V280"' in drawn
 
 
 def test_the_trend_of_retries_is_not_shown_beside_a_lag_that_is_none(admin_client, redis):

@@ -1,5 +1,6 @@
-"""What Redis holds of a run, while it drains and at its end, and the verdict on that, on the ledger and on the order of
-events, as a table.
+"""Read the contents of Redis while a run drains and at its end, and judge them, the ledger and the order of events.
+
+The verdict is a table.
 """
 
 from bisect import bisect_left

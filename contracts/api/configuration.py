@@ -1,5 +1,5 @@
-"""What the registry says of itself, and its settings: compatibility, policy, and mode (READONLY or READWRITE), of all
-subjects and of single subjects with their own.
+"""Facts about the registry, and its settings: compatibility, policy, and mode (READONLY or READWRITE), of all subjects
+and of single subjects with their own.
 """
 
 from typing import Any

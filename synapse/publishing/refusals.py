@@ -4,9 +4,9 @@ Counted in memory and added to those in Redis once a second, so that a publisher
 command a second. Accepted events cost nothing. The kinds are bounded by definitions: by the rules of contracts, by
 defined types and by publishers, never by what an event says.
 
-What is kept of an event is safe to keep. It was refused, so the places that its contract marks as PII tell nothing of
-where its PII is. In a stream whose contracts mark any, a sample has the types of values in place of the values, and no
-name of a property that the contract does not declare.
+Samples are safe to keep. Their events were refused, so the places that a contract marks as PII tell nothing of where
+their PII is. In a stream whose contracts mark any, a sample has the types of values in place of the values, and no name
+of a property that the contract does not declare.
 """
 
 import time
@@ -118,7 +118,7 @@ class Refusals:
                 noted.count += times
 
     def flush(self) -> Conversation[None]:
-        """Add the refusals to those in Redis. What Redis did not take is kept for the next time."""
+        """Add the refusals to those in Redis. Refusals that Redis did not take are kept for the next time."""
         with self._lock:
             noted, self._noted = self._noted, {}
         if not noted:

@@ -103,6 +103,9 @@ def test_every_script_of_delivery_is_described():
         "count_between",
         "change_alerts",
         "notify_alerts",
+        "index_write",
+        "index_find",
+        "note_refusals",
     }
     assert {name for name in scripts if f"| `{name}` |" not in described} == others
 

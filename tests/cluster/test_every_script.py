@@ -1,8 +1,12 @@
 """Every script runs on three nodes, declares the keys that it touches, and keeps to the slot of its stream."""
 
+from synapse.correlation import segments
 from synapse.redis import Command, keyspace
 from synapse.redis.commands import (
     alerts as alert_commands,
+)
+from synapse.redis.commands import (
+    correlation as correlation_commands,
 )
 from synapse.redis.commands import (
     dead_letters as dead_letter_commands,
@@ -15,6 +19,7 @@ from synapse.redis.commands import (
 )
 from synapse.redis.commands import (
     participants,
+    places,
     shared_values,
 )
 from synapse.redis.commands import (
@@ -25,13 +30,24 @@ from synapse.redis.commands import (
 )
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.alerts import StateChange
+from synapse.redis.commands.correlation import IndexState, SegmentRange
 from synapse.redis.commands.delivery import Failure
+from synapse.redis.commands.refusals import RefusalKind, note_refusals
 from synapse.redis.lease import Lease
 from tests.bridges.cast import PLACE, STREAM, made_by_us, make_due, publish
 from tests.cluster.conftest import check, node_of
 from tests.cluster.watching import script_names
 
 LIMITS = stream_commands.Limits(max_length=2, pin_for_ms=0)
+
+
+def call_scripts_about_events(send):
+    index = IndexState(of="order_id", place="1-1")
+    written = (1, SegmentRange(last_id="1-1", entries=1), segments.build([("1-1", [7])]))
+    assert send(correlation_commands.write_index(STREAM, index, written=written))
+    assert send(correlation_commands.find_in_index(STREAM, "order_id", [7], most=9)).blocks == ["1-1"]
+    send(note_refusals(STREAM, [RefusalKind(digest="d", count=1, first_ms=1, last_ms=1, known=b"{}")]))
+    assert send(places.place(*PLACE, "1-1")).pending is None
 
 
 def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, cluster, seen):
@@ -72,6 +88,7 @@ def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, clust
     assert send(statistics_commands.sample(STREAM, memory=True)).length
     (between,) = send(statistics_commands.count_between(STREAM, [("0", "+", 9)]))
     assert between.size
+    call_scripts_about_events(send)
     change, event = StateChange("r redis", b"", b"{}", b"{}", ("event_type", "alert-changed")), ("event_type", "x")
     assert send(alert_commands.change_states([change], hard_length=9)) == [True]
     assert send(alert_commands.notify("r", b"", b"1 1-1", event, hard_length=9))

@@ -33,8 +33,16 @@ class Called:
 
     @property
     def undeclared(self) -> set[bytes]:
-        """Return the keys touched and not declared, except queues, whose names only the script knows."""
-        return {key for key in self.touched.difference(self.declared) if not _is_queue(key)}
+        """Return the keys touched and not declared, except those of which only the script knows the names.
+
+        These are queues, and the segments of a declared index.
+        """
+        segments = tuple(key + b":" for key in self.declared if key.endswith(b":index"))
+        return {
+            key
+            for key in self.touched.difference(self.declared)
+            if not (_is_queue(key) or (segments and key.startswith(segments)))
+        }
 
     @property
     def slots(self) -> set[int]:

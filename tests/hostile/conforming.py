@@ -33,6 +33,12 @@ ENDLESS = ("/streams/{stream}/live", "/stats/live")
 PATIENCE = 120
 
 
+@schemathesis.serializer("application/x-ndjson")
+def _lines(_: Any, value: Any) -> dict[str, Any]:
+    """Write the lines of JSON that Schemathesis makes up."""
+    return {"data": value if isinstance(value, bytes) else str(value).encode()}
+
+
 @dataclass
 class Report:
     """The requests sent, and the first request for each way in which an answer differs from the document."""

@@ -18,7 +18,7 @@ NO_PATHS = [
     "/healthz;x=1", "/streams;x", "/healthz%00", "/streams%00", "/healthz.", "/streams.",
     "/HEALTHZ", "/streams/platform-events/info/more", "/static/../manage.py", "/static/%2e%2e/manage.py",
 
-    "/static/..%2f..%2fmanage.py", "/static//etc/passwd", "/events", "/events/", "/%ff%fe",
+    "/static/..%2f..%2fmanage.py", "/static//etc/passwd", "/event", "/event/", "/%ff%fe",
     "/streams/%0d%0aSet-Cookie:%20a=b/more", "/" + "a" * 8000, "/" + "a/" * 4000,
 ]  # fmt: skip
 NO_STREAMS = [

@@ -1,4 +1,4 @@
-// Turns every <pre data-tree> with JSON into a tree, when it is seen first. Without this script it stays a text.
+// Turns every <pre data-tree> with JSON into a tree, when it is shown first. Without this script it stays a text.
 //
 // A part of the tree is made when it is opened. All that came from a publisher is set as text, never as HTML. Each value
 // has a menu: copy the value, its path, and what `window.synapseTreeActions` offers for it.
@@ -242,13 +242,16 @@
     pre.after(tree);
   };
 
-  // Grown when it is on the screen: a page may hold many that are never opened.
-  const watch = new IntersectionObserver((entries) => {
-    for (const entry of entries.filter((each) => each.isIntersecting)) {
-      watch.unobserve(entry.target);
-      grow(entry.target);
-    }
-  });
+  // Grown when it is shown: a page may hold many that are never opened.
+  const watch = new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries.filter((each) => each.isIntersecting)) {
+        watch.unobserve(entry.target);
+        grow(entry.target);
+      }
+    },
+    { rootMargin: "100000px" },
+  );
 
   const prepare = (part) => {
     part.querySelectorAll("pre[data-tree='']").forEach((pre) => watch.observe(pre));

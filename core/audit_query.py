@@ -90,6 +90,11 @@ def _published(target: str, _: Said, after: Said) -> str:
     return f"published an event by hand to {target}{f' ({id_})' if isinstance(id_, str) else ''}"
 
 
+def _imported(target: str, _: Said, after: Said) -> str:
+    count = after.get("count", 0)
+    return f"imported {count} event{'' if count == 1 else 's'} into {target}"
+
+
 def _failed_to_log_in(target: str, _: Said, after: Said) -> str:
     count, names = after.get("failures", 1), after.get("names", [])
     times = "" if count == 1 else f" {count} times"
@@ -113,6 +118,7 @@ _SENTENCES: Mapping[str, Callable[[str, Said, Said], str]] = {
     "lock out": lambda target, _, after: f"was locked out as {target} for {after.get('minutes', '?')} minutes",
     "see payloads": _seen,
     "publish": _published,
+    "import": _imported,
     "redrive": _counted("redrove"),
     "redrive edited": _counted("edited and redrove"),
     "discard": _counted("discarded"),

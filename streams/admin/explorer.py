@@ -1,12 +1,11 @@
 """The explorer's page: events of one or many streams, merged by time, found by text, filter, type and time.
 
-`streams.explorer_state` has what its address says, and `synapse.explorer` searches. Each page reads one bounded part of
+`streams.admin.explorer_state` reads its address, and `synapse.explorer` searches. Each page reads one bounded part of
 the streams: *Continue* is a link to the next one.
 """
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from math import ceil
 from typing import Any
 from urllib.parse import urlencode
@@ -42,6 +41,8 @@ PAGE_SIZE = 25
 MOST_BARS = 60
 # Of more streams, what was stored over time is not added up for each page.
 MOST_COUNTED = 100
+# Counted for people who may not see payloads and choose no range.
+_COUNTED_RANGE = "24h"
 MOST_EVENT_TYPES = 200
 # Event types that are offered to be published where there is no event yet.
 MOST_OFFERED = 5
@@ -78,8 +79,9 @@ def explorer(admin: Any, request: HttpRequest) -> HttpResponse:
         asked["page"] = search_events(request_for(pairs, principal=person(request)), catalog)
     else:
         asked["overviews"] = stream_stats.overviews_of(chosen[:MOST_COUNTED])
-    if state.range and not (state.is_narrowed and may_see) and len(chosen) <= MOST_COUNTED:
-        asked["stored"] = _read_stored(chosen, state.range, now=int(now))
+    counted = state.range or ("" if may_see else _COUNTED_RANGE)
+    if counted and not (state.is_narrowed and may_see) and len(chosen) <= MOST_COUNTED:
+        asked["stored"] = _read_stored(chosen, counted, now=int(now))
     found = ask_all(asked)
     page = answer_of(found["page"]) if may_see else None
     refused = page if isinstance(page, Problem) else None
@@ -90,7 +92,7 @@ def explorer(admin: Any, request: HttpRequest) -> HttpResponse:
     stream = Stream.objects.filter(name=state.streams[0]).first() if len(state.streams) == 1 else None
     values = {
         "state": state,
-        "fields": _fields(request, state, pks, chosen, catalog),
+        "fields": _fields(state, pks, chosen, catalog),
         "may_see": may_see,
         "page": page,
         "refused": refused,
@@ -137,7 +139,6 @@ def _shown(
     request: HttpRequest, state: ExplorerState, page: Mapping[str, Any], pks: Mapping[str, int]
 ) -> dict[str, Any]:
     """Return the rows, how far the search came, and where it continues."""
-    export = reverse("export_events")
     at = read_cursor(page["next"], page["next"].partition("~")[0]) if page["next"] else None
     search = urlencode(state.but(next="").search(now=time.time()))
     export = reverse("export_events")
@@ -153,6 +154,8 @@ def _shown(
     }
     if state.range or state.since or state.until:
         values["any_time"] = f"?{state.but(range='', since='', until='', next='').query}"
+    if may_publish and len(state.streams) == 1 and state.streams[0] in pks:
+        values["importing"] = reverse("admin:streams_stream_import", args=[pks[state.streams[0]]])
     if not values["rows"] and may_publish and not state.is_narrowed:
         types = EventType.objects.filter(stream__name__in=state.streams)[:MOST_OFFERED]
         values["publish"] = [(one.name, reverse("admin:streams_eventtype_publish", args=[one.pk])) for one in types]
@@ -180,15 +183,13 @@ def _is_watchable(state: ExplorerState) -> bool:
 # ---- The form.
 
 
-def _fields(
-    request: HttpRequest, state: ExplorerState, pks: Mapping[str, int], chosen: Collection[str], catalog: Snapshot
-) -> dict[str, Any]:
+def _fields(state: ExplorerState, pks: Mapping[str, int], chosen: Collection[str], catalog: Snapshot) -> dict[str, Any]:
+    """Return the choices of the form, and the values that the address does not hold as inputs do."""
     properties = properties_of(catalog, chosen, state.event_type)
     types = EventType.objects.filter(stream__name__in=chosen) if state.streams else EventType.objects.all()
     names = types.order_by("name").values_list("name", flat=True).distinct()
     return {
         "streams": [{"name": name, "is_chosen": name in state.streams} for name in pks],
-        "unknown": [name for name in state.streams if name not in pks],
         "ranges": [{"name": name, "title": _TITLES[name], "active": name == state.range} for name in RANGES],
         "any_time": ANY_TIME,
         "since": _for_input(state.since, "since"),
@@ -202,7 +203,7 @@ def _fields(
 
 
 def _for_input(text: str, parameter: str) -> str:
-    """Return a time of the address as inputs of times hold it, in UTC; a text that is none as it is."""
+    """Return a time of the address as inputs of times hold it, in UTC; a text that is none unchanged."""
     try:
         found = parse_moment(text, parameter)
     except Problem:
@@ -287,7 +288,9 @@ def _histogram(state: ExplorerState, found: Mapping[str, Any], page: Mapping[str
     if not any(bar["count"] for bar in bars):
         return None
     rows = [
-        {**bar, "begin": _moment(bar["from"]), "url": f"?{_between(state, bar).query}"} for bar in bars if bar["count"]
+        {**bar, "begin": moment_of_ms(bar["from"]), "url": f"?{_between(state, bar).query}"}
+        for bar in bars
+        if bar["count"]
     ]
     return {
         "title": title,
@@ -300,10 +303,6 @@ def _histogram(state: ExplorerState, found: Mapping[str, Any], page: Mapping[str
 
 def _between(state: ExplorerState, bar: Bar) -> ExplorerState:
     return state.but(range="", since=str(bar["from"]), until=str(bar["to"] - 1), next="")
-
-
-def _moment(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1_000, UTC)
 
 
 def _counts(overviews: Any, pks: Mapping[str, int]) -> list[dict[str, Any]]:

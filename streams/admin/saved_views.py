@@ -6,12 +6,14 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 
+from core import catalog_version
 from core.admin.base import AuditedAdmin
 from core.templatetags.synapse import visible
 from streams.admin.explorer_state import ExplorerState
@@ -67,10 +69,11 @@ class SavedViewForm(forms.ModelForm):
         values = super().clean() or {}
         name = values.get("name", "")
         if own := self._of_this_name(name):
-            if values.get("replace"):
+            if values.get("replace") and not self.instance.pk:
                 self.replaced = own
             else:
-                self.add_error("name", f"You have a view “{name}” already. Tick “Replace”, or choose another name.")
+                way_out = "Choose another name." if self.instance.pk else "Tick “Replace”, or choose another name."
+                self.add_error("name", f"There is a view “{name}” already. {way_out}")
         keeper = self.replaced or self.instance
         others = SavedView.objects.filter(name=name, shared=True).exclude(pk=keeper.pk).select_related("owner").first()
         if values.get("shared") and others is not None and "name" not in self.errors:
@@ -99,6 +102,9 @@ class SavedViewAdmin(AuditedAdmin):
         return _is_own(request, obj) or bool(super().has_delete_permission(request, obj))
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        if request.method == "POST" and transaction.get_connection().in_atomic_block:
+            # Nobody else saves one under the name between its check and its save.
+            catalog_version.hold()
         form = super().get_form(request, obj, change=change, **options)
         form.user = request.user
         return form

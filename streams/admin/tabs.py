@@ -57,6 +57,7 @@ def _publish(stream: Stream) -> str | None:
 
 STREAM_ADDITIONS = [
     AdditionLink("Publish a test event", _publish, PUBLISH),
+    AdditionLink("Import events", lambda stream: reverse("admin:streams_stream_import", args=[stream.pk]), PUBLISH),
     AdditionLink(
         "Add an event type", lambda stream: adding("streams_eventtype", stream=stream.pk), "streams.add_eventtype"
     ),

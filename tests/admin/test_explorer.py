@@ -1,14 +1,18 @@
 """The explorer shows events of many streams: merged by time, as far as the person may see them, at one address."""
 
+import time
 from urllib.parse import parse_qsl
 
 import orjson
 import pytest
 
 from core.models import AuditEntry
+from streams import connections
 from streams.admin.explorer_rows import line_of, properties_of, value_text
 from streams.admin.explorer_state import ExplorerState
 from streams.snapshot import holder
+from synapse.redis import keyspace
+from synapse.statistics.sampler import Sampler
 from tests.admin.pages import text_of, url
 from tests.definitions import define
 
@@ -227,6 +231,15 @@ def test_an_event_deeper_than_json_is_written_is_shown(admin_client, redis, stre
     assert len(ids(shown(admin_client))) == 1
 
 
+def test_an_entry_whose_id_is_beyond_the_calendar_is_shown(admin_client, redis, streams):
+    redis.xadd("orders", {"event_type": "x"}, id="1705314600000000000-0")
+
+    page = shown(admin_client)
+
+    assert ids(page) == ["1705314600000000000-0"]
+    assert page.context["histogram"]["rows"][0]["begin"] is None
+
+
 def test_without_redis_the_page_says_so(admin_client, no_redis):
     define("orders")
 
@@ -247,6 +260,39 @@ def test_a_histogram_has_what_was_found_with_links_to_its_times(admin_client, ev
     assert sum(row["count"] for row in histogram["rows"]) == 4
     first = ExplorerState.read(histogram["rows"][0]["url"].removeprefix("?"))
     assert int(first.since) <= 1_705_314_600_000 <= int(first.until)
+
+
+def test_a_histogram_of_a_range_has_all_events_that_were_stored(admin_client, client_who_may, redis, streams):
+    clock = [time.time() - 20]
+    sampler = Sampler(connections.executor, lambda: ["orders", "payments"], clock=lambda: clock[0])
+    for _ in range(4):
+        for name, count in (("orders", 5), ("payments", 2)):
+            redis.hincrby(keyspace.stats(name), "published", count)
+        assert sampler.step()
+        clock[0] += 5
+
+    def counted(client, **query):
+        histogram = shown(client, **query).context["histogram"]
+        return histogram and (histogram["title"], sum(row["count"] for row in histogram["rows"]))
+
+    # The first sample has nothing before it to be compared with.
+    assert counted(admin_client, range="15m") == ("Events stored", 21)
+    assert counted(admin_client, range="15m", stream="orders") == ("Events stored", 15)
+    assert counted(admin_client, range="15m", q="x") is None
+    viewer = client_who_may("streams.view_stream")
+    assert counted(viewer, range="15m", stream="payments", q="x") == ("Events stored", 6)
+
+
+def test_a_filter_selects_events_and_says_where_it_is_wrong(admin_client, client_who_may, events):
+    assert ids(shown(admin_client, filter="event.n > 1")) == [events[3], events[2]]
+    masked = client_who_may(*SEES)
+    assert ids(shown(masked, stream="orders", filter='event.customer.email.contains("anna")')) == []
+
+    page = shown(admin_client, filter="event.n >> 1")
+
+    assert page.context["errors"]["place"] == {"before": "event.n >", "at": ">", "after": " 1", "position": 10}
+    assert "At character 10" in text_of(page)
+    assert 'data-error-at="10"' in page.content.decode()
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_a_second_view_of_a_name_is_refused_until_it_is_to_replace_the_first(adm
 
     refused = save(admin_client, query="q=other")
 
-    assert "You have a view “late” already. Tick “Replace”, or choose another name." in text_of(refused)
+    assert "There is a view “late” already. Tick “Replace”, or choose another name." in text_of(refused)
     assert SavedView.objects.get().query == "stream=orders&q=late"
     save(admin_client, query="q=other", replace="on")
     assert SavedView.objects.get().query == "q=other"
@@ -85,13 +85,14 @@ def test_renaming_a_view_to_the_name_of_another_one_is_refused(admin_client, mik
 
     answer = admin_client.post(url("streams.savedview", "change", view.pk), {"name": "late", "query": ""})
 
-    assert "You have a view “late” already" in text_of(answer)
+    assert "There is a view “late” already. Choose another name." in text_of(answer)
 
 
 @pytest.mark.parametrize(
     ("query", "said"),
     [
         ("since=yesterday", "“since” is an entry id"),
+        ("filter=event.n+%3E%3E", "The filter cannot be used"),
         ("&".join(["stream=a"] * 1_500)[:4_000], "at most"),
         ("x" * 4_001, "4000 characters"),
     ],

@@ -214,7 +214,13 @@
       this.progress.querySelector("[data-number]").textContent = number(this.scanned);
       this.progress.querySelector("[data-reached]").replaceWith(document.adoptNode(progress.querySelector("[data-reached]")));
       this.section.querySelector("[data-found]").textContent = number(this.found);
-      window.synapseHistogram?.add(page.querySelector("[data-histogram]"));
+      const figure = page.querySelector("[data-histogram]");
+      if (window.synapseHistogram !== undefined) {
+        window.synapseHistogram.add(figure);
+      } else if (figure !== null) {
+        this.section.before(document.adoptNode(figure));
+        window.synapseHistogram = new Histogram(figure);
+      }
       return section.querySelector("[data-further]")?.href ?? "";
     }
   }

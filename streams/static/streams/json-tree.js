@@ -98,6 +98,7 @@
     menu = document.createElement("div");
     menu.className = "s-menu";
     menu.popover = "auto";
+    menu.setAttribute("role", "group");
     menu.setAttribute("aria-label", shownPath(path));
     const text = node.text === undefined ? written(node) : node.text.startsWith('"') ? JSON.parse(node.text) : node.text;
     const actions = [

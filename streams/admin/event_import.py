@@ -1,0 +1,80 @@
+"""The page of a stream that imports lines of JSON: checked first, and stored when the person has seen the result."""
+
+import hashlib
+from typing import Any
+
+from django import forms
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+
+from core import audit
+from core.admin.base import person
+from streams import connections
+from streams.admin import tabs
+from streams.models import Stream
+from streams.snapshot import holder
+from synapse.formats import exact_json
+from synapse.http import exchange
+from synapse.http.redis_problems import FAILURES, problem_of
+from synapse.problems import Problem
+from synapse.publishing import imports
+from synapse.publishing.body import NDJSON
+
+
+class ImportForm(forms.Form):
+    """A file, and the digest of the file whose check the person has seen."""
+
+    file = forms.FileField(allow_empty_file=True, error_messages={"required": "Choose a file."})
+    checked = forms.CharField(required=False)
+
+
+def import_events(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the form; a POST checks the lines of a file, or stores those of a file that was checked."""
+    stream = admin.found(request, pk)
+    if not person(request).rights.may("publish", stream.name):
+        raise PermissionDenied
+    form = ImportForm(request.POST, request.FILES) if request.method == "POST" else ImportForm()
+    values: dict[str, Any] = {}
+    if form.is_bound and form.is_valid():
+        text = form.cleaned_data["file"].read()
+        digest = hashlib.sha256(text).hexdigest()
+        is_other = "store" in request.POST and form.cleaned_data["checked"] != digest
+        dry_run = "store" not in request.POST or is_other
+        values = {"report": _imported(request, stream, text, dry_run=dry_run), "checked": digest, "is_other": is_other}
+    page: HttpResponse = admin.show(
+        request,
+        "streams/admin/import.html",
+        title=f"Import into {stream.name}",
+        row=stream,
+        tabs=tabs.of_stream(request, stream, "Messages"),
+        form=form,
+        **values,
+    )
+    return page
+
+
+def _imported(request: HttpRequest, stream: Stream, text: bytes, *, dry_run: bool) -> dict[str, Any]:
+    """Return the report of the import, or why there is none: `problem`. Stored events leave an audit entry."""
+    asked = exchange.Request(
+        method="POST",
+        path=f"/streams/{stream.name}/import",
+        params={"stream": stream.name},
+        headers={"content-type": NDJSON},
+        body=text,
+        principal=person(request),
+    )
+    catalog = holder.current()
+    executor = connections.executor_for(catalog.streams.get(stream.name))
+    try:
+        answer = executor.run(imports.import_events(asked, catalog, connections.counters, dry_run=dry_run))
+    except FAILURES as failure:
+        problem = problem_of(failure)
+        return {"problem": problem.detail}
+    except Problem as problem:
+        return {"problem": problem.detail}
+    report: dict[str, Any] = exact_json.loads(answer.whole_body)
+    stored = report["accepted"] - report["repeated"]
+    if not dry_run and stored:
+        counts = {name: report[name] for name in ("lines", "accepted", "repeated", "rejected", "aborted")}
+        audit.record(person(request), "import", f"stream {stream.name}", after={"count": stored, **counts})
+    return report

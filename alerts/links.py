@@ -36,7 +36,8 @@ def _path(condition: str, subject: Subject) -> str:
                 return reverse("admin:bridges_bridge_group", args=[pk, subject.name])
             return reverse("admin:streams_stream_groups", args=[pk])
         case "stream" if pk is not None:
-            return reverse("admin:streams_stream_statistics", args=[pk])
+            page = "refusals" if condition == rules.REFUSED.name else "statistics"
+            return reverse(f"admin:streams_stream_{page}", args=[pk])
     return reverse("admin:index")
 
 

@@ -8,7 +8,7 @@ from django.db.models.functions import Concat
 
 from contracts import registry
 from contracts.models import Contract, ContractVersion
-from contracts.registry import Content, drafts, references
+from contracts.registry import Content, Reference, drafts, references
 from streams import connections
 from streams.models import EventType
 from streams.snapshot import holder
@@ -76,7 +76,14 @@ def from_draft(subject: str) -> Content:
     draft = drafts_of.select_related("contract").first()
     if draft is None:
         raise NothingToTest(f"“{subject}” has no draft. Give the schema that is to be tested.")
-    return drafts.content_of_text(draft.contract, draft.text)
+    return from_version(draft)
+
+
+def from_version(version: ContractVersion) -> Content:
+    """Return a version of a contract, or its draft."""
+    return drafts.content_of_text(
+        version.contract, version.text, [Reference(**reference) for reference in version.references]
+    )
 
 
 def open_trial(candidate: Content) -> AbstractContextManager[SchemaTrial]:

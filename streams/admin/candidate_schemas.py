@@ -13,7 +13,8 @@ from django.urls import reverse
 from contracts.admin import extensions
 from contracts.admin.contract import ContractAdmin
 from contracts.admin.extensions import ActionLink
-from contracts.models import Contract
+from contracts.admin.versions import numbered
+from contracts.models import Contract, ContractVersion
 from contracts.registry import draft_of
 from core import payload_access
 from core.admin.base import Page, person
@@ -35,20 +36,21 @@ _RIGHTS = ("streams.view_eventtype", "streams.view_stream", VIEW_PAYLOAD)
 
 
 def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask how many events to test a contract's draft on; a POST tests it. Nothing changes but the audit log, which
-    records the payload access.
+    """Ask how many events to test a contract's draft on, or with `version` in the query that version; a POST tests it.
+    Nothing changes but the audit log, which records the payload access.
     """
     contract = admin.found(request, pk)
     if not request.user.has_perms(_RIGHTS):
         # A report quotes events, so it needs the right to see them.
         raise PermissionDenied
-    draft = draft_of(contract)
+    number = request.GET.get("version", "")
+    tested = numbered(contract, int(number)) if number.isascii() and number.isdecimal() else draft_of(contract)
     last = request.POST.get("last", str(USUAL_EVENTS)).strip()
     results: list[dict[str, Any]] = []
     problem = None
-    if request.method == "POST" and draft is not None:
+    if request.method == "POST" and tested is not None:
         try:
-            results = _results(request, contract.subject, draft.text, parse_last(last))
+            results = _results(request, tested, parse_last(last))
         except FAILURES as failure:
             problem = problem_of(failure)
     page: HttpResponse = admin.show(
@@ -56,7 +58,7 @@ def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         "streams/admin/back_test.html",
         title="Back-test",
         row=contract,
-        draft=draft,
+        tested=tested,
         last=last,
         most=MOST_EVENTS,
         results=results,
@@ -66,15 +68,14 @@ def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     return page
 
 
-def _results(request: HttpRequest, subject: str, text: str, last: int) -> list[dict[str, Any]]:
+def _results(request: HttpRequest, version: ContractVersion, last: int) -> list[dict[str, Any]]:
     """Return the test results of each event type."""
-    found = list(
-        candidate_schemas.back_tests(subject, candidate_schemas.from_draft(subject), by=person(request), last=last)
-    )
+    subject, candidate = version.contract.subject, candidate_schemas.from_version(version)
+    found = list(candidate_schemas.back_tests(subject, candidate, by=person(request), last=last))
     for tested in found:
         place, events = f"stream {tested.stream}", tested.walk.events
         payload_access.record(person(request), place, tested.example_ids, events=events, back_test=tested.event_type)
-    return [_result(tested, text) for tested in found]
+    return [_result(tested, version.text) for tested in found]
 
 
 def _result(tested: Tested, text: str) -> dict[str, Any]:

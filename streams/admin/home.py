@@ -297,7 +297,8 @@ def _line(
         pages = [*own, *tabs.of_group(request, stream, finding.group)]
     else:
         # What a stream that refuses events is judged by, and what it holds.
-        wanted = ("Statistics", "Definition") if finding.kind == "refusing" else ("Statistics", "Groups", "Definition")
+        is_refusing = finding.kind == "refusing"
+        wanted = ("Refusals", "Statistics", "Definition") if is_refusing else ("Statistics", "Groups", "Definition")
         pages = [page for page in tabs.of_stream(request, stream, "") if page.title in wanted]
         if finding.label == ContractViolated.slug and (contract := _latest_contract(request, stream)):
             # It may be rolled back.

@@ -20,7 +20,7 @@ from core.admin.json_field import JsonValue, refuse
 from core.admin.list_fields import Column, MappingField, NamesField, RowsField
 from core.templatetags.synapse import moment, moment_of_ms, number
 from streams import leftovers
-from streams.admin import event_import, event_pages, explorer, find, messages, statistics, tabs, test_event
+from streams.admin import event_import, event_pages, explorer, find, messages, refusals, statistics, tabs, test_event
 from streams.admin.event_types import give_contract, may_make_contracts
 from streams.admin.messages import LiveList, attach_overviews
 from streams.admin.test_event import mistakes
@@ -150,6 +150,7 @@ class StreamAdmin(AuditedAdmin):
         Page(path="<int:pk>/messages/<str:id>/publish/", name="publish_again", view=test_event.publish_again),
         Page(path="<int:pk>/groups/", name="groups", view=messages.groups),
         Page(path="<int:pk>/import/", name="import", view=event_import.import_events),
+        Page(path="<int:pk>/refusals/", name="refusals", view=refusals.refusals),
         Page(path="compare/", name="compare", view=event_pages.compare),
         Page(path="find/", name="find", view=find.find),
     )

@@ -26,6 +26,7 @@ STREAM_PAGES = [
     PageLink("Statistics", "admin:streams_stream_statistics"),
     PageLink("Messages", "admin:streams_stream_messages", (VIEW_PAYLOAD,)),
     PageLink("Groups", "admin:streams_stream_groups"),
+    PageLink("Refusals", "admin:streams_stream_refusals"),
     PageLink("Definition", "admin:streams_stream_change"),
 ]
 # Their URLs take the stream's primary key and a group's name.

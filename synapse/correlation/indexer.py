@@ -29,9 +29,9 @@ logger = logging.getLogger(__name__)
 
 # A killed indexer is replaced when its lease ends: three turns without a renewal.
 LEASE_MS = 3_000
-# So many entries make a segment at least, and at most. When segments below one of these sizes come to it together, they
-# are merged.
-LEAST, SLICE = 256, 4_096
+# So many entries make a segment at least, and at most; fewer where they have so many bytes. When segments below one of
+# these sizes come to it together, they are merged.
+LEAST, SLICE, SLICE_BYTES = 256, 4_096, 4 * 1024 * 1024
 SIZES = (SLICE, 32_768)
 # How long a turn may work, in seconds: less when this process is busy with something else.
 BUDGET, BUSY_BUDGET = 0.2, 0.02
@@ -226,13 +226,13 @@ class Indexer:
         (now,) = map(value, self._executor().execute([sample(stream.name, memory=False)]))
         digests = EntryDigests(self._digests(), stream)
         found: list[tuple[str, set[int]]] = []
-        scan = Scan(stream.name, Range(first=following(parse(state.place))), most=SLICE)
+        scan = Scan(stream.name, Range(first=following(parse(state.place))), most=SLICE, most_bytes=SLICE_BYTES)
         while not scan.done and (self._clock() < until or len(found) < LEAST):
             entries = value(self._executor().execute([scan.command()])[0])
             found += [(entry.id, digests.of(entry.parts)) for entry in scan.take(entries)]
         known.read_at = self._clock()
         self._complaints.pop(stream.name, None)
-        if len(found) < LEAST:
+        if len(found) < LEAST and scan.exhausted:
             # Searches read them, until there are more.
             known.enough = now.added + LEAST - len(found)
             return False

@@ -7,13 +7,23 @@ Each entry is then looked at as the caller may see it: what is masked for the ca
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from synapse.auth.principal import ANONYMOUS, PERSONAL, Principal, Rights, sees
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.correlation.values import LONGEST, TRACE_ID, Digests, known_by, masked, trace_of
 from synapse.inspection.range_query import Scan, parse_id
-from synapse.redis import Command, Conversation, RedisUnavailable, answer, ask, map_cooperatively, together
+from synapse.redis import (
+    Command,
+    Conversation,
+    RedisFailure,
+    RedisUnavailable,
+    WrongType,
+    answer,
+    ask,
+    map_cooperatively,
+    together,
+)
 from synapse.redis.commands import correlation
 from synapse.redis.commands.publishing import stored_under
 from synapse.redis.commands.streams import Entry, xrange
@@ -22,13 +32,14 @@ from synapse.wire.ids import Range, following, iso_of, moment_of, parse
 from synapse.wire.masking import mask_of
 
 ENTRY_ID, IDEMPOTENCY_KEY = "entry id", "Idempotency-Key"
-# So many streams are searched at once.
-_TOGETHER = 50
-# Of a stream so many blocks are looked into, so many at once; and so many entries that are not indexed are read.
+# So many streams are asked at once.
+_TOGETHER = 20
+# Of a stream so many blocks are looked into, so many at once.
 MOST_BLOCKS, _BLOCKS_AT_ONCE, _ENTRIES_OF_BLOCK = 200, 20, 16
-MOST_UNINDEXED = 10_000
+# So many entries that are not indexed are read: of a stream, of all streams, and of each in any case.
+MOST_UNINDEXED, MOST_UNINDEXED_OF_ALL, LEAST_UNINDEXED = 10_000, 50_000, 256
 # Under an Idempotency-Key, so many publishers are tried for a stream.
-MOST_PUBLISHERS = 200
+MOST_PUBLISHERS = 100
 _KEY = re.compile(r"[!-~]{1,128}")
 # In JSON these may stand as escapes.
 _ESCAPED = re.compile(r'[^ -~]|["\\/<>&\']')
@@ -58,7 +69,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsearched:
-    """Events of a stream that are not indexed yet, and too many to be read: between two ids, "" for the first event."""
+    """Events of a stream that are not indexed yet, and too many to be read: between two ids, "" for its ends."""
 
     stream: str
     after: str
@@ -69,7 +80,7 @@ class Unsearched:
         return {
             "stream": self.stream,
             "since": iso_of(moment_of(self.after)) if self.after else None,
-            "until": iso_of(moment_of(self.before)),
+            "until": iso_of(moment_of(self.before)) if self.before else None,
         }
 
 
@@ -91,33 +102,49 @@ def find(text: str, catalog: Snapshot, by: Principal, digests: Digests, *, count
     publishers: dict[str, list[Rights]] = {}
     for key in catalog.keys.values():
         publishers.setdefault(f"service:{key.service}", []).append(key.rights)
+    unindexed = MOST_UNINDEXED_OF_ALL
     for start in range(0, len(names), _TOGETHER):
-        streams = [catalog.streams[name] for name in names[start : start + _TOGETHER]]
-        searches = {
-            stream.name: _Search(
-                text,
-                stream,
-                by,
-                digests,
-                publishers=[
-                    who
-                    for who, keys in publishers.items()
-                    if any(rights.may("publish", stream.name) for rights in keys)
-                ],
-                count=count,
-            )
-            for stream in streams
-        }
-        yield ()
-        results = yield from together({name: search.run() for name, search in searches.items()})
-        for name, result in results.items():
-            if isinstance(result, RedisUnavailable):
-                raise result
-            found.matches += searches[name].matches.values()
-            found.unsearched += searches[name].unsearched
+        searches = []
+        for name in names[start : start + _TOGETHER]:
+            yield ()  # there may be many publishers
+            who = [each for each, keys in publishers.items() if any(rights.may("publish", name) for rights in keys)]
+            searches.append(_Search(text, catalog.streams[name], by, digests, publishers=who, count=count))
+        begun = yield from together({search.name: search.begin() for search in searches})
+        for search in searches:
+            # One after the other: together they would keep all others waiting.
+            yield from _ended(search, begun[search.name], unindexed)
+            unindexed -= search.unindexed
+            found.matches += search.matches.values()
+            found.unsearched += search.unsearched
     found.matches.sort(key=lambda match: parse(match.id), reverse=True)
     del found.matches[count:]
     return found
+
+
+def _ended(search: "_Search", begun: "_Begun | RedisFailure", unindexed: int) -> Conversation[None]:
+    """End the search of a stream; one that Redis does not let read was not searched.
+
+    Raises:
+        RedisUnavailable: when Redis cannot be used.
+    """
+    try:
+        if isinstance(begun, RedisFailure):
+            raise begun
+        yield from search.end(begun, most_unindexed=unindexed)
+    except RedisUnavailable:
+        raise
+    except WrongType:
+        # There are no events under this name.
+        pass
+    except RedisFailure:
+        search.unsearched.append(Unsearched(stream=search.name, after="", before=""))
+
+
+class _Begun(NamedTuple):
+    """Answers to the first questions about a stream: ids that are meant for certain, each with why, and the index's."""
+
+    ids: Mapping[str, str]
+    in_index: correlation.IndexMatches
 
 
 class _Search:
@@ -141,33 +168,15 @@ class _Search:
         self._digests = digests
         self._publishers = list(dict.fromkeys((str(by), str(ANONYMOUS), *publishers)))[:MOST_PUBLISHERS]
         self._count = count
+        self.name = stream.name
+        self.unindexed = 0
         self._is_escaped = bool(_ESCAPED.search(text))
         self._needle, self._trace_needle = text.encode("utf-8", "surrogatepass"), self._trace.encode()
         self.matches: dict[str, Match] = {}
         self.unsearched: list[Unsearched] = []
 
-    def run(self) -> Conversation[None]:
-        """Find the matches.
-
-        Raises:
-            RedisFailure: when the stream cannot be read.
-        """
-        name = self._stream.name
-        ids, in_index = yield from self._first()
-        replies = yield from ask([xrange(name, id_, id_, 1) for id_ in ids])
-        for reply in replies:
-            for entry in answer(reply, name, absent=[]):
-                self._look_at(entry, ids[entry.id])
-        if not self._stream.correlation:
-            return
-        yield from self._read_unindexed(in_index.place)
-        if in_index.place is not None:
-            yield from self._read_blocks(in_index.blocks)
-            if in_index.is_damaged:
-                self.unsearched.append(Unsearched(stream=name, after="", before=in_index.place))
-
-    def _first(self) -> Conversation[tuple[Mapping[str, str], correlation.IndexMatches]]:
-        """Return the ids that are meant for certain, each with why, and what the index says."""
+    def begin(self) -> Conversation[_Begun]:
+        """Ask for what is found without reading many entries."""
         stream = self._stream
         ids: dict[str, str] = {}
         if (asked := parse_id(self._text)) and "-" in self._text:
@@ -186,19 +195,41 @@ class _Search:
         for reply in stored:
             for id_ in answer(reply, stream.name, absent=[])[: self._count]:
                 ids.setdefault(id_, IDEMPOTENCY_KEY)
-        return ids, answer(in_index, stream.name)
+        return _Begun(ids, answer(in_index, stream.name))
 
-    def _read_unindexed(self, place: str | None) -> Conversation[None]:
+    def end(self, begun: _Begun, *, most_unindexed: int) -> Conversation[None]:
+        """Find the matches.
+
+        Args:
+            begun: what was found before.
+            most_unindexed: how many entries are read at most that are not indexed, of many.
+        """
+        ids, in_index = begun
+        replies = (yield from ask([xrange(self.name, id_, id_, 1) for id_ in ids])) if ids else []
+        for reply in replies:
+            for entry in answer(reply, self.name, absent=[]):
+                self._look_at(entry, ids[entry.id])
+        if not self._stream.correlation:
+            return
+        most = max(LEAST_UNINDEXED, min(MOST_UNINDEXED, most_unindexed))
+        yield from self._read_unindexed(in_index.place, most=most)
+        if in_index.place is not None:
+            yield from self._read_blocks(in_index.blocks)
+            if in_index.is_damaged:
+                self.unsearched.append(Unsearched(stream=self.name, after="", before=in_index.place))
+
+    def _read_unindexed(self, place: str | None, *, most: int) -> Conversation[None]:
         """Look at the entries behind the last indexed one, the newest first."""
         name = self._stream.name
         after = Range() if place is None else Range(first=following(parse(place)))
-        scan = Scan(name, after, order="newest", most=MOST_UNINDEXED)
+        scan = Scan(name, after, order="newest", most=most)
         oldest = ""
         while not scan.done and len(self.matches) < self._count:
             (reply,) = yield from ask([scan.command()])
             entries = scan.take(answer(reply, name, absent=[]))
             yield from map_cooperatively(entries, self._offer, at_once=20)
             oldest = entries[-1].id if entries else oldest
+        self.unindexed = scan.entries
         if scan.done and not scan.exhausted:
             self.unsearched.append(Unsearched(stream=name, after=place or "", before=oldest))
 

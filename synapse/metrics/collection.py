@@ -12,6 +12,7 @@ from synapse.inspection.stream_stats import StreamStatistics, stats_of
 from synapse.live.tail_registry import viewer_counts
 from synapse.redis import Command, Conversation, ReplyError, answer, ask, keyspace
 from synapse.redis.commands import alerts as alert_commands
+from synapse.redis.commands.correlation import indexed_entries
 from synapse.redis.commands.statistics import number
 from synapse.redis.commands.streams import Group, hgetall, lowest_score, xinfo_consumers, xinfo_groups, xlen, zcard
 from synapse.shares import Shares
@@ -45,6 +46,7 @@ class Reading:
     """The state in Redis at one moment: streams and their watchers by name, groups by the names of stream and group.
     `limits` are the lengths at which streams are full. `shares` are the counters of this process.
     `durations` have the number of samples in each bucket, by measured step, stream and group ("" for the stream's own).
+    `unindexed` events are those that the index of their stream does not have yet, of streams with an index.
     `alerts` are counted by rule and state; `alerts_evaluated_at` is when they were last evaluated (seconds since 1970).
     """
 
@@ -54,6 +56,7 @@ class Reading:
     watchers: Mapping[str, int]
     shares: Sequence[Shares]
     durations: Mapping[tuple[str, str, str], Mapping[str, int]]
+    unindexed: Mapping[str, int] = field(default_factory=dict)
     alerts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     alerts_evaluated_at: float | None = None
 
@@ -72,12 +75,18 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
     asked = [command for name in groups for command in _asked(*name)]
     found = (yield from ask(asked)) if asked else []
     now_ms = time.time() * 1000
-    lasted = (yield from ask([hgetall(keyspace.durations(name)) for name in streams])) if streams else []
+    of_streams = [command(name) for command in (_durations_of, indexed_entries) for name in streams]
+    lasted = (yield from ask(of_streams)) if streams else []
     states, evaluated = yield from ask([alert_commands.states(), alert_commands.evaluated()])
     return Reading(
         alerts=count_states({} if isinstance(states, ReplyError) else states),
         alerts_evaluated_at=None if isinstance(evaluated, ReplyError) else evaluated,
-        durations=_durations(dict(zip(streams, lasted, strict=True))),
+        durations=_durations(dict(zip(streams, lasted, strict=False))),
+        unindexed={
+            name: _unindexed(streams[name], indexed)
+            for name, indexed in zip(streams, lasted[len(streams) :], strict=True)
+            if catalog.streams[name].correlation and isinstance(indexed, int) and indexed >= 0
+        },
         streams=streams,
         limits={name: catalog.streams[name].hard_length for name in streams},
         shares=shares,
@@ -87,6 +96,15 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
             for (name, group), place in zip(groups.items(), range(0, len(found), 5), strict=True)
         },
     )
+
+
+def _durations_of(stream: str) -> Command:
+    return hgetall(keyspace.durations(stream))
+
+
+def _unindexed(found: StreamStatistics, indexed: int) -> int:
+    """Return how many of a stream's entries are not indexed: all of them without an index."""
+    return min(found.length, max(0, int(found.info["entries-added"]) - indexed)) if indexed else found.length
 
 
 def _durations(replies: Mapping[str, Any]) -> dict[tuple[str, str, str], dict[str, int]]:

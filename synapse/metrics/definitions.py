@@ -159,6 +159,13 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
         meaning="Events that the stream holds when it is full: it refuses new ones then, or drops the oldest.",
         samples=lambda reading: (((stream,), limit) for stream, limit in reading.limits.items()),
     ),
+    Definition(
+        name="synapse_stream_unindexed_events",
+        kind="gauge",
+        labels=("stream",),
+        meaning="Events that the index by which events are found does not have yet. Searches read 10,000 of them.",
+        samples=lambda reading: (((stream,), count) for stream, count in reading.unindexed.items()),
+    ),
     _of_stream("synapse_stream_groups", "Consumer groups of the stream.", lambda found: found.groups),
     _of_stream(
         "synapse_stream_last_event_timestamp_seconds",

@@ -198,6 +198,7 @@ def test_a_stream_that_refuses_what_breaks_a_contract_leads_to_the_contract_that
     assert "The contract orders.order-sent was changed 3 min ago" in text
     assert links["Contract"] == f"/admin/contracts/contract/{of_sent.get().contract_id}/change/"
     assert links["Definition"] == f"/admin/streams/stream/{stream.pk}/change/"
+    assert links["Refusals"] == f"/admin/streams/stream/{stream.pk}/refusals/"
 
 
 def test_a_person_without_the_right_to_see_bridges_is_told_of_none(client_who_may, bridge):

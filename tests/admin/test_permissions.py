@@ -147,7 +147,7 @@ class Scene:
             arguments = [self.rows[model].pk, *([] if page == "keys" else [self.key])]
         elif name == "bridges_bridge_statistics":
             arguments = [self.rows[model].pk]
-        elif page in ("messages", "import", "groups", "group_new", "statistics"):
+        elif page in ("messages", "import", "groups", "group_new", "statistics", "refusals"):
             arguments = [self.stream.pk]
         elif page in ("message", "publish_again"):
             arguments = [self.stream.pk, "1-1"]

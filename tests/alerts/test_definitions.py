@@ -193,7 +193,8 @@ def test_a_link_leads_to_the_page_where_the_alert_is_mended(define, settings):
     assert link("bridge_down", group) == f"{base}/bridges/bridge/{bridge.pk}/change/"
     assert link("lag_seconds", Subject("group", "orders", "own")) == f"{base}/bridges/bridge/groups/{stream.pk}/own/"
     assert link("lag_seconds", Subject("group", "orders", "a/b")) == f"{base}/streams/stream/{stream.pk}/groups/"
-    assert link("refused_share", Subject("stream", "orders")) == f"{base}/streams/stream/{stream.pk}/statistics/"
+    assert link("refused_share", Subject("stream", "orders")) == f"{base}/streams/stream/{stream.pk}/refusals/"
+    assert link("no_traffic", Subject("stream", "orders")) == f"{base}/streams/stream/{stream.pk}/statistics/"
     assert link("key_expires", Subject("key", name="k", of="s")) == f"{base}/streams/service/"
     assert link("refused_share", Subject("stream", "gone")) == link("redis_memory", Subject("redis")) == f"{base}/"
     assert Stream.objects.count() == 1

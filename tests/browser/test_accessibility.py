@@ -17,7 +17,8 @@ pytestmark = pytest.mark.process
 AXE = Path(__file__).parents[1] / "acceptance" / "node" / "node_modules" / "axe-core" / "axe.min.js"
 # Pages that no link leads to.
 MISSING = "/admin/nothing/"
-UNLINKED = ["/admin/login/", MISSING, "/admin/streams/stream/add/", "/admin/password_change/", "/docs"]
+FOUND = "/admin/streams/stream/find/?q=seen-by-axe"
+UNLINKED = ["/admin/login/", MISSING, FOUND, "/admin/streams/stream/add/", "/admin/password_change/", "/docs"]
 # Each page is looked at in one of these, and in the full run in all: in each turn, a page has another.
 WINDOWS = [(width, scheme) for scheme in ("light", "dark") for width in (TELEPHONE, DESK, 1920)]
 LONGEST = 3_000
@@ -32,7 +33,10 @@ FIND = """async () => {
 @pytest.fixture(scope="package")
 def furnished(hub):
     """The hub with one of everything that pages show: an event, a dead letter, a key, a pulled group."""
-    httpx.post(f"{hub.url}/events/agi-decisions", json={"event_type": "seen-by-axe", "source": "me"})
+    for event_type in ("seen-by-axe", "too"):
+        event = {"event_type": event_type, "source": "me", "request_id": "seen-by-axe"}
+        httpx.post(f"{hub.url}/events/agi-decisions", json=event)
+    httpx.post(f"{hub.url}/events/inference-events", json={"event_type": "inference-complete", "latency_ms": "fast"})
     httpx.post(f"{hub.url}/services/helox/keys", json={"label": "seen by axe"})
     httpx.post(f"{hub.url}/v1/read", json={"stream": "agi-decisions", "consumer_group": "axe", "consumer_name": "a"})
     with hub.redis() as redis:

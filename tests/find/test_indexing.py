@@ -7,11 +7,18 @@ from streams.models import Stream
 from streams.snapshot import holder
 from synapse.correlation import indexer as indexing
 from synapse.correlation.indexer import LEAST, SLICE
+from synapse.metrics import collection
 from synapse.redis import keyspace
 from synapse.redis.commands.correlation import index_state
 from tests.find.conftest import find, found, make_indexer
 
 INDEX = "syn:{orders}:index*"
+
+
+@pytest.fixture
+def ask(event_loop_client):
+    """One way in is enough: both answer with the same conversation."""
+    return event_loop_client
 
 
 @pytest.fixture
@@ -181,3 +188,41 @@ def test_the_indexer_steps_aside_while_its_process_is_busy(orders, add):
 
     assert LEAST <= busy < SLICE
     assert sum(kept.entries for kept in state().segments.values()) == 3 * SLICE
+
+
+def test_a_stream_of_huge_events_is_indexed(ask, define, redis, indexer, monkeypatch):
+    define("orders", correlation=["request_id"])
+    monkeypatch.setattr(indexing, "SLICE_BYTES", 1024 * 1024)
+    for number in range(50):
+        redis.xadd("orders", {"event_type": "order-placed", "request_id": f"r{number}", "text": "x" * 60_000})
+
+    indexer.step()
+
+    assert sum(kept.entries for kept in state().segments.values()) >= 40
+    assert [by for _, _, by in found(ask, "r1")] == [["request_id"]]
+
+
+def test_of_many_streams_so_many_unindexed_events_are_read(ask, define, add, monkeypatch):
+    monkeypatch.setattr("synapse.correlation.search.MOST_UNINDEXED_OF_ALL", 400)
+    monkeypatch.setattr("synapse.correlation.search.LEAST_UNINDEXED", 50)
+    for name in ("a", "b", "c"):
+        define(name)
+        add(name, 300, request_id=name + "{}")
+
+    assert [each["stream"] for each in find(ask, "a7")["unsearched"]] == ["b", "c"]
+    assert [each["stream"] for each in find(ask, "nothing")["unsearched"]] == ["b", "c"]
+    assert len(found(ask, "c299")) == 1
+
+
+def test_the_metrics_tell_how_many_events_are_not_indexed(define, orders, add, indexer, redis):
+    define("loose", correlation=[])
+    add("orders", LEAST + 44)
+
+    def unindexed():
+        return connections.executor().run(collection.read(holder.current(), [])).unindexed
+
+    assert unindexed() == {"orders": LEAST + 44}
+    indexer.step()
+    assert unindexed() == {"orders": 0}
+    add("orders", 5)
+    assert unindexed() == {"orders": 5}

@@ -15,6 +15,12 @@ MARKED = {
 
 
 @pytest.fixture
+def ask(event_loop_client):
+    """One way in is enough: both answer with the same conversation."""
+    return event_loop_client
+
+
+@pytest.fixture
 def streams(define, settings, add, redis):
     settings.AUTH = "required"
     define("orders", {"order-placed": MARKED, "order-lost": None}, correlation=["request_id", "email"])

@@ -22,6 +22,12 @@ SECRET = "ada@example.com"
 
 
 @pytest.fixture
+def ask(event_loop_client):
+    """One way in is enough: both answer with the same conversation."""
+    return event_loop_client
+
+
+@pytest.fixture
 def orders(define):
     return define("orders", {"order-placed": NUMBER, "order-lost": None}, unknown_event_types="reject")
 

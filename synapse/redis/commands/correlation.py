@@ -58,6 +58,12 @@ def index_state(stream: str) -> Command:
     return Command(("HGETALL", keyspace.correlation_index(stream)), parse=_state)
 
 
+def indexed_entries(stream: str) -> Command:
+    """Read how many entries a stream had taken when the last indexed one came: 0 without an index, -1 where the server
+    does not count them."""
+    return Command(("HGET", keyspace.correlation_index(stream), "added"), parse=lambda reply: int(reply or 0))
+
+
 def segment(stream: str, number: int) -> Command:
     """Read the bytes of a segment, None when it is gone."""
     return Command(("GET", _segment(stream, number)))

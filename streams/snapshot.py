@@ -161,8 +161,7 @@ class SnapshotHolder:
     def refresh(self) -> Snapshot:
         """Load the catalog when its version number rose, and return the snapshot."""
         with self._lock:
-            version = catalog_version.current()
-            if self._snapshot is None or self._is_kept or self._snapshot.version != version:
+            if self._snapshot is None or self._is_kept or self._snapshot.version != catalog_version.current():
                 self._snapshot, self._is_kept = self._load(), False
             return self._snapshot
 

@@ -3,11 +3,11 @@
 import faulthandler
 import gc
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,15 +26,15 @@ from streams.connections import shares_of, tails
 from streams.snapshot import holder
 from synapse.pull.cache import memory
 from synapse.redis import SyncExecutor
-from tests import migrated
 from tests.both_ways import WAYS, DjangoAlone, EventLoopClient
 from tests.chaos.profile import FULL, examples
+from tests.migrated import put_database
 from tests.products import left_out
 from tests.rings import Guard, mark_ring
 from tests.valkey import Valkey, running_valkey
 
 # Folders whose files share a server: one process runs all of each, and the server is started once.
-OF_ONE_SERVER = ("acceptance", "hostile", "browser", "rough")
+OF_ONE_SERVER = ("browser", "acceptance", "hostile", "rough")
 # What takes longest, longest first: begun at the end, it would leave one of two workers with nothing to do.
 LONG = (
     *OF_ONE_SERVER,
@@ -144,11 +144,10 @@ def need(found: object, what: str) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_keepdb(django_db_modify_db_settings: None) -> bool:
-    """Begin with a copy of the database that the run has made for programs, if it has; none outlives its process."""
+    """Begin with a copy of the database that is made once a run; no copy outlives its process."""
     database = connection.settings_dict
     if is_of_sqlite := database["ENGINE"].endswith("sqlite3"):
-        with suppress(FileNotFoundError):
-            shutil.copyfile(migrated.database_of_run(), database["TEST"]["NAME"])
+        put_database(Path(database["TEST"]["NAME"]))
     return is_of_sqlite
 
 

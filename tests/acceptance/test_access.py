@@ -1,4 +1,7 @@
-"""Where keys are required: a real server with two workers, real clients, and keys that change meanwhile."""
+"""Where keys are required: a real server, real clients, and keys that change meanwhile.
+
+In the full run the server has two workers; tests/scaling/test_two_machines.py has them anyway.
+"""
 
 import json
 import threading
@@ -9,6 +12,7 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from tests.acceptance.hub import ADMIN_PASSWORD, Hub
+from tests.chaos.profile import FULL
 from tests.patience import eventually
 from tests.ports import free_port
 
@@ -25,7 +29,7 @@ def closed(tmp_path_factory):
     hub = Hub(
         folder=tmp_path_factory.mktemp("closed-hub"),
         port=free_port(),
-        others={"SYNAPSE_AUTH": "required", "SYNAPSE_WORKERS": "2"},
+        others={"SYNAPSE_AUTH": "required", "SYNAPSE_WORKERS": "2" if FULL else "1"},
     )
     hub.start()
     yield hub

@@ -51,7 +51,7 @@ class Shop:
 
 @pytest.fixture
 def no_apps(handlers, monkeypatch):
-    """Processes of handlers load no apps: those of `test_every_sink` do."""
+    """Processes of handlers load no apps: one of `test_every_sink` does."""
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.bridges.handler_settings")
 
 

@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.chaos.profile import FULL
 from tests.connection import Connection
 from tests.rough.server import Synapse, running_synapse
 
 
 @pytest.fixture(scope="package")
 def synapse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synapse]:
-    with running_synapse(tmp_path_factory.mktemp("rough")) as running:
+    # Of one process, which takes a third of the time to start; two answer in the full run.
+    with running_synapse(tmp_path_factory.mktemp("rough"), "--workers", "2" if FULL else "1") as running:
         yield running
 
 

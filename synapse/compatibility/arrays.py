@@ -4,8 +4,8 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
-from synapse.compatibility import rules
 from synapse.compatibility.findings import Candidates, Finding, Findings, ProverLike
+from synapse.compatibility.rules import Rule
 from synapse.compatibility.scalars import raised
 from synapse.compatibility.schema_model import Contains, Node
 from synapse.compatibility.shape import Shape, least_of
@@ -56,17 +56,15 @@ def within(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
     if written.least < items.least:
         facts: dict[str, Any] = {"value": items.least, "other": written.least}
         found.append(
-            Finding.of(rules.MIN_ITEMS_RAISED, written.shape, reader, _of_length(shape, items.least - 1), **facts)
+            Finding.of(Rule.MIN_ITEMS_RAISED, written.shape, reader, _of_length(shape, items.least - 1), **facts)
         )
     if items.most is not None and (written.most is None or written.most > items.most):
         facts = {"value": items.most, "change": raised("maxItems", written.most)}
         found.append(
-            Finding.of(rules.MAX_ITEMS_LOWERED, written.shape, reader, _of_length(shape, items.most + 1), **facts)
+            Finding.of(Rule.MAX_ITEMS_LOWERED, written.shape, reader, _of_length(shape, items.most + 1), **facts)
         )
     if items.are_unique and not written.are_unique and written.may_have(1):
-        found.append(
-            Finding.of(rules.UNIQUE_ITEMS_ADDED, written.shape, reader, lambda sampler: sampler.doubles(shape))
-        )
+        found.append(Finding.of(Rule.UNIQUE_ITEMS_ADDED, written.shape, reader, lambda sampler: sampler.doubles(shape)))
     for index in range(max(written.tail, len(items.prefix)) + 1):
         if not written.may_have(index):
             break
@@ -84,7 +82,7 @@ def _at(prover: ProverLike, written: WrittenArray, reader: Node, index: int, nod
     shape = written.shape
     if findings and node.schema is False:
         candidates = _of_length(shape, index + 1)
-        return [Finding.of(rules.ITEM_REMOVED_FROM_CLOSED_ARRAY, written.shape, node, candidates, value=index)]
+        return [Finding.of(Rule.ITEM_REMOVED_FROM_CLOSED_ARRAY, written.shape, node, candidates, value=index)]
     return [it.inside(lambda sampler, value: sampler.arrays(shape, at={index: value})) for it in findings]
 
 
@@ -92,10 +90,10 @@ def _contains(prover: ProverLike, written: WrittenArray, reader: Node, wanted: C
     found: Findings = []
     if wanted.least and not _has_enough(prover, written, wanted):
         candidates = _of_items(written.shape, prover.shape((), [wanted.node]), None)
-        found.append(Finding.of(rules.CONTAINS_ADDED, written.shape, wanted.node, candidates, value=wanted.least))
+        found.append(Finding.of(Rule.CONTAINS_ADDED, written.shape, wanted.node, candidates, value=wanted.least))
     if wanted.most is not None and not _has_few(prover, written, wanted.node, wanted.most):
         candidates = _of_items(written.shape, prover.shape([wanted.node]), max(wanted.most + 1, written.least))
-        found.append(Finding.of(rules.MAX_CONTAINS_LOWERED, written.shape, wanted.node, candidates, value=wanted.most))
+        found.append(Finding.of(Rule.MAX_CONTAINS_LOWERED, written.shape, wanted.node, candidates, value=wanted.most))
     return found
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from synapse.compatibility import keywords, rules
+from synapse.compatibility import keywords
 from synapse.compatibility.budget import Budget, OutOfBudget
 from synapse.compatibility.documents import Library, Unusable, find_reference_obstacle
 from synapse.compatibility.findings import (
@@ -19,7 +19,7 @@ from synapse.compatibility.findings import (
     Policy,
 )
 from synapse.compatibility.prover import Prover
-from synapse.compatibility.rules import CANNOT_DECIDE, Rule
+from synapse.compatibility.rules import Rule
 from synapse.compatibility.shape import Shape
 from synapse.compatibility.witness import Sampler, WitnessVerifier
 
@@ -120,7 +120,7 @@ def _distinct(findings: Findings) -> list[Finding]:
 
 
 def _undecided(reason: str) -> Finding:
-    return Finding(rule=rules.CANNOT_DECIDE, writer="", reader="", facts={"reason": reason})
+    return Finding(rule=Rule.CANNOT_DECIDE, writer="", reader="", facts={"reason": reason})
 
 
 STEPS = 20_000
@@ -185,7 +185,7 @@ def obstacle(document: Mapping[str, Any], references: Schemas = _NO_REFERENCES) 
     if isinstance(old, str) or isinstance(new, str):
         return old if isinstance(old, str) else str(new)
     for finding, _ in compare(old, new, Budget(STEPS), proves=lambda _: False):
-        if finding.rule is CANNOT_DECIDE:
+        if finding.rule is Rule.CANNOT_DECIDE:
             return str(finding.facts["reason"])
         if finding.rule.is_refused():
             name = finding.facts.get("name", finding.rule.name)
@@ -206,7 +206,7 @@ def _compare(
 ) -> Iterator[tuple[Finding, Any]]:
     if isinstance(old, str) or isinstance(new, str):
         reason = old if isinstance(old, str) else new
-        yield Finding(rule=CANNOT_DECIDE, writer="", reader="", facts={"reason": reason}), NO_WITNESS
+        yield Finding(rule=Rule.CANNOT_DECIDE, writer="", reader="", facts={"reason": reason}), NO_WITNESS
     elif direction is Direction.BACKWARD:
         yield from compare(old, new, budget, proves=proves)
     else:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-from synapse.compatibility import keywords, rules, scalars
+from synapse.compatibility import keywords, scalars
 from synapse.compatibility.budget import OutOfBudget
 from synapse.compatibility.discriminators import Key, Path, Tags, values_of
 from synapse.compatibility.findings import (
@@ -21,6 +21,7 @@ from synapse.compatibility.findings import (
     only_lenient,
 )
 from synapse.compatibility.objects import nodes_at
+from synapse.compatibility.rules import Rule
 from synapse.compatibility.schema_model import Condition, Group, Node
 from synapse.compatibility.shape import Shape
 
@@ -146,9 +147,9 @@ def exclusions(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
     findings: Findings = []
     for excluded in reader.facets.nots:
         if not prover.excludes(shape, excluded):
-            findings.append(Finding.of(rules.NOT_EXTENDED, shape, reader, _values_of(shape.also(excluded), shape)))
+            findings.append(Finding.of(Rule.NOT_EXTENDED, shape, reader, _values_of(shape.also(excluded), shape)))
     for keyword in reader.facets.opaque:
-        findings.append(Finding.of(rules.REFERENCE_NOT_FOLLOWED, shape, reader, _values_of(shape), name=keyword))
+        findings.append(Finding.of(Rule.REFERENCE_NOT_FOLLOWED, shape, reader, _values_of(shape), name=keyword))
     return findings
 
 
@@ -167,7 +168,7 @@ def _alternatives(prover: ProverLike, shape: Shape, group: Group, reader: Node) 
     result = _one_fits(prover, shape, group, _DEEPEST_SPLITS)
     if only_lenient(result):
         return result
-    rule = rules.ONE_OF_NARROWED if group.is_exclusive else rules.ANY_OF_NARROWED
+    rule = Rule.ONE_OF_NARROWED if group.is_exclusive else Rule.ANY_OF_NARROWED
     return [Finding.of(rule, shape, reader, candidates_of(result))]
 
 
@@ -247,7 +248,7 @@ def _fits(prover: ProverLike, shape: Shape, exclusive: Sequence[Node], member: N
         for other in exclusive:
             if other is not member and not prover.excludes(shape, other):
                 # What both accept is refused.
-                return [Finding.of(rules.ONE_OF_NARROWED, shape, None, _values_of(shape.also(other, member), shape))]
+                return [Finding.of(Rule.ONE_OF_NARROWED, shape, None, _values_of(shape.also(other, member), shape))]
     return result
 
 
@@ -257,7 +258,7 @@ def _nothing_fits(shape: Shape, results: Sequence[Findings]) -> Finding:
             yield from candidates_of(result)(sampler)
         yield from sampler.values(shape)
 
-    return Finding.of(rules.ANY_OF_NARROWED, shape, None, candidates)
+    return Finding.of(Rule.ANY_OF_NARROWED, shape, None, candidates)
 
 
 def _values_of(*shapes: Shape) -> Candidates:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
-from synapse.compatibility import keywords, rules, scalars, validators
+from synapse.compatibility import keywords, scalars, validators
 from synapse.compatibility.findings import (
     Candidates,
     Finding,
@@ -15,6 +15,7 @@ from synapse.compatibility.findings import (
     candidates_of,
     only_lenient,
 )
+from synapse.compatibility.rules import Rule
 from synapse.compatibility.scalars import raised
 from synapse.compatibility.schema_model import Node, Properties, Rest
 from synapse.compatibility.shape import Shape, least_of
@@ -194,18 +195,18 @@ def _presence(written: WrittenObject, reader: Node, wanted: Properties) -> Itera
     for name in wanted.required:
         if name not in written.required:
             yield Finding.of(
-                rules.REQUIRED_PROPERTY_ADDED, written.shape, reader, _objects(shape, without=[name]), name=name
+                Rule.REQUIRED_PROPERTY_ADDED, written.shape, reader, _objects(shape, without=[name]), name=name
             )
     if wanted.least > written.least:
         facts: dict[str, Any] = {"value": wanted.least, "other": written.least}
         yield Finding.of(
-            rules.MIN_PROPERTIES_RAISED, written.shape, reader, _objects(shape, count=wanted.least - 1), **facts
+            Rule.MIN_PROPERTIES_RAISED, written.shape, reader, _objects(shape, count=wanted.least - 1), **facts
         )
     most = None if wanted.most is None else written.count()
     if wanted.most is not None and (most is None or most > wanted.most):
         facts = {"value": wanted.most, "change": raised("maxProperties", most)}
         yield Finding.of(
-            rules.MAX_PROPERTIES_LOWERED, written.shape, reader, _objects(shape, count=wanted.most + 1), **facts
+            Rule.MAX_PROPERTIES_LOWERED, written.shape, reader, _objects(shape, count=wanted.most + 1), **facts
         )
     for name, needed in wanted.dependents.items():
         if written.may_have(name):
@@ -213,7 +214,7 @@ def _presence(written: WrittenObject, reader: Node, wanted: Properties) -> Itera
             for other in needed:
                 if other not in there:
                     candidates = _objects(shape, having=[name], without=[other])
-                    yield Finding.of(rules.DEPENDENCY_ADDED, written.shape, reader, candidates, name=name, other=other)
+                    yield Finding.of(Rule.DEPENDENCY_ADDED, written.shape, reader, candidates, name=name, other=other)
 
 
 def _named(prover: ProverLike, written: WrittenObject, wanted: Properties, name: str, node: Node) -> Findings:
@@ -225,17 +226,17 @@ def _named(prover: ProverLike, written: WrittenObject, wanted: Properties, name:
         # The usual case, decided without looking closer; that waits until a witness is wanted.
         return [
             Finding.of(
-                rules.PROPERTY_ADDED_TO_OPEN_OBJECT, written.shape, node, _put(prover, written, name, node), name=name
+                Rule.PROPERTY_ADDED_TO_OPEN_OBJECT, written.shape, node, _put(prover, written, name, node), name=name
             )
         ]
     findings = _property(prover, written, name, part, node)
     if not findings or name in written.declared:
         return findings
     if is_open:
-        return [_wrapped(rules.PROPERTY_ADDED_TO_OPEN_OBJECT, written, node, findings, name=name)]
+        return [_wrapped(Rule.PROPERTY_ADDED_TO_OPEN_OBJECT, written, node, findings, name=name)]
     if only_lenient(findings):
         return findings
-    return [_wrapped(rules.PROPERTY_ADDED_NOT_COVERED, written, node, findings, name=name)]
+    return [_wrapped(Rule.PROPERTY_ADDED_NOT_COVERED, written, node, findings, name=name)]
 
 
 def _put(prover: ProverLike, written: WrittenObject, name: str, node: Node) -> Candidates:
@@ -271,7 +272,7 @@ def _pattern(prover: ProverLike, written: WrittenObject, pattern: str, node: Nod
             found += _under_names(prover, written, findings, pattern)
         else:
             under = _under_names(prover, written, findings, pattern)
-            found.append(_wrapped(rules.PATTERN_PROPERTY_ADDED, written, node, under, name=pattern))
+            found.append(_wrapped(Rule.PATTERN_PROPERTY_ADDED, written, node, under, name=pattern))
     return found
 
 
@@ -291,10 +292,10 @@ def _rest(prover: ProverLike, written: WrittenObject, wanted: Properties, rest: 
         if only_lenient(findings):
             found += under
         else:
-            found.append(_wrapped(rules.PATTERN_PROPERTY_REMOVED, written, rest.node, under, name=pattern))
+            found.append(_wrapped(Rule.PATTERN_PROPERTY_REMOVED, written, rest.node, under, name=pattern))
     if written.has_others and (findings := prover.below(written.others, rest.node)):
         under = _under_names(prover, written, findings, None, avoiding=wanted)
-        found.append(_wrapped(rules.ADDITIONAL_PROPERTIES_NARROWED, written, rest.node, under))
+        found.append(_wrapped(Rule.ADDITIONAL_PROPERTIES_NARROWED, written, rest.node, under))
     return found
 
 
@@ -302,12 +303,12 @@ def _removed(written: WrittenObject, rest: Rest, name: str, findings: Findings) 
     if not findings:
         return []
     if name not in written.declared and name not in written.required:
-        return [_wrapped(rules.ADDITIONAL_PROPERTIES_NARROWED, written, rest.node, findings)]
+        return [_wrapped(Rule.ADDITIONAL_PROPERTIES_NARROWED, written, rest.node, findings)]
     if rest.node.schema is False:
-        return [_wrapped(rules.PROPERTY_REMOVED_FROM_CLOSED_OBJECT, written, rest.node, findings, name=name)]
+        return [_wrapped(Rule.PROPERTY_REMOVED_FROM_CLOSED_OBJECT, written, rest.node, findings, name=name)]
     if only_lenient(findings):
         return findings
-    return [_wrapped(rules.PROPERTY_REMOVED_NOT_COVERED, written, rest.node, findings, name=name)]
+    return [_wrapped(Rule.PROPERTY_REMOVED_NOT_COVERED, written, rest.node, findings, name=name)]
 
 
 def _names(prover: ProverLike, written: WrittenObject, node: Node) -> Findings:
@@ -315,14 +316,14 @@ def _names(prover: ProverLike, written: WrittenObject, node: Node) -> Findings:
     shape = written.shape
     refused = [name for name in written.known if not prover.shapes.accepts(node, name) and written.may_have(name)]
     if refused:
-        return [Finding.of(rules.PROPERTY_NAMES_NARROWED, written.shape, node, _objects(shape, having=refused[:1]))]
+        return [Finding.of(Rule.PROPERTY_NAMES_NARROWED, written.shape, node, _objects(shape, having=refused[:1]))]
     names = [written.name(pattern) for pattern in written.patterns]
     names += [written.name()] if written.has_others else []
     for name in names:
         findings = prover.below(name, node)
         if findings:
             inside = [it.inside(lambda sampler, value: sampler.objects(shape, having=[value])) for it in findings]
-            return [_wrapped(rules.PROPERTY_NAMES_NARROWED, written, node, inside)]
+            return [_wrapped(Rule.PROPERTY_NAMES_NARROWED, written, node, inside)]
     return []
 
 
@@ -348,8 +349,8 @@ def _objects(
     return lambda sampler: sampler.objects(shape, having=having, without=without, count=count)
 
 
-def _wrapped(rule: rules.Rule, written: WrittenObject, node: Node, findings: Findings, **facts: Any) -> Finding:
-    writer = findings[0].writer if rule is rules.ADDITIONAL_PROPERTIES_NARROWED and findings else written.shape.at
+def _wrapped(rule: Rule, written: WrittenObject, node: Node, findings: Findings, **facts: Any) -> Finding:
+    writer = findings[0].writer if rule is Rule.ADDITIONAL_PROPERTIES_NARROWED and findings else written.shape.at
     if rule.name.startswith("PROPERTY_REMOVED") and facts["name"] in written.declared:
         writer = next(layer.named[facts["name"]].at for layer in written.layers if facts["name"] in layer.named)
     return Finding(

@@ -10,10 +10,11 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from synapse.compatibility import arrays, combinations, keywords, objects, rules, scalars, validators
+from synapse.compatibility import arrays, combinations, keywords, objects, scalars, validators
 from synapse.compatibility.budget import Budget, OutOfBudget
 from synapse.compatibility.equivalence import EquivalenceChecker
 from synapse.compatibility.findings import Finding, Findings, nearest_to_compatible, only_lenient
+from synapse.compatibility.rules import Rule
 from synapse.compatibility.schema_model import Node
 from synapse.compatibility.shape import Shape, Shapes
 
@@ -205,7 +206,7 @@ class Prover:
     def _assume(self, question: Question, reader: Node, shape: Shape) -> Findings:
         index, level = self._asked[question]
         if level == self._level:
-            return [Finding.of(rules.CANNOT_DECIDE, shape, reader, reason="it goes round in circles")]
+            return [Finding.of(Rule.CANNOT_DECIDE, shape, reader, reason="it goes round in circles")]
         self.leans_on = min(self.leans_on, index)
         return []
 
@@ -236,7 +237,7 @@ class Prover:
 
     def _directly(self, shape: Shape, reader: Node) -> Findings:
         if reader.schema is False:
-            return [Finding.of(rules.NOTHING_ACCEPTED, shape, reader, lambda sampler: sampler.values(shape))]
+            return [Finding.of(Rule.NOTHING_ACCEPTED, shape, reader, lambda sampler: sampler.values(shape))]
         return (
             self._of_types(shape, reader)
             + scalars.listed(self, shape, reader)
@@ -254,7 +255,7 @@ class Prover:
         names = ", ".join(f"“{name}”" for name in _missing_names(missing, reader.facets.types))
         return [
             Finding.of(
-                rules.TYPE_NARROWED, shape, reader, lambda sampler: sampler.values(shape, mask=missing), types=names
+                Rule.TYPE_NARROWED, shape, reader, lambda sampler: sampler.values(shape, mask=missing), types=names
             )
         ]
 

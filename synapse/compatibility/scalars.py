@@ -14,8 +14,9 @@ from typing import Any
 
 import orjson
 
-from synapse.compatibility import keywords, rules, schema_model, validators
+from synapse.compatibility import keywords, schema_model, validators
 from synapse.compatibility.findings import Finding, Findings, ProverLike
+from synapse.compatibility.rules import Rule
 from synapse.compatibility.schema_model import Bound, Node
 from synapse.compatibility.shape import Shape
 
@@ -28,15 +29,15 @@ def numbers_within(shape: Shape, reader: Node) -> Findings:
     facets = reader.facets
     found: Findings = []
     if facets.lower is not None and not _implies(shape, shape.lower, facets.lower, is_lower=True):
-        found.append(_bound(rules.MINIMUM_RAISED, shape, reader, shape.lower, facets.lower))
+        found.append(_bound(Rule.MINIMUM_RAISED, shape, reader, shape.lower, facets.lower))
     if facets.upper is not None and not _implies(shape, shape.upper, facets.upper, is_lower=False):
-        found.append(_bound(rules.MAXIMUM_LOWERED, shape, reader, shape.upper, facets.upper))
+        found.append(_bound(Rule.MAXIMUM_LOWERED, shape, reader, shape.upper, facets.upper))
     for multiple in facets.multiples:
         if shape.step is None or (shape.step / multiple).denominator != 1:
             value = written(multiple)
             found.append(
                 Finding.of(
-                    rules.MULTIPLE_OF_NARROWED, shape, reader, lambda sampler: sampler.numbers(shape), value=value
+                    Rule.MULTIPLE_OF_NARROWED, shape, reader, lambda sampler: sampler.numbers(shape), value=value
                 )
             )
     return found
@@ -87,7 +88,7 @@ def _is_within(own: Bound, wanted: Bound, *, is_lower: bool) -> bool:
     return own.value > wanted.value if is_lower else own.value < wanted.value
 
 
-def _bound(rule: rules.Rule, shape: Shape, reader: Node, own: Bound | None, wanted: Bound) -> Finding:
+def _bound(rule: Rule, shape: Shape, reader: Node, own: Bound | None, wanted: Bound) -> Finding:
     facts = {
         "reader_bound": described(wanted),
         "writer_bound": f" ({described(own)})" if own else "",
@@ -120,16 +121,16 @@ def strings_within(shape: Shape, reader: Node) -> Findings:
     found: Findings = []
     if shape.shortest < facets.shortest:
         facts: dict[str, Any] = {"value": facets.shortest, "other": shape.shortest}
-        found.append(_found(rules.MIN_LENGTH_RAISED, shape, reader, length=facets.shortest - 1, **facts))
+        found.append(_found(Rule.MIN_LENGTH_RAISED, shape, reader, length=facets.shortest - 1, **facts))
     if facets.longest is not None and (shape.longest is None or shape.longest > facets.longest):
         facts = {"value": facets.longest, "change": raised("maxLength", shape.longest)}
-        found.append(_found(rules.MAX_LENGTH_LOWERED, shape, reader, length=facets.longest + 1, **facts))
+        found.append(_found(Rule.MAX_LENGTH_LOWERED, shape, reader, length=facets.longest + 1, **facts))
     for pattern in facets.patterns:
         if pattern not in shape.patterns and not any(_is_implied(own, pattern) for own in shape.patterns):
-            found.append(_found(rules.PATTERN_ADDED, shape, reader, value=pattern))
+            found.append(_found(Rule.PATTERN_ADDED, shape, reader, value=pattern))
     for token in facets.formats:
         if token not in shape.formats:
-            rule = rules.CONTENT_ADDED if token.startswith("content ") else rules.FORMAT_ADDED
+            rule = Rule.CONTENT_ADDED if token.startswith("content ") else Rule.FORMAT_ADDED
             found.append(_found(rule, shape, reader, value=validators.name_of(token).removeprefix("content ").strip()))
     return found
 
@@ -160,7 +161,7 @@ def raised(keyword: str, limit: int | None) -> str:
     return f"Remove “{keyword}”" if limit is None else f"Raise “{keyword}” to {limit}"
 
 
-def _found(rule: rules.Rule, shape: Shape, reader: Node, *, length: int | None = None, **facts: Any) -> Finding:
+def _found(rule: Rule, shape: Shape, reader: Node, *, length: int | None = None, **facts: Any) -> Finding:
     return Finding.of(rule, shape, reader, lambda sampler: sampler.strings(shape, near=length), **facts)
 
 
@@ -267,11 +268,11 @@ def listed_within(prover: ProverLike, shape: Shape, allowed: Sequence[Any], read
     if not refused:
         return []
     keyword = "" if reader.validator is None else validators.first_keyword(reader.validator, refused[0])
-    rule = rules.VALUES_NARROWED if keyword != "false_schema" else rules.NOTHING_ACCEPTED
+    rule = Rule.VALUES_NARROWED if keyword != "false_schema" else Rule.NOTHING_ACCEPTED
     if reader.facets.values is None and not keywords.kind_of(refused[0]) & reader.facets.types:
         names = keywords.names_of(keywords.mask_of_values(refused) & ~reader.facets.types)
         types = ", ".join(f"“{name}”" for name in names)
-        return [Finding.of(rules.TYPE_NARROWED, shape, reader, lambda _: iter(refused), types=types)]
+        return [Finding.of(Rule.TYPE_NARROWED, shape, reader, lambda _: iter(refused), types=types)]
     return [Finding.of(rule, shape, reader, lambda _: iter(refused), values=shown(refused))]
 
 
@@ -280,7 +281,7 @@ def listed(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
     if reader.facets.values is None:
         return []
     return [
-        Finding.of(rules.VALUES_NARROWED, shape, reader, lambda sampler: sampler.values(shape), values="other values")
+        Finding.of(Rule.VALUES_NARROWED, shape, reader, lambda sampler: sampler.values(shape), values="other values")
     ]
 
 

@@ -8,10 +8,10 @@ from typing import Any, Literal
 from django.db import connection
 from django.db.models import QuerySet
 
-from contracts.api import base, openapi, request_parser
+from contracts.api import openapi, request_parser
 from contracts.api.openapi import READ
 from contracts.api.request_parser import JSON
-from contracts.api.subjects import prefix_of
+from contracts.api.subjects import prefix_of, schema_json, version_json
 from contracts.models import ContractVersion, Schema
 from contracts.registry.lookup import State
 from synapse.errors.contracts import UnknownSchema
@@ -43,14 +43,14 @@ def list_schemas(asked: Request) -> Any:
     found = found.order_by("contract__subject", "number")
     if request_parser.flag(asked, "latestOnly", "latest_only"):
         versions = list(_latest(found))
-        return [base.version(version) for version in request_parser.page(asked, versions)]
-    return [base.version(version) for version in request_parser.page(asked, found)]
+        return [version_json(version) for version in request_parser.page(asked, versions)]
+    return [version_json(version) for version in request_parser.page(asked, found)]
 
 
 @openapi.described("GET", "/schemas/ids/{id}{?fetchMaxId}", "Show a schema", openapi.Schema)
 def show_schema(asked: Request, id: str) -> Any:
     """Shows schemas of deleted versions too, until those are deleted for good: their events stay readable."""
-    shown = base.schema(_schema(id))
+    shown = schema_json(_schema(id))
     if request_parser.flag(asked, "fetchMaxId"):
         shown["maxId"] = Schema.objects.order_by("-pk").values_list("pk", flat=True).first()
     return shown
@@ -92,7 +92,7 @@ def versions_of_schema(asked: Request, id: str) -> Any:
 @openapi.described("GET", "/schemas/guids/{guid}", "Show a schema by its GUID", openapi.Schema)
 def show_schema_by_guid(asked: Request, guid: str) -> Any:
     """The GUID is derived from the schema itself, and equal in every registry."""
-    return base.schema(_by_guid(guid))
+    return schema_json(_by_guid(guid))
 
 
 @openapi.described("GET", "/schemas/guids/{guid}/ids", "List the ids of a GUID", list[openapi.ContextId])

@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef
 
 from contracts import registry
-from contracts.api import base, errors, openapi, request_parser
+from contracts.api import errors, openapi, request_parser
 from contracts.api.errors import (
     INVALID_SUBJECT,
     SUBJECT_DELETED,
@@ -15,8 +15,8 @@ from contracts.api.errors import (
     Refused,
 )
 from contracts.api.openapi import READ
-from contracts.api.request_parser import content_of, refuse_given_ids
-from contracts.models import Contract, ContractVersion
+from contracts.api.request_parser import JSON, content_of, refuse_given_ids
+from contracts.models import Contract, ContractVersion, Schema
 from contracts.registry import Content, references
 from contracts.registry.compatibility import described
 from synapse.compatibility import CompatibilityResult
@@ -24,6 +24,30 @@ from synapse.errors.contracts import AlreadyDeleted, NotDeletedYet, UnknownContr
 from synapse.http.exchange import Request, Response
 
 _ALL_CONTEXTS = (":*:", ":.:")
+
+
+def schema_json(found: Schema) -> dict[str, Any]:
+    """Return a schema as `GET /schemas/ids/{id}` shows it."""
+    shown: dict[str, Any] = {"schema": found.text, "schemaType": JSON, "guid": str(found.guid)}
+    if found.references:
+        shown["references"] = found.references
+    if found.metadata is not None:
+        shown["metadata"] = found.metadata
+    if found.rule_set is not None:
+        shown["ruleSet"] = found.rule_set
+    return shown
+
+
+def version_json(found: ContractVersion) -> dict[str, Any]:
+    """Return a version as `GET /subjects/{subject}/versions/{version}` shows it."""
+    shown: dict[str, Any] = {"subject": found.contract.subject, "version": found.number, "id": found.schema_id}
+    if found.schema is not None:
+        shown |= schema_json(found.schema)
+    if found.activated_at is not None:
+        shown["ts"] = int(found.activated_at.timestamp() * 1000)
+    if found.deleted_at is not None:
+        shown["deleted"] = True
+    return shown
 
 
 @openapi.described(
@@ -60,7 +84,7 @@ def lookup_schema(asked: Request, subject: str) -> Any:
     found = registry.find(owner, content, deleted=request_parser.flag(asked, "deleted"))
     if found is None:
         raise UnknownSchema(f"No version of “{subject}” has this schema.")
-    return base.version(found)
+    return version_json(found)
 
 
 @openapi.described("DELETE", "/subjects/{subject}{?permanent}", "Delete a subject", openapi.NUMBERS)
@@ -109,7 +133,7 @@ def register_schema(asked: Request, subject: str) -> Any:
     check_subject(subject)
     content = content_of(asked, subject)
     refuse_given_ids(asked)
-    shown = base.version(registry.ensure(subject, content, by=asked.principal))
+    shown = version_json(registry.ensure(subject, content, by=asked.principal))
     del shown["subject"]
     return shown
 
@@ -128,7 +152,7 @@ def latest_with_metadata(asked: Request, subject: str) -> Any:
         metadata = found.schema and found.schema.metadata
         properties = metadata.get("properties") if metadata else None
         if isinstance(properties, dict) and wanted.items() <= properties.items():
-            return base.version(found)
+            return version_json(found)
     raise UnknownSchema(f"No version of “{subject}” has these metadata.")
 
 
@@ -157,7 +181,7 @@ def check_subject(subject: str) -> None:
 def show_version(asked: Request, subject: str, version: str) -> Any:
     """`latest` is the highest active version, else the highest that exists."""
     found = version_of(subject, version, deleted=request_parser.flag(asked, "deleted"))
-    return base.version(found)
+    return version_json(found)
 
 
 @openapi.described("DELETE", "/subjects/{subject}/versions/{version}{?permanent}", "Delete a version", openapi.NUMBER)

@@ -13,7 +13,7 @@ from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.delivery import call, netstrings
 from synapse.redis.commands.delivery_log import MAX_NAME
 from synapse.redis.commands.statistics import number
-from synapse.redis.commands.streams import Entry
+from synapse.redis.commands.streams import Entry, to_text
 
 _REPLAY, _DISCARD = load_script("replay"), load_script("discard")
 
@@ -54,20 +54,12 @@ class StoredLetter:
 
 def letters(stream: str, group: str, *, count: int, past: str = "", oldest_first: bool = False) -> Command:
     """Read dead letters, newest first unless asked otherwise, past the one with the id `past`: `StoredLetter`s."""
-    if oldest_first:
-        words = (
-            "XRANGE",
-            keyspace.dead_letters(stream, group),
-            f"({past}" if past else stream_commands.FIRST,
-            stream_commands.LAST,
-        )
-    else:
-        words = (
-            "XREVRANGE",
-            keyspace.dead_letters(stream, group),
-            f"({past}" if past else stream_commands.LAST,
-            stream_commands.FIRST,
-        )
+    key, bound = keyspace.dead_letters(stream, group), f"({past}" if past else ""
+    words = (
+        ("XRANGE", key, bound or stream_commands.FIRST, stream_commands.LAST)
+        if oldest_first
+        else ("XREVRANGE", key, bound or stream_commands.LAST, stream_commands.FIRST)
+    )
     return Command((*words, "COUNT", count), parse=_letters)
 
 
@@ -117,9 +109,9 @@ def letter_in(entry: Entry) -> StoredLetter:
     fields = dict(zip(entry.parts[::2], entry.parts[1::2], strict=True))
     return StoredLetter(
         id=entry.id,
-        event_id=_text(fields.get(b"id", b"")),
+        event_id=to_text(fields.get(b"id", b"")),
         parts=_parts(fields.get(b"body", b"")),
-        error=_text(fields.get(b"err", b"")),
+        error=to_text(fields.get(b"err", b"")),
         count=number(fields.get(b"att")),
         attempts=attempts_in(fields.get(b"hist", b"")),
         first_ms=number(fields.get(b"first")),
@@ -143,9 +135,5 @@ def _parts(text: bytes) -> list[bytes]:
 def _attempt(row: bytes) -> Attempt:
     at, nth, took, error = (*row.split(b" ", 3), b"", b"", b"")[:4]
     return Attempt(
-        at_ms=number(at), number=number(nth), took_ms=None if took == b"-" else number(took), error=_text(error)
+        at_ms=number(at), number=number(nth), took_ms=None if took == b"-" else number(took), error=to_text(error)
     )
-
-
-def _text(found: bytes) -> str:
-    return found.decode("utf-8", "replace")

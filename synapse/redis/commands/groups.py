@@ -7,7 +7,7 @@ from synapse.redis import keyspace
 from synapse.redis.command import Argument, Command, load_script
 from synapse.redis.commands.delivery import KEPT, call
 from synapse.redis.commands.delivery_log import MAX_NAME
-from synapse.redis.commands.streams import FIRST, LAST
+from synapse.redis.commands.streams import FIRST, LAST, to_text
 
 _MOVE, _DELETE = load_script("move"), load_script("delete")
 
@@ -83,18 +83,18 @@ def delete(stream: str, group: str, *, lively_ms: int, force: bool = False) -> C
 def oldest_pending(stream: str, group: str) -> Command:
     """Read the id of the oldest event that is pending, "" when none is."""
     words = ("XPENDING", stream, group, FIRST, LAST, 1)
-    return Command(words, parse=lambda reply: _text(reply[0][0]) if reply else "")
+    return Command(words, parse=lambda reply: to_text(reply[0][0]) if reply else "")
 
 
 def first_waiting(stream: str, group: str, *, count: int) -> Command:
     """Read the ids of the waiting events that are due first."""
     words = ("ZRANGE", keyspace.waiting(stream, group), 0, count - 1)
-    return Command(words, parse=lambda reply: [_text(id_) for id_ in reply])
+    return Command(words, parse=lambda reply: [to_text(id_) for id_ in reply])
 
 
 def _moved(reply: Any) -> Moved:
     cursor, skipped, again, place = reply
-    return Moved(cursor=_text(cursor), skipped=skipped, again=again, place=_text(place))
+    return Moved(cursor=to_text(cursor), skipped=skipped, again=again, place=to_text(place))
 
 
 def _deletion(reply: Any) -> Deletion:
@@ -108,7 +108,3 @@ def _deletion(reply: Any) -> Deletion:
         dead=dead,
         live=live,
     )
-
-
-def _text(found: bytes) -> str:
-    return found.decode("utf-8", "replace")

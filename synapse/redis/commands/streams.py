@@ -42,12 +42,12 @@ class Consumer:
 
 
 def ping() -> Command:
-    return Command(("PING",), parse=_text)
+    return Command(("PING",), parse=to_text)
 
 
 def xadd(stream: str, fields: Sequence[str]) -> Command:
     """Append an entry; the reply is its id."""
-    return Command(("XADD", stream, "*", *fields), parse=_text)
+    return Command(("XADD", stream, "*", *fields), parse=to_text)
 
 
 def xadd_packed_now(stream: str, fields: Sequence[str]) -> Command:
@@ -58,7 +58,7 @@ def xadd_packed_now(stream: str, fields: Sequence[str]) -> Command:
 def packed_xadd(stream: str, packed: bytes) -> Command:
     """Return the XADD of an entry that is packed already, together with the rest of the command."""
     # By what makes its tuple, as wherever one is made for each event: calling the type takes twice as long.
-    return tuple.__new__(Command, (("XADD", stream), _text, None, False, packed))
+    return tuple.__new__(Command, (("XADD", stream), to_text, None, False, packed))
 
 
 def xlen(stream: str) -> Command:
@@ -112,14 +112,14 @@ def xread(stream: str, after: str, *, count: int, block_ms: int) -> Command:
 
 def key_type(key: str) -> Command:
     """Ask what kind of value a key holds: "stream", another kind, or "none" when there is no such key."""
-    return Command(("TYPE", key), parse=_text)
+    return Command(("TYPE", key), parse=to_text)
 
 
 def scan(cursor: bytes, *, count: int, match: str = "*") -> Command:
     """Read some of the server's keys: the cursor to continue with, b"0" at the end, and their names. Begin with
     b"0"."""
     words = ("SCAN", cursor, "MATCH", match, "COUNT", count)
-    return Command(words, parse=lambda reply: (reply[0], [_text(name) for name in reply[1]]))
+    return Command(words, parse=lambda reply: (reply[0], [to_text(name) for name in reply[1]]))
 
 
 def delete(key: str) -> Command:
@@ -168,39 +168,40 @@ def execute(parsers: Sequence[Command]) -> Command:
 
 def entries(reply: Any) -> list[Entry]:
     """Parse a list of entries."""
-    return [Entry(_text(row[0]), row[1] or []) for row in reply or [] if row is not None]
+    return [Entry(to_text(row[0]), row[1] or []) for row in reply or [] if row is not None]
 
 
-def _text(reply: Any) -> str:
+def to_text(reply: Any) -> str:
+    """Return the text of a reply."""
     return reply.decode("utf-8", "replace") if isinstance(reply, bytes) else str(reply)
 
 
 def _pairs(reply: Any) -> dict[str, Any]:
-    return {_text(name): content for name, content in zip(reply[::2], reply[1::2], strict=True)}
+    return {to_text(name): content for name, content in zip(reply[::2], reply[1::2], strict=True)}
 
 
 def _stream_info(reply: Any) -> dict[str, Any]:
     info = _pairs(reply)
     for name in ("first-entry", "last-entry"):
         row = info.get(name)
-        info[name] = Entry(_text(row[0]), row[1] or []) if row else None
-    return {name: _text(found) if isinstance(found, bytes) else found for name, found in info.items()}
+        info[name] = Entry(to_text(row[0]), row[1] or []) if row else None
+    return {name: to_text(found) if isinstance(found, bytes) else found for name, found in info.items()}
 
 
 def _groups(reply: Any) -> list[Group]:
     return [
         Group(
-            name=_text(row["name"]),
+            name=to_text(row["name"]),
             consumers=row["consumers"],
             pending=row["pending"],
-            last_delivered_id=_text(row["last-delivered-id"]),
+            last_delivered_id=to_text(row["last-delivered-id"]),
         )
         for row in map(_pairs, reply)
     ]
 
 
 def _consumers(reply: Any) -> list[Consumer]:
-    return [Consumer(name=_text(row["name"]), pending=row["pending"], idle=row["idle"]) for row in map(_pairs, reply)]
+    return [Consumer(name=to_text(row["name"]), pending=row["pending"], idle=row["idle"]) for row in map(_pairs, reply)]
 
 
 def _only_stream(reply: Any) -> list[Entry]:

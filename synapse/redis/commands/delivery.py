@@ -209,7 +209,10 @@ def done(
     must not begin before it. With `log`, the delivery log gets a line for each of them.
     """
     consumer, took = ("", "-") if log is None else (log.consumer[:MAX_NAME], _or_dash(log.took_ms))
-    attempts: Sequence[Argument] = () if log is None else log.attempts or ["-"] * len(ids)
+    attempts: Sequence[Argument] = () if log is None else log.attempts or ["-"]
+    if len(set(attempts)) == 1:
+        # Nearly always the first of each event, and one word says so.
+        attempts = attempts[:1]
     arguments: list[Argument] = [counter, len(ids), int(bool(tokens)), consumer, took, *ids, *tokens, *attempts]
     return call(_DONE, stream, group, arguments, logs=log is not None)
 

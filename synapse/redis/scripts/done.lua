@@ -2,7 +2,7 @@
 -- ARGV, after those of group.lua: the counter that they are added to, how many there are, 1 when tokens are given,
 --       consumer, how long an attempt took (milliseconds) or "-", their ids; then, perhaps, for each the token of its
 --       lease ("" when it was read and is pending): then, of a key, only in their turn. Where there is a delivery log,
---       last the number of each attempt.
+--       last the number of each attempt, or one that is that of all.
 -- Reply: how many of them the group still had to settle; only those are counted.
 local count, has_tokens, consumer, took, settled = tonumber(ARGV[4]), ARGV[5] == '1', ARGV[6], ARGV[7], 0
 local last_id = 7 + count
@@ -15,12 +15,15 @@ end
 local nth = LOG and text(redis.call('HINCRBY', COUNTERS, 'logged', 1))
 local line_rest = LOG and ' ' .. nth .. ' ' .. text(now()) .. ' ' .. ARGV[3] .. ' '
 local line_end = ' ' .. took .. ' - - ' .. #consumer .. ':' .. consumer .. ','
+local attempts_from = last_id + (has_tokens and count or 0)
+local one_rest = #ARGV == attempts_from + 1 and LOG and line_rest .. ARGV[#ARGV] .. line_end
 
 local function log_done(i)
   if LOG then
-    local attempt = ARGV[i + (has_tokens and 2 or 1) * count]
-    scored_lines[#scored_lines + 1] = 0
-    scored_lines[#scored_lines + 1] = rank(ARGV[i]) .. line_rest .. attempt .. line_end
+    -- As `rank` has it, in one text: this is most of what a line costs.
+    local ms, seq = ARGV[i]:match('^(%d+)%-(%d+)$')
+    local at, rest = #scored_lines, one_rest or line_rest .. ARGV[attempts_from + i - 7] .. line_end
+    scored_lines[at + 1], scored_lines[at + 2] = 0, zeros_before(ms) .. ms .. zeros_before(seq) .. seq .. rest
   end
 end
 

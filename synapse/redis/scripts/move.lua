@@ -71,9 +71,10 @@ local function log_move(from, to)
     redis.call('ZREM', LOG, lines[#lines])
     from = begun
   end
+  local nth = text(redis.call('HINCRBY', COUNTERS, 'logged', 1))
   redis.call(
     'ZADD', LOG, 0,
-    '~' .. padded(text(redis.call('HINCRBY', COUNTERS, 'logged', 1))) .. ' ' .. text(now()) .. ' ' .. from .. ' ' .. to .. ' ' .. actor)
+    '~' .. zeros_before(nth) .. nth .. ' ' .. text(now()) .. ' ' .. from .. ' ' .. to .. ' ' .. actor)
 end
 
 -- Rid a queue of what is dropped, at the end where that lies; where nothing of it lies there, of the one event. Return

@@ -33,15 +33,15 @@ end
 
 -- An id has 128 bits and Lua's numbers have 53: ids are compared as texts of one length.
 local zeros = {}
-local function padded(digits)
+local function zeros_before(digits)
   local length = #digits
   zeros[length] = zeros[length] or string.rep('0', 20 - length)
-  return zeros[length] .. digits
+  return zeros[length]
 end
 
 local function rank(id)
   local ms, seq = id:match('^(%d+)%-?(%d*)$')
-  return padded(ms) .. padded(seq)
+  return zeros_before(ms) .. ms .. zeros_before(seq) .. seq
 end
 
 -- The delivery log: a sorted set of lines, in the order of the events that they are about, behind them those about moves

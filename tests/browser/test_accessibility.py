@@ -90,8 +90,9 @@ def alike(address):
 
 
 def is_list(address):
-    """Say whether a page is a list of definitions, such as `/admin/streams/stream/`."""
-    return len(urlsplit(address).path.strip("/").split("/")) == 3
+    """Say whether a page is a list of definitions, such as `/admin/streams/stream/`, or of events."""
+    path = urlsplit(address).path.strip("/")
+    return len(path.split("/")) == 3 or path.endswith("/explorer")
 
 
 def test_the_navigation_fits_a_window_of_900_pixels(open_at):

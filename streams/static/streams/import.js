@@ -36,7 +36,13 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 
   // What was checked is the file that was chosen then.
-  form?.querySelector("input[type=file]").addEventListener("change", () => {
-    document.getElementById("import-report").replaceChildren();
-  });
+  form?.addEventListener(
+    "change",
+    (event) => {
+      // The theme's script would look for the text that its own inputs of files have beside them.
+      event.stopPropagation();
+      document.getElementById("import-report").replaceChildren();
+    },
+    true,
+  );
 });

@@ -185,7 +185,7 @@
     }
     const details = document.createElement("details");
     const summary = document.createElement("summary");
-    summary.append(label(name, isList), element("span", "s-quiet", `: ${countOf(node)}`), menuButton(node, path));
+    summary.append(label(name, isList), element("span", "s-quiet", `: ${countOf(node)}`));
     details.append(summary);
     const fill = () => details.childElementCount === 1 && details.append(list(node, path, depth + 1));
     if (depth < 2 && node.members.length <= 20) {
@@ -193,7 +193,9 @@
       fill();
     }
     details.addEventListener("toggle", fill);
-    made.append(details);
+    // Beside it: a button within a summary is not reached by all screen readers.
+    made.classList.add("s-tree-branch");
+    made.append(details, menuButton(node, path));
     return made;
   };
 

@@ -22,7 +22,7 @@ from synapse.redis import Conversation
 
 # So many entries one export looks at, and one part of it: at most so many, and about so many bytes.
 MOST_EXPORTED = 1_000_000
-PART_ENTRIES, PART_BYTES = 2_000, 512 * 1024
+PART_ENTRIES, PART_BYTES = 2_000, 2 * 1024 * 1024
 MOST_COLUMNS, LONGEST_COLUMN = 100, 200
 USUAL_COLUMNS = ("stream", "id", "event_type", "timestamp", "source", "event")
 # Of a row: those that hold further values, which a column may name, and the others.

@@ -6,7 +6,6 @@ used up are asked for in one pipeline, so that many streams take few round trips
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 from typing import NamedTuple
 
 from synapse.explorer.cursor import tag_of
@@ -15,12 +14,16 @@ from synapse.redis import Conversation, RedisFailure, answer, ask
 from synapse.redis.commands.streams import Entry, xrange
 from synapse.wire.ids import EntryId, Range, parse
 
-# So many streams are asked in one round trip, and about so many bytes are asked for.
-_AT_ONCE, _ROUND_BYTES, _LEAST_BYTES = 50, 1024 * 1024, 16 * 1024
+# So many streams are asked in one round trip: of the first ones it is not known how large their entries are. The first
+# chunks have so many entries together, and later ones about so many bytes.
+_AT_ONCE, _AT_FIRST, _FIRST_ENTRIES = 50, 10, 100
+_ROUND_BYTES, _LEAST_BYTES = 1024 * 1024, 16 * 1024
+# No more is asked for in one round trip, where entries are large: unless one entry alone is larger.
+_MOST_BYTES = 8 * 1024 * 1024
 # More than this is not kept of entries that were read ahead: the largest of them are read again when they are due.
 MOST_AHEAD = 16 * 1024 * 1024
-# A stream is asked again when so small a part of its chunk is left, if another one has to be asked.
-_NEARLY = 4
+# A stream is asked again when no more than such a part of its chunk is left, if another one has to be asked.
+_PART_LEFT = 2
 
 
 class Found(NamedTuple):
@@ -46,7 +49,7 @@ class _Source:
 
     @property
     def is_nearly_used_up(self) -> bool:
-        return not self.scan.exhausted and len(self.ahead) * _NEARLY <= self.chunk
+        return not self.scan.exhausted and len(self.ahead) * _PART_LEFT <= self.chunk
 
     def take(self, entries: Sequence[Entry]) -> int:
         """Add a chunk; return its size in bytes."""
@@ -70,7 +73,8 @@ class Merge:
 
     def __init__(self, parts: Mapping[str, Range], order: Order, *, wanted: int) -> None:
         """Read a part of each stream. `wanted`: about how many entries are needed of all of them."""
-        first = -(-2 * wanted // max(len(parts), 1))
+        count = max(len(parts), 1)
+        first = max(1, min(FIRST_CHUNK, _FIRST_ENTRIES // count, -(-2 * wanted // count)))
         self._is_newest_first = order == "newest"
         self._sources = [
             _Source(
@@ -82,14 +86,15 @@ class Merge:
                     # The reader counts what it takes.
                     most=2**63,
                     most_bytes=2**63,
-                    first_chunk=max(1, min(FIRST_CHUNK, first)),
-                    chunk_bytes=max(_LEAST_BYTES, _ROUND_BYTES // max(len(parts), 1)),
+                    first_chunk=first,
+                    chunk_bytes=max(_LEAST_BYTES, _ROUND_BYTES // count),
                     growth=4,
                 ),
             )
             for stream, part in parts.items()
         ]
         self._ahead = 0
+        self._read_entries = self._read_bytes = 0
         self.failures: dict[str, RedisFailure] = {}
 
     @property
@@ -132,8 +137,8 @@ class Merge:
     def _read_ahead(self) -> Conversation[None]:
         if all(source.ahead for source in self._sources if not source.scan.exhausted):
             return
-        due = iter([source for source in self._sources if source.is_nearly_used_up])
-        while some := list(islice(due, _AT_ONCE)):
+        due = deque(source for source in self._sources if source.is_nearly_used_up)
+        while some := self._next_asked(due):
             replies = yield from ask([source.scan.command() for source in some])
             for source, reply in zip(some, replies, strict=True):
                 try:
@@ -141,8 +146,24 @@ class Merge:
                 except RedisFailure as failure:
                     self._fail(source, failure)
                 else:
-                    self._ahead += source.take(entries)
+                    size = source.take(entries)
+                    self._ahead += size
+                    self._read_entries += len(entries)
+                    self._read_bytes += size
             self._let_go_of_large_ones()
+
+    def _next_asked(self, due: deque[_Source]) -> list[_Source]:
+        """Take the streams that are asked in the next round trip from those that are due."""
+        usual = self._read_bytes // self._read_entries if self._read_entries else 0
+        most = _AT_ONCE if self._read_entries else _AT_FIRST
+        found: list[_Source] = []
+        expected = 0
+        while due and len(found) < most:
+            expected += due[0].scan.expected_bytes(usual)
+            if found and expected > _MOST_BYTES:
+                break
+            found.append(due.popleft())
+        return found
 
     def _fail(self, source: _Source, failure: RedisFailure) -> None:
         self.failures[source.stream] = failure

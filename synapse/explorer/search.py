@@ -195,8 +195,8 @@ def find_events(search: Search) -> Conversation[SearchResult]:
         # Those that were too large to be kept are read one by one.
         for at in [at for at, found in enumerate(batch) if found.entry is None]:
             yield from map_cooperatively(batch[begin:at], page.offer)
-            if not page.ended:
-                page.offer(batch[at]._replace(entry=(yield from read_again(batch[at]))))
+            found = batch[at]
+            page.offer(found if page.ended else found._replace(entry=(yield from read_again(found))))
             begin = at + 1
         yield from map_cooperatively(batch[begin:], page.offer)
     result = page.result

@@ -72,6 +72,10 @@ class Scan:
             return xrevrange(self._stream, last, first, self._asked)
         return xrange(self._stream, first, last, self._asked)
 
+    def expected_bytes(self, usual: int) -> int:
+        """Return about how many bytes the next chunk has. `usual`: those of an entry, where none was read yet."""
+        return self._chunk() * (self._bytes // self.entries if self.entries else usual)
+
     def take(self, entries: list[Entry]) -> list[Entry]:
         """Count the chunk that came, and return it."""
         self.entries += len(entries)

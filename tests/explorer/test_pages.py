@@ -58,8 +58,9 @@ class FakeRedis:
         return {(name, id_) for name, found in self.entries.items() for id_ in found}
 
 
-def search(redis, **query):
-    conversation = find_events(Search.of(EventsQuery.fit(query, ValueError), CATALOG, SYSTEM, count=query["count"]))
+def search(redis, *, most=10_000, **query):
+    asked = EventsQuery.fit(query, ValueError)
+    conversation = find_events(Search.of(asked, CATALOG, SYSTEM, count=query["count"], most=most))
     replies = None
     try:
         while True:
@@ -78,6 +79,8 @@ def ids_of(result):
 def test_pages_while_events_come_and_go(order, seed, monkeypatch):
     dice = random.Random(seed)
     monkeypatch.setattr(merge, "FIRST_CHUNK", dice.choice((1, 3, 20)))
+    # An entry has two bytes: sometimes hardly any is kept until it is due.
+    monkeypatch.setattr(merge, "MOST_AHEAD", dice.choice((5, 1000)))
     redis = FakeRedis(dice)
     for _ in range(dice.randint(0, 60)):
         redis.add()
@@ -85,7 +88,7 @@ def test_pages_while_events_come_and_go(order, seed, monkeypatch):
     shown, cursor = [], ""
     for _ in range(1000):
         trimmed_now = set()
-        result = search(redis, order=order, count=dice.randint(1, 9), next=cursor)
+        result = search(redis, order=order, count=dice.randint(1, 9), next=cursor, most=dice.choice((4, 10_000)))
         page = ids_of(result)
         assert page == sorted(page, key=lambda each: (each[1], tag_of(each[0])), reverse=order == "newest")
         shown += page

@@ -103,27 +103,34 @@ def test_a_receiver_that_hangs_ends_the_child_and_the_next_event_gets_another(ch
     assert second is None
 
 
-@pytest.mark.parametrize(
-    ("said", "failure", "text", "wait"),
-    [
-        (answer(404, body=b"no_service"), "http-4xx", "The receiver answered: 404 after", None),
-        (answer(429, retry_after="7"), "http-4xx", "The receiver answered: 429 after", 7),
-        (answer(503), "http-5xx", "The receiver answered: 503 after", None),
-        (answer(302, location="http://127.0.0.1:1/"), "http-3xx", "The receiver redirected, which is not", None),
-        (answer(400, body="/".join(TOKENS).encode()), "http-4xx", "“***/***”", None),
-        (lambda connection: connection.close() or False, "connection", "The receiver cannot be reached", None),
-        (lambda connection: connection.sendall(b"SSH-2.0-x\r\n") or False, "connection", "The receiver cannot", None),
-    ],
-    ids=["404", "429", "503", "302", "the URL in its answer", "hangs up", "no HTTP"],
-)
-def test_a_receiver_that_refuses_is_a_failed_attempt_that_does_not_name_its_url(chat, sink, said, failure, text, wait):
-    chat.always(said)
+# What a receiver does: how the failure is called, a part of its text, and for how long to wait.
+REFUSALS = {
+    "404": (answer(404, body=b"no_service"), "http-4xx", "The receiver answered: 404 after", None),
+    "429": (answer(429, retry_after="7"), "http-4xx", "The receiver answered: 429 after", 7),
+    "503": (answer(503), "http-5xx", "The receiver answered: 503 after", None),
+    "302": (answer(302, location="http://127.0.0.1:1/"), "http-3xx", "The receiver redirected, which is not", None),
+    "the URL in its answer": (answer(400, body="/".join(TOKENS).encode()), "http-4xx", "“***/***”", None),
+    "hangs up": (lambda connection: connection.close() or False, "connection", "The receiver cannot be reached", None),
+    "no HTTP": (
+        lambda connection: connection.sendall(b"SSH-2.0-x\r\n") or False,
+        "connection",
+        "The receiver cannot",
+        None,
+    ),
+}
 
-    (outcome,) = sink().deliver([event_of(ALERT)], always)
 
-    assert (outcome.failure, outcome.retry_after, outcome.permanent) == (failure, wait, False)
-    assert text in str(outcome)
-    assert not any(token in str(outcome) for token in TOKENS)
+def test_a_receiver_that_refuses_is_a_failed_attempt_that_does_not_name_its_url(chat, sink):
+    opened, outcomes = sink(), {}
+    for name, (said, *_) in REFUSALS.items():
+        chat.always(said)
+        (outcomes[name],) = opened.deliver([event_of(ALERT)], always)
+
+    for name, (_, failure, text, wait) in REFUSALS.items():
+        outcome = outcomes[name]
+        assert (outcome.failure, outcome.retry_after, outcome.permanent) == (failure, wait, False), name
+        assert text in str(outcome), name
+        assert not any(token in str(outcome) for token in TOKENS), name
 
 
 def test_a_receiver_that_is_gone_disables_the_bridge(chat, sink):

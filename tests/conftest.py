@@ -3,11 +3,11 @@
 import faulthandler
 import gc
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,9 +26,9 @@ from streams.connections import shares_of, tails
 from streams.snapshot import holder
 from synapse.pull.cache import memory
 from synapse.redis import SyncExecutor
+from tests import migrated
 from tests.both_ways import WAYS, DjangoAlone, EventLoopClient
 from tests.chaos.profile import FULL, examples
-from tests.migrated import put_database
 from tests.products import left_out
 from tests.rings import Guard, mark_ring
 from tests.valkey import Valkey, running_valkey
@@ -144,10 +144,11 @@ def need(found: object, what: str) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_keepdb(django_db_modify_db_settings: None) -> bool:
-    """Begin with a copy of the database that is made once a run; no copy outlives its process."""
+    """Begin with a copy of the database that the run has made for programs, if it has; none outlives its process."""
     database = connection.settings_dict
     if is_of_sqlite := database["ENGINE"].endswith("sqlite3"):
-        put_database(Path(database["TEST"]["NAME"]))
+        with suppress(FileNotFoundError):
+            shutil.copyfile(migrated.database_of_run(), database["TEST"]["NAME"])
     return is_of_sqlite
 
 

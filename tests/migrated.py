@@ -15,6 +15,11 @@ from synapse_project.environment import SETTINGS
 ROOT = Path(__file__).parents[1]
 
 
+def database_of_run() -> Path:
+    """Return where the database of this run of the tests is, once it was made."""
+    return folder_of_run() / "migrated.sqlite3"
+
+
 def folder_of_run() -> Path:
     """Return the folder that all processes of this run share."""
     return Path(os.environ["SYNAPSE_TESTS_FOLDER"])
@@ -22,7 +27,7 @@ def folder_of_run() -> Path:
 
 def put_database(to: Path) -> None:
     """Put a copy into the place of a new installation's database."""
-    database = made_once(folder_of_run() / "migrated.sqlite3", _make)
+    database = made_once(database_of_run(), _make)
     to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     shutil.copyfile(database, to)
 

@@ -81,3 +81,7 @@ def test_a_product_of_parameters_that_a_test_does_not_have_is_refused():
 
     with pytest.raises(pytest.UsageError, match="no such parameters: repeated"):
         left_out([item])
+
+
+def test_a_test_that_asks_only_the_database_is_in_the_innermost_ring(db, request):
+    assert request.node.get_closest_marker("unit")

@@ -268,7 +268,8 @@ def _lines(
     lines += [line for lines_of in READER_LINES for line in lines_of(request)]
     for alert in (alert for alerts_of in FIRING_ALERTS for alert in alerts_of(request)):
         _add_alert(lines, alert)
-    lines.sort(key=lambda line: _URGENCY.index(line.kind))
+    # Those of which people are told stand first, however many there are.
+    lines.sort(key=lambda line: (not line.alert, _URGENCY.index(line.kind)))
     return lines[:MOST_FINDINGS], len(lines[MOST_FINDINGS:])
 
 

@@ -1,4 +1,4 @@
-"""What lists and pages say of one stream in a cell. A page has hundreds of them, and templates would take a while."""
+"""Cells of lists and pages about one stream. A page has hundreds of them, and templates would take a while."""
 
 from functools import lru_cache
 from typing import Any

@@ -33,10 +33,9 @@ LEASE_MS = 3_000
 # these sizes come to it together, they are merged.
 LEAST, SLICE, SLICE_BYTES = 256, 4_096, 4 * 1024 * 1024
 SIZES = (SLICE, 32_768)
-# How long a turn may work, in seconds: less when this process is busy with something else.
-BUDGET, BUSY_BUDGET = 0.2, 0.02
-# The share of a core above which the process counts as busy.
-BUSY = 0.6
+# How long a turn may work, in seconds. While the rest of this process takes more than such a share of a core, a turn
+# may take so much of its processor time.
+BUDGET, BUSY, SHARE_OF_BUSY = 0.2, 0.25, 0.02
 # A stream is looked at again after so many seconds for each stream that there is, and at the latest after the second
 # number of seconds; those that were published to lately, in each turn. So many are asked in one pipeline.
 ASK_EVERY, MOST_ASK_EVERY = 0.005, 10.0
@@ -98,7 +97,7 @@ class Indexer:
         self._lease = Lease(keyspace.INDEXER_LEASE, ttl_ms=LEASE_MS)
         self._known: dict[str, _Known] = {}
         self._clean_at = float("-inf")
-        self._used, self._turned = busy(), clock()
+        self._used, self._turned, self._spent = busy(), clock(), 0.0
         self._complaints: dict[str, str] = {}
 
     def step(self) -> bool:
@@ -111,6 +110,13 @@ class Indexer:
             ReplyError: when Redis refuses the lease.
         """
         until = self._clock() + self._budget()
+        begun = time.thread_time()
+        try:
+            return self._turn(until)
+        finally:
+            self._spent = time.thread_time() - begun
+
+    def _turn(self, until: float) -> bool:
         held, published = self._executor().execute([self._lease.hold(), participants.latest_publishers(_PUBLISHERS)])
         if not value(held):
             # Another process may write meanwhile.
@@ -132,9 +138,10 @@ class Indexer:
     def _budget(self) -> float:
         """Return the seconds that this turn may take: little when the process was busy since the last one."""
         used, now = self._busy(), self._clock()
-        share = (used - self._used) / max(now - self._turned, 1e-3)
+        others = used - self._used - self._spent
+        share = others / max(now - self._turned, 1e-3)
         self._used, self._turned = used, now
-        return BUSY_BUDGET if share > BUSY else self._full_budget
+        return SHARE_OF_BUSY * others if share > BUSY else self._full_budget
 
     def _follow(self, streams: Mapping[str, StreamDefinition]) -> None:
         """Forget deleted and redefined streams, and add new ones."""

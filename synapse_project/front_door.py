@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import Iterable
 
+from django.conf import settings
+from django.template.loader import get_template
+from django.template.utils import get_app_template_dirs
 from django.urls import get_resolver
 
 from alerts import background as alerts
@@ -22,6 +25,15 @@ from synapse_project.server_config import server_config
 def load_views() -> None:
     """Import every view with its dependencies."""
     get_resolver().url_patterns  # noqa: B018 - Django imports them when it is asked
+
+
+def load_templates() -> None:
+    """Compile the templates of the pages and of the theme's frame, which the first page of a process would."""
+    for folder in get_app_template_dirs("templates"):
+        own = folder.parent.parent == settings.BASE_DIR
+        for pattern in ("**/*.html",) if own else ("unfold/layouts/*.html", "unfold/helpers/*.html"):
+            for path in folder.glob(pattern):
+                get_template(str(path.relative_to(folder)))
 
 
 class Lifespan:
@@ -44,6 +56,7 @@ class Lifespan:
                 process.keep_large_blocks_apart()
                 # Beside the first requests, which need not wait for it.
                 asyncio.get_running_loop().run_in_executor(None, api_docs.document)
+                asyncio.get_running_loop().run_in_executor(None, load_templates)
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await asyncio.to_thread(health.stop)

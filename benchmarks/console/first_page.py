@@ -7,7 +7,6 @@ from typing import Any
 from unittest import mock
 
 import django
-from django.urls import get_resolver
 
 OVERVIEW = "/admin/"
 
@@ -35,7 +34,10 @@ def make(client: Any, moment: float, address: str = OVERVIEW) -> float:
 if __name__ == "__main__":
     django.setup()
     # As the web server does when it starts.
-    get_resolver().url_patterns  # noqa: B018
+    from synapse_project.front_door import load_templates, load_views
+
+    load_views()
+    load_templates()
     browser = client()
     browser.handler.load_middleware()
     print(json.dumps([make(browser, float(sys.argv[1])) for _ in range(2)]))

@@ -145,6 +145,12 @@ def test_a_dead_letter_from_before_they_were_listed_by_event_is_found_too(redis,
     assert found["dead_letters_complete"]
 
 
+def archive(id_, **values):
+    """Store a row as a bridge archives an event."""
+    times = dict.fromkeys(("occurred_at", "published_at"), "2026-01-01T00:00Z")
+    ArchivedEvent.objects.create(stream=STREAM, entry_id=id_, event_type="order-placed", event={}, **times, **values)
+
+
 def test_the_copy_in_another_stream_and_the_archived_row_are_told(redis, timeline, bridge, orders):
     define("sales")
     row = Bridge.objects.create(
@@ -154,14 +160,7 @@ def test_the_copy_in_another_stream_and_the_archived_row_are_told(redis, timelin
     sink = StreamSink(StreamConfig(stream="sales"), definition_of(row))
     (id_,) = publish(redis, 1)
     bridge(sink).run_dry()
-    ArchivedEvent.objects.create(
-        bridge=row,
-        stream=STREAM,
-        entry_id=id_,
-        event={},
-        occurred_at="2026-01-01T00:00Z",
-        published_at="2026-01-01T00:00Z",
-    )
+    archive(id_, bridge=row)
 
     told = timeline(id_)
 
@@ -198,6 +197,18 @@ def test_an_event_that_a_key_may_not_read_is_answered_as_one_that_never_was(redi
     refused, absent = timeline(id_, status=404, **key), timeline(NEVER, status=404, **key)
 
     assert refused == {**absent, **{name: absent[name].replace(NEVER, id_) for name in ("detail", "error")}}
+
+
+def test_a_key_is_not_told_of_archived_rows(redis, closed, timeline, orders):
+    (id_,) = publish(redis, 1)
+    archive(id_)
+    key = {"authorization": f"Bearer {key_of('billing', subscribes=[STREAM], scopes=['dead-letters:read'])}"}
+
+    there = timeline(id_, **key)
+    redis.xdel(STREAM, id_)
+
+    assert there["archived"] == []
+    timeline(id_, status=404, **key)
 
 
 def test_a_trimmed_event_with_a_dead_letter_is_told_only_to_those_who_may_see_dead_letters(

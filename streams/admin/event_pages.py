@@ -39,8 +39,10 @@ def actions(request: HttpRequest, stream: Stream, message: Mapping[str, Any]) ->
 
 
 def publishable(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the event of a message as a publisher sends it. Of some programs' entries the type stands beside the
-    event."""
+    """Return the event of a message as a publisher sends it.
+
+    Some programs store the event type in a field beside the event: it is added to the event.
+    """
     event: dict[str, Any] = message["event"]
     event_type = message["event_type"]
     return event if "event_type" in event or not event_type else {"event_type": event_type, **event}
@@ -48,11 +50,14 @@ def publishable(message: Mapping[str, Any]) -> dict[str, Any]:
 
 def holds_mask(request: HttpRequest, event: Any) -> bool:
     """Say whether an event has masks in place of values that the person may not see."""
-    return not person(request).rights.has(PERSONAL) and pii.MASK in exact_json.dumps(event).decode()
+    return not person(request).rights.has(PERSONAL) and pii.holds_mask(event)
 
 
 def compare(admin: Any, request: HttpRequest) -> HttpResponse:
-    """Show the difference of two events, each named `event=STREAM/ID`; of one, what it can be compared with."""
+    """Show the difference of two events, each named `event=STREAM/ID`.
+
+    When only one is named, show events that it can be compared with.
+    """
     if not admin.has_view_permission(request):
         raise PermissionDenied
     payload_access.check_permission(request)

@@ -171,6 +171,7 @@ def _form_page(
 
 
 def _has_mask(text: str) -> bool:
+    """Say whether an event's text has a mask in it, also as a part of a value: a person may have typed around one."""
     try:
         return pii.MASK in exact_json.dumps(strict_json.loads(text.encode())).decode()
     except (UnicodeEncodeError, strict_json.BadJSON):

@@ -23,12 +23,17 @@ from synapse.publishing.storage import Fate, Stored
 from synapse.publishing.validation import Accepted
 from synapse.redis import Conversation, map_cooperatively
 from synapse.redis.commands.publishing import IdempotencyKey
-from synapse.schema.pii import MASK
+from synapse.schema.pii import MASK, holds_mask
 
 MOST_ERRORS = 100
 # Stands for the key of a request that has none.
 _KEY = "import"
 _ROW = frozenset({"id", "data", "event", "layout"})
+_MASKED = f"PII is masked in this line ({MASK}): export it as somebody who may see PII."
+_PART_OF_ROW = (
+    "This is a part of a row of an export. Send the whole row, as it was exported with “id”, “data”, “event” and"
+    " “layout”, or its event alone."
+)
 
 
 class ContentKeys:
@@ -99,28 +104,21 @@ def _event(item: Item) -> Item:
         return item
     if set(item) == {"incomplete"}:
         return BadEvent("This is the last line of an export that ended early, and no event. Export the rest, too.")
-    event = item.get("event")
-    if not (item.keys() >= _ROW and isinstance(event, dict) and isinstance(item["data"], dict)):
-        return item
-    if _is_masked(event):
-        return BadEvent(f"PII is masked in this row ({MASK}): export it as somebody who may see PII.")
+    event: Any = item.get("event")
+    is_row = item.keys() >= _ROW and isinstance(event, dict) and isinstance(item["data"], dict)
+    if holds_mask(event if is_row else item):
+        return BadEvent(_MASKED)
+    if not is_row:
+        return BadEvent(_PART_OF_ROW) if _is_part_of_row(item) else item
     if "event_type" not in event and isinstance(item.get("event_type"), str):
         # Of an envelope, whose type stands beside its event.
         return {**event, "event_type": item["event_type"]}
     return event
 
 
-def _is_masked(event: Any) -> bool:
-    waiting = [event]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
-        elif value == MASK:
-            return True
-    return False
+def _is_part_of_row(item: dict[str, Any]) -> bool:
+    """Say whether an object holds an event as a row of an export does, and is no event itself."""
+    return isinstance(item.get("event"), dict) and ("event_type" not in item or item.keys() >= {"id", "layout"})
 
 
 class _Report:

@@ -88,7 +88,7 @@ def test_a_masked_row_of_an_export_is_refused(admin_client, redis, stream):
 
     page = send(admin_client, stream, row.encode())
 
-    assert "PII is masked in this row" in text_of(page)
+    assert "PII is masked in this line" in text_of(page)
 
 
 def test_without_a_file_the_form_says_so(admin_client, stream):

@@ -119,12 +119,35 @@ def test_exported_events_are_imported_as_they_were(event_loop_client, redis, def
 def test_masked_rows_and_the_last_line_of_an_early_end_are_refused(ask, redis):
     row = {"stream": "orders", "id": "1-0", "data": {}, "layout": "flat", "event": {**order(1), "a": [{"b": MASK}]}}
 
-    answer = send(ask, row, {"incomplete": {"reason": "x", "next": "y"}}, {**order(2), "note": MASK}, order(3))
+    answer = send(ask, row, {"incomplete": {"reason": "x", "next": "y"}}, {**order(2), "note": f"to {MASK}"}, order(3))
 
     assert [error["line"] for error in answer.json["errors"]] == [1, 2]
     assert "masked" in answer.json["errors"][0]["message"]
     assert "ended early" in answer.json["errors"][1]["message"]
     assert order_ids(redis) == ["2", "3"]
+
+
+@pytest.mark.parametrize("masked", [{"note": MASK}, {"notes": [1, {"text": [MASK]}]}, {"event": {"note": MASK}}])
+def test_the_event_of_a_masked_row_is_refused_without_its_row_too(ask, redis, masked):
+    answer = send(ask, {**order(1), **masked}, order(2))
+
+    assert "masked" in answer.json["errors"][0]["message"]
+    assert order_ids(redis) == ["2"]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"stream": "orders", "id": "1-0", "event": order(1)},
+        {"id": "1-0", "event_type": "order-placed", "event": order(1), "order_id": 1, "layout": "flat"},
+        {"event": order(1)},
+    ],
+)
+def test_a_part_of_a_row_is_refused_and_says_how_a_row_looks(ask, redis, part):
+    answer = send(ask, part, order(2))
+
+    assert "a part of a row of an export" in answer.json["errors"][0]["message"]
+    assert order_ids(redis) == ["2"]
 
 
 def test_an_event_that_looks_like_a_row_and_is_none_is_imported_whole(ask, redis):

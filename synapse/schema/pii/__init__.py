@@ -7,4 +7,4 @@ Where a schema leaves open what a place is, the answer is yes: too much masked i
 """
 
 from synapse.schema.pii.marks import MARK, Marks, marks_of
-from synapse.schema.pii.masking import MASK, masked, pii_texts, redacted
+from synapse.schema.pii.masking import MASK, holds_mask, masked, pii_texts, redacted

@@ -27,6 +27,21 @@ def masked(event: Any, marks: Marks) -> Any:
         return dict.fromkeys(event, MASK) if isinstance(event, dict) else MASK
 
 
+def holds_mask(value: Any) -> bool:
+    """Say whether a `MASK` stands in place of a value, at any depth."""
+    waiting = [[value]]
+    while waiting:
+        values = waiting.pop()
+        if MASK in values:
+            return True
+        for each in values:
+            if isinstance(each, dict):
+                waiting.append(list(each.values()))
+            elif isinstance(each, list):
+                waiting.append(each)
+    return False
+
+
 def pii_texts(event: Any, marks: Marks) -> frozenset[str]:
     """Return the PII values of an event as texts."""
     found: set[str] = set()

@@ -36,8 +36,10 @@ def visible_to(user: Any) -> QuerySet[SavedView]:
 
 
 class SavedViewForm(forms.ModelForm):
-    """The name of a saved view, and who finds it. A name is given once: a second view takes the first one's place only
-    if that is said."""
+    """The form of a saved view: its name, and whether it is shared.
+
+    A person has one view of a name. A second one replaces the first only when “Replace” is ticked.
+    """
 
     replace = forms.BooleanField(required=False, label="Replace", help_text="Replace the view of this name.")
     # Set by the admin.
@@ -69,8 +71,10 @@ class SavedViewForm(forms.ModelForm):
         values = super().clean() or {}
         name = values.get("name", "")
         if own := self._of_this_name(name):
-            if values.get("replace") and not self.instance.pk:
+            if values.get("replace") and self.instance.pk is None:
                 self.replaced = own
+                # So the constraints of the model do not take the replaced row for another one.
+                self.instance.pk, self.instance._state.adding = own.pk, False
             else:
                 way_out = "Choose another name." if self.instance.pk else "Tick “Replace”, or choose another name."
                 self.add_error("name", f"There is a view “{name}” already. {way_out}")
@@ -115,7 +119,7 @@ class SavedViewAdmin(AuditedAdmin):
 
     def save_model(self, request: HttpRequest, obj: SavedView, form: Any, change: bool) -> None:
         if form.replaced is not None:
-            obj.pk, change = form.replaced.pk, True
+            change = True
         if obj.owner_id is None:
             obj.owner = request.user
         super().save_model(request, obj, form, change)

@@ -140,3 +140,24 @@ def test_a_person_with_the_permission_changes_a_shared_view_and_its_owner_stays(
 
     view.refresh_from_db()
     assert (view.name, view.owner) == ("better", mika)
+
+
+def test_a_shared_view_is_replaced_by_its_owner_and_stays_shared(admin_client, mika):
+    save(admin_client, shared="on")
+    first = SavedView.objects.get()
+
+    answer = save(admin_client, query="q=other", shared="on", replace="on")
+
+    assert answer.status_code == 302
+    view = SavedView.objects.get()
+    assert (view.pk, view.query, view.shared, view.owner) == (first.pk, "q=other", True, first.owner)
+
+
+def test_a_replacement_is_not_shared_beside_the_shared_view_of_another_person(admin_client, mika):
+    save(admin_client)
+    SavedView.objects.create(name="late", owner=mika, shared=True)
+
+    refused = save(admin_client, query="q=other", shared="on", replace="on")
+
+    assert "mika shares a view “late” already." in text_of(refused)
+    assert SavedView.objects.get(shared=False).query == "stream=orders&q=late"

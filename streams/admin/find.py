@@ -21,7 +21,7 @@ from synapse.problems import Problem
 
 MOST_LISTED = 50
 # The search of the whole admin asks with every pause in typing: shorter texts are the beginnings of names.
-SHORTEST, MOST_OFFERED = 3, 5
+SHORTEST, MOST_OFFERED, MOST_OFFERED_BYTES = 3, 5, 8 * 1024 * 1024
 
 
 def find(admin: Any, request: HttpRequest) -> HttpResponse:
@@ -53,7 +53,7 @@ def offer(request: HttpRequest, lowered: str) -> list[SearchResult]:
     text = request.GET.get("s", lowered).strip()
     if len(text) < SHORTEST or not payload_access.may_see(request):
         return []
-    found = _found(request, text, count=MOST_OFFERED)
+    found = _found(request, text, count=MOST_OFFERED, own_keys=True, most_bytes=MOST_OFFERED_BYTES)
     events = [] if isinstance(found, Problem) else _linked(found)
     _record(request, events)
     return [
@@ -67,8 +67,23 @@ def offer(request: HttpRequest, lowered: str) -> list[SearchResult]:
     ]
 
 
-def _found(request: HttpRequest, text: str, *, count: int) -> Found | Problem:
-    asked = search.find(text, holder.current(), person(request), connections.digests(), count=count)
+def _found(
+    request: HttpRequest,
+    text: str,
+    *,
+    count: int,
+    own_keys: bool = False,
+    most_bytes: int = search.MOST_BYTES_OF_ALL,
+) -> Found | Problem:
+    asked = search.find(
+        text,
+        holder.current(),
+        person(request),
+        connections.digests(),
+        count=count,
+        own_keys=own_keys,
+        most_bytes=most_bytes,
+    )
     found: Found | Problem = ask_all({"found": asked})["found"]
     return found
 

@@ -34,7 +34,7 @@ class IdentifiedEvent(Answer):
 
 
 class UnsearchedEvents(Answer):
-    """Events of a stream that were not searched, because its index is still being built."""
+    """A stream of which not all events were searched."""
 
     stream: str
     since: str | None

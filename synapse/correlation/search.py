@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from synapse.auth.principal import ANONYMOUS, PERSONAL, Principal, Rights, sees
+from synapse.auth.principal import ANONYMOUS, EVERY_TYPE, PERSONAL, Principal, Rights, sees
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.correlation.values import LONGEST, TRACE_ID, Digests, known_by, masked, trace_of
-from synapse.inspection.range_query import Scan, parse_id
+from synapse.inspection.range_query import MOST_BYTES, Scan, parse_id
 from synapse.redis import (
     Command,
     Conversation,
@@ -38,8 +38,14 @@ _TOGETHER = 20
 MOST_BLOCKS, _BLOCKS_AT_ONCE, _ENTRIES_OF_BLOCK = 200, 20, 16
 # So many entries that are not indexed are read: of a stream, of all streams, and of each in any case.
 MOST_UNINDEXED, MOST_UNINDEXED_OF_ALL, LEAST_UNINDEXED = 10_000, 50_000, 256
-# Under an Idempotency-Key, so many publishers are tried for a stream.
-MOST_PUBLISHERS = 100
+# So many bytes are read of all streams: of entries that are not indexed, and as many of blocks. A stream takes half of
+# the bytes that are left at most, so that all others are read too.
+MOST_BYTES_OF_ALL = 32 * 1024 * 1024
+_REPLY_BYTES = 1024 * 1024
+# Of blocks of a stream of which the caller may not read every type, so many bytes are read.
+_HIDDEN_BYTES = 2 * 1024 * 1024
+# Under an Idempotency-Key, so many publishers are tried for a stream, with so many commands for all streams.
+MOST_PUBLISHERS, MOST_KEY_COMMANDS = 100, 4_000
 _KEY = re.compile(r"[!-~]{1,128}")
 # In JSON these may stand as escapes.
 _ESCAPED = re.compile(r'[^ -~]|["\\/<>&\']')
@@ -69,11 +75,15 @@ class Match:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsearched:
-    """Events of a stream that are not indexed yet, and too many to be read: between two ids, "" for its ends."""
+    """Events of a stream that were too many to be searched: between two ids, "" for its ends."""
 
     stream: str
     after: str
     before: str
+
+    def is_whole(self) -> bool:
+        """Return whether these are all events of the stream."""
+        return not self.after and not self.before
 
     def shown(self) -> dict[str, Any]:
         """Return it as the API shows it: with times in place of ids."""
@@ -92,8 +102,39 @@ class Found:
     unsearched: list[Unsearched] = field(default_factory=list)
 
 
-def find(text: str, catalog: Snapshot, by: Principal, digests: Digests, *, count: int) -> Conversation[Found]:
-    """Return the events that are known by a text, `count` at most, of all streams that the caller may read."""
+@dataclass(slots=True)
+class _Budget:
+    """The work that is left for the streams that were not searched yet."""
+
+    entries: int
+    unindexed_bytes: int
+    block_bytes: int
+    key_commands: int
+    streams: int
+
+    def publishers(self) -> int:
+        """Return how many publishers are tried for the next stream at most; streams with fewer leave more to others."""
+        # Each takes two commands.
+        return min(MOST_PUBLISHERS, self.key_commands // (2 * max(self.streams, 1)))
+
+
+def find(
+    text: str,
+    catalog: Snapshot,
+    by: Principal,
+    digests: Digests,
+    *,
+    count: int,
+    own_keys: bool = False,
+    most_bytes: int = MOST_BYTES_OF_ALL,
+) -> Conversation[Found]:
+    """Return the events that are known by a text, of all streams that the caller may read.
+
+    Args:
+        count: the number of events at most.
+        own_keys: whether to try Idempotency-Keys of the caller and of anonymous callers alone.
+        most_bytes: the bytes to read at most: of entries that are not indexed, and as many of indexed ones.
+    """
     text = text.strip()
     found = Found()
     if not text or len(text) > LONGEST:
@@ -102,18 +143,21 @@ def find(text: str, catalog: Snapshot, by: Principal, digests: Digests, *, count
     publishers: dict[str, list[Rights]] = {}
     for key in catalog.keys.values():
         publishers.setdefault(f"service:{key.service}", []).append(key.rights)
-    unindexed = MOST_UNINDEXED_OF_ALL
+    budget = _Budget(MOST_UNINDEXED_OF_ALL, most_bytes, most_bytes, MOST_KEY_COMMANDS, len(names))
     for start in range(0, len(names), _TOGETHER):
         searches = []
         for name in names[start : start + _TOGETHER]:
             yield ()  # there may be many publishers
-            who = [each for each, keys in publishers.items() if any(rights.may("publish", name) for rights in keys)]
-            searches.append(_Search(text, catalog.streams[name], by, digests, publishers=who, count=count))
+            services = [
+                each for each, keys in publishers.items() if any(rights.may("publish", name) for rights in keys)
+            ]
+            search = _Search(text, catalog.streams[name], by, digests, count=count)
+            search.choose_publishers(services, own_keys=own_keys, budget=budget)
+            searches.append(search)
         begun = yield from together({search.name: search.begin() for search in searches})
         for search in searches:
             # One after the other: together they would keep all others waiting.
-            yield from _ended(search, begun[search.name], unindexed)
-            unindexed -= search.unindexed
+            yield from _ended(search, begun[search.name], budget)
             found.matches += search.matches.values()
             found.unsearched += search.unsearched
     found.matches.sort(key=lambda match: parse(match.id), reverse=True)
@@ -121,7 +165,7 @@ def find(text: str, catalog: Snapshot, by: Principal, digests: Digests, *, count
     return found
 
 
-def _ended(search: "_Search", begun: "_Begun | RedisFailure", unindexed: int) -> Conversation[None]:
+def _ended(search: "_Search", begun: "_Begun | RedisFailure", budget: _Budget) -> Conversation[None]:
     """End the search of a stream; one that Redis does not let read was not searched.
 
     Raises:
@@ -130,14 +174,14 @@ def _ended(search: "_Search", begun: "_Begun | RedisFailure", unindexed: int) ->
     try:
         if isinstance(begun, RedisFailure):
             raise begun
-        yield from search.end(begun, most_unindexed=unindexed)
+        yield from search.end(begun, budget)
     except RedisUnavailable:
         raise
     except WrongType:
         # There are no events under this name.
         pass
     except RedisFailure:
-        search.unsearched.append(Unsearched(stream=search.name, after="", before=""))
+        search.report_unsearched()
 
 
 class _Begun(NamedTuple):
@@ -157,7 +201,6 @@ class _Search:
         by: Principal,
         digests: Digests,
         *,
-        publishers: Iterable[str],
         count: int,
     ) -> None:
         self._text = text
@@ -166,14 +209,35 @@ class _Search:
         self._by = by
         self._sees_pii = by.rights.has(PERSONAL)
         self._digests = digests
-        self._publishers = list(dict.fromkeys((str(by), str(ANONYMOUS), *publishers)))[:MOST_PUBLISHERS]
+        self._publishers: list[str] = []
         self._count = count
         self.name = stream.name
-        self.unindexed = 0
         self._is_escaped = bool(_ESCAPED.search(text))
         self._needle, self._trace_needle = text.encode("utf-8", "surrogatepass"), self._trace.encode()
         self.matches: dict[str, Match] = {}
         self.unsearched: list[Unsearched] = []
+
+    def choose_publishers(self, services: Iterable[str], *, own_keys: bool, budget: _Budget) -> None:
+        """Choose the publishers whose Idempotency-Keys are tried: the caller, anonymous callers and services."""
+        if not _KEY.fullmatch(self._text):
+            return
+        own = (str(self._by), str(ANONYMOUS))
+        publishers = list(dict.fromkeys((*own, *services)))
+        tried = list(dict.fromkeys(own)) if own_keys else publishers
+        self._publishers = tried[: budget.publishers()]
+        budget.key_commands -= 2 * len(self._publishers)
+        budget.streams -= 1
+        if len(self._publishers) < len(publishers):
+            self.report_unsearched()
+
+    def report_unsearched(self, *, after: str = "", before: str = "") -> None:
+        """Note that events were not searched: between two ids, "" for the stream's ends."""
+        if not after and not before:
+            # All others are part of it.
+            self.unsearched.clear()
+        elif self.unsearched and self.unsearched[0].is_whole():
+            return
+        self.unsearched.append(Unsearched(stream=self.name, after=after, before=before))
 
     def begin(self) -> Conversation[_Begun]:
         """Ask for what is found without reading many entries."""
@@ -183,26 +247,25 @@ class _Search:
             ids[str(asked.first)] = ENTRY_ID
         of = self._digests.index_name(stream)
         wanted = self._digests.of_text(self._text, pii=self._sees_pii)
-        commands: list[Command] = [correlation.find_in_index(stream.name, of, wanted, most=MOST_BLOCKS)]
-        if _KEY.fullmatch(self._text):
-            # Each event of a batch has a key of its own, made of the batch's and its place.
-            commands += [
-                stored_under(stream.name, who=who, key=key)
-                for who in self._publishers
-                for key in (self._text, f"{self._text}/0")
-            ]
+        commands: list[Command] = [correlation.find_in_index(stream.name, of, wanted, most=MOST_BLOCKS + 1)]
+        # Each event of a batch has a key of its own, made of the batch's and its place.
+        commands += [
+            stored_under(stream.name, who=who, key=key)
+            for who in self._publishers
+            for key in (self._text, f"{self._text}/0")
+        ]
         in_index, *stored = yield from ask(commands)
         for reply in stored:
             for id_ in answer(reply, stream.name, absent=[])[: self._count]:
                 ids.setdefault(id_, IDEMPOTENCY_KEY)
         return _Begun(ids, answer(in_index, stream.name))
 
-    def end(self, begun: _Begun, *, most_unindexed: int) -> Conversation[None]:
+    def end(self, begun: _Begun, budget: _Budget) -> Conversation[None]:
         """Find the matches.
 
         Args:
-            begun: what was found before.
-            most_unindexed: how many entries are read at most that are not indexed, of many.
+            begun: the answers to `begin`.
+            budget: the work that is left for all streams; this one's is taken off.
         """
         ids, in_index = begun
         replies = (yield from ask([xrange(self.name, id_, id_, 1) for id_ in ids])) if ids else []
@@ -211,37 +274,51 @@ class _Search:
                 self._look_at(entry, ids[entry.id])
         if not self._stream.correlation:
             return
-        most = max(LEAST_UNINDEXED, min(MOST_UNINDEXED, most_unindexed))
-        yield from self._read_unindexed(in_index.place, most=most)
+        yield from self._read_unindexed(in_index.place, budget)
         if in_index.place is not None:
-            yield from self._read_blocks(in_index.blocks)
+            yield from self._read_blocks(in_index.blocks, budget)
             if in_index.is_damaged:
-                self.unsearched.append(Unsearched(stream=self.name, after="", before=in_index.place))
+                self.report_unsearched(before=in_index.place)
 
-    def _read_unindexed(self, place: str | None, *, most: int) -> Conversation[None]:
+    def _read_unindexed(self, place: str | None, budget: _Budget) -> Conversation[None]:
         """Look at the entries behind the last indexed one, the newest first."""
         name = self._stream.name
         after = Range() if place is None else Range(first=following(parse(place)))
-        scan = Scan(name, after, order="newest", most=most)
+        most = max(LEAST_UNINDEXED, min(MOST_UNINDEXED, budget.entries))
+        scan = Scan(name, after, order="newest", most=most, most_bytes=min(MOST_BYTES, budget.unindexed_bytes // 2))
         oldest = ""
         while not scan.done and len(self.matches) < self._count:
             (reply,) = yield from ask([scan.command()])
             entries = scan.take(answer(reply, name, absent=[]))
             yield from map_cooperatively(entries, self._offer, at_once=20)
             oldest = entries[-1].id if entries else oldest
-        self.unindexed = scan.entries
+        budget.entries -= scan.entries
+        budget.unindexed_bytes = max(budget.unindexed_bytes - scan.bytes, 0)
         if scan.done and not scan.exhausted:
-            self.unsearched.append(Unsearched(stream=name, after=place or "", before=oldest))
+            self.report_unsearched(after=place or "", before=oldest)
 
-    def _read_blocks(self, blocks: Sequence[str]) -> Conversation[None]:
+    def _read_blocks(self, blocks: Sequence[str], budget: _Budget) -> Conversation[None]:
         """Look at the entries of blocks, until there are enough matches."""
-        for start in range(0, len(blocks), _BLOCKS_AT_ONCE):
-            if len(self.matches) >= self._count:
-                return
-            some = blocks[start : start + _BLOCKS_AT_ONCE]
-            replies = yield from ask([xrange(self._stream.name, first, "+", _ENTRIES_OF_BLOCK) for first in some])
+        # Blocks of events that the caller may not see must make no difference: none to the budget of the other streams,
+        # and none to what is reported.
+        sees_all = self._by.rights.may("read", self.name, EVERY_TYPE)
+        most_bytes, read_bytes, read, at_once = budget.block_bytes // 2 if sees_all else _HIDDEN_BYTES, 0, 0, 1
+        while read < min(len(blocks), MOST_BLOCKS) and read_bytes < most_bytes and len(self.matches) < self._count:
+            some = blocks[read : min(read + at_once, MOST_BLOCKS)]
+            replies = yield from ask([xrange(self.name, first, "+", _ENTRIES_OF_BLOCK) for first in some])
             for reply in replies:
-                yield from map_cooperatively(answer(reply, self._stream.name, absent=[]), self._offer, at_once=20)
+                entries = answer(reply, self.name, absent=[])
+                read_bytes += sum([sum(map(len, entry.parts)) for entry in entries])
+                yield from map_cooperatively(entries, self._offer, at_once=20)
+            read += len(some)
+            # The first block shows how large the entries are.
+            fitting = min(_REPLY_BYTES, most_bytes - read_bytes) * read // max(read_bytes, 1)
+            at_once = max(1, min(_BLOCKS_AT_ONCE, fitting))
+        if not sees_all:
+            return
+        budget.block_bytes = max(budget.block_bytes - read_bytes, 0)
+        if read < len(blocks) and len(self.matches) < self._count:
+            self.report_unsearched(before=blocks[read - 1] if read else "")
 
     def _offer(self, entry: Entry) -> None:
         if entry.id not in self.matches and self._may_match(entry.parts):

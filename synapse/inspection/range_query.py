@@ -31,7 +31,7 @@ class Scan:
     Send `command()` and give the entries of its reply to `take()`, until `done`. Then either `exhausted` says that
     there is nothing more in the range, or a bound was hit: `most` entries, or `most_bytes`. The first chunk has
     `first_chunk` entries, and each later one is at most `growth` times as long as the one before, and of about
-    `chunk_bytes`.
+    `chunk_bytes`. `entries` and `bytes` count those that were read.
     """
 
     def __init__(
@@ -55,14 +55,14 @@ class Scan:
         self._most = most
         self._most_bytes = most_bytes
         self._asked = 0
-        self._bytes = 0
+        self.bytes = 0
         self.entries = 0
         self.exhausted = part.empty
 
     @property
     def done(self) -> bool:
         """Whether there is nothing more to read."""
-        return self.exhausted or self.entries >= self._most or self._bytes >= self._most_bytes
+        return self.exhausted or self.entries >= self._most or self.bytes >= self._most_bytes
 
     def command(self) -> Command:
         """Return the command that reads the next chunk."""
@@ -74,12 +74,12 @@ class Scan:
 
     def expected_bytes(self, usual: int) -> int:
         """Return about how many bytes the next chunk has. `usual`: those of an entry, where none was read yet."""
-        return self._chunk() * (self._bytes // self.entries if self.entries else usual)
+        return self._chunk() * (self.bytes // self.entries if self.entries else usual)
 
     def take(self, entries: list[Entry]) -> list[Entry]:
         """Count the chunk that came, and return it."""
         self.entries += len(entries)
-        self._bytes += sum([sum(map(len, entry.parts)) for entry in entries])
+        self.bytes += sum([sum(map(len, entry.parts)) for entry in entries])
         if len(entries) < self._asked:
             self.exhausted = True
         else:
@@ -89,7 +89,7 @@ class Scan:
     def _chunk(self) -> int:
         if not self.entries:
             return self._first_chunk
-        fitting = self._chunk_bytes * self.entries // max(self._bytes, 1)
+        fitting = self._chunk_bytes * self.entries // max(self.bytes, 1)
         return max(1, min(LONGEST_CHUNK, fitting, self._asked * self._growth))
 
     def _move_behind(self, entry: Entry) -> None:

@@ -111,4 +111,18 @@ def test_events_that_are_not_searched_yet_are_named(client_who_may, orders, add,
     monkeypatch.setattr("synapse.correlation.search.MOST_UNINDEXED", 300)
     add("orders", 400)
 
-    assert "The index of “orders” is being built" in text_of(page(client_who_may(*SEES), "never"))
+    assert "Not all events of “orders”" in text_of(page(client_who_may(*SEES), "never"))
+
+
+def test_the_search_of_the_admin_tries_no_idempotency_keys_of_services(client_who_may, orders, ask, key_of):
+    headers = {"authorization": f"Bearer {key_of('shop', publishes=['orders'])}"}
+    keys = {"service": headers, "anonymous": {}}
+    ids = {
+        key: ask("POST", "/events/orders", '{"event_type": "order-placed"}', {**of, "Idempotency-Key": key}).json["id"]
+        for key, of in keys.items()
+    }
+    client = client_who_may(*SEES)
+
+    assert ids["service"] not in palette(client, "service")
+    assert ids["anonymous"] in palette(client, "anonymous")
+    assert page(client, "service").status_code == 302

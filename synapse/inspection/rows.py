@@ -3,6 +3,7 @@
 `GET /streams/{stream}/messages`, the explorer and its exports read entries here, so that all show and hide the same.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,45 +18,72 @@ from synapse.wire.encoding import decode_texts, pairs, text_fields
 from synapse.wire.fast_decoder import decode_parts, type_of_parts
 from synapse.wire.masking import entry_row, event_json, mask_of
 
+# In place of a quotation mark and a backslash in a text: no decoded text holds these surrogates.
+_QUOTE, _BACKSLASH = "\ud800", "\ud801"
+_ESCAPED = {
+    "\\\\": _BACKSLASH,  # before all others, which begin with one
+    '\\"': _QUOTE,
+    **{exact_json.dumps(character)[1:-1].decode(): character for character in ("\n", *map(chr, range(0x20)))},
+}
+# The characters of a number, true, false and null, in lower case.
+_PLAIN = re.compile(r"[-+.0-9a-z]*", re.ASCII)
+
 
 class TextSearch:
     """A text that is looked for in the names and values of an event, regardless of case.
 
-    A number is found by its JSON text, and so are true, false and null.
+    A number is found by its JSON text, and so are true, false and null. The event's JSON is searched as a whole: one
+    entry may hold hundreds of thousands of values, and the event loop waits meanwhile.
     """
 
     def __init__(self, text: str) -> None:
         self._text = text.casefold()
-        # As it stands within a text in JSON: what is not found in the event's JSON need not be looked for in its parts.
-        self._in_json = exact_json.dumps(self._text)[1:-1].decode()
+        self._in_json = _unescaped(exact_json.dumps(self._text)[1:-1].decode())
+        self._may_be_plain = _PLAIN.fullmatch(self._text) is not None
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """Say whether a row's event has the text, or its source or event type, which may stand beside the event."""
-        event = row["event"]
         if any(self._text in (row[name] or "").casefold() for name in ("source", "event_type")):
             return True
-        try:
-            if self._in_json not in exact_json.dumps(event).decode().casefold():
-                return False
-        except orjson.JSONEncodeError:
-            pass  # a foreign event, nested deeper than JSON can be written
-        return self._is_within(event)
+        json = _unescaped(_json_of(row["event"]).casefold())
+        if self._in_json not in json:
+            return False
+        # It holds no quotation mark of JSON: it stands within one text or between two. Between them only a number,
+        # true, false or null is a value; all else is punctuation.
+        return self._may_be_plain or self._in_json in '"'.join(json.split('"')[1::2])
 
-    def _is_within(self, event: Any) -> bool:
-        # A loop: events may be nested hundreds of levels deep.
-        waiting = [event]
-        while waiting:
-            value = waiting.pop()
-            if isinstance(value, dict):
-                waiting += value
-                waiting += value.values()
-            elif isinstance(value, list):
-                waiting += value
-            else:
-                text = value if isinstance(value, str) else exact_json.dumps(value).decode()
-                if self._text in text.casefold():
-                    return True
-        return False
+
+def _json_of(event: Any) -> str:
+    try:
+        return exact_json.dumps(event).decode()
+    except orjson.JSONEncodeError:  # a foreign event, nested deeper than JSON can be written
+        return exact_json.dumps(_parts_of(event)).decode()
+
+
+def _parts_of(event: Any) -> list[Any]:
+    """Return the names and the plain values in an event. A loop: events may be nested hundreds of levels deep."""
+    parts: list[Any] = []
+    waiting = [event]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            parts += value
+            value = value.values()
+        elif not isinstance(value, list):
+            value = (value,)
+        inner = [each for each in value if isinstance(each, (dict, list))]
+        waiting += inner
+        parts += [each for each in value if not isinstance(each, (dict, list))] if inner else value
+    return parts
+
+
+def _unescaped(json: str) -> str:
+    """Return JSON without escapes, in which each remaining quotation mark begins or ends a text."""
+    for escape, character in _ESCAPED.items():
+        if "\\" not in json:
+            break
+        json = json.replace(escape, character)
+    return json
 
 
 class RowSelection:

@@ -6,11 +6,11 @@ is not part of the state.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from itertools import groupby
-from operator import itemgetter
+from difflib import Match, SequenceMatcher
+from itertools import accumulate, islice
 from typing import Any, ClassVar, Literal
 
 import orjson
@@ -26,17 +26,26 @@ from synapse.formats.text import cut
 # The lines that are shown around a difference; more equal lines than that are one row with their number.
 AROUND = 4
 GAP = 4
+# Lines of each text that are shown of one difference, and rows of all.
+MOST_OF_BLOCK, MOST_ROWS = 1_000, 4_000
+# Pairs of equal lines that are looked at, which takes half a second: repeated lines make many, and publishers choose
+# the lines of events.
+MOST_COMPARED = 3_000_000
+_EACH = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DifferenceLine:
     """A line of both texts ("same"), of the old one ("old") or of the new one ("new"); or a "gap" of equal lines.
 
+    "cut" stands for changed lines that are not shown, and "coarse" comes first where lines shown as changed may be
+    equal, because the texts could not be compared to their end.
+
     `before`, `changed` and `after` are the parts of the line: `changed` differs from the line that it replaced, and is
     "" where it replaced none. The numbers are those of the line in either text, from 1.
     """
 
-    kind: Literal["same", "old", "new", "gap"]
+    kind: Literal["same", "old", "new", "gap", "cut", "coarse"]
     old_number: int | None = None
     new_number: int | None = None
     before: str = ""
@@ -49,17 +58,72 @@ def difference(old: str, new: str) -> list[DifferenceLine]:
     """Return the merged lines of both texts; an empty list when they are equal."""
     if old == new:
         return []
-    old_lines, new_lines = old.splitlines(), new.splitlines()
-    rows: list[DifferenceLine] = []
-    for what, i, i_end, j, j_end in SequenceMatcher(None, old_lines, new_lines, autojunk=False).get_opcodes():
-        if what == "equal":
-            rows += [
-                DifferenceLine(kind="same", old_number=i + step + 1, new_number=j + step + 1, before=line)
-                for step, line in enumerate(old_lines[i:i_end])
-            ]
-        else:
-            rows += _replaced(old_lines[i:i_end], new_lines[j:j_end], i + 1, j + 1)
-    return list(_without_long_gaps(rows))
+    matcher = _Matcher(old.splitlines(), new.splitlines())
+    opcodes = matcher.get_opcodes()
+    rows = list(islice(_rows(matcher.old, matcher.new, opcodes), MOST_ROWS + 1))
+    if len(rows) > MOST_ROWS:
+        del rows[MOST_ROWS:]
+        changed = sum(i_end - i + j_end - j for what, i, i_end, j, j_end in opcodes if what != "equal")
+        shown = sum(row.skipped if row.kind == "cut" else row.kind in ("old", "new") for row in rows)
+        rows.append(DifferenceLine(kind="cut", skipped=changed - shown))
+    return [DifferenceLine(kind="coarse"), *rows] if matcher.is_coarse else rows
+
+
+class _Matcher(SequenceMatcher[str]):
+    """Finds the equal lines of two texts, until it has looked at `MOST_COMPARED` pairs of them.
+
+    Attributes:
+        is_coarse: whether there were more, so that equal lines count as changed.
+    """
+
+    a: Sequence[str]
+    b: Sequence[str]
+
+    def __init__(self, old: Sequence[str], new: Sequence[str]) -> None:
+        self.old, self.new = old, new
+        self.is_coarse = False
+        start = _alike(old, new)
+        self._end = _alike(old[start:][::-1], new[start:][::-1])
+        self._start = start
+        super().__init__(None, old[start : len(old) - self._end], new[start : len(new) - self._end], autojunk=False)
+        self._left = MOST_COMPARED
+        in_new = Counter(self.b)
+        # By line of the old text, the pairs that all lines before it make. A line without any takes time, too.
+        self._pairs = [0, *accumulate(_EACH + in_new[line] for line in self.a)]
+
+    def find_longest_match(self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None) -> Match:
+        """Return the longest match in a part of both texts, one of no lines when there are too many pairs in it."""
+        self._left -= self._pairs[len(self.a) if ahi is None else ahi] - self._pairs[alo]
+        if self._left < 0:
+            self.is_coarse = True
+            return Match(alo, blo, 0)
+        return super().find_longest_match(alo, ahi, blo, bhi)
+
+    def get_opcodes(self) -> list[tuple[Any, int, int, int, int]]:
+        """Return the parts in which the texts are equal or differ, with their common start and end."""
+        at, old, new = self._start, len(self.old), len(self.new)
+        parts = [(what, i + at, i_end + at, j + at, j_end + at) for what, i, i_end, j, j_end in super().get_opcodes()]
+        head = [("equal", 0, at, 0, at)] if at else []
+        tail = [("equal", old - self._end, old, new - self._end, new)] if self._end else []
+        return [*head, *parts, *tail]
+
+
+def _rows(
+    old: Sequence[str], new: Sequence[str], opcodes: Sequence[tuple[Any, int, int, int, int]]
+) -> Iterator[DifferenceLine]:
+    for place, (what, i, i_end, j, j_end) in enumerate(opcodes):
+        if what != "equal":
+            yield from _replaced(old[i:i_end], new[j:j_end], i + 1, j + 1)
+            continue
+        first, last = AROUND if place else 0, AROUND if place < len(opcodes) - 1 else 0
+        skipped = i_end - i - first - last
+        for step in range(i_end - i):
+            if skipped < GAP or step < first or step >= first + skipped:
+                yield DifferenceLine(
+                    kind="same", old_number=i + step + 1, new_number=j + step + 1, before=old[i + step]
+                )
+            elif step == first:
+                yield DifferenceLine(kind="gap", skipped=skipped)
 
 
 def json_difference(old: Any, new: Any, *, was: bool = True, is_: bool = True) -> list[DifferenceLine]:
@@ -67,22 +131,22 @@ def json_difference(old: Any, new: Any, *, was: bool = True, is_: bool = True) -
     return difference(_text(old) if was else "", _text(new) if is_ else "")
 
 
-def _replaced(old: Sequence[str], new: Sequence[str], old_start: int, new_start: int) -> list[DifferenceLine]:
+def _replaced(old: Sequence[str], new: Sequence[str], old_start: int, new_start: int) -> Iterator[DifferenceLine]:
     # Line by line only if one line probably replaced the other.
     paired = len(old) == len(new)
+    cut = len(old[MOST_OF_BLOCK:]), len(new[MOST_OF_BLOCK:])
+    old, new = old[:MOST_OF_BLOCK], new[:MOST_OF_BLOCK]
     parts = [_parts(one, other) for one, other in zip(old, new, strict=True)] if paired else []
-    rows = []
     for step, line in enumerate(old):
         before, changed, after = parts[step][0] if paired else (line, "", "")
-        rows.append(
-            DifferenceLine(kind="old", old_number=old_start + step, before=before, changed=changed, after=after)
-        )
+        yield DifferenceLine(kind="old", old_number=old_start + step, before=before, changed=changed, after=after)
+    if cut[0]:
+        yield DifferenceLine(kind="cut", skipped=cut[0])
     for step, line in enumerate(new):
         before, changed, after = parts[step][1] if paired else (line, "", "")
-        rows.append(
-            DifferenceLine(kind="new", new_number=new_start + step, before=before, changed=changed, after=after)
-        )
-    return rows
+        yield DifferenceLine(kind="new", new_number=new_start + step, before=before, changed=changed, after=after)
+    if cut[1]:
+        yield DifferenceLine(kind="cut", skipped=cut[1])
 
 
 def _parts(one: str, other: str) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
@@ -95,26 +159,12 @@ def _parts(one: str, other: str) -> tuple[tuple[str, str, str], tuple[str, str, 
     return first, second
 
 
-def _alike(one: str, other: str) -> int:
+def _alike(one: Sequence[str], other: Sequence[str]) -> int:
     """Return the length of the common start of both."""
     return next(
         (place for place, pair in enumerate(zip(one, other, strict=False)) if len({*pair}) > 1),
         min(len(one), len(other)),
     )
-
-
-def _without_long_gaps(rows: Sequence[DifferenceLine]) -> Iterator[DifferenceLine]:
-    near = [False] * len(rows)
-    for place, row in enumerate(rows):
-        if row.kind != "same":
-            for around in range(max(0, place - AROUND), min(len(rows), place + AROUND + 1)):
-                near[around] = True
-    for shown, group in groupby(zip(rows, near, strict=True), key=itemgetter(1)):
-        lines = [row for row, _ in group]
-        if shown or len(lines) < GAP:
-            yield from lines
-        else:
-            yield DifferenceLine(kind="gap", skipped=len(lines))
 
 
 def _text(value: Any) -> str:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from synapse.errors.streams import BadFilterExpression
 from synapse.explorer.search import EventsQuery
+from synapse.filters.tokens import without_texts
 from synapse.http.exchange import Request
 from synapse.statistics.charts import RANGES
 
@@ -18,6 +20,7 @@ LONGEST_COLUMN = 200
 # More parameters than a page can make: a stream each, and the others.
 _MOST_PARAMETERS = 1_000
 ANY_TIME = "any"
+HIDDEN = "…"
 _ALL = "*"
 
 
@@ -116,6 +119,14 @@ class ExplorerState:
     def query(self) -> str:
         """The query of the address."""
         return urlencode(self.pairs)
+
+    def without_texts(self) -> "ExplorerState":
+        """Return the state with “…” in place of the texts that are looked for, which may be PII."""
+        try:
+            filter_ = self.filter and without_texts(self.filter)
+        except BadFilterExpression:
+            filter_ = HIDDEN
+        return self.but(q=self.q and HIDDEN, filter=filter_, next="")
 
     @property
     def is_narrowed(self) -> bool:

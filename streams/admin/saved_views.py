@@ -7,17 +7,18 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 
-from core import catalog_version
-from core.admin.base import AuditedAdmin
+from core import audit, catalog_version
+from core.admin.base import AuditedAdmin, person
 from core.templatetags.synapse import visible
-from streams.admin.explorer_state import ExplorerState
+from streams.admin.explorer_state import HIDDEN, ExplorerState
 from streams.models import SavedView
+from synapse.auth.permission import VIEW_PAYLOAD
 from synapse.problems import Problem
 
 # So many are offered on the explorer's page; the list has all.
@@ -31,8 +32,12 @@ def address_of(query: str) -> str:
 
 
 def visible_to(user: Any) -> QuerySet[SavedView]:
-    """Return the saved views that a person finds: their own, and those that are shared."""
-    return SavedView.objects.filter(Q(owner=user) | Q(shared=True)).select_related("owner")
+    """Return the saved views that a person finds: their own, and the shared ones if they may see payloads.
+
+    A view holds the texts that are looked for, which may be those of an event.
+    """
+    found = Q(owner=user) | Q(shared=True) if user.has_perm(VIEW_PAYLOAD) else Q(owner=user)
+    return SavedView.objects.filter(found).select_related("owner")
 
 
 class SavedViewForm(forms.ModelForm):
@@ -122,7 +127,21 @@ class SavedViewAdmin(AuditedAdmin):
             change = True
         if obj.owner_id is None:
             obj.owner = request.user
+        was = SavedView.objects.filter(pk=obj.pk).first()
         super().save_model(request, obj, form, change)
+        if was is not None and was.query != obj.query and self.described(was) == (after := self.described(obj)):
+            # The values say nothing of a change in the texts alone.
+            audit.record(person(request), "change", obj, before=after, after={**(after or {}), "texts": "changed"})
+
+    def described(self, row: Model | None) -> dict[str, Any] | None:
+        """Return a view as the audit log shows it, which has more readers: without the texts that it looks for."""
+        if (values := super().described(row)) is None:
+            return None
+        try:
+            shown = ExplorerState.read(values["query"]).without_texts().query
+        except ValueError:
+            shown = HIDDEN
+        return {**values, "query": shown}
 
     def response_add(self, request: HttpRequest, obj: SavedView, post_url_continue: str | None = None) -> HttpResponse:
         return self._back(request, obj)

@@ -86,6 +86,19 @@ def read_tokens(text: str) -> list[Token]:
     return tokens
 
 
+def without_texts(text: str) -> str:
+    """Return a filter with “…” in place of its texts, which may be PII of the events that are looked for.
+
+    Raises:
+        BadFilterExpression: as `read_tokens` does.
+    """
+    said, end = "", 0
+    for token in read_tokens(text):
+        said += text[end : token.start] + ('"…"' if token.kind == "text" else token.text)
+        end = token.start + len(token.text)
+    return said
+
+
 def _cut(text: str) -> Iterator[Token]:
     place = 0
     while place < len(text):

@@ -1,16 +1,19 @@
 """A search of the explorer is kept under a name, for oneself or for all, and opened with one's own rights."""
 
+from urllib.parse import urlencode
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
 from core.models import AuditEntry
+from streams.admin.explorer_state import ExplorerState
 from streams.models import SavedView
 from tests.admin.pages import text_of, url
 from tests.definitions import define
 
 ADD = "/admin/streams/savedview/add/"
-SEES = ("streams.view_stream", "streams.view_savedview")
+SEES = ("streams.view_stream", "streams.view_savedview", "streams.view_payload")
 EXPLORER = "/admin/streams/stream/explorer/"
 
 
@@ -65,7 +68,8 @@ def test_a_second_view_of_a_name_is_refused_until_it_is_to_replace_the_first(adm
     assert SavedView.objects.get().query == "stream=orders&q=late"
     save(admin_client, query="q=other", replace="on")
     assert SavedView.objects.get().query == "q=other"
-    assert AuditEntry.objects.first().before["query"] == "stream=orders&q=late"
+    entry = AuditEntry.objects.first()
+    assert [ExplorerState.read(each["query"]).streams for each in (entry.before, entry.after)] == [("orders",), ()]
 
 
 def test_two_people_keep_views_of_one_name_but_share_one(admin_client, mika):
@@ -161,3 +165,34 @@ def test_a_replacement_is_not_shared_beside_the_shared_view_of_another_person(ad
 
     assert "mika shares a view “late” already." in text_of(refused)
     assert SavedView.objects.get(shared=False).query == "stream=orders&q=late"
+
+
+def test_the_audit_log_keeps_no_text_that_a_view_looks_for(admin_client, mika):
+    for name in ("anna", "bea"):
+        query = urlencode({"stream": "orders", "q": f"{name}@x", "filter": f'event.email == "{name}@x" && event.n > 3'})
+        save(admin_client, query=query, replace="on")
+    admin_client.post(url("streams.savedview", "delete", SavedView.objects.get().pk), {"post": "yes"})
+
+    entries = AuditEntry.objects.filter(target="saved view late").order_by("pk")
+    assert [entry.action for entry in entries] == ["create", "change", "delete"]
+    assert "@x" not in str([(entry.before, entry.after) for entry in entries]).replace("%40", "@")
+    state = ExplorerState.read(entries[0].after["query"])
+    assert (state.streams, state.q, state.filter) == (("orders",), "…", 'event.email == "…" && event.n > 3')
+    assert entries[1].after["texts"] == "changed"
+
+
+def test_a_shared_view_is_hidden_from_people_who_may_not_see_payloads(client_who_may, mika):
+    view = SavedView.objects.create(name="ours", query="q=anna", owner=mika, shared=True)
+    client = client_who_may("streams.view_stream", "streams.view_savedview", "streams.change_savedview")
+
+    for page in (EXPLORER, "/admin/streams/savedview/"):
+        assert "anna" not in client.get(page).content.decode()
+    assert client.get(url("streams.savedview", "change", view.pk)).status_code == 302
+
+
+def test_a_person_who_may_not_see_payloads_keeps_their_own_views(client_who_may, redis):
+    client = client_who_may("streams.view_stream", "streams.view_savedview", "streams.add_savedview")
+
+    save(client)
+
+    assert [view.name for view in client.get(EXPLORER).context["views"]["own"]] == ["late"]

@@ -27,6 +27,7 @@ from synapse.publishing import deferred_validation
 from synapse.redis import Conversation, answer_or, ask
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands.dead_letters import StoredLetter
+from synapse.redis.commands.delivery import form_of, netstring
 from synapse.redis.commands.places import stored_copy
 from synapse.schema.pii import MASK
 from synapse.wire import encoding
@@ -56,8 +57,9 @@ _UNCERTAIN = (
 )
 
 
-# Returns a text as the caller may see it, None when they may not; the flag says that it was masked when it was written.
-Redact = Callable[[str, bool], str | None]
+# Returns a text as the caller may see it, None when they may not. Beside the text stands the digest of the form of the
+# event that it may quote; None says that it was masked when it was written.
+Redact = Callable[[str, str | None], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ class _Known:
         decoded: the event, None where only an archived row is left.
         mask: of its PII, None when it holds none.
         fields: the entry's fields, as text.
+        form: the digest of its stored copy, "" where only an archived row is left.
     """
 
     event_type: str
@@ -75,6 +78,7 @@ class _Known:
     decoded: DecodedEntry | None = None
     mask: Mask | None = None
     fields: Mapping[str, str]
+    form: str = ""
 
 
 def timeline_of(stream: StreamDefinition, id_: str, by: Principal) -> Conversation[dict[str, Any]]:
@@ -142,7 +146,10 @@ def _known(
         mask = mask_of(stream, decoded)
         is_masked_ = mask is not None and not by.rights.has(PERSONAL)
         source = mask.source(decoded.source, decoded.event) if mask and is_masked_ else decoded.source
-        return _Known(event_type=decoded.event_type, source=source, decoded=decoded, mask=mask, fields=fields)
+        form = form_of(b"".join(map(netstring, parts)))
+        return _Known(
+            event_type=decoded.event_type, source=source, decoded=decoded, mask=mask, fields=fields, form=form
+        )
     if rows:
         return _Known(event_type=rows[0].event_type, source=rows[0].source or None, fields={})
     return None
@@ -172,17 +179,20 @@ def _may_see_letters(stream: str, by: Principal) -> bool:
 
 
 def _redactor(stream: StreamDefinition, known: _Known, by: Principal) -> Redact:
-    """Return the function that makes errors and names of people fit for the caller."""
+    """Return the function that makes errors and names of people fit for the caller.
 
-    def redact(text: str, is_told: bool) -> str | None:
+    A dead letter can be redriven with an edited event: an error is masked by the values of the form that it may quote.
+    """
+
+    def redact(text: str, form: str | None) -> str | None:
         if not may_see:
             return None
         if not text or is_whole:
             return text
-        if known.decoded is None:
-            # Without the event nobody knows which of its values an error quotes.
-            return text if is_told else MASK
-        return text if known.mask is None else known.mask.text(text, known.decoded.event)
+        if form is not None and form != known.form:
+            # Without that form of the event nobody knows which of its values an error quotes.
+            return MASK
+        return text if known.mask is None or known.decoded is None else known.mask.text(text, known.decoded.event)
 
     may_see, is_whole = _may_see_letters(stream.name, by), by.rights.has(PERSONAL) or not stream.marks
     return redact
@@ -248,7 +258,7 @@ def _attempt(attempt: KnownAttempt, redact: Redact) -> dict[str, Any]:
         "worker": attempt.worker or None,
         "kind": attempt.kind or None,
         "status": attempt.status,
-        "error": redact(attempt.error, attempt.is_told) or None,
+        "error": redact(attempt.error, None if attempt.is_told else attempt.form) or None,
     }
 
 
@@ -256,7 +266,7 @@ def _change(change: Change, redact: Redact) -> dict[str, Any]:
     return {
         "at": _time(change.at_ms),
         "what": change.what,
-        "by": redact(change.by, True) or None,
+        "by": redact(change.by, None) or None,
         "from": change.start or None,
         "to": change.end or None,
     }
@@ -265,7 +275,7 @@ def _change(change: Change, redact: Redact) -> dict[str, Any]:
 def _letter(letter: StoredLetter, redact: Redact) -> dict[str, Any]:
     return {
         "id": letter.id,
-        "error": redact(letter.error, False) or None,
+        "error": redact(letter.error, letter.form) or None,
         "attempts": letter.count,
         "first_failed_at": _time(letter.first_ms),
         "last_failed_at": _time(letter.last_ms),

@@ -6,10 +6,12 @@ For a caller without the right to see PII, it is masked in the event, in its fie
 from dataclasses import replace
 from typing import Any
 
+from streams.snapshot import holder
 from synapse.auth.permission import Requirement, demand_payload_access
 from synapse.auth.principal import PERSONAL, Principal
 from synapse.dead_letters import DeadLetter, DeadLetterCriteria, row
 from synapse.schema.pii import MASK, redacted
+from synapse.wire.masking import may_hold_pii
 
 READING = Requirement(read=True, read_all=True, scope="dead-letters:read")
 ACTING = Requirement(read=True, read_all=True, scope="dead-letters:write")
@@ -21,8 +23,16 @@ def sees_all(by: Principal) -> bool:
 
 
 def seen_by(letter: DeadLetter, by: Principal) -> DeadLetter:
-    """Return the dead letter as the caller may see it."""
-    if letter.mask is None or sees_all(by):
+    """Return the dead letter as the caller may see it.
+
+    Errors from before an edit may quote PII that the event does not hold any more: they are masked as a whole.
+    """
+    if sees_all(by):
+        return letter
+    if may_hold_pii(holder.current().shown(letter.stream)):
+        attempts = tuple(replace(one, error=MASK) if one.is_before_edit else one for one in letter.attempts)
+        letter = replace(letter, attempts=attempts)
+    if letter.mask is None:
         return letter
     texts, read = letter.mask.texts(letter.event), letter.mask
     return replace(

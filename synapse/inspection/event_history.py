@@ -48,7 +48,8 @@ class KnownAttempt:
         worker: the consumer, "" where it is not known.
         kind: the kind of failure, "" without one.
         status: the HTTP status that a receiver answered.
-        error: the error; where it `is_told` it holds no PII, else it may quote the event.
+        error: the error; where it `is_told` it holds no PII, else it may quote the event in the form that has the
+            digest `form`, "" for one that is not kept.
     """
 
     at_ms: int
@@ -60,6 +61,7 @@ class KnownAttempt:
     status: int | None = None
     error: str = ""
     is_told: bool = False
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,15 +87,17 @@ def attempts_of(kept: StoredPlace, letters: Sequence[StoredLetter]) -> tuple[Kno
         letters: its dead letters; each has the last attempts that led to it.
     """
     logged = {(line.at_ms, line.attempt): line for line in kept.lines if line.what in _OUTCOMES and line.attempt}
+    forms = [*((letter.form, letter.attempts) for letter in letters), (kept.form, kept.attempts)]
     noted = {
-        (attempt.at_ms, attempt.number): attempt
-        for attempt in (*(each for letter in letters for each in letter.attempts), *kept.attempts)
+        (attempt.at_ms, attempt.number): (attempt, "" if attempt.is_before_edit else form)
+        for form, attempts in forms
+        for attempt in attempts
     }
-    found = [_attempt(logged.get(place), noted.get(place)) for place in {**noted, **logged}]
+    found = [_attempt(logged.get(place), *noted.get(place, (None, ""))) for place in {**noted, **logged}]
     return tuple(sorted(found, key=lambda each: (each.at_ms, each.number or 0)))
 
 
-def _attempt(line: LogLine | None, attempt: Attempt | None) -> KnownAttempt:
+def _attempt(line: LogLine | None, attempt: Attempt | None, form: str) -> KnownAttempt:
     """Return an attempt, of which a line is logged, or the error is kept with the event, or both."""
     if line is None:
         assert attempt is not None  # noqa: S101 - one of them is there
@@ -104,6 +108,7 @@ def _attempt(line: LogLine | None, attempt: Attempt | None) -> KnownAttempt:
             took_ms=attempt.took_ms,
             outcome="silent" if is_silent else "failed",
             error="" if is_silent else attempt.error,
+            form=form,
         )
     # The error that is kept with the event is longer, and whole for those who may see PII.
     is_told = attempt is None or line.what == "silent"
@@ -117,6 +122,7 @@ def _attempt(line: LogLine | None, attempt: Attempt | None) -> KnownAttempt:
         status=line.status,
         error=line.error if attempt is None or is_told else attempt.error,
         is_told=is_told,
+        form=form,
     )
 
 

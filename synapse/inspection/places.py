@@ -137,7 +137,7 @@ def derive_place(
     """
     common: dict[str, Any] = {
         "group": name,
-        "has_copy": kept.has_copy,
+        "has_copy": bool(kept.form),
         "attempts": history.attempts_of(kept, letters),
         "changes": history.changes_of(kept),
         "letters": letters,
@@ -161,7 +161,7 @@ def derive_place(
             due_ms=kept.due_ms,
             **common,
         )
-    if kept.has_copy:
+    if kept.form:
         return EventPlace(place="blocked", deliveries=kept.deliveries, blocked_by=kept.turn, ahead=kept.ahead, **common)
     if group is not None and parse(id_) > parse(group.last_delivered_id):
         return EventPlace(place="unread" if is_there else "lost", **common)

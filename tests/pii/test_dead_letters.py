@@ -240,6 +240,22 @@ class TestEditing:
         assert answer.json()["result"] == "redriven"
         assert [event["n"] for event in self.delivered()] == [8]
 
+    @pytest.mark.parametrize("event_type", ["order-placed", "order-lost"])
+    def test_an_error_from_before_the_edit_is_masked(self, client, id_, work, event_type):
+        edited = {**EVENT, "event_type": event_type, "email": "bo@example.org", "card": {"holder": "Bo Ek"}}
+        self.redrive(client, id_, edited)
+        work(client)
+        (letter,) = client.get(BASE).json()["dead_letters"]
+
+        whole = client.get(f"{BASE}/{letter['id']}").json()
+        with callers_with(Impersonal()):
+            seen = client.get(f"{BASE}/{letter['id']}").json()
+
+        assert "anna@example.org" in whole["last_attempts"][0]["error"]
+        assert "bo@example.org" in whole["last_attempts"][1]["error"]
+        assert seen["last_attempts"][0]["error"] == MASK
+        assert "anna" not in json.dumps(seen).lower()
+
     def test_an_event_that_holds_pii_is_redriven_as_it_was(self, client, id_, impersonal):
         answer = client.post(f"{BASE}/{id_}/redrive", "{}", content_type="application/json")
 

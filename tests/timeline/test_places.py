@@ -2,14 +2,17 @@
 
 import pytest
 
+from bridges import dead_letters
 from bridges.models import ArchivedEvent, Bridge
 from bridges.sinks.stream import StreamConfig, StreamSink
 from bridges.snapshot import definition_of
 from streams.snapshot import holder
+from synapse.auth.principal import SYSTEM
 from synapse.inspection.places import places_of
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands import groups as group_commands
+from synapse.schema.pii import MASK
 from tests.bridges.cast import COUNTERS, DEAD, GROUP, PLACE, STREAM, TWICE, made_by_us, publish
 from tests.definitions import define, key_of
 
@@ -245,6 +248,39 @@ def test_errors_are_masked_for_those_who_may_not_see_pii(redis, closed, worker, 
 
     assert errors(**masked) == {"ValueError: •••"}
     assert errors(**full) == {"ValueError: anna@example.org"}
+
+
+@pytest.mark.parametrize("is_trimmed", [False, True])
+@pytest.mark.parametrize("event_type", ["order-placed", "order-paid"])
+def test_errors_about_an_edited_event_are_masked_whichever_form_they_quote(
+    redis, closed, worker, timeline, event_type, is_trimmed
+):
+    define(STREAM, {"order-placed": {"properties": {"mood": {"x-pii": True}}}, "order-paid": None})
+    shop = worker(retry=TWICE)
+    shop.run_dry()
+    (id_,) = publish(redis, 1, mood="anna@example.org")
+    shop.run_dry()
+    event = {"event_type": event_type, "mood": "bo@example.org"}
+    dead_letters.redrive_edited(STREAM, GROUP, redis.xrange(DEAD)[0][0].decode(), event, by=SYSTEM)
+    shop.worker.step()
+    if is_trimmed:
+        redis.xdel(STREAM, id_)
+    scopes = ["dead-letters:read"]
+    masked = {"authorization": f"Bearer {key_of('operator', subscribes=[STREAM], scopes=scopes)}"}
+    full = {"authorization": f"Bearer {key_of('officer', subscribes=[STREAM], scopes=[*scopes, 'personal:read'])}"}
+
+    def told(**headers: str) -> str:
+        return str(timeline(id_, **headers)["groups"])
+
+    scheduled = told(**masked)
+    shop.run_dry()
+
+    for text in (scheduled, told(**masked)):
+        assert "anna@" not in text
+        assert "bo@" not in text or event_type == "order-paid"
+        assert MASK in text
+    assert told(**full).count("anna@example.org") == 2
+    assert told(**full).count("bo@example.org") == 3
 
 
 @pytest.mark.parametrize("id_", ["7", "a-b", "1-1-1", "99999999999999999999999-0"])

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from synapse.redis import keyspace
 from synapse.redis.command import Argument, Command, load_script
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.delivery import call, netstrings
+from synapse.redis.commands.delivery import call, form_of, netstrings
 from synapse.redis.commands.delivery_log import MAX_NAME
 from synapse.redis.commands.statistics import number
 from synapse.redis.commands.streams import Entry, to_text
@@ -26,20 +26,22 @@ Replayed = Literal["retry", "gone", "waiting", "broken"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One failed attempt: its time (milliseconds since 1970), its number, its duration (None where unknown), and its
-    error."""
+    error. `is_before_edit`: the event was edited since, and the error may quote what it does not hold any more."""
 
     at_ms: int
     number: int
     took_ms: int | None
     error: str
+    is_before_edit: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredLetter:
     """A dead letter as it is stored.
 
-    `id` is its own, `event_id` the event's; `parts` are the names and values of the event's entry. `attempts` are the
-    last ten, oldest first; `count` is how many there were. Times are milliseconds since 1970.
+    `id` is its own, `event_id` the event's; `parts` are the names and values of the event's entry, and `form` is the
+    digest of that copy. `attempts` are the last ten, oldest first; `count` is how many there were. Times are
+    milliseconds since 1970.
     """
 
     id: str
@@ -50,6 +52,7 @@ class StoredLetter:
     attempts: tuple[Attempt, ...]
     first_ms: int
     last_ms: int
+    form: str
 
 
 def letters(stream: str, group: str, *, count: int, past: str = "", oldest_first: bool = False) -> Command:
@@ -107,15 +110,17 @@ def _letters(reply: Any) -> list[StoredLetter]:
 def letter_in(entry: Entry) -> StoredLetter:
     """Return the dead letter that an entry is."""
     fields = dict(zip(entry.parts[::2], entry.parts[1::2], strict=True))
+    body = fields.get(b"body", b"")
     return StoredLetter(
         id=entry.id,
         event_id=to_text(fields.get(b"id", b"")),
-        parts=_parts(fields.get(b"body", b"")),
+        parts=_parts(body),
         error=to_text(fields.get(b"err", b"")),
         count=number(fields.get(b"att")),
         attempts=attempts_in(fields.get(b"hist", b"")),
         first_ms=number(fields.get(b"first")),
         last_ms=number(fields.get(b"last")),
+        form=to_text(fields.get(b"form", b"")) or form_of(body),
     )
 
 
@@ -134,6 +139,11 @@ def _parts(text: bytes) -> list[bytes]:
 
 def _attempt(row: bytes) -> Attempt:
     at, nth, took, error = (*row.split(b" ", 3), b"", b"", b"")[:4]
+    lasted = took.removesuffix(b"*")
     return Attempt(
-        at_ms=number(at), number=number(nth), took_ms=None if took == b"-" else number(took), error=to_text(error)
+        at_ms=number(at),
+        number=number(nth),
+        took_ms=None if lasted == b"-" else number(lasted),
+        error=to_text(error),
+        is_before_edit=lasted != took,
     )

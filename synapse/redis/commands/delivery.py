@@ -5,6 +5,7 @@ set aside as a dead letter, or done. Every move between them is one script, so t
 one of them (docs/consuming.md). Times are in milliseconds, by the server's clock.
 """
 
+import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -331,6 +332,12 @@ def netstrings(body: bytes) -> list[bytes]:
         parts.append(body[colon + 1 : end])
         at = end + 1
     return parts
+
+
+def form_of(body: bytes) -> str:
+    """Return the digest of a stored copy by which forms of an event are told apart, as the scripts have it."""
+    # It is the one digest that Lua has in every version of Redis; no secret rests on it.
+    return hashlib.sha1(body, usedforsecurity=False).hexdigest()
 
 
 def call(

@@ -31,7 +31,7 @@ class StoredPlace:
         now_ms: the moment, by the server's clock.
         pending: who has it as a pending entry.
         due_ms: when it is due, or when its lease ends.
-        has_copy: whether a copy of it is kept, because it was read and is not acknowledged.
+        form: the digest of the copy that is kept of it, because it was read and is not acknowledged; "" for none.
         deliveries: how often it was delivered, by its copy.
         token: of its lease; "" for none.
         attempts: its last failed attempts, oldest first.
@@ -48,7 +48,7 @@ class StoredPlace:
     now_ms: int
     pending: Holder | None
     due_ms: int | None
-    has_copy: bool
+    form: str
     deliveries: int
     token: str
     attempts: tuple[Attempt, ...]
@@ -75,13 +75,13 @@ def stored_copy(stream: str, group: str, id_: str) -> Command:
 
 
 def _place(reply: Any) -> StoredPlace:
-    now, pending, due, has_copy, deliveries, token, noted, turn, ahead, began, over, doubtful, *rest = reply
+    now, pending, due, form, deliveries, token, noted, turn, ahead, began, over, doubtful, *rest = reply
     unlisted, lines, moves, *letters = rest
     return StoredPlace(
         now_ms=number(now),
         pending=Holder(consumer=_text(pending[0]), idle_ms=pending[1], deliveries=pending[2]) if pending else None,
         due_ms=None if due is None else round(float(due)),
-        has_copy=has_copy == 1,
+        form=_text(form),
         deliveries=number(deliveries),
         token=_text(token),
         attempts=attempts_in(noted or b""),

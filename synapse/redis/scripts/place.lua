@@ -1,10 +1,11 @@
 -- Tell where one event is for the group, and what the delivery log has of it. Nothing is changed.
 -- ARGV, after those of group.lua: the event's id.
--- Reply: {now; {consumer, idle, deliveries} when it is pending, else {}; when it is due, 1 when it has a copy, its
+-- Reply: {now; {consumer, idle, deliveries} when it is pending, else {}; when it is due; of its copy, where it has one, the digest, its
 --         attempts, token and noted attempts; the event whose turn it is, and how many are before it in the queue, where
 --         it is behind one; where the group began; how many events were skipped, discarded or lost, and up to which id
 --         that may have left no line; dead letters that are not noted by event; its lines in the delivery log; those of
---         moves over it; then of each of its dead letters the id, and the fields but the copy}. What is not there is nil.
+--         moves over it; then of each of its dead letters the id, and the fields with the digest `form` in place of the copy}.
+--         What is not there is nil.
 local id = ARGV[3]
 
 local rows = redis.pcall('XPENDING', STREAM, GROUP, id, id, 1)
@@ -17,6 +18,7 @@ local pending = rows[1] and {rows[1][2], rows[1][3], rows[1][4]} or {}
 -- Nobody looks for its place in a longer queue.
 local LONGEST = 10000
 
+local body = known(id, ':body')
 local holder, ahead = false, false
 if is_behind(id) then
   local key = known(id, ':key')
@@ -44,7 +46,7 @@ for _, line in ipairs(redis.call('ZRANGE', LOG, '[~', '+', 'BYLEX')) do
 end
 
 local reply = {
-  text(now()), pending, redis.call('ZSCORE', WAITING, id), redis.call('HEXISTS', MESSAGES, id .. ':body'),
+  text(now()), pending, redis.call('ZSCORE', WAITING, id), body and redis.sha1hex(body),
   known(id, ':att'), known(id, ':tok'), known(id, ':hist'), holder, ahead, counts[1], over, doubtful,
   redis.call('XLEN', DEAD) - redis.call('HLEN', LETTERS),
   redis.call('ZRANGE', LOG, '[' .. rank(id) .. ' ', '(' .. rank(id) .. '!', 'BYLEX'), moves}
@@ -53,9 +55,11 @@ for _, letter in ipairs(letters_of(id)) do
   if entry then
     local parts = {}
     for i = 1, #entry[2], 2 do
-      if entry[2][i] ~= 'body' then
-        parts[#parts + 1], parts[#parts + 2] = entry[2][i], entry[2][i + 1]
+      local name, value = entry[2][i], entry[2][i + 1]
+      if name == 'body' then
+        name, value = 'form', redis.sha1hex(value)
       end
+      parts[#parts + 1], parts[#parts + 2] = name, value
     end
     reply[#reply + 1] = {letter, parts}
   end

@@ -22,6 +22,9 @@ local function replay(dead, body)
   end
   keep(id, body ~= '' and body or letter.body, 0, '', due)
   redis.call('HSET', MESSAGES, id .. ':hist', letter.hist or '', id .. ':first', letter.first or text(now()))
+  if body ~= '' then
+    note_edit(id)
+  end
   redis.call('XDEL', DEAD, dead)
   forget_letter(id, dead)
   log(id, body ~= '' and 'edited' or 'redriven', {by = ARGV[5]})

@@ -204,7 +204,8 @@ local function lose(id)
   end
 end
 
--- The attempts that are noted of an event, each `<when> <number> <milliseconds or -> <error>`, oldest first.
+-- The attempts that are noted of an event, each `<when> <number> <milliseconds or -> <error>`, oldest first. A `*` behind
+-- the milliseconds says that the event was edited since: the error may quote what its copy does not hold any more.
 local function attempts_of(id)
   local noted, rows, at = known(id, ':hist') or '', {}, 1
   while at <= #noted do
@@ -225,6 +226,15 @@ local function note_attempt(id, number, took, error)
   end
   redis.call('HSET', MESSAGES, id .. ':hist', table.concat(kept))
   redis.call('HSETNX', MESSAGES, id .. ':first', moment)
+end
+
+-- An event is delivered in another form from now on.
+local function note_edit(id)
+  local rows = attempts_of(id)
+  for i, row in ipairs(rows) do
+    rows[i] = netstring((row:gsub('^(%S+ %S+ [^%s*]+) ', '%1* ')))
+  end
+  redis.call('HSET', MESSAGES, id .. ':hist', table.concat(rows))
 end
 
 -- Count a failed attempt by its kind, beside `retried` or `dead`.

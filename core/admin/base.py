@@ -106,10 +106,11 @@ class RestrictedAdmin(ModelAdmin):  # type: ignore[misc]
             PermissionDenied: when the person may not `view`, `change` or `delete` it.
         """
         row = self.get_queryset(request).filter(pk=pk).first()
-        if row is None:
-            raise Http404
+        # Also without a row: whoever may see none does not learn which there are.
         if not getattr(self, f"has_{to}_permission")(request, row):
             raise PermissionDenied
+        if row is None:
+            raise Http404
         return row
 
     def show(

@@ -35,9 +35,10 @@ class Mask:
 
     def event(self, event: Any) -> Any:
         """Return the event, masked."""
+        is_garbled = self._has_garbled_payload(event)
         for marks in self.marks:
             event = pii.masked(event, marks)
-        if not self.payload_marks or "payload" not in event:
+        if not (self.payload_marks or is_garbled) or "payload" not in event:
             return event
         payload = event["payload"]
         if isinstance(payload, dict):
@@ -50,13 +51,21 @@ class Mask:
     def texts(self, event: Any) -> frozenset[str]:
         """Return the PII values of the event."""
         found = frozenset[str]().union(*(pii.pii_texts(event, marks) for marks in self.marks))
-        if not self.payload_marks or "payload" not in event:
+        if not (self.payload_marks or self._has_garbled_payload(event)) or "payload" not in event:
             return found
         payload = event["payload"]
+        if isinstance(payload, list):
+            found |= {_as_text(payload)}
         if isinstance(payload, str):
             found |= {payload}
             payload = _object(payload)
         return found.union(*(pii.pii_texts(payload, marks) for marks in self.payload_marks))
+
+    def _has_garbled_payload(self, event: Any) -> bool:
+        """Say whether `payload` is a list, or looks like JSON and is no object: a program that stores the event there
+        wrote something else, in which no mark says where the PII is."""
+        payload = event.get("payload") if self.marks and isinstance(event, dict) else None
+        return isinstance(payload, list) or (isinstance(payload, str) and payload.lstrip().startswith(("{", "[")))
 
     def text(self, text: str, event: Any) -> str:
         """Return a text about the event, such as an error, with quoted PII values redacted."""

@@ -248,6 +248,18 @@ def test_each_role_gets_what_it_may_and_403_for_the_rest(scene, role, monkeypatc
     assert wrong == []
 
 
+@pytest.mark.parametrize(
+    "path", ["streams/stream/{}/messages/1-1/", "streams/stream/{}/refusals/", "bridges/bridge/{}/statistics/"]
+)
+def test_a_person_without_the_right_does_not_learn_which_rows_exist(scene, path):
+    client, _ = person_with("nobody")
+    there = Bridge.objects.first() if path.startswith("bridges") else Stream.objects.first()
+
+    answers = [client.get(f"/admin/{path.format(pk)}") for pk in (there.pk, 999_999)]
+
+    assert [answer.status_code for answer in answers] == [403, 403]
+
+
 def test_an_anonymous_visitor_is_asked_to_log_in_on_every_page(scene):
     stranger = Client()
 

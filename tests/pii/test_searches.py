@@ -93,3 +93,25 @@ def test_a_search_of_a_person_is_recorded_for_each_stream_that_it_shows(client, 
         ("stream orders", ["3-0", "2-0"]),
         ("stream parcels", ["1-0"]),
     ]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ['{"email":"anna@example.org"', '["anna@example.org"]', ' [{"a":"anna@example.org"}', '{"email":"anna"} x'],
+)
+def test_a_payload_that_another_program_wrote_and_nothing_can_read_is_hidden_whole(
+    ask, redis, orders, impersonal, payload
+):
+    id_ = redis.xadd("orders", {"event_type": "order-placed", "payload": payload}).decode()
+
+    told = ask("GET", f"/streams/orders/messages/{id_}")
+
+    assert told.json["event"]["payload"] == told.json["data"]["payload"] == MASK
+    assert b"anna" not in told.body.lower()
+    assert find(ask, "anna") == []
+
+
+def test_a_payload_that_is_plain_text_is_shown(ask, redis, orders, impersonal):
+    redis.xadd("orders", {"event_type": "order-placed", "payload": "left at the door"})
+
+    assert [each["event"]["payload"] for each in find(ask, "door")] == ["left at the door"]

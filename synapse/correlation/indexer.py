@@ -198,8 +198,7 @@ class Indexer:
         asked = [correlation.count_segments(known.stream.name, list(state.segments)) for known, state in read]
         for (known, state), count in zip(read, self._executor().execute(asked), strict=True):
             if count != len(state.segments):
-                self._delete(known.stream.name, state)
-                known.state = IndexState()
+                known.state = IndexState() if self._delete(known.stream.name, state) else None
 
     def _has_work(self, known: _Known, state: IndexState, now: StreamSample) -> bool:
         """Say whether there is enough to index. Deletes first what is of no use: an index for other properties, of a
@@ -207,7 +206,9 @@ class Indexer:
         if state.version and (
             (state.of, state.marks) != (known.of, known.marks) or parse(state.place) > parse(now.last_id)
         ):
-            self._delete(known.stream.name, state)
+            known.state = None
+            if not self._delete(known.stream.name, state):
+                return False
             known.state = state = IndexState()
             known.enough = 0
         first = parse(now.first_id) if now.length else following(parse(now.last_id))
@@ -244,8 +245,8 @@ class Indexer:
             known.enough = now.added + LEAST - len(found)
             return False
         known.enough = now.added + LEAST if scan.exhausted else 0
-        if not state.version:
-            value(self._executor().execute([correlation.note_indexed(stream.name)])[0])
+        # Each time: a former indexer may be late to record that it deleted an index.
+        value(self._executor().execute([correlation.note_indexed(stream.name)])[0])
         written = SegmentRange(found[-1][0], len(found))
         state = replace(
             state, of=known.of, marks=known.marks, place=written.last_id, added=_added(state, now, len(found), scan)
@@ -290,17 +291,21 @@ class Indexer:
         is read again."""
         known.state = None
         asked = correlation.write_index(known.stream.name, state, written=written, deleted=deleted)
-        if not value(self._executor().execute([asked])[0]):
+        version = value(self._executor().execute([asked])[0])
+        if not version:
             return False
         kept = {number: each for number, each in state.segments.items() if number not in deleted}
         if written is not None:
             kept[written[0]] = written[1]
-        known.state = replace(state, version=state.version + 1, segments=kept)
+        known.state = replace(state, version=version, segments=kept)
         return True
 
-    def _delete(self, stream: str, state: IndexState) -> None:
-        for reply in self._executor().execute(correlation.delete_index(stream, list(state.segments))):
-            value(reply)
+    def _delete(self, stream: str, state: IndexState) -> bool:
+        """Delete an index. Return false when another process has changed it."""
+        if not value(self._executor().execute([correlation.delete_index(stream, state.version)])[0]):
+            return False
+        value(self._executor().execute([correlation.note_deleted(stream)])[0])
+        return True
 
     def _complain(self, stream: str, error: str) -> None:
         """Log an error of a stream once; the others continue."""

@@ -105,6 +105,7 @@ def test_every_script_of_delivery_is_described():
         "notify_alerts",
         "index_write",
         "index_find",
+        "index_delete",
         "note_refusals",
     }
     assert {name for name in scripts if f"| `{name}` |" not in described} == others

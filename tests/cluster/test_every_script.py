@@ -44,8 +44,9 @@ LIMITS = stream_commands.Limits(max_length=2, pin_for_ms=0)
 def call_scripts_about_events(send):
     index = IndexState(of="order_id", place="1-1")
     written = (1, SegmentRange(last_id="1-1", entries=1), segments.build([("1-1", [7])]))
-    assert send(correlation_commands.write_index(STREAM, index, written=written))
+    version = send(correlation_commands.write_index(STREAM, index, written=written))
     assert send(correlation_commands.find_in_index(STREAM, "order_id", [7], most=9)).blocks == ["1-1"]
+    assert send(correlation_commands.delete_index(STREAM, version))
     send(note_refusals(STREAM, [RefusalKind(digest="d", count=1, first_ms=1, last_ms=1, known=b"{}")]))
     assert send(places.place(*PLACE, "1-1")).pending is None
 

@@ -9,7 +9,7 @@ from synapse.correlation import indexer as indexing
 from synapse.correlation.indexer import LEAST, SLICE
 from synapse.metrics import collection
 from synapse.redis import keyspace
-from synapse.redis.commands.correlation import index_state
+from synapse.redis.commands.correlation import delete_index, index_state, note_deleted, write_index
 from tests.find.conftest import find, found, make_indexer
 
 INDEX = "syn:{orders}:index*"
@@ -156,6 +156,46 @@ def test_two_indexers_that_both_believe_to_hold_the_lease_do_no_harm(ask, orders
 
     assert found(ask, "3-9") == [("orders", ids[3 * LEAST + 9], ["request_id"])]
     assert sum(kept.entries for kept in state().segments.values()) <= len(ids)
+
+
+def test_a_former_indexer_does_not_delete_the_index_that_another_one_made(ask, orders, add, redis, indexer):
+    add("orders", LEAST, request_id="old{}")
+    indexer.step()
+    former = state()
+    redis.flushall()
+    ids = add("orders", LEAST, request_id="new{}")
+    make_indexer().step()
+
+    assert not connections.executor().execute([delete_index("orders", former.version)])[0]
+    assert found(ask, "new3") == [("orders", ids[3], ["request_id"])]
+    assert connections.executor().execute([delete_index("orders", state().version)])[0]
+    assert not redis.keys(INDEX)
+
+
+def test_a_former_indexer_does_not_change_the_index_that_another_one_made(ask, orders, add, redis, indexer):
+    add("orders", LEAST)
+    indexer.step()
+    former = state()
+    redis.delete("syn:{orders}:index")
+    make_indexer().step()
+    redis.delete(keyspace.INDEXER_LEASE)
+    make_indexer().step()
+    made = state()
+    assert made.segments.keys() == former.segments.keys()
+
+    written = 1, made.segments[1], b"stale"
+    assert not connections.executor().execute([write_index("orders", former, written=written)])[0]
+    assert state() == made
+
+
+def test_a_stream_with_an_index_is_on_the_list_of_indexed_streams_after_the_next_segment(orders, add, redis, indexer):
+    add("orders", LEAST)
+    indexer.step()
+    connections.executor().execute([note_deleted("orders")])
+    add("orders", LEAST)
+    indexer.step()
+
+    assert redis.zrange(keyspace.INDEXED, 0, -1) == [b"orders"]
 
 
 def test_what_is_not_indexed_yet_and_too_much_to_read_is_told(ask, orders, add, monkeypatch):

@@ -10,6 +10,7 @@ from synapse.redis.command import Argument, Command, load_script
 
 _WRITE = load_script("index_write")
 _FIND = load_script("index_find")
+_DELETE = load_script("index_delete")
 _BLOCK = struct.Struct(">QQ")
 
 
@@ -25,7 +26,7 @@ class IndexState:
     """The state of a stream's index.
 
     Attributes:
-        version: rises with each change; 0: there is no index.
+        version: rises with each change, and from one index to the next of the same stream; 0: there is no index.
         of: what the index was made for.
         marks: the marks of PII it was made by.
         place: the id of the last indexed entry.
@@ -81,8 +82,8 @@ def write_index(
     written: tuple[int, SegmentRange, bytes] | None = None,
     deleted: Sequence[int] = (),
 ) -> Command:
-    """Change a stream's index of the version `state.version` to the rest of `state`; the reply is false when another
-    process changed it meanwhile.
+    """Change a stream's index of the version `state.version` to the rest of `state`. The reply is its new version,
+    0 when another process changed it meanwhile.
 
     Args:
         written: the number of a new segment, its entries and its bytes.
@@ -92,7 +93,7 @@ def write_index(
     told: list[Argument] = [str(number), f"{entries.last_id} {entries.entries}", data] if written else ["", "", b""]
     names = [keyspace.correlation_index(stream), *(_segment(stream, each) for each in (number, *deleted))]
     head: list[Argument] = [state.version, state.of, state.place, state.added, state.marks]
-    return _WRITE.call(names, [*head, *told, *deleted], parse=bool)
+    return _WRITE.call(names, [*head, *told, *deleted], parse=int)
 
 
 def find_in_index(stream: str, of: str, digests: Sequence[int], *, most: int) -> Command:
@@ -100,10 +101,15 @@ def find_in_index(stream: str, of: str, digests: Sequence[int], *, most: int) ->
     return _FIND.call([keyspace.correlation_index(stream)], [of, most, *digests], parse=_matches)
 
 
-def delete_index(stream: str, numbers: Sequence[int]) -> list[Command]:
-    """Return the commands that delete a stream's index, with the segments of these numbers."""
-    names = [keyspace.correlation_index(stream), *(_segment(stream, number) for number in numbers)]
-    return [*(Command(("DEL", name)) for name in names), Command(("ZREM", keyspace.INDEXED, stream))]
+def delete_index(stream: str, version: int) -> Command:
+    """Delete a stream's index of a version, with its segments; the reply is false when another process changed it
+    meanwhile."""
+    return _DELETE.call([keyspace.correlation_index(stream)], [version], parse=bool)
+
+
+def note_deleted(stream: str) -> Command:
+    """Record that a stream has no index."""
+    return Command(("ZREM", keyspace.INDEXED, stream))
 
 
 def note_indexed(stream: str) -> Command:

@@ -88,7 +88,7 @@ class ArchivedEventAdmin(RestrictedAdmin):
     search_fields = ["=entry_id", "=source"]
     pages = (Page(path="summaries/", name="summaries", view=show_summaries),)
     pii_columns = ("event", "note", "occurred_at", "source")
-    search_help_text = "An entry's id; and a source, for people who may see personal fields of events."
+    search_help_text = "An entry's id; and a source, for people who may see PII."
     list_before_template = "bridges/admin/archive_list.html"
     change_form_template = "bridges/admin/archived_event.html"
 

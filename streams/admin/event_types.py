@@ -29,7 +29,7 @@ from synapse.schema.inference import Observation, propose
 
 _OWNED = [field.name for field in OWNERSHIP_FIELDS]
 _KEPT = (
-    "Versions of the contract mark personal data in events of this type. Changing that needs the permission "
+    "Versions of the contract mark PII in events of this type. Changing that needs the permission "
     "“Can see personal fields of events”."
 )
 
@@ -52,7 +52,7 @@ class EventTypeForm(forms.ModelForm):
         model = EventType
         fields = ["stream", "name", "description", *_OWNED, "contract", "example"]
 
-    # Whether the person may take marks of personal data away.
+    # Whether the person may take marks of PII away.
     may_unmask = False
     may_make_contracts = False
 

@@ -6,8 +6,10 @@ from uuid import uuid4
 
 import orjson
 from django import forms
+from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.crypto import constant_time_compare
 
 from contracts import registry
 from contracts.models import Contract
@@ -33,6 +35,8 @@ from synapse.problems import Problem, document
 from synapse.publishing import event_files, idempotency, pipeline
 from synapse.schema import pii
 
+# Signs which event a person was shown to publish it again.
+_SIGNER = signing.Signer(salt="publish again")
 # In a catalog file it must be said; here it is asked for.
 _BREAKS = "breaks the schema: "
 _MASKED = (
@@ -92,9 +96,13 @@ def publish_again(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpRes
     payload_access.check_permission(request)
     _check_right(request, stream)
     again = {"row": stream, "tabs": tabs.of_stream(request, stream, "Messages")}
-    again |= {"title": f"Publish again to {stream.name}", "original_id": _entry_id(id)}
+    original_id = _entry_id(id)
+    signature = _SIGNER.signature(f"{request.user.pk}/{stream.name}/{original_id}")
+    again |= {"title": f"Publish again to {stream.name}", "original_id": original_id, "signature": signature}
     if request.method == "POST":
-        # Not read again: an event may be trimmed while a person edits it.
+        # Not read again: an event may be trimmed while a person edits it. The form is proof that it was there.
+        if not constant_time_compare(request.POST.get("signature", ""), signature):
+            raise Http404
         return _form_page(admin, request, stream, first="", **again)
     asked, catalog = request_of(request, stream.name, id=id), holder.current()
     found = ask_all(
@@ -103,11 +111,12 @@ def publish_again(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpRes
             "stored": inspection.show_message(asked._replace(principal=SYSTEM), catalog),
         }
     )
-    message = answer_of(found["shown"])
-    if isinstance(message, Problem):
-        return _form_page(admin, request, stream, first="", refused=message, **again)
+    message, whole = (answer_of(found[name]) for name in ("shown", "stored"))
+    for answer in (message, whole):
+        if isinstance(answer, Problem):
+            return _form_page(admin, request, stream, first="", refused=answer, **again)
     payload_access.record(person(request), f"stream {stream.name}", [message["id"]])
-    shown, stored = publishable(message), publishable(answer_of(found["stored"]))
+    shown, stored = publishable(message), publishable(whole)
     first = _indented(without_hidden(shown, stored))
     return _form_page(admin, request, stream, first=first, is_masked=shown != stored, **again)
 

@@ -10,8 +10,10 @@ import orjson
 import pytest
 
 from core.models import AuditEntry
+from streams.admin import test_event
 from streams.admin.test_event import without_hidden
 from streams.snapshot import holder
+from synapse.errors.streams import UnknownEntry
 from synapse.formats import exact_json
 from synapse.publishing import programs
 from tests.admin.pages import text_of, url
@@ -160,9 +162,15 @@ def test_programs_of_a_person_who_may_not_see_pii_hold_the_mask_and_say_so(admin
 class TestPublishingAgain:
     """A stored event is published again as a new one, changed or not."""
 
-    def send(self, client, stream, id_, event, button="publish"):
+    def signature(self, client, stream, id_):
+        return client.get(page_of(stream, id_, "publish_again")).context["signature"]
+
+    def send(self, client, stream, id_, event, button="publish", *, signature=None):
         holder.refresh()
-        return client.post(page_of(stream, id_, "publish_again"), {"event": event, button: ""})
+        if signature is None:
+            signature = self.signature(client, stream, id_)
+        values = {"event": event, "signature": signature, button: ""}
+        return client.post(page_of(stream, id_, "publish_again"), values)
 
     def first_of(self, page):
         return orjson.loads(page.context["form"]["event"].value())
@@ -224,10 +232,11 @@ class TestPublishingAgain:
 
     def test_an_event_trimmed_during_the_edit_is_published_all_the_same(self, admin_client, redis, stream):
         id_ = publish(admin_client, n=1)
+        signature = self.signature(admin_client, stream, id_)
         redis.xtrim("orders", maxlen=0)
 
         missing = admin_client.get(page_of(stream, id_, "publish_again"))
-        page = self.send(admin_client, stream, id_, '{"event_type": "order-placed", "n": 1}')
+        page = self.send(admin_client, stream, id_, '{"event_type": "order-placed", "n": 1}', signature=signature)
 
         assert "it was trimmed" in text_of(missing)
         assert "201 Stored as" in text_of(page)
@@ -238,11 +247,40 @@ class TestPublishingAgain:
         client = Client(enforce_csrf_checks=True)
         client.force_login(admin_user)
 
-        assert self.send(client, stream, "1-1", '{"event_type": "order-placed", "n": 1}').status_code == 403
+        sent = self.send(client, stream, "1-1", '{"event_type": "order-placed", "n": 1}', signature="")
+        assert sent.status_code == 403
         assert not redis.exists("orders")
 
     def test_what_is_no_entry_id_is_no_page(self, admin_client, stream):
-        assert self.send(admin_client, stream, "soon", "{}").status_code == 302
+        assert self.send(admin_client, stream, "soon", "{}", signature="").status_code == 302
+
+    def test_an_event_that_was_never_shown_is_not_named_as_the_original(self, admin_client, redis, stream):
+        id_ = publish(admin_client, n=1)
+        event = '{"event_type": "order-placed", "n": 1}'
+
+        for signature in ("", "x", "ä", self.signature(admin_client, stream, id_)):
+            assert self.send(admin_client, stream, "7-7", event, signature=signature).status_code == 302
+
+        assert "signature" not in admin_client.get(page_of(stream, "7-7", "publish_again")).content.decode()
+        assert redis.xlen("orders") == 1
+        assert not AuditEntry.objects.filter(action="publish").exists()
+
+    @pytest.mark.parametrize("lost", ["shown", "stored"])
+    def test_an_event_that_is_gone_at_one_of_two_reads_is_said_to_be_gone(
+        self, admin_client, monkeypatch, stream, lost
+    ):
+        id_ = publish(admin_client, n=1)
+        ask_all = test_event.ask_all
+        gone = UnknownEntry(f"There is no {id_}.")
+        monkeypatch.setattr(
+            test_event, "ask_all", lambda asked: ask_all(asked) | ({lost: gone} if lost in asked else {})
+        )
+
+        page = admin_client.get(page_of(stream, id_, "publish_again"))
+
+        assert page.status_code == 200
+        assert gone.detail in text_of(page)
+        assert not AuditEntry.objects.filter(action="see payloads").exists()
 
 
 @pytest.mark.parametrize(

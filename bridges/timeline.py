@@ -17,6 +17,7 @@ from streams.snapshot import holder as catalog
 from synapse.auth.permission import STREAMS_READ, is_visible
 from synapse.auth.principal import PERSONAL, Principal, sees
 from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.correlation.values import trace_of
 from synapse.errors.delivery import BadConfig
 from synapse.errors.streams import UnknownEntry
 from synapse.inspection.event_history import Change, KnownAttempt
@@ -69,7 +70,7 @@ class _Known:
     Attributes:
         decoded: the event, None where only an archived row is left.
         mask: of its PII, None when it holds none.
-        fields: the entry's fields, as text.
+        fields: the entry's fields, as text, as the caller may see them.
         form: the digest of its stored copy, "" where only an archived row is left.
     """
 
@@ -108,7 +109,7 @@ def timeline_of(stream: StreamDefinition, id_: str, by: Principal) -> Conversati
         "source": known.source if is_reader else None,
         "contract_version": (decoded.contract_version or None) if decoded else None,
         "warnings": _warnings(stream, decoded, known.mask, by) if is_reader else None,
-        "trace_id": _trace_id(known.fields),
+        "trace_id": trace_of(known.fields.get("traceparent", "")) or None,
         "came_through": _hops(known.fields),
         "groups": [_group(place, whose.get((stream.name, place.group)), redact) for place in places.groups],
         "groups_complete": places.is_complete,
@@ -146,6 +147,7 @@ def _known(
         mask = mask_of(stream, decoded)
         is_masked_ = mask is not None and not by.rights.has(PERSONAL)
         source = mask.source(decoded.source, decoded.event) if mask and is_masked_ else decoded.source
+        fields = mask.fields(fields, decoded.event) if mask and is_masked_ else fields
         form = form_of(b"".join(map(netstring, parts)))
         return _Known(
             event_type=decoded.event_type, source=source, decoded=decoded, mask=mask, fields=fields, form=form
@@ -216,12 +218,6 @@ def _warnings(
     except Problem as problem:
         violations = list(problem.members.get("violations", ()))
     return [each for each in violations if not (is_hidden and is_masked(event, each["pointer"]))]
-
-
-def _trace_id(fields: Mapping[str, str]) -> str | None:
-    """Return the trace of W3C Trace Context (traceparent: version, trace, parent, flags) that the event belongs to."""
-    parts = fields.get("traceparent", "").split("-")
-    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None
 
 
 def _hops(fields: Mapping[str, str]) -> list[str]:

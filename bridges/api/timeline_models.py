@@ -144,7 +144,7 @@ class Timeline(Answer):
     source: str | None = about("Null for callers who may not read the event.")
     contract_version: int | None = about("The version that it was checked against.")
     warnings: list[Violation] | None = about("How it breaks that version. Null when it was not checked.")
-    trace_id: str | None = about("Of W3C Trace Context.")
+    trace_id: str | None = about("Of W3C Trace Context; null where it is masked.")
     came_through: list[str] = about("The streams that it was copied from, the first one first.")
     groups: list[EventInGroup]
     groups_complete: bool = about("False when the stream has more than 1,000 groups.")

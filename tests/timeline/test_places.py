@@ -283,6 +283,40 @@ def test_errors_about_an_edited_event_are_masked_whichever_form_they_quote(
     assert told(**full).count("bo@example.org") == 3
 
 
+def test_a_marked_trace_is_masked_for_those_who_may_not_see_pii(redis, closed, timeline):
+    define(STREAM, {"order-placed": {"properties": {"traceparent": {"x-pii": True}}}, "order-paid": None})
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    shown = {}
+    for event_type in ("order-placed", "order-paid"):
+        fields = {"event_type": event_type, "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+        id_ = redis.xadd(STREAM, fields).decode()
+        for scopes in ([], ["personal:read"]):
+            key = {"authorization": f"Bearer {key_of(f'reader-{len(shown)}', subscribes=[STREAM], scopes=scopes)}"}
+            shown[event_type, *scopes] = timeline(id_, **key)["trace_id"]
+
+    assert shown == {
+        ("order-placed",): None,
+        ("order-placed", "personal:read"): trace,
+        ("order-paid",): trace,
+        ("order-paid", "personal:read"): trace,
+    }
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "trace"),
+    [
+        ("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        (f"00-{'x' * 32}-00f067aa0ba902b7-01", None),
+        (f"a-{'-' * 32}-b-c", None),
+        ("", None),
+    ],
+)
+def test_only_a_trace_of_w3c_trace_context_is_told(redis, timeline, traceparent, trace):
+    id_ = redis.xadd(STREAM, {"event_type": "order-placed", "traceparent": traceparent}).decode()
+
+    assert timeline(id_)["trace_id"] == trace
+
+
 @pytest.mark.parametrize("id_", ["7", "a-b", "1-1-1", "99999999999999999999999-0"])
 def test_what_is_no_entry_id_is_refused(timeline, id_):
     assert timeline(id_, status=400)["parameter"] == "id"

@@ -6,13 +6,13 @@ from typing import Any
 
 from core.templatetags.synapse import json_is_cut, json_start, visible
 from synapse.catalog.stream_definitions import Snapshot
+from synapse.explorer.paths import MISSING, value_at
 from synapse.formats import exact_json
 
 # Characters of an event in its row, of which some stand before the text that was looked for; and of a column's value.
 MOST_OF_EVENT, BEFORE_FOUND, MOST_OF_VALUE = 400, 40, 120
 # Properties that are offered as columns, and how deep in the event they may stand.
 MOST_PROPERTIES, _DEEPEST = 200, 3
-_MISSING = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,27 +56,11 @@ def row_of(message: Mapping[str, Any], columns: Collection[str], text: str, pks:
 
 def value_text(event: Any, path: str) -> str:
     """Return the value at a path as a column shows it; "" where there is none."""
-    found = value_at(event, path)
-    if found is _MISSING:
+    found = value_at(event, path.split("."))
+    if found is MISSING:
         return ""
     text = found if isinstance(found, str) else exact_json.dumps(found).decode()
     return _cut(visible(text), MOST_OF_VALUE)
-
-
-def value_at(event: Any, path: str) -> Any:
-    """Return the value at a path such as `customer.email` or `items.0.sku`. A name may have a dot in it: as the event's
-    own, it comes first."""
-    if isinstance(event, Mapping) and path in event:
-        return event[path]
-    found = event
-    for name in path.split("."):
-        if isinstance(found, Mapping) and name in found:
-            found = found[name]
-        elif isinstance(found, list) and name.isascii() and name.isdecimal() and int(name) < len(found):
-            found = found[int(name)]
-        else:
-            return _MISSING
-    return found
 
 
 def properties_of(catalog: Snapshot, streams: Collection[str], event_type: str) -> dict[str, Mapping[str, Any]]:

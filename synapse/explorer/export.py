@@ -14,6 +14,7 @@ import orjson
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.endpoints import about
+from synapse.explorer.paths import MISSING, value_at
 from synapse.explorer.search import Search, SearchQuery, find_events
 from synapse.formats import exact_json
 from synapse.inspection.rows import written_row
@@ -90,7 +91,7 @@ class Table:
 
     def line(self, row: Mapping[str, Any]) -> bytes:
         """Return a row as a line."""
-        return _record(_field(_value(row, path)) for path in self._paths)
+        return _record(_field(value_at(row, path)) for path in self._paths)
 
     def incomplete(self, reason: str, following: str) -> bytes:
         """Return a line that no row is alike: no other field begins so."""
@@ -103,23 +104,8 @@ def _record(fields: Iterable[str]) -> bytes:
     return written.getvalue().encode("utf-8", "replace")
 
 
-def _value(value: Any, path: Sequence[str]) -> Any:
-    """Return the value at a path, None where there is none. Names may have points themselves."""
-    while path:
-        length = 1
-        if isinstance(value, Mapping):
-            length = next((most for most in range(len(path), 0, -1) if ".".join(path[:most]) in value), 0)
-            value = value.get(".".join(path[:length])) if length else None
-        elif isinstance(value, list) and path[0].isascii() and path[0].isdigit() and len(path[0]) < 10:
-            value = value[int(path[0])] if int(path[0]) < len(value) else None
-        else:
-            return None
-        path = path[length or len(path) :]
-    return value
-
-
 def _field(value: Any) -> str:
-    if value is None:
+    if value is None or value is MISSING:
         return ""
     if isinstance(value, str):
         return _defused(value)

@@ -1,5 +1,6 @@
 """The explorer shows events of many streams: merged by time, as far as the person may see them, at one address."""
 
+import csv
 import time
 from urllib.parse import parse_qsl
 
@@ -11,6 +12,7 @@ from streams import connections
 from streams.admin.explorer_rows import line_of, properties_of, value_text
 from streams.admin.explorer_state import ExplorerState
 from streams.snapshot import holder
+from synapse.explorer.export import Table
 from synapse.redis import keyspace
 from synapse.statistics.sampler import Sampler
 from tests.admin.pages import text_of, url
@@ -301,6 +303,8 @@ def test_a_filter_selects_events_and_says_where_it_is_wrong(admin_client, client
         ({"a": {"b": 1}}, "a.b", "1"),
         ({"a": [{"b": "x"}]}, "a.0.b", "x"),
         ({"a.b": True, "a": {"b": 2}}, "a.b", "true"),
+        ({"a": {"b.c": 5}}, "a.b.c", "5"),
+        ({"a.b": {"c": 6}}, "a.b.c", "6"),
         ({"a": None}, "a", "null"),
         ({"a": {"b": [1]}}, "a", '{"b":[1]}'),
         ({"a": [1]}, "a.1", ""),
@@ -310,8 +314,10 @@ def test_a_filter_selects_events_and_says_where_it_is_wrong(admin_client, client
         ("text", "a", ""),
     ],
 )
-def test_a_column_shows_the_value_at_its_path(event, path, text):
+def test_a_column_and_an_exported_table_show_the_value_at_its_path(event, path, text):
     assert value_text(event, path) == text
+    if text not in ("null", "\\u202e"):
+        assert list(csv.reader([Table([f"event.{path}"]).line({"event": event}).decode()])) == [[text]]
 
 
 def test_the_line_of_an_event_is_cut_around_the_text_that_was_looked_for():

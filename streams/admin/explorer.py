@@ -18,7 +18,7 @@ from django.urls import reverse
 from core import payload_access
 from core.admin.base import person
 from streams.admin import saved_views, tabs
-from streams.admin.explorer_rows import properties_of, row_of
+from streams.admin.explorer_rows import declares, properties_of, row_of
 from streams.admin.explorer_state import ANY_TIME, ExplorerState, request_for
 from streams.admin.requests import answer_of
 from streams.connections import ask_all
@@ -43,6 +43,8 @@ MOST_BARS = 60
 MOST_COUNTED = 100
 # Counted for people who may not see payloads and choose no range.
 _COUNTED_RANGE = "24h"
+# Before the path of a property in filters and exports.
+_PREFIX = "event."
 MOST_EVENT_TYPES = 200
 # Event types that are offered to be published where there is no event yet.
 MOST_OFFERED = 5
@@ -65,7 +67,7 @@ def explorer(admin: Any, request: HttpRequest) -> HttpResponse:
     if not admin.has_view_permission(request):
         raise PermissionDenied
     given = [(name, text) for name, texts in request.GET.lists() for text in texts]
-    state = ExplorerState.of(given)
+    state = _with_short_columns(ExplorerState.of(given))
     if sorted(given) != sorted(state.pairs):
         # As a form sends it, with what says nothing: an address to be sent on has none of that.
         return redirect(f"{request.path}{f'?{state.query}' if state.query else ''}")
@@ -169,9 +171,20 @@ def _shown(
     return values
 
 
+def _with_short_columns(state: ExplorerState) -> ExplorerState:
+    """Return a state whose columns are paths within the event, also where they are written as filters and exports write
+    them: behind `event.`, unless an event has a property of that name."""
+    if not any(path.startswith(_PREFIX) for path in state.columns):
+        return state
+    catalog = holder.current()
+    if declares(catalog, state.streams or catalog.streams, _PREFIX.removesuffix(".")):
+        return state
+    return state.but(columns=tuple(dict.fromkeys(path.removeprefix(_PREFIX) or path for path in state.columns)))
+
+
 def _csv_columns(state: ExplorerState) -> str:
     """Return the columns of an exported table: those of the page, where some are chosen."""
-    chosen = [f"event.{path}" for path in state.columns if "," not in path]
+    chosen = [f"{_PREFIX}{path}" for path in state.columns if "," not in path]
     return f"&{urlencode({'columns': ','.join(['id', 'stream', 'event_type', *chosen])})}" if chosen else ""
 
 

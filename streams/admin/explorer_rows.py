@@ -1,7 +1,9 @@
 """Rows of the explorer: an event in a line, the values of columns, and the properties that can be columns."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from core.templatetags.synapse import json_is_cut, json_start, visible
@@ -28,16 +30,33 @@ def line_of(event: Any, text: str) -> EventLine:
     """Return an event without its type, cut around the text that was looked for."""
     shown = {name: value for name, value in event.items() if name != "event_type"} if isinstance(event, dict) else event
     line = visible(exact_json.dumps(shown).decode())
-    place = line.casefold().find(text.casefold()) if text else -1
-    if place < 0:
+    place, end = _find(line, text)
+    if place == end:
         return EventLine(before=_cut(line, MOST_OF_EVENT), found="", after="")
-    begin = max(0, place - BEFORE_FOUND) if place + len(text) > MOST_OF_EVENT // 2 else 0
-    end = place + len(text)
+    begin = max(0, place - BEFORE_FOUND) if end > MOST_OF_EVENT // 2 else 0
     return EventLine(
         before=("…" if begin else "") + line[begin:place],
         found=line[place:end],
         after=_cut(line[end:], MOST_OF_EVENT - (end - begin)),
     )
+
+
+def _find(line: str, text: str) -> tuple[int, int]:
+    """Return where a text begins and ends in a line, regardless of case; twice 0 when it is not in it."""
+    folded, wanted = line.casefold(), text.casefold()
+    place = folded.find(wanted)
+    if place < 0:
+        return 0, 0
+    end = place + len(wanted)
+    if len(folded) == len(line):
+        return place, end
+    # Some characters, such as “ß”, are several in the folded line.
+    ends, length = range(len(line) + 1), partial(_folded_length, line)
+    return bisect_right(ends, place, key=length) - 1, bisect_left(ends, end, key=length)
+
+
+def _folded_length(line: str, end: int) -> int:
+    return len(line[:end].casefold())
 
 
 def row_of(message: Mapping[str, Any], columns: Collection[str], text: str, pks: Mapping[str, int]) -> dict[str, Any]:
@@ -63,6 +82,13 @@ def value_text(event: Any, path: str) -> str:
     return _cut(visible(text), MOST_OF_VALUE)
 
 
+def declares(catalog: Snapshot, streams: Collection[str], name: str) -> bool:
+    """Say whether a contract of the streams declares a property of that name."""
+    found = (stream for each in streams if (stream := catalog.streams.get(each)) is not None)
+    contracts = (each.contract for stream in found for each in stream.event_types.values())
+    return any(name in _declared(contract.schema.document) for contract in contracts if contract is not None)
+
+
 def properties_of(catalog: Snapshot, streams: Collection[str], event_type: str) -> dict[str, Mapping[str, Any]]:
     """Return the properties that the contracts of the chosen event types name, each with its part of the schema."""
     found: dict[str, Mapping[str, Any]] = {}
@@ -79,10 +105,7 @@ def properties_of(catalog: Snapshot, streams: Collection[str], event_type: str) 
 
 
 def _properties(schema: Any, parent: str, depth: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    properties = schema.get("properties") if isinstance(schema, Mapping) else None
-    if not isinstance(properties, Mapping) or not depth:
-        return
-    for name, part in properties.items():
+    for name, part in _declared(schema).items() if depth else ():
         if name == "event_type" and not parent:
             continue
         path = f"{parent}{name}"
@@ -90,6 +113,11 @@ def _properties(schema: Any, parent: str, depth: int) -> Iterator[tuple[str, Map
         if not inner:
             yield path, part if isinstance(part, Mapping) else {}
         yield from inner
+
+
+def _declared(schema: Any) -> Mapping[str, Any]:
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    return properties if isinstance(properties, Mapping) else {}
 
 
 def _cut(text: str, most: int) -> str:

@@ -10,13 +10,15 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from synapse.errors.streams import BadFilterExpression
+from synapse.explorer import export
 from synapse.explorer.search import EventsQuery
 from synapse.filters.tokens import without_texts
 from synapse.http.exchange import Request
 from synapse.statistics.charts import RANGES
 
 MOST_COLUMNS = 8
-LONGEST_COLUMN = 200
+# An exported table has the same columns, with `event.` before each.
+LONGEST_COLUMN = export.LONGEST_COLUMN - len("event.")
 # More parameters than a page can make: a stream each, and the others.
 _MOST_PARAMETERS = 1_000
 ANY_TIME = "any"

@@ -120,11 +120,16 @@ def _defused(text: str) -> str:
     return f"'{text}" if text.startswith((*_FORMULAS, INCOMPLETE)) else text
 
 
-def _columns(query: ExportQuery) -> Sequence[str]:
+def columns_of(query: ExportQuery) -> Sequence[str]:
+    """Return the columns of the table that a query asks for.
+
+    Raises:
+        BadParameter: when one of them cannot be used.
+    """
     if not query.columns:
         return USUAL_COLUMNS
     if query.format != "csv":
-        raise BadParameter("“columns” are of a table: send it with format=csv.", parameter="columns")
+        raise BadParameter("“columns” needs format=csv.", parameter="columns")
     columns = [column.strip(" ") for column in query.columns.split(",")]
     if len(columns) > MOST_COLUMNS:
         raise BadParameter(
@@ -164,7 +169,7 @@ class Export:
             Forbidden, UnknownStream, BadParameter: as for a search, and when the columns cannot be used.
         """
         self._query = query
-        columns = _columns(query)
+        columns = columns_of(query)
         self._writer: _Writer = Lines() if query.format == "ndjson" else Table(columns)
         self.media_type = "application/x-ndjson" if query.format == "ndjson" else "text/csv; charset=utf-8"
         self._next = query.next

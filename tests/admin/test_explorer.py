@@ -10,9 +10,9 @@ import pytest
 from core.models import AuditEntry
 from streams import connections
 from streams.admin.explorer_rows import line_of, properties_of, value_text
-from streams.admin.explorer_state import ExplorerState
+from streams.admin.explorer_state import ExplorerState, request_for
 from streams.snapshot import holder
-from synapse.explorer.export import Table
+from synapse.explorer.export import ExportQuery, Table, columns_of
 from synapse.redis import keyspace
 from synapse.statistics.sampler import Sampler
 from tests.admin.pages import text_of, url
@@ -173,7 +173,7 @@ def test_older_addresses_of_a_streams_messages_lead_to_the_explorer(admin_client
     answer = admin_client.get(address, {"event_type": "order-placed", "order": "oldest", "before": "5-1"})
 
     assert answer["Location"] == f"{EXPLORER}?stream=orders&event_type=order-placed&until=5-1&order=oldest"
-    assert "Statistics Messages Groups Definition" in text_of(admin_client.get(address, follow=True))
+    assert "Statistics Messages Groups Refusals Definition" in text_of(admin_client.get(address, follow=True))
 
 
 class TestRights:
@@ -327,6 +327,45 @@ def test_the_line_of_an_event_is_cut_around_the_text_that_was_looked_for():
     assert line.before.startswith("…bbb")
     assert len(line.before) < 50
     assert line_of({"a": "b" * 1_000}, "").before.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "found"),
+    [
+        ("ßßß needle x", "NEEDLE", "needle"),
+        ("İİ needle", "needle", "needle"),
+        ("a Straße b", "STRASSE", "Straße"),
+        ("Straße", "s", "S"),
+        ("ß", "s", "ß"),
+        ("plain needle", "Needle", "needle"),
+    ],
+)
+def test_the_mark_stands_on_the_text_that_was_looked_for(value, text, found):
+    line = line_of(value, text)
+
+    assert line.found == found
+    assert line.before + line.found + line.after == f'"{value}"'
+
+
+def test_a_column_is_a_path_within_the_event_with_and_without_the_prefix(admin_client, events):
+    page = shown(admin_client, column=["event.n", "n", "event.customer.email"])
+
+    assert page.context["state"].columns == ("n", "customer.email")
+    assert [row["values"] for row in page.context["rows"]][1][1] == ("customer.email", "anna@example.org")
+
+
+def test_the_prefix_stays_where_a_contract_declares_a_property_of_that_name(admin_client, streams):
+    define("reports", {"reported": {"properties": {"event": {"properties": {"n": {"type": "integer"}}}}}})
+
+    assert shown(admin_client, column="event.n").context["state"].columns == ("event.n",)
+    assert shown(admin_client, column="event.n", stream="orders").context["state"].columns == ("n",)
+
+
+def test_the_longest_column_of_a_page_can_be_exported(admin_client, events):
+    page = shown(admin_client, column="x" * 300)
+
+    query = dict(parse_qsl(dict(page.context["exports"])["CSV"].partition("?")[2]))
+    assert len(columns_of(ExportQuery.of(request_for(list(query.items()))))) == 4
 
 
 def test_properties_of_one_event_type_are_those_of_its_contract(streams):

@@ -29,10 +29,10 @@ logger = logging.getLogger(__name__)
 
 # A killed indexer is replaced when its lease ends: three turns without a renewal.
 LEASE_MS = 3_000
-# So many entries make a segment at least, and at most; fewer where they have so many bytes. When segments below one of
-# these sizes come to it together, they are merged.
+# So many entries make a segment at least, and at most; fewer where they have so many bytes: a search reads all that is
+# not indexed. When segments below one of these sizes come to it together, they are merged.
 LEAST, SLICE, SLICE_BYTES = 256, 4_096, 4 * 1024 * 1024
-SIZES = (SLICE, 32_768)
+SIZES = (LEAST, SLICE, 32_768)
 # How long a turn may work, in seconds. While the rest of this process takes more than such a share of a core, a turn
 # may take so much of its processor time.
 BUDGET, BUSY, SHARE_OF_BUSY = 0.2, 0.25, 0.02
@@ -223,7 +223,7 @@ class Indexer:
         return now.added >= known.enough or now.added < state.added
 
     def _index(self, known: _Known, until: float) -> bool:
-        """Index a slice of a stream, of `LEAST` entries at least. Return whether there may be more.
+        """Index a slice of a stream, of `LEAST` entries or `SLICE_BYTES` at least. Return whether there may be more.
 
         Args:
             until: when the turn is over.
@@ -240,11 +240,12 @@ class Indexer:
             found += [(entry.id, digests.of(entry.parts)) for entry in scan.take(entries)]
         known.read_at = self._clock()
         self._complaints.pop(stream.name, None)
-        if len(found) < LEAST and scan.exhausted:
+        least = _least_of(scan)
+        if len(found) < least and scan.exhausted:
             # Searches read them, until there are more.
-            known.enough = now.added + LEAST - len(found)
+            known.enough = now.added + least - len(found)
             return False
-        known.enough = now.added + LEAST if scan.exhausted else 0
+        known.enough = now.added + least if scan.exhausted else 0
         # Each time: a former indexer may be late to record that it deleted an index.
         value(self._executor().execute([correlation.note_indexed(stream.name)])[0])
         written = SegmentRange(found[-1][0], len(found))
@@ -312,6 +313,11 @@ class Indexer:
         if self._complaints.get(stream) != error:
             logger.warning("the events of the stream “%s” cannot be indexed: %s", stream, error)
         self._complaints[stream] = error
+
+
+def _least_of(scan: Scan) -> int:
+    """Return how many entries of the size of those that were read make a segment."""
+    return min(LEAST, max(SLICE_BYTES * scan.entries // scan.bytes, 1)) if scan.bytes else LEAST
 
 
 def _added(state: IndexState, now: StreamSample, indexed: int, scan: Scan) -> int:

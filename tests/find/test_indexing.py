@@ -188,7 +188,10 @@ def test_a_former_indexer_does_not_change_the_index_that_another_one_made(ask, o
     assert state() == made
 
 
-def test_a_stream_with_an_index_is_on_the_list_of_indexed_streams_after_the_next_segment(orders, add, redis, indexer):
+def test_a_stream_with_an_index_is_on_the_list_of_indexed_streams_after_the_next_segment(
+    orders, add, redis, indexer, monkeypatch
+):
+    monkeypatch.setattr(indexing, "ASK_EVERY", 0)
     add("orders", LEAST)
     indexer.step()
     connections.executor().execute([note_deleted("orders")])
@@ -240,6 +243,34 @@ def test_a_stream_of_huge_events_is_indexed(ask, define, redis, indexer, monkeyp
 
     assert sum(kept.entries for kept in state().segments.values()) >= 40
     assert [by for _, _, by in found(ask, "r1")] == [["request_id"]]
+
+
+def test_few_events_that_are_many_bytes_to_read_are_indexed(orders, add, redis, indexer, monkeypatch):
+    monkeypatch.setattr(indexing, "SLICE_BYTES", 100_000)
+    texts = {"text": "x" * 10_000}
+    monkeypatch.setattr(indexing, "ASK_EVERY", 0)
+    place = add("orders", 9, **texts)[-1]
+    indexer.step()
+    assert state().place == place
+
+    add("orders", 5, **texts)
+    indexer.step()
+    assert state().place == place
+    place = add("orders", 5, **texts)[-1]
+    indexer.step()
+    assert state().place == place
+
+
+def test_segments_of_few_large_events_are_merged(ask, orders, add, redis, indexer, monkeypatch):
+    monkeypatch.setattr(indexing, "SLICE_BYTES", 10_000)
+    monkeypatch.setattr(indexing, "ASK_EVERY", 0)
+    ids = []
+    for part in range(30):
+        ids += add("orders", 10, request_id=f"{part}-{{}}", text="x" * 1_000)
+        indexer.step()
+
+    assert [kept.entries for kept in state().segments.values()] == [260, 10, 10, 10, 10]
+    assert found(ask, "3-7") == [("orders", ids[37], ["request_id"])]
 
 
 def test_of_many_streams_so_many_unindexed_events_are_read(ask, define, add, monkeypatch):

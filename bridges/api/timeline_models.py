@@ -115,7 +115,7 @@ class EventInGroup(Answer):
     attempts: list[TimelineAttempt] = about("Those that are known, oldest first.")
     changes: list[TimelineChange] = about("Other changes of its place, oldest first, by the delivery log.")
     dead_letters: list[TimelineLetter]
-    dead_letters_complete: bool = about("False when the group has too many old dead letters to look through.")
+    dead_letters_complete: bool = about("False when there were too many old dead letters to look through.")
 
 
 class EventCopy(Answer):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from synapse.inspection import event_history as history
 from synapse.inspection.event_history import Change, KnownAttempt
-from synapse.inspection.range_query import Scan
+from synapse.inspection.range_query import FIRST_CHUNK, Scan
 from synapse.redis import Conversation, answer, answer_or, ask, keyspace
 from synapse.redis.commands.dead_letters import StoredLetter, letter_in
 from synapse.redis.commands.places import StoredPlace, place
@@ -33,7 +33,7 @@ PlaceName = Literal[
 MOST_GROUPS = 1000
 # A group that moves while it is looked at is looked at again, so often at most.
 _MOST_LOOKS = 3
-# Dead letters from before they were listed by event are looked through, so many and so large at most.
+# Dead letters from before they were listed by event are looked through, so many and so large at most in all groups.
 _MOST_UNLISTED, _MOST_BYTES = 1000, 4 * 1024 * 1024
 
 
@@ -87,7 +87,8 @@ class EventPlaces:
 def places_of(stream: str, id_: str, *, further: Iterable[str] = ()) -> Conversation[EventPlaces]:
     """Return the place of an event in the groups of its stream, and in `further` ones, which Redis may not have.
 
-    Two round trips, unless a group was moved meanwhile, or has dead letters that are not listed by their events.
+    Two round trips, unless a group was moved meanwhile, or has dead letters that are not listed by their events: of
+    those, a bounded number is read from all groups together.
     """
     found, reply = yield from ask([xrange(stream, id_, id_, 1), xinfo_groups(stream)])
     entries: list[Entry] = answer(found, stream, absent=[])
@@ -102,11 +103,17 @@ def places_of(stream: str, id_: str, *, further: Iterable[str] = ()) -> Conversa
         if _have_read(before, id_) == _have_read(groups, id_):
             break
     places = []
+    letters_left, bytes_left = _MOST_UNLISTED, _MOST_BYTES
     for name, reply in zip(names, stored, strict=True):
         kept: StoredPlace = answer(reply, stream)
         letters, is_complete = kept.letters, True
         if kept.unlisted and not letters:
-            letters, is_complete = yield from _unlisted_letters(stream, name, id_)
+            scan = Scan(keyspace.dead_letters(stream, name), Range(), most=letters_left, most_bytes=bytes_left)
+            letters = yield from _letters_in(scan, stream, id_)
+            is_complete = scan.exhausted or bool(letters)
+            # Each group takes a round trip of its own, however few letters it has.
+            letters_left = max(0, letters_left - max(scan.entries, FIRST_CHUNK))
+            bytes_left -= scan.bytes
         places.append(
             derive_place(
                 id_, groups.get(name), name, kept, letters=letters, is_there=bool(entries), is_complete=is_complete
@@ -187,12 +194,11 @@ def _have_read(groups: Mapping[str, Group], id_: str) -> set[str]:
     return {group.name for group in groups.values() if parse(group.last_delivered_id) >= parse(id_)}
 
 
-def _unlisted_letters(stream: str, group: str, id_: str) -> Conversation[tuple[tuple[StoredLetter, ...], bool]]:
-    """Look for an event's dead letters among the oldest of a group. Return also whether all were looked at."""
-    scan = Scan(keyspace.dead_letters(stream, group), Range(), most=_MOST_UNLISTED, most_bytes=_MOST_BYTES)
+def _letters_in(scan: Scan, stream: str, id_: str) -> Conversation[tuple[StoredLetter, ...]]:
+    """Return the dead letters of an event among those that a scan reads."""
     found: list[StoredLetter] = []
     while not scan.done:
         (reply,) = yield from ask([scan.command()])
         letters = map(letter_in, scan.take(answer_or(reply, stream, [])))
         found += [letter for letter in letters if letter.event_id == id_]
-    return tuple(found), scan.exhausted or bool(found)
+    return tuple(found)

@@ -9,6 +9,7 @@ from bridges.snapshot import definition_of
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
 from synapse.inspection.places import places_of
+from synapse.inspection.range_query import FIRST_CHUNK
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands import groups as group_commands
@@ -331,19 +332,42 @@ def test_an_entry_of_another_program_is_told_as_far_as_it_can_be_read(redis, tim
     assert (told["trace_id"], told["came_through"], told["groups"]) == (None, [], [])
 
 
-def test_fifty_groups_are_asked_in_two_round_trips(redis, orders, executor):
-    (id_,) = publish(redis, 1)
-    for n in range(50):
-        redis.xgroup_create(STREAM, f"g{n}", "0" if n % 2 else "$")
+def asked(executor, id_):
+    """Return the places of an event, and how many round trips told them."""
     conversation, replies, trips = places_of(STREAM, id_), None, 0
-
     while True:
         try:
             commands = conversation.send(replies)
         except StopIteration as end:
-            found = end.value
-            break
+            return end.value, trips
         replies, trips = executor.execute(commands), trips + 1
+
+
+def test_fifty_groups_are_asked_in_two_round_trips(redis, orders, executor):
+    (id_,) = publish(redis, 1)
+    for n in range(50):
+        redis.xgroup_create(STREAM, f"g{n}", "0" if n % 2 else "$")
+
+    found, trips = asked(executor, id_)
 
     assert (trips, len(found.groups)) == (2, 50)
     assert {place.place for place in found.groups} == {"unread", "acknowledged"}
+
+
+def test_the_dead_letters_of_all_groups_that_are_looked_through_for_one_event_are_bounded_together(
+    redis, orders, executor
+):
+    (id_,) = publish(redis, 1)
+    pipeline = redis.pipeline()
+    for n in range(200):
+        pipeline.xgroup_create(STREAM, f"g{n:03}", id_)
+        pipeline.xadd(f"syn:{{{STREAM}}}:dlq:g{n:03}", {"id": id_ if n in (0, 199) else "1-1", "err": "no stock"})
+    pipeline.execute()
+
+    found, trips = asked(executor, id_)
+
+    assert trips <= 2 + 1000 // FIRST_CHUNK
+    first, *_, last = found.groups
+    assert (first.place, first.is_complete) == ("dead", True)
+    # It was not looked through, and the answer says so.
+    assert (last.place, last.is_certain, last.is_complete) == ("acknowledged", False, False)

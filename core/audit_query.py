@@ -92,7 +92,9 @@ def _published(target: str, _: Said, after: Said) -> str:
 
 def _imported(target: str, _: Said, after: Said) -> str:
     count = after.get("count", 0)
-    return f"imported {count} event{'' if count == 1 else 's'} into {target}"
+    # Of those that Redis did not confirm, some may be stored.
+    more = f", and perhaps {aborted} more" if (aborted := after.get("aborted")) else ""
+    return f"imported {count} event{'' if count == 1 else 's'} into {target}{more}"
 
 
 def _failed_to_log_in(target: str, _: Said, after: Said) -> str:
@@ -109,7 +111,15 @@ _LOOKS = {
     "back_test": "tested a schema on",
     "draft": "drafted a contract from",
 }
-_PASTS = {"draft": "drafted", "fail": "failed", "log": "logged", "redrive": "redrove", "roll": "rolled", "see": "saw"}
+_PASTS = {
+    "begin": "began",
+    "draft": "drafted",
+    "fail": "failed",
+    "log": "logged",
+    "redrive": "redrove",
+    "roll": "rolled",
+    "see": "saw",
+}
 _VERBS = {past: verb for verb, past in _PASTS.items()}
 _SENTENCES: Mapping[str, Callable[[str, Said, Said], str]] = {
     "log in": lambda *_: "logged in",
@@ -118,7 +128,9 @@ _SENTENCES: Mapping[str, Callable[[str, Said, Said], str]] = {
     "lock out": lambda target, _, after: f"was locked out as {target} for {after.get('minutes', '?')} minutes",
     "see payloads": _seen,
     "publish": _published,
+    "begin import": lambda target, *_: f"began to import events into {target}",
     "import": _imported,
+    "fail to import": lambda target, _, after: f"failed to import events into {target}: {_value(after.get('detail'))}",
     "redrive": _counted("redrove"),
     "redrive edited": _counted("edited and redrove"),
     "discard": _counted("discarded"),

@@ -16,7 +16,6 @@ from streams.snapshot import holder
 from synapse.formats import exact_json
 from synapse.http import exchange
 from synapse.http.redis_problems import FAILURES, problem_of
-from synapse.problems import Problem
 from synapse.publishing import imports
 from synapse.publishing.body import NDJSON
 
@@ -54,7 +53,10 @@ def import_events(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _imported(request: HttpRequest, stream: Stream, text: bytes, *, dry_run: bool) -> dict[str, Any]:
-    """Return the report of the import, or why there is none: `problem`. Stored events leave an audit entry."""
+    """Return the report of the import, or why there is none: `problem`.
+
+    An import that may store events leaves an audit entry before it begins, and one of what came out.
+    """
     asked = exchange.Request(
         method="POST",
         path=f"/streams/{stream.name}/import",
@@ -63,18 +65,21 @@ def _imported(request: HttpRequest, stream: Stream, text: bytes, *, dry_run: boo
         body=text,
         principal=person(request),
     )
+    by, target = person(request), f"stream {stream.name}"
+    if not dry_run:
+        audit.record(by, "begin import", target, after={"bytes": len(text)})
     catalog = holder.current()
     executor = connections.executor_for(catalog.streams.get(stream.name))
     try:
         answer = executor.run(imports.import_events(asked, catalog, connections.counters, dry_run=dry_run))
     except FAILURES as failure:
-        problem = problem_of(failure)
-        return {"problem": problem.detail}
-    except Problem as problem:
-        return {"problem": problem.detail}
+        detail = problem_of(failure).detail
+        if not dry_run:
+            audit.record(by, "fail to import", target, after={"detail": detail})
+        return {"problem": detail}
     report: dict[str, Any] = exact_json.loads(answer.whole_body)
-    stored = report["accepted"] - report["repeated"]
-    if not dry_run and stored:
+    if not dry_run:
         counts = {name: report[name] for name in ("lines", "accepted", "repeated", "rejected", "aborted")}
-        audit.record(person(request), "import", f"stream {stream.name}", after={"count": stored, **counts})
+        stored = report["accepted"] - report["repeated"]
+        audit.record(by, "import", target, after={"count": stored, **counts})
     return report

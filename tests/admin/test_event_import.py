@@ -3,8 +3,11 @@
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from core.audit_query import sentence
 from core.models import AuditEntry
+from streams.admin import event_import
 from streams.snapshot import holder
+from synapse.redis.errors import ReplyLost
 from tests.admin.pages import text_of, url
 from tests.definitions import define
 
@@ -54,7 +57,7 @@ def test_a_file_is_not_stored_twice(admin_client, redis, stream):
 
     assert "1 of them was imported before." in text_of(page)
     assert redis.xlen("orders") == 1
-    assert AuditEntry.objects.filter(action="import").count() == 1
+    assert [entry.after["count"] for entry in AuditEntry.objects.filter(action="import").order_by("pk")] == [1, 0]
 
 
 @pytest.mark.parametrize("checked", ["", "0" * 64])
@@ -103,6 +106,46 @@ def test_without_redis_the_import_says_so(admin_client, no_redis):
     checked = send(admin_client, stream, text).context["checked"]
 
     assert "Redis" in text_of(send(admin_client, stream, text, button="store", checked=checked))
+    assert [entry.action for entry in AuditEntry.objects.order_by("pk")][-2:] == ["begin import", "fail to import"]
+
+
+def test_a_check_leaves_no_audit_entry(admin_client, redis, stream):
+    send(admin_client, stream, GOOD + BAD)
+
+    assert not AuditEntry.objects.filter(action__contains="import").exists()
+
+
+@pytest.mark.parametrize(
+    ("failure", "actions"),
+    [
+        (ReplyLost("The answer was lost."), ["begin import", "fail to import"]),
+        # The process ends, or has a fault of its own.
+        (KeyError("x"), ["begin import"]),
+    ],
+)
+def test_an_import_that_fails_after_it_began_leaves_an_audit_entry(
+    admin_client, redis, monkeypatch, stream, failure, actions
+):
+    checked = send(admin_client, stream, GOOD).context["checked"]
+
+    def fail(*_, **__):
+        raise failure
+
+    monkeypatch.setattr(event_import.imports, "import_events", fail)
+    admin_client.raise_request_exception = False
+    send(admin_client, stream, GOOD, button="store", checked=checked)
+
+    entries = AuditEntry.objects.filter(target="stream orders").order_by("pk")
+    assert [entry.action for entry in entries] == actions
+    if len(actions) == 2:
+        story = text_of(admin_client.get("/admin/core/auditentry/story/"))
+        assert "failed to import events into stream orders: The answer was lost." in story
+
+
+def test_events_that_redis_did_not_confirm_are_told_in_the_audit_log():
+    told = sentence("import", "stream orders", None, {"count": 2, "aborted": 3})
+
+    assert told == "imported 2 events into stream orders, and perhaps 3 more"
 
 
 def test_a_person_who_may_not_publish_cannot_import(client_who_may, redis, stream):

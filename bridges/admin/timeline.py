@@ -115,12 +115,16 @@ def _row(request: HttpRequest, stream: Stream, row: Mapping[str, Any], bridges: 
     has_pages = request.user.has_perm("bridges.view_bridge") and "/" not in row["group"]
     sees_letters = has_pages and request.user.has_perm(VIEW_PAYLOAD)
     bridge = bridges.get(row["belongs_to"]["name"]) if row["belongs_to"] else None
-    letter = row["dead_letters"][-1]["id"] if row["dead_letters"] else ""
+    letters = [each["id"] for each in row["dead_letters"]]
     in_group = [stream.pk, row["group"]]
+    letter_urls = {
+        letter: reverse("admin:bridges_bridge_dead_letters_one", args=[*in_group, letter])
+        for letter in (letters if sees_letters else ())
+    }
     actions = []
-    if letter and sees_letters and request.user.has_perm("bridges.change_bridge"):
+    if letters and sees_letters and request.user.has_perm("bridges.change_bridge"):
         actions = [
-            (title, f"{reverse(f'admin:bridges_bridge_dead_letters_{name}', args=in_group)}?id={letter}")
+            (title, f"{reverse(f'admin:bridges_bridge_dead_letters_{name}', args=in_group)}?id={letters[-1]}")
             for title, name in (("Redrive…", "redrive"), ("Discard…", "discard"))
         ]
     return {
@@ -130,9 +134,8 @@ def _row(request: HttpRequest, stream: Stream, row: Mapping[str, Any], bridges: 
         "is_over": row["place"] in _OVER,
         "url": reverse("admin:bridges_bridge_group", args=in_group) if has_pages else "",
         "bridge_url": reverse("admin:bridges_bridge_statistics", args=[bridge]) if bridge and has_pages else "",
-        "letter_url": reverse("admin:bridges_bridge_dead_letters_one", args=[*in_group, letter])
-        if letter and sees_letters
-        else "",
+        "letter_urls": letter_urls,
+        "letter_url": letter_urls[letters[-1]] if letter_urls else "",
         "actions": actions,
         "since": _moment(row["since"]),
         "due_at": _moment(row["due_at"]),
@@ -151,10 +154,7 @@ def _story(
         if folded := attempts[:-_MOST_ATTEMPTS]:
             kept[0] = replace(kept[0], folded=folded)
         yield from kept
-        letters = {letter["last_failed_at"]: letter for letter in row["dead_letters"]}
-        changes = [change for change in row["changes"] if change["at"] not in letters or change["what"] != "dead"]
-        for change in [*changes, *({"what": "dead", "at": at, "by": None, "to": None} for at in letters)]:
-            yield _change(change, row, letters.get(change["at"]) if change["what"] == "dead" else None)
+        yield from changes_of(row)
     targets = dict(
         Stream.objects.filter(name__in=[copy["stream"] for copy in told["copies"]]).values_list("name", "pk")
     )
@@ -194,6 +194,18 @@ def _attempt(attempt: Mapping[str, Any], row: Mapping[str, Any]) -> Moment:
     )
 
 
+def changes_of(row: Mapping[str, Any]) -> Iterator[Moment]:
+    """Return the lines of a group's changes, and of its dead letters, which the delivery log may not have."""
+    letters = list(row["dead_letters"])
+    for change in row["changes"]:
+        made = (each for each in letters if change["what"] == "dead" and each["last_failed_at"] == change["at"])
+        if letter := next(made, None):
+            letters.remove(letter)
+        yield _change(change, row, letter)
+    for letter in letters:
+        yield _change({"what": "dead", "at": letter["last_failed_at"], "by": None, "to": None}, row, letter)
+
+
 def _change(change: Mapping[str, Any], row: Mapping[str, Any], letter: Mapping[str, Any] | None) -> Moment:
     """Return the line of a change; `letter` is the dead letter that it made, where that is left."""
     text, colour = _CHANGES[change["what"]]
@@ -209,7 +221,7 @@ def _change(change: Mapping[str, Any], row: Mapping[str, Any], letter: Mapping[s
         colour=colour,
         group=row["group"],
         group_url=row["url"],
-        url=row["letter_url"] if letter else "",
+        url=row["letter_urls"].get(letter["id"], "") if letter else "",
     )
 
 

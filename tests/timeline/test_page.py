@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from bridges import dead_letters
+from bridges.admin.timeline import changes_of
 from core.models import AuditEntry
 from synapse.auth.principal import Principal
 from synapse.dead_letters import Ids
@@ -126,6 +127,21 @@ def test_the_story_tells_each_attempt_and_action_after_they_are_over(redis, admi
     assert places == sorted(places)
     assert f"{GROUP} orders-to-shop acknowledged It was acknowledged." in text
     assert f"on {made.worker.subscription.consumer}" in text
+
+
+def test_two_dead_letters_of_one_millisecond_have_a_line_and_a_link_each():
+    at = "2026-11-23T11:20:38.620Z"
+    dead = {"what": "dead", "at": at, "by": None, "to": None}
+    letters = [{"id": id_, "last_failed_at": at, "attempts": nth} for nth, id_ in ((1, "5-0"), (2, "5-1"))]
+    urls = {"5-0": "/first/", "5-1": "/second/"}
+    row = {"group": GROUP, "url": "", "letter_urls": urls, "dead_letters": letters}
+
+    for changes in ([], [dead], [dead, dead]):
+        told = [(line.text, line.detail, line.url) for line in changes_of({**row, "changes": changes})]
+        assert told == [
+            ("Became a dead letter", "after 1 attempt", "/first/"),
+            ("Became a dead letter", "after 2 attempts", "/second/"),
+        ]
 
 
 def test_without_redis_the_page_says_so(admin_client, page, no_redis):

@@ -1,4 +1,4 @@
-"""The timeline of one event: what is known of its publishing, of its place in each group, and of its copies.
+"""The timeline of one event: its publishing, its place in each group, and its copies.
 
 It holds no content of the event but its type, source and trace. Errors may quote contents: they are told to callers
 who may see dead letters, and masked for those who may not see PII.
@@ -137,7 +137,7 @@ def _archived(stream: str, id_: str, by: Principal) -> list[ArchivedEvent]:
 def _known(
     stream: StreamDefinition, id_: str, places: EventPlaces, rows: Sequence[ArchivedEvent], by: Principal
 ) -> Conversation[_Known | None]:
-    """Return what is known of the event; None when nothing is left of it that the caller may see."""
+    """Return the event from its entry or from a copy; None when nothing is left of it that the caller may see."""
     parts = places.entry.parts if places.entry else None
     if parts is None:
         parts = yield from _copied_parts(stream.name, id_, places, by)
@@ -203,7 +203,7 @@ def _redactor(stream: StreamDefinition, known: _Known, by: Principal) -> Redact:
 def _warnings(
     stream: StreamDefinition, decoded: DecodedEntry | None, mask: Mask | None, by: Principal
 ) -> list[Mapping[str, str]] | None:
-    """Return how the event breaks the version of its contract that it was checked against, None when it was not.
+    """Return the violations of the contract's version that the event was checked against, None without a check.
 
     It is found out again: an entry says by which version it was checked, and versions do not change. For callers who
     may not see PII the masked event is checked, as in the check of a dead letter.

@@ -82,7 +82,7 @@ class Moment:
 
 
 def values_of(request: HttpRequest, stream: Stream, id_: str) -> Mapping[str, Any]:
-    """Return what `bridges/admin/timeline.html` shows of an event."""
+    """Return the values of `bridges/admin/timeline.html` for an event."""
     definition = holder.current().streams.get(stream.name)
     if definition is None:
         return {"told": None, "problem": None}

@@ -23,6 +23,6 @@ from synapse.redis import Conversation
     examples=[Example("an event that failed once", EXAMPLE, 200)],
 )
 def show_timeline(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
-    """Where the event is for each group of the stream, its attempts, dead letters, copies and archived rows. An event
-    that was trimmed is told about as long as one of these is left that the caller may see."""
+    """The answer has the event's place in each group of the stream, its attempts, dead letters, copies and archived
+    rows. An event that was trimmed is told about as long as one of these is left that the caller may see."""
     return (yield from timeline_of(call.stream, str(asked_id(call.params["id"])), call.by))

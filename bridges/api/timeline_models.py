@@ -99,7 +99,7 @@ class TimelineLetter(Answer):
 
 
 class EventInGroup(Answer):
-    """Where the event is for one group."""
+    """The place of the event in one group, and its history there."""
 
     group: str
     belongs_to: Owner | None = about("Null: an external program's.")

@@ -127,7 +127,7 @@ def _attempt(line: LogLine | None, attempt: Attempt | None, form: str) -> KnownA
 
 
 def changes_of(kept: StoredPlace) -> tuple[Change, ...]:
-    """Return what else happened to an event, oldest first, by the delivery log."""
+    """Return the changes of an event's place other than by attempts, oldest first, by the delivery log."""
     return tuple(
         Change(at_ms=line.at_ms, what="moved", by=line.by, start=line.start, end=line.end)
         if isinstance(line, MoveLine)
@@ -138,7 +138,7 @@ def changes_of(kept: StoredPlace) -> tuple[Change, ...]:
 
 
 def last_end(kept: StoredPlace) -> End | None:
-    """Return how the event's last stay in the group ended, by the delivery log; None when no line tells."""
+    """Return the end of the event's last stay in the group, by the delivery log; None when no line tells it."""
     end: End | None = None
     for line in _in_order(kept):
         if isinstance(line, LogLine):

@@ -39,7 +39,7 @@ _MOST_UNLISTED, _MOST_BYTES = 1000, 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPlace:
-    """Where an event is for one group, and what is known of its attempts. Times are milliseconds since 1970.
+    """The place of an event in one group, with its known attempts. Times are milliseconds since 1970.
 
     Attributes:
         place: where it is. `acknowledged` is everything that was read and of which nothing is left.

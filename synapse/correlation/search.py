@@ -36,6 +36,8 @@ ENTRY_ID, IDEMPOTENCY_KEY = "entry id", "Idempotency-Key"
 _TOGETHER = 20
 # Of a stream so many blocks are looked into, so many at once.
 MOST_BLOCKS, _BLOCKS_AT_ONCE, _ENTRIES_OF_BLOCK = 200, 20, 16
+# An index that is changed while it is searched is searched again from its start, so many times.
+_MOST_CHANGES = 10
 # So many entries that are not indexed are read: of a stream, of all streams, and of each in any case.
 MOST_UNINDEXED, MOST_UNINDEXED_OF_ALL, LEAST_UNINDEXED = 10_000, 50_000, 256
 # So many bytes are read of all streams: of entries that are not indexed, and as many of blocks. A stream takes half of
@@ -245,9 +247,7 @@ class _Search:
         ids: dict[str, str] = {}
         if (asked := parse_id(self._text)) and "-" in self._text:
             ids[str(asked.first)] = ENTRY_ID
-        of = self._digests.index_name(stream)
-        wanted = self._digests.of_text(self._text, pii=self._sees_pii)
-        commands: list[Command] = [correlation.find_in_index(stream.name, of, wanted, most=MOST_BLOCKS + 1)]
+        commands: list[Command] = [self._find_in_index()]
         # Each event of a batch has a key of its own, made of the batch's and its place.
         commands += [
             stored_under(stream.name, who=who, key=key)
@@ -258,7 +258,25 @@ class _Search:
         for reply in stored:
             for id_ in answer(reply, stream.name, absent=[])[: self._count]:
                 ids.setdefault(id_, IDEMPOTENCY_KEY)
-        return _Begun(ids, answer(in_index, stream.name))
+        return _Begun(ids, (yield from self._find_in_older_segments(answer(in_index, stream.name))))
+
+    def _find_in_index(self, after: correlation.IndexMatches | None = None) -> Command:
+        of = self._digests.index_name(self._stream)
+        wanted = self._digests.of_text(self._text, pii=self._sees_pii)
+        return correlation.find_in_index(self.name, of, wanted, most=MOST_BLOCKS + 1, after=after)
+
+    def _find_in_older_segments(self, newest: correlation.IndexMatches) -> Conversation[correlation.IndexMatches]:
+        """Return the matches in all segments, given those in the newest ones."""
+        part, blocks, is_damaged, changes = newest, list(newest.blocks), newest.is_damaged, 0
+        while part.searched and len(blocks) <= MOST_BLOCKS and changes < _MOST_CHANGES:
+            version = part.version
+            (reply,) = yield from ask([self._find_in_index(part)])
+            part = answer(reply, self.name)
+            if part.version != version:
+                changes, blocks, is_damaged = changes + 1, [], False
+            blocks += part.blocks
+            is_damaged |= part.is_damaged
+        return part._replace(blocks=blocks, is_damaged=is_damaged or changes == _MOST_CHANGES)
 
     def end(self, begun: _Begun, budget: _Budget) -> Conversation[None]:
         """Find the matches.

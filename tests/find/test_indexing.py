@@ -5,10 +5,13 @@ import pytest
 from streams import connections
 from streams.models import Stream
 from streams.snapshot import holder
+from synapse.auth.principal import ANONYMOUS
 from synapse.correlation import indexer as indexing
+from synapse.correlation import search
 from synapse.correlation.indexer import LEAST, SLICE
 from synapse.metrics import collection
 from synapse.redis import keyspace
+from synapse.redis.commands import correlation
 from synapse.redis.commands.correlation import delete_index, index_state, note_deleted, write_index
 from tests.find.conftest import find, found, make_indexer
 
@@ -199,6 +202,71 @@ def test_a_stream_with_an_index_is_on_the_list_of_indexed_streams_after_the_next
     indexer.step()
 
     assert redis.zrange(keyspace.INDEXED, 0, -1) == [b"orders"]
+
+
+@pytest.fixture
+def many_segments(orders, add, redis, indexer, monkeypatch):
+    """Index eleven segments, of which a call of the script searches two. Return the ids of the indexed events."""
+    monkeypatch.setattr(indexing, "SIZES", ())
+    monkeypatch.setattr(indexing, "ASK_EVERY", 0)
+    monkeypatch.setattr(correlation, "MOST_SEGMENTS", 2)
+    ids = []
+    for part in range(11):
+        ids += add("orders", LEAST, request_id=f"{part}-{{}}")
+        indexer.step()
+    assert len(state().segments) == 11
+    return ids
+
+
+def test_an_event_is_found_in_whichever_segment_it_is(ask, many_segments):
+    for part in range(11):
+        assert found(ask, f"{part}-9") == [("orders", many_segments[part * LEAST + 9], ["request_id"])]
+    assert find(ask, "nothing") == {"events": [], "complete": True, "unsearched": []}
+
+
+def test_the_newest_events_of_a_frequent_value_are_found_first_in_many_segments(
+    ask, orders, add, many_segments, indexer
+):
+    ids = []
+    for _ in range(5):
+        ids += add("orders", LEAST, request_id="same")
+        indexer.step()
+
+    assert [id_ for _, id_, _ in found(ask, "same", count=100)] == ids[:-101:-1]
+    assert find(ask, "same", count=100)["complete"]
+
+
+def test_a_search_begins_again_when_the_index_is_changed_meanwhile(many_segments, monkeypatch):
+    asked = search.find("0-9", holder.current(), ANONYMOUS, connections.digests(), count=20)
+    calls = []
+    find_in_index = correlation.find_in_index
+
+    def changing(*args, after=None, **more):
+        calls.append(after)
+        if len(calls) in (3, 4):
+            connections.executor().execute([write_index("orders", state())])
+        return find_in_index(*args, after=after, **more)
+
+    monkeypatch.setattr(correlation, "find_in_index", changing)
+    result = connections.executor().run(asked)
+
+    assert [match.id for match in result.matches] == [many_segments[9]]
+    assert not result.unsearched
+    # The first three are in vain.
+    assert len(calls) == 3 + 6
+
+
+def test_a_search_of_an_index_that_is_changed_again_and_again_ends_incomplete(many_segments, monkeypatch):
+    find_in_index = correlation.find_in_index
+
+    def changing(*args, **more):
+        connections.executor().execute([write_index("orders", state())])
+        return find_in_index(*args, **more)
+
+    monkeypatch.setattr(correlation, "find_in_index", changing)
+    asked = search.find("0-9", holder.current(), ANONYMOUS, connections.digests(), count=20)
+
+    assert [each.stream for each in connections.executor().run(asked).unsearched] == ["orders"]
 
 
 def test_what_is_not_indexed_yet_and_too_much_to_read_is_told(ask, orders, add, monkeypatch):

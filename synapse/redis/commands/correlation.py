@@ -12,6 +12,8 @@ _WRITE = load_script("index_write")
 _FIND = load_script("index_find")
 _DELETE = load_script("index_delete")
 _BLOCK = struct.Struct(">QQ")
+# So many segments are searched by a call of the script: others wait for it.
+MOST_SEGMENTS = 32
 
 
 class SegmentRange(NamedTuple):
@@ -46,12 +48,15 @@ class IndexMatches(NamedTuple):
     """Blocks of entries that may hold what was looked for.
 
     `place`: the id of the last indexed entry, None when the index is another one, or none. `is_damaged`: part of the
-    index is missing. `blocks`: the ids at which blocks begin, the newest first.
+    index is missing. `blocks`: the ids at which blocks begin, the newest first. `version`: that of the index.
+    `searched`: the number of the last segment that was searched, "" when there are no more.
     """
 
     place: str | None
     is_damaged: bool
     blocks: Sequence[str]
+    version: str
+    searched: str
 
 
 def index_state(stream: str) -> Command:
@@ -96,9 +101,19 @@ def write_index(
     return _WRITE.call(names, [*head, *told, *deleted], parse=int)
 
 
-def find_in_index(stream: str, of: str, digests: Sequence[int], *, most: int) -> Command:
-    """Find digests in a stream's index if it was made for `of`: `IndexMatches`, with `most` blocks at most."""
-    return _FIND.call([keyspace.correlation_index(stream)], [of, most, *digests], parse=_matches)
+def find_in_index(
+    stream: str, of: str, digests: Sequence[int], *, most: int, after: IndexMatches | None = None
+) -> Command:
+    """Find digests in a stream's index if it was made for `of`: `IndexMatches`, with `most` blocks at most.
+
+    Args:
+        after: the matches in newer segments, to continue behind them. When the index was changed since, the search
+            begins again: the reply has another version.
+    """
+    position = (after.version, after.searched) if after else ("", "")
+    return _FIND.call(
+        [keyspace.correlation_index(stream)], [of, most, MOST_SEGMENTS, *position, *digests], parse=_matches
+    )
 
 
 def delete_index(stream: str, version: int) -> Command:
@@ -140,6 +155,6 @@ def _state(reply: Any) -> IndexState:
 
 
 def _matches(reply: Any) -> IndexMatches:
-    place, is_damaged, *blocks = reply
+    place, is_damaged, version, searched, *blocks = reply
     ids = ["{}-{}".format(*_BLOCK.unpack(block)) for block in blocks]
-    return IndexMatches(place.decode() or None, bool(is_damaged), ids)
+    return IndexMatches(place.decode() or None, bool(is_damaged), ids, version.decode(), searched.decode())

@@ -1,8 +1,11 @@
 -- Find digests in the index of a stream: the blocks of entries that may hold what they are digests of.
 -- KEYS: the index. Its segments have its name, a colon and their number.
--- ARGV: what the index has to be made for; how many blocks at most; the digests, as numbers.
--- Reply: the id of the last entry in the index ("": there is no such index), 1 when a segment is missing, else 0; and
---        the first id of each block, as 16 bytes, the newest first.
+-- ARGV: what the index has to be made for; how many blocks at most, in how many segments at most; to continue: the version
+--       of the index then, and the number of the last segment that was searched (else "", ""); the digests, as numbers.
+--       In an index of another version the search begins again.
+-- Reply: the id of the last entry in the index ("": there is no such index), 1 when a segment is missing, else 0; the
+--        version of the index; the number of the last segment that was searched when there are more ("": there are
+--        none); and the first id of each block, as 16 bytes, the newest first.
 -- A segment: the number of its digests and of its blocks, the digests in order, each one's block, the blocks' first ids.
 local known = redis.call('HGETALL', KEYS[1])
 local numbers, meta = {}, {}
@@ -15,11 +18,18 @@ for i = 1, #known, 2 do
   end
 end
 if meta['of'] ~= ARGV[1] then
-  return {'', 0}
+  return {'', 0, '', ''}
 end
+local before = meta['version'] == ARGV[4] and tonumber(ARGV[5]) or math.huge
 table.sort(numbers, function(a, b) return a > b end)
-local most, missing, reply = tonumber(ARGV[2]), 0, {meta['place'], 0}
-for _, number in ipairs(numbers) do
+local most, missing, reply = tonumber(ARGV[2]) + 4, 0, {meta['place'], 0, meta['version'], ''}
+local place = 1
+while numbers[place] and numbers[place] >= before do
+  place = place + 1
+end
+local last = math.min(#numbers, place + ARGV[3] - 1)
+for i = place, last do
+  local number = numbers[i]
   local key = string.format('%s:%.0f', KEYS[1], number)
   local head = redis.call('GETRANGE', key, 0, 7)
   if #head < 8 then
@@ -27,8 +37,8 @@ for _, number in ipairs(numbers) do
   else
     local digests, blocks = struct.unpack('>I4I4', head)
     local is_found, found = {}, {}
-    for i = 3, #ARGV do
-      local wanted = tonumber(ARGV[i])
+    for j = 6, #ARGV do
+      local wanted = tonumber(ARGV[j])
       -- The first place whose digest is above the wanted one. The newest block of a digest stands before it.
       local low, high = 0, digests
       while low < high do
@@ -39,7 +49,7 @@ for _, number in ipairs(numbers) do
           low = middle + 1
         end
       end
-      local left = most - (#reply - 2)
+      local left = most - #reply
       while low > 0 and left > 0 do
         low, left = low - 1, left - 1
         if struct.unpack('>I4', redis.call('GETRANGE', key, 8 + 4 * low, 11 + 4 * low)) ~= wanted then
@@ -55,15 +65,18 @@ for _, number in ipairs(numbers) do
     end
     table.sort(found, function(a, b) return a > b end)
     for _, block in ipairs(found) do
-      if #reply - 2 >= most then
+      if #reply >= most then
         break
       end
       local at = 8 + 6 * digests + 16 * block
       reply[#reply + 1] = redis.call('GETRANGE', key, at, at + 15)
     end
   end
-  if #reply - 2 >= most then
+  if #reply >= most then
     break
+  end
+  if i == last and last < #numbers then
+    reply[4] = string.format('%.0f', number)
   end
 end
 reply[2] = missing

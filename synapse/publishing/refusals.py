@@ -9,8 +9,9 @@ their PII is. In a stream whose contracts mark any, a sample has the types of va
 of a property that the contract does not declare.
 """
 
+import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from threading import Lock
@@ -29,9 +30,11 @@ from synapse.errors.streams import (
 )
 from synapse.formats.text import is_name
 from synapse.problems import Forbidden, Problem
-from synapse.redis import Command, Conversation, RedisUnavailable, ReplyLost
+from synapse.redis import Conversation, RedisUnavailable, ReplyError, ReplyLost
 from synapse.redis.commands.refusals import RefusalKind, note_refusals
 from synapse.wire.encoding import canonical
+
+logger = logging.getLogger(__name__)
 
 # So many kinds are kept apart between two flushes. Of more, the reason alone is kept.
 MOST_NOTED = 1_000
@@ -78,6 +81,8 @@ class Refusals:
     def __init__(self) -> None:
         self._noted: dict[tuple[str, KindKey], _Noted] = {}
         self._lock = Lock()
+        # By stream: an error is logged once.
+        self._errors: dict[str, str] = {}
 
     def note(
         self,
@@ -118,25 +123,45 @@ class Refusals:
                 noted.count += times
 
     def flush(self) -> Conversation[None]:
-        """Add the refusals to those in Redis. Refusals that Redis did not take are kept for the next time."""
+        """Add the refusals to those in Redis. Refusals that Redis did not take are kept for the next time.
+
+        Raises:
+            RedisUnavailable: when Redis cannot be used.
+        """
         with self._lock:
             noted, self._noted = self._noted, {}
         if not noted:
             return
+        parts = list(_parts(noted))
         try:
-            yield list(_commands(noted))
+            replies = yield [
+                note_refusals(stream, [_kind(key, noted[stream, key]) for key in keys]) for stream, keys in parts
+            ]
         except ReplyLost:
             # It may have taken them: counted twice would be worse than a second's counting lost.
             raise
         except RedisUnavailable:
-            with self._lock:
-                for place, each in noted.items():
-                    if (newer := self._noted.get(place)) is not None:
-                        newer.count += each.count
-                        newer.first_ms = each.first_ms
-                    elif len(self._noted) < MOST_NOTED:
-                        self._noted[place] = each
+            self._keep(noted)
             raise
+        errors = {}
+        for (stream, keys), reply in zip(parts, replies, strict=True):
+            if isinstance(reply, ReplyError):
+                errors[stream] = str(reply)
+                self._keep({(stream, key): noted[stream, key] for key in keys})
+        for stream, error in errors.items():
+            if self._errors.get(stream) != error:
+                logger.warning("the refused events of the stream “%s” cannot be stored: %s", stream, error)
+        self._errors = errors
+
+    def _keep(self, noted: Mapping[tuple[str, KindKey], _Noted]) -> None:
+        """Keep refusals for the next flush, beside those that were noted since."""
+        with self._lock:
+            for place, each in noted.items():
+                if (newer := self._noted.get(place)) is not None:
+                    newer.count += each.count
+                    newer.first_ms = each.first_ms
+                elif len(self._noted) < MOST_NOTED:
+                    self._noted[place] = each
 
     def clear(self) -> None:
         """Forget the refusals (for tests)."""
@@ -201,22 +226,25 @@ def _known_of(
     )
 
 
-def _commands(noted: Mapping[tuple[str, KindKey], _Noted]) -> Iterator[Command]:
-    by_stream: dict[str, list[RefusalKind]] = {}
-    for (stream, key), each in noted.items():
-        by_stream.setdefault(stream, []).append(
-            RefusalKind(
-                digest=blake2b(orjson.dumps(list(key)), digest_size=8).hexdigest(),
-                count=each.count,
-                first_ms=each.first_ms,
-                last_ms=each.last_ms,
-                known=each.known,
-                sample=each.sample,
-            )
-        )
-    for stream, kinds in by_stream.items():
-        for start in range(0, len(kinds), _AT_ONCE):
-            yield note_refusals(stream, kinds[start : start + _AT_ONCE])
+def _parts(noted: Iterable[tuple[str, KindKey]]) -> Iterator[tuple[str, list[KindKey]]]:
+    """Give the streams, each with the kinds that are stored by one command."""
+    by_stream: dict[str, list[KindKey]] = {}
+    for stream, key in noted:
+        by_stream.setdefault(stream, []).append(key)
+    for stream, keys in by_stream.items():
+        for start in range(0, len(keys), _AT_ONCE):
+            yield stream, keys[start : start + _AT_ONCE]
+
+
+def _kind(key: KindKey, noted: _Noted) -> RefusalKind:
+    return RefusalKind(
+        digest=blake2b(orjson.dumps(list(key)), digest_size=8).hexdigest(),
+        count=noted.count,
+        first_ms=noted.first_ms,
+        last_ms=noted.last_ms,
+        known=noted.known,
+        sample=noted.sample,
+    )
 
 
 def _shape(value: Any, names: frozenset[str] = frozenset(), depth: int = 0) -> Any:

@@ -6,6 +6,7 @@ import pytest
 
 from streams import connections
 from synapse.publishing import refusals
+from synapse.redis import keyspace
 from synapse.redis.commands.refusals import MOST_KINDS
 
 NUMBER = {"type": "object", "properties": {"n": {"type": "integer"}, "note": {"type": "string"}}, "required": ["n"]}
@@ -261,4 +262,29 @@ def test_refusals_are_kept_while_redis_is_away_and_told_later(event_loop_client,
 
     (row,) = told(event_loop_client)
 
+    assert row["count"] == 2
+
+
+@pytest.mark.parametrize("error", ["foreign kinds", "foreign counts", "out of memory"])
+def test_refusals_that_redis_answers_with_an_error_are_kept_and_the_error_is_logged_once(
+    event_loop_client, orders, define, redis, caplog, error
+):
+    define("bills")
+    flush = connections.counters.refusals.flush
+    foreign = keyspace.refusals("orders") if error == "foreign kinds" else keyspace.refused("orders")
+    if error == "out of memory":
+        redis.config_set("maxmemory", 1)
+    else:
+        redis.set(foreign, "foreign")
+    try:
+        for n in ("x", "y"):
+            send(event_loop_client, {"event_type": "order-placed", "n": n})
+            event_loop_client("POST", "/events/bills", "[1]")
+            connections.executor().run(flush())
+    finally:
+        redis.config_set("maxmemory", 0)
+        redis.delete(foreign)
+
+    assert sum("“orders” cannot be stored" in each.getMessage() for each in caplog.records) == 1
+    (row,) = told(event_loop_client)
     assert row["count"] == 2

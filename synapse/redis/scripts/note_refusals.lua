@@ -4,9 +4,10 @@
 --       how many events, when the first and the last of them came, what is known of it, and a sample ("": none).
 for i = 3, #ARGV, 6 do
   local digest = ARGV[i]
+  -- Before it counts: when a key holds something else, the events are noted again later.
+  redis.call('ZADD', KEYS[1], 'GT', ARGV[i + 3], digest)
   redis.call('HINCRBY', KEYS[2], digest .. ':count', ARGV[i + 1])
   redis.call('HSETNX', KEYS[2], digest .. ':first', ARGV[i + 2])
-  redis.call('ZADD', KEYS[1], 'GT', ARGV[i + 3], digest)
   redis.call('HSET', KEYS[2], digest .. ':known', ARGV[i + 4])
   if ARGV[i + 5] ~= '' then
     redis.call('HSET', KEYS[2], digest .. ':sample', ARGV[i + 5])

@@ -16,6 +16,7 @@ from streams.connections import executor
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse.auth.permission import VIEW_PAYLOAD
+from synapse.catalog.bridge_definitions import PULL
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.inspection.range_query import asked_id
 from synapse.wire.ids import moment_of
@@ -92,7 +93,9 @@ def values_of(request: HttpRequest, stream: Stream, id_: str) -> Mapping[str, An
     except FAILURES as failure:
         return {"told": None, "problem": problem_of(failure)}
     payload_access.record(by, f"stream {stream.name}", quoted_events(told))
-    bridges = dict(Bridge.objects.filter(stream=stream).values_list("name", "pk"))
+    bridges = {
+        bridge.name: bridge for bridge in Bridge.objects.filter(stream=stream).only("name", "sink", "batch_size")
+    }
     groups = [_row(request, stream, row, bridges) for row in told["groups"]]
     # What needs a look comes first.
     groups.sort(key=lambda row: (row["is_over"], row["group"]))
@@ -109,7 +112,7 @@ def values_of(request: HttpRequest, stream: Stream, id_: str) -> Mapping[str, An
     }
 
 
-def _row(request: HttpRequest, stream: Stream, row: Mapping[str, Any], bridges: Mapping[str, int]) -> dict[str, Any]:
+def _row(request: HttpRequest, stream: Stream, row: Mapping[str, Any], bridges: Mapping[str, Bridge]) -> dict[str, Any]:
     """Return a group's row with its state in words, and links to the pages that the person may see."""
     word, colour = _STATES[row["place"]] if row["certain"] else _PAST
     has_pages = request.user.has_perm("bridges.view_bridge") and "/" not in row["group"]
@@ -132,8 +135,10 @@ def _row(request: HttpRequest, stream: Stream, row: Mapping[str, Any], bridges: 
         "word": word,
         "colour": colour,
         "is_over": row["place"] in _OVER,
+        # A batch is timed as a whole: the time of one of its events is the mean.
+        "has_means": not bridge or (bridge.sink != PULL and bridge.batch_size > 1),
         "url": reverse("admin:bridges_bridge_group", args=in_group) if has_pages else "",
-        "bridge_url": reverse("admin:bridges_bridge_statistics", args=[bridge]) if bridge and has_pages else "",
+        "bridge_url": reverse("admin:bridges_bridge_statistics", args=[bridge.pk]) if bridge and has_pages else "",
         "letter_urls": letter_urls,
         "letter_url": letter_urls[letters[-1]] if letter_urls else "",
         "actions": actions,
@@ -177,9 +182,9 @@ def _story(
 
 
 def _attempt(attempt: Mapping[str, Any], row: Mapping[str, Any]) -> Moment:
-    text, colour = _ATTEMPTS[attempt["outcome"]]
+    (text, colour), took = _ATTEMPTS[attempt["outcome"]], attempt["took_ms"]
     details = [
-        "" if attempt["took_ms"] is None else f"after {attempt['took_ms']:,} ms",
+        "" if took is None else f"{took:,} ms on average in its batch" if row["has_means"] else f"after {took:,} ms",
         f"status {attempt['status']}" if attempt["status"] else attempt["kind"] or "",
         f"on {attempt['worker']}" if attempt["worker"] else "",
     ]

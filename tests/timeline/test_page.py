@@ -1,5 +1,7 @@
 """The page of one event shows where it is for each group, and its story."""
 
+import re
+
 import pytest
 from django.urls import reverse
 
@@ -127,6 +129,18 @@ def test_the_story_tells_each_attempt_and_action_after_they_are_over(redis, admi
     assert places == sorted(places)
     assert f"{GROUP} orders-to-shop acknowledged It was acknowledged." in text
     assert f"on {made.worker.subscription.consumer}" in text
+
+
+def test_the_time_of_an_attempt_is_called_a_mean_unless_its_event_was_delivered_alone(admin_client, page, dead, shop):
+    shown = {"as delivered": text_of(page(admin_client, dead))}
+    for name, changed in (("alone", {"batch_size": 1}), ("pulled", {"sink": "pull", "batch_size": 500})):
+        type(shop).objects.update(**changed)
+        shown[name] = text_of(page(admin_client, dead))
+
+    assert "ms on average in its batch" in shown["as delivered"]
+    for name in ("alone", "pulled"):
+        assert "on average" not in shown[name]
+        assert re.search(r"Attempt 1 failed after \d+ ms", shown[name])
 
 
 def test_two_dead_letters_of_one_millisecond_have_a_line_and_a_link_each():

@@ -17,7 +17,7 @@ from streams.snapshot import holder as catalog
 from synapse.auth.permission import STREAMS_READ, is_visible
 from synapse.auth.principal import PERSONAL, Principal, sees
 from synapse.catalog.stream_definitions import StreamDefinition
-from synapse.correlation.values import trace_of
+from synapse.correlation.digests import trace_of
 from synapse.errors.delivery import BadConfig
 from synapse.errors.streams import UnknownEntry
 from synapse.inspection.event_history import Change, KnownAttempt

@@ -11,7 +11,7 @@ from django.utils.module_loading import import_string
 
 from streams.snapshot import holder
 from synapse.catalog.stream_definitions import StreamDefinition
-from synapse.correlation.values import Digests
+from synapse.correlation.digests import Digests
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.live import Frame, Tails, sse
 from synapse.publishing import body

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.correlation import segments
-from synapse.correlation.values import Digests, EntryDigests, marks_name
+from synapse.correlation.digests import Digests, EntryDigests, marks_name
 from synapse.inspection.range_query import Scan
 from synapse.redis import ReplyError, SyncExecutor, keyspace, value
 from synapse.redis.commands import correlation, participants
@@ -73,7 +73,7 @@ class Indexer:
     Args:
         executor: returns the connection to Redis.
         streams: returns the streams of the catalog by name.
-        digests: returns what makes digests of values.
+        digests: returns the maker of digests.
         busy: returns the CPU time of this process, in seconds.
         clock: gives seconds.
     """
@@ -187,7 +187,7 @@ class Indexer:
         return sorted(found, key=lambda known: known.read_at)
 
     def _read_states(self, unread: Sequence[_Known]) -> None:
-        """Read what is indexed of streams. Deletes an index of which a part is missing."""
+        """Read the states of the indexes of streams, and delete an index that lacks a segment."""
         replies = self._executor().execute([correlation.index_state(known.stream.name) for known in unread])
         for known, reply in zip(unread, replies, strict=True):
             if isinstance(reply, ReplyError):
@@ -201,8 +201,10 @@ class Indexer:
                 known.state = IndexState() if self._delete(known.stream.name, state) else None
 
     def _has_work(self, known: _Known, state: IndexState, now: StreamSample) -> bool:
-        """Say whether there is enough to index. Deletes first what is of no use: an index for other properties, of a
-        stream that was deleted, and segments whose entries are gone."""
+        """Return whether there are enough entries to index.
+
+        Delete an index for other properties or of a stream that was deleted, and segments whose entries were trimmed.
+        """
         if state.version and (
             (state.of, state.marks) != (known.of, known.marks) or parse(state.place) > parse(now.last_id)
         ):
@@ -288,8 +290,11 @@ class Indexer:
         written: tuple[int, SegmentRange, bytes] | None = None,
         deleted: Sequence[int] = (),
     ) -> bool:
-        """Change the index in Redis and what is known of it. Return false when another process has changed it: then it
-        is read again."""
+        """Change the index in Redis, and keep its new state.
+
+        Returns:
+            False when another process has changed the index: its state is read again in the next turn.
+        """
         known.state = None
         asked = correlation.write_index(known.stream.name, state, written=written, deleted=deleted)
         version = value(self._executor().execute([asked])[0])

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from synapse.auth.principal import ANONYMOUS, EVERY_TYPE, PERSONAL, Principal, Rights, sees
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
-from synapse.correlation.values import LONGEST, TRACE_ID, Digests, known_by, masked, trace_of
+from synapse.correlation.digests import LONGEST, TRACE_ID, Digests, known_by, masked, trace_of
 from synapse.inspection.range_query import MOST_BYTES, Scan, parse_id
 from synapse.redis import (
     Command,

@@ -19,23 +19,23 @@ METRICS_READ = "metrics:read"
 class RefusedEvents(Answer):
     """Refused events of one kind."""
 
-    id: str = about("Of the kind.")
-    reason: str = about("The end of the problem's `type`.")
+    id: str = about("Id of this row.")
+    reason: str = about("The last part of the problem's `type`.")
     title: str
-    status: int = about("Of the answer.")
-    count: int = about("Events. One that breaks several rules counts for each.")
+    status: int = about("HTTP status of the response.")
+    count: int = about("Refused events. One that breaks several rules counts for each.")
     first_seen: str | None
     last_seen: str | None
-    publisher: str | None = about("Such as `service:shop`.")
-    key: str | None = about("Id of the last one's API key.")
-    event_type: str | None = about("Null: none that the stream defines.")
-    contract: str | None = about("Its subject.")
+    publisher: str | None = about("The caller, such as `service:shop`.")
+    key: str | None = about("Id of the API key of the last refused request.")
+    event_type: str | None = about("Null when the stream defines no such type.")
+    contract: str | None = about("Subject of the contract.")
     contract_version: int | None
-    rule: str | None = about("JSON Pointer into the contract.")
-    keyword: str | None = about("There.")
-    detail: str | None = about("Of the last refusal, unless it may quote the event.")
-    size: int | None = about("Bytes of the last request.")
-    unknown_type: str | None = about("The type that the last event named.")
+    rule: str | None = about("JSON Pointer to the rule in the contract.")
+    keyword: str | None = about("JSON Schema keyword that failed.")
+    detail: str | None = about("Text of the last refusal, unless it may quote the event.")
+    size: int | None = about("Size of the last request in bytes.")
+    unknown_type: str | None = about("Undefined event type of the last refused event.")
     sample: dict[str, Any] | None = about("One event, shortened; on a stream with PII without values.")
 
 
@@ -46,7 +46,7 @@ class StreamRefusals(Answer):
     refusals: list[RefusedEvents] = about("The latest first.")
 
 
-# Rows that tell of one publisher or event, by their names, with what they are where they may not be told.
+# Properties that are null for callers that may not see the publisher or the event.
 _UNTOLD: Mapping[str, Any] = dict.fromkeys(
     (
         *("publisher", "key", "event_type", "contract", "contract_version", "rule", "keyword"),

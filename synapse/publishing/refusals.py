@@ -170,7 +170,7 @@ class Refusals:
 
 
 def sample_of(stream: StreamDefinition, event_type: str, event: Any) -> bytes:
-    """Return JSON of what may be kept of a refused event, b"" for nothing."""
+    """Return a safe sample of a refused event as JSON, b"" when none can be kept."""
     if not isinstance(event, dict):
         return b""
     definition = stream.event_types.get(event_type)
@@ -227,7 +227,7 @@ def _known_of(
 
 
 def _parts(noted: Iterable[tuple[str, KindKey]]) -> Iterator[tuple[str, list[KindKey]]]:
-    """Give the streams, each with the kinds that are stored by one command."""
+    """Yield for each command its stream and the kinds that it stores."""
     by_stream: dict[str, list[KindKey]] = {}
     for stream, key in noted:
         by_stream.setdefault(stream, []).append(key)
@@ -248,7 +248,7 @@ def _kind(key: KindKey, noted: _Noted) -> RefusalKind:
 
 
 def _shape(value: Any, names: frozenset[str] = frozenset(), depth: int = 0) -> Any:
-    """Return the types of values in place of the values, and only such names of properties."""
+    """Return a value with types in place of its values, and without names of properties that are not in `names`."""
     if isinstance(value, dict):
         if depth == _DEPTH:
             return "(object)"
@@ -265,7 +265,7 @@ def _shape(value: Any, names: frozenset[str] = frozenset(), depth: int = 0) -> A
 
 
 def _cut(value: Any, depth: int = 0) -> Any:
-    """Return a value without what is too long or too deep."""
+    """Return a value with long texts, long lists and deep parts cut off."""
     if isinstance(value, str):
         return value if len(value) <= _TEXT else value[:_TEXT] + "…"
     if isinstance(value, dict):

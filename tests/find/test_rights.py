@@ -4,7 +4,7 @@ import pytest
 
 from streams import connections
 from streams.snapshot import holder
-from synapse.correlation.values import EntryDigests
+from synapse.correlation.digests import EntryDigests
 from tests.find.conftest import find, found, make_indexer
 
 NOTHING = {"events": [], "complete": True, "unsearched": []}

@@ -47,14 +47,14 @@ class Digests:
         return [self.of(value, pii=kind) for value in values for kind in ((False, True) if pii else (False,))]
 
     def index_name(self, stream: StreamDefinition) -> str:
-        """Return what a stream's index is made for: the key and the declared properties."""
+        """Return a digest of the key and the declared properties, which changes when an index has to be built again."""
         digest = blake2b(key=self._secret, digest_size=16, person=_FORMAT)
         digest.update(orjson.dumps(list(stream.correlation)))
         return digest.hexdigest()
 
 
 class EntryDigests:
-    """The digests of all that the entries of a stream are known by."""
+    """Makes the digests of the ids that the entries of a stream carry."""
 
     def __init__(self, digests: Digests, stream: StreamDefinition) -> None:
         self._digests = digests
@@ -100,7 +100,7 @@ def masked(mask: Mask, decoded: DecodedEntry, texts: Mapping[str, str]) -> tuple
 
 
 def known_by(stream: StreamDefinition, decoded: DecodedEntry, texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Give what an entry is known by: `TRACE_ID` or the name of a property, and the text."""
+    """Yield the name and the text of each id that an entry carries; the name is `TRACE_ID` or that of a property."""
     for name in stream.correlation:
         if (text := _text_of(decoded.event.get(name))) and len(_bytes(text)) <= LONGEST:
             yield name, text

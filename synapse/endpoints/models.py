@@ -204,8 +204,9 @@ def _sentence(name: str, error: Mapping[str, Any], metadata: Collection[Any]) ->
         usual = next((each for each in metadata if isinstance(each, Sentence)), usual)
     least = next((each.ge for each in metadata if isinstance(each, Ge)), None)
     most = next((each.le for each in metadata if isinstance(each, Le)), None)
-    expected = error.get("ctx", {}).get("expected", "").replace("'", "")
-    return usual.format(name=name, least=least, most=most, expected=expected)
+    context = error.get("ctx", {})
+    expected = context.get("expected", "").replace("'", "")
+    return usual.format(name=name, least=least, most=most, expected=expected, longest=context.get("max_length"))
 
 
 _WHOLE_NUMBER = "“{name}” is a whole number from {least} to {most}."
@@ -213,6 +214,8 @@ _WHOLE_NUMBER = "“{name}” is a whole number from {least} to {most}."
 _SENTENCES = {
     "missing": "“{name}” is missing.",
     "string_too_short": "“{name}” is missing.",
+    "string_too_long": "“{name}” is at most {longest} characters.",
+    "too_long": "“{name}” has at most {longest} items.",
     "string_type": "“{name}” is a text.",
     "bool_type": "“{name}” is true or false.",
     "list_type": "“{name}” is a list of texts.",

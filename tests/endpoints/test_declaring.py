@@ -20,9 +20,10 @@ class Found(Answer):
 class Asked(Body):
     """A body."""
 
-    labels: list[str]
+    labels: list[str] = Field(max_length=3)
     color: Annotated[str, Sentence("“{name}” is a color."), Field(pattern="red|blue")] = "red"
     size: int | None = Field(None, ge=1, le=9)
+    note: str = Field("", max_length=5)
 
 
 class AskedQuery(Query):
@@ -58,8 +59,10 @@ def test_two_models_of_one_name_are_refused():
         (b'{"labels":["a",1]}', "labels", "“labels” is a list of texts."),
         (b'{"labels":["a"],"color":"green"}', "color", "“color” is a color."),
         (b'{"labels":["a"],"size":10}', "size", "“size” is a whole number from 1 to 9."),
+        (b'{"labels":[],"note":"123456"}', "note", "“note” is at most 5 characters."),
+        (b'{"labels":["a","b","c","d"]}', "labels", "“labels” has at most 3 items."),
         (b'{"labels":null}', "labels", "“labels” is missing."),
-        (b'{"labels":[],"shape":1}', "shape", "“shape” is not known here; labels, color, size are."),
+        (b'{"labels":[],"shape":1}', "shape", "“shape” is not known here; labels, color, size, note are."),
     ],
 )
 def test_a_body_that_does_not_fit_is_refused_in_a_sentence_about_one_member(body, parameter, sentence):

@@ -15,6 +15,7 @@ from synapse.filters.properties import (
     MESSAGE_NAMES,
     MOST_WORK,
     UNANSWERABLE,
+    UNKNOWN_ESCAPE,
     Property,
     read_path,
     read_pattern,
@@ -160,13 +161,15 @@ def _check(written: str, tokens: list[Token]) -> None:
 
 
 def _sentence(message: str, at: int, tokens: list[Token]) -> str:
+    token = next((each for each in tokens if each.start >= at), tokens[-1])
     if "literal" in message:
-        return "this value cannot be written so."
+        return f"“{token.text[:50]}” does not fit into a number of 64 bits."
+    if "token recognition" in message and token.kind == "text":
+        return UNKNOWN_ESCAPE
     if missing := re.match(r"Syntax error: missing '(.+?)' at", message):
         return f"“{missing[1]}” is missing."
-    token = next((each for each in tokens if each.start >= at), tokens[-1])
     if token.kind == "end":
-        return "the filter ends where something is missing."
+        return "the filter ends too early. Add the value, property or bracket that is missing."
     return f"“{token.text[:50]}” was not expected."
 
 
@@ -242,7 +245,7 @@ class _PropertyReader:
             )
         if token.text == "matches":
             raise BadFilterExpression(
-                'a pattern is looked for in a property, and stands in quotes, as in event.sku.matches("^A-").',
+                '“matches” takes a pattern in quotes, and is called on a property, as in event.sku.matches("^A-").',
                 at=token.start,
             )
         is_method = self._at > 0 and self._tokens[self._at - 1].is_(".")

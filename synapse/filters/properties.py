@@ -28,6 +28,7 @@ UNANSWERABLE = object()
 """Stands for a missing answer, such as the size of a number."""
 
 _MISSING = object()
+UNKNOWN_ESCAPE = "this text has an unknown escape; write \\\\ for a backslash."
 # More than so deep, values of the library overflow the stack.
 _MOST_DEPTH = 100
 # Measured. A number, true, false or null takes one step.
@@ -201,9 +202,7 @@ def text_of(token: Token) -> str:
     try:
         return str(load_cel().compile(token.text).execute())
     except ValueError:
-        raise BadFilterExpression(
-            "a backslash of this text is not followed by what CEL knows; write \\\\ for a backslash.", at=token.start
-        ) from None
+        raise BadFilterExpression(UNKNOWN_ESCAPE, at=token.start) from None
 
 
 def read_pattern(token: Token) -> Pattern:

@@ -29,8 +29,12 @@ async def _export(request: Request) -> StreamedResponse:
     "/export/events",
     "Export events",
     {
-        (200, NDJSON): Meaning(_TEXT, "A line for each event. A last line with `incomplete` is of an early end."),
-        (200, "text/csv"): Meaning(_TEXT, "A table (RFC 4180). A last line with `#incomplete` is of an early end."),
+        (200, NDJSON): Meaning(
+            _TEXT, "A line for each event. A last line with `incomplete` means that the export ended early."
+        ),
+        (200, "text/csv"): Meaning(
+            _TEXT, "A table (RFC 4180). A last line with `#incomplete` means that the export ended early."
+        ),
     },
     tag="events",
     query=ExportQuery,
@@ -57,7 +61,7 @@ class LineError(Answer):
     line: int = about("Its number in the body, from 1.")
     type: str
     message: str
-    pointer: str = maybe("Of a violation of a contract: where in the event.")
+    pointer: str = maybe("JSON Pointer to the value that breaks the contract.")
     keyword: str = maybe()
     schema_pointer: str = maybe()
     id: str = maybe("The id of an event that may be stored nevertheless.")

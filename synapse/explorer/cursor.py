@@ -1,7 +1,7 @@
-"""Where a search over several streams continues: a text for clients, from which follows a place in each stream.
+"""The cursor of a search over several streams: a text for clients, from which follows a place in each stream.
 
 Entries of all streams have one order: by id, and those of one id by their stream's tag. So the last entry that was
-looked at tells where each stream continues. From newest to oldest that is all: what comes later is newer. From oldest
+looked at tells where each stream continues. From newest to oldest it suffices: later entries are newer. From oldest
 to newest, a stream that had ended may get entries with ids before that of the last entry, for ids are made of the time:
 such a stream has a place of its own. And entries may be trimmed before they are looked at: so the cursor knows the next
 entry of each other stream, which is missing then.
@@ -17,19 +17,19 @@ from synapse.problems import BadParameter
 from synapse.wire.ids import FIRST, LAST, MOST, NOTHING, EntryId, Range, following, preceding
 
 _TAG_LENGTH = 10
-_LONGEST = 12_000  # the head of a request has at most 16 KiB
+LONGEST = 12_000  # the head of a request has at most 16 KiB
 _POSITION = re.compile(r"([0-9]{1,20})-([0-9]{1,20})", re.ASCII)
 _PLACE = re.compile(r"([0-9a-f]{10})(?:([._])([0-9]{1,20})-([0-9]{1,20}))?", re.ASCII)
 _TAG = re.compile(r"[0-9a-f]{10}", re.ASCII)
 
 
 def tag_of(stream: str) -> str:
-    """Return the short name that stands for a stream in cursors: who gets one does not learn names by it."""
+    """Return the short name of a stream in cursors."""
     return hashlib.sha256(stream.encode()).hexdigest()[:_TAG_LENGTH]
 
 
 def search_tag(asked: Collection[str], order: Order) -> str:
-    """Return what a cursor belongs to: the streams that were asked for, and the order."""
+    """Return the tag of a search in its cursors: of the streams that were asked for, and the order."""
     return tag_of("\n".join([order, *sorted(asked)]))
 
 
@@ -52,7 +52,7 @@ class Cursor:
     heads: Mapping[str, EntryId] = field(default_factory=dict)
 
     def rest(self, part: Range, stream: str, order: Order) -> Range:
-        """Return what is left of a range in a stream."""
+        """Return the part of a range that is still to be read in a stream."""
         tag = tag_of(stream)
         if order == "newest":
             # The later tag comes first.
@@ -69,13 +69,22 @@ class Cursor:
         return None if self.id == LAST else following(self.id)
 
     def __str__(self) -> str:
+        """Return the text for clients, of at most `LONGEST` characters.
+
+        No stream of events reaches that: the ids would have to be years apart. A next entry that does not fit is not
+        missed when it is trimmed; a stream whose place does not fit continues behind the last entry.
+        """
         # Relative to the last entry, to be short: back with a point, forward with a line.
         places = (
             f"~{tag}" if first == FIRST else f"~{tag}.{max(self.id.ms - first.ms, 0)}-{first.sequence}"
             for tag, first in sorted(self.places.items())
         )
         heads = (f"~{tag}_{max(head.ms - self.id.ms, 0)}-{head.sequence}" for tag, head in sorted(self.heads.items()))
-        return f"{self.search}~{self.id}~{self.tag}{''.join(places)}{''.join(heads)}"
+        text = f"{self.search}~{self.id}~{self.tag}"
+        for each in (*places, *heads):
+            if len(text) + len(each) <= LONGEST:
+                text += each
+        return text
 
 
 def read_cursor(text: str, search: str) -> Cursor | None:
@@ -86,9 +95,11 @@ def read_cursor(text: str, search: str) -> Cursor | None:
     """
     if not text:
         return None
-    found = _parse(text) if len(text) <= _LONGEST else None
+    found = _parse(text) if len(text) <= LONGEST else None
     if found is None:
-        raise BadParameter("“next” is what the answer before gave as its next. Send it as it was.", parameter="next")
+        raise BadParameter(
+            "“next” is not a cursor of an earlier response. Send `next` unchanged, or leave it out.", parameter="next"
+        )
     if found.search != search:
         raise BadParameter(
             "“next” continues another search. Send it with the “stream” and “order” of the request that it answers.",

@@ -73,7 +73,7 @@ class Lines:
         return written_row(row) + b"\n"
 
     def incomplete(self, reason: str, following: str) -> bytes:
-        """Return an object that no row is alike: it has no id."""
+        """Return an object without an id: every row has one."""
         told = {"incomplete": {"reason": reason, "next": following}}
         return orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE)
 
@@ -94,7 +94,7 @@ class Table:
         return _record(_field(value_at(row, path)) for path in self._paths)
 
     def incomplete(self, reason: str, following: str) -> bytes:
-        """Return a line that no row is alike: no other field begins so."""
+        """Return a line that begins with `#incomplete`: no row begins so."""
         return _record((INCOMPLETE, reason, following))
 
 

@@ -118,7 +118,7 @@ class Search:
         )
 
     def selection(self, stream: str) -> RowSelection:
-        """Return what the search selects of a stream."""
+        """Return the selection of a stream's entries that the search makes."""
         return RowSelection(
             self.streams[stream],
             self.rights,

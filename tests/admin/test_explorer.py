@@ -138,8 +138,8 @@ def test_progress_says_how_far_the_search_came(admin_client, redis, streams):
 
     page = shown(admin_client, q="none has this")
 
-    assert "0 events Scanned 10 000 events back to 2024-01-15 10:30:00.050 ." in text_of(page)
-    assert "Nothing found so far. The search continues where it stopped." in text_of(page)
+    assert "0 events so far Scanned 10 000 events back to 2024-01-15 10:30:00.050 ." in text_of(page)
+    assert "Nothing found in the newest 10 000 events. Continue to look further back." in text_of(page)
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_progress_says_how_far_the_search_came(admin_client, redis, streams):
     [
         ({"since": "yesterday"}, "since", "“since” is an entry id"),
         ({"stream": "nowhere"}, None, "nowhere"),
-        ({"next": "somewhere"}, None, "“next” is what the answer before gave"),
-        ({"q": "x" * 501}, "q", "q"),
+        ({"next": "somewhere"}, None, "“next” is not a cursor of an earlier response"),
+        ({"q": "x" * 501}, "q", "“q” is at most 500 characters."),
     ],
 )
 def test_an_error_is_said_at_its_field(admin_client, streams, query, field, said):

@@ -10,7 +10,7 @@ import pytest
 from synapse.auth.principal import SYSTEM
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.explorer import merge
-from synapse.explorer.cursor import Cursor, read_cursor, tag_of
+from synapse.explorer.cursor import LONGEST, Cursor, read_cursor, tag_of
 from synapse.explorer.histogram import MOST_INTERVALS, intervals
 from synapse.explorer.search import EventsQuery, Search, find_events
 from synapse.redis.commands.streams import entries
@@ -144,6 +144,18 @@ def test_the_cursor_of_as_many_streams_as_can_be_searched_fits_into_the_head_of_
 
     assert len(text) < 12_000
     assert read_cursor(text, tags[0]).heads == far
+
+
+@pytest.mark.parametrize("kind", ["heads", "places"])
+def test_a_cursor_of_ids_that_are_far_apart_is_no_longer_than_one_may_be(kind):
+    tags = [tag_of(str(number)) for number in range(300)]
+    id_ = EntryId(MOST, 0) if kind == "places" else EntryId(0, 0)
+    far = dict.fromkeys(tags, EntryId(MOST - id_.ms, MOST))
+
+    text = str(Cursor(search=tags[0], id=id_, tag=tags[0], **{kind: far}))
+
+    assert len(text) <= LONGEST
+    assert getattr(read_cursor(text, tags[0]), kind).items() < far.items()
 
 
 def test_behind_the_last_of_all_ids_there_is_nothing():

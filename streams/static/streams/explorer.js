@@ -208,11 +208,17 @@
         this.section.querySelector("[data-nothing]")?.remove();
         rows.forEach((row) => window.synapseTree.prepare(row));
         this.showCompare();
+      } else if (section.querySelector("[data-further]") === null) {
+        this.section.querySelector("[data-nothing]")?.replaceWith(document.adoptNode(section.querySelector("[data-nothing]")));
       }
       const progress = section.querySelector("[data-progress]");
       this.scanned += Number(progress.dataset.scanned);
-      this.progress.querySelector("[data-number]").textContent = number(this.scanned);
-      this.progress.querySelector("[data-reached]").replaceWith(document.adoptNode(progress.querySelector("[data-reached]")));
+      this.section.querySelectorAll("[data-number]").forEach((shown) => {
+        shown.textContent = number(this.scanned);
+      });
+      for (const part of ["[data-reached]", "[data-so-far]"]) {
+        this.section.querySelector(part).replaceWith(document.adoptNode(section.querySelector(part)));
+      }
       this.section.querySelector("[data-found]").textContent = number(this.found);
       const figure = page.querySelector("[data-histogram]");
       if (window.synapseHistogram !== undefined) {

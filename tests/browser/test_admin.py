@@ -173,3 +173,34 @@ def test_a_page_whose_server_does_not_answer_says_from_when_its_figures_are(pers
     note.wait_for(state="detached")
 
     page.close()
+
+
+def test_the_search_of_the_admin_opens_its_first_result_or_the_chosen_one_with_the_keyboard(open_at, hub):
+    id_ = httpx.post(f"{hub.url}/events/training-events", json={"event_type": "made-for-this"}).json()["id"]
+    window = open_at(DESK)
+    page = window.page
+    window.open("/admin/")
+    page.keyboard.press("Control+k")
+    field = page.locator("#search-input-command")
+    field.press("Enter")
+    field.press_sequentially(id_)
+
+    # Before the result is there.
+    with page.expect_navigation(url=f"**/messages/{id_}/"):
+        field.press("Enter")
+
+    page.keyboard.press("Control+k")
+    field.press_sequentially("training")
+    rows = page.locator("#command-results-list a")
+    rows.nth(1).wait_for()
+    with page.expect_navigation(url=f"**{rows.first.get_attribute('href')}"):
+        field.press("Enter")
+
+    page.keyboard.press("Control+k")
+    field.press_sequentially("training")
+    rows.nth(1).wait_for()
+    for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp"):
+        field.press(key)
+    assert page.locator("#command-results-list li.active").count() == 1
+    with page.expect_navigation(url=f"**{rows.nth(1).get_attribute('href')}"):
+        field.press("Enter")

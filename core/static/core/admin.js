@@ -290,6 +290,39 @@
     window.htmx.config.allowEval = false;
   }
 
+  // ---- In the theme's search, Enter opens the chosen result, or the first one. Pressed before the results of the text
+  // are there, it waits for them.
+
+  document.addEventListener("alpine:init", () => {
+    const searchOfTheme = window.searchCommand;
+    window.searchCommand = () => {
+      const search = searchOfTheme();
+      const { handleContentLoaded, selectItem } = search;
+      // The text whose results are shown, and an Enter that waits.
+      let answered = "";
+      let waiting = null;
+      return Object.assign(search, {
+        handleContentLoaded(event) {
+          handleContentLoaded.call(this, event);
+          if (event.target.id === "command-results") {
+            answered = event.detail.requestConfig.parameters.s;
+            if (waiting?.text === answered) {
+              this.selectItem(...waiting.options);
+            }
+          }
+        },
+        selectItem(...options) {
+          const text = this.$refs.searchInputCommand.value;
+          waiting = text === answered ? null : { text, options };
+          if (waiting === null && this.items?.length) {
+            this.currentIndex ||= 1;
+            selectItem.apply(this, options);
+          }
+        },
+      });
+    };
+  });
+
   document.addEventListener("DOMContentLoaded", () => {
     makeButtons();
     silenceIcons();

@@ -17,11 +17,11 @@ WORDS = {
     "groups:write": "create, pause, resume, move and delete consumer groups",
     "dead-letters:read": "see dead letters",
     "dead-letters:write": "redrive, edit and discard dead letters",
-    "audit:read": "see the audit record",
+    "audit:read": "see the audit log",
     "metrics:read": "see the metrics",
     "alerts:write": "see and make silences of alerts",
     "keys:write": "issue, rotate and revoke keys",
-    PERSONAL: "see personal fields of events unmasked",
+    PERSONAL: "see PII of events unmasked",
 }
 # Every key has it.
 CATALOG_READ = "catalog:read"

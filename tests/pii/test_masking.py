@@ -7,6 +7,7 @@ import pytest
 from synapse.schema.pii import (
     MASK,
     Marks,
+    holds_mask,
     masked,
     pii_texts,
 )
@@ -72,3 +73,21 @@ def test_the_pii_values_are_given_as_texts(marks: Marks) -> None:
     event = {"id": 7, "customer": {"name": "Anna", "tier": "gold"}, "phones": [1.5], "minor": True}
 
     assert pii_texts(event, marks) == {"Anna", "1.5", "True", "true"}
+
+
+@pytest.mark.parametrize("event", [MASK, {"a": MASK}, {"a": [1, [{"b": [MASK]}]]}, [{}, [], {"": MASK}]])
+def test_a_mask_in_place_of_a_value_is_found_at_any_depth(event: Any) -> None:
+    assert holds_mask(event)
+
+
+@pytest.mark.parametrize("event", [None, 1, {}, [], {MASK: 1}, {"a": f"to {MASK}"}, {"a": MASK[:2]}, {"a": MASK * 2}])
+def test_what_only_looks_like_a_mask_is_none(event: Any) -> None:
+    assert not holds_mask(event)
+
+
+def test_a_mask_is_found_in_an_event_nested_deeper_than_a_function_may_call_itself() -> None:
+    event: Any = MASK
+    for _ in range(5_000):
+        event = [{"a": event}]
+
+    assert holds_mask(event)

@@ -13,7 +13,7 @@ from bridges.admin import archive, attention, bridges, secrets, timeline
 from core.admin import home as first_page
 from streams.admin import home as streams_home
 from streams.admin import tabs
-from streams.admin.messages import MESSAGE_PARTS, MessagePart
+from streams.admin.events.messages import MESSAGE_PARTS, MessagePart
 from streams.admin.tabs import AdditionLink, PageLink
 from synapse.auth.permission import VIEW_PAYLOAD
 

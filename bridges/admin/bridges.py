@@ -35,7 +35,7 @@ from core.admin.list_fields import MappingField, NamesField
 from core.templatetags.synapse import number
 from streams import leftovers
 from streams.admin import tabs
-from streams.admin.messages import LiveList, attach_overviews
+from streams.admin.events.messages import LiveList, attach_overviews
 from streams.leftovers import describe_leftovers
 from streams.models import Stream
 from streams.snapshot import holder

@@ -18,8 +18,9 @@ from contracts.models import Contract
 from core.admin.base import AuditedAdmin, Page, RelatedFilter, person
 from core.admin.json_field import JsonValue, refuse
 from core.admin.list_fields import MappingField
-from streams.admin import candidate_schemas, tabs, test_event
-from streams.admin.test_event import mistakes, sentence
+from streams.admin import candidate_schemas, tabs
+from streams.admin.events import test_event
+from streams.admin.events.test_event import mistakes, sentence
 from streams.models import EventType
 from synapse.auth.permission import VIEW_PERSONAL
 from synapse.catalog.ownership import LABELS, OWNERSHIP_FIELDS

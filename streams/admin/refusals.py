@@ -10,7 +10,7 @@ from django.urls import reverse
 from contracts.models import ContractVersion
 from core import payload_access
 from core.admin.base import person
-from streams.admin.messages import ask_for_strip, show_tab
+from streams.admin.events.messages import ask_for_strip, show_tab
 from streams.connections import ask_all
 from streams.models import Service
 from streams.snapshot import holder

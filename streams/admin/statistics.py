@@ -8,7 +8,7 @@ from django.shortcuts import render
 
 from core import payload_access
 from streams.admin import charts
-from streams.admin.messages import ask_for_strip, show_tab, strip_values
+from streams.admin.events.messages import ask_for_strip, show_tab, strip_values
 from streams.connections import ask_all
 from streams.models import Stream
 from streams.snapshot import holder

@@ -20,10 +20,11 @@ from core.admin.json_field import JsonValue, refuse
 from core.admin.list_fields import Column, MappingField, NamesField, RowsField
 from core.templatetags.synapse import moment, moment_of_ms, number
 from streams import leftovers
-from streams.admin import event_import, event_pages, explorer, find, messages, refusals, statistics, tabs, test_event
+from streams.admin import refusals, statistics, tabs
 from streams.admin.event_types import give_contract, may_make_contracts
-from streams.admin.messages import LiveList, attach_overviews
-from streams.admin.test_event import mistakes
+from streams.admin.events import event_import, event_pages, explorer, find, messages, test_event
+from streams.admin.events.messages import LiveList, attach_overviews
+from streams.admin.events.test_event import mistakes
 from streams.leftovers import describe_leftovers
 from streams.models import EventType, Stream
 from streams.templatetags.stream_cells import refused_count, stream_length

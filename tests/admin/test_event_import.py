@@ -5,7 +5,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from core.audit_query import sentence
 from core.models import AuditEntry
-from streams.admin import event_import
+from streams.admin.events import event_import
 from streams.snapshot import holder
 from synapse.redis.errors import ReplyLost
 from tests.admin.pages import text_of, url

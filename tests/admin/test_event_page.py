@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from core.models import AuditEntry
-from streams.admin import test_event
-from streams.admin.test_event import without_hidden
+from streams.admin.events import test_event
+from streams.admin.events.test_event import without_hidden
 from streams.snapshot import holder
 from synapse.errors.streams import UnknownEntry
 from synapse.formats import exact_json

@@ -9,8 +9,8 @@ import pytest
 
 from core.models import AuditEntry
 from streams import connections
-from streams.admin.explorer_rows import line_of, properties_of, value_text
-from streams.admin.explorer_state import ExplorerState, request_for
+from streams.admin.events.explorer_rows import line_of, properties_of, value_text
+from streams.admin.events.explorer_state import ExplorerState, request_for
 from streams.snapshot import holder
 from synapse.explorer.export import ExportQuery, Table, columns_of
 from synapse.redis import keyspace

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from core.models import AuditEntry
-from streams.admin.explorer_state import ExplorerState
+from streams.admin.events.explorer_state import ExplorerState
 from streams.models import SavedView
 from tests.admin.pages import text_of, url
 from tests.definitions import define

@@ -18,7 +18,7 @@ from core.admin.base import MOST_CHOICES, Tab, person
 from core.admin.json_field import JsonText, line_of, mark
 from streams import connections
 from streams.admin import tabs
-from streams.admin.event_pages import publishable
+from streams.admin.events.event_pages import publishable
 from streams.admin.requests import answer_of, request_of
 from streams.connections import ask_all
 from streams.models import EventType, Stream

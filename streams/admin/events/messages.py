@@ -9,7 +9,8 @@ from unfold.views import ChangeList  # type: ignore[import-untyped]
 
 from core import payload_access
 from core.admin.base import person
-from streams.admin import event_pages, tabs
+from streams.admin import tabs
+from streams.admin.events import event_pages
 from streams.admin.requests import answer_of, request_of
 from streams.connections import ask_all
 from streams.models import Stream

@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from core import audit, catalog_version
 from core.admin.base import AuditedAdmin, person
 from core.templatetags.synapse import visible
-from streams.admin.explorer_state import HIDDEN, ExplorerState
+from streams.admin.events.explorer_state import HIDDEN, ExplorerState
 from streams.models import SavedView
 from synapse.auth.permission import VIEW_PAYLOAD
 from synapse.problems import Problem

@@ -1,7 +1,7 @@
 """The explorer's page: events of one or many streams, merged by time, found by text, filter, type and time.
 
-`streams.admin.explorer_state` reads its address, and `synapse.explorer` searches. Each page reads one bounded part of
-the streams: *Continue* is a link to the next one.
+`streams.admin.events.explorer_state` reads its address, and `synapse.explorer` searches. Each page reads one bounded
+part of the streams: *Continue* is a link to the next one.
 """
 
 import time
@@ -17,9 +17,10 @@ from django.urls import reverse
 
 from core import payload_access
 from core.admin.base import person
-from streams.admin import saved_views, tabs
-from streams.admin.explorer_rows import declares, properties_of, row_of
-from streams.admin.explorer_state import ANY_TIME, ExplorerState, request_for
+from streams.admin import tabs
+from streams.admin.events import saved_views
+from streams.admin.events.explorer_rows import declares, properties_of, row_of
+from streams.admin.events.explorer_state import ANY_TIME, ExplorerState, request_for
 from streams.admin.requests import answer_of
 from streams.connections import ask_all
 from streams.models import EventType, Stream

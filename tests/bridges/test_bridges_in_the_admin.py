@@ -54,6 +54,7 @@ def form_of(bridge=None, **values):
         "handler_timeout_seconds": "15",
         "order": "none",
         "concurrency": "1",
+        "delivery_log": "failures",
         "max_attempts": "10",
         "backoff_base_seconds": "5",
         "backoff_cap_seconds": "3600",

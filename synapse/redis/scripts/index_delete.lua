@@ -8,7 +8,7 @@ end
 for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
   local number = tonumber(name)
   if number then
-    redis.call('UNLINK', string.format('%s:%.0f', KEYS[1], number))
+    redis.call('DEL', string.format('%s:%.0f', KEYS[1], number))
   end
 end
 redis.call('DEL', KEYS[1])

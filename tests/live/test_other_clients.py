@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from contextlib import contextmanager
 
 from tests.conftest import need
 from tests.patience import eventually
@@ -25,14 +26,23 @@ for await (const part of answer.body.pipeThrough(new TextDecoderStream())) {
 """
 
 
+@contextmanager
+def running(command):
+    """Run a program that is killed at the end, also of a test that fails: `Popen` alone would wait for it for ever."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        try:
+            yield program
+        finally:
+            program.kill()
+
+
 def test_curl_shows_events_as_they_come(server):
     need(shutil.which("curl"), "curl")
-    with subprocess.Popen(["curl", "-sN", "-m", "60", server.live()], stdout=subprocess.PIPE, text=True) as curl:
+    with running(["curl", "-sN", "-m", "60", server.live()]) as curl:
         lines = iter(curl.stdout.readline, "")
         assert next(lines).startswith("retry: ")
         (id_,) = server.publish(1)
         found = [line for line in (next(lines) for _ in range(5)) if line.strip()][-2:]
-        curl.terminate()
 
     assert found[0] == f"id: {id_}\n"
     assert json.loads(found[1].removeprefix("data: "))["event"] == {"event_type": "order-placed", "n": 1}
@@ -41,7 +51,9 @@ def test_curl_shows_events_as_they_come(server):
 def test_node_reads_the_stream_with_fetch(server):
     need(shutil.which("node"), "Node")
     command = ["node", "--input-type=module", "--eval", NODE_PROGRAM, server.live(), "3"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as node:
+    # A watcher of a test before is not taken for this one: it would get events before Node listens for them.
+    eventually(lambda: server.watching() == 0)
+    with running(command) as node:
         eventually(lambda: server.watching() == 1)
         server.publish(1, 2, 3)
         output, _ = node.communicate(timeout=60)

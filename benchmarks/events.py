@@ -22,6 +22,11 @@ def compact(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
+def entry_fields() -> dict[str, str]:
+    """Return the fields of an entry of the inference event."""
+    return {name: value if isinstance(value, str) else compact(value).decode() for name, value in EVENT.items()}
+
+
 def spaced(value: Any) -> bytes:
     """Return JSON as Python's json.dumps writes it: a space after each colon and comma."""
     return json.dumps(value).encode()

@@ -13,15 +13,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
 import django
 import orjson
 
-from benchmarks.console.figure import Figure
-from benchmarks.events import EVENT, compact
+from benchmarks.console.figure import Figure, of_times
+from benchmarks.events import EVENT, compact, entry_fields
 from benchmarks.heartbeat.server import Gaps
 from benchmarks.running import synapse, valkey
 from benchmarks.running.program import LOOPBACK, Program, free_port, running
@@ -65,7 +64,7 @@ def main() -> int:
 def _fill(server: Valkey) -> None:
     names = [*LARGE, *SMALL]
     left = {name: EVENTS_OF_LARGE if name in LARGE else EVENTS_OF_SMALL for name in names}
-    fields = {name: value if isinstance(value, str) else compact(value).decode() for name, value in EVENT.items()}
+    fields = entry_fields()
     own = {"event": EVENT["event_type"], "source": "shop", "synapse_version": "1", "synapse_added": "es"}
     number = 0
     while any(left.values()):
@@ -82,7 +81,7 @@ def _searches(program: Program, gaps: Gaps) -> Iterator[Figure]:
     _ask(program)
     gaps.clear()
     pages = [_ask(program)[1] for _ in range(20)]
-    yield _ms("a page of the explorer over fifty streams", pages, most=500)
+    yield of_times("a page of the explorer over fifty streams", pages, most=500)
     yield _gap(gaps, "meanwhile")
     for name, query in (("text", {"q": NEEDLE}), ("filter", {"filter": f'event.request_id == "{NEEDLE}"'})):
         gaps.clear()
@@ -91,7 +90,7 @@ def _searches(program: Program, gaps: Gaps) -> Iterator[Figure]:
             page, seconds = _ask(program, stream=",".join(LARGE), **query)
             assert page["scanned"] == 10_000, page["scanned"]
             times.append(seconds)
-        yield _ms(f"10,000 events searched, by {name}", times, most=1000)
+        yield of_times(f"10,000 events searched, by {name}", times, most=1000)
         yield _gap(gaps, "meanwhile")
         gaps.clear()
         scanned, begun, cursor = 0, time.perf_counter(), ""
@@ -175,11 +174,6 @@ def _memory(program: Program) -> float:
     """Return the resident memory of the server, in MiB."""
     pages = int(Path(f"/proc/{program.pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1024**2
-
-
-def _ms(name: str, seconds: list[float], *, most: float) -> Figure:
-    ms = [each * 1000 for each in seconds]
-    return Figure(name=name, value=median(ms), unit="ms", highest=max(ms), most=most)
 
 
 def _gap(gaps: Gaps, name: str) -> Figure:

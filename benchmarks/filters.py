@@ -18,7 +18,7 @@ import django
 import orjson
 
 from benchmarks.console.figure import Figure
-from benchmarks.events import EVENT, compact
+from benchmarks.events import EVENT, compact, entry_fields
 from benchmarks.heartbeat.server import Gaps
 from benchmarks.running import synapse, valkey
 from benchmarks.running.program import LOOPBACK, Program, free_port, running
@@ -109,7 +109,7 @@ def _over_http() -> Iterator[Figure]:
 
 
 def _fill(server: Valkey) -> None:
-    fields = {name: value if isinstance(value, str) else compact(value).decode() for name, value in EVENT.items()}
+    fields = entry_fields()
     own = {"event": EVENT["event_type"], "source": "shop", "synapse_version": "1", "synapse_added": "es"}
     for begin in range(0, EVENTS, 1000):
         with server.client.pipeline(transaction=False) as pipeline:

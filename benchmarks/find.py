@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 
 import django
 
-from benchmarks.console.figure import Figure, processor_time
-from benchmarks.events import EVENT, compact
+from benchmarks.console.figure import Figure, of_times, processor_time
+from benchmarks.events import EVENT, compact, entry_fields
 from benchmarks.load import generator
 from benchmarks.load.values import Request
 from benchmarks.running import processor, synapse, valkey
@@ -64,7 +64,7 @@ class _Bench:
     def fill(self, stream: str, count: int, first: int = 0) -> None:
         """Add events that carry a request id, a correlation id and a trace."""
         beside = {"source": "shop", "synapse_version": "1", "synapse_added": "esc"}
-        fields = {name: value if isinstance(value, str) else compact(value).decode() for name, value in EVENT.items()}
+        fields = entry_fields()
         for start in range(first, first + count, _AT_ONCE):
             with self.client.pipeline(transaction=False) as pipeline:
                 for number in range(start, min(start + _AT_ONCE, first + count)):
@@ -91,10 +91,10 @@ def _searches(server: Valkey) -> Iterator[Figure]:
     memory = server.client.info("memory")["used_memory"] - before
     yield Figure(name="  memory of their index", value=memory / 1e6, unit="MB", most=10)
     texts = [f"req_{n}" for n in range(0, EVENTS, 20_001)] + [f"{n:032x}" for n in range(1, EVENTS, 20_001)]
-    yield _ms("an event found among them", [_one(bench.find(text, "orders")) for text in texts], most=100)
-    yield _ms("  an event that was never there", [bench.find(f"no-{n}", "orders")[0] for n in range(20)], most=100)
+    yield of_times("an event found among them", [_one(bench.find(text, "orders")) for text in texts], most=100)
+    yield of_times("  an event that was never there", [bench.find(f"no-{n}", "orders")[0] for n in range(20)], most=100)
     bench.fill("orders", 250, EVENTS)
-    yield _ms(
+    yield of_times(
         "  with 250 events that are not indexed yet", [_one(bench.find(text, "orders")) for text in texts], most=100
     )
     for name in bench.streams:
@@ -105,7 +105,7 @@ def _searches(server: Valkey) -> Iterator[Figure]:
         bench.fill(name, 250, 2_000)
     times = [bench.find("req_7", *bench.streams) for _ in range(5)]
     assert {count for _, count in times} == {20}
-    yield _ms("an event found over fifty streams, 250 of each not indexed", [each for each, _ in times], most=500)
+    yield of_times("an event found over fifty streams, 250 of each not indexed", [each for each, _ in times], most=500)
     cost = []
     for number in range(10):
         bench.fill("orders", 1_000, 1_000_000 + 1_000 * number)
@@ -138,10 +138,6 @@ def _one(found: tuple[float, int]) -> float:
     seconds, count = found
     assert count == 1
     return seconds
-
-
-def _ms(name: str, seconds: list[float], *, most: float) -> Figure:
-    return Figure(name=name, value=median(seconds) * 1000, unit="ms", highest=max(seconds) * 1000, most=most)
 
 
 if __name__ == "__main__":

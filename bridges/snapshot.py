@@ -57,11 +57,9 @@ class BridgeHolder:
 
     def keeps_log(self, stream: str, group: str) -> bool:
         """Say whether the bridge that reads as a group, if one does, keeps a delivery log."""
-        return any(
-            bridge.delivery_log != "off"
-            for bridge in self.current().values()
-            if (bridge.stream, bridge.group) == (stream, group)
-        )
+        self.current()
+        bridge = self.at(stream, group)
+        return bridge is not None and bridge.delivery_log != "off"
 
     def durable_groups(self) -> dict[str, dict[str, str]]:
         """Return the groups of all bridges, by stream, each with the id after which it begins.

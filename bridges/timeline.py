@@ -33,7 +33,7 @@ from synapse.redis.commands.places import stored_copy
 from synapse.schema.pii import MASK
 from synapse.wire import encoding
 from synapse.wire.encoding import DecodedEntry, decode_texts, pairs, text_fields
-from synapse.wire.ids import iso_of, moment_of, moment_of_ms
+from synapse.wire.ids import iso_of, moment_of, time_of
 from synapse.wire.masking import Mask, mask_of
 
 # An event has one row for each bridge that archived it; of more, the first are told.
@@ -94,10 +94,11 @@ def timeline_of(stream: StreamDefinition, id_: str, by: Principal) -> Conversati
     bridges = {bridge.group: bridge for bridge in snapshot.holder.current().values() if bridge.stream == stream.name}
     places: EventPlaces = yield from places_of(stream.name, id_, further=bridges)
     known = yield from _known(stream, id_, places, rows, by)
-    if known is None or not (by.rights.has(STREAMS_READ) or sees(by.rights, stream.name, known.event_type)):
+    is_reader = known is not None and sees(by.rights, stream.name, known.event_type)
+    if known is None or not (is_reader or by.rights.has(STREAMS_READ)):
         raise UnknownEntry(f"The stream “{stream.name}” holds no entry {id_}: it never did, or it was trimmed.")
-    copies = yield from _copies(stream.name, id_, known.event_type, by)
-    decoded, is_reader = known.decoded, sees(by.rights, stream.name, known.event_type)
+    copies = yield from _copies(stream.name, id_, by)
+    decoded = known.decoded
     redact = _redactor(stream, known, by)
     whose = owners()
     return {
@@ -234,8 +235,8 @@ def _group(place: EventPlace, owner: Any, redact: Redact) -> dict[str, Any]:
         "meaning": _SENTENCES[place.place] if place.is_certain else _UNCERTAIN,
         "consumer": place.consumer or None,
         "deliveries": place.deliveries,
-        "since": _time(place.since_ms),
-        "due_at": _time(place.due_ms),
+        "since": time_of(place.since_ms),
+        "due_at": time_of(place.due_ms),
         "blocked_by": place.blocked_by or None,
         "ahead": place.ahead,
         "attempts": [_attempt(attempt, redact) for attempt in place.attempts],
@@ -247,7 +248,7 @@ def _group(place: EventPlace, owner: Any, redact: Redact) -> dict[str, Any]:
 
 def _attempt(attempt: KnownAttempt, redact: Redact) -> dict[str, Any]:
     return {
-        "at": _time(attempt.at_ms),
+        "at": time_of(attempt.at_ms),
         "number": attempt.number,
         "took_ms": attempt.took_ms,
         "outcome": attempt.outcome,
@@ -260,7 +261,7 @@ def _attempt(attempt: KnownAttempt, redact: Redact) -> dict[str, Any]:
 
 def _change(change: Change, redact: Redact) -> dict[str, Any]:
     return {
-        "at": _time(change.at_ms),
+        "at": time_of(change.at_ms),
         "what": change.what,
         "by": redact(change.by, None) or None,
         "from": change.start or None,
@@ -273,12 +274,12 @@ def _letter(letter: StoredLetter, redact: Redact) -> dict[str, Any]:
         "id": letter.id,
         "error": redact(letter.error, letter.form) or None,
         "attempts": letter.count,
-        "first_failed_at": _time(letter.first_ms),
-        "last_failed_at": _time(letter.last_ms),
+        "first_failed_at": time_of(letter.first_ms),
+        "last_failed_at": time_of(letter.last_ms),
     }
 
 
-def _copies(stream: str, id_: str, event_type: str, by: Principal) -> Conversation[list[dict[str, Any]]]:
+def _copies(stream: str, id_: str, by: Principal) -> Conversation[list[dict[str, Any]]]:
     """Return the copies that bridges stored in other streams, as far as the caller may see those."""
     asked = []
     for bridge in snapshot.holder.current().values():
@@ -297,7 +298,3 @@ def _copies(stream: str, id_: str, event_type: str, by: Principal) -> Conversati
         for (name, target, _), reply in zip(asked, replies, strict=True)
         for found in answer_or(reply, target, ())
     ]
-
-
-def _time(ms: int | None) -> str | None:
-    return None if ms is None else iso_of(moment_of_ms(ms))

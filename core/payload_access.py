@@ -3,7 +3,7 @@
 Reads of programs are deliveries, and are not recorded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from core import audit
 from synapse.auth.permission import VIEW_PAYLOAD
 from synapse.auth.principal import PERSONAL, Principal
+from synapse.formats.text import plural
 
 ACTION = "see payloads"
 # An audit entry names at most so many ids, and otherwise their number.
@@ -24,7 +25,20 @@ def record(by: Principal, target: str, ids: Sequence[str], *, events: int | None
     `events` is the total, where not all are named: a report summarises many.
     """
     if count := len(ids) if events is None else events:
-        _write(by, target, {"events": count, "ids": list(ids[:MOST_RECORDED])}, more)
+        _write(by, target, _named(ids, count), more)
+
+
+def record_each(by: Principal, ids: Mapping[str, Sequence[str]]) -> None:
+    """Record the payload access of a person to events of several streams, given their ids by stream, as `record`
+    does."""
+    if by.kind == "person":
+        personal = by.rights.has(PERSONAL)
+        shown = [
+            (f"stream {stream}", None, {**_named(each, len(each)), "personal": personal})
+            for stream, each in ids.items()
+            if each
+        ]
+        audit.record_all(by, ACTION, shown)
 
 
 def record_watching(by: Principal, target: str) -> None:
@@ -35,8 +49,12 @@ def record_watching(by: Principal, target: str) -> None:
 def record_exporting(by: Principal, streams: Sequence[str]) -> None:
     """Record that a person begins an export of events of these streams; which those are is not known yet."""
     if streams:
-        named = f"stream {streams[0]}" if len(streams) == 1 else f"streams {', '.join(streams)}"
+        named = f"{plural('stream', len(streams))} {', '.join(streams)}"
         _write(by, named, {"exporting": True, "streams": list(streams)}, {})
+
+
+def _named(ids: Sequence[str], count: int) -> dict[str, Any]:
+    return {"events": count, "ids": list(ids[:MOST_RECORDED])}
 
 
 def _write(by: Principal, target: str, seen: dict[str, Any], more: dict[str, Any]) -> None:

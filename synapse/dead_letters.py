@@ -17,7 +17,7 @@ from synapse.formats.text import cut
 from synapse.inspection.range_query import asked_range
 from synapse.problems import BadParameter
 from synapse.redis.commands.dead_letters import Attempt, Replayed
-from synapse.wire.ids import iso_of, moment_of_ms
+from synapse.wire.ids import time_of
 from synapse.wire.masking import Mask
 
 _MOST_CHARACTERS = 300
@@ -211,11 +211,6 @@ ROW_NAMES = (
     *("id", "event_id", "stream", "group", "timestamp", "source", "contract_version", "layout", "data"),
 )
 """The parts of a dead letter that a filter can name."""
-
-
-def time_of(ms: int) -> str | None:
-    """Return a moment in ISO 8601 (UTC), None for a time outside the calendar."""
-    return iso_of(moment_of_ms(ms))
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,10 +43,10 @@ class Figure:
         return text if self.is_met else f"{text}: NOT MET"
 
 
-def of_page(name: str, seconds: Sequence[float]) -> Figure:
-    """Return the figure of a page that was made several times: at most 300 ms of processor time each time."""
+def of_times(name: str, seconds: Sequence[float], *, most: float = 300) -> Figure:
+    """Return the figure of work that was done several times, such as a page, of which each may take `most` ms."""
     ms = [each * 1000 for each in seconds]
-    return Figure(name=name, value=median(ms), unit="ms", highest=max(ms), most=300)
+    return Figure(name=name, value=median(ms), unit="ms", highest=max(ms), most=most)
 
 
 def processor_time(work: Callable[[], object]) -> float:

@@ -19,7 +19,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 
 from benchmarks.console import first_page
-from benchmarks.console.figure import Figure, of_page, processor_time
+from benchmarks.console.figure import Figure, of_times, processor_time
 from benchmarks.console.made_up import History, keys_of
 from benchmarks.events import EVENT, compact
 from benchmarks.load import generator
@@ -74,10 +74,10 @@ class Stage:
             after[what].append(first_page.make(client, moment + 1))
             after["with nothing new"].append(first_page.make(client, moment + 1))
         for what, seconds in after.items():
-            yield of_page(f"overview {what}", seconds)
+            yield of_times(f"overview {what}", seconds)
         first = [self._first(history.at) for _ in range(3)]
-        yield of_page("overview, the first of a process", [page for page, _ in first])
-        yield of_page("overview, the second of a process", [page for _, page in first])
+        yield of_times("overview, the first of a process", [page for page, _ in first])
+        yield of_times("overview, the second of a process", [page for _, page in first])
 
     def _first(self, moment: int) -> tuple[float, float]:
         words = [sys.executable, "-m", "benchmarks.console.first_page", str(moment)]

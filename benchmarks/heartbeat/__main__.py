@@ -19,7 +19,7 @@ import uvloop
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
 from benchmarks import machine
-from benchmarks.events import EVENT, STREAM, compact
+from benchmarks.events import STREAM, entry_fields
 from benchmarks.heartbeat.requests import KINDS, LARGE, Kind
 from benchmarks.heartbeat.server import Gaps
 from benchmarks.running.many import Crowd
@@ -58,7 +58,7 @@ def _is_asked(kind: Kind, only: list[str] | None) -> bool:
 
 def _fill(client: "redis.Redis") -> None:
     """Store events: many, and large ones."""
-    fields = {name: value if isinstance(value, str) else compact(value) for name, value in EVENT.items()}
+    fields = entry_fields()
     large = {"event_type": "free-form", "text": "x" * 60_000, "list": b"[" + b"1," * 5000 + b"1]", "synapse_version": 0}
     with client.pipeline(transaction=False) as pipeline:
         for _ in range(ENTRIES):

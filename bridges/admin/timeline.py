@@ -17,6 +17,7 @@ from streams.models import Stream
 from streams.snapshot import holder
 from synapse.auth.permission import VIEW_PAYLOAD
 from synapse.catalog.bridge_definitions import PULL
+from synapse.formats.text import plural
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.inspection.range_query import asked_id
 from synapse.wire.ids import moment_of
@@ -106,9 +107,7 @@ def values_of(request: HttpRequest, stream: Stream, id_: str) -> Mapping[str, An
         "told": told,
         "groups": [*shown, *over[:room]],
         "further": over[room:],
-        "story": sorted(
-            _story(request, stream, told, groups), key=lambda each: each.at or datetime.max.replace(tzinfo=UTC)
-        ),
+        "story": sorted(_story(told, groups), key=lambda each: each.at or datetime.max.replace(tzinfo=UTC)),
     }
 
 
@@ -147,9 +146,7 @@ def _row(request: HttpRequest, stream: Stream, row: Mapping[str, Any], bridges: 
     }
 
 
-def _story(
-    request: HttpRequest, stream: Stream, told: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]
-) -> Iterator[Moment]:
+def _story(told: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> Iterator[Moment]:
     source = f" by {told['source']}" if told["source"] else ""
     version = f"under version {told['contract_version']} of its contract" if told["contract_version"] else ""
     yield Moment(at=_moment(told["stored_at"]), text=f"Stored{source}", detail=version, colour="s-info")
@@ -218,7 +215,7 @@ def _change(change: Mapping[str, Any], row: Mapping[str, Any], letter: Mapping[s
     if change["to"]:
         by = f"{by} to {change['to']}".strip()
     if letter:
-        by = f"after {letter['attempts']} attempt{'' if letter['attempts'] == 1 else 's'}"
+        by = f"after {letter['attempts']} {plural('attempt', letter['attempts'])}"
     return Moment(
         at=_moment(change["at"]),
         text=text,

@@ -165,7 +165,7 @@ def get(stream: str, group: str, id_: str) -> DeadLetter:
     return _letter(stream, group, found[0])
 
 
-def preview(stream: str, group: str, what: Ids | DeadLetterCriteria, *, by: Principal = SYSTEM) -> Selection:
+def preview(stream: str, group: str, what: Ids | DeadLetterCriteria, *, by: Principal) -> Selection:
     """Return how many dead letters a selection of `by` matches now, with the ids of some."""
     if isinstance(what, Ids):
         ids = tuple(dict.fromkeys(map(check_id, what.ids)))

@@ -9,14 +9,15 @@ import orjson
 from bridges.dead_letters.permissions import selected_for
 from bridges.dead_letters.queries import MOST_LOOKED_AT, iterate
 from synapse.auth.principal import SYSTEM, Principal
-from synapse.dead_letters import DeadLetter, DeadLetterCriteria, ErrorGroup, Errors, pattern, row, time_of
+from synapse.dead_letters import DeadLetter, DeadLetterCriteria, ErrorGroup, Errors, pattern, row
 from synapse.inspection.range_query import Order
-from synapse.wire.masking import event_json
+from synapse.wire.ids import time_of
+from synapse.wire.masking import row_json
 
 
 def whole(letter: DeadLetter) -> dict[str, Any]:
     """Return all of one dead letter, as JSON."""
-    return {**row(letter), "event": event_json(letter.event, otherwise=letter.data)}
+    return row_json(row(letter))
 
 
 def error_group(found: ErrorGroup) -> dict[str, Any]:

@@ -178,8 +178,7 @@ class StreamSink(Sink):
         except SandboxBusy as busy:
             raise SinkAway(_in_one_line(busy)) from busy
         except Problem as problem:
-            connections.counters.refuse(target.name, problem.slug)
-            connections.counters.refusals.note(target, problem, self._principal)
+            connections.counters.note_refused(target, problem, self._principal)
             raise SinkError(
                 f"“{self._config.stream}” does not take it: {_in_one_line(problem)}", permanent=True
             ) from problem

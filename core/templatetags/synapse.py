@@ -118,9 +118,9 @@ def clock_time(at: datetime | None) -> str:
 
 
 @register.simple_tag
-def querystring_of(query: Mapping[str, str], *without: str) -> str:
-    """Return the query string of an address without the named parameters."""
-    return urlencode({name: text for name, text in query.items() if name not in without})
+def querystring_of(query: Mapping[str, str]) -> str:
+    """Return the query string of an address."""
+    return urlencode(query)
 
 
 @register.simple_tag
@@ -226,18 +226,6 @@ def json_text(value: Any) -> str:
     if _PLAIN_JSON.fullmatch(text):
         return text
     return visible_lines(text)
-
-
-@register.filter
-def json_start(value: Any) -> str:
-    """Return the start of the JSON text, as long as a page shows."""
-    return json_text(value)[:MOST_JSON]
-
-
-@register.filter
-def json_is_cut(value: Any) -> bool:
-    """Say whether `json_start` cuts the text."""
-    return len(json_text(value)) > MOST_JSON
 
 
 def _escaped(character: str) -> str:

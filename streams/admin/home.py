@@ -266,17 +266,18 @@ def _lines(
         pages |= pages_of(request, places)
     lines = [_line(request, finding, by_name[finding.stream], pages) for finding in findings]
     lines += [line for lines_of in READER_LINES for line in lines_of(request)]
+    own = len(lines)
     for alert in (alert for alerts_of in FIRING_ALERTS for alert in alerts_of(request)):
-        _add_alert(lines, alert)
+        _add_alert(lines, alert, own)
     # Those of which people are told stand first, however many there are.
     lines.sort(key=lambda line: (not line.alert, _URGENCY.index(line.kind)))
     return lines[:MOST_FINDINGS], len(lines[MOST_FINDINGS:])
 
 
-def _add_alert(lines: list[AttentionLine], alert: FiringAlert) -> None:
-    """Mark the line that tells of what an alert tells of; without any, the alert has a line of its own."""
+def _add_alert(lines: list[AttentionLine], alert: FiringAlert, own: int) -> None:
+    """Mark the line of the first `own` ones that is about an alert's subject; without any, the alert has a line."""
     told = alert.line
-    for place, line in enumerate(lines):
+    for place, line in enumerate(lines[:own]):
         if line.place == told.place and line.kind in alert.kinds:
             lines[place] = replace(line, alert=told.alert, actions=[*line.actions, *told.actions])
             return

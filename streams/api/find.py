@@ -6,7 +6,6 @@ from streams import connections
 from synapse.correlation import search
 from synapse.endpoints import Answer, Call, EventLoop, Query, QueryInt, about, endpoint
 from synapse.explorer.search import ids_by_stream
-from synapse.http.exchange import Request
 from synapse.redis import Conversation
 
 MOST_FOUND, USUALLY_FOUND = 100, 20
@@ -49,10 +48,6 @@ class IdentifiedEvents(Answer):
     unsearched: list[UnsearchedEvents]
 
 
-def _one(request: Request) -> int:
-    return 1
-
-
 @endpoint(
     "GET",
     "/events/find",
@@ -60,7 +55,7 @@ def _one(request: Request) -> int:
     IdentifiedEvents,
     tag="streams",
     query=FindQuery,
-    on_event_loop=EventLoop(queue="reads of many messages", size=_one),
+    on_event_loop=EventLoop(queue=connections.LONG_READS, size=lambda _: 1),
     reveals=ids_by_stream,
 )
 def find_events(call: Call[FindQuery, None]) -> Conversation[dict[str, Any]]:

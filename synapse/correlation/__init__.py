@@ -1,7 +1,7 @@
 """Finding events by what they are known by: their entry id, Idempotency-Key, trace id, or a property that their stream
 declares.
 
-- `values`    what an event is known by, and the digests of it
+- `digests`   the ids that an event carries, and their digests
 - `segments`  the parts of an index, as bytes
 - `indexer`   reads streams in the background, and writes their indexes
 - `search`    finds the events of a text, over many streams

@@ -65,7 +65,7 @@ class EntryDigests:
         """Return the digests of an entry, given its names and values in turn."""
         fields = pairs(parts)
         if self._stream.marks or _VERSION not in fields:
-            return self._of_decoded(parts)
+            return self._of_decoded(parts, fields)
         of, found = self._digests.of, set()
         for name in self._names:
             value = fields.get(name)
@@ -76,10 +76,10 @@ class EntryDigests:
             found.add(of(parent[3:35].lower()))
         return found
 
-    def _of_decoded(self, parts: Sequence[bytes]) -> set[int]:
+    def _of_decoded(self, parts: Sequence[bytes], fields: Mapping[bytes, bytes]) -> set[int]:
         stream = self._stream
         decoded = decode_parts(parts, types_of=stream.types_of)
-        texts = text_fields(pairs(parts))
+        texts = text_fields(fields)
         mask = mask_of(stream, decoded)
         known = dict(known_by(stream, decoded, texts))
         shown = known if mask is None else dict(known_by(stream, *masked(mask, decoded, texts)))

@@ -11,7 +11,7 @@ merged when they are many, and deleted when all of their entries have been trimm
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from synapse.catalog.stream_definitions import StreamDefinition
@@ -44,7 +44,6 @@ ASKED_TOGETHER = 200
 READ_EVERY = 5.0
 # Streams that are gone are looked for every so many seconds.
 _CLEAN_EVERY = 60.0
-_PUBLISHERS, _LATELY_MS = 500, 5_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,14 +116,14 @@ class Indexer:
             self._spent = time.thread_time() - begun
 
     def _turn(self, until: float) -> bool:
-        held, published = self._executor().execute([self._lease.hold(), participants.latest_publishers(_PUBLISHERS)])
+        held, lately = self._executor().execute([self._lease.hold(), participants.streams_of_late()])
         if not value(held):
             # Another process may write meanwhile.
             self._known, self._clean_at = {}, float("-inf")
             return False
         self._follow({name: stream for name, stream in self._streams().items() if stream.correlation})
         self._clean()
-        waiting = self._look({} if isinstance(published, ReplyError) else published)
+        waiting = self._look(() if isinstance(lately, ReplyError) else lately)
         while waiting:
             again = []
             for known in waiting:
@@ -166,10 +165,8 @@ class Indexer:
             if name not in self._known:
                 self._delete(name, value(self._executor().execute([correlation.index_state(name)])[0]))
 
-    def _look(self, published: Mapping[participants.Publisher, int]) -> list[_Known]:
+    def _look(self, lately: Collection[str]) -> list[_Known]:
         """Look at the streams that are due. Return those that have something to index, the longest waiting first."""
-        newest = max(published.values(), default=0)
-        lately = {stream for (stream, _), ms in published.items() if ms > newest - _LATELY_MS}
         now = self._clock()
         pause = min(ASK_EVERY * len(self._known), MOST_ASK_EVERY)
         due = [known for name, known in self._known.items() if known.ask_at <= now or name in lately]

@@ -13,6 +13,7 @@ from synapse.auth.principal import ANONYMOUS, EVERY_TYPE, PERSONAL, Principal, R
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.correlation.digests import LONGEST, TRACE_ID, Digests, known_by, masked, trace_of
 from synapse.inspection.range_query import MOST_BYTES, Scan, parse_id
+from synapse.publishing import idempotency
 from synapse.redis import (
     Command,
     Conversation,
@@ -31,7 +32,7 @@ from synapse.wire.encoding import VERSION, decode_texts, pairs, text_fields
 from synapse.wire.ids import Range, following, iso_of, moment_of, parse
 from synapse.wire.masking import mask_of
 
-ENTRY_ID, IDEMPOTENCY_KEY = "entry id", "Idempotency-Key"
+ENTRY_ID, IDEMPOTENCY_KEY = "entry id", idempotency.HEADER
 # So many streams are asked at once.
 _TOGETHER = 20
 # Of a stream so many blocks are looked into, so many at once.
@@ -48,7 +49,6 @@ _REPLY_BYTES = 1024 * 1024
 _HIDDEN_BYTES = 2 * 1024 * 1024
 # Under an Idempotency-Key, so many publishers are tried for a stream, with so many commands for all streams.
 MOST_PUBLISHERS, MOST_KEY_COMMANDS = 100, 4_000
-_KEY = re.compile(r"[!-~]{1,128}")
 # In JSON these may stand as escapes.
 _ESCAPED = re.compile(r'[^ -~]|["\\/<>&\']')
 _VERSION = VERSION.encode()
@@ -143,7 +143,7 @@ def find(
         return found
     names = sorted(name for name in catalog.streams if by.rights.may("read", name))
     publishers: dict[str, list[Rights]] = {}
-    for key in catalog.keys.values():
+    for key in catalog.keys.values() if idempotency.KEY.fullmatch(text) else ():
         publishers.setdefault(f"service:{key.service}", []).append(key.rights)
     budget = _Budget(MOST_UNINDEXED_OF_ALL, most_bytes, most_bytes, MOST_KEY_COMMANDS, len(names))
     for start in range(0, len(names), _TOGETHER):
@@ -221,7 +221,7 @@ class _Search:
 
     def choose_publishers(self, services: Iterable[str], *, own_keys: bool, budget: _Budget) -> None:
         """Choose the publishers whose Idempotency-Keys are tried: the caller, anonymous callers and services."""
-        if not _KEY.fullmatch(self._text):
+        if not idempotency.KEY.fullmatch(self._text):
             return
         own = (str(self._by), str(ANONYMOUS))
         publishers = list(dict.fromkeys((*own, *services)))
@@ -252,7 +252,7 @@ class _Search:
         commands += [
             stored_under(stream.name, who=who, key=key)
             for who in self._publishers
-            for key in (self._text, f"{self._text}/0")
+            for key in (self._text, idempotency.key_of_item(self._text, 0))
         ]
         in_index, *stored = yield from ask(commands)
         for reply in stored:

@@ -11,8 +11,6 @@ from array import array
 from collections.abc import Collection, Iterable, Sequence
 
 BLOCK = 16
-# So many entries fit into a segment whose blocks are full.
-MOST_ENTRIES = BLOCK * 2**16
 
 _HEAD = struct.Struct(">II")
 _ID = struct.Struct(">QQ")

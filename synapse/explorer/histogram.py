@@ -15,14 +15,14 @@ _LENGTHS = (
 _Interval = dict[str, int]
 
 
-def intervals(moments: Sequence[int], first: int, last: int) -> list[_Interval]:
-    """Return how many moments lie in each interval from `first` to `last`, without the empty ones at both ends.
+def intervals(moments: Sequence[int]) -> list[_Interval]:
+    """Return how many moments lie in each interval from the first of them to the last.
 
     All times are milliseconds since 1970; `to` of an interval is the beginning of the next one.
     """
     if not moments:
         return []
-    length = length_of(first, last)
+    length = length_of(min(moments), max(moments))
     found = Counter(moment // length for moment in moments)
     return [
         # Another program may give an entry any id: 2**64 is no number in JSON here.

@@ -94,7 +94,6 @@ class Merge:
             for stream, part in parts.items()
         ]
         self._ahead = 0
-        self._read_entries = self._read_bytes = 0
         self.failures: dict[str, RedisFailure] = {}
 
     @property
@@ -113,7 +112,7 @@ class Merge:
         ends = [source.ahead[-1][:2] for source in self._sources if not source.scan.exhausted]
         edge = (max(ends) if self._is_newest_first else min(ends)) if ends else None
         batch = [found for source in self._sources for found in self._taken(source, edge)]
-        batch.sort(key=_place, reverse=self._is_newest_first)
+        batch.sort(key=lambda found: found[:2], reverse=self._is_newest_first)
         self._ahead -= sum(found.size for found in batch if found.entry)
         return batch
 
@@ -146,16 +145,14 @@ class Merge:
                 except RedisFailure as failure:
                     self._fail(source, failure)
                 else:
-                    size = source.take(entries)
-                    self._ahead += size
-                    self._read_entries += len(entries)
-                    self._read_bytes += size
+                    self._ahead += source.take(entries)
             self._let_go_of_large_ones()
 
     def _next_asked(self, due: deque[_Source]) -> list[_Source]:
         """Take the streams that are asked in the next round trip from those that are due."""
-        usual = self._read_bytes // self._read_entries if self._read_entries else 0
-        most = _AT_ONCE if self._read_entries else _AT_FIRST
+        read = sum(source.scan.entries for source in self._sources)
+        usual = sum(source.scan.bytes for source in self._sources) // read if read else 0
+        most = _AT_ONCE if read else _AT_FIRST
         found: list[_Source] = []
         expected = 0
         while due and len(found) < most:
@@ -187,7 +184,3 @@ def read_again(found: Found) -> Conversation[Entry | None]:
     (reply,) = yield from ask([xrange(found.stream, str(found.id), str(found.id), 1)])
     entries = answer(reply, found.stream, absent=[])
     return entries[0] if entries else None
-
-
-def _place(found: Found) -> tuple[EntryId, str]:
-    return found.id, found.tag

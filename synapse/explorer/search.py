@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -258,7 +257,7 @@ class _Page:
         self.result.scanned += 1
         self._bytes += found.size
         self._last = found
-        self._behind[found.stream] = LAST if found.id == LAST else following(found.id)
+        self._behind[found.stream] = following(found.id)
         row = self._selections[found.stream].row(found.entry) if found.entry else None
         if row is not None:
             # Written at once: no value is kept, and the whole answer is not written at a stretch.
@@ -354,14 +353,14 @@ def ids_by_stream(page: Mapping[str, Any]) -> dict[str, list[str]]:
     return found
 
 
-_searches = partial(endpoint, tag="events", query=EventsQuery, problems=[403, 404, 409])
-
-
-@_searches(
+@endpoint(
     "GET",
     "/events",
     "Search events",
     FoundEvents,
+    tag="events",
+    query=EventsQuery,
+    problems=[403, 404, 409],
     on_event_loop=EventLoop(queue="reads of many messages", size=lambda _: 1),
     reveals=ids_by_stream,
     examples=[Example("a page", _PAGE, 200)],
@@ -372,7 +371,6 @@ def search_events(call: Call[EventsQuery, None]) -> Conversation[Response]:
     shown twice or left out, also when events came meanwhile; `trimmed` tells of events that were trimmed before."""
     search = Search.of(call.query, call.catalog, call.by, count=call.query.count)
     result = yield from find_events(search)
-    moments = result.moments
     document = {
         "events": None,
         "order": search.order,
@@ -380,7 +378,7 @@ def search_events(call: Call[EventsQuery, None]) -> Conversation[Response]:
         "next": result.next,
         "scanned": result.scanned,
         "complete": result.complete,
-        "histogram": histogram.intervals(moments, min(moments, default=0), max(moments, default=0)),
+        "histogram": histogram.intervals(result.moments),
         "unread": [{"stream": stream, "error": error} for stream, error in result.unread.items()],
         "trimmed": result.trimmed,
     }

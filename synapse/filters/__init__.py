@@ -8,6 +8,5 @@
 """
 
 from synapse.filters.filter import FILTER_HELP, EventFilter, QueryFilter, compile_filter
-from synapse.filters.properties import MESSAGE_NAMES
 
-__all__ = ["FILTER_HELP", "MESSAGE_NAMES", "EventFilter", "QueryFilter", "compile_filter"]
+__all__ = ["FILTER_HELP", "EventFilter", "QueryFilter", "compile_filter"]

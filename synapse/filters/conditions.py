@@ -16,8 +16,6 @@ Condition = Callable[[Any], bool]
 
 _RELATIONS = ("==", "!=", "<", "<=", ">", ">=")
 _JOINTS = ("&&", "||", "?", ":", ")", "]", "}", ",")
-_OPENING = ("(", "[", "{")
-_CLOSING = (")", "]", "}")
 
 
 class ConditionReader:
@@ -91,7 +89,7 @@ class ConditionReader:
         """Return the place of the bracket that closes the one at a place; of another token, its own place."""
         depth = 0
         while True:
-            depth += self._tokens[at].is_(*_OPENING) - self._tokens[at].is_(*_CLOSING)
+            depth += self._tokens[at].nesting
             if depth <= 0:
                 return at
             at += 1
@@ -100,7 +98,7 @@ class ConditionReader:
     def _compares(operand: list[Token]) -> bool:
         depth = 0
         for token in operand:
-            depth += token.is_(*_OPENING) - token.is_(*_CLOSING)
+            depth += token.nesting
             if not depth and (token.is_(*_RELATIONS) or (token.kind == "name" and token.text == "in")):
                 return True
         return False

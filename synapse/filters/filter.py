@@ -263,7 +263,7 @@ class _PropertyReader:
             return 0
         depth, commas, at = 0, 0, self._at + 1
         while depth or at == self._at + 1:
-            depth += self._tokens[at].is_("(", "[", "{") - self._tokens[at].is_(")", "]", "}")
+            depth += self._tokens[at].nesting
             commas += depth == 1 and self._tokens[at].is_(",")
             at += 1
         return commas + 1

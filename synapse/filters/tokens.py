@@ -60,6 +60,11 @@ class Token:
         """Say whether it is one of these operators."""
         return self.kind == "operator" and self.text in operators
 
+    @property
+    def nesting(self) -> int:
+        """1 for a bracket that opens, -1 for one that closes, else 0."""
+        return self.is_(*_OPENING) - self.is_(*_CLOSING)
+
 
 def read_tokens(text: str) -> list[Token]:
     """Return the tokens of a filter; the last one is its end.

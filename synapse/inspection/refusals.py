@@ -11,7 +11,7 @@ from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.endpoints import Answer, Call, Query, about, endpoint
 from synapse.redis import Conversation, answer_or, ask
 from synapse.redis.commands.refusals import RefusalKind, kinds_of, read_refusals
-from synapse.wire.ids import iso_of, moment_of_ms
+from synapse.wire.ids import time_of
 
 METRICS_READ = "metrics:read"
 
@@ -101,8 +101,8 @@ def _row(stream: StreamDefinition, kind: RefusalKind, known: Mapping[str, Any]) 
         "title": known["title"],
         "status": known["status"],
         "count": kind.count,
-        "first_seen": _time(kind.first_ms),
-        "last_seen": _time(kind.last_ms),
+        "first_seen": time_of(kind.first_ms),
+        "last_seen": time_of(kind.last_ms),
         "publisher": known["publisher"] or None,
         "key": known["key"] or None,
         "event_type": known["event_type"] or None,
@@ -126,7 +126,3 @@ def _by_reason(stream: StreamDefinition, rows: Sequence[tuple[RefusalKind, Mappi
         one["count"] += row["count"]
         one["first_seen"] = min(one["first_seen"] or "", row["first_seen"] or "") or None
     return list(found.values())
-
-
-def _time(ms: int) -> str | None:
-    return iso_of(moment_of_ms(ms))

@@ -16,7 +16,7 @@ from synapse.formats import exact_json
 from synapse.redis.commands.streams import Entry
 from synapse.wire.encoding import decode_texts, pairs, text_fields
 from synapse.wire.fast_decoder import decode_parts, type_of_parts
-from synapse.wire.masking import entry_row, event_json, mask_of
+from synapse.wire.masking import entry_row, mask_of, row_json
 
 # In place of a quotation mark and a backslash in a text: no decoded text holds these surrogates.
 _QUOTE, _BACKSLASH = "\ud800", "\ud801"
@@ -159,4 +159,4 @@ class RowSelection:
 
 def written_row(row: Mapping[str, Any]) -> bytes:
     """Return a row as JSON."""
-    return orjson.dumps({**row, "event": event_json(row["event"], otherwise=row["data"])})
+    return orjson.dumps(row_json(row))

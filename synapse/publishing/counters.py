@@ -8,6 +8,9 @@ from functools import partial
 from threading import Lock
 from typing import Any, Literal, TypeVar
 
+from synapse.auth.principal import Principal
+from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.problems import Problem
 from synapse.publishing.refusals import Refusals
 from synapse.redis import Command, Conversation, RedisUnavailable, ReplyError, ReplyLost, keyspace
 from synapse.redis.commands.participants import forget_publishers, note_publishers, oldest_publishers
@@ -71,6 +74,20 @@ class StreamCounters:
         self._increments[REFUSED_FOR + reason][stream].append(by)
         if len(refused) > MOST_WAITING:
             self._add_up()
+
+    def note_refused(
+        self,
+        stream: StreamDefinition,
+        problem: Problem,
+        by: Principal,
+        *,
+        event: Any = None,
+        size: int = 0,
+        times: int = 1,
+    ) -> None:
+        """Count refused events, and note them by kind, as `Refusals.note` does."""
+        self.refuse(stream.name, problem.slug, times)
+        self.refusals.note(stream, problem, by, event=event, size=size, times=times)
 
     def take_counts(self) -> Counter[tuple[str, str]]:
         """Return the counts since the last flush, by stream and outcome, and reset them."""

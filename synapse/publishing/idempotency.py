@@ -17,7 +17,7 @@ from synapse.redis.commands.publishing import IdempotencyKey
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 LONGEST = 128
-_KEY = re.compile(r"[!-~]{1,128}")
+KEY = re.compile(r"[!-~]{1,128}")
 
 
 def key_of(request: Request, stream: StreamDefinition) -> str | None:
@@ -35,7 +35,7 @@ def key_of(request: Request, stream: StreamDefinition) -> str | None:
                 parameter=HEADER,
             )
         return None
-    if not _KEY.fullmatch(text):
+    if not KEY.fullmatch(text):
         raise BadRequest(
             f"The header {HEADER} is one key of 1 to {LONGEST} printable ASCII characters without spaces.",
             parameter=HEADER,
@@ -45,12 +45,22 @@ def key_of(request: Request, stream: StreamDefinition) -> str | None:
 
 def of_one(request: Request, key: str, item: Any, version: int | None) -> IdempotencyKey:
     """Return what a request with one event is known by."""
+    return of_written(request, key, exact_json.dumps(item), version)
+
+
+def of_written(request: Request, key: str, item: bytes, version: int | None) -> IdempotencyKey:
+    """Return what a request with one event is known by, given the JSON of the event."""
     return IdempotencyKey(who=str(request.principal), key=key, fingerprint=_fingerprint(item, version))
 
 
 def of_item(request: Request, key: str, index: int, item: Any, version: int | None) -> IdempotencyKey:
     """Return what one event of a batch is known by: each has a key of its own, made of the batch's and its place."""
-    return of_one(request, f"{key}/{index}", item, version)
+    return of_one(request, key_of_item(key, index), item, version)
+
+
+def key_of_item(key: str, index: int) -> str:
+    """Return the key of one event of a batch."""
+    return f"{key}/{index}"
 
 
 def of_all(request: Request, key: str, items: Sequence[IdempotencyKey]) -> IdempotencyKey:
@@ -59,8 +69,8 @@ def of_all(request: Request, key: str, items: Sequence[IdempotencyKey]) -> Idemp
     return IdempotencyKey(who=str(request.principal), key=key, fingerprint=hashlib.sha256(parts.encode()).hexdigest())
 
 
-def _fingerprint(item: Any, version: int | None) -> str:
-    """Tell one event from another by its JSON value and the version of its contract that it asks for."""
-    digest = hashlib.sha256(exact_json.dumps(item))
+def _fingerprint(item: bytes, version: int | None) -> str:
+    """Tell one event from another by its JSON and the version of its contract that it asks for."""
+    digest = hashlib.sha256(item)
     digest.update(b"" if version is None else b"\n%d" % version)
     return digest.hexdigest()

@@ -44,9 +44,10 @@ class ContentKeys:
 
     def key_of(self, request: Request, key: str, index: int, item: Any, version: int | None) -> IdempotencyKey:
         """Return the key of an event, as `BatchOptions.item_key`."""
-        digest = hashlib.sha256(exact_json.dumps(item)).digest()[:16]
+        written = exact_json.dumps(item)
+        digest = hashlib.sha256(written).digest()[:16]
         self._seen[digest] += 1
-        return idempotency.of_one(request, f"{key}/{digest.hex()}/{self._seen[digest]}", item, version)
+        return idempotency.of_written(request, f"{key}/{digest.hex()}/{self._seen[digest]}", written, version)
 
 
 def import_events(

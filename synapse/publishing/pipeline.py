@@ -82,8 +82,7 @@ def publish_events(
         body = body or publishing_body.read_body(request)
         together = body.batch and _is_true(request, "atomic")
     except Problem as problem:
-        counters.refuse(stream.name, problem.slug)
-        counters.refusals.note(stream, problem, request.principal, size=len(request.body))
+        counters.note_refused(stream, problem, request.principal, size=len(request.body))
         raise
     if body.batch:
         response = yield from _publish_batch(
@@ -112,8 +111,7 @@ def _publish_one(
         else:
             accepted = yield from deferred_validation.decide(stream, found, caller_of(request.principal))
     except Problem as problem:
-        counters.refuse(stream.name, problem.slug)
-        counters.refusals.note(stream, problem, request.principal, event=event, size=len(request.body))
+        counters.note_refused(stream, problem, request.principal, event=event, size=len(request.body))
         raise
     write = _Writer(stream, request, counters, body.beside)
     try:
@@ -164,8 +162,7 @@ def _publish_batch(
         checks = _Checks(stream, version, request.principal, write.add if is_plain else write_entry, counters.refusals)
         outcomes = yield from checks.run(body)
     except Problem as problem:
-        counters.refuse(stream.name, problem.slug)
-        counters.refusals.note(stream, problem, request.principal, size=len(request.body))
+        counters.note_refused(stream, problem, request.principal, size=len(request.body))
         raise
     if len(outcomes) > MANY:
         yield ()  # each look at all of them takes some milliseconds
@@ -432,10 +429,10 @@ def _count_unstored(
     for kind, times in kinds.items():
         if issubclass(kind, OutcomeUnknown):
             continue
-        counters.refuse(stream.name, kind.slug, times)
-        if by is not None:
-            one = next(each for each in problems if type(each) is kind)
-            counters.refusals.note(stream, one, by, times=times)
+        if by is None:
+            counters.refuse(stream.name, kind.slug, times)
+        else:
+            counters.note_refused(stream, next(each for each in problems if type(each) is kind), by, times=times)
 
 
 def _is_true(request: Request, parameter: str) -> bool:

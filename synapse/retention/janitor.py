@@ -15,7 +15,7 @@ there are hundreds of them. Those that were published to lately are named by one
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -47,8 +47,6 @@ ASK_EVERY, MOST_ASK_EVERY = 0.005, 10.0
 ASKED_TOGETHER = 500
 # How often a stream is looked at to note that its groups move, in seconds, and in seconds for each stream there is.
 LOOK_EVERY, LOOK_EVERY_EACH = 30.0, 0.02
-# How many of the latest publishers are read, and how long ago their last publish may be.
-_PUBLISHERS, _LATELY_MS = 500, 5_000
 
 # Groups that hold back their backlogs, by stream, each with the id after which it begins when it does not exist.
 Durable = Mapping[str, Mapping[str, str]]
@@ -143,7 +141,7 @@ class Janitor:
             RedisUnavailable: when Redis cannot be used.
             ReplyError: when Redis refuses the lease.
         """
-        held, published = self._executor().execute([self._lease.hold(), participants.latest_publishers(_PUBLISHERS)])
+        held, lately = self._executor().execute([self._lease.hold(), participants.streams_of_late()])
         if not value(held):
             return False
         streams, durable = self._streams(), self._durable()
@@ -154,14 +152,12 @@ class Janitor:
             else _Known(stream=stream, groups=known.groups if known else ())
             for name, stream in streams.items()
         }
-        grown = self._ask_lengths({} if isinstance(published, ReplyError) else published)
+        grown = self._ask_lengths(() if isinstance(lately, ReplyError) else lately)
         self._sweep(streams, durable, grown | self._without_groups(durable))
         return True
 
-    def _ask_lengths(self, published: Mapping[participants.Publisher, int]) -> set[str]:
+    def _ask_lengths(self, lately: Collection[str]) -> set[str]:
         """Ask for lengths that are due, and return the streams that have something to cut by them."""
-        newest = max(published.values(), default=0)
-        lately = {stream for (stream, _), ms in published.items() if ms > newest - _LATELY_MS}
         now = self._clock()
         pause = min(ASK_EVERY * len(self._known), MOST_ASK_EVERY)
         due = [

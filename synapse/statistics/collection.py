@@ -104,11 +104,12 @@ class _Stream:
         if not sample:
             self.forget()
             return 0
-        is_same = sample.stream[:5] == self._row
+        row = sample.stream[:5]
+        is_same = row == self._row
         if not is_same:
-            self._row = sample.stream[:5]
-            self.marks.note(stream_sample(sample.stream))
-            self._take_row(stream_sample(sample.stream))
+            self._row, read = row, stream_sample(sample.stream)
+            self.marks.note(read)
+            self._take_row(read)
         if sample.stream[5] >= 0:
             self._memory = sample.stream[5]
         if self._memory >= 0:

@@ -186,7 +186,11 @@ def entry_json(id_: str, data: Mapping[str, str], decoded: DecodedEntry, *, mask
 
     `mask` hides the PII from readers without payload access.
     """
-    row = entry_row(id_, data, decoded, mask=mask)
+    return row_json(entry_row(id_, data, decoded, mask=mask))
+
+
+def row_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with an `event` and its `data` as JSON can be written of it."""
     return {**row, "event": event_json(row["event"], otherwise=row["data"])}
 
 

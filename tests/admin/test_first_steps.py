@@ -19,11 +19,11 @@ def steps(admin_client, redis):
     """Return which of the steps are done, None when they are not shown any more."""
     audit.record(CATALOG, "create", define("orders", {"order-placed": {}}))
 
-    def of_page():
+    def of_times():
         values = admin_client.get("/admin/").context["parts"][0]["values"]
         return [step.is_done for step in values["steps"]] or None
 
-    return of_page
+    return of_times
 
 
 def test_steps_tick_themselves_off_and_go_when_all_are_done(steps, redis, admin_client):

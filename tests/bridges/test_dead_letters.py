@@ -3,13 +3,14 @@
 import hashlib
 import json
 import re
+from functools import partial
 
 import pytest
 
 from bridges import dead_letters
 from bridges.dead_letters import DeadLetterCriteria, Ids, Selection, actions, queries, summaries
 from core.models import AuditEntry
-from synapse.auth.principal import Principal
+from synapse.auth.principal import SYSTEM, Principal
 from synapse.dead_letters import fingerprint, pattern
 from synapse.errors.delivery import BadEdit, NoSuchDeadLetter, TooManyWaiting
 from synapse.errors.streams import ContractViolated, UnknownStream
@@ -231,12 +232,13 @@ class TestRedriving:
         die()
         die("refused")
         refused, other = letters()
+        preview = partial(dead_letters.preview, *PLACE, by=SYSTEM)
 
-        assert dead_letters.preview(*PLACE, DeadLetterCriteria()) == Selection(count=2, sample=(refused.id, other.id))
-        assert dead_letters.preview(*PLACE, DeadLetterCriteria(fingerprint=fingerprint("refused"))) == Selection(
+        assert preview(DeadLetterCriteria()) == Selection(count=2, sample=(refused.id, other.id))
+        assert preview(DeadLetterCriteria(fingerprint=fingerprint("refused"))) == Selection(
             count=1, sample=(refused.id,)
         )
-        assert dead_letters.preview(*PLACE, Ids((other.id, "1-1"))) == Selection(count=1, sample=(other.id,), gone=1)
+        assert preview(Ids((other.id, "1-1"))) == Selection(count=1, sample=(other.id,), gone=1)
         assert redis.exists(DUE) == 0
         assert recorded() == []
 

@@ -53,10 +53,10 @@ def test_a_person_watches_a_stream_live(open_at, hub, width):
     event = {"event_type": "hostile-event", "text": HOSTILE + "\u202e"}
     httpx.post(f"{hub.url}/events/platform-events", json={"event_type": "another-event"})
     httpx.post(f"{hub.url}/events/platform-events", json=event)
-    window.page.locator(".s-live summary").click()
+    window.page.locator(".s-messages summary").click()
 
-    assert f"{HOSTILE}\\u202e" in window.page.locator(".s-live details").inner_text()
-    assert window.page.locator(".s-live details").count() == 1
+    assert f"{HOSTILE}\\u202e" in window.page.locator(".s-messages details").inner_text()
+    assert window.page.locator(".s-messages details").count() == 1
     assert window.too_wide == 0
     link = window.page.get_by_role("link", name="The whole message").get_attribute("href")
     assert re.fullmatch(rf"/admin/streams/stream/{stream}/messages/\d+-\d+/", link)

@@ -167,7 +167,7 @@ def test_behind_the_last_of_all_ids_there_is_nothing():
 
 @pytest.mark.parametrize("moments", [[0, MOST], [1, 2, 3], [0, 86_400_000 * 365 * 1000], [5] * 10])
 def test_a_histogram_has_a_bounded_number_of_intervals_over_any_time(moments):
-    found = intervals(moments, min(moments), max(moments))
+    found = intervals(moments)
 
     assert 1 <= len(found) <= MOST_INTERVALS
     assert sum(each["count"] for each in found) == len(moments)

@@ -244,33 +244,52 @@
     });
   };
 
-  // ---- [data-copy="ID"] copies the text of that part.
+  // ---- Copying: [data-copy="ID"] copies the text of that part, shown or not. Say whether it worked.
 
-  const copyText = async (button) => {
-    const part = document.getElementById(button.dataset.copy);
-    document.getSelection().selectAllChildren(part);
+  window.synapseCopy = async (text, button) => {
     try {
-      await navigator.clipboard.writeText(part.textContent);
+      await navigator.clipboard.writeText(text);
     } catch {
-      // Without TLS the browser has no clipboard for pages; the text is selected all the same.
-      if (!document.execCommand("copy")) {
-        return;
+      // Without TLS the browser has no clipboard for pages.
+      const area = document.createElement("textarea");
+      area.className = "s-unseen";
+      area.value = text;
+      button.after(area);
+      area.select();
+      const isCopied = document.execCommand("copy");
+      area.remove();
+      if (!isCopied) {
+        return false;
       }
     }
-    document.getSelection().removeAllRanges();
     const label = button.textContent;
     button.textContent = "Copied";
     setTimeout(() => {
       button.textContent = label;
     }, 2000);
+    return true;
   };
 
-  document.addEventListener("click", (event) => {
+  document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
-    if (button !== null) {
-      copyText(button);
+    if (button === null) {
+      return;
+    }
+    const part = document.getElementById(button.dataset.copy);
+    if (!(await window.synapseCopy(part.textContent, button))) {
+      document.getSelection().selectAllChildren(part);
     }
   });
+
+  // ---- Texts of publishers: every character shows, as in the pages that the server makes: marks of direction and the
+  // like as JSON escapes them.
+
+  const escaped = (character) =>
+    [...Array(character.length).keys()]
+      .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`)
+      .join("");
+
+  window.synapseVisible = (text) => text.replace(/[^\P{C}\n]|[^\P{Z} ]/gu, escaped);
 
   // ---- The first field with an error has the focus.
 

@@ -65,7 +65,8 @@ def compare(admin: Any, request: HttpRequest) -> HttpResponse:
     shown = names[:2]
     found = ask_all({name: _read(request, name) for name in shown})
     answers = {name: answer_of(found[name]) for name in shown}
-    pks = dict(Stream.objects.values_list("name", "pk"))
+    streams = {answer["stream"] for answer in answers.values() if not isinstance(answer, Problem)}
+    pks = dict(Stream.objects.filter(name__in=streams).values_list("name", "pk"))
     for name, answer in answers.items():
         if not isinstance(answer, Problem):
             payload_access.record(person(request), f"stream {answer['stream']}", [answer["id"]])

@@ -5,7 +5,7 @@ part of the streams: *Continue* is a link to the next one.
 """
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import ceil
 from typing import Any
 from urllib.parse import urlencode
@@ -27,7 +27,7 @@ from streams.models import EventType, Stream
 from streams.snapshot import holder
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.explorer.cursor import read_cursor
-from synapse.explorer.search import search_events
+from synapse.explorer.search import ids_by_stream, search_events
 from synapse.inspection import stream_stats
 from synapse.inspection.range_query import parse_moment
 from synapse.problems import Problem
@@ -86,13 +86,13 @@ def explorer(admin: Any, request: HttpRequest) -> HttpResponse:
     if counted and not (state.is_narrowed and may_see) and len(chosen) <= MOST_COUNTED:
         asked["stored"] = _read_stored(chosen, counted, now=int(now))
     found = ask_all(asked)
-    page = answer_of(found["page"]) if may_see else None
-    refused = page if isinstance(page, Problem) else None
-    if page is None or refused is not None:
-        page = None
-    else:
-        _record(request, page["events"])
+    answer = answer_of(found["page"]) if may_see else None
+    refused = answer if isinstance(answer, Problem) else None
+    page = None if refused is not None else answer
+    if page is not None:
+        payload_access.record_each(person(request), ids_by_stream(page))
     stream = Stream.objects.filter(name=state.streams[0]).first() if len(state.streams) == 1 else None
+    query = state.but(next="").query
     values = {
         "state": state,
         "fields": _fields(state, pks, chosen, catalog),
@@ -100,8 +100,8 @@ def explorer(admin: Any, request: HttpRequest) -> HttpResponse:
         "page": page,
         "refused": refused,
         "errors": _errors(refused, state),
-        "views": saved_views.offered(request, state.but(next="").query),
-        "save": f"{reverse('admin:streams_savedview_add')}?{urlencode({'query': state.but(next='').query})}",
+        "views": saved_views.offered(request, query),
+        "save": f"{reverse('admin:streams_savedview_add')}?{urlencode({'query': query})}",
         "histogram": _histogram(state, found, page),
         "counts": _counts(found.get("overviews"), pks) if not may_see else None,
     }
@@ -128,14 +128,6 @@ def of_stream(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         next="", since=state.since or given.get("after", ""), until=state.until or given.get("before", "")
     )
     return redirect(f"{reverse('admin:streams_stream_explorer')}?{state.query}")
-
-
-def _record(request: HttpRequest, events: Iterable[Mapping[str, Any]]) -> None:
-    ids: dict[str, list[str]] = {}
-    for event in events:
-        ids.setdefault(event["stream"], []).append(event["id"])
-    for stream, seen in ids.items():
-        payload_access.record(person(request), f"stream {stream}", seen)
 
 
 def _shown(
@@ -311,7 +303,7 @@ def _histogram(state: ExplorerState, found: Mapping[str, Any], page: Mapping[str
         "from": bars[0]["from"],
         "to": bars[-1]["to"],
         "rows": rows,
-        "grows": title == "Events found",
+        "grows": bars is not stored,
     }
 
 

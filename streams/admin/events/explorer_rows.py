@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from core.templatetags.synapse import json_is_cut, json_start, visible
+from core.templatetags.synapse import MOST_JSON, json_text, visible
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.explorer.paths import MISSING, value_at
 from synapse.formats import exact_json
@@ -62,14 +62,15 @@ def _folded_length(line: str, end: int) -> int:
 def row_of(message: Mapping[str, Any], columns: Collection[str], text: str, pks: Mapping[str, int]) -> dict[str, Any]:
     """Return a message as the page shows it."""
     event = message["event"]
+    shown = json_text(event)
     return {
         **message,
         "pk": pks.get(message["stream"]),
         "name": f"{message['stream']}/{message['id']}",
         "line": line_of(event, text),
         "values": [(path, value_text(event, path)) for path in columns],
-        "json": json_start(event),
-        "is_cut": json_is_cut(event),
+        "json": shown[:MOST_JSON],
+        "is_cut": len(shown) > MOST_JSON,
     }
 
 

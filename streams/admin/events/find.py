@@ -34,7 +34,7 @@ def find(admin: Any, request: HttpRequest) -> HttpResponse:
     events = [] if isinstance(found, Problem) else _linked(found)
     if len(events) == 1:
         return redirect(events[0]["url"])
-    _record(request, events[:MOST_LISTED])
+    payload_access.record_each(person(request), ids_by_stream({"events": events[:MOST_LISTED]}))
     page: HttpResponse = admin.show(
         request,
         "streams/admin/find.html",
@@ -55,7 +55,7 @@ def offer(request: HttpRequest, lowered: str) -> list[SearchResult]:
         return []
     found = _found(request, text, count=MOST_OFFERED, own_keys=True, most_bytes=MOST_OFFERED_BYTES)
     events = [] if isinstance(found, Problem) else _linked(found)
-    _record(request, events)
+    payload_access.record_each(person(request), ids_by_stream({"events": events}))
     return [
         SearchResult(
             title=f"{event['event_type'] or '(no type)'} {event['id']}",
@@ -89,14 +89,10 @@ def _found(
 
 
 def _linked(found: Found) -> list[dict[str, Any]]:
-    pks = dict(Stream.objects.values_list("name", "pk"))
+    names = {match.stream for match in found.matches}
+    pks = dict(Stream.objects.filter(name__in=names).values_list("name", "pk"))
     return [
         {**match.shown(), "url": reverse("admin:streams_stream_message", args=[pks[match.stream], match.id])}
         for match in found.matches
         if match.stream in pks
     ]
-
-
-def _record(request: HttpRequest, events: list[dict[str, Any]]) -> None:
-    for stream, ids in ids_by_stream({"events": events}).items():
-        payload_access.record(person(request), f"stream {stream}", ids)

@@ -66,27 +66,6 @@
     return `${node.opening}\n${lines.join(",\n")}\n${indent}${node.closing}`;
   };
 
-  // ---- Copying, also where the browser has no clipboard for pages: without TLS.
-
-  const copy = async (text, button) => {
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {
-      const area = document.createElement("textarea");
-      area.className = "s-unseen";
-      area.value = text;
-      button.after(area);
-      area.select();
-      document.execCommand("copy");
-      area.remove();
-    }
-    const label = button.textContent;
-    button.textContent = "Copied";
-    setTimeout(() => {
-      button.textContent = label;
-    }, 1500);
-  };
-
   // ---- The menu of a value: one for the page.
 
   let menu = null;
@@ -102,8 +81,8 @@
     menu.setAttribute("aria-label", shownPath(path));
     const text = node.text === undefined ? written(node) : node.text.startsWith('"') ? JSON.parse(node.text) : node.text;
     const actions = [
-      { title: "Copy value", run: (each) => copy(text, each) },
-      { title: "Copy path", run: (each) => copy(shownPath(path), each) },
+      { title: "Copy value", run: (each) => window.synapseCopy(text, each) },
+      { title: "Copy path", run: (each) => window.synapseCopy(shownPath(path), each) },
       ...(window.synapseTreeActions?.(node, path, button) ?? []),
     ];
     for (const action of actions) {
@@ -159,15 +138,9 @@
 
   const label = (name, isList) => {
     const made = element("span", isList ? "s-quiet" : "tok-propertyName");
-    // As the server writes it: every character is seen.
-    made.textContent = isList ? String(name) : JSON.stringify(name).slice(1, -1).replace(/[^\P{C}]|[^\P{Z} ]/gu, escaped);
+    made.textContent = isList ? String(name) : window.synapseVisible(JSON.stringify(name).slice(1, -1));
     return made;
   };
-
-  const escaped = (character) =>
-    [...Array(character.length).keys()]
-      .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`)
-      .join("");
 
   const countOf = (node) => {
     const count = node.members.length;
@@ -258,10 +231,6 @@
 
   const prepare = (part) => {
     part.querySelectorAll("pre[data-tree='']").forEach((pre) => watch.observe(pre));
-    for (const button of part.querySelectorAll("[data-copy-json]")) {
-      button.hidden = false;
-      button.addEventListener("click", () => copy(document.getElementById(button.dataset.copyJson).textContent, button));
-    }
   };
 
   window.synapseTree = { prepare };

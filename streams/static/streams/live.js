@@ -6,18 +6,10 @@
   const MOST_SHOWN = 200;
   const MOST_OF_LINE = 400;
 
-  const escaped = (character) =>
-    [...Array(character.length).keys()]
-      .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`)
-      .join("");
-
-  // Every character shows, as in the lists that the server makes: marks of direction and the like as JSON escapes them.
-  const visible = (text) => text.replace(/[^\P{C}\n]|[^\P{Z} ]/gu, escaped);
-
   const element = (name, className, text) => {
     const made = document.createElement(name);
     made.className = className;
-    made.textContent = visible(text);
+    made.textContent = window.synapseVisible(text);
     return made;
   };
 

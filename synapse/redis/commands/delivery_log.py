@@ -7,6 +7,7 @@ from typing import Literal, cast, get_args
 from synapse.redis import keyspace
 from synapse.redis.command import Command
 from synapse.redis.commands.statistics import number
+from synapse.redis.commands.streams import to_text
 
 # What a line tells: an attempt that succeeded (`done`), failed (`retry`, or for good `dead`) or ended without a report
 # (`silent`); that an event was acknowledged unwanted, redriven, discarded, skipped or lost.
@@ -78,25 +79,21 @@ def line_in(line: bytes) -> LogLine:
     return LogLine(
         nth=number(nth),
         at_ms=number(at),
-        what=cast(LoggedAs, name) if (name := _text(what)) in _NAMES else "unknown",
+        what=cast(LoggedAs, name) if (name := to_text(what)) in _NAMES else "unknown",
         attempt=_maybe(attempt),
         took_ms=_maybe(took),
         status=_maybe(status),
-        kind="" if kind == b"-" else _text(kind),
-        by=_text(tail[:end]),
-        error=_text(tail[end + 1 :]),
+        kind="" if kind == b"-" else to_text(kind),
+        by=to_text(tail[:end]),
+        error=to_text(tail[end + 1 :]),
     )
 
 
 def move_in(line: bytes) -> MoveLine:
     """Return the line about a move that a member of the log is."""
     nth, at, start, end, by = (*line.split(b" ", 4), *[b""] * 5)[:5]
-    return MoveLine(nth=number(nth[1:]), at_ms=number(at), start=_text(start), end=_text(end), by=_text(by))
+    return MoveLine(nth=number(nth[1:]), at_ms=number(at), start=to_text(start), end=to_text(end), by=to_text(by))
 
 
 def _maybe(digits: bytes) -> int | None:
     return number(digits) if digits.isdigit() else None
-
-
-def _text(found: bytes) -> str:
-    return found.decode("utf-8", "replace")

@@ -11,6 +11,8 @@ from synapse.redis import keyspace
 from synapse.redis.command import Command, load_script
 
 _READERS = load_script("readers")
+# How many of the latest publishers tell which streams were published to, and how long before the newest at most.
+_LATEST, _LATELY_MS = 500, 5_000
 
 # A stream and a source.
 Publisher = tuple[str, str]
@@ -48,6 +50,17 @@ def publishers() -> Command:
 def latest_publishers(count: int) -> Command:
     """Read the latest publishers, the latest first, in the form of `publishers`."""
     return Command(("ZRANGE", keyspace.PUBLISHERS, 0, count - 1, "REV", "WITHSCORES"), parse=_publishers)
+
+
+def streams_of_late() -> Command:
+    """Read the names of the streams that were published to in the last seconds, by the latest of all publishers."""
+    return Command(latest_publishers(_LATEST).words, parse=_of_late)
+
+
+def _of_late(reply: Any) -> set[str]:
+    published = _publishers(reply)
+    newest = max(published.values(), default=0)
+    return {stream for (stream, _), ms in published.items() if ms > newest - _LATELY_MS}
 
 
 def oldest_publishers(count: int) -> Command:

@@ -5,11 +5,11 @@ from typing import Any
 
 from synapse.redis import keyspace
 from synapse.redis.command import Command, load_script
-from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.dead_letters import Attempt, StoredLetter, attempts_in, letter_in
 from synapse.redis.commands.delivery import call, netstrings
 from synapse.redis.commands.delivery_log import LogLine, MoveLine, line_in, move_in
 from synapse.redis.commands.statistics import number
+from synapse.redis.commands.streams import entries, to_text
 
 _PLACE = load_script("place")
 
@@ -79,18 +79,18 @@ def _place(reply: Any) -> StoredPlace:
     unlisted, lines, moves, *letters = rest
     return StoredPlace(
         now_ms=number(now),
-        pending=Holder(consumer=_text(pending[0]), idle_ms=pending[1], deliveries=pending[2]) if pending else None,
+        pending=Holder(consumer=to_text(pending[0]), idle_ms=pending[1], deliveries=pending[2]) if pending else None,
         due_ms=None if due is None else round(float(due)),
-        form=_text(form),
+        form=to_text(form or b""),
         deliveries=number(deliveries),
-        token=_text(token),
+        token=to_text(token or b""),
         attempts=attempts_in(noted or b""),
-        turn=_text(turn),
+        turn=to_text(turn or b""),
         ahead=ahead,
-        began=None if began is None else _whole(_text(began)),
+        began=None if began is None else _whole(to_text(began)),
         passed_over=over,
-        doubtful=None if doubtful is None else _text(doubtful),
-        letters=tuple(letter_in(entry) for entry in stream_commands.entries(letters)),
+        doubtful=None if doubtful is None else to_text(doubtful),
+        letters=tuple(letter_in(entry) for entry in entries(letters)),
         unlisted=max(0, unlisted),
         lines=tuple(map(line_in, lines)),
         moves=tuple(map(move_in, moves)),
@@ -100,7 +100,3 @@ def _place(reply: Any) -> StoredPlace:
 def _whole(id_: str) -> str:
     # A group can begin at “0”, and behind a moment.
     return id_ if "-" in id_ else f"{id_}-0"
-
-
-def _text(found: bytes | None) -> str:
-    return (found or b"").decode("utf-8", "replace")

@@ -100,7 +100,7 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
     demand_editing(letter, by)
     definition, accepted = revalidation.accept(stream, event)
     published = letter.timestamp or iso_of(moment_of(letter.event_id)) or ""
-    parts = validation.encode(definition, accepted, now=lambda: published, source=letter.source or "", traceparent="")
+    parts = validation.encode(definition, accepted, now=lambda: published, source=letter.source or "")
     _check_room(stream, group, 1)
     body = b"".join(netstring(part.encode()) for part in parts)
     logs = snapshot.holder.keeps_log(stream, group)

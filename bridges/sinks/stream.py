@@ -21,7 +21,8 @@ from synapse.publishing.validation import Accepted
 from synapse.redis import Command, RedisUnavailable, ReplyError
 from synapse.redis.commands.publishing import StoreResult, publish_once, stored_under
 from synapse.wire import encoding
-from synapse.wire.encoding import OWN_PREFIX
+from synapse.wire.encoding import OWN_PREFIX, TRACESTATE
+from synapse.wire.trace_context import trace_fields
 
 _TYPE_NAMES = ("event_type", "event")
 
@@ -193,7 +194,12 @@ class StreamSink(Sink):
             accepted,
             now=lambda: delivery.timestamp or _now(),
             source=delivery.source or self._bridge.name,
-            traceparent=delivery.fields.get(b"traceparent", b"").decode("utf-8", "replace"),
+            beside=trace_fields(
+                *(
+                    delivery.fields.get(name, b"").decode("utf-8", "replace")
+                    for name in (b"traceparent", TRACESTATE.encode())
+                )
+            ),
         )
         return publish_once(
             target.name,

@@ -140,7 +140,7 @@ def entry_of(event: dict[str, Any], stream: StreamDefinition) -> list[str]:
     if not isinstance(accepted, Accepted):
         # Somebody gave it another contract. An alert is told all the same, as one that nothing checked.
         accepted = Accepted(event, event["event_type"], None, (), registered=False)
-    return validation.encode(stream, accepted, now=lambda: str(event["at"]), source=_SOURCE, traceparent="")
+    return validation.encode(stream, accepted, now=lambda: str(event["at"]), source=_SOURCE)
 
 
 def moment(at: float) -> str:

@@ -34,6 +34,7 @@ from synapse.runtime.turn_queue import TURN
 from synapse.shares import caller_of
 from synapse.wire import fast_encoder
 from synapse.wire.masking import mask_of_event
+from synapse.wire.trace_context import trace_fields
 
 # Of the violations in a batch, about so many are listed; explaining takes far longer than refusing.
 MAX_EXPLAINED = 500
@@ -328,19 +329,22 @@ class _Writer:
         # The source of the event before: most events of a batch have one source.
         self._last_source: Any = _NO_EVENT
         self._source = request.principal.name
-        self._traceparent = request.headers.get("traceparent", "")
+        headers = request.headers
+        if "traceparent" in headers:
+            beside = {**trace_fields(headers["traceparent"], headers.get("tracestate", "")), **beside}
         self._beside = beside
         self.commands: list[Command] = []
         self.entries: list[list[str]] = []
-        # What stands in few entries is in no form.
-        self._has_forms = stream.layout == "flat" and not self._traceparent and not beside
+        self._has_forms = stream.layout == "flat"
 
     def add(self, accepted: Accepted, index: int = 0, item: Any = None) -> None:
         found = None
         if self._has_forms:
             event, _, version, _, _ = accepted
             timestamp = _now() if event.get("timestamp") is None else ""
-            found = fast_encoder.append(self._stream.name, event, timestamp, self._source, version or 0)
+            found = fast_encoder.append(
+                self._stream.name, event, timestamp, self._source, version or 0, beside=self._beside
+            )
         if found is None:
             found = xadd_packed_now(self._stream.name, self.entry(accepted))
         elif event.get("source") != self._last_source:
@@ -354,7 +358,6 @@ class _Writer:
             accepted,
             now=_now,
             source=self._source,
-            traceparent=self._traceparent,
             beside=self._beside,
         )
 

@@ -1,6 +1,5 @@
 """The steps of one published event before it is stored: made canonical, checked, encoded."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Any, NamedTuple
@@ -14,9 +13,6 @@ from synapse.formats.text import NO_TEXTS, RULE, is_name
 from synapse.problems import Forbidden
 from synapse.schema.violations import Violation
 from synapse.wire import encoding
-
-# W3C Trace Context, 3.2.2: version 00, ids that are not all zero. A header that does not match is ignored.
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 # A refusal names the types, or the newest versions, that there are: at most so many, for each event of a batch is told.
 _MOST_LISTED = 20
@@ -219,7 +215,6 @@ def encode(
     *,
     now: Callable[[], str],
     source: str,
-    traceparent: str,
     beside: Mapping[str, str] = NO_TEXTS,
 ) -> list[str]:
     """Return the fields of the event's entry: with the timestamp that `now` gives, and `source`, when it has none.
@@ -230,7 +225,6 @@ def encode(
         timestamp=now() if accepted.event.get("timestamp") is None else "",
         source=source,
         contract_version=accepted.contract_version or 0,
-        traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else "",
         beside=beside,
     )
 

@@ -40,6 +40,8 @@ ADDED = "synapse_added"
 VERSION = "synapse_version"
 TYPES = "synapse_types"
 LAYOUT = "synapse_layout"
+# What else the publisher's trace says (W3C Trace Context, 3.3), beside `traceparent`.
+TRACESTATE = "synapse_tracestate"
 # The streams that an event came through, oldest first, with commas between.
 HOPS = "synapse_hops"
 
@@ -57,7 +59,7 @@ _LETTER_OF = {
 }
 # Fields that stand beside an event and are no property of it: its writer and how it is delivered.
 BESIDE = frozenset(
-    {VERSION, ADDED, LAYOUT, HOPS, "timestamp", "source", "traceparent"}
+    {VERSION, ADDED, LAYOUT, HOPS, TRACESTATE, "timestamp", "source", "traceparent"}
     | {"priority", "ttl_sec", "ttl", "retry_count", "max_retries"}
 )
 # `synapse_types`: a string that reads as JSON, and a null that was left out.
@@ -144,14 +146,14 @@ def encode(
     timestamp: str,
     source: str,
     contract_version: int,
-    traceparent: str = "",
     beside: Mapping[str, str] = NO_TEXTS,
 ) -> list[str]:
     """Return the entry of a canonical event: names and values in turn, as XADD takes them.
 
     `timestamp` and `source` are used when the event has none; an empty `timestamp` is left out. `contract_version` 0
     says that nothing was checked.
-    `beside` is what was said about the event and is no part of it: its `sender`, `recipient`, `priority`, `ttl_sec`.
+    `beside` is what was said about the event and is no part of it: its `traceparent`, `sender`, `recipient`,
+    `priority`, `ttl_sec`, and fields of Synapse's own. A property of the name takes the field's place.
     """
     fields: dict[str, str] = {}
     types: dict[str, str] = {}
@@ -168,8 +170,6 @@ def encode(
     if timestamp:
         added += _add(fields, {"timestamp": timestamp})
     added += _add(fields, {"source": source})
-    if traceparent:
-        added += _add(fields, {"traceparent": traceparent})
     if beside:
         added += _add(fields, beside)
     if layout == "dual":
@@ -191,7 +191,8 @@ def _add(fields: dict[str, str], values: Mapping[str, str]) -> str:
     for name, value in values.items():
         if name not in fields:
             fields[name] = value
-            letters += _LETTER_OF[name]
+            # Readers pass over all fields of Synapse's own: these need no letter.
+            letters += _LETTER_OF.get(name, "")
     return letters
 
 

@@ -12,28 +12,37 @@ from typing import Any
 import orjson
 
 from synapse.formats.exact_json import written
+from synapse.formats.text import NO_TEXTS
 from synapse.redis import Command
 from synapse.redis.commands.streams import packed_xadd, xadd
 from synapse.wire.encoding import JSON_BEGINS, encode, may_read_as_json
 from synapse.wire.fast_decoder import SecondHitCache
 
-_Kind = tuple[str, tuple[str, ...], str, int]
+_Kind = tuple[str, tuple[str, ...], str, int, tuple[str, ...]]
 
 # Stands where a value will: no event holds this character (synapse.formats.strict_json).
 _HOLE = "\0"
 # So many forms are kept at the most, of events that have so few names, with so few characters in all.
 _MOST, _NAMES, _CHARACTERS = 1024, 64, 2048
-# By stream, names, source and version.
+# By stream, names, source, version, and the names of the fields beside the event.
 _forms: SecondHitCache[_Kind, bytes] = SecondHitCache(_MOST)
 
 
-def append(stream: str, event: Mapping[str, Any], timestamp: str, source: str, contract_version: int) -> Command | None:
+def append(
+    stream: str,
+    event: Mapping[str, Any],
+    timestamp: str,
+    source: str,
+    contract_version: int,
+    *,
+    beside: Mapping[str, str] = NO_TEXTS,
+) -> Command | None:
     """Return the command that appends a canonical event as `encoding.encode` writes it, in the layout `flat`.
 
     None for an event that is the first of its kind, or takes more than values in a form: with a null, or a string that
     reads as JSON.
     """
-    kind = (stream, tuple(event), source, contract_version)
+    kind = (stream, tuple(event), source, contract_version, tuple(beside))
     form = _forms.made.get(kind) or _new(kind)
     if form is None:
         return None
@@ -55,6 +64,10 @@ def append(stream: str, event: Mapping[str, Any], timestamp: str, source: str, c
     if "timestamp" not in event:
         text = timestamp.encode()
         texts += (len(text), text)
+    for name in beside:
+        if name not in event:
+            text = beside[name].encode()
+            texts += (len(text), text)
     return packed_xadd(stream, form % tuple(texts))
 
 
@@ -65,10 +78,15 @@ def _new(kind: _Kind) -> bytes | None:
     return _forms.keep(kind, _form(*kind)) if _forms.seen_before(kind) else None
 
 
-def _form(stream: str, names: tuple[str, ...], source: str, contract_version: int) -> bytes:
+def _form(stream: str, names: tuple[str, ...], source: str, contract_version: int, beside: tuple[str, ...]) -> bytes:
     """Return the packed command, with a length and a text to be filled in for each value."""
     fields = encode(
-        dict.fromkeys(names, _HOLE), layout="flat", timestamp=_HOLE, source=source, contract_version=contract_version
+        dict.fromkeys(names, _HOLE),
+        layout="flat",
+        timestamp=_HOLE,
+        source=source,
+        contract_version=contract_version,
+        beside=dict.fromkeys(beside, _HOLE),
     )
     words = xadd(stream, fields).words
     # RESP2: an array of bulk strings.

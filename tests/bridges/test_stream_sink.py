@@ -67,11 +67,13 @@ def test_its_layout_is_that_of_the_other_stream(redis, db):
 
 def test_its_trace_goes_on(redis, copies):
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    parts = encoding.encode(ORDER, layout="flat", timestamp="t", source="s", contract_version=0, traceparent=trace)
+    beside = {"traceparent": trace, "synapse_tracestate": "vendor=1"}
+    parts = encoding.encode(ORDER, layout="flat", timestamp="t", source="s", contract_version=0, beside=beside)
 
     open_().deliver([delivery(encoding.pairs(parts))], always)
 
-    assert entries(redis)[0][b"traceparent"].decode() == trace
+    (copy,) = entries(redis)
+    assert {name: copy[name.encode()].decode() for name in beside} == beside
 
 
 def test_an_event_that_is_delivered_again_is_stored_once(redis, copies):

@@ -219,7 +219,7 @@ def test_the_wire_formats_examples_are_what_is_written(layout):
         timestamp=shown["timestamp"],
         source="anonymous",
         contract_version=0,
-        traceparent=shown.get("traceparent", ""),
+        beside={name: text for name, text in shown.items() if name == "traceparent"},
     )
 
     assert [text.encode() for text in written] == printed
@@ -243,5 +243,12 @@ def test_the_wire_format_describes_every_field_and_letter():
     text = section("Fields of Synapse's own")
 
     own = set(re.findall(r"^\| `(synapse_\w+)` \|", text, re.MULTILINE))
-    assert own == {encoding.ADDED, encoding.VERSION, encoding.TYPES, encoding.LAYOUT, encoding.HOPS}
+    assert own == {
+        encoding.ADDED,
+        encoding.VERSION,
+        encoding.TYPES,
+        encoding.LAYOUT,
+        encoding.HOPS,
+        encoding.TRACESTATE,
+    }
     assert {name: letter for letter, name in re.findall(r"`(\w)` (\w+)[,.]", text)} == encoding._LETTER_OF

@@ -3,6 +3,8 @@
 import orjson
 import pytest
 
+from synapse.wire.trace_context import trace_fields
+
 PLACED = {
     "type": "object",
     "required": ["order_id"],
@@ -138,6 +140,25 @@ def test_the_trace_of_the_publisher_is_kept_with_the_event(ask, redis):
 
     ((_, fields),) = redis.xrange("orders")
     assert fields[b"traceparent"] == trace.encode()
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "tracestate", "kept"),
+    [
+        (f"00-{'a' * 32}-{'b' * 16}-01", "vendor=1, other=2", True),
+        (f"00-{'a' * 32}-{'b' * 16}-01", "x" * 512, True),
+        (f"00-{'a' * 32}-{'b' * 16}-01", "x" * 513, False),
+        (f"00-{'a' * 32}-{'b' * 16}-01", "", False),
+        (f"00-{'a' * 32}-{'b' * 16}-01", "caf\u00e9=1", False),
+        (f"00-{'0' * 32}-{'b' * 16}-01", "vendor=1", False),
+        ("", "vendor=1", False),
+    ],
+)
+def test_the_state_of_a_valid_trace_is_kept_beside_it(traceparent, tracestate, kept):
+    fields = trace_fields(traceparent, tracestate)
+
+    assert ("synapse_tracestate" in fields) == kept
+    assert not kept or fields == {"traceparent": traceparent, "synapse_tracestate": tracestate}
 
 
 def test_a_full_stream_that_rejects_answers_503_and_stores_nothing(ask, define, redis):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from synapse.redis.commands import streams as stream_commands
 from synapse.wire import encoding, fast_decoder, fast_encoder
 from synapse.wire.fast_decoder import SecondHitCache
-from tests.wire.test_round_trip import EVENTS, NUMBERS, TEXT, written
+from tests.wire.test_round_trip import EVENTS, NUMBERS, TEXT, TRACE, written
 
 AROUND = {"timestamp": "2026-01-02T03:04:05.678Z", "source": "100% ours", "contract_version": 3}
 # What services send nearly always: texts and numbers.
@@ -36,26 +36,26 @@ def appended(stream, event, **around):
     return fast_encoder.append(stream, event, **around)
 
 
-def packed_by_words(event):
-    fields = encoding.encode(event, layout="flat", **AROUND)
+def packed_by_words(event, **beside):
+    fields = encoding.encode(event, layout="flat", **AROUND, **beside)
     return hiredis.pack_command(stream_commands.xadd("orders", fields).words)
 
 
-@given(event=EVENTS | PLAIN_EVENTS, layout=st.sampled_from(["flat", "dual"]))
-def test_the_fast_encoder_and_decoder_say_what_the_plain_ones_say(event, layout):
+@given(event=EVENTS | PLAIN_EVENTS, layout=st.sampled_from(["flat", "dual"]), beside=st.sampled_from([{}, TRACE]))
+def test_the_fast_encoder_and_decoder_say_what_the_plain_ones_say(event, layout, beside):
     event = encoding.canonical(event)
-    parts = written(event, layout)
+    parts = written(event, layout, beside)
 
-    command = appended("orders", event, **AROUND)
+    command = appended("orders", event, **AROUND, beside=beside)
     decoded = [fast_decoder.decode_parts(parts, types_of={}) for _ in range(3)]
 
-    assert command is None or command.packed == packed_by_words(event)
+    assert command is None or command.packed == packed_by_words(event, beside=beside)
     assert decoded == [encoding.decode(encoding.pairs(parts))] * 3
 
 
-@given(event=PLAIN_EVENTS)
-def test_events_of_texts_and_numbers_all_go_into_a_form(event):
-    assert appended("orders", event, **AROUND).packed == packed_by_words(event)
+@given(event=PLAIN_EVENTS, beside=st.sampled_from([{}, TRACE]))
+def test_events_of_texts_and_numbers_all_go_into_a_form(event, beside):
+    assert appended("orders", event, **AROUND, beside=beside).packed == packed_by_words(event, beside=beside)
 
 
 @pytest.mark.parametrize("value", [None, "1", "true", "null", "{}", "-0", "[1] "])

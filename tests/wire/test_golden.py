@@ -28,7 +28,7 @@ def test_an_event_is_written_field_by_field_as_before(case: Case) -> None:
         timestamp=case["timestamp"],
         source=case["source"],
         contract_version=case["contract_version"],
-        traceparent=fields["traceparent"] if "c" in fields["synapse_added"] else "",
+        beside={"traceparent": fields["traceparent"]} if "c" in fields["synapse_added"] else {},
     )
 
     assert exactly(event) == exactly(case["event"])

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synapse.formats.text import NO_TEXTS
 from synapse.wire import encoding
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -21,6 +22,8 @@ KNOWN_NAMES = st.sampled_from(
     ["event", "timestamp", "source", "payload", "sender", "priority", "traceparent", "data", "id", ""]
 )
 NAMES = (TEXT | KNOWN_NAMES).filter(lambda name: not name.startswith("synapse_"))
+# What a publisher's tracing says beside the event.
+TRACE = {"traceparent": "00-a-b-01", "synapse_tracestate": "a=1,b=2"}
 EVENTS = st.builds(
     lambda rest, name: {**rest, "event_type": name},
     st.dictionaries(NAMES, VALUES, max_size=8),
@@ -28,14 +31,14 @@ EVENTS = st.builds(
 )
 
 
-def written(event, layout="flat", traceparent=""):
+def written(event, layout="flat", beside=NO_TEXTS):
     texts = encoding.encode(
         event,
         layout=layout,
         timestamp="2026-01-02T03:04:05.678Z",
         source="anonymous",
         contract_version=3,
-        traceparent=traceparent,
+        beside=beside,
     )
     return [text.encode() for text in texts]
 
@@ -45,7 +48,7 @@ def written(event, layout="flat", traceparent=""):
 def test_an_event_comes_back_as_it_was_published(layout, event):
     canonical = encoding.canonical(event)
 
-    decoded = encoding.decode(encoding.pairs(written(canonical, layout, traceparent="00-a-b-01")))
+    decoded = encoding.decode(encoding.pairs(written(canonical, layout, TRACE)))
 
     # Compared as JSON: 1, 1.0 and true are different values there.
     assert orjson.dumps(decoded.event, option=orjson.OPT_SORT_KEYS) == orjson.dumps(

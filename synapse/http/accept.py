@@ -1,0 +1,104 @@
+"""Choose the form of a response by the header `Accept` of its request (RFC 9110, 12.5.1)."""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+_QUALITY = re.compile(r"0(?:\.[0-9]*)?|1(?:\.0*)?")
+# Clients send one of a few headers with each request. Longer ones are not kept.
+_KEPT, _LONGEST_KEPT = 256, 400
+
+
+class MediaRange(NamedTuple):
+    """One media range of a header, in lower case: `type/subtype`, `type/*` or `*/*`.
+
+    Attributes:
+        parameters: those before the quality, such as `version=1.0.0`.
+        quality: from 0 to 1; 0: not acceptable.
+    """
+
+    name: str
+    parameters: frozenset[tuple[str, str]] = frozenset()
+    quality: float = 1.0
+
+    def specificity(self, offer: "MediaRange") -> int:
+        """Return how specifically the range describes an offered media type: 0 when it does not match."""
+        if self.name == offer.name and self.parameters <= offer.parameters:
+            return 3 + len(self.parameters)
+        if self.name == offer.name.partition("/")[0] + "/*":
+            return 2
+        return int(self.name == "*/*")
+
+
+def media_ranges(accept: str) -> list[MediaRange]:
+    """Return the media ranges of a header in their order, without members that are none.
+
+    A quality that is no number from 0 to 1 counts as 1: the client named the form.
+    """
+    found = map(_media_range, _split(accept, ","))
+    return [each for each in found if each.name.count("/") == 1]
+
+
+def choose(accept: str, offers: Sequence[str]) -> str | None:
+    """Return the offered media type that a client prefers; None when it accepts none of them.
+
+    The most specific range that matches an offer decides its quality. The highest quality wins, of equal ones the
+    offer that is named most specifically, and then the first: clients often end the header with `*/*`. The first offer
+    is also for a header without a media range.
+    """
+    find = _choose if len(accept) <= _LONGEST_KEPT else _choose.__wrapped__
+    return find(accept, tuple(offers))
+
+
+@lru_cache(maxsize=_KEPT)
+def _choose(accept: str, offers: tuple[str, ...]) -> str | None:
+    ranges = media_ranges(accept)
+    if not ranges:
+        return offers[0]
+    ranks = [_rank(ranges, _media_range(offer)) for offer in offers]
+    best = max(ranks)
+    return offers[ranks.index(best)] if best[0] else None
+
+
+def names(accept: str, media_type: str) -> bool:
+    """Say whether a header accepts a media type by its name, and not only by a wildcard."""
+    quality, specificity = _rank(media_ranges(accept), _media_range(media_type))
+    return quality > 0 and specificity >= 3
+
+
+def _rank(ranges: Sequence[MediaRange], offer: MediaRange) -> tuple[float, int]:
+    """Return the quality of an offer, and how specifically the range that gives it describes the offer."""
+    specificity, quality = max(((each.specificity(offer), each.quality) for each in ranges), default=(0, 0.0))
+    return (quality, specificity) if specificity else (0.0, 0)
+
+
+def _media_range(text: str) -> MediaRange:
+    name, *parts = (part.strip() for part in _split(text.lower(), ";"))
+    parameters: set[tuple[str, str]] = set()
+    for part in parts:
+        key, _, value = (each.strip() for each in part.partition("="))
+        if key == "q":
+            quality = float(value) if _QUALITY.fullmatch(value) else 1.0
+            return MediaRange(name, frozenset(parameters), quality)
+        if key:
+            parameters.add((key, value.strip('"')))
+    return MediaRange(name, frozenset(parameters))
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Split a text at a character, except within quoted strings (RFC 9110, 5.6.4)."""
+    if '"' not in text:
+        return text.split(separator)
+    parts, begin, is_quoted, is_escaped = [], 0, False, False
+    for at, character in enumerate(text):
+        if is_escaped:
+            is_escaped = False
+        elif character == '"':
+            is_quoted = not is_quoted
+        elif is_quoted:
+            is_escaped = character == "\\"
+        elif character == separator:
+            parts.append(text[begin:at])
+            begin = at + 1
+    return [*parts, text[begin:]]

@@ -1,5 +1,6 @@
 """The help of `manage.py`, and `manage.py serve` when it starts, stops and cannot start."""
 
+import gc
 import os
 import re
 import signal
@@ -35,6 +36,18 @@ def test_the_version_is_that_of_synapse(monkeypatch, capsys, words):
 
     out, err = capsys.readouterr()
     assert (re.match(r"Synapse ([\d.]+) \(Django [\d.]+, Python [\d.]+\)\n", out)[1], err) == (VERSION, "")
+
+
+def test_a_start_collects_no_garbage_among_the_objects_that_it_loads(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["manage.py", "version"])
+    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+
+    manage.main()
+
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(*before)
+    assert young * middle >= 1_000_000
 
 
 @pytest.mark.product("words")

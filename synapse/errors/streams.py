@@ -2,7 +2,8 @@
 
 Problem
 ├── UnknownStream, UnknownEntry, UnknownService, UnknownKey, NoEvents, NothingToTest
-├── NotAStream, BadFilterExpression, BadEvent, BadEventType, EventTooLarge, ContractViolated
+├── NotAStream, BadFilterExpression, BadEventType, EventTooLarge, ContractViolated
+├── BadEvent: BadCloudEvent
 ├── UnknownContractVersion, UnknownEventType, IdempotencyKeyReused, BatchRefused
 ├── TooManyRequests, KeyNotLive, TooManyKeys, EventLoopOnly
 ├── ServerBusy: TooManyWatchers, Stopping
@@ -14,6 +15,9 @@ from typing import Any
 
 from synapse.formats.durations import Rate
 from synapse.problems import Problem
+
+# So many faults stand in the sentence of a refusal; all of them are listed beside it.
+_MOST_NAMED = 5
 
 
 class BadFilterExpression(Problem, status=400, slug="bad-filter", title="The filter cannot be used"):
@@ -56,6 +60,18 @@ class NotAStream(Problem, status=409, slug="not-a-stream", title="Redis holds so
 
 class BadEvent(Problem, status=400, slug="bad-event", title="This cannot be read as an event"):
     """The event cannot be read as one."""
+
+
+class BadCloudEvent(BadEvent, slug="bad-cloudevent", title="This cannot be read as a CloudEvent"):
+    """The CloudEvent breaks the specification, or has data that is no event. `violations` lists each fault: the JSON
+    Pointer of its member (of its attribute, where the event came in headers), and a sentence."""
+
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        violations = [{"pointer": pointer, "message": message} for pointer, message in faults]
+        super().__init__(
+            f"This is no CloudEvent that can be published. {' '.join(message for _, message in faults[:_MOST_NAMED])}",
+            violations=violations,
+        )
 
 
 class EventTooLarge(Problem, status=413, slug="too-large", title="The event is larger than what is accepted"):

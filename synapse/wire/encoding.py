@@ -44,6 +44,8 @@ LAYOUT = "synapse_layout"
 TRACESTATE = "synapse_tracestate"
 # The streams that an event came through, oldest first, with commas between.
 HOPS = "synapse_hops"
+# The context attributes of an event that came as a CloudEvent, as JSON: see synapse.cloudevents.
+CLOUDEVENT = "synapse_cloudevent"
 
 # What encoding adds for other readers: the letter that `synapse_added` lists each under.
 _LETTER_OF = {
@@ -87,6 +89,7 @@ class DecodedEntry(NamedTuple):
 
     `event_type` is "" when the entry names none. `timestamp` (ISO 8601) and `source` are the publisher's or were added.
     `contract_version` is 0 when the event was checked against no contract, None when it was not checked by Synapse.
+    `cloudevent` has the context attributes of an event that came as a CloudEvent; None for any other.
     """
 
     event: dict[str, Any]
@@ -95,6 +98,7 @@ class DecodedEntry(NamedTuple):
     source: str | None
     contract_version: int | None
     layout: Layout
+    cloudevent: dict[str, Any] | None = None
 
 
 def canonical(published: dict[str, Any]) -> dict[str, Any]:
@@ -150,10 +154,11 @@ def encode(
 ) -> list[str]:
     """Return the entry of a canonical event: names and values in turn, as XADD takes them.
 
-    `timestamp` and `source` are used when the event has none; an empty `timestamp` is left out. `contract_version` 0
-    says that nothing was checked.
+    `timestamp` and `source` are used when the event has none; an empty one is left out. `contract_version` 0 says that
+    nothing was checked.
     `beside` is what was said about the event and is no part of it: its `traceparent`, `sender`, `recipient`,
-    `priority`, `ttl_sec`, and fields of Synapse's own. A property of the name takes the field's place.
+    `priority`, `ttl_sec`, the `source` of a CloudEvent, and fields of Synapse's own. A property of the name takes the
+    field's place.
     """
     fields: dict[str, str] = {}
     types: dict[str, str] = {}
@@ -169,7 +174,8 @@ def encode(
     added = _add(fields, {"event": event["event_type"]})
     if timestamp:
         added += _add(fields, {"timestamp": timestamp})
-    added += _add(fields, {"source": source})
+    if source:
+        added += _add(fields, {"source": source})
     if beside:
         added += _add(fields, beside)
     if layout == "dual":
@@ -238,7 +244,17 @@ def _decode_own(texts: dict[str, str]) -> DecodedEntry:
     if layout == "dual" and "payload" in event:
         event["payload"] = _loads(texts["payload"], otherwise=texts["payload"])
     event.update({name: None for name, kind in types.items() if kind == _NULL and name not in event})
-    return _decoded(event, texts, layout=layout, contract_version=version_of(texts.get(VERSION, "")))
+    decoded = _decoded(event, texts, layout=layout, contract_version=version_of(texts.get(VERSION, "")))
+    return decoded._replace(cloudevent=attributes_of(texts[CLOUDEVENT])) if CLOUDEVENT in texts else decoded
+
+
+def attributes_of(text: str) -> dict[str, Any] | None:
+    """Return the context attributes of a CloudEvent from the text of `synapse_cloudevent`; None where another program
+    wrote something else there."""
+    found = _loads(text, otherwise=None)
+    if not isinstance(found, dict):
+        return None
+    return found if all(isinstance(found.get(name), str) and found[name] for name in ("id", "source")) else None
 
 
 def types_told(texts: Mapping[str, str]) -> dict[str, Any]:

@@ -61,6 +61,7 @@ class _Kind(NamedTuple):
     timestamp_at: int | None
     source_at: int | None
     sender_at: int | None
+    cloudevent_at: int | None
 
 
 _EVENT_TYPE, _VERSION = b"event_type", encoding.VERSION.encode()
@@ -119,6 +120,7 @@ def _decoded(kind: _Kind, values: Sequence[str]) -> DecodedEntry:
             (source if isinstance(source, str) else "") or _at(values, kind.source_at) or _at(values, kind.sender_at),
             encoding.version_of(values[kind.version_at]),
             "flat",
+            None if kind.cloudevent_at is None else encoding.attributes_of(values[kind.cloudevent_at]),
         )
     )
 
@@ -148,5 +150,6 @@ def _learn(names: _Names, texts: Sequence[str]) -> None:
         timestamp_at=place.get("timestamp"),
         source_at=place.get("source"),
         sender_at=place.get("sender"),
+        cloudevent_at=place.get(encoding.CLOUDEVENT),
     )
     _kinds.keep(names, kind)

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from django.core.management import call_command, get_commands
 
+from synapse.cloudevents.incoming import read_structured
 from synapse.wire import encoding
 from synapse_project import environment
 
@@ -227,6 +228,24 @@ def test_the_wire_formats_examples_are_what_is_written(layout):
     assert datetime.fromisoformat(shown["timestamp"])
 
 
+def test_the_wire_formats_cloudevent_is_stored_as_it_says():
+    text = section("Fields of Synapse's own")
+    found = read_structured(orjson.loads(blocks(text, "json")[0]), {})
+    printed = printed_fields(blocks(text, "text")[0])
+
+    written = encoding.encode(
+        found.event,
+        layout="flat",
+        timestamp=found.time,
+        source="",
+        contract_version=0,
+        beside={"source": found.source, encoding.CLOUDEVENT: found.field()},
+    )
+
+    assert [text.encode() for text in written] == printed
+    assert encoding.decode(encoding.pairs(printed)).cloudevent == found.attributes
+
+
 def test_the_wire_formats_foreign_examples_are_read_as_it_says():
     text = section("Writing an entry yourself")
     commands = re.findall(r"XADD orders '\*' (.+)$", text, re.MULTILINE)
@@ -250,5 +269,6 @@ def test_the_wire_format_describes_every_field_and_letter():
         encoding.LAYOUT,
         encoding.HOPS,
         encoding.TRACESTATE,
+        encoding.CLOUDEVENT,
     }
     assert {name: letter for letter, name in re.findall(r"`(\w)` (\w+)[,.]", text)} == encoding._LETTER_OF

@@ -3,6 +3,7 @@
 A case holds the `fields` of an entry (`fields_hex` where they are not UTF-8), what everybody must read from them
 (`event`, `event_type`, `layout`, `contract_version`, `timestamp`, `source`), and who wrote them. `published` is what
 the publisher sent where the canonical event differs from it. `types_of` is what the reader knows of contracts.
+`cloudevent` are the attributes of an event that came as a CloudEvent.
 Numbers are part of the bargain: 45 is not 45.0.
 """
 

@@ -15,12 +15,14 @@ def test_an_entry_is_read_as_everybody_must_read_it(case: Case) -> None:
     assert read.layout == case["layout"]
     assert read.contract_version == case["contract_version"]
     assert (read.timestamp, read.source) == (case["timestamp"], case["source"])
+    assert read.cloudevent == case.get("cloudevent")
 
 
 @pytest.mark.parametrize("case", written_by("server"), ids=name_of)
 def test_an_event_is_written_field_by_field_as_before(case: Case) -> None:
     fields = case["fields"]
     event = encoding.canonical(published_of(case))
+    names = {encoding.CLOUDEVENT} | ({"traceparent"} if "c" in fields["synapse_added"] else set())
 
     parts = encoding.encode(
         event,
@@ -28,7 +30,7 @@ def test_an_event_is_written_field_by_field_as_before(case: Case) -> None:
         timestamp=case["timestamp"],
         source=case["source"],
         contract_version=case["contract_version"],
-        beside={"traceparent": fields["traceparent"]} if "c" in fields["synapse_added"] else {},
+        beside={name: text for name, text in fields.items() if name in names},
     )
 
     assert exactly(event) == exactly(case["event"])

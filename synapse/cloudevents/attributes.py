@@ -1,0 +1,192 @@
+"""The context attributes of CloudEvents 1.0.2, and how an entry keeps them.
+
+An event that came as a CloudEvent is stored as `{"event_type": type, **data}`. Beside it, the field
+`synapse_cloudevent` has the attributes as they came, as JSON: all but `specversion`, which is always 1.0, and `type`,
+which is there only where it differs from the event type. Under `MARKS`, a key that no attribute can have, are letters
+for what the event alone does not tell of `data`.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+SPECVERSION = "1.0"
+REQUIRED = ("id", "source", "type")
+# The attributes that the specification defines, all of them texts; any other is an extension.
+DEFINED = frozenset({"specversion", *REQUIRED, "datacontenttype", "dataschema", "subject", "time"})
+# Extensions of the tracing that the event's producer was in; each hop may change them.
+TRACING = frozenset({"traceparent", "tracestate"})
+
+MARKS = "_"
+# `data` was absent or null; `data` had a property `event_type` or `event` that repeats the event type.
+NO_DATA, NULL_DATA, HAS_EVENT_TYPE, HAS_EVENT = "n", "0", "t", "e"
+
+# CloudEvents 1.0.2, Naming Conventions.
+_NAME = re.compile(r"[a-z0-9]+")
+# CloudEvents 1.0.2, Type System: control characters, noncharacters and surrogates.
+_PLANES = "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(17))
+_NOT_IN_TEXTS = re.compile(f"[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ud800-\udfff{_PLANES}]")
+_LEAST, _MOST = -(2**31), 2**31 - 1
+# RFC 3986, appendix A. A relative reference has no colon in its first segment.
+_UNRESERVED = r"A-Za-z0-9\-._~!$&'()*+,;="
+_ESCAPED = r"%[0-9A-Fa-f]{2}"
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*+:"
+_AUTHORITY = (
+    rf"//(?:(?:[{_UNRESERVED}:]++|{_ESCAPED})*+@)?"
+    rf"(?:\[[0-9A-Za-z:.]++\]|(?:[{_UNRESERVED}]++|{_ESCAPED})*+)(?::[0-9]*+)?(?=[/?#]|\Z)"
+)
+_PATH = rf"(?:[{_UNRESERVED}:@/]++|{_ESCAPED})*+"
+_QUERY = rf"(?:\?(?:[{_UNRESERVED}:@/?]++|{_ESCAPED})*+)?"
+_FRAGMENT = rf"(?:#(?:[{_UNRESERVED}:@/?]++|{_ESCAPED})*+)?"
+_REST = rf"(?:{_AUTHORITY}|(?!//)){_PATH}{_QUERY}{_FRAGMENT}"
+_URI = re.compile(_SCHEME + _REST)
+_URI_REFERENCE = re.compile(rf"(?:{_SCHEME}|(?![^/?#]*:)){_REST}")
+# RFC 3339, 5.6. The calendar is checked too; a minute may have 61 seconds.
+_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]):(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
+    r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])",
+    re.IGNORECASE,
+)
+# RFC 2045, 5.1, and RFC 9110, 8.3.1.
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"  # noqa: S105 - a token of a grammar
+_QUOTED = r'"(?:[^"\\\x00-\x1f\x7f]++|\\[\t -~])*+"'
+_BLANKS = r"[ \t]*+"
+_PARAMETER = rf"{_BLANKS};{_BLANKS}{_TOKEN}=(?:{_TOKEN}|{_QUOTED})"
+_MEDIA_TYPE = re.compile(rf"{_TOKEN}/({_TOKEN})((?:{_PARAMETER})*+)(?:{_BLANKS};)?{_BLANKS}")
+# A longer text is not kept for the next event that has it.
+_MOST_KEPT = 256
+
+
+def find_faults(attributes: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what is wrong with the context attributes of an event, without `specversion`: names of attributes, each
+    with the rest of a sentence about it. None of them is null."""
+    faults = [(name, "is missing") for name in REQUIRED if name not in attributes]
+    for name, value in attributes.items():
+        # Nearly all texts are printable; of the others, some are allowed.
+        if type(value) is str and (value.isprintable() or not _NOT_IN_TEXTS.search(value)):
+            check = _CHECKS.get(name)
+            fault = _fault_of_name(name) if check is None else check(value)
+        else:
+            fault = _fault_of_name(name) or _fault_of_value(name, value)
+        if fault:
+            faults.append((name, fault))
+    return faults
+
+
+def _fault_of_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        return "is no name of an attribute: use lower-case letters and digits"
+    return "is no name of an attribute: it is kept for the event's data" if name == "data" else ""
+
+
+def _fault_of_value(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        found = _NOT_IN_TEXTS.search(value)
+        return f"has the character U+{ord(found[0]):04X}, which no attribute may have" if found else ""
+    if name in DEFINED:
+        return "must be a text"
+    if type(value) is int:
+        return "" if _LEAST <= value <= _MOST else f"must be an integer from {_LEAST} to {_MOST}, or a text"
+    return "" if type(value) is bool else "must be a text, an integer, true or false"
+
+
+def _fault_of_text(text: str) -> str:
+    return "" if text else "must not be empty"
+
+
+def _fault_of_source(text: str) -> str:
+    is_reference = _is_reference_kept(text) if len(text) <= _MOST_KEPT else _is_reference(text)
+    return "" if is_reference else "must be a URI reference (RFC 3986, 4.1) that is not empty, such as /shop/checkout"
+
+
+def _is_reference(text: str) -> bool:
+    return text != "" and _URI_REFERENCE.fullmatch(text) is not None
+
+
+_is_reference_kept = lru_cache(maxsize=1024)(_is_reference)
+
+
+def _fault_of_schema(text: str) -> str:
+    return "" if _URI.fullmatch(text) else "must be an absolute URI (RFC 3986, 3)"
+
+
+def _fault_of_time(text: str) -> str:
+    found = _TIME.fullmatch(text)
+    try:
+        if found is not None and datetime.fromisoformat(found[1].upper()):
+            return ""
+    except ValueError:
+        pass  # a day that no month has
+    return "must be a time as RFC 3339 writes it, such as 2026-01-31T12:00:00Z"
+
+
+def _fault_of_media_type(text: str) -> str:
+    return "" if _read_media_type(text)[0] else "must be a media type (RFC 2046), such as application/json"
+
+
+_CHECKS = {
+    **dict.fromkeys(("id", "type", "subject"), _fault_of_text),
+    "source": _fault_of_source,
+    "time": _fault_of_time,
+    "dataschema": _fault_of_schema,
+    "datacontenttype": _fault_of_media_type,
+}
+
+
+def find_fault_of_content(media_type: str) -> str:
+    """Return why data of a media type cannot be an event, as the rest of a sentence; "" for JSON in UTF-8.
+
+    JSON is each type `*/json` and `*/*+json` (JSON Event Format 1.0.2, 3.1.1).
+    """
+    return _read_media_type(media_type)[1]
+
+
+def _read_media_type(text: str) -> tuple[bool, str]:
+    """Say whether a text is a media type, and why data of it cannot be an event."""
+    return _media_type_kept(text) if len(text) <= _MOST_KEPT else (False, "is too long")
+
+
+@lru_cache(maxsize=256)
+def _media_type_kept(text: str) -> tuple[bool, str]:
+    found = _MEDIA_TYPE.fullmatch(text)
+    if found is None:
+        return False, "is no media type (RFC 2046)"
+    subtype = found[1].lower()
+    if subtype != "json" and not subtype.endswith("+json"):
+        return True, "does not declare JSON, and an event's data is a JSON object"
+    for parameter in found[2].lower().split(";"):
+        name, _, value = parameter.strip().partition("=")
+        if name == "charset" and value.strip('"') not in ("utf-8", "utf8"):
+            return True, "does not declare UTF-8 (RFC 8259, 8.1)"
+    return True, ""
+
+
+def type_of(attributes: Mapping[str, Any], event_type: str) -> str:
+    """Return the `type` of the CloudEvent that an event came as, given the attributes that its entry keeps."""
+    found = attributes.get("type")
+    return found if isinstance(found, str) and found else event_type
+
+
+def data_of(attributes: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the member `data` of the CloudEvent that an event came as: an object with this member, or an empty one
+    where there was none.
+
+    Args:
+        attributes: the attributes that the event's entry keeps.
+        event: the canonical event.
+    """
+    marks = str(attributes.get(MARKS, ""))
+    data = dict(event)
+    event_type = data.get("event_type")
+    if HAS_EVENT_TYPE not in marks:
+        data.pop("event_type", None)
+    if HAS_EVENT in marks and "event" not in data:
+        data["event"] = event_type
+    if not data:
+        if NO_DATA in marks:
+            return {}
+        if NULL_DATA in marks:
+            return {"data": None}
+    return {"data": data}

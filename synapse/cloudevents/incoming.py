@@ -1,0 +1,223 @@
+"""CloudEvents as they come over HTTP: a JSON object (structured mode, and each of a batch), or headers beside a body
+(binary mode). Both become an event with the attributes that its entry keeps.
+
+After CloudEvents 1.0.2: JSON Event Format, and HTTP Protocol Binding.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+import orjson
+
+from synapse.cloudevents import attributes as ce
+from synapse.errors.streams import BadCloudEvent
+
+HEADER_PREFIX = "ce-"
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_ESCAPED = re.compile(r"\\(.)")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# A fault quotes so much of a name or a value.
+_SHOWN = 100
+
+
+class CloudEvent(NamedTuple):
+    """An event that came as a CloudEvent.
+
+    Attributes:
+        event: the canonical event.
+        attributes: the context attributes that the entry keeps.
+    """
+
+    event: dict[str, Any]
+    attributes: dict[str, Any]
+
+    @property
+    def source(self) -> str:
+        """The CloudEvent's `source`."""
+        return str(self.attributes["source"])
+
+    @property
+    def time(self) -> str:
+        """The CloudEvent's `time`; empty without one."""
+        return str(self.attributes.get("time", ""))
+
+    @property
+    def key(self) -> str:
+        """The text that identifies the event among those of its producers: no other `source` and `id` make it, and no
+        Idempotency-Key of a request."""
+        return f"cloudevent\n{self.source}\n{self.attributes['id']}"
+
+    def field(self) -> str:
+        """Return the text of `synapse_cloudevent`."""
+        return orjson.dumps(self.attributes).decode()
+
+    def content(self) -> bytes:
+        """Return the attributes as they are compared with those of a repeated event: in any order, and without the
+        trace, which each attempt to send it may change."""
+        kept = {name: value for name, value in self.attributes.items() if name not in ce.TRACING}
+        return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+
+
+def read_structured(value: Any, types: Mapping[str, str]) -> CloudEvent:
+    """Return the event of a CloudEvent in the JSON Event Format.
+
+    Args:
+        value: the parsed JSON.
+        types: the event types of CloudEvents whose `type` differs from them, by `type`.
+
+    Raises:
+        BadCloudEvent: when it is none, or one that cannot be an event.
+    """
+    if not isinstance(value, dict):
+        raise BadCloudEvent([("", "A CloudEvent is a JSON object.")])
+    attributes = dict(value)
+    if None in attributes.values():
+        # JSON Event Format, 2.2: an attribute that is null is absent.
+        attributes = {name: each for name, each in value.items() if each is not None}
+    faults = _Faults("“{}”")
+    faults.check_version(attributes.pop("specversion", None))
+    if "data_base64" in attributes:
+        del attributes["data_base64"]
+        faults.add("data_base64", "holds binary data, which is no event: send a JSON object in “data”")
+    data = attributes.pop("data", None)
+    has_data = data is not None or "data" in value
+    faults.check_attributes(attributes)
+    if has_data and "datacontenttype" in attributes:
+        faults.check_content(attributes["datacontenttype"])
+    return _made(attributes, data, faults, types, has_data=has_data)
+
+
+def read_binary(
+    headers: Mapping[str, str], content_type: str, data: Any, types: Mapping[str, str], *, has_data: bool
+) -> CloudEvent:
+    """Return the event of a CloudEvent in binary mode.
+
+    Args:
+        headers: the headers of the request, by their names in small letters.
+        content_type: its Content-Type, which is the attribute `datacontenttype`; empty without one.
+        data: the parsed JSON of its body; None where the request has none.
+        types: as for `read_structured`.
+        has_data: whether the request has a body.
+
+    Raises:
+        BadCloudEvent: as `read_structured`.
+    """
+    faults = _Faults("The header “ce-{}”")
+    attributes: dict[str, Any] = {}
+    for name, text in attributes_of_headers(headers):
+        try:
+            attributes[name] = decode_header(text)
+        except ValueError as error:
+            faults.add(name, str(error))
+            attributes[name] = text
+    faults.check_version(attributes.pop("specversion", None))
+    if "datacontenttype" in attributes:
+        faults.add("datacontenttype", "must not be there: Content-Type says it (HTTP Protocol Binding, 3.1.1)")
+    if content_type:
+        attributes["datacontenttype"] = content_type
+    faults.check_attributes(attributes)
+    return _made(attributes, data, faults, types, has_data=has_data)
+
+
+def attributes_of_headers(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the context attributes among headers: names without `ce-`, and values as they came."""
+    for name, text in headers.items():
+        if name.startswith(HEADER_PREFIX):
+            yield name[len(HEADER_PREFIX) :], text
+
+
+def decode_header(text: str) -> str:
+    """Return the value of an attribute from its header: quoted strings are unquoted, then percent-encoding is decoded
+    once (HTTP Protocol Binding, 3.1.3.2).
+
+    Raises:
+        ValueError: when it is not percent-encoded UTF-8; the rest of a sentence about it.
+    """
+    if '"' in text:
+        text = _QUOTED.sub(lambda found: _ESCAPED.sub(r"\1", found[1]), text)
+    if "%" not in text and text.isascii():
+        return text
+    if _BAD_ESCAPE.search(text):
+        raise ValueError("has a “%” without two hexadecimal digits: write %25 for the character itself")
+    try:
+        # The headers were read as Latin-1; bytes that are UTF-8 already are taken as such.
+        return unquote_to_bytes(text.encode("latin-1", "replace")).decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("is not percent-encoded UTF-8") from None
+
+
+class _Faults:
+    """The faults of one CloudEvent; `subject` begins a sentence about an attribute."""
+
+    def __init__(self, subject: str) -> None:
+        self._subject = subject
+        self.found: list[tuple[str, str]] = []
+
+    def add(self, name: str, fault: str) -> None:
+        shown = name[:_SHOWN].replace("~", "~0").replace("/", "~1")
+        self.found.append((f"/{shown}", f"{self._subject.format(name[:_SHOWN])} {fault}."))
+
+    def check_version(self, version: Any) -> None:
+        if version is None:
+            self.add("specversion", f"is missing: it says {ce.SPECVERSION}")
+        elif version != ce.SPECVERSION:
+            self.add("specversion", f"is {_shown(version)}; CloudEvents {ce.SPECVERSION} are read here")
+
+    def check_attributes(self, attributes: Mapping[str, Any]) -> None:
+        for name, fault in ce.find_faults(attributes):
+            self.add(name, fault)
+
+    def check_content(self, media_type: Any) -> None:
+        # Another value was found to be wrong already.
+        if isinstance(media_type, str) and (fault := ce.find_fault_of_content(media_type)):
+            self.add("datacontenttype", f"is {_shown(media_type)}: it {fault}")
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+    return f"“{text[:_SHOWN]}”"
+
+
+def _made(
+    attributes: dict[str, Any], data: Any, faults: _Faults, types: Mapping[str, str], *, has_data: bool
+) -> CloudEvent:
+    """Return the event of attributes and data, with the marks for what it does not tell of them.
+
+    Raises:
+        BadCloudEvent: when there are faults.
+    """
+    marks = ""
+    event: dict[str, Any] = {}
+    if isinstance(data, dict):
+        event = data
+    elif data is None:
+        marks = ce.NULL_DATA if has_data else ce.NO_DATA
+    else:
+        faults.found.append(("/data", "The data of an event is a JSON object, or absent."))
+    if faults.found:
+        raise BadCloudEvent(faults.found)
+    type_ = attributes["type"]
+    event_type = types.get(type_, type_)
+    if event_type == type_:
+        del attributes["type"]
+    if "event_type" in event:
+        if event["event_type"] != event_type:
+            raise BadCloudEvent([("/data/event_type", _other_type("event_type", event["event_type"], event_type))])
+        marks += ce.HAS_EVENT_TYPE
+    event = {"event_type": event_type, **event}
+    if event.get("event") == event_type:
+        # As the canonical form of any event.
+        del event["event"]
+        marks += ce.HAS_EVENT
+    if marks:
+        attributes[ce.MARKS] = marks
+    return CloudEvent(event, attributes)
+
+
+def _other_type(name: str, found: Any, event_type: str) -> str:
+    return (
+        f"The property “{name}” of the data is {_shown(found)}, and the event type is “{event_type}”: leave the"
+        " property out, or let both be one."
+    )

@@ -174,6 +174,8 @@ class StreamDefinition:
     correlation: Sequence[str] = CORRELATION.default
     # As `synapse.catalog.summaries` reads them.
     summaries: Sequence[Mapping[str, object]] = ()
+    # Event types of CloudEvents, by those of their types that differ from them.
+    cloudevents_types: Mapping[str, str] = field(default_factory=dict)
     # Seconds that a publish waits for this durability.
     durable_within: timedelta = timedelta(seconds=0.5)
     event_types: Mapping[str, EventTypeDefinition] = field(default_factory=dict)

@@ -13,6 +13,9 @@ import orjson
 
 from synapse.cloudevents import attributes as ce
 from synapse.errors.streams import BadCloudEvent
+from synapse.formats.text import NO_TEXTS
+from synapse.wire.encoding import CLOUDEVENT
+from synapse.wire.trace_context import trace_fields
 
 HEADER_PREFIX = "ce-"
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -49,15 +52,28 @@ class CloudEvent(NamedTuple):
         Idempotency-Key of a request."""
         return f"cloudevent\n{self.source}\n{self.attributes['id']}"
 
-    def field(self) -> str:
-        """Return the text of `synapse_cloudevent`."""
-        return orjson.dumps(self.attributes).decode()
+    def fields(self) -> dict[str, str]:
+        """Return what the entry has of the CloudEvent beside the event, as `encoding.encode` takes it."""
+        return {"source": self.source, CLOUDEVENT: orjson.dumps(self.attributes).decode()}
 
     def content(self) -> bytes:
         """Return the attributes as they are compared with those of a repeated event: in any order, and without the
         trace, which each attempt to send it may change."""
         kept = {name: value for name, value in self.attributes.items() if name not in ce.TRACING}
         return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+
+    def trace(self) -> Mapping[str, str]:
+        """Return the fields that keep the context of the trace that the event's producer was in (extension Distributed
+        Tracing), as `trace_fields` does."""
+        traceparent, tracestate = (self.attributes.get(name) for name in ("traceparent", "tracestate"))
+        if not isinstance(traceparent, str):
+            return NO_TEXTS
+        return trace_fields(traceparent, tracestate if isinstance(tracestate, str) else "")
+
+
+def event_of(item: Any) -> Any:
+    """Return the event of an item of a publish: of a CloudEvent its event, any other as it is."""
+    return item.event if type(item) is CloudEvent else item
 
 
 def read_structured(value: Any, types: Mapping[str, str]) -> CloudEvent:
@@ -121,6 +137,38 @@ def read_binary(
     return _made(attributes, data, faults, types, has_data=has_data)
 
 
+def check_repeated_headers(headers: Mapping[str, str], value: Any) -> None:
+    """Make sure that headers of a request in structured mode repeat the attributes of its body: a sender may add them,
+    and some receivers read nothing else (HTTP Protocol Binding, 3.2.3).
+
+    Raises:
+        BadCloudEvent: when they say something else.
+    """
+    if not isinstance(value, dict):
+        return
+    faults = []
+    for name, text in attributes_of_headers(headers):
+        found = value.get(name)
+        written = found if isinstance(found, str) else orjson.dumps(found, default=str).decode()
+        if name == "data" or found is None or written not in (text, _decoded(text)):
+            faults.append(
+                (
+                    f"/{_pointed(name)}",
+                    f"The header “{HEADER_PREFIX}{name[:_SHOWN]}” says {_shown(text)}, and the body something else:"
+                    " send the attributes in one place, or equal in both.",
+                )
+            )
+    if faults:
+        raise BadCloudEvent(faults)
+
+
+def _decoded(text: str) -> str:
+    try:
+        return decode_header(text)
+    except ValueError:
+        return text
+
+
 def attributes_of_headers(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the context attributes among headers: names without `ce-`, and values as they came."""
     for name, text in headers.items():
@@ -156,8 +204,7 @@ class _Faults:
         self.found: list[tuple[str, str]] = []
 
     def add(self, name: str, fault: str) -> None:
-        shown = name[:_SHOWN].replace("~", "~0").replace("/", "~1")
-        self.found.append((f"/{shown}", f"{self._subject.format(name[:_SHOWN])} {fault}."))
+        self.found.append((f"/{_pointed(name)}", f"{self._subject.format(name[:_SHOWN])} {fault}."))
 
     def check_version(self, version: Any) -> None:
         if version is None:
@@ -173,6 +220,11 @@ class _Faults:
         # Another value was found to be wrong already.
         if isinstance(media_type, str) and (fault := ce.find_fault_of_content(media_type)):
             self.add("datacontenttype", f"is {_shown(media_type)}: it {fault}")
+
+
+def _pointed(name: str) -> str:
+    """Return a name as a part of a JSON Pointer (RFC 6901, 3)."""
+    return name[:_SHOWN].replace("~", "~0").replace("/", "~1")
 
 
 def _shown(value: Any) -> str:

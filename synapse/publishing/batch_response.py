@@ -76,8 +76,8 @@ class _Results:
             "aborted": statuses["aborted"],
             "results": None,
         }
-        if accepted:
-            headers = {REPLAYED: "true"} if self._replayed == count else {}
+        if accepted or not count:
+            headers = {REPLAYED: "true"} if count and self._replayed == count else {}
             return listing_response(body, "results", results, status=200 if accepted == count else 207, headers=headers)
         refused = refusal(list(self._problems.values()), count)
         # What belongs to one event stands in its result.

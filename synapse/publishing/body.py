@@ -22,6 +22,8 @@ MAX_BATCH_ITEMS = 10_000
 CONTRACT_VERSION = "Synapse-Contract-Version"
 _HIGHEST_VERSION = 2**31 - 1
 JSON, NDJSON = "application/json", "application/x-ndjson"
+# For programs, the header with the content types that are read (Linked Data Platform 1.0, 7.1).
+ACCEPTED, _ACCEPTED = "Accept-Post", f"{JSON}, {NDJSON}"
 _WHITE = b" \t\n\r"
 
 # A problem stands where an item could not be read.
@@ -41,11 +43,13 @@ class Body(NamedTuple):
     `slices` has the values in their order. Those of a large batch are read as they are taken, once; that raises what
     `read` raises. An empty slice is a pause.
     `beside` is what was said about a single event and is no part of it, as `encoding.encode` takes it.
+    `is_keyed` says that each event is a CloudEvent, and so has an idempotency key of its own.
     """
 
     slices: Iterable[Slice]
     batch: bool
     beside: Mapping[str, str] = NO_TEXTS
+    is_keyed: bool = False
 
     @property
     def is_large(self) -> bool:
@@ -65,18 +69,21 @@ def read_body(request: Request) -> Body:
         EventTooLarge: when it is over a limit.
         BadEvent: when it cannot be read as a whole. A line of NDJSON that cannot be read is an item of its own.
     """
-    _check_encoding(request.headers.get("content-encoding", ""))
+    check_encoding(request)
     kind = content_type(request)
     body = request.body
     if kind != NDJSON and body.lstrip(_WHITE)[:1] != b"[":
-        return Body((Slice((_value(body),), len(body)),), batch=False)
+        return Body((Slice((read_value(body),), len(body)),), batch=False)
     if len(body) > MAX_BATCH_BYTES:
         raise EventTooLarge(f"The batch is {len(body)} bytes long; at most {MAX_BATCH_BYTES} are accepted.")
-    slices = _lines(body) if kind == NDJSON else _array(body)
-    if len(body) <= json_slices.SLICE:
-        # What is small is read here: whoever has its body knows that it can be read.
-        return Body(tuple(slices), batch=True)
-    return Body(slices, batch=True)
+    slices = _lines(body) if kind == NDJSON else read_array(body)
+    # What is small is read here: whoever has its body knows that it can be read.
+    return Body(slices if is_large(body) else tuple(slices), batch=True)
+
+
+def is_large(body: bytes) -> bool:
+    """Say whether a batch is read in slices, as its events are taken."""
+    return len(body) > json_slices.SLICE
 
 
 def contract_version(request: Request) -> int | None:
@@ -95,7 +102,13 @@ def contract_version(request: Request) -> int | None:
     return int(text)
 
 
-def _check_encoding(header: str) -> None:
+def check_encoding(request: Request) -> None:
+    """Refuse a body in a content coding.
+
+    Raises:
+        UnsupportedMediaType: when it is in one.
+    """
+    header = request.headers.get("content-encoding", "")
     if header.strip().lower() not in ("", "identity"):
         raise UnsupportedMediaType(
             f"Send the body as it is: the content coding “{header[:100]}” is not read here (RFC 9110, 8.4)."
@@ -118,8 +131,7 @@ def _content_type(header: str) -> str:
         sent = f"this is “{kind[:100]}”" if kind else "the request names none"
         raise UnsupportedMediaType(
             f"Send events with Content-Type {JSON} or {NDJSON}; {sent}.",
-            # Linked Data Platform 1.0, 7.1: the same for programs.
-            headers={"Accept-Post": f"{JSON}, {NDJSON}"},
+            headers={ACCEPTED: _ACCEPTED},
         )
     for parameter in parameters:
         name, _, text = parameter.partition("=")
@@ -128,7 +140,13 @@ def _content_type(header: str) -> str:
     return kind
 
 
-def _value(data: bytes) -> Any:
+def read_value(data: bytes) -> Any:
+    """Return the JSON value of an event.
+
+    Raises:
+        EventTooLarge: when it is over a limit.
+        BadEvent: when it is not strict JSON.
+    """
     if len(data) > MAX_EVENT_BYTES:
         raise EventTooLarge(f"The event is {len(data)} bytes long; at most {MAX_EVENT_BYTES} are accepted.")
     try:
@@ -157,12 +175,18 @@ def within_limits(event: Any) -> Any:
         BadEvent: when it could not have been read as JSON.
     """
     try:
-        return _value(exact_json.dumps(event))
+        return read_value(exact_json.dumps(event))
     except orjson.JSONEncodeError as error:
         raise BadEvent(f"The event cannot be written as JSON: {error}.") from None
 
 
-def _array(body: bytes) -> Iterator[Slice]:
+def read_array(body: bytes, *, may_be_empty: bool = False) -> Iterator[Slice]:
+    """Yield the values of a JSON array.
+
+    Raises:
+        EventTooLarge: when they are too many.
+        BadEvent: when it is no JSON array, or holds nothing.
+    """
     count = 0
     try:
         if len(body) <= json_slices.SLICE:
@@ -180,7 +204,8 @@ def _array(body: bytes) -> Iterator[Slice]:
             yield _within_limits(part)
     except strict_json.BadJSON as error:
         raise BadEvent(str(error)) from None
-    _check_count(count)
+    if not may_be_empty:
+        _check_count(count)
 
 
 def _within_limits(part: json_slices.Slice) -> Slice:
@@ -246,7 +271,7 @@ def parts_of_lines(body: bytes) -> Iterator[bytes]:
 
 def _line(line: bytes) -> Item:
     try:
-        return _value(line)
+        return read_value(line)
     except Problem as problem:
         return problem.with_traceback(None)  # it is kept, and would keep the frames that raised it
 

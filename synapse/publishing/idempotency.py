@@ -5,13 +5,15 @@ After the IETF draft "The Idempotency-Key HTTP Header Field" (draft-ietf-httpapi
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.cloudevents.incoming import CloudEvent
 from synapse.formats import exact_json
 from synapse.http.exchange import Request
 from synapse.problems import BadRequest
+from synapse.publishing.cloudevents import is_cloudevent
 from synapse.redis.commands.publishing import IdempotencyKey
 
 HEADER = "Idempotency-Key"
@@ -28,7 +30,8 @@ def key_of(request: Request, stream: StreamDefinition) -> str | None:
     """
     text = request.headers.get(HEADER.lower())
     if text is None:
-        if stream.idempotency_key == "required":
+        # A CloudEvent has a key of its own.
+        if stream.idempotency_key == "required" and not is_cloudevent(request):
             raise BadRequest(
                 f"The stream “{stream.name}” takes no event without an {HEADER}: send a new one with each new event,"
                 " and the same when you send it again.",
@@ -43,9 +46,12 @@ def key_of(request: Request, stream: StreamDefinition) -> str | None:
     return text
 
 
-def of_one(request: Request, key: str, item: Any, version: int | None) -> IdempotencyKey:
-    """Return what a request with one event is known by."""
-    return of_written(request, key, exact_json.dumps(item), version)
+def of_one(request: Request, key: str | None, item: Any, version: int | None) -> IdempotencyKey:
+    """Return what a request with one event is known by. A CloudEvent needs no `key`: its source and id are one."""
+    if type(item) is CloudEvent:
+        written = item.content() + exact_json.dumps(item.event)
+        return of_written(request, item.key if key is None else key, written, version)
+    return of_written(request, key or "", exact_json.dumps(item), version)
 
 
 def of_written(request: Request, key: str, item: bytes, version: int | None) -> IdempotencyKey:
@@ -53,9 +59,10 @@ def of_written(request: Request, key: str, item: bytes, version: int | None) -> 
     return IdempotencyKey(who=str(request.principal), key=key, fingerprint=_fingerprint(item, version))
 
 
-def of_item(request: Request, key: str, index: int, item: Any, version: int | None) -> IdempotencyKey:
-    """Return what one event of a batch is known by: each has a key of its own, made of the batch's and its place."""
-    return of_one(request, key_of_item(key, index), item, version)
+def of_item(request: Request, key: str | None, index: int, item: Any, version: int | None) -> IdempotencyKey:
+    """Return what one event of a batch is known by: each has a key of its own, made of the batch's and its place, or of
+    a CloudEvent's source and id."""
+    return of_one(request, None if key is None else key_of_item(key, index), item, version)
 
 
 def key_of_item(key: str, index: int) -> str:
@@ -63,10 +70,19 @@ def key_of_item(key: str, index: int) -> str:
     return f"{key}/{index}"
 
 
-def of_all(request: Request, key: str, items: Sequence[IdempotencyKey]) -> IdempotencyKey:
+def of_all(request: Request, key: str | None, items: Sequence[IdempotencyKey]) -> IdempotencyKey:
     """Return what a batch that is stored together is known by, from what its events would be."""
-    parts = "\n".join(["together", *(item.fingerprint for item in items)])
-    return IdempotencyKey(who=str(request.principal), key=key, fingerprint=hashlib.sha256(parts.encode()).hexdigest())
+    fingerprint = _digest(["together", *(item.fingerprint for item in items)])
+    # Of CloudEvents, all of their keys are the batch's.
+    return IdempotencyKey(
+        who=str(request.principal),
+        key=f"cloudevents\n{_digest(item.key for item in items)}" if key is None else key,
+        fingerprint=fingerprint,
+    )
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _fingerprint(item: bytes, version: int | None) -> str:

@@ -42,7 +42,7 @@ class ContentKeys:
     def __init__(self) -> None:
         self._seen: Counter[bytes] = Counter()
 
-    def key_of(self, request: Request, key: str, index: int, item: Any, version: int | None) -> IdempotencyKey:
+    def key_of(self, request: Request, key: str | None, index: int, item: Any, version: int | None) -> IdempotencyKey:
         """Return the key of an event, as `BatchOptions.item_key`."""
         written = exact_json.dumps(item)
         digest = hashlib.sha256(written).digest()[:16]

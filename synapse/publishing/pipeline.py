@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from synapse.auth.permission import demand_right
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
+from synapse.cloudevents.incoming import CloudEvent, event_of
 from synapse.errors.streams import OutcomeUnknown, UnknownStream
 from synapse.formats.text import NO_TEXTS
 from synapse.http.exchange import Request, Response, json_response
@@ -22,6 +23,7 @@ from synapse.problems import BadParameter, Forbidden, Problem
 from synapse.publishing import batch_response, deferred_validation, idempotency, storage, validation
 from synapse.publishing import body as publishing_body
 from synapse.publishing.body import Body, Item
+from synapse.publishing.cloudevents import read_events
 from synapse.publishing.counters import StreamCounters
 from synapse.publishing.deferred_validation import CostlyEvents
 from synapse.publishing.refusals import Refusals
@@ -52,7 +54,7 @@ class BatchOptions(NamedTuple):
         respond: Returns the response, from the stream, the results of the checks, and those of storing.
     """
 
-    item_key: Callable[[Request, str, int, Any, int | None], IdempotencyKey] = idempotency.of_item
+    item_key: Callable[[Request, str | None, int, Any, int | None], IdempotencyKey] = idempotency.of_item
     respond: Callable[
         [StreamDefinition, Sequence[Accepted | Problem], Sequence[Fate | None]], Conversation[Response]
     ] = batch_response.answer
@@ -80,7 +82,7 @@ def publish_events(
     try:
         version = publishing_body.contract_version(request)
         key = idempotency.key_of(request, stream) if key is None else key
-        body = body or publishing_body.read_body(request)
+        body = body or read_events(request, stream)
         together = body.batch and _is_true(request, "atomic")
     except Problem as problem:
         counters.note_refused(stream, problem, request.principal, size=len(request.body))
@@ -104,7 +106,8 @@ def _publish_one(
     version: int | None,
     key: str | None,
 ) -> Conversation[Response]:
-    (((event,), length),) = body.slices
+    (((item,), length),) = body.slices
+    event, is_keyed = event_of(item), key is not None or body.is_keyed
     try:
         found = validation.check(stream, event, version=version, by=request.principal, length=length)
         if isinstance(found, Accepted):
@@ -116,12 +119,12 @@ def _publish_one(
         raise
     write = _Writer(stream, request, counters, body.beside)
     try:
-        if storage.is_plain(stream, keyed=key is not None):
+        if storage.is_plain(stream, keyed=is_keyed):
             write.add(accepted)
             fates = yield from storage.append(stream, write.commands)
         else:
-            keys = [] if key is None else [idempotency.of_one(request, key, event, version)]
-            fates = yield from storage.store(stream, [write.entry(accepted)], keys=keys)
+            keys = [idempotency.of_one(request, key, item, version)] if is_keyed else []
+            fates = yield from storage.store(stream, [write.entry(accepted, item)], keys=keys)
     except FAILURES as failure:
         _count_unstored(counters, stream, [problem_of(failure)], request.principal)
         raise
@@ -149,12 +152,13 @@ def _publish_batch(
     options: BatchOptions,
 ) -> Conversation[Response]:
     write = _Writer(stream, request, counters)
-    is_plain = storage.is_plain(stream, keyed=key is not None)
+    is_keyed = key is not None or body.is_keyed
+    is_plain = storage.is_plain(stream, keyed=is_keyed)
     keys: list[IdempotencyKey] = []
 
     def write_entry(accepted: Accepted, index: int, item: Any) -> None:
-        write.entries.append(write.entry(accepted))
-        if key is not None:
+        write.entries.append(write.entry(accepted, item))
+        if is_keyed:
             keys.append(options.item_key(request, key, index, item, version))
 
     try:
@@ -179,7 +183,7 @@ def _publish_batch(
         elif is_plain:
             fates = yield from storage.append(stream, write.commands, together=together)
         else:
-            if key is not None and together:
+            if is_keyed and together:
                 keys = [idempotency.of_all(request, key, keys)]
             fates = yield from storage.store(stream, write.entries, together=together, keys=keys)
     except FAILURES as failure:
@@ -205,7 +209,7 @@ def validate_events(
     """
     stream = _stream(request, catalog)
     version = publishing_body.contract_version(request)
-    body = body or publishing_body.read_body(request)
+    body = body or read_events(request, stream)
     outcomes = yield from _Checks(stream, version, request.principal).run(body)
     if body.batch:
         together = _is_true(request, "atomic") and any(isinstance(outcome, Problem) for outcome in outcomes)
@@ -271,7 +275,8 @@ class _Checks:
                 found: Item | DeferredCheck = item
                 if not isinstance(item, Problem):
                     try:
-                        found = validation.check(stream, item, version=version, by=by, rulings=rulings, length=length)
+                        event = item.event if type(item) is CloudEvent else item
+                        found = validation.check(stream, event, version=version, by=by, rulings=rulings, length=length)
                         if isinstance(found, DeferredCheck):
                             found = costly.try_here(found, explain=self._explained < MAX_EXPLAINED)
                     except Problem as problem:
@@ -295,7 +300,7 @@ class _Checks:
         if isinstance(outcome, Problem):
             self._explained += len(outcome.members.get("violations", ()))
             if self._refusals is not None:
-                event = None if isinstance(item, Problem) else item
+                event = None if isinstance(item, Problem) else event_of(item)
                 self._refusals.note(self._stream, outcome, self._by, event=event)
             return outcome
         warnings = outcome.warnings
@@ -351,20 +356,23 @@ class _Writer:
             self._note_source(accepted)
         self.commands.append(found)
 
-    def entry(self, accepted: Accepted) -> list[str]:
-        self._note_source(accepted)
+    def entry(self, accepted: Accepted, item: Any = None) -> list[str]:
+        if type(item) is not CloudEvent:
+            self._note_source(accepted)
+            return validation.encode(self._stream, accepted, now=_now, source=self._source, beside=self._beside)
+        self._note_source(accepted, item.source)
         return validation.encode(
             self._stream,
             accepted,
-            now=_now,
-            source=self._source,
-            beside=self._beside,
+            now=lambda: item.time or _now(),
+            source="",
+            beside={**(self._beside or item.trace()), **item.fields()},
         )
 
-    def _note_source(self, accepted: Accepted) -> None:
+    def _note_source(self, accepted: Accepted, otherwise: str = "") -> None:
         source = self._last_source = accepted.event.get("source")
         if type(source) is not str or not source:
-            source = self._source
+            source = otherwise or self._source
         # Once between two flushes: this is done for each event.
         if (self._stream.name, source) not in self._counters.noted and source not in self.sources:
             self.sources[source] = self._shown(source, accepted)

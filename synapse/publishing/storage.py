@@ -286,8 +286,8 @@ def _fate_of_script(stream: StreamDefinition, reply: StoreResult) -> Fate:
             return StreamFull(f"The stream “{stream.name}” holds {stream.hard_length} events and takes no more.")
         case "conflict":
             return IdempotencyKeyReused(
-                "Something else was sent under this Idempotency-Key before. Send a new event under a new key; repeat an"
-                " event unchanged."
+                "Something else was sent before under this Idempotency-Key, or as a CloudEvent with this source and id."
+                " Send a new event under a new key or with a new id; repeat an event unchanged."
             )
     return Stored(id=reply.id, repeated=reply.outcome == "repeated")
 

@@ -231,7 +231,10 @@ def encode(
 
 def _event_type(event: Mapping[str, Any]) -> str:
     if "event_type" not in event:
-        raise BadEventType("The event has no “event_type”.")
+        hint = (
+            "" if "specversion" not in event else " Send a CloudEvent with Content-Type application/cloudevents+json."
+        )
+        raise BadEventType(f"The event has no “event_type”.{hint}")
     event_type = event["event_type"]
     if not isinstance(event_type, str) or not is_name(event_type):
         raise BadEventType(f"“event_type” is a name: {RULE}.")

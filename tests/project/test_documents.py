@@ -239,7 +239,7 @@ def test_the_wire_formats_cloudevent_is_stored_as_it_says():
         timestamp=found.time,
         source="",
         contract_version=0,
-        beside={"source": found.source, encoding.CLOUDEVENT: found.field()},
+        beside=found.fields(),
     )
 
     assert [text.encode() for text in written] == printed

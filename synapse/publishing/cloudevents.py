@@ -1,0 +1,125 @@
+"""The first step of publishing for CloudEvents: from the body of a request, or its headers and its body, to events.
+
+A request is a CloudEvent by its content type (structured mode and batches), or by its headers `ce-…` (binary mode). All
+else is read by `body.py`.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.cloudevents.attributes import find_fault_of_content
+from synapse.cloudevents.incoming import (
+    HEADER_PREFIX,
+    check_repeated_headers,
+    read_binary,
+    read_structured,
+)
+from synapse.errors.streams import BadEvent, EventTooLarge
+from synapse.http.exchange import Request
+from synapse.problems import Problem, UnsupportedMediaType
+from synapse.publishing import body as publishing_body
+from synapse.publishing.body import ACCEPTED, JSON, MAX_BATCH_BYTES, NDJSON, Body, Item, Slice
+
+STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
+_ACCEPTED = {ACCEPTED: f"{JSON}, {NDJSON}"}
+_FAMILY = "application/cloudevents"
+# Reading so many takes the event loop some tenths of a millisecond.
+_AT_ONCE = 50
+# The event may be longer than the CloudEvent that it came as, by its type.
+_TYPE = 200
+
+
+def is_cloudevent(request: Request) -> bool:
+    """Say whether a request brings CloudEvents, or something that is to be one."""
+    headers = request.headers
+    if "ce-specversion" in headers or "ce-id" in headers:
+        return True
+    return headers.get("content-type", "")[: len(_FAMILY)].lower() == _FAMILY
+
+
+def read_events(request: Request, stream: StreamDefinition) -> Body:
+    """Return the events of a request to publish to a stream: CloudEvents, or others as `body.read_body` reads them.
+
+    Raises:
+        UnsupportedMediaType: when the content is another one than JSON.
+        BadCloudEvent: when the one CloudEvent breaks the specification, or is no event. One of a batch is an item.
+        Problem: as `body.read_body`.
+    """
+    try:
+        return (
+            _read(request, stream.cloudevents_types) if is_cloudevent(request) else publishing_body.read_body(request)
+        )
+    except UnsupportedMediaType as problem:
+        if ACCEPTED in problem.headers:
+            problem.headers[ACCEPTED] += f", {STRUCTURED}, {BATCH}"
+        raise
+
+
+def _read(request: Request, types: Mapping[str, str]) -> Body:
+    publishing_body.check_encoding(request)
+    kind = request.headers.get("content-type", "")
+    media_type = kind.partition(";")[0].strip().lower()
+    if media_type == BATCH:
+        return _read_batch(request, types)
+    if media_type.startswith(_FAMILY) and media_type != STRUCTURED:
+        raise UnsupportedMediaType(
+            f"CloudEvents are read as JSON here, and this is “{kind[:100]}”. Send {STRUCTURED} or {BATCH}.",
+            headers=_ACCEPTED,
+        )
+    data = request.body
+    if media_type == STRUCTURED:
+        _check_content(kind)
+        value = publishing_body.read_value(data)
+        check_repeated_headers(request.headers, value)
+        return _body_of(read_structured(value, types), data)
+    if data:
+        _check_content(kind)
+    value = publishing_body.read_value(data) if data else None
+    return _body_of(read_binary(request.headers, kind, value, types, has_data=bool(data)), data)
+
+
+def _body_of(event: Item, data: bytes) -> Body:
+    return Body((Slice((event,), len(data) + _TYPE),), batch=False, is_keyed=True)
+
+
+def _check_content(kind: str) -> None:
+    if not kind:
+        raise UnsupportedMediaType(
+            "The CloudEvent has data, and the request has no Content-Type: send application/json.",
+            headers=_ACCEPTED,
+        )
+    if fault := find_fault_of_content(kind):
+        raise UnsupportedMediaType(
+            f"The Content-Type of the CloudEvent is “{kind[:100]}”: it {fault}.", headers=_ACCEPTED
+        )
+
+
+def _read_batch(request: Request, types: Mapping[str, str]) -> Body:
+    _check_content(request.headers["content-type"])
+    data = request.body
+    if len(data) > MAX_BATCH_BYTES:
+        raise EventTooLarge(f"The batch is {len(data)} bytes long; at most {MAX_BATCH_BYTES} are accepted.")
+    if not data.lstrip(b" \t\n\r").startswith(b"["):
+        raise BadEvent(f"A batch of CloudEvents is a JSON array. Send one CloudEvent with Content-Type {STRUCTURED}.")
+    if any(name.startswith(HEADER_PREFIX) for name in request.headers):
+        raise BadEvent("A batch has the attributes of its CloudEvents in its body: send it without headers “ce-…”.")
+    slices = publishing_body.read_array(data, may_be_empty=True)
+    events = _events(slices, types)
+    return Body(events if publishing_body.is_large(data) else tuple(events), batch=True, is_keyed=True)
+
+
+def _events(slices: Iterator[Slice], types: Mapping[str, str]) -> Iterator[Slice]:
+    for items, longest in slices:
+        if not items:
+            yield Slice(())
+        for start in range(0, len(items), _AT_ONCE):
+            yield Slice([_event(item, types) for item in items[start : start + _AT_ONCE]], longest + _TYPE)
+
+
+def _event(item: Item, types: Mapping[str, str]) -> Item:
+    if isinstance(item, Problem):
+        return item
+    try:
+        return read_structured(item, types)
+    except Problem as problem:
+        return problem.with_traceback(None)  # it is kept, and would keep the frames that raised it

@@ -1,15 +1,18 @@
 """Build the web server's application: the engine's routes with this project's settings, and Django elsewhere."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 
 from django.conf import settings
+from django.db import Error as DatabaseProblem
 from django.template.loader import get_template
 from django.template.utils import get_app_template_dirs
-from django.urls import get_resolver
+from django.urls import get_resolver, resolve, reverse
 
 from alerts import background as alerts
 from bridges.groups import expiry
+from core.admin import home
 from streams import background_tasks, connections, health
 from streams.connections import tails
 from streams.snapshot import holder
@@ -36,6 +39,15 @@ def load_templates() -> None:
                 get_template(str(path.relative_to(folder)))
 
 
+def prepare_pages() -> None:
+    """Compile templates and patterns of addresses, and make the overview's parts, before the first viewer asks."""
+    load_templates()
+    resolve(reverse("admin:index"))
+    with contextlib.suppress(DatabaseProblem):
+        # While the database is away, each viewer is told so.
+        home.warm_up()
+
+
 class Lifespan:
     """Answers the server's start and stop messages."""
 
@@ -56,7 +68,7 @@ class Lifespan:
                 process.keep_large_blocks_apart()
                 # Beside the first requests, which need not wait for it.
                 asyncio.get_running_loop().run_in_executor(None, api_docs.document)
-                asyncio.get_running_loop().run_in_executor(None, load_templates)
+                asyncio.get_running_loop().run_in_executor(None, prepare_pages)
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await asyncio.to_thread(health.stop)

@@ -34,10 +34,12 @@ def make(client: Any, moment: float, address: str = OVERVIEW) -> float:
 if __name__ == "__main__":
     django.setup()
     # As the web server does when it starts.
-    from synapse_project.front_door import load_templates, load_views
+    from synapse.runtime.process import tune_garbage_collector
+    from synapse_project.front_door import load_views, prepare_pages
 
     load_views()
-    load_templates()
+    tune_garbage_collector()
+    prepare_pages()
     browser = client()
     browser.handler.load_middleware()
     print(json.dumps([make(browser, float(sys.argv[1])) for _ in range(2)]))

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
+from core.database import close_stale_connections
 from core.models import AuditEntry
 
 LATEST = 6
@@ -105,6 +107,28 @@ def _render(request: HttpRequest) -> bytes:
 
 
 shared_parts = _SharedParts()
+
+
+class _WarmUpRequest(HttpRequest):
+    """A request without a sender, for a viewer who may see everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.method = "GET"
+        self.user = get_user_model()(is_superuser=True)
+
+    def get_host(self) -> str:
+        """Return a name that is not checked against the names of this server: the page is thrown away."""
+        return "localhost"
+
+
+def warm_up() -> None:
+    """Make the parts once and throw them away: the first viewer of this process then finds imports done, the patterns
+    of addresses compiled, and the history of the last hour decoded."""
+    try:
+        _render(_WarmUpRequest())
+    finally:
+        close_stale_connections()
 
 
 def parts(request: HttpRequest) -> HttpResponse:

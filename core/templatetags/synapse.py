@@ -139,40 +139,71 @@ def sparkline(values: Sequence[float | None], label: str, marks: Sequence[float]
 _WIDTH, _HEIGHT, _MARGIN = 1_200, 280, 20
 
 
-# A page of many streams is made with each sample, and most of its charts show minutes.
+# A page of many streams is made with each sample, and most of its charts show minutes. At a full minute all of them are
+# drawn anew, so each takes few steps.
 @lru_cache(maxsize=500)
 def _drawn(values: Sequence[float | None], label: str, marks: Sequence[float]) -> str:
-    highest = max((value for value in values if value is not None), default=0) or 1
-    step = _WIDTH / max(len(values) - 1, 1)
-    room = _HEIGHT - 2 * _MARGIN
-    runs: list[list[tuple[int, int]]] = [[]]
-    for place, value in enumerate(values):
+    highest = max(filter(None, values), default=1)
+    lines = []
+    begin = 0
+    for run in _runs(values):
+        if run:
+            lines.append(_line(run, begin, len(values), (_HEIGHT - 2 * _MARGIN) / highest))
+        begin += len(run) + 1
+    paths = []
+    for line in lines:
+        text, (first, _, _), (last, _, _) = " ".join(line), line[0].partition(","), line[-1].partition(",")
+        paths += [("area", f"M{first},{_HEIGHT} {text} {last},{_HEIGHT}Z"), ("line", f"M{text}")]
+    places = _places(len(values))
+    paths += [("mark", f"M{places[int(place)]},0V{_HEIGHT}") for place in marks if place < len(values)]
+    drawn = format_html_join("", '<path class="s-spark-{}" d="{}"/>', paths)
+    return format_html("{}{}</svg>", _frame(label), drawn)
+
+
+def _runs(values: Sequence[float | None]) -> Sequence[Sequence[float]]:
+    """Return the values between gaps, with an empty run between two gaps."""
+    if None not in values:
+        return [values]  # type: ignore[list-item]  # there is no None among them
+    runs: list[list[float]] = [[]]
+    for value in values:
         if value is None:
             runs.append([])
         else:
-            runs[-1].append((round(place * step), _HEIGHT - _MARGIN - round(room * value / highest)))
-    paths = []
-    for run in filter(None, runs):
-        if len(run) == 1:
-            # A value between two gaps is as wide as one value: a line without a length would not be seen.
-            ((x, y),) = run
-            run[:] = [(x - round(step / 2), y), (x + round(step / 2), y)]
-        # The points within a level part tell nothing.
-        bends = [
-            point
-            for before, point, after in zip([None, *run], run, [*run[1:], None], strict=False)
-            if before is None or after is None or not before[1] == point[1] == after[1]
-        ]
-        line = " ".join([f"{x},{y}" for x, y in bends])
-        paths += [("area", f"M{run[0][0]},{_HEIGHT} {line} {run[-1][0]},{_HEIGHT}Z"), ("line", f"M{line}")]
-    paths += [("mark", f"M{round(place * step)},0V{_HEIGHT}") for place in marks if place < len(values)]
+            runs[-1].append(value)
+    return runs
+
+
+def _line(run: Sequence[float], begin: int, count: int, scale: float) -> list[str]:
+    """Return the points of a run of values, the first of which is the value `begin` of `count`."""
+    floor = _HEIGHT - _MARGIN
+    heights = [floor - round(scale * value) for value in run]
+    places = _places(count)[begin : begin + len(run)]
+    if len(run) == 1:
+        # A value between two gaps is as wide as one value: a line without a length would not be seen.
+        half = round(_WIDTH / max(count - 1, 1) / 2)
+        return [f"{places[0] - half},{heights[0]}", f"{places[0] + half},{heights[0]}"]
+    # The points within a level part tell nothing.
+    return [
+        f"{x},{y}"
+        for x, before, y, after in zip(places, [None, *heights], heights, [*heights[1:], None], strict=False)
+        if not before == y == after
+    ]
+
+
+@lru_cache(maxsize=100)
+def _places(count: int) -> Sequence[int]:
+    """Return where so many values stand, from left to right."""
+    return [round(place * _WIDTH / max(count - 1, 1)) for place in range(count)]
+
+
+@lru_cache(maxsize=100)
+def _frame(label: str) -> str:
     return format_html(
-        '<svg class="s-spark" viewBox="0 0 {width} {height}" width="120" height="28" '
-        'preserveAspectRatio="none" role="img" aria-label="{label}"><title>{label}</title>{paths}</svg>',
-        width=_WIDTH,
-        height=_HEIGHT,
+        '<svg class="s-spark" viewBox="0 0 {} {}" width="120" height="28" preserveAspectRatio="none" role="img" '
+        'aria-label="{label}"><title>{label}</title>',
+        _WIDTH,
+        _HEIGHT,
         label=label,
-        paths=format_html_join("", '<path class="s-spark-{}" d="{}"/>', paths),
     )
 
 

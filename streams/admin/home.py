@@ -3,13 +3,14 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from django.db.models import Max
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from contracts.models import Contract
 from core.admin.base import Tab
@@ -88,6 +89,17 @@ _NOT_SAMPLED = {
     **{"published": sparkline((), _OF_PUBLISHED), "rate": NOTHING, "lags": ""},
     **dict.fromkeys(("lag_class", "dead_class"), "s-none"),
 }
+_ROW = """<tr>
+<td data-label="Stream"><a class="s-link s-hostile" href="{url}"{purpose}>{name}</a>{problem}</td>
+<td data-label="State">{state}</td>
+<td data-label="Events/s"><span class="s-beside">{published} <span class="s-number">{rate}</span></span></td>
+<td data-label="Worst lag" class="{lag_class}"><span class="s-beside">{lags} {lag}</span></td>
+<td data-label="Dead" class="s-right s-number {dead_class}">{dead}</td>
+<td data-label="Refused" class="s-right s-number {refused_class}">{refused}</td>
+<td data-label="Events" class="s-right s-number">{length}</td>
+<td data-label="Last event" class="s-number">{last}</td>
+</tr>
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,24 +150,25 @@ class StreamRow:
         return self.worst.health if self.worst else "healthy"
 
     @property
-    def cells(self) -> Mapping[str, str]:
-        """Return what the cells of the row have: the template of a hundred rows has little time for each."""
+    def html(self) -> SafeString:
+        """Return the row as HTML. Filled into a text: the template language takes three times as long for a hundred
+        rows, which are made with each sample."""
         found = self.overview
-        last = moment(moment_of_ms(found.last_ms)) if found else NOTHING
         refused = found.figures.counters["refused"] if found else 0
-        return {
-            "url": self.url,
-            "name": visible(self.stream.name),
-            "purpose": titled(self.stream.purpose),
-            "problem": format_html(' <span class="s-bad">{}</span>', visible(found.problem.detail))
+        return format_html(
+            _ROW,
+            url=self.url,
+            name=visible(self.stream.name),
+            purpose=titled(self.stream.purpose),
+            problem=format_html(' <span class="s-bad">{}</span>', visible(found.problem.detail))
             if found and found.problem
             else "",
-            "refused": refused_count(found),
-            "refused_class": "s-none" if not refused else "s-bad" if self.worst else "",
-            "length": stream_length(self.stream, found),
-            "last": last,
+            refused=refused_count(found),
+            refused_class="s-none" if not refused else "s-bad" if self.worst else "",
+            length=stream_length(self.stream, found),
+            last=moment(moment_of_ms(found.last_ms)) if found else NOTHING,
             **(self._sampled(self.past) if self.past else _NOT_SAMPLED),
-        }
+        )
 
     def _sampled(self, past: StreamHistory) -> Mapping[str, str]:
         lags = scaled(series.LAG_SECONDS, past.highest(series.LAG_SECONDS))
@@ -172,11 +185,16 @@ class StreamRow:
         }
 
 
+@lru_cache(maxsize=1_000)
+def _page_of(pk: int) -> str:
+    return reverse("admin:streams_stream_statistics", args=[pk])
+
+
 def values(request: HttpRequest) -> Mapping[str, Any]:
     """Return what the template shows: a query or two, and as many pipelines."""
     if not request.user.has_perm("streams.view_stream"):
         return {"may_see": False}
-    limits = {row.name: row for row in Stream.objects.only("name", "hard_length", "when_full")}
+    limits = {row.name: row for row in Stream.objects.only("name", "hard_length", "when_full", "purpose")}
     asked = {"past": overview.read_totals()} | ({"latest": _latest_publishers()} if len(limits) > MOST else {})
     found = ask_all(asked)
     past = {} if isinstance(found["past"], Problem) else found["past"]
@@ -194,7 +212,7 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
         if finding.health == "failing" != findings[known_place].health:
             worst[finding.stream] = place
     names = _names_of_rows(sorted(worst, key=worst.__getitem__), found.get("latest"), sorted(limits))
-    streams = list(Stream.objects.filter(name__in=names))
+    streams = [limits[name] for name in sorted(names)]
     answer = ask_all({"overview": stream_stats.activities_of(names)})["overview"]
     known: Mapping[str, Activity] = {} if isinstance(answer, Problem) else answer
     shown: list[Finding] = []
@@ -209,7 +227,7 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
             stream=stream,
             overview=known.get(stream.name),
             past=histories.get(stream.name),
-            url=reverse("admin:streams_stream_statistics", args=[stream.pk]),
+            url=_page_of(stream.pk),
             worst=findings[worst[stream.name]] if stream.name in worst else None,
             marks=marks,
         )

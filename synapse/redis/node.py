@@ -170,8 +170,10 @@ def _own(reply: Any) -> Any:
         return ReplyError(f"{code} {reply}".strip())
     # The reply to EXEC has errors only at its top level. Deeper levels are not searched: they can hold thousands of
     # entries.
-    if isinstance(reply, list) and any(isinstance(part, ResponseError) for part in reply):
-        return [_own(part) for part in reply]
+    if isinstance(reply, list):
+        for part in reply:
+            if isinstance(part, ResponseError):
+                return [_own(each) for each in reply]
     return reply
 
 

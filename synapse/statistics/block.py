@@ -73,16 +73,20 @@ class Column:
 
     def put(self, step: int, value: int | None) -> None:
         """Note another value; None: the series is gone. A second value for a step counts for the one after it."""
-        difference = None if value is None else value - (self.value or 0)
-        step = max(step, self.step + 1)
         skipped = step - self.step - 1
-        code = _signed(difference) << 1 | (skipped > 0)
+        if skipped < 0:
+            skipped, step = 0, self.step + 1
+        code = (0 if value is None else _signed(value - (self.value or 0))) << 1 | (skipped > 0)
+        changes = self.changes
         if code < 128:  # as many are
-            self.changes.append(code)
+            changes.append(code)
+        elif code < 16_384:  # as nearly all others are
+            changes.append(code & 127 | 128)
+            changes.append(code >> 7)
         else:
-            _write(self.changes, code)
+            _write(changes, code)
         if skipped > 0:
-            _write(self.changes, skipped)
+            _write(changes, skipped)
         self.step, self.value, self._decoded, self.packed = step, value, None, b""
 
     def pack(self) -> bytes:

@@ -1,8 +1,12 @@
-"""Templates that a web server compiles before anybody asks for a page."""
+"""What a web server prepares of its pages before the first viewer asks for one."""
 
+import pytest
+from django.db import OperationalError
 from django.template import engines
 
-from synapse_project.front_door import load_templates
+from core.admin import home
+from synapse_project.front_door import load_templates, prepare_pages
+from tests.definitions import define
 
 
 def test_the_first_page_of_a_process_compiles_no_template_of_ours_or_of_the_frame():
@@ -19,3 +23,25 @@ def test_the_first_page_of_a_process_compiles_no_template_of_ours_or_of_the_fram
         "bridges/admin/home.html",
         "unfold/layouts/skeleton.html",
     }
+
+
+@pytest.mark.django_db
+def test_the_parts_of_the_overview_are_made_once_before_the_first_viewer_asks(redis, monkeypatch):
+    define("orders")
+    made, render = [], home._render
+    monkeypatch.setattr(home, "_render", lambda request: made.append(render(request)))
+
+    prepare_pages()
+
+    (html,) = made
+    assert b"orders" in html
+
+
+@pytest.mark.django_db
+def test_a_web_server_starts_while_the_database_is_away(monkeypatch):
+    def fail(request):
+        raise OperationalError("away")
+
+    monkeypatch.setattr(home, "_render", fail)
+
+    prepare_pages()

@@ -197,6 +197,10 @@ class DjangoHandler:
         return status, headers, content
 
 
+# The body was read and decoded: what these say of it is over.
+_OF_SENT_BODY = frozenset(("CONTENT_LENGTH", "CONTENT_ENCODING"))
+
+
 def _environ(scope: Mapping[str, Any], body: bytes) -> dict[str, Any]:
     host, port = scope.get("server") or ("localhost", 80)
     client = scope.get("client") or ("", 0)
@@ -223,8 +227,8 @@ def _environ(scope: Mapping[str, Any], body: bytes) -> dict[str, Any]:
     }
     for raw_name, raw_text in scope["headers"]:
         name, text = raw_name.decode("latin-1").upper().replace("-", "_"), raw_text.decode("latin-1")
-        if b"_" in raw_name or name == "CONTENT_LENGTH":
-            # X_Forwarded_For would look like X-Forwarded-For; the length is that of what was read.
+        if b"_" in raw_name or name in _OF_SENT_BODY:
+            # X_Forwarded_For would look like X-Forwarded-For.
             continue
         key = name if name == "CONTENT_TYPE" else f"HTTP_{name}"
         joint = "; " if name == "COOKIE" else ","

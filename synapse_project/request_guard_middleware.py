@@ -1,21 +1,26 @@
-"""Guard requests on servers without the front door (`runserver`, WSGI): hosts, CORS, client address, rates."""
+"""Guard requests on servers without the front door (`runserver`, WSGI): hosts, CORS, client address, rates; and decode
+their bodies."""
 
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from typing import Any
 
 from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
 from core.views import to_django
 from streams import connections
 from synapse.auth.client_ip import FORWARDING
+from synapse.http import content_coding
 from synapse.http.exchange import problem_response
 from synapse.http.hosts import allowed_host_mistake
 from synapse.http.redis_problems import FAILURES, problem_of
-from synapse.problems import BadRequest
+from synapse.problems import BadRequest, too_large
 from synapse.server import request_guard
+from synapse.server.config import Headers
 from synapse_project.server_config import server_config
 
 
@@ -73,6 +78,8 @@ def guard_middleware(get_response: Answer) -> Answer:
                     run=connections.executor().run,
                 )
             request_guard.check_origin(config, request.method or "", headers, scheme=request.scheme or "http")
+            if "content-encoding" in headers:
+                _decode_body(request, headers)
         except FAILURES as failure:
             return to_django(problem_response(problem_of(failure)))
         preflight = request_guard.answer_preflight(config, request.method or "", headers)
@@ -82,6 +89,50 @@ def guard_middleware(get_response: Answer) -> Answer:
         return response
 
     return middleware
+
+
+class _DecodedBody:
+    """The stream of a request whose body is decoded when it is read."""
+
+    def __init__(self, stream: Any, headers: Headers) -> None:
+        self._stream = stream
+        self._headers = headers
+        self._decoded: BytesIO | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes of the decoded body.
+
+        Raises:
+            UnsupportedCoding, BadCoding, PayloadTooLarge: when it cannot be decoded.
+        """
+        if self._decoded is None:
+            body: bytes = self._stream.read()
+            if body and (decoder := content_coding.decoder_of(self._headers)) is not None:
+                body = content_coding.decoded(decoder, body, most=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+            self._decoded = BytesIO(body)
+        return self._decoded.read(size)
+
+    def close(self) -> None:
+        """Close the stream of the body as it was sent."""
+        self._stream.close()
+
+
+def _decode_body(request: HttpRequest, headers: Headers) -> None:
+    """Let the views of the API decode the body when they read it: they look at the caller before. For pages it is
+    decoded at once, because middleware may read their forms.
+
+    Raises:
+        UnsupportedCoding, BadCoding, PayloadTooLarge: when the form of a page cannot be decoded.
+    """
+    stream = _DecodedBody(request._stream, headers)
+    if not request.path_info.startswith(reverse("admin:index")):
+        request._stream = stream  # type: ignore[assignment]  # Django calls these two methods alone
+        return
+    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        raise too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    body = stream.read()
+    request._stream = BytesIO(body)
+    request.META["CONTENT_LENGTH"] = str(len(body))
 
 
 def _resolve_client(request: HttpRequest) -> None:

@@ -292,7 +292,8 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Synapse",
-    "DESCRIPTION": "Publish events to Redis Streams, checked against their contracts, and inspect what is there.",
+    "DESCRIPTION": "Publish events to Redis Streams, checked against their contracts, and inspect what is there. "
+    "Bodies of requests may be sent with `Content-Encoding: gzip`.",
     "VERSION": VERSION,
     "OAS_VERSION": "3.1.0",
     "PREPROCESSING_HOOKS": ["core.openapi.without_trailing_slashes"],

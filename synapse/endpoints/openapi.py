@@ -11,7 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 from synapse.endpoints.declaration import MEANINGS, Endpoint, Example
 from synapse.endpoints.models import Answer, about, maybe
 from synapse.http.exchange import JSON
-from synapse.problems import PROBLEM_JSON
+from synapse.problems import PROBLEM_JSON, UnsupportedMediaType
 
 _REFERENCE = "#/components/schemas/{model}"
 # What the named parts of paths are.
@@ -40,6 +40,15 @@ _WRITTEN_BY_HAND: dict[str, Any] = {
 }
 EVENT = {"$ref": "#/components/schemas/Event"}
 JSON_SCHEMA = {"$ref": "#/components/schemas/JsonSchema"}
+
+
+# RFC 7694, 3.
+_DECODED = {
+    "Accept-Encoding": {
+        "schema": {"type": "string"},
+        "description": "The content coding of bodies that is decoded, where that of the request is another one.",
+    }
+}
 
 
 class Meaning(NamedTuple):
@@ -196,6 +205,8 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         problem = {media_type: {"schema": _schema(endpoint.refusal)} for media_type in endpoint.media_types}
     for status, meaning in {**refused, **endpoint.problems}.items():
         found[str(status)] = {"content": problem, "description": meaning}
+        if status == UnsupportedMediaType.status:
+            found[str(status)]["headers"] = _DECODED
     return found
 
 

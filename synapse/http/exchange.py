@@ -74,8 +74,9 @@ def _nobody() -> None:
 class Request(NamedTuple):
     """One complete HTTP request.
 
-    `headers` have lower-case names. `query` holds the last value of a repeated name; `values` gives all of them.
-    `params` are the parts that the route's pattern named. `caller` is set for routes that wait, on the event loop.
+    `headers` have lower-case names; `body` is decoded, where they name a coding. `query` holds the last value
+    of a repeated name; `values` gives all of them. `params` are the parts that the route's pattern named. `caller` is
+    set for routes that wait, on the event loop.
     """
 
     method: str

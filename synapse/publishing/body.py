@@ -69,7 +69,6 @@ def read_body(request: Request) -> Body:
         EventTooLarge: when it is over a limit.
         BadEvent: when it cannot be read as a whole. A line of NDJSON that cannot be read is an item of its own.
     """
-    check_encoding(request)
     kind = content_type(request)
     body = request.body
     if kind != NDJSON and body.lstrip(_WHITE)[:1] != b"[":
@@ -100,19 +99,6 @@ def contract_version(request: Request) -> int | None:
             f"The header {CONTRACT_VERSION} is the number of a contract's version, from 1.", parameter=CONTRACT_VERSION
         )
     return int(text)
-
-
-def check_encoding(request: Request) -> None:
-    """Refuse a body in a content coding.
-
-    Raises:
-        UnsupportedMediaType: when it is in one.
-    """
-    header = request.headers.get("content-encoding", "")
-    if header.strip().lower() not in ("", "identity"):
-        raise UnsupportedMediaType(
-            f"Send the body as it is: the content coding “{header[:100]}” is not read here (RFC 9110, 8.4)."
-        )
 
 
 def content_type(request: Request) -> str:

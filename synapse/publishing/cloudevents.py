@@ -56,7 +56,6 @@ def read_events(request: Request, stream: StreamDefinition) -> Body:
 
 
 def _read(request: Request, types: Mapping[str, str]) -> Body:
-    publishing_body.check_encoding(request)
     kind = request.headers.get("content-type", "")
     media_type = kind.partition(";")[0].strip().lower()
     if media_type == BATCH:

@@ -6,12 +6,16 @@ are connections fit beside the rest.
 
 How large the body of one request may be, its route says: `synapse.publishing.body` for events and batches,
 `contracts.api.request_parser` for schemas, and the settings of Django for the admin.
+
+A body that is sent with gzip is decoded here, for all routes. All limits hold for what it decodes to.
 """
 
 from io import BytesIO
 from typing import Self
 
+from synapse.http import content_coding
 from synapse.problems import PayloadTooLarge, too_large
+from synapse.runtime.turn_queue import turn_queue
 from synapse.server.config import Headers, PersonOf, Receive, Sender, ServerConfig
 from synapse.shares import CallerId
 
@@ -97,30 +101,42 @@ class Body:
         self._reservation.give_back()
 
     async def read(self) -> bytes:
-        """Return the whole body.
+        """Return the whole body, decoded.
 
         Raises:
             PayloadTooLarge, Unauthenticated: when it is larger than what its sender may send.
+            UnsupportedCoding, BadCoding: when it cannot be decoded.
             ShareUsedUp, AllInUse: when there is no memory left for it.
             DatabaseDown: when its session cannot be looked up.
             ClientGone: as its name says.
         """
         announced = self._headers.get("content-length", "")
+        has_body = bool(announced.strip("0")) or "transfer-encoding" in self._headers
+        decoder = content_coding.decoder_of(self._headers) if has_body else None
         check_announced(announced, most=self._config.max_body_bytes)
         if announced.isdigit():
             await self._check_size(int(announced[:20]))
         body = BytesIO()
-        size = 0
+        size = received = 0
         more = True
         while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
-            size += body.write(message.get("body", b""))
+            part = message.get("body", b"")
+            received += len(part)
+            check_read(received, most=self._config.max_body_bytes)
             more = message.get("more_body", False)
-            check_read(size, most=self._config.max_body_bytes)
-            await self._check_size(size)
-            self._reservation.grow(size)
+            for number, piece in enumerate((part,) if decoder is None else decoder.slices(part)):
+                if number:
+                    await turn_queue.turn()
+                size += len(piece)
+                check_read(size, most=self._config.max_body_bytes)
+                await self._check_size(size)
+                self._reservation.grow(size)
+                body.write(piece)
+        if decoder is not None:
+            decoder.finish()
         # It hands out what it holds: to join the parts in the end would keep the loop for a millisecond for each MiB.
         return body.getvalue()
 

@@ -108,6 +108,8 @@ class FastPath:
             self._config, route.method, headers, scheme="http"
         ):
             return None
+        if "content-encoding" in headers:
+            return None  # its body is decoded where that may take several turns
         return _Head(route, params, path, url.query or b"", headers, scope["client"][0] if scope["client"] else "")
 
 

@@ -1,0 +1,129 @@
+"""Decode bodies of requests that are sent with the content coding gzip (RFC 9110, 8.4.1.3; RFC 1952).
+
+A thousandth of a text of zeros is enough to stand for it. So a body is decoded in slices, and its reader stops at the
+first that is too much: never more than a slice exists of what is over a limit.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping
+
+from synapse.problems import BadRequest, UnsupportedMediaType, too_large
+
+# RFC 9110, 8.4.1.3: the second is another name of the first.
+_GZIP = ("gzip", "x-gzip")
+_NONE = ("", "identity")
+# zlib takes a member of RFC 1952 with the largest window, and no other format.
+_WINDOW_BITS = 16 + zlib.MAX_WBITS
+_MAGIC = b"\x1f\x8b"
+# A slice takes a fraction of a millisecond, whatever it holds: one block of the format may decode to nothing.
+MAX_SLICE = 64 * 1024
+_MAX_INPUT = 16 * 1024
+# What zlib says of a body that is damaged, in other words.
+_REASONS = {
+    "incorrect header check": "it does not begin as gzip does",
+    "incorrect data check": "its checksum (CRC-32) is not that of its contents",
+    "incorrect length check": "its length is not that of its contents",
+}
+
+
+class UnsupportedCoding(UnsupportedMediaType):
+    """The body has a content coding that is not decoded here. The header tells programs which one is (RFC 7694, 3)."""
+
+    def __init__(self, header: str) -> None:
+        super().__init__(
+            f"The content coding “{header[:100]}” is not decoded here. Send the body as it is, or with "
+            "“Content-Encoding: gzip”.",
+            headers={"Accept-Encoding": "gzip"},
+        )
+
+
+class BadCoding(BadRequest):
+    """The body is not what its header Content-Encoding says."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The body cannot be decoded as gzip (RFC 1952): {reason}.")
+
+
+class GzipDecoder:
+    """Decodes the body of one request, which is one member of the format (RFC 1952, 2.2).
+
+    Several members in a row are refused, because programs between client and server may read the first one alone.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = zlib.decompressobj(_WINDOW_BITS)
+        self._is_begun = False
+
+    def slices(self, part: bytes) -> Iterator[bytes]:
+        """Yield what the next part of a body decodes to, in slices of at most `MAX_SLICE` bytes; some may be empty.
+
+        Raises:
+            BadCoding: when the body is damaged, or continues behind its end.
+        """
+        self._is_begun = self._is_begun or bool(part)
+        for begin in range(0, len(part), _MAX_INPUT):
+            piece = part[begin : begin + _MAX_INPUT]
+            if self._decoder.eof:
+                raise _continued(piece)
+            while piece:
+                yield self._decode(piece)
+                piece = self._decoder.unconsumed_tail
+
+    def finish(self) -> None:
+        """Check that the body is whole. One without any byte is: it is no body.
+
+        Raises:
+            BadCoding: when its end is missing.
+        """
+        if self._is_begun and not self._decoder.eof:
+            raise BadCoding("its end is missing")
+
+    def _decode(self, piece: bytes) -> bytes:
+        try:
+            found = self._decoder.decompress(piece, MAX_SLICE)
+        except zlib.error as error:
+            reason = str(error).rpartition(": ")[2]
+            raise BadCoding(_REASONS.get(reason, reason)) from None
+        if self._decoder.unused_data:
+            raise _continued(self._decoder.unused_data)
+        return found
+
+
+def _continued(rest: bytes) -> BadCoding:
+    if _MAGIC.startswith(rest[:2]):
+        return BadCoding("it has several members. Compress all of it at once")
+    return BadCoding("other bytes follow its end")
+
+
+def decoder_of(headers: Mapping[str, str]) -> GzipDecoder | None:
+    """Return the decoder of a request's body; None for a body that is sent as it is.
+
+    Args:
+        headers: by lower-case names.
+
+    Raises:
+        UnsupportedCoding: when it has another coding than gzip, or several.
+    """
+    header = headers.get("content-encoding", "")
+    codings = [coding for each in header.split(",") if (coding := each.strip().lower()) not in _NONE]
+    if not codings:
+        return None
+    if len(codings) > 1 or codings[0] not in _GZIP:
+        raise UnsupportedCoding(header)
+    return GzipDecoder()
+
+
+def decoded(decoder: GzipDecoder, body: bytes, *, most: int) -> bytes:
+    """Return a whole body decoded: for threads.
+
+    Raises:
+        BadCoding: when it is damaged.
+        PayloadTooLarge: when it decodes to more than `most` bytes.
+    """
+    found = bytearray()
+    for part in decoder.slices(body):
+        found += part
+        if len(found) > most:
+            raise too_large(most)
+    decoder.finish()
+    return bytes(found)

@@ -336,7 +336,8 @@ class _Writer:
         self._source = request.principal.name
         headers = request.headers
         if "traceparent" in headers:
-            beside = {**trace_fields(headers["traceparent"], headers.get("tracestate", "")), **beside}
+            trace = trace_fields(headers["traceparent"], headers.get("tracestate", ""))
+            beside = {**trace, **beside} if beside else trace
         self._beside = beside
         self.commands: list[Command] = []
         self.entries: list[list[str]] = []

@@ -20,11 +20,12 @@ from synapse.runtime.turn_queue import turn_queue
 from synapse.server import request_guard
 from synapse.server.asgi_cycle import CONTINUE, HeaderPairs, written_head
 from synapse.server.body_limits import SMALL, Reservation, check_announced, check_read
+from synapse.server.cached_head import VARYING, CachedHead, RepeatedRequest, cacheable_head
 from synapse.server.client_connection import ClientConnection
 from synapse.server.config import ServerConfig
 from synapse.server.conversion import failed, header_pairs, headers_of, is_for_django, principal_of, request_of
 from synapse.server.front_door import FrontDoor
-from synapse.server.request_parser import CachedHead, RequestParser, cacheable_head
+from synapse.server.request_parser import RequestParser
 from synapse.shares import caller_of
 
 # A larger head is read again each time: there may be ten thousand connections that keep theirs.
@@ -42,6 +43,11 @@ class _Head(NamedTuple):
     query: bytes
     headers: Mapping[str, str]
     address: str
+
+    def with_headers(self, headers: Mapping[str, str]) -> "_Head":
+        """Return the head with these headers in place of its own of their names."""
+        route, params, path, query, others, address = self
+        return _Head(route, params, path, query, {**others, **headers}, address)
 
 
 class FastPath:
@@ -63,13 +69,17 @@ class FastPath:
         if self._is_counted:
             return None
         asked = (requests.method, requests.url, requests.headers)
-        self._is_like_last = asked == self._asked
+        known, head = self._asked, self._head
+        # Most publishers send equal heads again, but for some values: each is parsed once.
+        self._is_like_last = asked == known
         if not self._is_like_last:
-            # Most publishers send equal heads again: each is parsed once.
-            head = self._head_of(connection.client, *asked)
+            self._is_like_last = known is not None and asked[:2] == known[:2] and _lasting(asked) == _lasting(known)
+            if not self._is_like_last:
+                head = self._head_of(connection.client, *asked)
+            elif head is not None:
+                varying = headers_of([header for header in requests.headers if header[0] in VARYING])
+                head = head.with_headers(varying)
             self._asked, self._head = (asked, head) if requests.head_size() <= _MOST_KEPT else (None, None)
-        else:
-            head = self._head
         return None if head is None else DirectCycle(connection, head, requests)
 
     def find_repeated(
@@ -80,13 +90,19 @@ class FastPath:
             return None
         known, head = self._repeated
         found = known.match(piece)
-        return None if found is None else DirectCycle(connection, head, requests, found)
+        if found is None:
+            return None
+        if varying := found[2]:
+            head = head.with_headers(varying)
+        return DirectCycle(connection, head, requests, found)
 
     def learn(self, requests: RequestParser, piece: bytes) -> None:
         """Remember the head of a request that fills the piece, if the fast path answers it, it came for the second
         time, and it leaves the connection open."""
-        if self._is_like_last and self._head is not None and requests.keeps_alive and not requests.expects_continue:
-            found = cacheable_head(piece, requests.length, most=_MOST_KEPT)
+        if not self._is_like_last or self._asked is None or self._head is None:
+            return
+        if requests.keeps_alive and not requests.expects_continue:
+            found = cacheable_head(piece, requests.length, self._asked[2], most=_MOST_KEPT)
             if found is not None:
                 self._repeated = found, self._head
 
@@ -117,9 +133,9 @@ class DirectCycle:
     """One request of the fast path, and its answer."""
 
     def __init__(
-        self, protocol: ClientConnection, head: _Head, requests: RequestParser, whole: tuple[bytes, bytes] | None = None
+        self, protocol: ClientConnection, head: _Head, requests: RequestParser, whole: RepeatedRequest | None = None
     ) -> None:
-        """Take a request: `whole` is its length and its body, None when that is still to come."""
+        """Take a request: `whole` has its length and its body, None when that is still to come."""
         self._protocol = protocol
         self._head = head
         self._most = 0
@@ -137,7 +153,7 @@ class DirectCycle:
             self.keep_alive = requests.keeps_alive
             self._expects_continue = requests.expects_continue
         else:  # only such requests are remembered
-            self._length, self._body = whole
+            self._length, self._body, _ = whole
             self._is_whole = self.keep_alive = True
             self._version, self._expects_continue = "1.1", False
 
@@ -304,6 +320,11 @@ class DirectCycle:
         if not self.keep_alive:
             self._protocol.transport.close()  # the server stops, and left it to the end of this answer
         self._protocol.begin_next()
+
+
+def _lasting(asked: tuple[bytes, bytes, HeaderPairs]) -> list[tuple[bytes, bytes]]:
+    """Return a head's headers without the values that differ in each request."""
+    return [(name, b"" if name in VARYING else value) for name, value in asked[2]]
 
 
 @lru_cache(maxsize=64)

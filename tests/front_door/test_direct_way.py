@@ -110,6 +110,22 @@ def test_requests_one_after_another_are_answered_each_by_what_it_says(connection
     assert was_read == [True, True, False, False, False, True, True, False, True, True, False]
 
 
+def test_requests_of_other_traces_and_keys_are_each_stored_with_their_own(connection, redis, monkeypatch):
+    was_read, begin = [], DirectCycle.__init__
+    monkeypatch.setattr(DirectCycle, "__init__", lambda *given: was_read.append(len(given) < 5) or begin(*given))
+    traces = [f"00-{number:032x}-{'b' * 16}-01" for number in range(1, 7)]
+    keys = ["a", "bb", "bb", "c", "d", "e"]
+
+    answered = []
+    for number, (trace, key) in enumerate(zip(traces, keys, strict=True)):
+        connection.send(publishing(number, f"traceparent: {trace}", f"idempotency-key: {key}"))
+        answered.append(connection.answer()[0])
+
+    assert answered == [201, 201, 422, 201, 201, 201]
+    assert [fields[b"traceparent"].decode() for _, fields in redis.xrange("orders")] == [*traces[:2], *traces[3:]]
+    assert was_read == [True, True, False, False, False, False]
+
+
 def test_a_thousand_that_are_refused_at_once_are_answered_in_their_order(connection):
     connection.send(publishing(0))
     connection.send(b"".join(request("GET", f"/streams/none-{number}/info") for number in range(1000)))

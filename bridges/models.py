@@ -125,6 +125,7 @@ class Bridge(OwnedModel):
     backoff_base_seconds = models.PositiveIntegerField(**column_options(fields.BACKOFF_BASE_SECONDS))
     backoff_cap_seconds = models.PositiveIntegerField(**column_options(fields.BACKOFF_CAP_SECONDS))
     delivery_log = models.CharField(max_length=10, **column_options(fields.DELIVERY_LOG))
+    tracing = models.CharField(max_length=10, **column_options(fields.TRACING))
     retry_schedule = models.JSONField(**column_options(fields.RETRY_SCHEDULE), validators=[validate_schedule])
 
     # The service whose read created a pulled group: other services need the right to act on groups.

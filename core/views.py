@@ -24,6 +24,7 @@ from synapse.http.hosts import bad_host
 from synapse.http.redis_problems import problem_of
 from synapse.problems import BadRequest, Forbidden, MethodNotAllowed, NotFound, Problem, too_large
 from synapse.redis.errors import RedisFailure
+from synapse.tracing.context import TRACEPARENT
 
 
 def route(path: str, view: Any, name: str) -> URLPattern:
@@ -85,10 +86,15 @@ def to_django(response: Response) -> HttpResponse:
     return answer
 
 
+def problem_to_django(problem: Problem, request: Any) -> HttpResponse:
+    """Return a problem as the Django response to a request, with the trace that the request names."""
+    return to_django(problem_response(problem, {TRACEPARENT: request.META.get("HTTP_TRACEPARENT", "")}))
+
+
 def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse | RestResponse | None:
     """Answer every error of a view as a problem document (REST framework's EXCEPTION_HANDLER)."""
     problem = as_problem(error, context["request"])
-    return None if problem is None else to_django(problem_response(problem))
+    return None if problem is None else problem_to_django(problem, context["request"])
 
 
 def as_problem(error: Exception, request: Any) -> Problem | None:
@@ -138,7 +144,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def _refusal(request: HttpRequest, problem: Problem) -> HttpResponse:
     """Answer with an HTML page where a browser asks for the admin, else with a problem document."""
     if not _is_for_people(request):
-        return to_django(problem_response(problem))
+        return problem_to_django(problem, request)
     values = {**admin.site.each_context(request), "problem": problem}
     return render(request, "core/admin/refused.html", values, status=problem.status)
 
@@ -151,13 +157,13 @@ def _is_for_people(request: HttpRequest) -> bool:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a request that Django finds suspicious, such as one with a foreign Host."""
     if isinstance(exception, DisallowedHost):
-        return to_django(problem_response(bad_host(request.META.get("HTTP_HOST", ""))))
+        return problem_to_django(bad_host(request.META.get("HTTP_HOST", "")), request)
     return _refusal(request, BadRequest("The request was refused."))
 
 
 def _unavailable(request: HttpRequest, problem: Problem) -> HttpResponse:
     if not request.path.startswith(reverse("admin:index")):
-        return to_django(problem_response(problem))
+        return problem_to_django(problem, request)
     # The person and the reason are in the database.
     request.user = AnonymousUser()
     request.__dict__.pop("_messages", None)
@@ -174,4 +180,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return _unavailable(request, problem)
     broken = Problem("Something went wrong inside Synapse; its log says more.")
     # What failed may be what the frame of a page is made from.
-    return _unavailable(request, broken) if _is_for_people(request) else to_django(problem_response(broken))
+    return _unavailable(request, broken) if _is_for_people(request) else problem_to_django(broken, request)

@@ -7,7 +7,7 @@ import time
 from django.db import close_old_connections
 
 from core import logins
-from streams import connections, kept_snapshot
+from streams import connections, kept_snapshot, tracing
 from streams.access import identification
 from streams.connections import tails
 from streams.snapshot import POLL_SECONDS, holder
@@ -61,7 +61,8 @@ WORK = (
 
 
 def start() -> None:
-    """Start all background tasks, each in its own thread."""
+    """Start all background tasks, each in its own thread, and tracing."""
+    tracing.start()
     for work in WORK:
         work.start()
 
@@ -70,5 +71,6 @@ def stop() -> None:
     """Stop all background tasks, flushing the counters and the times of keys' last use once more."""
     for work in WORK:
         work.stop()
+    tracing.stop()
     Periodic("counters", 1.0, flush_counters).turn()
     Periodic("use of keys", identification.EVERY, identification.flush).turn()

@@ -19,8 +19,10 @@ class Problem(Exception):
     """Something that a caller must hear about.
 
     `detail` is one sentence for a person. `members` are further members of the problem document (RFC 9457, 3.2);
-    `headers` go into the HTTP answer.
+    `headers` go into the HTTP answer. `trace_id` is that of the trace of its request, "" without one.
     """
+
+    trace_id = ""
 
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal-error"
@@ -96,8 +98,12 @@ class DatabaseDown(Problem, status=503, slug="database-down", title="The databas
         super().__init__(detail, headers={"Retry-After": "1"})
 
 
-def document(problem: Problem) -> dict[str, Any]:
-    """Return the problem document. `error` repeats the detail for clients that were written before RFC 9457."""
+def document(problem: Problem, *, trace_id: str = "") -> dict[str, Any]:
+    """Return the problem document. `error` repeats the detail for clients that were written before RFC 9457.
+
+    `trace_id` is that of the caller's trace, for a problem that knows none of its own; "" without one.
+    """
+    trace_id = problem.trace_id or trace_id
     return {
         "type": TYPE_PREFIX + problem.slug,
         "title": problem.title,
@@ -105,12 +111,13 @@ def document(problem: Problem) -> dict[str, Any]:
         "detail": problem.detail,
         "error": problem.detail,
         **problem.members,
+        **({"trace_id": trace_id} if trace_id else {}),
     }
 
 
-def render(problem: Problem) -> bytes:
-    """Return the problem document as JSON (UTF-8)."""
-    return orjson.dumps(document(problem))
+def render(problem: Problem, *, trace_id: str = "") -> bytes:
+    """Return the problem document as JSON (UTF-8); `trace_id` as for `document`."""
+    return orjson.dumps(document(problem, trace_id=trace_id))
 
 
 def too_large(limit: int) -> PayloadTooLarge:

@@ -19,6 +19,7 @@ from synapse.delivery import handlers
 from synapse.delivery.webhooks import target
 from synapse.formats import durations
 from synapse.shares.resources import RESOURCES, read_percents
+from synapse.tracing.settings import SAMPLERS
 from synapse_project import setting_values
 
 
@@ -49,6 +50,8 @@ _HANDLER = setting_values.such(
     handlers.is_allowed_path, "dotted paths of functions, or package.module.*, separated by commas"
 )
 _ORIGIN = setting_values.such(setting_values.is_origin, "origins such as http://localhost:5173, separated by commas")
+_EXPORTER = setting_values.one_of("otlp", "none", convert=str.lower)
+_COLLECTOR = setting_values.url("http", "https")
 
 SETTINGS = (
     Setting(
@@ -283,6 +286,70 @@ SETTINGS = (
         default=1,
         parse=setting_values.between(1, 64),
         meaning="Web server processes.",
+    ),
+    Setting(
+        name="OTEL_SDK_DISABLED",
+        default=False,
+        parse=setting_values.boolean,
+        meaning="Whether tracing, and sending metrics, is off, although other `OTEL_*` variables turn it on.",
+    ),
+    Setting(
+        name="OTEL_TRACES_EXPORTER",
+        parse=_EXPORTER,
+        shown_default="`otlp` if an endpoint is set",
+        meaning="`otlp`: spans are sent to a collector. `none`: nothing is traced.",
+    ),
+    Setting(
+        name="OTEL_METRICS_EXPORTER",
+        default="none",
+        parse=_EXPORTER,
+        meaning="`otlp`: the metrics are sent to a collector, too.",
+    ),
+    Setting(
+        name="OTEL_EXPORTER_OTLP_ENDPOINT",
+        parse=_COLLECTOR,
+        shown_default="http://localhost:4318",
+        meaning="The collector's address; `/v1/traces` and `/v1/metrics` follow it.",
+    ),
+    Setting(
+        name="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        parse=_COLLECTOR,
+        meaning="The whole address for spans, if it differs from that.",
+    ),
+    Setting(
+        name="OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        parse=_COLLECTOR,
+        meaning="The whole address for metrics, if it differs from that.",
+    ),
+    Setting(
+        name="OTEL_EXPORTER_OTLP_PROTOCOL",
+        default="http/protobuf",
+        parse=setting_values.one_of("http/protobuf"),
+        meaning="How the collector is spoken to: there is one way.",
+    ),
+    Setting(
+        name="OTEL_TRACES_SAMPLER",
+        default="parentbased_always_on",
+        parse=setting_values.one_of(*SAMPLERS),
+        meaning="Which traces are sampled.",
+    ),
+    Setting(
+        name="OTEL_TRACES_SAMPLER_ARG",
+        default=1.0,
+        parse=setting_values.ratio,
+        shown_default="1",
+        meaning="The share of traces that the samplers by ratio take, from 0 to 1.",
+    ),
+    Setting(
+        name="OTEL_METRIC_EXPORT_INTERVAL",
+        default=60_000,
+        parse=setting_values.between(1000, 3_600_000),
+        meaning="Milliseconds between two exports of the metrics.",
+    ),
+    Setting(
+        name="SYNAPSE_TRACE_URL",
+        parse=setting_values.trace_url,
+        meaning="The page of a trace in a viewer, with `{trace_id}` in it: trace ids in the admin lead there.",
     ),
     Setting(
         name="SYNAPSE_LOG_LEVEL",

@@ -11,11 +11,10 @@ from django.core.checks import CheckMessage, Warning
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from core.views import to_django
+from core.views import problem_to_django, to_django
 from streams import connections
 from synapse.auth.client_ip import FORWARDING
 from synapse.http import content_coding
-from synapse.http.exchange import problem_response
 from synapse.http.hosts import allowed_host_mistake
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.problems import BadRequest, too_large
@@ -64,7 +63,7 @@ def guard_middleware(get_response: Answer) -> Answer:
         serve_any_host(request)
         request.get_host()  # refuses a host that is not ours
         if not (request.META.get("CONTENT_LENGTH") or "0").isdecimal():
-            return to_django(problem_response(BadRequest("The Content-Length is not a number.")))
+            return problem_to_django(BadRequest("The Content-Length is not a number."), request)
         headers = {name.lower(): text for name, text in request.headers.items()}
         config = server_config()
         told: dict[str, str] = {}
@@ -81,7 +80,7 @@ def guard_middleware(get_response: Answer) -> Answer:
             if "content-encoding" in headers:
                 _decode_body(request, headers)
         except FAILURES as failure:
-            return to_django(problem_response(problem_of(failure)))
+            return problem_to_django(problem_of(failure), request)
         preflight = request_guard.answer_preflight(config, request.method or "", headers)
         response = get_response(request) if preflight is None else to_django(preflight)
         for name, text in told.items():

@@ -117,6 +117,25 @@ def url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def ratio(text: str) -> float:
+    """Read a number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise ValueError("a number from 0 to 1")
+    return number
+
+
+def trace_url(text: str) -> str:
+    """Read the address of a trace's page, with {trace_id} in it."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or "{trace_id}" not in text:
+        raise ValueError("an address with {trace_id} in it, such as https://traces.example.org/trace/{trace_id}")
+    return text
+
+
 def is_origin(text: str) -> bool:
     """Say whether a text is an origin as a browser names it (RFC 6454, 6.2)."""
     parts = urlsplit(text)

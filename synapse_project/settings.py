@@ -14,6 +14,7 @@ from corsheaders.defaults import default_headers, default_methods
 from core import content_security_policy, openapi
 from synapse.runtime import private_files
 from synapse.shares.resources import RESOURCES
+from synapse.tracing.settings import TraceSettings
 from synapse_project import VERSION, environment, installation, setting_values, sidebar
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -97,6 +98,25 @@ BRIDGE_SINKS = {
     "stream": "bridges.sinks.stream.StreamSink",
     "pull": "synapse.delivery.sink.PullSink",
 }
+# Traces: what is sent where, and where people look at them.
+TRACING = TraceSettings(
+    exports_traces=not _env["OTEL_SDK_DISABLED"]
+    and (
+        _env["OTEL_TRACES_EXPORTER"] == "otlp"
+        or (
+            not _env["OTEL_TRACES_EXPORTER"]
+            and bool(_env["OTEL_EXPORTER_OTLP_ENDPOINT"] or _env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
+        )
+    ),
+    exports_metrics=not _env["OTEL_SDK_DISABLED"] and _env["OTEL_METRICS_EXPORTER"] == "otlp",
+    endpoint=_env["OTEL_EXPORTER_OTLP_ENDPOINT"],
+    traces_endpoint=_env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"],
+    metrics_endpoint=_env["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"],
+    sampler=_env["OTEL_TRACES_SAMPLER"],
+    ratio=_env["OTEL_TRACES_SAMPLER_ARG"],
+    metrics_seconds=_env["OTEL_METRIC_EXPORT_INTERVAL"] / 1000,
+)
+TRACE_URL = _env["SYNAPSE_TRACE_URL"]
 BRIDGE_HANDLERS = _env["SYNAPSE_HANDLERS"]
 ARCHIVE_BYTES = _env["SYNAPSE_ARCHIVE_SIZE"] and _env["SYNAPSE_ARCHIVE_SIZE"] * 1024 * 1024
 # Where webhooks may go beside the public internet, the secrets of the environment, and what encrypts the others.
@@ -159,6 +179,8 @@ INSTALLED_APPS = [
 
 # Synchronous only: the front door runs the whole chain in one thread hop.
 MIDDLEWARE = [
+    # Around all others, whose work a request's span has too.
+    "streams.tracing.TracingMiddleware",
     "django.middleware.security.SecurityMiddleware",
     # Around the gate, as the others that set headers: its refusals have them too.
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

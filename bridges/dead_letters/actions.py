@@ -23,8 +23,10 @@ from synapse.redis import Command, RedisUnavailable, answer, keyspace
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.delivery import MAX_WAITING, netstring
+from synapse.wire.encoding import TRACESTATE
 from synapse.wire.ids import iso_of, moment_of
 from synapse.wire.masking import mask_of_event
+from synapse.wire.trace_context import trace_fields
 
 MOST_AT_ONCE = 1000
 MOST_REASON = 500
@@ -100,7 +102,8 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
     demand_editing(letter, by)
     definition, accepted = revalidation.accept(stream, event)
     published = letter.timestamp or iso_of(moment_of(letter.event_id)) or ""
-    parts = validation.encode(definition, accepted, now=lambda: published, source=letter.source or "")
+    beside = trace_fields(letter.data.get("traceparent", ""), letter.data.get(TRACESTATE, ""))
+    parts = validation.encode(definition, accepted, now=lambda: published, source=letter.source or "", beside=beside)
     _check_room(stream, group, 1)
     body = b"".join(netstring(part.encode()) for part in parts)
     logs = snapshot.holder.keeps_log(stream, group)

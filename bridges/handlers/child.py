@@ -31,6 +31,7 @@ from synapse.delivery.handlers import (
 )
 from synapse.delivery.sink import Delivery
 from synapse.errors.delivery import SinkDisabled, SinkError
+from synapse.tracing.attachment import attached
 
 # Where a handler is not, for a person who looks for the line that raised.
 _OWN_FILES = os.path.dirname(__file__)
@@ -83,7 +84,9 @@ def serve(channel: Connection, board: SharedProgress, function: Any, order: Orde
 def _handle(channel: Connection, board: SharedProgress, handle: Handle, deliveries: list[Delivery], place: int) -> None:
     board.note(place, BEGUN)
     try:
-        handle(deliveries)
+        # Of a batch, no event's context is that of the call.
+        with attached(deliveries[0].trace if len(deliveries) == 1 else None):
+            handle(deliveries)
     except BaseException as error:
         channel.send_bytes(pack_fact("raised", place=place, text=_explained(error), **_advice(error)))
         board.note(place, RAISED)

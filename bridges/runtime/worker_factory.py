@@ -76,6 +76,7 @@ def open_worker(
         order_key=bridge.order_key,
         retry=Policy.of(bridge),
         delivery_log=bridge.delivery_log,
+        tracing=bridge.tracing,
     )
 
     def types_of() -> Mapping[str, TopLevelTypes]:

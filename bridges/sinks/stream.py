@@ -14,14 +14,17 @@ from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, Si
 from synapse.errors.contracts import SandboxBusy
 from synapse.errors.delivery import NotBegun, SinkAway, SinkBroken, SinkError
 from synapse.errors.streams import StreamFull
-from synapse.formats.text import ALERTS_STREAM, RULE, cut, is_name
+from synapse.formats.text import ALERTS_STREAM, NO_TEXTS, RULE, cut, is_name
 from synapse.problems import Problem
 from synapse.publishing import body, deferred_validation, storage, validation
 from synapse.publishing.validation import Accepted
 from synapse.redis import Command, RedisUnavailable, ReplyError
 from synapse.redis.commands.publishing import StoreResult, publish_once, stored_under
+from synapse.tracing import attributes, switch
+from synapse.tracing.context import TraceContext
+from synapse.tracing.spans import Span
 from synapse.wire import encoding
-from synapse.wire.encoding import OWN_PREFIX, TRACESTATE
+from synapse.wire.encoding import OWN_PREFIX
 from synapse.wire.trace_context import trace_fields
 
 _TYPE_NAMES = ("event_type", "event")
@@ -140,12 +143,15 @@ class StreamSink(Sink):
         target = self._target()
         outcomes: list[Outcome] = [None] * len(batch)
         prepared: dict[int, tuple[Accepted, Command]] = {}
+        spans = self._start_spans(target, batch)
         for place, delivery in enumerate(batch):
             trail = _trail(delivery)
             try:
                 if self._config.stream not in trail:
                     accepted = self._accepted(target, delivery)
-                    prepared[place] = accepted, self._command(target, delivery, accepted, [*trail, delivery.stream])
+                    trace = spans[place].context if place in spans else delivery.trace
+                    command = self._command(target, delivery, accepted, [*trail, delivery.stream], trace)
+                    prepared[place] = accepted, command
             except SinkError as error:
                 outcomes[place] = error
         replies, unsafe = self._send(target, [command for _, command in prepared.values()])
@@ -153,7 +159,19 @@ class StreamSink(Sink):
             outcomes[place] = self._outcome(reply) or unsafe
             if isinstance(reply, StoreResult) and reply.outcome == "stored":
                 _count(target, accepted)
+                _finish(spans.get(place), reply.id)
         return outcomes
+
+    @staticmethod
+    def _start_spans(target: StreamDefinition, batch: Sequence[Delivery]) -> dict[int, Span]:
+        """Begin to publish what is traced of a batch, each by its place."""
+        if (tracer := switch.tracer) is None:
+            return {}
+        return {
+            place: tracer.start_forward(target.name, delivery.span)
+            for place, delivery in enumerate(batch)
+            if delivery.span is not None
+        }
 
     def _target(self) -> StreamDefinition:
         """Return the other stream as it is defined now.
@@ -185,7 +203,12 @@ class StreamSink(Sink):
             ) from problem
 
     def _command(
-        self, target: StreamDefinition, delivery: Delivery, accepted: Accepted, trail: Sequence[str]
+        self,
+        target: StreamDefinition,
+        delivery: Delivery,
+        accepted: Accepted,
+        trail: Sequence[str],
+        trace: TraceContext | None,
     ) -> Command:
         if len(trail) > MOST_HOPS:
             raise SinkError(f"It came through {len(trail)} streams: {', '.join(trail)}", permanent=True)
@@ -194,12 +217,7 @@ class StreamSink(Sink):
             accepted,
             now=lambda: delivery.timestamp or _now(),
             source=delivery.source or self._bridge.name,
-            beside=trace_fields(
-                *(
-                    delivery.fields.get(name, b"").decode("utf-8", "replace")
-                    for name in (b"traceparent", TRACESTATE.encode())
-                )
-            ),
+            beside=NO_TEXTS if trace is None else trace_fields(trace.traceparent, trace.state),
         )
         return publish_once(
             target.name,
@@ -265,6 +283,13 @@ def _trail(delivery: Delivery) -> list[str]:
         return []
     text = fields.get(encoding.HOPS.encode(), b"").decode("utf-8", "replace")
     return [name for name in text.split(",") if is_name(name)]
+
+
+def _finish(span: Span | None, id_: str) -> None:
+    """End the span of an event that is stored now."""
+    if span is not None and switch.tracer is not None:
+        span.attributes[attributes.MESSAGE_ID] = id_
+        switch.tracer.finish(span)
 
 
 def _count(target: StreamDefinition, accepted: Accepted) -> None:

@@ -184,7 +184,8 @@ class WebhookSink(Sink):
                     outcomes[place] = NotBegun()
                     continue
                 try:
-                    await sender.send(*request)
+                    with batch[place].timed():
+                        await sender.send(*request)
                 except SinkError as error:
                     outcomes[place] = error
                     over = over or isinstance(error, SinkDisabled)

@@ -12,10 +12,9 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 from rest_framework.exceptions import APIException
 
-from core.views import as_problem, to_django
+from core.views import as_problem, problem_to_django
 from streams.access.authentication import PrincipalAuthentication, authenticated
 from streams.access.identification import REQUIRED
-from synapse.http.exchange import problem_response
 from synapse.problems import Problem
 
 # By name: the health checks, and the way to the admin.
@@ -37,7 +36,7 @@ class RequireAuthentication:
                 problem = as_problem(error, request)
                 if problem is None:
                     raise
-                return to_django(problem_response(problem))
+                return problem_to_django(problem, request)
         return self._get_response(request)
 
 

@@ -94,6 +94,16 @@ DELIVERY_LOG = Choice(
     choices={"off": "off", "failures": "failures: attempts that failed", "all": "all: every attempt"},
     help="Which attempts are kept for the timelines of events, with what people did to them.",
 )
+TRACING = Choice(
+    name="tracing",
+    section=ADVANCED,
+    default="link",
+    choices={
+        "link": "link: each delivery is a trace of its own, linked to that of the publish",
+        "parent": "parent: deliveries are part of the trace of the publish",
+    },
+    help="How the spans of deliveries belong to the trace of the publish, where tracing is on.",
+)
 RETRY_SCHEDULE = Rows(
     "retry_schedule",
     section=_FAILURE,
@@ -110,6 +120,7 @@ PULL_LEASE_SECONDS = 300
 
 Order = Literal["none", "key", "stream"]
 DeliveryLog = Literal["off", "failures", "all"]
+Tracing = Literal["link", "parent"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +157,7 @@ class BridgeDefinition:
     backoff_base_seconds: float = BACKOFF_BASE_SECONDS.default
     backoff_cap_seconds: float = BACKOFF_CAP_SECONDS.default
     delivery_log: DeliveryLog = "failures"
+    tracing: Tracing = "link"
     retry_schedule: tuple[float, ...] = ()
     opened_by: str = ""
     pk: int | None = None

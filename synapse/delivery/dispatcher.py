@@ -15,7 +15,10 @@ from synapse.delivery.sink import Delivery, Outcome, Sink
 from synapse.delivery.status import Progress
 from synapse.errors.delivery import NotBegun, SinkAway, SinkDisabled, SinkError, SinkGone
 from synapse.redis.commands.delivery import Failure, Fate, InFlightEvent
+from synapse.tracing import attributes, switch
+from synapse.tracing.spans import Tracer
 from synapse.wire.encoding import TopLevelTypes
+from synapse.wire.trace_context import context_of_entry
 
 # Called with the measured step, its seconds, and the number of times.
 Observe = Callable[[Literal["attempt", "delivered"], float, int], None]
@@ -85,6 +88,8 @@ class Dispatcher:
         batch = self._wanted(held)
         if not batch:
             return
+        if (tracer := switch.tracer) is not None:
+            self._start_spans(tracer, batch)
         half, begun = since + self._subscription.lease_ms / 2000, self._clock()
 
         def may_begin() -> bool:
@@ -135,6 +140,18 @@ class Dispatcher:
             batch = wanted
         return batch
 
+    def _start_spans(self, tracer: Tracer, batch: Sequence[Delivery]) -> None:
+        place = self._subscription
+        for delivery in batch:
+            delivery.span = tracer.start_process(
+                place.stream,
+                delivery.id,
+                group=place.group,
+                attempt=delivery.attempt,
+                context=context_of_entry(delivery.parts),
+                relation=place.tracing,
+            )
+
     def _is_wanted(self, delivery: Delivery) -> bool:
         if self._only and delivery.event_type not in self._only:
             return False
@@ -181,10 +198,12 @@ class Dispatcher:
                 self._observe("delivered", max(0.0, time.time() - int(delivery.id.partition("-")[0]) / 1000), 1)
                 self._taken.append((delivery.id, delivery.token))
                 self._attempts.append(delivery.attempt)
+                _finish(delivery, "delivered")
             elif isinstance(outcome, NotBegun | SinkDisabled):
                 self._unbegun.append((delivery.id, delivery.token))
                 if isinstance(outcome, SinkDisabled):
                     self.over = self.disables = self._impersonal(str(outcome), delivery)
+                    _finish(delivery, "returned", outcome)
             elif isinstance(outcome, SinkGone):
                 self.over = self._impersonal(str(outcome), delivery)
             else:
@@ -203,10 +222,13 @@ class Dispatcher:
         # The text is kept with the event, where its readers' rights are checked. A log line has no such check.
         text = str(error)
         impersonal = self._impersonal(text, delivery)
-        told = f"{delivery.id}, attempt {delivery.attempt}: {impersonal.rstrip('.')}"
+        trace = delivery.trace
+        named = delivery.id if trace is None else f"{delivery.id} (trace {trace.trace_id})"
+        told = f"{named}, attempt {delivery.attempt}: {impersonal.rstrip('.')}"
         self.progress.record_error(told)
         next_ = decide(self._subscription.retry, attempt=delivery.attempt, error=error, chance=random.random())
         gives_up = isinstance(next_, GiveUp)
+        _finish(delivery, "dead" if gives_up else "retry", error)
         failure = Failure(
             id=delivery.id,
             token=delivery.token,
@@ -231,6 +253,19 @@ class Dispatcher:
             self._say(f"{text}. It was trimmed meanwhile: lost, and counted as such.")
         else:
             self._say(f"{text}. Another consumer has it by now.")
+
+
+def _finish(delivery: Delivery, outcome: str, error: SinkError | None = None) -> None:
+    """End the span of an attempt. Of an error it has the class: its text may quote the event."""
+    span, tracer = delivery.span, switch.tracer
+    if span is None or tracer is None:
+        return
+    span.attributes[attributes.OUTCOME] = outcome
+    if error is not None:
+        span.error = error.failure
+        if error.status is not None:
+            span.attributes[attributes.HTTP_STATUS] = error.status
+    tracer.finish(span)
 
 
 def _is_sink_error(delivery: Delivery, error: SinkError) -> bool:

@@ -27,6 +27,7 @@ from synapse.delivery.sink import Delivery
 from synapse.errors.delivery import SinkDisabled, SinkError
 from synapse.formats import exact_json
 from synapse.formats.text import cut
+from synapse.tracing.context import TraceContext
 from synapse.wire.encoding import VERSION, DecodedEntry, TopLevelTypes
 
 _PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
@@ -192,7 +193,9 @@ class Order:
 def pack_batch(batch: Sequence[Delivery]) -> bytes:
     """Return a batch as bytes. The deliveries are of one stream, and their types are known alike."""
     first = batch[0]
-    rows = [(delivery.id, delivery.attempt, delivery.parts, _read_here(delivery)) for delivery in batch]
+    rows = [
+        (delivery.id, delivery.attempt, delivery.parts, _read_here(delivery), _span_of(delivery)) for delivery in batch
+    ]
     return marshal.dumps((first.stream, _plain(first.types_of), rows))
 
 
@@ -200,13 +203,20 @@ def unpack_batch(data: bytes) -> list[Delivery]:
     """Return the batch that was packed."""
     stream, types_of, rows = marshal.loads(data)  # noqa: S302 - from our own parent
     batch = []
-    for id_, attempt, parts, read in rows:
+    for id_, attempt, parts, read, span in rows:
         delivery = Delivery(stream=stream, id=id_, attempt=attempt, parts=parts, types_of=types_of)
+        if span is not None:
+            delivery.trace = TraceContext(*span)
         if read is not None:
             event, *others = read
             delivery.entry = DecodedEntry(exact_json.loads(event), *others)
         batch.append(delivery)
     return batch
+
+
+def _span_of(delivery: Delivery) -> tuple[Any, ...] | None:
+    """Return the context of an attempt that is traced; the child reads that of the entry by itself."""
+    return None if delivery.span is None else tuple(delivery.span.context)
 
 
 def _read_here(delivery: Delivery) -> tuple[Any, ...] | None:

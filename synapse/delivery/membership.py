@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from synapse.catalog.bridge_definitions import DeliveryLog, Order
+from synapse.catalog.bridge_definitions import DeliveryLog, Order, Tracing
 from synapse.delivery.retry import Policy
 from synapse.errors.delivery import GroupLost
 from synapse.redis import Command, RedisRefused, ReplyError, SyncExecutor, WrongType
@@ -88,6 +88,7 @@ class Subscription:
     unacknowledged for `lease_ms` is given to another consumer. `batch`: how many events are read at once. `block_ms`:
     how long a read waits for an event; 0 does not wait. `order` and `order_key` as in a bridge's definition. `retry`:
     the policy for events whose attempts fail. `delivery_log`: which attempts are logged.
+    `tracing`: how the spans of deliveries belong to the trace of the publish.
     """
 
     stream: str
@@ -103,6 +104,7 @@ class Subscription:
     order_key: str = ""
     retry: Policy = field(default_factory=Policy)
     delivery_log: DeliveryLog = "off"
+    tracing: Tracing = "link"
 
 
 class Membership:

@@ -5,6 +5,7 @@ Settings are a frozen dataclass beside the sink, read from JSON, with each error
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields
 from types import UnionType
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
@@ -12,8 +13,11 @@ from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.catalog.file import kind_of, nearest
 from synapse.errors.delivery import BadConfig, NotBegun, SinkBroken, SinkError
+from synapse.tracing.context import TraceContext
+from synapse.tracing.spans import Span
 from synapse.wire.encoding import DecodedEntry, TopLevelTypes, pairs
 from synapse.wire.fast_decoder import decode_parts
+from synapse.wire.trace_context import context_of_entry
 
 _NO_TYPES: Mapping[str, TopLevelTypes] = {}
 
@@ -24,10 +28,11 @@ class Delivery:
     `attempt` counts the deliveries of this event to this group, from 1, those that a crash cut off included. `parts`
     are the names and values of its entry in turn, as stored in Redis; `types_of` gives the types by which foreign
     entries are read. The entry is decoded on first use, and once: a sink may do that in a process of its own. `token`
-    names the lease of the event in flight; only the runtime uses it.
+    names the lease of the event in flight; only the runtime uses it. `span` is that of the attempt, None where it is
+    not traced.
     """
 
-    __slots__ = ("_entry", "attempt", "id", "parts", "stream", "token", "types_of")
+    __slots__ = ("_entry", "_trace", "attempt", "id", "parts", "span", "stream", "token", "types_of")
 
     def __init__(
         self,
@@ -45,6 +50,8 @@ class Delivery:
         self.parts = parts
         self.types_of = types_of
         self.token = token
+        self.span: Span | None = None
+        self._trace: TraceContext | None = None
         self._entry: DecodedEntry | None = None
 
     def __repr__(self) -> str:
@@ -60,6 +67,30 @@ class Delivery:
     @entry.setter
     def entry(self, read: DecodedEntry) -> None:
         self._entry = read
+
+    @property
+    def trace(self) -> TraceContext | None:
+        """The trace context that the receiver of the event gets: that of the attempt, or else the one that is stored
+        with the event; None without one."""
+        if self.span is not None:
+            return self.span.context
+        return self._trace or context_of_entry(self.parts)
+
+    @trace.setter
+    def trace(self, context: TraceContext) -> None:
+        self._trace = context
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Let the span of the attempt last as long as the block."""
+        if self.span is None:
+            yield
+            return
+        self.span.begin()
+        try:
+            yield
+        finally:
+            self.span.end()
 
     @property
     def fields(self) -> dict[bytes, bytes]:
@@ -264,7 +295,8 @@ class OneByOne(Sink):
 
     def _outcome(self, delivery: Delivery) -> Outcome:
         try:
-            self.take(delivery)
+            with delivery.timed():
+                self.take(delivery)
         except SinkError as error:
             return error
         except Exception as error:

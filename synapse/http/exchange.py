@@ -17,6 +17,7 @@ from synapse import problems
 from synapse.auth.principal import ANONYMOUS, Principal
 from synapse.formats.exact_json import written
 from synapse.formats.text import NO_TEXTS
+from synapse.tracing.context import trace_id_of
 
 # RFC 9111, 5.2.2.5: neither the browser nor a proxy keeps the answer.
 NO_STORE = "no-store"
@@ -185,8 +186,9 @@ def listing_response(
     return Response(status, body, content_type, headers or NO_TEXTS, rest)
 
 
-def problem_response(problem: problems.Problem) -> Response:
-    """Return the problem as an `application/problem+json` answer (RFC 9457), and forget where it was raised.
+def problem_response(problem: problems.Problem, asked: Mapping[str, str] = NO_TEXTS) -> Response:
+    """Return the problem as an `application/problem+json` answer (RFC 9457), and forget where it was raised. The
+    headers `asked` are those of the request: the problem tells the trace that they name.
 
     An exception that is kept in a variable forms a cycle with its traceback, and so does the request: only the garbage
     collector, which seldom runs, would free it.
@@ -194,7 +196,7 @@ def problem_response(problem: problems.Problem) -> Response:
     problem.__traceback__ = None
     return Response(
         status=problem.status,
-        body=problems.render(problem),
+        body=problems.render(problem, trace_id=trace_id_of(asked)),
         content_type=problems.PROBLEM_JSON,
         headers=problem.headers,
     )

@@ -48,7 +48,8 @@ class StreamStatistics:
 
     `info` is XINFO STREAM by Redis' own names. `counters` are `COUNTED` since the stream was defined.
     `refused_by_reason` splits the refused events by the slug of the problem, since that is counted.
-    `live_dropped` counts watchers that were too slow for the live stream. `problem` says why Redis could not answer for
+    `live_dropped` counts watchers that were too slow for the live stream, `spans_dropped` spans about the stream that
+    were not sent. `problem` says why Redis could not answer for
     this stream; the rest is then that of an empty one.
     """
 
@@ -56,6 +57,7 @@ class StreamStatistics:
     counters: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
     refused_by_reason: Mapping[str, int] = field(default_factory=dict)
     live_dropped: int = 0
+    spans_dropped: int = 0
     problem: RedisFailure | None = None
 
     @property
@@ -134,11 +136,13 @@ def _statistics(name: str, info: Any, counters: Any) -> StreamStatistics:
         return StreamStatistics(
             counters=_counters(counters, COUNTED), refused_by_reason=_refused_by_reason(counters), problem=problem
         )
+    dropped = _counters(counters, get_args(Dropped))
     return StreamStatistics(
         info={**NOTHING, **found},
         counters=_counters(counters, COUNTED),
         refused_by_reason=_refused_by_reason(counters),
-        live_dropped=_counters(counters, get_args(Dropped))["live_dropped"],
+        live_dropped=dropped["live_dropped"],
+        spans_dropped=dropped["spans_dropped"],
     )
 
 

@@ -181,6 +181,12 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
         lambda found: found.live_dropped,
         "counter",
     ),
+    _of_stream(
+        "synapse_spans_dropped_total",
+        "Spans about the stream's events that no collector got: too many waited, or it did not take them.",
+        lambda found: found.spans_dropped,
+        "counter",
+    ),
     _of_group("synapse_group_consumers", "Consumers that the group knows.", lambda group: group.consumers),
     _of_group(
         "synapse_group_last_poll_timestamp_seconds",

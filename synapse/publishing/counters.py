@@ -26,7 +26,7 @@ REFUSED_FOR = "refused:"
 # What lasts: storing a request's events, an attempt to deliver one, and the way from its publish to its delivery.
 Lasted = Literal["publish", "attempt", "delivered"]
 # Counted too, and of no interest to publishers.
-Dropped = Literal["live_dropped"]
+Dropped = Literal["live_dropped", "spans_dropped"]
 
 # Publishers choose the sources of their events: so many pairs of stream and source are recorded between two flushes,
 # with so many characters of each, and so many are kept in Redis, the latest ones.

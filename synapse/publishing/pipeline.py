@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import orjson
+
 from synapse.auth.permission import demand_right
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
@@ -34,6 +36,8 @@ from synapse.redis.commands.publishing import IdempotencyKey
 from synapse.redis.commands.streams import xadd_packed_now
 from synapse.runtime.turn_queue import TURN
 from synapse.shares import caller_of
+from synapse.tracing import attributes, switch
+from synapse.tracing.spans import Span, Tracer
 from synapse.wire import fast_encoder
 from synapse.wire.masking import mask_of_event
 from synapse.wire.trace_context import trace_fields
@@ -68,9 +72,10 @@ def publish_events(
     body: Body | None = None,
     key: str | None = None,
     batch: BatchOptions = BatchOptions(),  # noqa: B008 - immutable
+    span: Span | None = None,
 ) -> Conversation[Response]:
     """Store the events of `POST /events/{stream}`. `body` is the request's, if already read, and `key` stands for its
-    Idempotency-Key, if it has none.
+    Idempotency-Key, if it has none. `span` is that of a request that is traced, once it has begun.
 
     One event answers 201 and its id. A batch answers a result for each: 200 when all were stored, 207 when some were.
     Events stored before under the request's Idempotency-Key answer 200, and the header Idempotency-Replayed.
@@ -79,6 +84,15 @@ def publish_events(
         Problem, RedisFailure: for everything else, each with its own status (see synapse.errors.streams).
     """
     stream, begun = _stream(request, catalog, counters), time.perf_counter()
+    if (
+        span is None
+        and (tracer := switch.tracer) is not None
+        and (span := tracer.start_send(stream.name, request.headers)) is not None
+    ):
+        # Its context stands for the caller's: it is what is stored with the events.
+        own = request._replace(headers={**request.headers, **span.context.headers})
+        publishing = publish_events(own, catalog, counters, body=body, key=key, batch=batch, span=span)
+        return (yield from _traced(tracer, span, publishing))
     try:
         version = publishing_body.contract_version(request)
         key = idempotency.key_of(request, stream) if key is None else key
@@ -89,12 +103,30 @@ def publish_events(
         raise
     if body.batch:
         response = yield from _publish_batch(
-            stream, body, request, counters, version=version, key=key, together=together, options=batch
+            stream, body, request, counters, version=version, key=key, together=together, options=batch, span=span
         )
     else:
         response = yield from _publish_one(stream, body, request, counters, version=version, key=key)
     counters.observe(stream.name, "publish", time.perf_counter() - begun)
     return response
+
+
+def _traced(tracer: Tracer, span: Span, publishing: Conversation[Response]) -> Conversation[Response]:
+    """Run the conversation that publishes a traced request, and end its span."""
+    try:
+        response = yield from publishing
+        if attributes.BATCH_COUNT not in span.attributes:
+            span.attributes[attributes.MESSAGE_ID] = orjson.loads(response.body)["id"]
+        return response
+    except FAILURES as failure:
+        problem = problem_of(failure)
+        problem.trace_id, span.error = span.context.trace_id, problem.slug
+        raise problem from None
+    except Exception as error:
+        span.error = type(error).__name__
+        raise
+    finally:
+        tracer.finish(span)
 
 
 def _publish_one(
@@ -150,6 +182,7 @@ def _publish_batch(
     key: str | None,
     together: bool,
     options: BatchOptions,
+    span: Span | None,
 ) -> Conversation[Response]:
     write = _Writer(stream, request, counters)
     is_keyed = key is not None or body.is_keyed
@@ -173,6 +206,8 @@ def _publish_batch(
         yield ()  # each look at all of them takes some milliseconds
     good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     refused = len(outcomes) - len(good)
+    if span is not None:
+        span.attributes[attributes.BATCH_COUNT] = len(good)
     if refused:
         # They were noted as they were checked.
         _count_unstored(counters, stream, [outcome for outcome in outcomes if isinstance(outcome, Problem)], None)

@@ -139,6 +139,7 @@ def alerts(what: str) -> str:
 ALERTS_LEASE = "syn:alerts"
 INDEXER_LEASE = "syn:indexer"
 JANITOR_LEASE = "syn:janitor"
+METRICS_LEASE = "syn:metrics"
 SAMPLER_LEASE = "syn:sampler"
 # What changed in the latest sample of statistics.
 LATEST_SAMPLE = "syn:past:now"

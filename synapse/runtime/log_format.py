@@ -8,6 +8,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from threading import Lock
 from typing import NamedTuple
@@ -23,17 +24,25 @@ def escaped(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+# The trace that the current request or task belongs to, "" for none.
+TRACE_ID: ContextVar[str] = ContextVar("trace_id", default="")
+
+
 class TextLines(logging.Formatter):
-    """A line a record, for people. A traceback follows, each of its lines indented."""
+    """A line a record, for people, with the trace that it belongs to. A traceback follows, each of its lines
+    indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = f"{_when(record)} {record.levelname} {record.name}: {escaped(record.getMessage())}"
+        if trace_id := _trace_id(record):
+            line = f"{line} (trace {escaped(trace_id)})"
         about = _about(self, record)
         return "\n".join([line, *(f"    {escaped(part)}" for part in about.splitlines())]) if about else line
 
 
 class JsonLines(logging.Formatter):
-    """An object a line, for programs: `time` (RFC 3339), `level`, `logger`, `message`, and `error` with a traceback."""
+    """An object a line, for programs: `time` (RFC 3339), `level`, `logger`, `message`, `trace_id` of what belongs to a
+    trace, and `error` with a traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = {
@@ -42,6 +51,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if trace_id := _trace_id(record):
+            fields["trace_id"] = trace_id
         if about := _about(self, record):
             fields["error"] = about
         # JSON escapes the rest; a lone surrogate has no place in UTF-8.
@@ -59,6 +70,11 @@ class WithoutTraceOfRefusals(logging.Filter):
         if getattr(record, "status_code", 500) != 500:
             record.exc_info = None
         return True
+
+
+def _trace_id(record: logging.LogRecord) -> str:
+    found: str = getattr(record, "trace_id", "") or TRACE_ID.get()
+    return found
 
 
 def _when(record: logging.LogRecord) -> str:

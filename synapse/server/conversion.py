@@ -18,6 +18,7 @@ from synapse.http.exchange import (
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.problems import Problem
 from synapse.server.config import ServerConfig
+from synapse.tracing.context import trace_id_of
 
 HeaderPairs = list[tuple[bytes, bytes]]
 
@@ -110,8 +111,10 @@ def header_pairs(config: ServerConfig, response: Response | StreamedResponse, as
 def failed(config: ServerConfig, request: Request, error: Exception) -> Response:
     """Return the response to a request whose handler failed; unexpected errors go to the log."""
     if isinstance(error, FAILURES):
-        return problem_response(problem_of(error))
+        return problem_response(problem_of(error), request.headers)
     if (away := config.database_problem(error)) is not None:
-        return problem_response(away)
-    logger.error("%s %s failed", request.method, request.path, exc_info=error)
-    return problem_response(Problem("Something went wrong inside Synapse; its log says more."))
+        return problem_response(away, request.headers)
+    logger.error(
+        "%s %s failed", request.method, request.path, exc_info=error, extra={"trace_id": trace_id_of(request.headers)}
+    )
+    return problem_response(Problem("Something went wrong inside Synapse; its log says more."), request.headers)

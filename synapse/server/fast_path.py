@@ -179,7 +179,7 @@ class DirectCycle:
             check_announced(self._length, most=self._most)
             self._check_size()
         except Problem as problem:
-            self._respond(problem_response(problem))
+            self._respond(problem_response(problem, self._head.headers))
             return
         if self._is_whole:
             self._run()
@@ -206,7 +206,7 @@ class DirectCycle:
         try:
             self._check_size()
         except Problem as problem:
-            self._respond(problem_response(problem))
+            self._respond(problem_response(problem, self._head.headers))
 
     def end(self) -> None:
         """Note that the request is whole."""

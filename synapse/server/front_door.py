@@ -89,7 +89,7 @@ class FrontDoor:
             is_early = preflight is not None
             response = preflight or await self._answered(scope, headers, receive)
         except FAILURES as failure:
-            response, is_early = problem_response(problem_of(failure)), True
+            response, is_early = problem_response(problem_of(failure), headers), True
         except ClientGone:
             return
         if is_early and "expect" in headers:

@@ -55,6 +55,7 @@ def form_of(bridge=None, **values):
         "order": "none",
         "concurrency": "1",
         "delivery_log": "failures",
+        "tracing": "link",
         "max_attempts": "10",
         "backoff_base_seconds": "5",
         "backoff_cap_seconds": "3600",

@@ -45,6 +45,7 @@ def form(stream, **more):
         "name": "b", "enabled": "on", "stream": stream.pk, "group": "b", "event_types": "",
         "sink": "console", "start": "new", "order": "none", "order_key": "", "concurrency": 1,
         "delivery_log": "failures",
+        "tracing": "link",
         "batch_size": 100, "lease_seconds": 60, "handler_timeout_seconds": 30, "max_attempts": 10,
         "backoff_base_seconds": 1, "backoff_cap_seconds": 60,
     }  # fmt: skip

@@ -65,6 +65,8 @@ class Messages:
             _STREAM: delivery.stream,
             _EVENT_ID: delivery.id,
         }
+        if (trace := delivery.trace) is not None:
+            headers.update(trace.headers)
         return headers, body
 
     def body(self, delivery: Delivery) -> bytes:

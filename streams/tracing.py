@@ -1,0 +1,91 @@
+"""Tracing as the settings of this installation say, and the spans of Django's requests."""
+
+from collections.abc import Callable
+from contextvars import Token
+
+from django.conf import settings
+from django.core.exceptions import MiddlewareNotUsed
+from django.http import HttpRequest, HttpResponse
+
+from streams import connections
+from streams.snapshot import holder
+from synapse.metrics.export import MetricsExport
+from synapse.runtime.log_format import TRACE_ID
+from synapse.runtime.periodic import Periodic
+from synapse.tracing import attributes, switch
+from synapse.tracing import settings as trace_settings
+from synapse.tracing.context import TRACEPARENT, TRACESTATE
+from synapse.tracing.spans import Span
+
+_stop: Callable[[], None] = switch.turn_off
+_exports: list[Periodic] = []
+_META = {TRACEPARENT: "HTTP_TRACEPARENT", TRACESTATE: "HTTP_TRACESTATE"}
+
+
+def start() -> None:
+    """Trace in this process from now on, and export metrics, if the settings ask for it."""
+    global _stop  # noqa: PLW0603 - a process traces or does not
+    _stop = trace_settings.start(settings.TRACING, count_dropped)
+    if settings.TRACING.exports_metrics:
+        from synapse.tracing.otlp_metrics import open_exporter  # noqa: PLC0415 - loads the SDK
+
+        send = open_exporter(settings.TRACING.url_of("metrics"))
+        export = MetricsExport(
+            connections.executor,
+            holder.current,
+            connections.all_shares,
+            send,
+            seconds=settings.TRACING.metrics_seconds,
+        )
+        _exports.append(Periodic("metrics", 1.0, export.step))
+    for work in _exports:
+        work.start()
+
+
+def stop() -> None:
+    """Send the spans that wait, and trace and export nothing from now on."""
+    while _exports:
+        _exports.pop().stop()
+    _stop()
+
+
+def count_dropped(stream: str, by: int) -> None:
+    """Count spans about a stream that were not sent."""
+    if stream:
+        connections.counters.add(stream, "spans_dropped", by)
+
+
+class TracingMiddleware:
+    """Makes a span of each request that is sampled, and passes its context on to what the request does."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        if not settings.TRACING.exports_traces:
+            raise MiddlewareNotUsed
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        tracer = switch.tracer
+        headers = {name: request.META.get(meta, "") for name, meta in _META.items()}
+        span = None if tracer is None else tracer.start_request(request.method or "", headers)
+        if tracer is None or span is None:
+            return self._get_response(request)
+        request.META[_META[TRACEPARENT]] = span.context.traceparent
+        token: Token[str] = TRACE_ID.set(span.context.trace_id)
+        try:
+            response = self._get_response(request)
+            _describe(span, request, response)
+            return response
+        finally:
+            TRACE_ID.reset(token)
+            tracer.finish(span)
+
+
+def _describe(span: Span, request: HttpRequest, response: HttpResponse) -> None:
+    span.attributes[attributes.HTTP_STATUS] = response.status_code
+    span.attributes[attributes.URL_SCHEME] = request.scheme or "http"
+    if request.resolver_match is not None:
+        # The pattern: the path itself names what the caller looks at.
+        span.attributes[attributes.HTTP_ROUTE] = route = f"/{request.resolver_match.route}"
+        span.name = f"{span.name} {route}"
+    if response.status_code >= 500:
+        span.error = str(response.status_code)

@@ -1,0 +1,65 @@
+"""Send the metrics to a collector: one process does, as long as it holds the lease."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from prometheus_client.core import Metric
+
+from synapse.catalog.stream_definitions import Snapshot
+from synapse.metrics.collection import read
+from synapse.metrics.definitions import METRICS
+from synapse.redis import SyncExecutor, keyspace, value
+from synapse.redis.lease import Lease
+from synapse.shares import Shares
+
+# A killed exporter is replaced when its lease ends: three turns without a renewal.
+LEASE_MS = 3_000
+
+
+class MetricsExport:
+    """Exports all metrics, those of the whole installation and those of this process, every so many seconds.
+
+    Args:
+        executor: returns the connection to Redis.
+        catalog: returns the catalog as it is now.
+        shares: returns the counters of this process.
+        send: takes the metrics and the time in nanoseconds since 1970; says whether the collector took them.
+        seconds: the time between two exports.
+        clock: the time in seconds.
+    """
+
+    def __init__(
+        self,
+        executor: Callable[[], SyncExecutor],
+        catalog: Callable[[], Snapshot],
+        shares: Callable[[], Sequence[Shares]],
+        send: Callable[[Iterable[Metric], int], bool],
+        *,
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._executor = executor
+        self._catalog = catalog
+        self._shares = shares
+        self._send = send
+        self._seconds = seconds
+        self._clock = clock
+        self._lease = Lease(keyspace.METRICS_LEASE, ttl_ms=LEASE_MS)
+        self._due = float("-inf")
+
+    def step(self) -> bool:
+        """Export the metrics if it is time to. Return whether this process is the one that exports.
+
+        Raises:
+            RedisUnavailable: when Redis cannot be used.
+            ReplyError: when Redis refuses the lease.
+        """
+        (held,) = self._executor().execute([self._lease.hold()])
+        if not value(held):
+            return False
+        now = self._clock()
+        if now >= self._due:
+            self._due = now + self._seconds
+            reading = self._executor().run(read(self._catalog(), self._shares()))
+            self._send([metric.family(reading) for metric in METRICS], time.time_ns())
+        return True

@@ -1,0 +1,184 @@
+"""Send spans to a collector, by OTLP over HTTP, in a thread of its own.
+
+The queue is ours: a full one drops the span at once, counts it, and logs nothing, where the SDK's processor would log
+in the thread of a publisher. `ReadableSpan` is made directly for the same reason: a span that is sampled was decided on
+before it was made, and the SDK's tracer would decide, look for a context and take a lock once more.
+"""
+
+import contextlib
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+
+from synapse.tracing import attributes as names
+from synapse.tracing.context import TraceContext
+from synapse.tracing.spans import Span
+
+# Called with a stream ("" for none) and the number of its spans that were dropped.
+Dropped = Callable[[str, int], None]
+
+logger = logging.getLogger(__name__)
+_SCOPE = InstrumentationScope(names.SYNAPSE)
+_KINDS = {"PRODUCER": SpanKind.PRODUCER, "CONSUMER": SpanKind.CONSUMER, "SERVER": SpanKind.SERVER}
+_UNSET = Status(StatusCode.UNSET)
+_FAILED = Status(StatusCode.ERROR)
+# How long the end of a process waits for the collector, in seconds.
+_LAST_SECONDS = 2.0
+
+
+class SpanQueue:
+    """Keeps spans that ended until a thread has sent them. Each process has its own, and so has each fork of one.
+
+    Args:
+        exporter: sends spans, and may take long.
+        resource: what describes this process.
+        dropped: is told of spans that were not sent.
+        most: how many spans wait at most.
+        batch: how many spans are sent at once.
+        seconds: how long a span waits for others.
+    """
+
+    def __init__(
+        self,
+        exporter: SpanExporter,
+        resource: Resource,
+        *,
+        dropped: Dropped,
+        most: int,
+        batch: int,
+        seconds: float,
+    ) -> None:
+        self._exporter = exporter
+        self._resource = resource
+        self._dropped = dropped
+        self._most, self._batch, self._seconds = most, batch, seconds
+        self._begin()
+        if hasattr(os, "register_at_fork"):
+            # What waits is the parent's to send; the threads of a parent are not in its child.
+            os.register_at_fork(after_in_child=self._begin)
+
+    def put(self, span: Span) -> None:
+        """Take a span that ended, or drop it when too many wait."""
+        waiting = len(self._spans)
+        if waiting >= self._most:
+            self._dropped(span.stream, 1)
+            return
+        self._spans.append(span)
+        if waiting + 1 == self._batch:
+            self._bell.set()
+        if self._thread is None:
+            self._start()
+
+    def close(self, seconds: float = _LAST_SECONDS) -> None:
+        """Send what waits, and end the thread. A collector that does not answer is waited for so long at most."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._bell.set()
+        if self._thread is not None:
+            self._thread.join(seconds)
+        # A request that still waits for the collector is ended by this.
+        with contextlib.suppress(Exception):
+            self._exporter.shutdown()
+
+    def _begin(self) -> None:
+        self._spans: deque[Span] = deque()
+        self._bell = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None and not self._is_closed:
+                self._thread = threading.Thread(target=self._work, name="spans", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        while not self._is_closed:
+            self._bell.wait(self._seconds)
+            self._bell.clear()
+            self.send()
+
+    def send(self) -> None:
+        """Send all that waits."""
+        while self._spans:
+            spans = [self._spans.popleft() for _ in range(min(self._batch, len(self._spans)))]
+            if not self._is_sent(spans):
+                for span in spans:
+                    self._dropped(span.stream, 1)
+
+    def _is_sent(self, spans: Sequence[Span]) -> bool:
+        try:
+            result = self._exporter.export([_readable(span, self._resource) for span in spans])
+        except Exception as error:
+            logger.warning("%d spans were not sent: %s", len(spans), type(error).__name__)
+            return False
+        return result is SpanExportResult.SUCCESS
+
+
+def open_queue(endpoint: str, dropped: Dropped) -> SpanQueue:
+    """Return a queue to a collector; its sizes, and all else about the connection, are read from `OTEL_*` variables.
+
+    Args:
+        endpoint: the URL for traces, "" for the one that the SDK reads from the environment.
+        dropped: is told of spans that were not sent.
+    """
+    return SpanQueue(
+        OTLPSpanExporter(endpoint=endpoint or None),
+        describe_process(),
+        dropped=dropped,
+        most=_number("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
+        batch=_number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
+        seconds=_number("OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000,
+    )
+
+
+def describe_process() -> Resource:
+    """Return what describes this process: OTEL_SERVICE_NAME or “synapse”, and OTEL_RESOURCE_ATTRIBUTES."""
+    found = Resource.create()
+    is_named = not str(found.attributes[SERVICE_NAME]).startswith("unknown_service")
+    return found if is_named else found.merge(Resource({SERVICE_NAME: names.SYNAPSE}))
+
+
+def _number(variable: str, default: int) -> int:
+    text = os.environ.get(variable, "").strip()
+    return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else default
+
+
+def _readable(span: Span, resource: Resource) -> ReadableSpan:
+    attributes = span.attributes
+    if span.error:
+        attributes = {**attributes, names.ERROR_TYPE: span.error}
+    return ReadableSpan(
+        span.name,
+        context=_context(span.context, is_remote=False),
+        parent=None if span.parent is None else _context(span.parent),
+        resource=resource,
+        attributes=attributes,
+        links=() if span.link is None else (Link(_context(span.link)),),
+        kind=_KINDS[span.kind],
+        status=_FAILED if span.error else _UNSET,
+        start_time=span.begun_ns,
+        end_time=span.ended_ns,
+        instrumentation_scope=_SCOPE,
+    )
+
+
+def _context(context: TraceContext, *, is_remote: bool = True) -> SpanContext:
+    return SpanContext(
+        int(context.trace_id, 16),
+        int(context.span_id, 16),
+        is_remote,
+        TraceFlags(context.flags),
+        TraceState.from_header([context.state]) if context.state else None,
+    )

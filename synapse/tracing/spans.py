@@ -1,0 +1,143 @@
+"""Spans as values, and the tracer that begins and ends them. Nothing here knows OpenTelemetry."""
+
+import time
+from collections.abc import Callable, Mapping
+from random import getrandbits
+from typing import Any, Literal
+
+from synapse.tracing import attributes as names
+from synapse.tracing.context import TRACEPARENT, TRACESTATE, TraceContext, read_context
+from synapse.tracing.sampler import Sampler
+
+Kind = Literal["PRODUCER", "CONSUMER", "SERVER"]
+Relation = Literal["link", "parent"]
+_FLAG = 1
+
+
+class Span:
+    """A sampled piece of work.
+
+    Attributes:
+        context: its own context, which is passed on.
+        parent: the context that it is a child of.
+        link: the context that it belongs to without being its child.
+        begun_ns, ended_ns: nanoseconds since 1970; `ended_ns` is 0 until it has ended.
+        error: the class of its failure, "" without one.
+    """
+
+    __slots__ = ("attributes", "begun_ns", "context", "ended_ns", "error", "kind", "link", "name", "parent")
+
+    def __init__(
+        self,
+        name: str,
+        kind: Kind,
+        *,
+        context: TraceContext,
+        parent: TraceContext | None,
+        link: TraceContext | None = None,
+        attributes: dict[str, Any],
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.context = context
+        self.parent = parent
+        self.link = link
+        self.attributes = attributes
+        self.begun_ns = time.time_ns()
+        self.ended_ns = 0
+        self.error = ""
+
+    @property
+    def stream(self) -> str:
+        """The stream that the work is about, "" for none."""
+        return str(self.attributes.get(names.DESTINATION, ""))
+
+    def begin(self) -> None:
+        """Record that the work begins now: the span was made before."""
+        self.begun_ns = time.time_ns()
+
+    def end(self) -> None:
+        """Record that the work has ended; what is known of it later does not count as its time."""
+        self.ended_ns = self.ended_ns or time.time_ns()
+
+
+class Tracer:
+    """Begins spans of what is sampled, and passes on those that ended.
+
+    Args:
+        sampler: decides, before anything else is done.
+        put: takes a span that ended; it must not wait.
+    """
+
+    def __init__(self, sampler: Sampler, put: Callable[[Span], None]) -> None:
+        self._sampler = sampler
+        self._put = put
+
+    def start_send(self, stream: str, headers: Mapping[str, str]) -> Span | None:
+        """Begin to publish to a stream, for a caller whose request has these headers; None when it is not traced."""
+        parent = headers.get(TRACEPARENT, "")
+        if not self._sampler.is_sampled(parent):
+            return None
+        return self._send(stream, read_context(parent, headers.get(TRACESTATE, "")))
+
+    def start_forward(self, stream: str, cause: Span) -> Span:
+        """Begin to publish to another stream what a delivery brought."""
+        return self._send(stream, cause.context)
+
+    def start_process(
+        self, stream: str, id_: str, *, group: str, attempt: int, context: TraceContext | None, relation: Relation
+    ) -> Span | None:
+        """Begin to deliver an event, as a consumer group, whose entry has this context; None when it is not traced."""
+        if not self._sampler.is_sampled("" if context is None else context.traceparent):
+            return None
+        described = {
+            **_messaging("process", stream),
+            names.CONSUMER_GROUP: group,
+            names.MESSAGE_ID: id_,
+            names.ATTEMPT: attempt,
+        }
+        parent, link = (context, None) if relation == "parent" else (None, context)
+        return self._begin(f"process {stream}", "CONSUMER", parent, described, link=link)
+
+    def start_request(self, method: str, headers: Mapping[str, str]) -> Span | None:
+        """Begin to answer a request in Django; None when it is not traced."""
+        parent = headers.get(TRACEPARENT, "")
+        if not self._sampler.is_sampled(parent):
+            return None
+        context = read_context(parent, headers.get(TRACESTATE, ""))
+        return self._begin(method, "SERVER", context, {names.HTTP_METHOD: method})
+
+    def finish(self, span: Span) -> None:
+        """End a span, and pass it on."""
+        span.end()
+        self._put(span)
+
+    def _send(self, stream: str, parent: TraceContext | None) -> Span:
+        return self._begin(f"send {stream}", "PRODUCER", parent, _messaging("send", stream))
+
+    def _begin(
+        self,
+        name: str,
+        kind: Kind,
+        parent: TraceContext | None,
+        described: dict[str, Any],
+        *,
+        link: TraceContext | None = None,
+    ) -> Span:
+        # The vendors' `tracestate` belongs to the caller's trace: a new one begins without it.
+        context = TraceContext(
+            trace_id=parent.trace_id if parent else self._sampler.new_trace_id(),
+            span_id=f"{getrandbits(64) or 1:016x}",
+            flags=_FLAG,
+            state=parent.state if parent else "",
+        )
+        return Span(name, kind, context=context, parent=parent, link=link, attributes=described)
+
+
+def _messaging(operation: str, stream: str) -> dict[str, Any]:
+    return {
+        names.SYSTEM: names.SYNAPSE,
+        names.OPERATION_NAME: operation,
+        names.OPERATION_TYPE: operation,
+        names.DESTINATION: stream,
+    }

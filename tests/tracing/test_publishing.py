@@ -1,0 +1,111 @@
+"""Publishing in a trace: one span a request, whose context is stored with its events."""
+
+import json
+
+from synapse.tracing import attributes
+from synapse.wire.encoding import TRACESTATE
+from tests.tracing.test_context import PARENT, SPAN, TRACE
+
+ORDER = {"event_type": "order-placed", "n": 1}
+HEADERS = {"content-type": "application/json", "traceparent": PARENT, "tracestate": "vendor=1"}
+
+
+def stored(redis):
+    return [{name.decode(): value.decode() for name, value in fields.items()} for _, fields in redis.xrange("orders")]
+
+
+def publish(ask, body=ORDER, **headers):
+    return ask("POST", "/events/orders", body=json.dumps(body).encode(), headers={**HEADERS, **headers})
+
+
+def test_the_span_of_a_publish_is_a_child_of_the_callers_and_is_stored(ask, define, redis, spans):
+    define("orders")
+
+    answer = publish(ask)
+
+    (span,) = [each for each in spans if each.kind == "PRODUCER"]
+    (entry,) = stored(redis)
+    assert (span.name, span.context.trace_id, span.error) == ("send orders", TRACE, "")
+    assert span.attributes == {
+        attributes.SYSTEM: "synapse",
+        attributes.OPERATION_NAME: "send",
+        attributes.OPERATION_TYPE: "send",
+        attributes.DESTINATION: "orders",
+        attributes.MESSAGE_ID: answer.json["id"],
+    }
+    assert entry["traceparent"] == span.context.traceparent != PARENT
+    assert entry[TRACESTATE] == "vendor=1"
+    # In Django the request has a span between.
+    parents = {each.context.span_id for each in spans} | {SPAN}
+    assert span.parent.span_id in parents
+    assert span.parent.trace_id == TRACE
+    assert 0 < span.begun_ns <= span.ended_ns
+
+
+def test_a_batch_is_one_span_and_its_events_share_its_context(ask, define, redis, spans):
+    define("orders")
+
+    publish(ask, [ORDER, {"n": 2}, ORDER])
+
+    (span,) = [each for each in spans if each.kind == "PRODUCER"]
+    assert span.attributes[attributes.BATCH_COUNT] == 2
+    assert [entry["traceparent"] for entry in stored(redis)] == [span.context.traceparent] * 2
+
+
+def test_a_refused_publish_is_a_span_with_the_problems_name_and_no_text_of_it(ask, define, redis, spans):
+    define("orders", {"order-placed": {"properties": {"n": {"type": "integer"}}}})
+
+    answer = publish(ask, {**ORDER, "n": "anna@example.org"})
+
+    (span,) = [each for each in spans if each.kind == "PRODUCER"]
+    assert (answer.status, answer.json["trace_id"]) == (422, TRACE)
+    assert span.error == "contract-violated"
+    assert "anna" not in repr([span.attributes, span.name, span.error])
+
+
+def test_a_publish_without_a_trace_begins_one_and_a_refusal_tells_it(ask, define, redis, spans):
+    define("orders")
+    headers = {"content-type": "application/json"}
+
+    ask("POST", "/events/orders", body=json.dumps(ORDER).encode(), headers=headers)
+    refused = ask("POST", "/events/orders", body=b"{}", headers=headers)
+
+    stored_, failed = [each for each in spans if each.kind == "PRODUCER"]
+    (entry,) = stored(redis)
+    assert entry["traceparent"] == stored_.context.traceparent
+    assert refused.json["trace_id"] == failed.context.trace_id != stored_.context.trace_id
+
+
+def test_what_is_not_sampled_is_stored_as_its_caller_sent_it(ask, define, redis, trace):
+    define("orders")
+    ended = trace(0.0)
+
+    publish(ask)
+
+    (entry,) = stored(redis)
+    assert (entry["traceparent"], entry[TRACESTATE]) == (PARENT, "vendor=1")
+    assert ended == []
+
+
+def test_baggage_is_neither_stored_nor_an_attribute(ask, define, redis, spans):
+    define("orders")
+
+    publish(ask, baggage="user=anna")
+
+    assert "anna" not in repr(stored(redis)) + repr([each.attributes for each in spans])
+
+
+def test_a_stream_that_is_not_there_names_no_span(ask, define, redis, spans):
+    answer = ask("POST", "/events/nowhere", body=b"{}", headers=HEADERS)
+
+    assert answer.status == 404
+    assert [each.name for each in spans if each.kind == "PRODUCER"] == []
+
+
+def test_a_problem_tells_the_callers_trace_also_where_tracing_is_off(ask, define, redis):
+    define("orders")
+
+    assert publish(ask, {}).json["trace_id"] == TRACE
+    assert ask("GET", "/nowhere", headers={"traceparent": PARENT}).json["trace_id"] == TRACE
+    assert ask("GET", "/streams/nowhere/info", headers={"traceparent": PARENT}).json["trace_id"] == TRACE
+    assert "trace_id" not in ask("GET", "/streams/nowhere/info", headers={"traceparent": "00-x"}).json

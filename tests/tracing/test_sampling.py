@@ -1,0 +1,85 @@
+"""Which traces are sampled: a caller's wish counts within the ratio, and cannot be made to count always."""
+
+from random import Random
+
+import pytest
+
+from synapse.tracing.context import read_context
+from synapse.tracing.sampler import Sampler
+from synapse.tracing.settings import TraceSettings, sampler_of
+
+MANY = 20_000
+
+
+def parents(*, flags="01", seed=1):
+    random = Random(seed)
+    return [f"00-{random.getrandbits(128) or 1:032x}-{random.getrandbits(64) or 1:016x}-{flags}" for _ in range(MANY)]
+
+
+def share(sampler, asked):
+    return sum(map(sampler.is_sampled, asked)) / len(asked)
+
+
+def test_the_ratio_holds_for_requests_without_a_trace():
+    assert share(Sampler(0.1), [""] * MANY) == pytest.approx(0.1, abs=0.02)
+
+
+def test_the_ratio_holds_for_callers_that_sample_everything():
+    assert share(Sampler(0.1), parents()) == pytest.approx(0.1, abs=0.02)
+
+
+def test_traces_are_those_that_other_samplers_by_ratio_take():
+    sampler = Sampler(0.25)
+
+    assert sampler.is_sampled(f"00-{'f' * 16}{'0' * 16}-{'1' * 16}-01")
+    assert sampler.is_sampled(f"00-{'f' * 16}3fffffffffffffff-{'1' * 16}-01")
+    assert not sampler.is_sampled(f"00-{'f' * 16}4000000000000000-{'1' * 16}-01")
+
+
+def test_a_caller_that_chooses_its_trace_ids_is_traced_at_most_twice_as_often_as_the_ratio():
+    chosen = [f"00-{number + 1:016x}{'0' * 16}-{'1' * 16}-01" for number in range(MANY)]
+
+    assert share(Sampler(0.01), chosen) <= 0.02 + 100 / MANY
+
+
+def test_a_trace_that_its_caller_does_not_sample_is_not_sampled():
+    assert share(Sampler(1.0), parents(flags="00")) == 0
+    assert share(Sampler(1.0, heeds_callers=False), parents(flags="00")) == 1
+
+
+def test_everything_is_sampled_with_the_ratio_one_and_nothing_with_zero():
+    for asked in ([""] * MANY, parents()):
+        assert share(Sampler(1.0), asked) == 1
+        assert share(Sampler(0.0), asked) == 0
+
+
+def test_a_traceparent_that_is_none_counts_as_none():
+    assert share(Sampler(1.0), ["x" * 54 + "1"] * 10) == 1
+    assert share(Sampler(0.0), ["x" * 54 + "1"] * 10) == 0
+
+
+def test_new_traces_are_within_the_ratio():
+    sampler = Sampler(0.001)
+
+    made = [f"00-{sampler.new_trace_id()}-{'1' * 16}-01" for _ in range(100)]
+
+    assert all(read_context(parent) and sampler.is_sampled(parent) for parent in made)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("always_on", (1, 1, 1)),
+        ("always_off", (0, 0, 0)),
+        ("traceidratio", (0.5, 0.5, 0.5)),
+        ("parentbased_always_on", (1, 1, 0)),
+        ("parentbased_always_off", (0, 0, 0)),
+        ("parentbased_traceidratio", (0.5, 0.5, 0)),
+    ],
+)
+def test_the_samplers_of_opentelemetry_are_there_by_name(name, expected):
+    sampler = sampler_of(TraceSettings(sampler=name, ratio=0.5))
+
+    found = [share(sampler, asked) for asked in ([""] * MANY, parents(), parents(flags="00"))]
+
+    assert found == pytest.approx(expected, abs=0.03)

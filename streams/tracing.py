@@ -15,7 +15,7 @@ from synapse.runtime.periodic import Periodic
 from synapse.tracing import attributes, switch
 from synapse.tracing import settings as trace_settings
 from synapse.tracing.context import TRACEPARENT, TRACESTATE
-from synapse.tracing.spans import Span
+from synapse.tracing.span import Span
 
 _stop: Callable[[], None] = switch.turn_off
 _exports: list[Periodic] = []

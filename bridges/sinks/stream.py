@@ -22,7 +22,7 @@ from synapse.redis import Command, RedisUnavailable, ReplyError
 from synapse.redis.commands.publishing import StoreResult, publish_once, stored_under
 from synapse.tracing import attributes, switch
 from synapse.tracing.context import TraceContext
-from synapse.tracing.spans import Span
+from synapse.tracing.span import Span
 from synapse.wire import encoding
 from synapse.wire.encoding import OWN_PREFIX
 from synapse.wire.trace_context import trace_fields

@@ -16,7 +16,7 @@ from synapse.delivery.status import Progress
 from synapse.errors.delivery import NotBegun, SinkAway, SinkDisabled, SinkError, SinkGone
 from synapse.redis.commands.delivery import Failure, Fate, InFlightEvent
 from synapse.tracing import attributes, switch
-from synapse.tracing.spans import Tracer
+from synapse.tracing.tracer import Tracer
 from synapse.wire.encoding import TopLevelTypes
 from synapse.wire.trace_context import context_of_entry
 

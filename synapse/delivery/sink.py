@@ -14,7 +14,7 @@ from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.catalog.file import kind_of, nearest
 from synapse.errors.delivery import BadConfig, NotBegun, SinkBroken, SinkError
 from synapse.tracing.context import TraceContext
-from synapse.tracing.spans import Span
+from synapse.tracing.span import Span
 from synapse.wire.encoding import DecodedEntry, TopLevelTypes, pairs
 from synapse.wire.fast_decoder import decode_parts
 from synapse.wire.trace_context import context_of_entry

@@ -37,7 +37,8 @@ from synapse.redis.commands.streams import xadd_packed_now
 from synapse.runtime.turn_queue import TURN
 from synapse.shares import caller_of
 from synapse.tracing import attributes, switch
-from synapse.tracing.spans import Span, Tracer
+from synapse.tracing.span import Span
+from synapse.tracing.tracer import Tracer
 from synapse.wire import fast_encoder
 from synapse.wire.masking import mask_of_event
 from synapse.wire.trace_context import trace_fields

@@ -21,7 +21,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from synapse.tracing import attributes as names
 from synapse.tracing.context import TraceContext
-from synapse.tracing.spans import Span
+from synapse.tracing.span import Span
 
 # Called with a stream ("" for none) and the number of its spans that were dropped.
 Dropped = Callable[[str, int], None]
@@ -61,6 +61,7 @@ class SpanQueue:
         self._resource = resource
         self._dropped = dropped
         self._most, self._batch, self._seconds = most, batch, seconds
+        self._is_closed = False
         self._begin()
         if hasattr(os, "register_at_fork"):
             # What waits is the parent's to send; the threads of a parent are not in its child.

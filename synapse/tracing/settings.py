@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from synapse.tracing import switch
 from synapse.tracing.sampler import Sampler
-from synapse.tracing.spans import Tracer
+from synapse.tracing.tracer import Tracer
 
 SAMPLERS = (
     "always_on",

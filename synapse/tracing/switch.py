@@ -1,6 +1,6 @@
 """The tracer of this process: None while tracing is off, which is all that the hot paths look at."""
 
-from synapse.tracing.spans import Tracer
+from synapse.tracing.tracer import Tracer
 
 tracer: Tracer | None = None
 

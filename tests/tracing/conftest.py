@@ -6,7 +6,8 @@ import pytest
 
 from synapse.tracing import switch
 from synapse.tracing.sampler import Sampler
-from synapse.tracing.spans import Span, Tracer
+from synapse.tracing.span import Span
+from synapse.tracing.tracer import Tracer
 from tests.bridges.conftest import bridge, handlers, webhooks  # noqa: F401 - fixtures of workers
 from tests.tracing.collector import Collector
 

@@ -9,7 +9,7 @@ from synapse.tracing import attributes
 from synapse.tracing.context import TraceContext
 from synapse.tracing.otlp import SpanQueue, describe_process
 from synapse.tracing.sampler import Sampler
-from synapse.tracing.spans import Tracer
+from synapse.tracing.tracer import Tracer
 from tests.patience import eventually
 from tests.tracing.collector import attributes_of
 from tests.tracing.test_context import SPAN, TRACE

@@ -1,4 +1,4 @@
-"""Spans as values, and the tracer that begins and ends them. Nothing here knows OpenTelemetry."""
+"""The tracer, which begins and ends spans. Nothing here knows OpenTelemetry."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,57 +8,10 @@ from typing import Any, Literal
 from synapse.tracing import attributes as names
 from synapse.tracing.context import TRACEPARENT, TRACESTATE, TraceContext, read_context
 from synapse.tracing.sampler import Sampler
+from synapse.tracing.span import Kind, Span
 
-Kind = Literal["PRODUCER", "CONSUMER", "SERVER"]
 Relation = Literal["link", "parent"]
 _FLAG = 1
-
-
-class Span:
-    """A sampled piece of work.
-
-    Attributes:
-        context: its own context, which is passed on.
-        parent: the context that it is a child of.
-        link: the context that it belongs to without being its child.
-        begun_ns, ended_ns: nanoseconds since 1970; `ended_ns` is 0 until it has ended.
-        error: the class of its failure, "" without one.
-    """
-
-    __slots__ = ("attributes", "begun_ns", "context", "ended_ns", "error", "kind", "link", "name", "parent")
-
-    def __init__(
-        self,
-        name: str,
-        kind: Kind,
-        *,
-        context: TraceContext,
-        parent: TraceContext | None,
-        link: TraceContext | None = None,
-        attributes: dict[str, Any],
-    ) -> None:
-        self.name = name
-        self.kind = kind
-        self.context = context
-        self.parent = parent
-        self.link = link
-        self.attributes = attributes
-        self.begun_ns = time.time_ns()
-        self.ended_ns = 0
-        self.error = ""
-
-    @property
-    def stream(self) -> str:
-        """The stream that the work is about, "" for none."""
-        return str(self.attributes.get(names.DESTINATION, ""))
-
-    def begin(self) -> None:
-        """Record that the work begins now: the span was made before."""
-        self.begun_ns = time.time_ns()
-
-    def end(self) -> None:
-        """Record that the work has ended; what is known of it later does not count as its time."""
-        self.ended_ns = self.ended_ns or time.time_ns()
 
 
 class Tracer:
@@ -131,7 +84,7 @@ class Tracer:
             flags=_FLAG,
             state=parent.state if parent else "",
         )
-        return Span(name, kind, context=context, parent=parent, link=link, attributes=described)
+        return Span(name, kind, context=context, parent=parent, link=link, attributes=described, clock=time.time_ns)
 
 
 def _messaging(operation: str, stream: str) -> dict[str, Any]:

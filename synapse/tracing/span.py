@@ -1,0 +1,58 @@
+"""A span as a value. Nothing here knows OpenTelemetry."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from synapse.tracing import attributes as names
+from synapse.tracing.context import TraceContext
+
+Kind = Literal["PRODUCER", "CONSUMER", "SERVER"]
+
+
+class Span:
+    """A sampled piece of work.
+
+    Attributes:
+        context: its own context, which is passed on.
+        parent: the context that it is a child of.
+        link: the context that it belongs to without being its child.
+        begun_ns, ended_ns: nanoseconds since 1970; `ended_ns` is 0 until it has ended.
+        error: the class of its failure, "" without one.
+    """
+
+    __slots__ = ("_clock", "attributes", "begun_ns", "context", "ended_ns", "error", "kind", "link", "name", "parent")
+
+    def __init__(
+        self,
+        name: str,
+        kind: Kind,
+        *,
+        context: TraceContext,
+        parent: TraceContext | None,
+        link: TraceContext | None = None,
+        attributes: dict[str, Any],
+        clock: Callable[[], int],
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.context = context
+        self.parent = parent
+        self.link = link
+        self.attributes = attributes
+        self._clock = clock
+        self.begun_ns = clock()
+        self.ended_ns = 0
+        self.error = ""
+
+    @property
+    def stream(self) -> str:
+        """The stream that the work is about, "" for none."""
+        return str(self.attributes.get(names.DESTINATION, ""))
+
+    def begin(self) -> None:
+        """Record that the work begins now: the span was made before."""
+        self.begun_ns = self._clock()
+
+    def end(self) -> None:
+        """Record that the work has ended; what is known of it later does not count as its time."""
+        self.ended_ns = self.ended_ns or self._clock()

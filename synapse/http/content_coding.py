@@ -96,7 +96,7 @@ def _continued(rest: bytes) -> BadCoding:
 
 
 def decoder_of(headers: Mapping[str, str]) -> GzipDecoder | None:
-    """Return the decoder of a request's body; None for a body that is sent as it is.
+    """Return the decoder of a request's body; None for a body that is sent unchanged.
 
     Args:
         headers: by lower-case names.

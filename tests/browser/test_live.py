@@ -50,12 +50,15 @@ def test_a_person_watches_a_stream_live(open_at, hub, width):
     window.page.get_by_role("button", name="Watch live").click()
     window.page.get_by_text("Watching: new events appear here.").wait_for()
 
-    event = {"event_type": "hostile-event", "text": HOSTILE + "\u202e"}
+    # Numbers that JavaScript cannot hold.
+    event = {"event_type": "hostile-event", "text": HOSTILE + "\u202e", "id": 9007199254740993, "weight": 33.0}
     httpx.post(f"{hub.url}/events/platform-events", json={"event_type": "another-event"})
     httpx.post(f"{hub.url}/events/platform-events", json=event)
     window.page.locator(".s-messages summary").click()
 
-    assert f"{HOSTILE}\\u202e" in window.page.locator(".s-messages details").inner_text()
+    shown = window.page.locator(".s-messages details").inner_text()
+    assert f"{HOSTILE}\\u202e" in shown
+    assert shown.count("9007199254740993") == shown.count("33.0") == 2
     assert window.page.locator(".s-messages details").count() == 1
     assert window.too_wide == 0
     link = window.page.get_by_role("link", name="The whole message").get_attribute("href")

@@ -26,6 +26,12 @@
     return time;
   };
 
+  // Numbers as they were sent: JavaScript's own would lose digits of long ones, and the point of 33.0.
+  const exact = (_, value, context) =>
+    typeof value === "number" && context?.source && JSON.rawJSON ? JSON.rawJSON(context.source) : value;
+
+  const read = (text) => ({ ...JSON.parse(text), event: JSON.parse(text, exact).event });
+
   // As the rows of what was found: without the type, which has a place of its own.
   const lineOf = ({ event_type: _, ...event }) => JSON.stringify(event).slice(0, MOST_OF_LINE);
 
@@ -76,7 +82,7 @@
       source.onopen = () => say("Watching: new events appear here.");
       source.onmessage = (event) => {
         list.hidden = false;
-        list.prepend(row(JSON.parse(event.data), part.dataset.messages));
+        list.prepend(row(read(event.data), part.dataset.messages));
         if (list.childElementCount > MOST_SHOWN) {
           list.lastElementChild.remove();
         }

@@ -41,9 +41,14 @@ def record_each(by: Principal, ids: Mapping[str, Sequence[str]]) -> None:
         audit.record_all(by, ACTION, shown)
 
 
-def record_watching(by: Principal, target: str) -> None:
-    """Record that a person begins to watch a stream; the events to come are not known yet."""
-    _write(by, target, {"watching": True}, {})
+def record_watching(by: Principal, streams: Sequence[str], *, everything: bool = False) -> None:
+    """Record that a person begins to watch streams; the events to come are not known yet.
+
+    `everything`: all that they may read, with the streams that come later.
+    """
+    more = {"streams": list(streams)} if everything or len(streams) != 1 else {}
+    target = "all streams" if everything else f"{plural('stream', len(streams))} {', '.join(streams)}"
+    _write(by, target, {"watching": True, **more}, {})
 
 
 def record_exporting(by: Principal, streams: Sequence[str]) -> None:

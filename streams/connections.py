@@ -169,4 +169,4 @@ def tails() -> Tails:
 
 def render(stream: str, entry: Entry) -> Frame:
     """Return an entry as a frame for viewers, read by the stream's contracts."""
-    return sse.of_entry(entry, holder.current().shown(stream))
+    return sse.of_entry(stream, entry, holder.current().shown(stream))

@@ -11,7 +11,7 @@ from synapse.endpoints import Answer, Call, EventLoop, Example, Meaning, Query, 
 from synapse.errors.streams import EventLoopOnly, UnknownStream
 from synapse.http.exchange import Request, Response, StreamedResponse
 from synapse.inspection.streams import READ
-from synapse.live.query import ID_HELP, LiveQuery, asked
+from synapse.live.query import ID_HELP, LiveQuery, ManyLiveQuery, asked, asked_of_many
 from synapse.redis import Conversation
 from synapse.statistics.query import SERIES_PARAMETER, check_names
 
@@ -22,6 +22,7 @@ _FRAMES = {
 }
 
 
+_LAST_EVENT_ID = {"in": "header", "name": "Last-Event-ID", "schema": {"type": "string"}, "description": ID_HELP}
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -62,12 +63,63 @@ async def _watch(request: Request) -> Response | StreamedResponse:
     query=LiveQuery,
     problems=[501, 503],
     on_event_loop=EventLoop(handler=_watch, waits=True, is_endless=True, identify=tickets.watcher),
-    parameters=[{"in": "header", "name": "Last-Event-ID", "schema": {"type": "string"}, "description": ID_HELP}],
+    parameters=[_LAST_EVENT_ID],
 )
 def watch_stream(call: Call[LiveQuery, None]) -> NoReturn:
     """Events as they are stored, as server-sent events: from now on, or from where a connection before ended. Comments
     keep the connection open. A client that reads too slowly is dropped, and can come back for the rest."""
     asked(call)
+    raise EventLoopOnly("Streams are watched on the event loop: ask the server that `manage.py serve` or `up` runs.")
+
+
+_FRAMES_OF_MANY = {
+    "type": "string",
+    "description": "Server-sent events, as of `GET /streams/{stream}/live`, with the entry's `stream` in `data`. `id` "
+    "is the position in all streams of the connection.",
+}
+_many = partial(endpoint, tag="streams")
+
+
+class ManyTicket(Answer):
+    """A ticket for watching many streams over one connection."""
+
+    ticket: str = about("For the address, as `?ticket=…`.")
+    expires_in: int = about("Seconds.")
+
+
+@_many(
+    "POST",
+    "/live-ticket",
+    "Get a ticket for watching many streams",
+    {201: ManyTicket},
+    problems=[503],
+    headers=_NO_STORE,
+    examples=[Example("a ticket", {"ticket": "kc1fX…", "expires_in": 30}, 201)],
+)
+def live_ticket_of_many(call: Call[None, None]) -> Conversation[dict[str, object]]:
+    """For browsers, whose EventSource can set no header: `GET /live?ticket=…`. The ticket is valid once, for 30
+    seconds, with the rights of its caller."""
+    return (yield from tickets.issue(tickets.GATEWAY, call.by))
+
+
+async def _watch_many(request: Request) -> Response | StreamedResponse:
+    return await session.live_of_many(watch_streams.call(request, holder.current()))
+
+
+@_many(
+    "GET",
+    "/live",
+    "Watch many streams live",
+    {(200, "text/event-stream"): Meaning(_FRAMES_OF_MANY, "Does not end while both sides live.")},
+    query=ManyLiveQuery,
+    problems=[403, 404, 409, 501, 503],
+    on_event_loop=EventLoop(handler=_watch_many, waits=True, is_endless=True, identify=tickets.gateway_watcher),
+    parameters=[_LAST_EVENT_ID],
+)
+def watch_streams(call: Call[ManyLiveQuery, None]) -> NoReturn:
+    """Events of many streams as they are stored, over one connection: from now on, or from where a connection before
+    ended. Each stream's events come in order, each once. Streams that the caller may not read any more are left out."""
+    asked_of_many(call)
     raise EventLoopOnly("Streams are watched on the event loop: ask the server that `manage.py serve` or `up` runs.")
 
 

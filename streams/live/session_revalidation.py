@@ -32,9 +32,8 @@ logger = logging.getLogger(__name__)
 class ViewerPermission:
     """The permission of one caller to watch a stream. `rights` are those of the current catalog."""
 
-    def __init__(self, principal: Principal, stream: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, principal: Principal, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._principal = principal
-        self._stream = stream
         self._clock = clock
         self._until = clock() + _PERSON_SECONDS if principal.kind == "person" else float("inf")
         self._is_gone = False
@@ -61,14 +60,13 @@ class ViewerPermission:
         return not self._is_gone and self._clock() < self._until and self._may_watch()
 
     def _may_watch(self) -> bool:
-        return self.rights.may("read", self._stream)
+        return True
 
-    @property
-    def may_see(self) -> Callable[[str], bool] | None:
-        """Return the predicate of event types that the caller may see, None for all."""
-        if self.rights.may("read", self._stream, EVERY_TYPE):
+    def may_see(self, stream: str) -> Callable[[str], bool] | None:
+        """Return the predicate of event types of a stream that the caller may see, None for all."""
+        if self.rights.may("read", stream, EVERY_TYPE):
             return None
-        return lambda event_type: sees(self.rights, self._stream, event_type)
+        return lambda event_type: sees(self.rights, stream, event_type)
 
 
 class Guard:

@@ -92,7 +92,7 @@ class Session:
         self._asked, self._names = frozenset(streams), frozenset(names)
         self._heartbeat = heartbeat
         self._caller = caller_of(principal)
-        self._pass = StatisticsPass(principal, "")
+        self._pass = StatisticsPass(principal)
         self._is_shut_out = False
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -105,7 +105,7 @@ class Session:
         clock = asyncio.get_running_loop().time
         with tails().seated(self._caller), guard.calling(self._check, self._pass):
             sent = sample.at if (sample := await SAMPLES.get()) else 0
-            yield sse.opening(sent)
+            yield sse.opening(b"%d" % sent)
             written = clock()
             while not (self._is_shut_out or tails().stopping):
                 await asyncio.sleep(min(LOOK_EVERY, self._heartbeat))

@@ -1,7 +1,7 @@
 """Tickets for the live tail: a browser's EventSource cannot set headers, so its credential is part of the address.
 
-Addresses end up in logs and histories. So a ticket is good once, for 30 seconds, for one stream, and for nothing else;
-Redis keeps a digest of it.
+Addresses end up in logs and histories. So a ticket is good once, for 30 seconds, for one stream or one of the other
+routes that are watched, and for nothing else; Redis keeps a digest of it.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ from synapse.redis.commands import shared_values
 
 PARAMETER = "ticket"
 SECONDS = 30
-# What a ticket for statistics names in place of a stream: no stream is called so.
-STATISTICS = "/stats"
+# What tickets for statistics, and for watching many streams, name in place of a stream: no stream is called so.
+STATISTICS, GATEWAY = "/stats", "/live"
 _BYTES = 32
 
 
@@ -43,11 +43,21 @@ def issue(stream: str, by: Principal) -> Conversation[dict[str, Any]]:
     }
     (reply,) = yield from ask([shared_values.keep_ticket(_digest(ticket), orjson.dumps(value), seconds=SECONDS)])
     answer(reply, stream)
-    return {"ticket": ticket, "expires_in": SECONDS} | ({} if stream == STATISTICS else {"stream": stream})
+    return {"ticket": ticket, "expires_in": SECONDS} | ({} if stream in (STATISTICS, GATEWAY) else {"stream": stream})
 
 
 async def watcher(request: Request) -> Principal:
-    """Return the caller of a live request: by a key, a session of the admin, or a ticket.
+    """Return the caller of a live request, of one stream or of statistics; raises as `caller_for`."""
+    return await caller_for(request, request.params.get("stream", STATISTICS))
+
+
+async def gateway_watcher(request: Request) -> Principal:
+    """Return the caller of a request to watch many streams; raises as `caller_for`."""
+    return await caller_for(request, GATEWAY)
+
+
+async def caller_for(request: Request, stream: str) -> Principal:
+    """Return the caller of a live request: by a key, a session of the admin, or a ticket for the stream.
 
     Raises:
         Unauthenticated: when none of them is good.
@@ -61,7 +71,6 @@ async def watcher(request: Request) -> Principal:
     if (person := await _person_of_session(request)) is not None:
         return person
     (reply,) = await connections.async_executor().run(ask([shared_values.take_ticket(_digest(ticket))]))
-    stream = request.params.get("stream", STATISTICS)
     value = orjson.loads(answer(reply, stream, absent=None) or b"{}")
     if value.get("stream") != stream:
         raise _spent()
@@ -108,8 +117,8 @@ def _person(name: str, session: str, address: str) -> Principal | None:
 
 def _spent() -> Unauthenticated:
     return Unauthenticated(
-        f"The ticket is not good: it is good once, for {SECONDS} seconds, for one stream or for statistics. Get a "
-        "new one with POST /streams/STREAM/live-ticket or POST /stats/live-ticket."
+        f"The ticket is not good: it is good once, for {SECONDS} seconds, for one stream, for many, or for "
+        "statistics. Get a new one with POST /streams/STREAM/live-ticket, POST /live-ticket or POST /stats/live-ticket."
     )
 
 

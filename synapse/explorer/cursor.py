@@ -7,25 +7,19 @@ such a stream has a place of its own. And entries may be trimmed before they are
 entry of each other stream, which is missing then.
 """
 
-import hashlib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from synapse.formats.text import tag_of
 from synapse.inspection.range_query import Order
 from synapse.problems import BadParameter
 from synapse.wire.ids import FIRST, LAST, MOST, NOTHING, EntryId, Range, following, preceding
 
-_TAG_LENGTH = 10
 LONGEST = 12_000  # the head of a request has at most 16 KiB
 _POSITION = re.compile(r"([0-9]{1,20})-([0-9]{1,20})", re.ASCII)
 _PLACE = re.compile(r"([0-9a-f]{10})(?:([._])([0-9]{1,20})-([0-9]{1,20}))?", re.ASCII)
 _TAG = re.compile(r"[0-9a-f]{10}", re.ASCII)
-
-
-def tag_of(stream: str) -> str:
-    """Return the short name of a stream in cursors."""
-    return hashlib.sha256(stream.encode()).hexdigest()[:_TAG_LENGTH]
 
 
 def search_tag(asked: Collection[str], order: Order) -> str:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from synapse.explorer.cursor import tag_of
+from synapse.formats.text import tag_of
 from synapse.inspection.range_query import FIRST_CHUNK, Order, Scan
 from synapse.redis import Conversation, RedisFailure, answer, ask
 from synapse.redis.commands.streams import Entry, xrange

@@ -12,9 +12,10 @@ from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.endpoints import Answer, Call, EventLoop, Example, Query, QueryInt, about, endpoint
 from synapse.errors.streams import UnknownStream
 from synapse.explorer import histogram
-from synapse.explorer.cursor import Cursor, read_cursor, search_tag, tag_of
+from synapse.explorer.cursor import Cursor, read_cursor, search_tag
 from synapse.explorer.merge import Found, Merge, read_again
 from synapse.filters import FILTER_HELP, EventFilter, QueryFilter
+from synapse.formats.text import tag_of
 from synapse.http.exchange import Response, listing_response
 from synapse.http.redis_problems import problem_of
 from synapse.inspection.answers import OneMessage

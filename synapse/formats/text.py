@@ -1,5 +1,6 @@
-"""Names of streams, groups and event types, addresses of pages, shortened texts, plurals, and an empty mapping."""
+"""Names and tags of streams, names of groups and event types, addresses of pages, texts, and an empty mapping."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -17,6 +18,14 @@ RULE = "1 to 100 letters, digits, and . _ : -, not beginning with “syn:”"
 def is_name(text: str) -> bool:
     """Say whether `text` can name a stream, a group or an event type."""
     return NAME.fullmatch(text) is not None and not text.startswith(RESERVED_PREFIX)
+
+
+_TAG_LENGTH = 10
+
+
+def tag_of(stream: str) -> str:
+    """Return the short name of a stream in cursors and positions: ten digits in base 16."""
+    return hashlib.sha256(stream.encode()).hexdigest()[:_TAG_LENGTH]
 
 
 CUT = "…"

@@ -1,9 +1,9 @@
 """Following streams as they grow: one XREAD loop a stream and process, for any number of watchers.
 
-Begin at `Tails`: `seat()` for callers that read the entries, `bell()` for callers that only need to be woken.
+Begin at `Tails`: `join()` for connections that read the entries, `bell()` for callers that only need to be woken.
 """
 
-from synapse.live.sse import Frame
+from synapse.live.sse import Frame, Gap, Item
 from synapse.live.tail import Tail
 from synapse.live.tail_registry import Tails
-from synapse.live.watcher import StreamSignal, Watcher
+from synapse.live.watcher import StreamSignal, Subscription, Watcher

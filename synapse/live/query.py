@@ -1,14 +1,20 @@
-"""Parse a request for the live tail, and keep the read loop's position in its stream."""
+"""Parse a request for a live tail, of one stream or many, and keep the read loop's position in its stream."""
 
 from collections import deque
-from collections.abc import Collection, Iterable, Set
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
+from synapse.auth.permission import demand_right, refused_right
+from synapse.auth.principal import Rights
+from synapse.catalog.stream_definitions import Snapshot
 from synapse.endpoints import Call, Query, about
+from synapse.errors.streams import UnknownStream
 from synapse.filters import FILTER_HELP, EventFilter, QueryFilter
+from synapse.formats.text import tag_of
 from synapse.inspection.range_query import QueryTime, parse_id
-from synapse.problems import BadParameter
+from synapse.live.positions import MOST_STREAMS, ReadPositions, read_positions
+from synapse.problems import BadParameter, Forbidden, Problem
 from synapse.wire.ids import FIRST, EntryId, preceding
 
 # A primary that takes over may lack the newest entries; this many are known again.
@@ -52,21 +58,39 @@ class ReadCursor:
 
 LAST_EVENT_ID = "last-event-id"
 ID_HELP = "The id of the last event that was received: later ones come, nothing twice. 0 is everything there is."
+ALL = "*"
 
 
-class LiveQuery(Query):
-    """Which events are watched."""
+class WatchQuery(Query):
+    """Which events are watched, and from where on."""
 
     repeatable: ClassVar[Collection[str]] = ("event_type",)
     event_type: list[str] = about("Only events of this type; can be given several times.", default=[])
     filter: QueryFilter = about(FILTER_HELP.format("events"), default=None)
-    ticket: str = about("The ticket from `POST /streams/{stream}/live-ticket`, instead of a key.", default="")
     last_event_id: str = about(f"Like the header `Last-Event-ID`, where no header can be set. {ID_HELP}", default="")
     # As event sources in place of the browser's own send it, of which a page of another origin can set no header.
     lastEventId: str = about("Like `last_event_id`: some event sources send it under this name.", default="")
     since: QueryTime = about(
         "From here on, this one included: an entry id, milliseconds since 1970, or a time in ISO 8601.", default=None
     )
+
+
+class LiveQuery(WatchQuery):
+    """Which events of one stream are watched."""
+
+    ticket: str = about("The ticket from `POST /streams/{stream}/live-ticket`, instead of a key.", default="")
+
+
+class ManyLiveQuery(WatchQuery):
+    """Which streams are watched over one connection, and which of their events."""
+
+    repeatable: ClassVar[Collection[str]] = ("stream", "event_type")
+    stream: list[str] = about(
+        f"The streams, several with commas between or by repeating the parameter, at most {MOST_STREAMS}; `{ALL}` or "
+        "none: all that the caller may read, with those that come later.",
+        default=[],
+    )
+    ticket: str = about("The ticket from `POST /live-ticket`, instead of a key.", default="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +106,16 @@ class TailQuery:
     after: EntryId | None = None
     was_seen: bool = False
 
+    def wants(self, event_type: str, may_see: Callable[[str], bool] | None) -> bool:
+        """Say whether events of a type are asked for, by a caller that may see them."""
+        if self.event_types and event_type not in self.event_types:
+            return False
+        return may_see is None or may_see(event_type)
+
+    def resumed(self, after: EntryId) -> "TailQuery":
+        """Return the query that continues after an entry that the caller had."""
+        return replace(self, after=after, was_seen=after != FIRST)
+
 
 def asked(call: Call[LiveQuery, None]) -> TailQuery:
     """Return what a call asks for. The header `Last-Event-ID` counts before the parameters of that name, and these
@@ -90,14 +124,113 @@ def asked(call: Call[LiveQuery, None]) -> TailQuery:
     Raises:
         BadParameter: when an id cannot be used.
     """
-    query = call.query
-    types = frozenset(query.event_type)
-    named = (call.request.headers.get(LAST_EVENT_ID, ""), query.last_event_id, query.lastEventId)
-    if given := next(filter(None, map(str.strip, named)), ""):
-        after = _whole_id(given)
-        return TailQuery(event_types=types, filter=query.filter, after=after, was_seen=after != FIRST)
+    query = _selection(call.query)
+    if given := _last_event_id(call):
+        return query.resumed(_whole_id(given))
+    return query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManyTails:
+    """The streams that a caller watches over one connection.
+
+    Attributes:
+        streams: by name, what is asked of each of them, and where it continues.
+        later: what is asked of streams that come later; None when the streams are named.
+    """
+
+    streams: Mapping[str, TailQuery]
+    later: TailQuery | None = None
+
+
+def asked_of_many(call: Call[ManyLiveQuery, None]) -> ManyTails:
+    """Return what a call asks for; positions count as in `asked`.
+
+    Raises:
+        BadParameter: when there are too many streams, or the positions are none, or of other streams.
+        Forbidden, UnknownStream: for a stream that the caller may not read, or that is not defined. Where it has a
+            position in one, it is left out instead.
+    """
+    names = {name.strip(" ") for each in call.query.stream for name in each.split(",")} - {""}
+    query, given = _selection(call.query), _last_event_id(call)
+    if given == "0":
+        query, given = query.resumed(FIRST), ""
+    positions = read_positions(given) if given else None
+    if not names or ALL in names:
+        return _all(call, query, positions)
+    check_number(len(names))
+    if positions is not None and (positions.of_all or not positions.places.keys() <= {tag_of(name) for name in names}):
+        raise _of_others()
+    missing: Problem | None = None
+    streams: dict[str, TailQuery] = {}
+    for name in sorted(names):
+        at = None if positions is None else positions.of(name)
+        try:
+            demand_right(call.by, "read", name)
+            if name not in call.catalog.streams:
+                raise UnknownStream(name)
+        except (Forbidden, UnknownStream) as problem:
+            if at is None:
+                raise
+            missing = problem
+        else:
+            streams[name] = query if at is None else query.resumed(at)
+    if missing is not None and not streams:
+        raise missing
+    return ManyTails(streams=streams)
+
+
+def _all(call: Call[ManyLiveQuery, None], query: TailQuery, positions: ReadPositions | None) -> ManyTails:
+    names = readable_streams(call.catalog, call.by.rights)
+    if not names and call.catalog.streams:
+        raise refused_right(call.by, "read", "any stream")
+    check_number(len(names))
+    if positions is None:
+        return ManyTails(streams=dict.fromkeys(names, query), later=query)
+    if not positions.of_all:
+        raise _of_others()
+    came_later = replace(query, after=positions.of_later_stream())
+    places = {name: positions.of(name) for name in names}
+    return ManyTails(
+        streams={name: came_later if at is None else query.resumed(at) for name, at in places.items()}, later=query
+    )
+
+
+def readable_streams(catalog: Snapshot, rights: Rights) -> list[str]:
+    """Return the streams that a caller may read."""
+    return [name for name in sorted(catalog.streams) if rights.may("read", name)]
+
+
+def check_number(streams: int) -> None:
+    """Check how many streams one connection watches.
+
+    Raises:
+        BadParameter: when they are too many.
+    """
+    if streams > MOST_STREAMS:
+        raise BadParameter(
+            f"These are {streams} streams, and one connection watches at most {MOST_STREAMS}. Name those that you want "
+            "with “stream”.",
+            parameter="stream",
+        )
+
+
+def _of_others() -> BadParameter:
+    return BadParameter(
+        "“Last-Event-ID” is of a connection that watched other streams. Send it with the “stream” of that connection, "
+        "or leave it out.",
+        parameter="last_event_id",
+    )
+
+
+def _selection(query: WatchQuery) -> TailQuery:
     since = None if query.since is None else preceding(query.since.first)
-    return TailQuery(event_types=types, filter=query.filter, after=since)
+    return TailQuery(event_types=frozenset(query.event_type), filter=query.filter, after=since)
+
+
+def _last_event_id(call: Call[Any, None]) -> str:
+    named = (call.request.headers.get(LAST_EVENT_ID, ""), call.query.last_event_id, call.query.lastEventId)
+    return next(filter(None, map(str.strip, named)), "")
 
 
 def _whole_id(text: str) -> EntryId:

@@ -11,6 +11,7 @@ import orjson
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.formats import exact_json
 from synapse.http.exchange import StreamedResponse
+from synapse.live.positions import Positions, place_of
 from synapse.redis.commands.streams import Entry
 from synapse.wire.encoding import decode_texts, pairs, text_fields
 from synapse.wire.ids import FIRST, EntryId, parse
@@ -18,7 +19,6 @@ from synapse.wire.masking import entry_json, mask_of
 
 # When a browser comes back after the connection was lost, in milliseconds: not all in the same moment.
 _RETRY_MS = (1000, 3000)
-_DATA = b"\ndata: "
 # Larger entries are not kept as values.
 _KEPT_BYTES = 8 * 1024
 _HEADERS = {
@@ -44,83 +44,162 @@ _GAPS: Mapping[GapReason, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """An entry as a server-sent event, rendered once for all watchers. `event_type` is "" when it names none.
+    """An entry as JSON, rendered once for all watchers. `event_type` is "" when it names none.
 
-    `masked` is for watchers without payload access; empty where the entry holds no PII.
+    Attributes:
+        id: of the entry.
+        place: the same within the positions of a connection that watches many streams.
+        body: the members of the entry's JSON object, with the closing brace: frames begin the object with their own.
+        masked: the same for watchers without payload access; empty where the entry holds no PII.
     """
 
+    stream: str
     id: EntryId
+    place: bytes
     event_type: str
-    text: bytes
+    body: bytes
     masked: bytes = b""
 
-    def text_for(self, *, personal: bool) -> bytes:
-        """Return the frame for a watcher: with PII, or masked."""
-        return self.text if personal else self.masked or self.text
+    def body_for(self, *, personal: bool) -> bytes:
+        """Return the members for a watcher: with PII, or masked."""
+        return self.body if personal else self.masked or self.body
 
-    def row_for(self, *, personal: bool) -> Mapping[str, Any] | None:
-        """Return the entry as a watcher sees it; None for a frame that holds no entry."""
-        text = self.text_for(personal=personal)
-        return _row(text) if len(text) <= _KEPT_BYTES else _read_row(text)
+    def row_for(self, *, personal: bool) -> Mapping[str, Any]:
+        """Return the entry as a watcher sees it."""
+        body = self.body_for(personal=personal)
+        return _row(body) if len(body) <= _KEPT_BYTES else _read_row(body)
 
 
-def of_entry(entry: Entry, stream: StreamDefinition | None) -> Frame:
-    """Return the frame of an entry: a message, which browsers hand to `onmessage`. `stream` defines its contracts."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """The notice that events of a stream may be missing after an id. `id` is where the stream continues: after a
+    restart, at its beginning."""
+
+    stream: str
+    reason: GapReason
+    after: EntryId
+
+    @property
+    def id(self) -> EntryId:
+        """The position behind the notice."""
+        return FIRST if self.reason == "restarted" else self.after
+
+    @property
+    def place(self) -> bytes:
+        """The same within the positions of a connection that watches many streams."""
+        return place_of(self.stream, self.id)
+
+    @property
+    def members(self) -> Mapping[str, str]:
+        """The members of its JSON object, without the stream."""
+        return {"reason": self.reason, "after": str(self.after), "detail": _GAPS[self.reason]}
+
+
+# What a watcher gets of a stream.
+Item = Frame | Gap
+
+
+def of_entry(stream: str, entry: Entry, definition: StreamDefinition | None) -> Frame:
+    """Return the frame of an entry of a stream. The definition has its contracts."""
     texts = text_fields(pairs(entry.parts))
-    decoded = decode_texts(texts, types_of=stream.types_of if stream else {})
-    mask = mask_of(stream, decoded)
+    decoded = decode_texts(texts, types_of=definition.types_of if definition else {})
+    mask = mask_of(definition, decoded)
+    id_ = parse(entry.id)
     return Frame(
-        id=parse(entry.id),
+        stream=stream,
+        id=id_,
+        place=place_of(stream, id_),
         event_type=decoded.event_type,
-        text=_message(entry.id, entry_json(entry.id, texts, decoded)),
-        masked=b"" if mask is None else _message(entry.id, entry_json(entry.id, texts, decoded, mask=mask)),
+        body=_members(entry_json(entry.id, texts, decoded)),
+        masked=b"" if mask is None else _members(entry_json(entry.id, texts, decoded, mask=mask)),
     )
 
 
-def opening(at: EntryId | int) -> bytes:
-    """Return the first frame: when to come back after a break, and from where, even if nothing else was received."""
-    return b"retry: %d\nid: %s\n\n" % (random.randint(*_RETRY_MS), str(at).encode())
+def _members(data: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(data)[1:]
 
 
-def heartbeat(at: EntryId | None = None) -> bytes:
-    """Return a comment that keeps the connection open, with the position in the stream, if any: a frame without data
-    sets a browser's last event id and is handed to no listener."""
-    return b": heartbeat\n\n" if at is None else b": heartbeat\nid: %s\n\n" % str(at).encode()
-
-
-def gap(reason: GapReason, after: EntryId) -> bytes:
-    """Return the frame that reports possibly missing events after an id. After a restart, earlier ids are void."""
-    id_ = b"id: %s\n" % str(FIRST).encode() if reason == "restarted" else b""
-    return _named("gap", {"reason": reason, "after": str(after), "detail": _GAPS[reason]}, before=id_)
-
-
-def dropped(at: EntryId, *, limit: int) -> bytes:
-    """Tell a watcher that it was too slow, and where it can continue."""
-    detail = f"More than {limit} events or too many bytes were waiting for you. Come back with this id."
-    return _named("dropped", {"reason": "slow", "last_event_id": str(at), "detail": detail})
-
-
-def bye(reason: str, at: EntryId | None = None) -> bytes:
-    """Say that the server ends the connection, and from where a watcher of entries can continue."""
-    return _named("bye", {"reason": reason} if at is None else {"reason": reason, "last_event_id": str(at)})
-
-
-def joined(frames: Iterable[Frame], *, personal: bool) -> bytes:
-    """Return the bytes of the frames, with PII or masked."""
-    return b"".join([frame.text_for(personal=personal) for frame in frames])
-
-
-def _read_row(text: bytes) -> Mapping[str, Any] | None:
-    name, _, data = text.partition(_DATA)
-    return exact_json.loads(data) if name.startswith(b"id: ") and b"\n" not in name else None
+def _read_row(body: bytes) -> Mapping[str, Any]:
+    row: Mapping[str, Any] = exact_json.loads(b"{" + body)
+    return row
 
 
 # Watchers with filters come to the same frames one after the other.
 _row = lru_cache(maxsize=256)(_read_row)
 
 
-def _message(id_: str, data: Mapping[str, Any]) -> bytes:
-    return b"id: %s%s%s\n\n" % (id_.encode(), _DATA, orjson.dumps(data))
+class OneStream:
+    """Writes the frames of a connection that watches one stream: ids are those of entries."""
+
+    def __init__(self, stream: str, positions: Positions) -> None:
+        self._stream = stream
+        self._positions = positions
+
+    @property
+    def position(self) -> bytes:
+        """The position of the connection."""
+        return str(self._positions.of(self._stream)).encode()
+
+    def items(self, items: Iterable[Item], *, personal: bool) -> bytes:
+        """Return frames: a message for each entry, which browsers hand to `onmessage`."""
+        parts: list[bytes] = []
+        for item in items:
+            if isinstance(item, Frame):
+                parts += (b"id: %d-%d\ndata: {" % item.id, item.body_for(personal=personal), b"\n\n")
+            else:
+                # After a restart, earlier ids are void.
+                before = b"id: %s\n" % str(item.id).encode() if item.reason == "restarted" else b""
+                parts.append(_named("gap", item.members, before=before))
+        return b"".join(parts)
+
+
+class ManyStreams:
+    """Writes the frames of a connection that watches many streams: ids are its positions in all of them."""
+
+    def __init__(self, positions: Positions) -> None:
+        self._positions = positions
+
+    @property
+    def position(self) -> bytes:
+        """The position of the connection."""
+        return self._positions.text
+
+    def items(self, items: Iterable[Item], *, personal: bool) -> bytes:
+        """Return frames, each of which names its stream, and move the positions behind them."""
+        parts: list[bytes] = []
+        for item in items:
+            position = self._positions.passing(item)
+            if isinstance(item, Frame):
+                parts += (b"id: ", position, _STREAM % item.stream.encode(), item.body_for(personal=personal), b"\n\n")
+            else:
+                parts.append(_named("gap", {"stream": item.stream, **item.members}, before=b"id: %s\n" % position))
+        return b"".join(parts)
+
+
+# Names of streams need no escapes in JSON.
+_STREAM = b'\ndata: {"stream":"%s",'
+
+
+def opening(at: bytes) -> bytes:
+    """Return the first frame: when to come back after a break, and from where, even if nothing else was received."""
+    return b"retry: %d\nid: %s\n\n" % (random.randint(*_RETRY_MS), at)
+
+
+def heartbeat(at: bytes = b"") -> bytes:
+    """Return a comment that keeps the connection open, with the position, if any: a frame without data sets a browser's
+    last event id and is handed to no listener."""
+    return b": heartbeat\nid: %s\n\n" % at if at else b": heartbeat\n\n"
+
+
+def dropped(at: bytes, *, limit: int) -> bytes:
+    """Tell a watcher that it was too slow, and where it can continue."""
+    detail = f"More than {limit} events or too many bytes were waiting for you. Come back with this id."
+    return _named("dropped", {"reason": "slow", "last_event_id": at.decode(), "detail": detail})
+
+
+def bye(reason: str, at: bytes = b"") -> bytes:
+    """Say that the server ends the connection, and from where a watcher of entries can continue."""
+    return _named("bye", {"reason": reason, "last_event_id": at.decode()} if at else {"reason": reason})
 
 
 def _named(name: str, data: Mapping[str, Any], *, before: bytes = b"") -> bytes:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from synapse.live import sse
 from synapse.live.query import ReadCursor
-from synapse.live.sse import Frame
-from synapse.live.watcher import Ended, StreamSignal, Watcher
+from synapse.live.sse import Frame, Gap
+from synapse.live.watcher import Ended, StreamSignal, Subscription
 from synapse.redis import AsyncExecutor, Command, RedisFailure, ReplyLost, answer
 from synapse.redis.commands.streams import Entry, xinfo_stream, xread
 from synapse.runtime.backoff import Backoff
@@ -22,9 +21,6 @@ BLOCK_SECONDS = 2.0
 _AT_ONCE = 200
 # About how many bytes are read at once: far fewer than may wait for a watcher, so that none is overrun.
 _BYTES_AT_ONCE = 1024 * 1024
-# The more watchers there are, the longer entries are gathered before they are handed out: waking one costs the same for
-# one entry as for three. Seconds.
-_GATHER_EACH, _GATHER_MOST = 0.00005, 0.025
 _RECONNECT = Backoff(base=0.1, cap=2.0)
 
 logger = logging.getLogger(__name__)
@@ -43,8 +39,7 @@ class Tail:
         self._executor = executor
         self._render = render
         self._place = ReadCursor()
-        self._known = asyncio.Event()
-        self._watchers: set[Watcher] = set()
+        self._watchers: set[Subscription] = set()
         self._bells: set[StreamSignal] = set()
         self._failure = ""
         self._count = 1
@@ -69,28 +64,18 @@ class Tail:
         """Whether it was stopped, or has failed: it begins no more."""
         return self._task is not None and (self._task.done() or self._task.cancelling() > 0)
 
-    async def ready(self, seconds: float) -> bool:
-        """Wait until it is known where the stream ends. Return False when that took longer."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._known.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    @contextmanager
-    def watched_by(self, watcher: Watcher) -> Iterator[EntryId]:
-        """Hand entries to the watcher for as long as the block lasts. Gives the id after which they begin."""
-        if self._place.at is None:
-            raise RuntimeError("the tail is not ready")
+    def attach(self, watcher: Subscription) -> None:
+        """Hand entries to a watcher until it is detached. It `begins` at once, or when it is known where the stream
+        ends."""
         if self.is_over:
             watcher.end("stopping")
-        watcher.begin(self._place.at)
+        if self._place.at is not None:
+            watcher.begin(self._place.at)
         self._watchers.add(watcher)
-        try:
-            yield self._place.at
-        finally:
-            self._watchers.discard(watcher)
+
+    def detach(self, watcher: Subscription) -> None:
+        """Hand no more entries to a watcher."""
+        self._watchers.discard(watcher)
 
     @contextmanager
     def ringing(self, bell: StreamSignal) -> Iterator[None]:
@@ -128,7 +113,6 @@ class Tail:
         if entries:
             await self._hand_out(entries)
             self._count = _fitting(entries)
-            await asyncio.sleep(min(len(self._watchers) * _GATHER_EACH, _GATHER_MOST))
         else:
             # Nothing new, or another stream under the name whose ids are lower: that would stay silent for ever.
             self._place.sure = False
@@ -140,11 +124,13 @@ class Tail:
     def _look(self, last: EntryId) -> None:
         before = self._place.at
         if self._place.found(last):
-            notice = Frame(id=FIRST, event_type="", text=sse.gap("restarted", before or FIRST))
+            notice = Gap(stream=self.stream, reason="restarted", after=before or FIRST)
             for watcher in self._watchers:
                 watcher.restart(notice)
-        if not self._known.is_set() or last != before:
-            self._known.set()
+        if before is None:
+            for watcher in self._watchers:
+                watcher.begin(last)
+        if last != before:
             self._ring()
 
     async def _hand_out(self, entries: list[Entry]) -> None:

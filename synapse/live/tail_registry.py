@@ -14,7 +14,7 @@ from typing import Any
 from synapse.errors.streams import Stopping, TooManyWatchers
 from synapse.live.sse import Frame
 from synapse.live.tail import BLOCK_SECONDS, Tail
-from synapse.live.watcher import StreamSignal
+from synapse.live.watcher import StreamSignal, WakeUps
 from synapse.redis import AsyncExecutor, Conversation, ReplyError, Server, ask, keyspace
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Entry
@@ -27,7 +27,13 @@ PATIENCE_SECONDS = BLOCK_SECONDS + 3
 
 
 class Tails:
-    """The tails of a process's event loop, by stream. `shares` are the seats of all watchers, all streams together."""
+    """The tails of a process's event loop, by stream.
+
+    Attributes:
+        shares: the seats of all connections, all streams together.
+        wake_ups: wake their watchers.
+        stopping: whether the server is about to end.
+    """
 
     def __init__(
         self, server: Server, render: Callable[[str, Entry], Frame], *, shares: Shares, linger: float = LINGER_SECONDS
@@ -38,30 +44,32 @@ class Tails:
         self._linger = linger
         self._tails: dict[str, Tail] = {}
         self._seats: Counter[str] = Counter()
+        self.wake_ups = WakeUps()
         self.stopping = False
 
+    def join(self, stream: str) -> Tail:
+        """Give the stream's tail to a connection with a seat, until it leaves.
+
+        Raises:
+            Stopping: when the server is about to end.
+        """
+        tail = self._hold(stream)
+        self._seats[stream] += 1
+        return tail
+
+    def leave(self, tail: Tail) -> None:
+        """Take the tail back from a connection that joined."""
+        self._seats[tail.stream] -= 1
+        self._release(tail)
+
     @contextmanager
-    def seat(self, stream: str, caller: CallerId) -> Iterator[Tail]:
-        """Give the stream's tail to a caller that watches, for as long as the block lasts.
+    def seated(self, caller: CallerId) -> Iterator[None]:
+        """Give a caller's connection a seat, however many streams it watches, for as long as the block lasts.
 
         Raises:
             ShareUsedUp: when the caller has as many seats as one caller may.
             TooManyWatchers: when no seat is free.
             Stopping: when the server is about to end.
-        """
-        with self.seated(caller), self._held(stream) as tail:
-            self._seats[stream] += 1
-            try:
-                yield tail
-            finally:
-                self._seats[stream] -= 1
-
-    @contextmanager
-    def seated(self, caller: CallerId) -> Iterator[None]:
-        """Give a caller a seat for as long as the block lasts.
-
-        Raises:
-            ShareUsedUp, TooManyWatchers, Stopping: as `seat`.
         """
         try:
             self.shares.take(caller)
@@ -81,8 +89,12 @@ class Tails:
             Stopping: when the server is about to end.
         """
         bell = StreamSignal()
-        with self._held(stream) as tail, tail.ringing(bell):
-            yield bell
+        tail = self._hold(stream)
+        try:
+            with tail.ringing(bell):
+                yield bell
+        finally:
+            self._release(tail)
 
     def watching(self) -> dict[str, int]:
         """Return how many watch, by stream."""
@@ -94,21 +106,20 @@ class Tails:
         for tail in self._tails.values():
             tail.stop()
 
-    @contextmanager
-    def _held(self, stream: str) -> Iterator[Tail]:
+    def _hold(self, stream: str) -> Tail:
         self._refuse_when_stopping()
         tail = self._tails.get(stream)
         if tail is None or tail.is_over:
             tail = Tail(stream, AsyncExecutor(self._server), lambda entry: self._render(stream, entry))
             self._tails[stream] = tail
         tail.holders += 1
-        try:
-            tail.start()
-            yield tail
-        finally:
-            tail.holders -= 1
-            if not tail.holders:
-                asyncio.get_running_loop().call_later(self._linger, self._end_if_unused, tail)
+        tail.start()
+        return tail
+
+    def _release(self, tail: Tail) -> None:
+        tail.holders -= 1
+        if not tail.holders:
+            asyncio.get_running_loop().call_later(self._linger, self._end_if_unused, tail)
 
     def _refuse_when_stopping(self) -> None:
         if self.stopping:

@@ -3,9 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Set
+from itertools import islice
 from typing import Literal
 
-from synapse.live.sse import Frame
+from synapse.live.sse import Frame, Gap, Item
 from synapse.wire.ids import FIRST, EntryId
 
 
@@ -39,42 +40,197 @@ MOST_WAITING = 5000
 MOST_WAITING_BYTES = 8 * 1024 * 1024
 # The bytes taken at once: about as many as a transport buffers before it tells its writer to wait.
 _AT_ONCE = 64 * 1024
+# Size of a notice, for the bound of a queue.
+_NOTICE_BYTES = 200
 
 Ended = Literal["slow", "stopping", "failed", "shut out"]
 
 
-class Watcher:
-    """Gets the frames of the event types that it asks for (all, when it names none), later than `after`. `may_see` says
-    which types it may see; without it, all.
+class WakeUps:
+    """Wakes the watchers of an event loop together. The more there are, the longer entries are gathered before: waking
+    one costs the same for one entry as for three, of whichever stream."""
 
-    When its queue grows too long, the queue is dropped and the watcher is `ended`: it comes back later, and reads the
-    missed entries from Redis at its own pace.
+    # Seconds for each watcher, and at most.
+    EACH, MOST = 0.00005, 0.025
+    # So many are woken before other work of the event loop has its turn.
+    AT_ONCE = 100
+
+    def __init__(self) -> None:
+        self._due: dict[Watcher, None] = {}
+        self._is_planned = False
+        self._last = float("-inf")
+        self._gather = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def add(self, watcher: "Watcher") -> None:
+        """Wake a watcher soon."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            # What a stopped loop had planned will not happen.
+            self._loop, self._is_planned, self._last = loop, False, float("-inf")
+        self._due[watcher] = None
+        if not self._is_planned:
+            self._is_planned = True
+            loop.call_at(max(self._last + self._gather, loop.time()), self._begin, loop)
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._gather = min(len(self._due) * self.EACH, self.MOST)
+        self._last = loop.time()
+        self._wake_some(loop)
+
+    def _wake_some(self, loop: asyncio.AbstractEventLoop) -> None:
+        some = list(islice(self._due, self.AT_ONCE))
+        for watcher in some:
+            del self._due[watcher]
+            watcher.wake()
+        if self._due:
+            loop.call_soon(self._wake_some, loop)
+        else:
+            self._is_planned = False
+
+
+class Watcher:
+    """The queue of one connection, for all its streams together.
+
+    When it grows too long, it is dropped and the watcher is `ended`: it comes back later, and reads the missed entries
+    from Redis at its own pace.
     """
+
+    def __init__(self, wake_ups: WakeUps) -> None:
+        self._wake_ups = wake_ups
+        self._waiting: deque[Item] = deque()
+        # Of the queue, and of what subscriptions hold back.
+        self._count = self._bytes = 0
+        self._awake: asyncio.Future[None] | None = None
+        self.ended: Ended | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._waiting
+
+    def end(self, reason: Ended) -> None:
+        """Offer no more. A watcher that stops still gets its queue; one that is slow, or shut out, does not."""
+        if self.ended is None:
+            self.ended = reason
+            if reason in ("slow", "shut out"):
+                self._waiting.clear()
+            self.wake()
+
+    async def get(self, seconds: float) -> list[Item]:
+        """Return what comes next, up to a bound of its bytes. Nothing after this time, after `wake`, and after the
+        end."""
+        if not self._waiting and not self.ended:
+            loop = asyncio.get_running_loop()
+            self._awake = loop.create_future()
+            alarm = loop.call_later(seconds, self.wake)
+            try:
+                await self._awake
+            finally:
+                alarm.cancel()
+                self._awake = None
+        return self.take()
+
+    def take(self) -> list[Item]:
+        """Return what waits, up to a bound of its bytes."""
+        taken: list[Item] = []
+        size = 0
+        while self._waiting and size < _AT_ONCE:
+            item = self._waiting.popleft()
+            taken.append(item)
+            size += _size(item)
+        self._bytes -= size
+        self._count -= len(taken)
+        return taken
+
+    def put(self, item: Item, queue: deque[Item] | None = None) -> None:
+        """Queue an item, or let a subscription hold it back in its own queue."""
+        size = _size(item)
+        # One item always has room, whatever its size.
+        if self._count and (self._count >= MOST_WAITING or self._bytes + size > MOST_WAITING_BYTES):
+            self.end("slow")
+            return
+        self._count += 1
+        self._bytes += size
+        if queue is None:
+            self._waiting.append(item)
+            if self._awake is not None:
+                self._wake_ups.add(self)
+        else:
+            queue.append(item)
+
+    def release(self, queue: deque[Item]) -> None:
+        """Take over what a subscription held back."""
+        self._waiting += queue
+        queue.clear()
+
+    def forget(self, stream: str, held: deque[Item]) -> None:
+        """Drop what waits of a stream, and what its subscription held back."""
+        kept = deque(item for item in self._waiting if item.stream != stream)
+        dropped = [item for item in self._waiting if item.stream == stream] + list(held)
+        self._waiting = kept
+        held.clear()
+        self._count -= len(dropped)
+        self._bytes -= sum(map(_size, dropped))
+
+    def wake(self) -> None:
+        """Let a waiting `get` return."""
+        if self._awake is not None and not self._awake.done():
+            self._awake.set_result(None)
+
+
+def _size(item: Item) -> int:
+    return len(item.body) if isinstance(item, Frame) else _NOTICE_BYTES
+
+
+class Subscription:
+    """The part of a watcher that belongs to one stream.
+
+    It gets the frames of the event types that the watcher asks for (all, when it names none), later than `after`.
+    Frames are held back until `go_live`, so that the stored ones up to `begins` can be sent first.
+
+    Attributes:
+        may_see: says which types the watcher may see; without it, all.
+        begins: the position of the read loop when it began to offer frames; None until it is known.
+        seen: everything up to here was taken up or left out.
+    """
+
+    __slots__ = ("_after", "_event_types", "_held", "_watcher", "begins", "may_see", "seen", "stream")
 
     def __init__(
         self,
+        watcher: Watcher,
+        stream: str,
         *,
         event_types: Set[str] = frozenset(),
         after: EntryId = FIRST,
         may_see: Callable[[str], bool] | None = None,
     ) -> None:
+        self._watcher = watcher
         self._event_types = event_types
-        self.may_see = may_see
+        # None once nothing is held back.
+        self._held: deque[Item] | None = deque()
         self._after = after
-        self._waiting: deque[Frame] = deque()
-        self._bytes = 0
-        self._awake: asyncio.Future[None] | None = None
-        self.ended: Ended | None = None
-        # Everything up to here was taken up or passed over.
+        self.stream = stream
+        self.may_see = may_see
+        self.begins: EntryId | None = None
         self.seen = after
 
     def begin(self, at: EntryId) -> None:
         """Begin after this id, and after `after`."""
+        self.begins = at
         self._after = self.seen = max(self._after, at)
+        self._watcher.wake()
 
-    def wants(self, frame: Frame) -> bool:
-        """Say whether the frame is of a type that the watcher asks for and may see."""
-        return self.wants_type(frame.event_type)
+    def go_live(self) -> None:
+        """Hold nothing back any more."""
+        if self._held is not None:
+            self._watcher.release(self._held)
+            self._held = None
+
+    def leave(self) -> None:
+        """Drop what waits for the watcher of this stream."""
+        self._watcher.forget(self.stream, self._held or deque())
 
     def wants_type(self, event_type: str) -> bool:
         """Say whether the watcher asks for an event type, and may see it."""
@@ -84,55 +240,18 @@ class Watcher:
 
     def offer(self, frame: Frame) -> None:
         """Take up an entry, if it is wanted."""
-        if self.ended or frame.id <= self._after:
+        if self._watcher.ended or frame.id <= self._after:
             return
         self.seen = frame.id
-        if self.wants(frame):
-            self._take(frame)
+        if self.wants_type(frame.event_type):
+            self._watcher.put(frame, self._held)
 
-    def restart(self, notice: Frame) -> None:
+    def restart(self, notice: Gap) -> None:
         """Queue the notice that the stream was created again, and that its ids start over."""
-        if not self.ended:
+        if not self._watcher.ended:
             self._after = self.seen = FIRST
-            self._take(notice)
+            self._watcher.put(notice, self._held)
 
     def end(self, reason: Ended) -> None:
-        """Offer no more frames. A watcher that stops still gets its queue; one that is slow, or shut out, does not."""
-        if self.ended is None:
-            self.ended = reason
-            if reason in ("slow", "shut out"):
-                self._waiting.clear()
-            self._wake()
-
-    async def get(self, seconds: float) -> list[Frame]:
-        """Return the next frames, up to a bound of their bytes. None after this time, and none after the end."""
-        if not self._waiting and not self.ended:
-            loop = asyncio.get_running_loop()
-            self._awake = loop.create_future()
-            alarm = loop.call_later(seconds, self._wake)
-            try:
-                await self._awake
-            finally:
-                alarm.cancel()
-                self._awake = None
-        taken: list[Frame] = []
-        size = 0
-        while self._waiting and size < _AT_ONCE:
-            taken.append(self._waiting.popleft())
-            size += len(taken[-1].text)
-        self._bytes -= size
-        return taken
-
-    def _take(self, frame: Frame) -> None:
-        size = len(frame.text)
-        # One frame always has room, whatever its size.
-        if self._waiting and (len(self._waiting) >= MOST_WAITING or self._bytes + size > MOST_WAITING_BYTES):
-            self.end("slow")
-            return
-        self._waiting.append(frame)
-        self._bytes += size
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._awake is not None and not self._awake.done():
-            self._awake.set_result(None)
+        """End the watcher, with all its streams."""
+        self._watcher.end(reason)

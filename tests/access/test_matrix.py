@@ -196,8 +196,15 @@ def test_an_endpoint_that_declares_no_rights_is_meant_to_require_none():
     with_any_key = {each.name for each in ENDPOINTS if each.requires == Requirement()}
 
     assert open_to_all == {"health", "liveness", "readiness"}
-    # They list what is visible to their caller.
-    assert with_any_key == {"list_streams", "search_events", "export_events", "find_events"}
+    # They list what is visible to their caller, and let nobody watch more.
+    assert with_any_key == {
+        "list_streams",
+        "search_events",
+        "export_events",
+        "find_events",
+        "live_ticket_of_many",
+        "watch_streams",
+    }
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(ROWS), ids=str)

@@ -16,6 +16,7 @@ from streams.access import key_issuance
 from streams.models import Grant, Key, Stream
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
+from synapse.schema.pii import MASK
 from tests.access.conftest import bearer
 from tests.bridges.cast import now_ms
 from tests.live.server import running_server, watching
@@ -295,3 +296,166 @@ class TestWithASession:
             answer = httpx.get(server.url + LIVE, headers={"cookie": "sessionid=made-up"})
 
         assert answer.status_code == 401
+
+
+class TestManyStreams:
+    """`GET /live`: the streams that the caller may read, over one connection."""
+
+    @pytest.fixture
+    def reader(self, key_of):
+        key = bearer(key_of("reader", subscribes=["training-events", "agi-decisions"]))
+        holder.refresh()
+        return key
+
+    @pytest.fixture
+    def url(self, server):
+        return f"{server.url}/live"
+
+    @staticmethod
+    def store(redis, stream, number, event_type="training-complete"):
+        redis.xadd(stream, {"event_type": event_type, "n": number})
+
+    @staticmethod
+    def take_away(stream):
+        Grant.objects.get(service__name="reader", action="subscribe", stream=stream).delete()
+        holder.refresh()
+
+    def test_all_streams_are_those_that_the_caller_may_read(self, url, redis, helox, reader):
+        with watching(url, headers=helox) as watch, watching(url, headers=reader) as of_both:
+            self.store(redis, "agi-decisions", 1)
+            self.store(redis, "training-events", 2)
+
+            assert watch.numbers(1) == [2]
+            assert sorted(of_both.numbers(2)) == [1, 2]
+            assert watch.opening.id.count("~") == 1
+
+    @pytest.mark.parametrize("stream", ["agi-decisions", "nowhere"])
+    def test_a_stream_that_the_caller_may_not_read_is_refused_whether_it_exists_or_not(self, url, helox, stream):
+        answer = httpx.get(url, params={"stream": ["training-events", stream]}, headers=helox)
+
+        assert (answer.status_code, answer.json()["detail"]) == (403, f"service:helox may not read from {stream}.")
+
+    def test_a_caller_that_may_read_no_stream_is_refused(self, url, key_of):
+        publisher = bearer(key_of("cyrex-agi", publishes=["agi-decisions"]))
+        holder.refresh()
+
+        assert httpx.get(url, headers=publisher).status_code == 403
+        assert httpx.get(url).status_code == 401
+
+    def test_event_types_that_the_caller_may_not_read_are_left_out(self, url, redis, key_of):
+        some = bearer(key_of("monitoring", subscribes=["training-events/training-failed", "agi-decisions"]))
+        holder.refresh()
+        self.store(redis, "training-events", 1)
+        self.store(redis, "training-events", 2, "training-failed")
+
+        with watching(url, last_id="0", headers=some) as watch:
+            assert watch.numbers(1) == [2]
+            self.store(redis, "training-events", 3)
+            self.store(redis, "agi-decisions", 4)
+            assert watch.numbers(1) == [4]
+
+    @pytest.mark.parametrize("asked", ["*", "training-events,agi-decisions"])
+    def test_revoking_the_right_to_one_stream_leaves_the_others_also_on_reconnecting(
+        self, server, url, redis, reader, asked
+    ):
+        with watching(url, headers=reader, stream=asked) as watch:
+            self.store(redis, "agi-decisions", 1)
+            assert watch.numbers(1) == [1]
+            both = watch.last_id
+            self.take_away("agi-decisions")
+            eventually(lambda: server.watching() == 1)
+            self.store(redis, "agi-decisions", 2)
+            self.store(redis, "training-events", 3)
+            assert watch.numbers(1) == [3]
+
+        with watching(url, headers=reader, stream=asked, last_id=both) as watch:
+            assert watch.numbers(1) == [3]
+            assert watch.opening.id.count("~") == 1
+
+    def test_a_stream_of_the_position_that_is_no_more_is_left_out(self, url, redis, reader):
+        with watching(url, headers=reader, stream="training-events,agi-decisions") as watch:
+            both = watch.last_id
+        Stream.objects.get(name="agi-decisions").delete()
+        holder.refresh()
+        self.store(redis, "training-events", 1)
+
+        with watching(url, headers=reader, stream="training-events,agi-decisions", last_id=both) as watch:
+            assert watch.numbers(1) == [1]
+
+    @pytest.mark.parametrize("asked", ["*", "training-events,agi-decisions"])
+    def test_the_connection_ends_when_no_stream_is_left(self, url, reader, asked):
+        with watching(url, headers=reader, stream=asked) as watch:
+            last_id = watch.last_id
+            self.take_away("agi-decisions")
+            self.take_away("training-events")
+            (end,) = watch.rest()
+
+        assert end.name == "bye"
+        assert "show again who you are" in end.data["reason"]
+        assert httpx.get(url, params={"stream": asked, "last_event_id": last_id}, headers=reader).status_code == 403
+
+    def test_revoking_the_key_ends_the_connection(self, url, reader):
+        with watching(url, headers=reader) as watch:
+            key_issuance.revoke("reader", Key.objects.get(service__name="reader").key_id, by=SYSTEM)
+            holder.refresh()
+
+            assert [frame.name for frame in watch.rest()] == ["bye"]
+
+    def test_a_stream_that_the_caller_gets_the_right_to_joins(self, url, redis, helox, reader):
+        with watching(url, headers=helox) as watch:
+            service = Key.objects.get(service__name="helox").service
+            Grant.objects.create(service=service, action="subscribe", stream="agi-decisions")
+            holder.refresh()
+            self.store(redis, "agi-decisions", 1)
+
+            assert watch.numbers(1) == [1]
+
+    def test_a_ticket_for_many_streams_opens_one_such_connection_and_none_of_another_kind(
+        self, server, url, django, redis, reader
+    ):
+        answers = [django("POST", "/live-ticket", headers=reader) for _ in range(2)]
+        of_one = ticket_of(django, reader)
+        tickets = [answer.json["ticket"] for answer in answers]
+
+        assert (answers[0].status, answers[0].headers["cache-control"]) == (201, "no-store")
+        assert set(answers[0].json) == {"ticket", "expires_in"}
+        with watching(url, ticket=tickets[0]) as watch:
+            self.store(redis, "agi-decisions", 1)
+            assert watch.numbers(1) == [1]
+        assert httpx.get(url, params={"ticket": tickets[0]}).status_code == 401
+        assert httpx.get(f"{server.url}{LIVE}", params={"ticket": tickets[1]}).status_code == 401
+        assert httpx.get(url, params={"ticket": of_one}).status_code == 401
+        assert django("POST", "/live-ticket").status == 401
+
+    def test_personal_data_is_masked_for_callers_who_may_not_see_it(self, url, redis, define, key_of):
+        define("letters", {"letter-sent": {"properties": {"to": {"type": "string", "x-pii": True}}}})
+        keys = [bearer(key_of(name, subscribes=["letters"], scopes=scopes)) for name, scopes in CLERKS]
+        holder.refresh()
+        with watching(url, headers=keys[0]) as masked, watching(url, headers=keys[1]) as whole:
+            redis.xadd("letters", {"event_type": "letter-sent", "n": 1, "to": "anna@example.org"})
+
+            assert masked.next().data["event"]["to"] == MASK
+            assert whole.next().data["event"]["to"] == "anna@example.org"
+
+
+CLERKS = (("clerk", []), ("manager", ["personal:read"]))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_person_who_watches_all_streams_is_recorded_with_those_that_there_are(redis, define, required):
+    define("training-events")
+    define("agi-decisions")
+    holder.refresh()
+    User.objects.create_superuser("admin", password="secret")
+    headers = session_of(User.objects.get())
+
+    with running_server() as server:
+        with watching(f"{server.url}/live", headers=headers) as watch:
+            assert watch.opening.id
+        with watching(f"{server.url}/live", headers=headers, stream="agi-decisions,training-events") as watch:
+            assert watch.opening.id
+
+    every, two = AuditEntry.objects.filter(action="see payloads").order_by("pk")
+    names = ["agi-decisions", "training-events"]
+    assert (every.target, every.after) == ("all streams", {"watching": True, "personal": True, "streams": names})
+    assert (two.target, two.after["streams"]) == ("streams agi-decisions, training-events", names)

@@ -10,9 +10,10 @@ import pytest
 from synapse.auth.principal import SYSTEM
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.explorer import merge
-from synapse.explorer.cursor import LONGEST, Cursor, read_cursor, tag_of
+from synapse.explorer.cursor import LONGEST, Cursor, read_cursor
 from synapse.explorer.histogram import MOST_INTERVALS, intervals
 from synapse.explorer.search import EventsQuery, Search, find_events
+from synapse.formats.text import tag_of
 from synapse.redis.commands.streams import entries
 from synapse.wire.ids import LAST, MOST, EntryId, Range, parse
 

@@ -28,7 +28,7 @@ CHECKS = [
 KNOWN = {"stream": "platform-events", "group": "group-of-strangers", "subject": "platform-events.user-action"}
 KNOWN |= {"version": "latest", "event_type": "user-action", "id": "1"}
 # Its answer does not end.
-ENDLESS = ("/streams/{stream}/live", "/stats/live")
+ENDLESS = ("/streams/{stream}/live", "/live", "/stats/live")
 # A request may ask to be answered after a while; none does for longer than this.
 PATIENCE = 120
 

@@ -4,8 +4,7 @@ import signal
 from contextlib import ExitStack
 
 from streams.connections import tails as process_tails
-from streams.live import session
-from synapse.live import tail, tail_registry
+from synapse.live import pages, tail, tail_registry
 from tests.live.server import watching
 from tests.patience import eventually
 
@@ -41,7 +40,7 @@ def test_redis_may_restart_and_nothing_is_lost(own_server, own_valkey, settings)
 
 def test_redis_may_go_while_a_watcher_catches_up(own_server, own_valkey, settings, monkeypatch):
     settings.LIVE_HEARTBEAT = 0.1
-    monkeypatch.setattr(session, "_MOST", 1)
+    monkeypatch.setattr(pages, "_MOST", 1)
     own_valkey.options = ("--appendonly", "yes", "--appendfsync", "always")
     own_valkey.kill()
     own_valkey.start()

@@ -7,9 +7,8 @@ import time
 import pytest
 
 from streams.connections import tails
-from streams.live import session
-from streams.live.session import Pages
-from synapse.live import Tail
+from synapse.live import Tail, pages
+from synapse.live.pages import Pages
 from synapse.wire.ids import LAST
 from tests.live.server import watching
 
@@ -39,8 +38,8 @@ def test_a_watcher_that_had_received_nothing_misses_no_event_on_reconnecting(ser
 
 @pytest.mark.parametrize("page", [1, 7, 50])
 def test_no_event_is_missed_or_repeated_when_reconnecting_during_publishing(server, redis, monkeypatch, page):
-    monkeypatch.setattr(session, "_FIRST", page)
-    monkeypatch.setattr(session, "_MOST", page)
+    monkeypatch.setattr(pages, "_FIRST", page)
+    monkeypatch.setattr(pages, "_MOST", page)
     published, enough = [], threading.Event()
 
     def publish():
@@ -70,8 +69,8 @@ def test_an_event_that_is_stored_before_the_queue_begins_is_not_missed(server, m
     server.publish(1)
     read, stored = Pages.next, []
 
-    async def read_then_publish(self, until=LAST):
-        page = await read(self, until)
+    async def read_then_publish(self, executor, until=LAST):
+        page = await read(self, executor, until)
         if not stored:
             stored.extend(await asyncio.to_thread(server.publish, 2))
             (tail,) = tails()._tails.values()

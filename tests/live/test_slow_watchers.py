@@ -64,7 +64,7 @@ def test_the_frames_waiting_for_a_slow_watcher_are_bounded(server, redis, slow):
         fill(redis, 200, read_by=quick)
 
         (tail,) = tails()._tails.values()
-        waiting = [sum(len(frame.text) for frame in found._waiting) for found in tail._watchers]
+        waiting = [sum(len(frame.body) for frame in found._watcher._waiting) for found in tail._watchers]
     assert max(waiting) <= watcher.MOST_WAITING_BYTES
 
 

@@ -52,7 +52,7 @@ SCHEMA = {
 PROPERTIES = ("email", "source", "customer.name", "customer__name", "sender", "user_id", "request_id", "event")
 LOOKUPS = ("", "__startswith", "__contains", "__gt", "__regex", "[startswith]", "~")
 GENERAL = ("q", "search", "filter", "where", "property", "value", "match", "key", "source", "query", "term", "order_by")
-OPEN_ENDED = ("/streams/{stream}/live", "/stats/live")
+OPEN_ENDED = ("/streams/{stream}/live", "/live", "/stats/live")
 
 
 def holding(value: str, n: int) -> dict[str, Any]:

@@ -1,0 +1,334 @@
+"""The session of one connection that watches streams, for any transport: stored entries in pages, then new ones.
+
+session = GatewaySession(principal)
+with session.seated():
+    await session.subscribe({"orders": TailQuery()})
+    async for items in session.items():
+        ...  # write them with `session.positions.passing(item)`; none: a heartbeat is due
+    ...  # `session.ended` and `session.reason` say why
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from django.conf import settings
+
+from streams import connections
+from streams.connections import render, tails
+from streams.live.session_revalidation import ViewerPermission, guard
+from streams.snapshot import holder
+from synapse.auth.permission import demand_right
+from synapse.auth.principal import PERSONAL, Principal
+from synapse.errors.streams import UnknownStream
+from synapse.live import Frame, Item, Watcher
+from synapse.live.followed_stream import FollowedStream
+from synapse.live.positions import MOST_STREAMS, Positions, of_new_stream
+from synapse.live.query import ManyTails, TailQuery, check_number, readable_streams
+from synapse.live.watcher import Ended
+from synapse.problems import BadParameter
+from synapse.redis import RedisFailure, together
+from synapse.runtime.turn_queue import TURN, turn_queue
+from synapse.shares import caller_of
+from synapse.wire.ids import EntryId
+
+_PAUSE = 0.5
+# Why a session ends: the watcher's reasons, and more streams than one connection watches.
+Reason = Ended | str
+_WHY: Mapping[str, str] = {
+    "stopping": "the server stops",
+    "failed": "the server failed; its log says why",
+    "shut out": "show again who you are: your key or your rights changed, or it was long ago",
+    "too many": f"there are more than {MOST_STREAMS} streams now: name those that you want",
+}
+
+
+class GatewaySession:
+    """Follows streams for one connection.
+
+    Each stream is read in pages first, at the connection's pace. Near its end its subscription begins, which the read
+    loop fills, and pages are read up to the exact id of the loop's position then: the subscription has everything after
+    it. So no entry is left out between the two, and none comes twice. While one stream is read in pages, the others'
+    new entries come in between.
+
+    Attributes:
+        positions: how far the connection is in each of its streams. A transport that sends them calls `passing` for
+            each item, in order, before it asks for the next ones.
+        ended: why no more items come; None before.
+    """
+
+    def __init__(self, principal: Principal, *, ends_when_empty: bool = True) -> None:
+        """Prepare a session for a caller.
+
+        Args:
+            principal: The caller.
+            ends_when_empty: Whether the session ends when the caller may read none of its streams any more.
+        """
+        self.positions = Positions()
+        self.ended: Reason | None = None
+        self._principal = principal
+        self._ends_when_empty = ends_when_empty
+        self._heartbeat: float = settings.LIVE_HEARTBEAT
+        self._permission = ViewerPermission(principal)
+        self._watcher = Watcher(tails().wake_ups)
+        self._streams: dict[str, FollowedStream] = {}
+        # Those of them whose new entries are held back.
+        self._behind: list[FollowedStream] = []
+        # What is asked of streams that come later; None where all streams are named.
+        self._later: TailQuery | None = None
+        self._notices: list[Item] = []
+        # Streams that were left since the session was last asked for items.
+        self._left: set[str] = set()
+        self._written = 0.0
+
+    @property
+    def streams(self) -> Sequence[str]:
+        """The streams that are followed now."""
+        return list(self._streams)
+
+    @property
+    def personal(self) -> bool:
+        """Whether the caller sees PII."""
+        return self._permission.rights.has(PERSONAL)
+
+    @property
+    def reason(self) -> str:
+        """Why the session ended, in words."""
+        return _WHY.get(self.ended or "", "")
+
+    @contextmanager
+    def seated(self) -> Iterator[None]:
+        """Take one seat of the caller's share for the session, and keep its rights current. All streams are left in the
+        end.
+
+        Raises:
+            ShareUsedUp, TooManyWatchers, Stopping: as their names say.
+        """
+        with tails().seated(caller_of(self._principal)), guard.calling(self._check, self._permission):
+            try:
+                yield
+            finally:
+                for stream in self.streams:
+                    self.unsubscribe(stream)
+
+    async def subscribe(self, queries: Mapping[str, TailQuery], *, later: TailQuery | None = None) -> None:
+        """Follow streams, each from where its query says. Either all of them are followed then, or none.
+
+        Args:
+            queries: What is asked of each stream.
+            later: What is asked of streams that come later, where the caller asks for all streams.
+
+        Raises:
+            BadParameter: when there are too many, or one is followed already.
+            Forbidden, UnknownStream: when the caller may not read one, or it is not defined.
+            WrongType, RedisUnavailable, Stopping: as their names say.
+        """
+        check_number(len(self._streams) + len(queries))
+        for stream in queries:
+            demand_right(replace(self._principal, rights=self._permission.rights), "read", stream)
+            if stream not in holder.current().streams:
+                raise UnknownStream(stream)
+            if stream in self._streams:
+                raise BadParameter(f"“{stream}” is followed already. Unsubscribe from it first.", parameter="stream")
+        if later is not None:
+            self._later, self.positions.of_all = later, True
+        try:
+            added = [self._add(stream, query, is_named=later is None) for stream, query in queries.items()]
+            await self._open(added)
+        except BaseException:
+            for stream in queries:
+                self.unsubscribe(stream)
+            raise
+        self._watcher.wake()
+
+    async def subscribe_to_all(self, asked: ManyTails) -> None:
+        """Follow what a request for many streams asks for; raises as `subscribe`."""
+        await self.subscribe(asked.streams, later=asked.later)
+
+    def unsubscribe(self, stream: str) -> bool:
+        """Leave a stream: what waits of it is not sent. Return False when it was not followed."""
+        found = self._streams.pop(stream, None)
+        if found is None:
+            return False
+        found.detach()
+        tails().leave(found.tail)
+        self.positions.remove(stream)
+        self._left.add(stream)
+        self._behind = [each for each in self._behind if each is not found]
+        self._notices = [notice for notice in self._notices if notice.stream != stream]
+        return True
+
+    def unsubscribe_from_all(self) -> None:
+        """Leave the streams that were not named, and follow none that comes later."""
+        self._later, self.positions.of_all = None, False
+        for stream in [stream.name for stream in self._streams.values() if not stream.is_named]:
+            self.unsubscribe(stream)
+
+    async def items(self) -> AsyncGenerator[Sequence[Item], None]:
+        """Yield entries and notices, each stream's in order; and nothing when a heartbeat is due. The generator ends
+        with the session. The positions are those behind what was yielded before."""
+        self._written = _now()
+        while not self._is_over():
+            self._left.clear()
+            taken, reached = await self._next()
+            items = await self._matching(taken)
+            if items:
+                yield items
+            self._pass(taken, reached)
+            if items:
+                self._written = _now()
+            elif self._is_silent():
+                yield ()
+                self._written = _now()
+
+    # ---- What comes next.
+
+    async def _next(self) -> tuple[Sequence[Item], Mapping[str, EntryId]]:
+        """Return what comes next, before the filter, and how far streams are then, beside the items' own ids."""
+        if self._notices:
+            notices, self._notices = self._notices, []
+            return notices, {}
+        now = _now()
+        behind = [stream for stream in self._behind if stream.has_pages()]
+        self._behind = [stream for stream in self._behind if not stream.is_live]
+        ready = [stream for stream in behind if stream.rests_until <= now]
+        if not ready:
+            until = min([self._written + self._heartbeat, *(stream.rests_until for stream in behind)])
+            items = await self._watcher.get(max(until - now, 0.0))
+            return items, {} if items else self._live_positions()
+        # Nearly in the order of time: the one that is furthest back goes on.
+        stream = min(ready, key=lambda stream: stream.pages.after)
+        items = await self._catch_up(stream)
+        return [*items, *self._watcher.take()], {stream.name: stream.pages.after} if stream.is_open else {}
+
+    async def _catch_up(self, stream: FollowedStream) -> list[Item]:
+        """Return the next page of a stream. Near its end, let its subscription begin."""
+        executor = connections.async_executor()
+        try:
+            if not stream.is_open:
+                await self._open([stream])
+                return []
+            page, items = await stream.next_page(executor)
+        except RedisFailure:
+            stream.rests_until = _now() + min(_PAUSE, self._heartbeat)
+            return []
+        items += await stream.frames(page, render, lambda: self._permission.may_see(stream.name))
+        if page.is_last and stream.subscription is None and self._streams.get(stream.name) is stream:
+            stream.attach(self._watcher, self._permission.may_see(stream.name))
+        return items
+
+    async def _matching(self, items: Sequence[Item]) -> list[Item]:
+        """Return the frames that meet the filters of their streams, and notices, yielding to other tasks in between: a
+        filter may take long on a large event."""
+        found: list[Item] = []
+        until = 0.0
+        for item in items:
+            stream = self._streams.get(item.stream)
+            if stream is not None and stream.query.filter is not None and isinstance(item, Frame):
+                if time.monotonic() >= until:
+                    await turn_queue.turn()
+                    until = time.monotonic() + TURN
+                row = item.row_for(personal=self.personal)
+                if not stream.query.filter.matches({**row, "stream": item.stream}):
+                    continue
+            found.append(item)
+        return [item for item in found if item.stream not in self._left] if self._left else found
+
+    # ---- Positions.
+
+    async def _open(self, streams: Sequence[FollowedStream]) -> None:
+        """Compare the positions of streams with their ends, in one round trip."""
+        asking = {stream.name: stream.newest() for stream in streams}
+        newest: dict[str, Any] = await connections.async_executor().run(together(asking))
+        for failure in newest.values():
+            if isinstance(failure, RedisFailure):
+                raise failure
+        for stream in streams:
+            if self._streams.get(stream.name) is stream and not stream.is_open:
+                if notice := stream.open(newest[stream.name]):
+                    self._notices.append(notice)
+                self.positions.set(stream.name, stream.pages.after)
+                if stream.pages.after == newest[stream.name]:
+                    stream.attach(self._watcher, self._permission.may_see(stream.name))
+
+    def _live_positions(self) -> dict[str, EntryId]:
+        """Return how far the read loops are. Nothing waits, so what they had was sent or left out."""
+        return {
+            stream.name: stream.subscription.seen
+            for stream in self._streams.values()
+            if stream.is_live and stream.subscription is not None
+        }
+
+    def _pass(self, items: Sequence[Item], reached: Mapping[str, EntryId]) -> None:
+        self.positions.move(item for item in items if item.stream not in self._left)
+        for stream, id_ in reached.items():
+            if stream not in self._left:
+                self.positions.set(stream, id_)
+
+    def _is_silent(self) -> bool:
+        return _now() - self._written >= self._heartbeat
+
+    # ---- Streams and rights.
+
+    def _add(self, name: str, query: TailQuery, *, is_named: bool) -> FollowedStream:
+        stream = self._streams[name] = FollowedStream.of(tails().join(name), query, is_named=is_named)
+        self._behind.append(stream)
+        if query.after is not None:
+            self.positions.set(name, query.after)
+        return stream
+
+    def _is_over(self) -> bool:
+        """Say whether the session has ended. A connection that was too slow for new entries while another stream was
+        read in pages is not dropped: all its streams are read in pages again."""
+        watcher = self._watcher
+        if watcher.ended == "slow" and self._behind:
+            self._watcher = Watcher(tails().wake_ups)
+            for stream in filter(lambda stream: stream.is_open, self._streams.values()):
+                stream.begin_again(self.positions.of(stream.name))
+            self._behind = list(self._streams.values())
+        elif watcher.ended is not None and watcher.is_empty:
+            self.ended = self.ended or watcher.ended
+        elif tails().stopping and len(self._behind) == len(self._streams):
+            self.ended = "stopping"
+        return self.ended is not None
+
+    def _check(self) -> None:
+        """End the session when the caller may not watch any more; otherwise apply the current rights: leave the streams
+        that may not be read any more, and join those that came."""
+        if not self._permission.is_good:
+            self._end("shut out")
+            return
+        rights, catalog = self._permission.rights, holder.current()
+        had_any = bool(self._streams)
+        for stream in list(self._streams.values()):
+            if not rights.may("read", stream.name) or not (stream.is_named or stream.name in catalog.streams):
+                self.unsubscribe(stream.name)
+            elif stream.subscription is not None:
+                stream.subscription.may_see = self._permission.may_see(stream.name)
+        readable = readable_streams(catalog, rights) if self._later is not None else []
+        if not self._streams and self._ends_when_empty:
+            is_waiting = self._later is not None and (readable or not catalog.streams)
+            if had_any and not is_waiting:
+                self._end("shut out")
+                return
+        self._join(readable)
+
+    def _join(self, readable: Sequence[str]) -> None:
+        new = [stream for stream in readable if stream not in self._streams]
+        if len(self._streams) + len(new) > MOST_STREAMS:
+            self._end("too many")
+        elif new and self._later is not None and not tails().stopping:
+            for stream in new:
+                self._add(stream, replace(self._later, after=of_new_stream(), was_seen=False), is_named=False)
+            self._watcher.wake()
+
+    def _end(self, reason: str) -> None:
+        self.ended = reason
+        self._watcher.end("shut out")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

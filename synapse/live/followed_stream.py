@@ -1,0 +1,151 @@
+"""One stream of a connection, and how far it is: from the requested position to the end of the stream."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from synapse.live.pages import Page, Pages
+from synapse.live.query import TailQuery
+from synapse.live.sse import Frame, Gap, Item
+from synapse.live.tail import Tail
+from synapse.live.watcher import Subscription, Watcher
+from synapse.redis import AsyncExecutor, Conversation, answer, ask
+from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.streams import Entry
+from synapse.runtime.turn_queue import TURN, turn_queue
+from synapse.wire.fast_decoder import type_of_parts
+from synapse.wire.ids import FIRST, LAST, EntryId, parse
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class FollowedStream:
+    """A stream whose stored entries are read in pages, then up to the position of the read loop; then come the read
+    loop's entries.
+
+    Attributes:
+        tail: the read loop of the stream.
+        query: what is asked of the stream.
+        is_named: whether the caller named it, rather than all streams.
+        pages: the stored entries.
+        subscription: gets the read loop's entries; None as long as the end of the stream is far.
+        is_open: whether the position was compared with the end of the stream.
+        is_live: whether the pages came to the position of the read loop.
+        until: the last id that is to be read in pages.
+        rests_until: when the stream is asked again after a failure, by the event loop's clock.
+    """
+
+    tail: Tail
+    query: TailQuery
+    is_named: bool
+    pages: Pages
+    subscription: Subscription | None = None
+    is_open: bool = False
+    is_live: bool = False
+    until: EntryId = LAST
+    rests_until: float = 0.0
+
+    @classmethod
+    def of(cls, tail: Tail, query: TailQuery, *, is_named: bool) -> "FollowedStream":
+        """Return the stream of a tail, from where the query says."""
+        pages = Pages(tail.stream, query.after or FIRST, was_seen=query.was_seen)
+        return cls(tail=tail, query=query, is_named=is_named, pages=pages)
+
+    @property
+    def name(self) -> str:
+        """The name of the stream."""
+        return self.tail.stream
+
+    def newest(self) -> Conversation[EntryId]:
+        """Return the last id of the stream, 0-0 where there is none.
+
+        Raises:
+            WrongType, RedisUnavailable: as their names say.
+        """
+        (reply,) = yield from ask([stream_commands.xinfo_stream(self.name)])
+        info = answer(reply, self.name)
+        return parse(info["last-generated-id"]) if info else FIRST
+
+    def open(self, newest: EntryId) -> Gap | None:
+        """Begin behind the requested position. Return a notice when its id is of a stream that is no more."""
+        after, was_seen = self.query.after, self.query.was_seen
+        self.is_open = True
+        if after is None or (after > newest and not was_seen):
+            # A moment to come: a clock that is ahead means now.
+            self.pages.begin_again(newest)
+        elif after > newest:
+            self.pages.begin_again(FIRST)
+            return Gap(stream=self.name, reason="restarted", after=after)
+        return None
+
+    def attach(self, watcher: Watcher, may_see: Callable[[str], bool] | None) -> None:
+        """Begin the subscription: it holds back what comes until the pages are read up to where it begins."""
+        self.subscription = Subscription(
+            watcher, self.name, event_types=self.query.event_types, after=self.pages.after, may_see=may_see
+        )
+        self.tail.attach(self.subscription)
+
+    def detach(self) -> None:
+        """End the subscription, and drop what waits."""
+        if self.subscription is not None:
+            self.tail.detach(self.subscription)
+            self.subscription.leave()
+
+    def begin_again(self, after: EntryId) -> None:
+        """Go back to reading pages, behind an entry that the caller had."""
+        self.detach()
+        self.query = self.query.resumed(after)
+        self.pages = Pages(self.name, after, was_seen=self.query.was_seen)
+        self.subscription, self.is_open, self.is_live, self.until = None, False, False, LAST
+
+    def has_pages(self) -> bool:
+        """Say whether there is a page to be read. Let the stream go live when its pages are at the read loop's
+        position."""
+        if self.is_live or self.subscription is None:
+            return not self.is_live
+        begins = self.subscription.begins
+        if begins is None:
+            return False
+        if self.pages.after >= begins:
+            self.is_live = True
+            self.subscription.go_live()
+            return False
+        self.until = begins
+        return True
+
+    async def next_page(self, executor: AsyncExecutor) -> tuple[Page, list[Item]]:
+        """Return the next page, with a notice where entries before it may be missing.
+
+        Raises:
+            WrongType, RedisUnavailable: as their names say; the same page can be asked for again.
+        """
+        before = self.pages.after
+        page = await self.pages.next(executor, self.until)
+        if page.is_last and self.subscription is not None:
+            self.pages.after = max(self.pages.after, self.until)
+        return page, [Gap(stream=self.name, reason="trimmed", after=before)] if page.has_gap else []
+
+    async def frames(
+        self, page: Page, render: Callable[[str, Entry], Frame], may_see: Callable[[], Callable[[str], bool] | None]
+    ) -> list[Item]:
+        """Return the frames of the entries of the wanted types, yielding to other tasks in between: many viewers may
+        catch up at once.
+
+        Args:
+            page: The entries.
+            render: Makes a frame of an entry.
+            may_see: Returns the current predicate of the event types that the caller may see, None for all.
+        """
+        found: list[Item] = []
+        until = 0.0
+        for entry in page.entries:
+            # By a clock that goes on meanwhile: the loop's own may stand still within a turn.
+            if time.monotonic() >= until:
+                await turn_queue.turn()
+                until = time.monotonic() + TURN
+            sees = may_see()
+            # Most of what is not wanted is told by its type's own bytes.
+            event_type = type_of_parts(entry.parts)
+            if event_type is None or self.query.wants(event_type, sees):
+                frame = render(self.name, entry)
+                found += [frame] if self.query.wants(frame.event_type, sees) else []
+        return found

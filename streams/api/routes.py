@@ -41,6 +41,7 @@ def _route(endpoint: Endpoint, loop: EventLoop) -> Route:
         direct=direct,
         waits=loop.waits,
         identify=nobody if endpoint.requires.open_to_all else loop.identify,
+        is_websocket=loop.is_websocket,
     )
 
 

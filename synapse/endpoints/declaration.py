@@ -67,6 +67,7 @@ class EventLoop:
         waits: Whether the answer may take its time, and the caller may leave meanwhile.
         is_endless: Whether the answer lasts as long as the connection.
         identify: Finds the caller, where that takes more than a key.
+        is_websocket: Whether handshakes of WebSocket are accepted.
         queue: The name of a queue in which large requests wait for their turn.
         size: How much of that queue's capacity a request takes; 0: it does not wait.
     """
@@ -76,6 +77,7 @@ class EventLoop:
     waits: bool = False
     is_endless: bool = False
     identify: Identify | None = None
+    is_websocket: bool = False
     queue: str = ""
     size: Callable[[Request], int] | None = None
 
@@ -193,6 +195,7 @@ MEANINGS = {
     413: "The body, or an event in it, is too large.",
     415: "The content type is not one that is read here.",
     422: "The content breaks a contract, or does not name its type.",
+    426: "The request is no WebSocket handshake of a version that is spoken here.",
     501: "This server does not answer this route: it is served on the event loop only.",
     503: "Redis cannot be used now.",
 }

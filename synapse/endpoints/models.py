@@ -123,7 +123,15 @@ class Body(_Input):
             BadRequest: when it cannot be read, or is no object.
             BadParameter: when it has a member that nobody would look at, or one that cannot be used.
         """
-        value = {} if cls.optional and not request.body.strip() else json_object(request)
+        return cls.of_members({} if cls.optional and not request.body.strip() else json_object(request))
+
+    @classmethod
+    def of_members(cls, value: Mapping[str, Any]) -> Self:
+        """Return the body with these members.
+
+        Raises:
+            BadParameter: when it has a member that nobody would look at, or one that cannot be used.
+        """
         known = cls.names()
         for name in value:
             if name not in known:

@@ -5,7 +5,7 @@ Problem
 ├── NotAStream, BadFilterExpression, BadEventType, EventTooLarge, ContractViolated
 ├── BadEvent: BadCloudEvent
 ├── UnknownContractVersion, UnknownEventType, IdempotencyKeyReused, BatchRefused
-├── TooManyRequests, KeyNotLive, TooManyKeys, EventLoopOnly
+├── TooManyRequests, KeyNotLive, TooManyKeys, EventLoopOnly, WebSocketRequired
 ├── ServerBusy: TooManyWatchers, Stopping
 └── Unavailable: BrokerDown, BrokerRefused, Busy, OutcomeUnknown, NotDurable, StreamFull
 """
@@ -154,6 +154,15 @@ class TooManyKeys(Problem, status=409, slug="too-many-keys", title="The service 
 
 class EventLoopOnly(Problem, status=501, slug="lane-only", title="This server does not answer this route"):
     """Only the event loop answers this, and this server has none: Django's `runserver`, or a WSGI server."""
+
+
+class WebSocketRequired(Problem, status=426, slug="websocket-required", title="Only WebSocket is spoken here"):
+    """The request is no WebSocket handshake of a version that is spoken (RFC 9110, 15.5.22; RFC 6455, 4.4)."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(
+            detail, headers={"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+        )
 
 
 class ServerBusy(Problem, status=503, slug="not-now", title="This cannot be taken on now"):

@@ -5,10 +5,10 @@ request or event are NamedTuples: making a frozen dataclass takes three times as
 """
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
 import orjson
@@ -125,7 +125,40 @@ class StreamedResponse:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Handler = Callable[[Request], Awaitable[Response | StreamedResponse]]
+class WebSocket(Protocol):
+    """One end of a WebSocket connection (RFC 6455), whose messages are texts in UTF-8."""
+
+    async def receive(self) -> bytes | None:
+        """Wait for the next message. None: no more come, because the client is gone, or this side ends the connection.
+
+        The client is read no faster than its messages are received.
+        """
+
+    def send(self, *messages: bytes) -> None:
+        """Send messages. A sender waits with `drain` before it sends more; what is sent after the end is dropped."""
+
+    async def drain(self) -> None:
+        """Wait until the client has taken enough of what was sent, or is gone."""
+
+    def close(self, code: int, reason: str = "") -> None:
+        """End the connection (RFC 6455, 7.4)."""
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether no more messages come because the server stops."""
+
+
+Serve = Callable[[WebSocket], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedWebSocket:
+    """The acceptance of a WebSocket handshake: `serve` has the connection until it returns."""
+
+    serve: Serve
+
+
+Handler = Callable[[Request], Awaitable[Response | StreamedResponse | AcceptedWebSocket]]
 Done = Callable[[Response], None]
 Failed = Callable[[Exception], None]
 Direct = Callable[[Request, Done, Failed], bool]
@@ -139,7 +172,8 @@ class Route:
 
     `path` is written with named parts, as in `/events/{stream}`; a part matches one path segment. A trailing slash is
     ignored. `waits`: the response may be slow, and the caller may disconnect meanwhile. `identify`: authenticates the
-    caller of this route, given a principal with only the address; without it, the route takes a key.
+    caller of this route, given a principal with only the address; without it, the route takes a key. `is_websocket`:
+    handshakes of WebSocket are accepted here; the handler accepts any request, and others than handshakes are refused.
 
     `direct` is the handler's fast path, without a task: it calls one of its two callbacks, once, now or later on the
     event loop. For a request that needs the handler, it returns False and calls neither.
@@ -151,6 +185,7 @@ class Route:
     waits: bool = False
     direct: Direct | None = None
     identify: Identify | None = None
+    is_websocket: bool = False
 
 
 async def nobody(request: Request) -> Principal:

@@ -24,7 +24,13 @@ def is_foreign(method: str, headers: Mapping[str, str], *, scheme: str, allowed:
         scheme: that of the connection, unless the proxy names another.
         allowed: origins as browsers write them.
     """
-    if method in SAFE_METHODS or BROWSERS_OWN.isdisjoint(headers):
+    return method not in SAFE_METHODS and is_foreign_origin(headers, scheme=scheme, allowed=allowed)
+
+
+def is_foreign_origin(headers: Mapping[str, str], *, scheme: str, allowed: Collection[str]) -> bool:
+    """Say whether a request comes from a page of a foreign origin that is not allowed; the arguments are those of
+    `is_foreign`."""
+    if BROWSERS_OWN.isdisjoint(headers):
         return False
     origin = headers.get(ORIGIN)
     if origin in allowed:

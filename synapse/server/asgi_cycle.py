@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from synapse.http.exchange import Serve
 from synapse.server.client_connection import ClientConnection
 from synapse.server.config import Receive, Scope, Send
 
@@ -17,6 +18,9 @@ HeaderPairs = list[tuple[bytes, bytes]]
 # No more of a body is read ahead of the application than this, and a piece.
 _HIGH_WATER = 64 * 1024
 _BODILESS = (204, 304)
+
+# The message by which the application accepts a WebSocket handshake, with `headers` and `serve`.
+ACCEPT = "synapse.websocket.accept"
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
@@ -121,6 +125,9 @@ class AsgiCycle:
             await self._connection.drain()
         if self._is_gone or self._connection.transport.is_closing():
             return
+        if message["type"] == ACCEPT and not self.response_started:
+            self._switch_protocols(message["headers"], message["serve"])
+            return
         expected = "body" if self.response_started else "start"
         if self.response_complete or message["type"] != f"http.response.{expected}":
             raise RuntimeError(f"the application sent {message['type']} out of turn")
@@ -128,6 +135,12 @@ class AsgiCycle:
             self._write_part(message.get("body", b""), is_last=not message.get("more_body", False))
         else:
             self._write_head(message["status"], message.get("headers", ()))
+
+    def _switch_protocols(self, headers: HeaderPairs, serve: Serve) -> None:
+        self.response_started = self.response_complete = True
+        pairs = [*self._connection.state.default_headers, *headers]
+        self._connection.transport.write(written_head(101, pairs) + b"\r\n")
+        self._connection.begin_websocket(serve)
 
     def _write_head(self, status: int, headers: HeaderPairs) -> None:
         self.response_started = True

@@ -4,9 +4,13 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
+from synapse.http.exchange import Serve
 from synapse.server.config import ServerConfig
 from synapse.server.connection_table import ConnectionSlot, ConnectionTable
 from synapse.shares import CallerId
+
+# How long a client may take nothing of what is sent while more of it waits.
+MAX_STALL_SECONDS = 30.0
 
 
 class ServerState(Protocol):
@@ -29,6 +33,7 @@ class ClientConnection(asyncio.Protocol):
     Attributes:
         client, server: The addresses of both ends, None where the transport knows none.
         seat: Its place among all, None before and after.
+        table: All connections.
         is_identified: Whether it is counted to more than an address.
         is_write_paused: Whether the client leaves so much of an answer lying that nothing more should be written.
     """
@@ -46,7 +51,7 @@ class ClientConnection(asyncio.Protocol):
         self.seat: ConnectionSlot | None = None
         self.is_identified = False
         self.is_write_paused = False
-        self._table = table
+        self.table = table
         self._is_read_paused = False
         self._writable = asyncio.Event()
         self._writable.set()
@@ -59,7 +64,7 @@ class ClientConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.state.connections.discard(self)
         if self.seat is not None:
-            self._table.remove(self.seat)
+            self.table.remove(self.seat)
             self.seat = None
         self.transport.close()
         self._writable.set()
@@ -70,9 +75,9 @@ class ClientConnection(asyncio.Protocol):
         Raises:
             ShareUsedUp, AllInUse: when there is none.
         """
-        caller = self._table.caller_behind(self.client[0] if self.client else "")
+        caller = self.table.caller_behind(self.client[0] if self.client else "")
         self.is_identified = not caller.is_anonymous
-        self.seat = self._table.admit(self, caller)
+        self.seat = self.table.admit(self, caller)
 
     def identify(self, caller: CallerId) -> None:
         """Count the connection to the caller of a request that came on it, once and for all.
@@ -81,7 +86,7 @@ class ClientConnection(asyncio.Protocol):
             ShareUsedUp: when the caller has as many as one caller may, and all are in use.
         """
         if self.seat is not None and not self.is_identified and not caller.is_anonymous:
-            self._table.identify(self.seat, caller)
+            self.table.identify(self.seat, caller)
             self.is_identified = True
 
     def waits_for_client(self) -> bool:
@@ -96,6 +101,23 @@ class ClientConnection(asyncio.Protocol):
     def begin_next(self) -> None:
         """Begin the connection's next request: an answer is complete."""
         raise NotImplementedError
+
+    def begin_websocket(self, serve: Serve) -> None:
+        """Continue with frames of WebSocket: a handshake was accepted. `serve` gets the socket."""
+        raise NotImplementedError
+
+    def take_over(self, before: "ClientConnection") -> None:
+        """Continue a connection in place of the object that had it so far: its transport, and its place in the
+        table."""
+        self.transport, self.client, self.server = before.transport, before.client, before.server
+        self.is_identified = before.is_identified
+        self._is_read_paused = before._is_read_paused
+        self.seat, before.seat = before.seat, None
+        if self.seat is not None:
+            self.seat.connection = self
+        self.state.connections.discard(before)
+        self.state.connections.add(self)
+        self.transport.set_protocol(self)
 
     def pause_reading(self) -> None:
         """Leave the client's further bytes in the system's buffers."""

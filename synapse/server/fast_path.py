@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import httptools
 
 from synapse.auth.principal import ANONYMOUS
-from synapse.http.exchange import Request, Response, Route, StreamedResponse, nobody, problem_response
+from synapse.http.exchange import Request, Response, Route, nobody, problem_response
 from synapse.problems import Problem
 from synapse.runtime.turn_queue import turn_queue
 from synapse.server import request_guard
@@ -268,8 +268,8 @@ class DirectCycle:
     async def _handle(self, request: Request) -> None:
         try:
             response = await self._head.route.handler(request)
-            if isinstance(response, StreamedResponse):
-                raise TypeError(f"{self._head.route.path} has a direct way and streams its answer")
+            if not isinstance(response, Response):
+                raise TypeError(f"{self._head.route.path} has a direct way and no answer in one piece")
         except Exception as error:  # as above
             self._fail(request, error)
         else:

@@ -12,9 +12,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from re import Pattern
 
-from synapse.http.exchange import Caller, Request, Response, Route, StreamedResponse, compiled, problem_response
+from synapse.errors.streams import WebSocketRequired
+from synapse.http.exchange import (
+    AcceptedWebSocket,
+    Caller,
+    Request,
+    Response,
+    Route,
+    StreamedResponse,
+    compiled,
+    problem_response,
+)
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.server import request_guard
+from synapse.server.asgi_cycle import ACCEPT
 from synapse.server.body_limits import Body, ClientGone
 from synapse.server.config import DjangoAnswer, Fallback, Receive, Scope, Send, Sender, ServerConfig
 from synapse.server.connection_table import ConnectionTable
@@ -28,6 +39,7 @@ from synapse.server.conversion import (
     principal_of,
     request_of,
 )
+from synapse.server.websocket import handshake
 from synapse.shares import CallerId, caller_of
 
 logger = logging.getLogger(__name__)
@@ -42,8 +54,8 @@ class _PathRoutes:
     routes: Mapping[str, Route]
 
 
-# Where a scope has the connection that its request came on.
-CONNECTION = "synapse.connection"
+# Where a scope has the connection that its request came on, and whether the request is a handshake of WebSocket.
+CONNECTION, HANDSHAKE = "synapse.connection", "synapse.handshake"
 
 
 class FrontDoor:
@@ -83,7 +95,12 @@ class FrontDoor:
         try:
             scope, headers = request_guard.resolve_client(self.config, scope, headers)
             request_guard.check_host(self.config, scope["path"], headers, version=scope["http_version"])
+            if scope.get(HANDSHAKE):
+                headers = handshake.with_credential(headers)
             told = await request_guard.count_request(self.config, scope, headers)
+            if scope.get(HANDSHAKE):
+                request_guard.check_page(self.config, headers, scheme=scope["scheme"])
+                handshake.check(headers)
             request_guard.check_origin(self.config, scope["method"], headers, scheme=scope["scheme"])
             preflight = request_guard.answer_preflight(self.config, scope["method"], headers)
             is_early = preflight is not None
@@ -95,7 +112,10 @@ class FrontDoor:
         if is_early and "expect" in headers:
             # The client may not have been told to send the body: it may send the next request in its place.
             told = {**told, "connection": "close"}
-        if isinstance(response, StreamedResponse):
+        if isinstance(response, AcceptedWebSocket):
+            pairs = [*handshake.acceptance(headers), *pairs_of(told)]
+            await send({"type": ACCEPT, "headers": pairs, "serve": response.serve})
+        elif isinstance(response, StreamedResponse):
             await _stream(response, [*header_pairs(self.config, response, headers), *pairs_of(told)], receive, send)
         elif isinstance(response, Response):
             length = (b"content-length", b"%d" % (len(response.body) + sum(map(len, response.rest))))
@@ -107,7 +127,7 @@ class FrontDoor:
 
     async def _answered(
         self, scope: Scope, headers: Mapping[str, str], receive: Receive
-    ) -> Response | StreamedResponse | DjangoAnswer:
+    ) -> Response | StreamedResponse | AcceptedWebSocket | DjangoAnswer:
         route, params = self.route(scope["method"], scope["path"])
         address = (scope.get("client") or ("",))[0]
         if route is None or is_for_django(self.config, route, headers):
@@ -147,13 +167,13 @@ def _identify(scope: Scope, caller: CallerId) -> None:
 
 async def _handled(
     config: ServerConfig, route: Route, request: Request, scope: Scope, receive: Receive
-) -> Response | StreamedResponse:
+) -> Response | StreamedResponse | AcceptedWebSocket:
     watch = None if request.caller is None else asyncio.create_task(_watched(request.caller, receive))
     try:
         if route.identify is not None:
             request = request._replace(principal=await route.identify(request))
             _identify(scope, caller_of(request.principal))
-        return await route.handler(request)
+        response = await route.handler(request)
     except FAILURES:
         raise
     except Exception as error:
@@ -161,6 +181,9 @@ async def _handled(
     finally:
         if watch is not None:
             watch.cancel()
+    if isinstance(response, AcceptedWebSocket) and not scope.get(HANDSHAKE):
+        raise WebSocketRequired("Only WebSocket is spoken here: open it with a WebSocket client (RFC 6455, 4.1).")
+    return response
 
 
 async def _watched(caller: Caller, receive: Receive) -> None:

@@ -19,19 +19,19 @@ from urllib.parse import unquote
 
 import httptools
 
+from synapse.http.exchange import Serve
 from synapse.problems import Problem
 from synapse.runtime.turn_queue import TURN, turn_queue
 from synapse.server.asgi_cycle import AsgiCycle, written_head
-from synapse.server.client_connection import ClientConnection, ServerState
+from synapse.server.client_connection import MAX_STALL_SECONDS, ClientConnection, ServerState
 from synapse.server.config import ServerConfig
 from synapse.server.fast_path import DirectCycle, FastPath
-from synapse.server.front_door import CONNECTION, FrontDoor
+from synapse.server.front_door import CONNECTION, HANDSHAKE, FrontDoor
 from synapse.server.request_parser import Refused, RequestParser
+from synapse.server.websocket.connection import WebSocketConnection
 
 MAX_HEAD_SECONDS = 10.0
 MAX_BODY_SECONDS = 30.0
-# How long a client may take nothing of an answer while more of it waits.
-MAX_STALL_SECONDS = 30.0
 # How long a connection stays between two requests.
 KEEP_ALIVE_SECONDS = 75.0
 # So much of a piece is parsed before the time is looked at: it may hold thousands of requests. Of a body more, so that
@@ -87,14 +87,17 @@ class HttpProtocol(ClientConnection):
             self._watch_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._timer, self._stalled, self._idle_timer):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._stalled = self._idle_timer = self._last = None
         for cycle in (self._answering, self.cycle):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnect()
         super().connection_lost(exc)
+        self._release()
+
+    def _release(self) -> None:
+        for timer in (self._timer, self._stalled, self._idle_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._stalled = self._idle_timer = self._last = None
         # A request and its connection hold each other, and the collector seldom comes by (synapse.runtime.process).
         self._waiting.clear()
         self.cycle = self._answering = None
@@ -167,7 +170,8 @@ class HttpProtocol(ClientConnection):
         return not self.transport.is_closing()
 
     def resume_reading(self) -> None:
-        if not self._unread:
+        # What comes behind a handshake is for the protocol that follows.
+        if not (self._unread or self.requests.is_handshake):
             super().resume_reading()
 
     def pause_writing(self) -> None:
@@ -194,7 +198,13 @@ class HttpProtocol(ClientConnection):
     def is_over(self) -> bool:
         return self.cycle is not None and not self.cycle.keep_alive
 
+    def accepts_websocket(self, target: bytes) -> bool:
+        route, _ = self._door.route("GET", _path_of(httptools.parse_url(target)))
+        return route is not None and route.is_websocket
+
     def accept_head(self) -> Cycle:
+        if self.requests.is_handshake:
+            self.pause_reading()
         return self.fast_path.cycle(self, self.requests) or self._asgi_cycle()
 
     def begin_request(self, request: Cycle) -> None:
@@ -232,7 +242,6 @@ class HttpProtocol(ClientConnection):
     def _asgi_cycle(self) -> AsgiCycle:
         requests = self.requests
         url = httptools.parse_url(requests.url)
-        path = url.path.decode("ascii")
         length = [(b"content-length", requests.length)] if requests.length else []
         scope = {
             "type": "http",
@@ -240,7 +249,7 @@ class HttpProtocol(ClientConnection):
             "http_version": requests.version,
             "method": requests.method.decode("ascii"),
             "scheme": "http",  # TLS is a proxy's
-            "path": unquote(path) if "%" in path else path,
+            "path": _path_of(url),
             "raw_path": url.path,
             "query_string": url.query or b"",
             "root_path": "",
@@ -248,10 +257,16 @@ class HttpProtocol(ClientConnection):
             "client": self.client,
             "server": self.server,
             CONNECTION: self,
+            HANDSHAKE: requests.is_handshake,
         }
-        return AsgiCycle(
-            self, self._door, scope, keep_alive=requests.keeps_alive, expects_continue=requests.expects_continue
-        )
+        # A client whose handshake was refused may have sent frames, which are no requests.
+        keep_alive = requests.keeps_alive and not requests.is_handshake
+        return AsgiCycle(self, self._door, scope, keep_alive=keep_alive, expects_continue=requests.expects_continue)
+
+    def begin_websocket(self, serve: Serve) -> None:
+        behind = self.requests.behind_handshake + self._unread
+        self._release()
+        WebSocketConnection(self).begin(serve, behind)
 
     def begin_next(self) -> None:
         is_last = not self._waiting
@@ -388,6 +403,11 @@ class HttpProtocol(ClientConnection):
         if self.requests.part == "body":
             return bool(self._waiting) and self._waiting[0] is self.cycle
         return self.cycle is not None and not self.cycle.response_complete
+
+
+def _path_of(url: Any) -> str:
+    path: str = url.path.decode("ascii")
+    return unquote(path) if "%" in path else path
 
 
 def options(door: FrontDoor, **others: Any) -> dict[str, Any]:

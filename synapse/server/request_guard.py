@@ -21,7 +21,7 @@ from synapse.auth.client_ip import FORWARDING, one_caller
 from synapse.errors.streams import TooManyRequests
 from synapse.formats.durations import Rate
 from synapse.http.exchange import Response
-from synapse.http.hosts import BROWSERS_OWN, ORIGIN, bad_host, is_allowed, is_authority
+from synapse.http.hosts import BROWSERS_OWN, ORIGIN, bad_host, is_allowed, is_authority, is_foreign_origin
 from synapse.http.hosts import is_foreign as is_foreign_page
 from synapse.problems import ForeignOrigin, Problem
 from synapse.redis import Conversation, RedisUnavailable, ReplyError
@@ -186,6 +186,18 @@ def check_origin(config: ServerConfig, method: str, headers: Headers, *, scheme:
         ForeignOrigin: when a page of another site sent the request.
     """
     if is_foreign(config, method, headers, scheme=scheme):
+        raise ForeignOrigin(headers.get(ORIGIN))
+
+
+def check_page(config: ServerConfig, headers: Headers, *, scheme: str) -> None:
+    """Refuse a WebSocket handshake that a page of another site sent, also one with a good key: a browser asks for no
+    permission before it opens a WebSocket (RFC 6455, 10.2).
+
+    Raises:
+        ForeignOrigin: when the page's origin is neither ours nor allowed.
+    """
+    allowed = (*config.cors_allowed_origins, *config.csrf_trusted_origins)
+    if is_foreign_origin(headers, scheme=scheme, allowed=allowed):
         raise ForeignOrigin(headers.get(ORIGIN))
 
 

@@ -2,9 +2,10 @@
 
 The length of a request follows from its framing alone (RFC 9112, 6.3). The parser (httptools) ends a request after its
 head when that offers another protocol (`Upgrade`) or is a CONNECT, and takes the rest for the next request. Here such
-an offer is ignored (RFC 9110, 7.8): the head is parsed again without it. A request that the parser and a proxy may read
-differently is refused, and so is one whose head is too large (RFC 6585, 5): without a limit, a client could fill the
-memory with endless headers.
+an offer is ignored (RFC 9110, 7.8): the head is parsed again without it. The one exception is a WebSocket handshake
+without a body, where the receiver serves WebSocket: the parser reads nothing behind it. A request that the parser and a
+proxy may read differently is refused, and so is one whose head is too large (RFC 6585, 5): without a limit, a client
+could fill the memory with endless headers.
 """
 
 import logging
@@ -40,6 +41,9 @@ class Receiver(Protocol):
 
     def is_over(self) -> bool:
         """Say whether the connection ends with the requests that came before."""
+
+    def accepts_websocket(self, target: bytes) -> bool:
+        """Say whether WebSocket is served at a target."""
 
     def accept_head(self) -> Any:
         """Make a request of the head that was read last."""
@@ -77,6 +81,8 @@ class RequestParser:
         length: Its Content-Length, empty without one. It is not in `headers`, because most requests of a caller differ
             in nothing else.
         expects_continue: Whether the client waits for `100 Continue` before it sends the body (RFC 9110, 10.1.1).
+        is_handshake: Whether the head that was read last is a WebSocket handshake, the last request that is parsed.
+        behind_handshake: The bytes that followed it.
     """
 
     def __init__(self, receiver: Receiver) -> None:
@@ -90,6 +96,8 @@ class RequestParser:
         self.headers: list[tuple[bytes, bytes]] = []
         self.version = "1.1"
         self.expects_continue = False
+        self.is_handshake = False
+        self.behind_handshake = b""
         self._offers_upgrade = False
         # The bytes of the current piece, and of all pieces that hold the request's head: the head has no more.
         self._piece = self._at_most = 0
@@ -117,6 +125,9 @@ class RequestParser:
         Raises:
             Refused: when the connection is to end.
         """
+        if self.is_handshake:
+            self.behind_handshake += piece
+            return
         before, self.has_ended = self.part, False
         self._piece = len(piece)
         self._at_most += self._piece
@@ -146,8 +157,26 @@ class RequestParser:
             except httptools.HttpParserUpgrade as offer:
                 begin = offer.args[0]
             # Outside the block above, because an error from there would be about the offer and not about a callback.
+            self.is_handshake = self._is_handshake()
             self._parse_without_offer()
             piece = memoryview(piece)[begin:]
+            if self.is_handshake:
+                self.behind_handshake = bytes(piece)
+                return
+
+    def _is_handshake(self) -> bool:
+        """Say whether the last head, which offers another protocol, is a handshake of WebSocket (RFC 6455, 4.2.1) for a
+        target where WebSocket is served. Its body, if it had one, would be read as frames: then it is none."""
+        offered = header_tokens(self.headers, b"upgrade")
+        return (
+            b"websocket" in offered
+            and b"upgrade" in header_tokens(self.headers, b"connection")
+            and self.method == b"GET"
+            and self._parser.get_http_version() == "1.1"
+            and not self.length
+            and not any(name == _CODING for name, _ in self.headers)
+            and self._receiver.accepts_websocket(self.url)
+        )
 
     def _parse_without_offer(self) -> None:
         """Parse the last head again, as if it offered no other protocol."""
@@ -245,6 +274,11 @@ class RequestParser:
         elif codings and [coding.strip(b" \t") for coding in codings] != [b"chunked"]:  # RFC 9112, 6.1
             named = b", ".join(codings).decode("latin-1")
             raise Refused(501, f"Transfer-Encoding can only be “chunked”, not “{named}”.")
+
+
+def header_tokens(headers: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
+    """Return the tokens of a header that is a list of them, in lower case (RFC 9110, 5.6.1)."""
+    return [token.strip(b" \t").lower() for each, text in headers if each == name for token in text.split(b",")]
 
 
 def _refusal(error: httptools.HttpParserError) -> Refused:

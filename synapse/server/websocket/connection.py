@@ -1,0 +1,252 @@
+"""A connection of WebSocket behind its handshake: messages in both directions, within limits of size and time.
+
+Messages that were received wait for `receive`. While enough of them wait, the client is not read, so TCP pauses it. Of
+one piece as much is parsed at once as a turn of the event loop allows.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+
+from wsproto.connection import Connection, ConnectionState, ConnectionType
+from wsproto.events import CloseConnection, Event, Ping, Pong, TextMessage
+from wsproto.frame_protocol import CloseReason
+
+from synapse.http.exchange import Serve
+from synapse.runtime.turn_queue import TURN, turn_queue
+from synapse.server.client_connection import MAX_STALL_SECONDS, ClientConnection
+from synapse.server.websocket.frame_limits import FrameLimits
+
+# How long the parts of one message may take to arrive.
+MAX_MESSAGE_SECONDS = 30.0
+# A client from which no frame came for this long is pinged, and cut off when the same time passes again.
+PING_SECONDS = 20.0
+# How long a client may take to confirm the end.
+MAX_CLOSE_SECONDS = 5.0
+# Further messages are left in the network.
+MAX_WAITING_MESSAGES = 16
+
+_REASONS = {
+    CloseReason.UNSUPPORTED_DATA: "Messages are texts with JSON.",
+    CloseReason.MESSAGE_TOO_BIG: "A message has at most 64 KiB.",
+    CloseReason.POLICY_VIOLATION: "A message has at most 256 fragments.",
+}
+
+logger = logging.getLogger(__name__)
+
+
+class WebSocketConnection(ClientConnection):
+    """Passes messages between a client and the coroutine that serves it; it is the `WebSocket` of that coroutine."""
+
+    def __init__(self, before: ClientConnection) -> None:
+        """Take over the connection on which a handshake was accepted."""
+        super().__init__(before.table, before.server_config, before.state, before.loop)
+        self.take_over(before)
+        self._frames = Connection(ConnectionType.SERVER, extensions=[FrameLimits()])
+        self._message = bytearray()
+        self._is_amid_message = False
+        self._waiting: deque[bytes] = deque()
+        self._awake: asyncio.Future[None] | None = None
+        # No further message is taken: the end was said by one side, or the client is gone.
+        self._is_over = False
+        self.is_stopping = False
+        # Whether the frames of the client are still parsed: not behind one that broke the protocol.
+        self._is_readable = True
+        self._is_heard = True
+        self._message_timer: asyncio.TimerHandle | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
+        self._close_timer: asyncio.TimerHandle | None = None
+        self._ping_timer: asyncio.TimerHandle | None = self.loop.call_later(PING_SECONDS, self._check_alive)
+        self._is_pinged = False
+
+    def begin(self, serve: Serve, behind: bytes) -> None:
+        """Run the coroutine that serves the client. `behind` is what came behind its handshake."""
+        self.run_aside(self._run(serve))
+        if behind:
+            self.data_received(behind)
+        else:
+            self.resume_reading()
+
+    async def _run(self, serve: Serve) -> None:
+        try:
+            await serve(self)
+        except Exception as error:  # not hidden: it is logged, and the client is told
+            logger.error("a WebSocket connection failed", exc_info=error)
+            self.close(CloseReason.INTERNAL_ERROR, "Something went wrong inside Synapse; its log says more.")
+        finally:
+            self.close(CloseReason.NORMAL_CLOSURE)
+
+    # For the coroutine that serves the client.
+
+    async def receive(self) -> bytes | None:
+        while not self._waiting and not self._is_over:
+            self._awake = self.loop.create_future()
+            try:
+                await self._awake
+            finally:
+                self._awake = None
+        if self._is_over:
+            return None
+        message = self._waiting.popleft()
+        if self._is_read_paused and not self._waiting:
+            # Not from here: parsing may take a turn of the event loop.
+            turn_queue.enter(self._read_on, is_last=True)
+        return message
+
+    def send(self, *messages: bytes) -> None:
+        if self._frames.state is ConnectionState.OPEN and not self.transport.is_closing():
+            frames = [self._frames.send(TextMessage(data=message.decode())) for message in messages]
+            self.transport.write(b"".join(frames))
+
+    def close(self, code: int, reason: str = "") -> None:
+        self._end()
+        if self._frames.state is not ConnectionState.OPEN or self.transport.is_closing():
+            return
+        self.transport.write(self._frames.send(CloseConnection(code=code, reason=reason or None)))
+        # What the client sent meanwhile is read: closing a socket with unread bytes may take the Close frame with it.
+        self.resume_reading()
+        self._close_timer = self.loop.call_later(MAX_CLOSE_SECONDS, self._end_transport)
+
+    # Called by the transport and the server.
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_readable:
+            self._frames.receive_data(data)
+            self._read_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in (self._message_timer, self._stall_timer, self._close_timer, self._ping_timer):
+            if timer is not None:
+                timer.cancel()
+        self._is_readable = False
+        self._end()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._stall_timer is None:
+            self._stall_timer = self.loop.call_later(MAX_STALL_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+        super().resume_writing()
+        self._read_on()
+
+    def shutdown(self) -> None:
+        """Let the coroutine say goodbye: the server stops."""
+        self.is_stopping = True
+        self._end()
+
+    def waits_for_client(self) -> bool:
+        return self.is_write_paused and not self.transport.is_closing()
+
+    def reclaim(self) -> None:
+        self.seat = None
+        self.transport.abort()
+
+    # Incoming frames.
+
+    def _read_on(self) -> None:
+        """Parse what came, until a turn of the event loop ends, enough messages wait, or the client does not read."""
+        if not self._is_readable or self.transport.is_closing():
+            return
+        until = time.monotonic() + TURN
+        events = self._frames.events()
+        while not self._is_full():
+            if (event := next(events, None)) is None:
+                self.resume_reading()
+                self._watch_message()
+                return
+            self._take(event)
+            if not self._is_readable:
+                return
+            if time.monotonic() > until:
+                self.pause_reading()
+                turn_queue.enter(self._read_on, is_last=True)
+                return
+        # It is not the client that lets the rest of a message wait.
+        self._unwatch_message()
+        self.pause_reading()
+
+    def _is_full(self) -> bool:
+        # Answers to pings count, too: a client that reads none of them is read no further.
+        return not self._is_over and (len(self._waiting) >= MAX_WAITING_MESSAGES or self.is_write_paused)
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, TextMessage):
+            self._message += event.data.encode()
+            self._is_amid_message = not event.message_finished
+            if event.message_finished:
+                self._unwatch_message()
+                self._take_message(bytes(self._message))
+                self._message.clear()
+        elif isinstance(event, Ping):
+            self._is_heard = True
+            if self._frames.state is ConnectionState.OPEN:
+                self.transport.write(self._frames.send(event.response()))
+        elif isinstance(event, Pong):
+            self._is_heard = True
+        elif isinstance(event, CloseConnection):
+            self._take_end(event)
+
+    def _take_message(self, message: bytes) -> None:
+        self._is_heard = True
+        if not self._is_over:
+            self._waiting.append(message)
+            self._wake()
+
+    def _take_end(self, event: CloseConnection) -> None:
+        """Take a Close frame of the client's, or a breach of the protocol, of which wsproto tells in the same way."""
+        self._is_readable = False
+        if self._frames.state is ConnectionState.OPEN:  # a breach
+            code = CloseReason(event.code)
+            self.close(code, _REASONS.get(code, event.reason or ""))
+            return
+        if self._frames.state is ConnectionState.REMOTE_CLOSING:
+            self._end()
+            self.transport.write(self._frames.send(event.response()))
+        self._end_transport()
+
+    # Ends and times.
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._waiting.clear()
+        self._unwatch_message()
+        self._wake()
+
+    def _end_transport(self) -> None:
+        self.transport.close()
+        if self._stall_timer is None:
+            self._stall_timer = self.loop.call_later(MAX_STALL_SECONDS, self.transport.abort)
+
+    def _wake(self) -> None:
+        if self._awake is not None and not self._awake.done():
+            self._awake.set_result(None)
+
+    def _watch_message(self) -> None:
+        if self._is_amid_message and self._message_timer is None and not self._is_over:
+            self._message_timer = self.loop.call_later(MAX_MESSAGE_SECONDS, self._give_up_message)
+
+    def _unwatch_message(self) -> None:
+        if self._message_timer is not None:
+            self._message_timer.cancel()
+            self._message_timer = None
+
+    def _give_up_message(self) -> None:
+        self._message_timer = None
+        self.close(CloseReason.POLICY_VIOLATION, f"A message arrives within {MAX_MESSAGE_SECONDS:.0f} s.")
+
+    def _check_alive(self) -> None:
+        """Ping a client that was silent, and cut one off that did not answer."""
+        self._ping_timer = self.loop.call_later(PING_SECONDS, self._check_alive)
+        if self._is_heard or self._is_read_paused:
+            self._is_heard = self._is_pinged = False
+        elif self._is_pinged:
+            self.transport.abort()
+        elif self._frames.state is ConnectionState.OPEN and not self.transport.is_closing():
+            self._is_pinged = True
+            self.transport.write(self._frames.send(Ping()))

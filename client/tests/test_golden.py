@@ -1,12 +1,13 @@
 """The client reads every golden entry as the server does, and writes its own exactly as written there."""
 
 import pytest
+from tests.tables import for_each
 from tests.wire.golden import CASES, Case, exactly, fields_of, name_of, published_of, types_of, written_by
 
 from deepiri_modelkit import wire
 
 
-@pytest.mark.parametrize("case", CASES, ids=name_of)
+@for_each("case", CASES)
 def test_an_entry_is_read_as_everybody_must_read_it(case: Case) -> None:
     read = wire.decode(fields_of(case), types_of=types_of(case))
 

@@ -7,6 +7,7 @@ import pytest
 
 from synapse.auth import api_key
 from synapse.auth.api_key import NotAKey
+from tests.tables import for_each
 
 
 def test_a_key_names_its_environment_and_its_id_and_ends_with_a_checksum():
@@ -34,7 +35,7 @@ def test_no_two_keys_are_alike():
     assert len({key.text for key in keys}) == len({key.id for key in keys}) == 1000
 
 
-@pytest.mark.parametrize("place", range(9, 55))
+@for_each("place", range(9, 55))
 def test_a_character_that_changed_is_noticed_by_the_checksum(place):
     text = api_key.mint("live").text
     if text[place] == "_":

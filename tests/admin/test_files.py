@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.tables import for_each
+
 ROOT = Path(__file__).parents[2]
 BUNDLES = ROOT / "core/bundles"
 STATIC = ROOT / "core/static/core"
 TEMPLATES = sorted(path for app in ("core", "contracts", "streams", "bridges") for path in (ROOT / app).rglob("*.html"))
 SOURCES = sorted(path for app in ("core", "contracts", "streams") for path in (ROOT / app / "admin").rglob("*.py"))
 
-every_template = pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
+every_template = for_each("template", TEMPLATES)
 
 
 @every_template
@@ -31,7 +33,7 @@ def test_no_template_lets_anything_through_unescaped(template):
     assert re.findall(r"\|\s*safe|autoescape\s+off", html) == []
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@for_each("source", SOURCES)
 def test_no_page_calls_a_text_safe(source):
     assert "mark_safe" not in source.read_text(encoding="utf-8")
 

@@ -9,6 +9,7 @@ from synapse.errors.delivery import BadConfig
 from tests.bridges.cast import always
 from tests.bridges.receiver import Receiver
 from tests.bridges.sinks import definition, delivery
+from tests.tables import for_each
 
 pytestmark = pytest.mark.usefixtures("webhooks", "db")
 
@@ -128,12 +129,12 @@ def why_not(text):
     return "no address" if address is None else target.address_complaint(address)
 
 
-@pytest.mark.parametrize("text", NOT_PUBLIC)
+@for_each("text", NOT_PUBLIC)
 def test_an_address_that_is_not_of_the_public_internet_is_refused(text):
     assert why_not(text)
 
 
-@pytest.mark.parametrize("text", PUBLIC)
+@for_each("text", PUBLIC)
 def test_an_address_of_the_public_internet_is_not(text):
     assert why_not(text) == ""
 
@@ -192,7 +193,7 @@ BAD_URLS = [
 ]
 
 
-@pytest.mark.parametrize("url", BAD_URLS)
+@for_each("url", BAD_URLS)
 def test_a_url_that_could_lead_elsewhere_is_refused_when_it_is_saved(url, settings):
     settings.WEBHOOK_ALLOW = Allowed()
 
@@ -273,7 +274,7 @@ def test_a_name_is_refused_when_one_of_its_addresses_is(send, receiver, any_port
     assert receiver.connections == 0
 
 
-@pytest.mark.parametrize("text", [text for text in NOT_PUBLIC if "%" not in text])
+@for_each("text", [text for text in NOT_PUBLIC if "%" not in text])
 def test_whatever_a_name_resolves_to_is_looked_at(send, receiver, any_port, text):
     outcome = send("shop.example.com", Names([text]))
 

@@ -13,14 +13,15 @@ from synapse.catalog.bridge_definitions import BRIDGE_FIELDS, BridgeDefinition
 from synapse.catalog.fields import Choice, Count, Labels, Names, Rows
 from synapse.catalog.stream_definitions import STREAM_FIELDS, StreamDefinition
 from synapse.inspection.streams import definition
+from tests.tables import for_each
 
 DOCUMENTS = Path(__file__).resolve().parents[2] / "docs"
 # Columns that say which row it is, what it belongs to, and where its events go.
 STRUCTURE = {Stream: {"id", "name"}, Bridge: {"id", "name", "stream", "group", "sink", "config", "opened_by"}}
 ALL = [*((Stream, field) for field in STREAM_FIELDS), *((Bridge, field) for field in BRIDGE_FIELDS)]
 NUMBERS = [(model, field) for model, field in ALL if isinstance(field, Count) and field.most is not None]
-each_setting = pytest.mark.parametrize(("model", "field"), ALL, ids=[f"{m.__name__}.{f.name}" for m, f in ALL])
-each_setting_of_a_stream = pytest.mark.parametrize("field", STREAM_FIELDS, ids=lambda field: field.name)
+each_setting = for_each("model, field", ALL)
+each_setting_of_a_stream = for_each("field", STREAM_FIELDS)
 
 
 @pytest.mark.parametrize(("model", "declared"), [(Stream, STREAM_FIELDS), (Bridge, BRIDGE_FIELDS)])
@@ -40,7 +41,7 @@ def test_a_column_has_the_default_and_the_choices_of_its_setting(model, field):
     assert [word for word, _ in column.choices or ()] == (list(field.words) if isinstance(field, Choice) else [])
 
 
-@pytest.mark.parametrize(("model", "field"), NUMBERS, ids=[f"{m.__name__}.{f.name}" for m, f in NUMBERS])
+@for_each("model, field", NUMBERS)
 def test_a_number_beyond_its_limits_is_refused_by_its_column(model, field):
     column = model._meta.get_field(field.name)
 

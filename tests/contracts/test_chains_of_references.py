@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from synapse.schema.pii import MASK, masked
 from synapse.schema.references import CannotFollow, ReferenceResolver
 from synapse.schema.validator import DRAFTS, compile_schema
+from tests.tables import for_each
 
 D4, D6, D7, D2019, D2020 = reversed(DRAFTS)
 ADDRESSES = [
@@ -231,8 +232,8 @@ APPLIED = {
 REFERENCES = ("#/$defs/part", "#part", "urn:example:order#part", "urn:example:order#/$defs/part", "part.json")
 
 
-@pytest.mark.parametrize("reference", REFERENCES)
-@pytest.mark.parametrize("keyword", APPLIED)
+@for_each("reference", REFERENCES)
+@for_each("keyword", APPLIED)
 def test_a_mark_is_found_behind_a_reference_in_every_keyword_that_applies_a_schema(keyword, reference):
     applied, event, expected = APPLIED[keyword]
     part = {"properties": {"a": {"x-pii": True}, "deeper": {"$ref": "#"}}}

@@ -13,6 +13,7 @@ from synapse.errors.contracts import BadSchema
 from synapse.schema import ecma_patterns, jsonschema_engine, regex_safety, validator
 from tests.conftest import need
 from tests.patience import that_ends
+from tests.tables import for_each
 
 EXPONENTIAL = [
     "(a+)+$",
@@ -149,7 +150,7 @@ def test_a_pattern_is_refused_with_the_reason(pattern, said):
         *("^[]a]$", "^]$", "^}$", "^[[a]]$", "^[a-z&&[^b]]$"),
     ],
 )
-@pytest.mark.parametrize("place", ["pattern", "patternProperties"])
+@for_each("place", ["pattern", "patternProperties"])
 def test_a_pattern_that_means_something_else_in_ecma_262_is_refused(pattern, place):
     document = {"pattern": pattern} if place == "pattern" else {"patternProperties": {pattern: {}}}
 

@@ -9,6 +9,7 @@ from synapse.errors.contracts import BadSchema
 from synapse.schema.pii import MASK, masked
 from synapse.schema.references import ReferenceResolver
 from synapse.schema.validator import DRAFTS, compile_schema
+from tests.tables import for_each
 
 D4, D6, D7, D2019, D2020 = reversed(DRAFTS)
 OLDER = (D4, D6, D7)
@@ -145,7 +146,7 @@ NAMES = [
 
 
 @pytest.mark.product("address")
-@pytest.mark.parametrize("name", NAMES)
+@for_each("name", NAMES)
 @pytest.mark.parametrize("address", [None, *ADDRESSES])
 def test_a_registered_reference_is_found_by_its_name_for_any_id_of_the_schema(address: str | None, name: str) -> None:
     assert masks_what_it_checks(schema_of(D7, address, name), {name: dict(MAIL)})

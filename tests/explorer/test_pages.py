@@ -16,6 +16,7 @@ from synapse.explorer.search import EventsQuery, Search, find_events
 from synapse.formats.text import tag_of
 from synapse.redis.commands.streams import entries
 from synapse.wire.ids import LAST, MOST, EntryId, Range, parse
+from tests.tables import for_each
 
 STREAMS = ("a", "b", "c", "d")
 CATALOG = SimpleNamespace(streams={name: StreamDefinition(name=name) for name in STREAMS})
@@ -76,7 +77,7 @@ def ids_of(result):
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest"])
-@pytest.mark.parametrize("seed", range(40))
+@for_each("seed", range(40))
 def test_pages_while_events_come_and_go(order, seed, monkeypatch):
     dice = random.Random(seed)
     monkeypatch.setattr(merge, "FIRST_CHUNK", dice.choice((1, 3, 20)))
@@ -110,7 +111,7 @@ def test_pages_while_events_come_and_go(order, seed, monkeypatch):
     assert set(shown) <= redis.held() | trimmed
 
 
-@pytest.mark.parametrize("seed", range(40))
+@for_each("seed", range(40))
 def test_streams_whose_coming_events_are_trimmed_are_named_and_no_others(seed):
     dice = random.Random(seed)
     redis = FakeRedis(dice)

@@ -4,6 +4,7 @@ import pytest
 
 from synapse.filters import compile_filter
 from synapse.filters.library import load_cel
+from tests.tables import for_each
 
 EVENT = {
     "status": "failed",
@@ -116,12 +117,12 @@ NOT_MET = [
 ]
 
 
-@pytest.mark.parametrize("text", MET)
+@for_each("text", MET)
 def test_a_message_meets_a_filter_whose_conditions_hold(text):
     assert compile_filter(text).matches(ROW)
 
 
-@pytest.mark.parametrize("text", NOT_MET)
+@for_each("text", NOT_MET)
 def test_a_message_does_not_meet_a_filter_whose_conditions_do_not_hold(text):
     assert not compile_filter(text).matches(ROW)
 

@@ -9,6 +9,7 @@ from synapse.filters import compile_filter
 from synapse.filters.properties import MOST_WORK
 from synapse.filters.tokens import MOST_CHARACTERS, MOST_NODES
 from tests.filters.hostile import HOSTILE, LARGE_EVENT
+from tests.tables import for_each
 
 REFUSALS = {
     "": (1, "The filter is empty."),
@@ -57,7 +58,7 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("text", REFUSALS)
+@for_each("text", REFUSALS)
 def test_a_filter_that_cannot_be_parsed_is_a_problem_with_the_character_and_an_example(text):
     position, said = REFUSALS[text]
 
@@ -79,7 +80,7 @@ def test_the_example_of_a_refusal_is_a_filter_that_works():
     assert compile_filter(example).matches({"event": {"status": "failed", "attempts": 4}})
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@for_each("text", HOSTILE)
 def test_a_hostile_filter_is_refused_or_does_a_bounded_amount_of_work(text):
     try:
         hostile = compile_filter(text)

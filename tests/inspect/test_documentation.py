@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from synapse import problems
 from synapse.endpoints.openapi import Problem as ProblemModel
 from synapse.errors import alerts as alerts_errors
@@ -15,6 +13,7 @@ from synapse.problems import Problem
 from synapse.shares import counter
 from synapse_project.endpoints import ENDPOINTS
 from tests.references import resolved
+from tests.tables import for_each
 
 # What only those hear of who run bridges, or whose words are those of streams.
 _NOT_OVER_HTTP = {
@@ -28,7 +27,7 @@ _NOT_OVER_HTTP = {
 REFERENCE = Path(__file__, "../../../docs/reference/http-api.md").resolve().read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+@for_each("endpoint", ENDPOINTS)
 def test_every_endpoint_is_documented(endpoint):
     assert f"{endpoint.method} {endpoint.path}`" in REFERENCE
 

@@ -8,6 +8,7 @@ from synapse.auth.client_ip import proxies
 from synapse.http.hosts import is_foreign
 from tests.connection import Connection, request
 from tests.live.server import running_server
+from tests.tables import for_each
 
 ALLOWED = ["http://localhost:5173", "https://app.example"]
 HOST = "localhost:8002"
@@ -59,8 +60,8 @@ def test_a_request_of_a_program_of_our_page_or_of_an_allowed_page_is_not_foreign
     assert not is_foreign("POST", {"host": HOST, **headers}, scheme="http", allowed=ALLOWED)
 
 
-@pytest.mark.parametrize("headers", FOREIGN, ids=str)
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY"])
+@for_each("headers", FOREIGN)
+@for_each("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY"])
 def test_a_request_of_another_page_is_foreign(method, headers):
     assert is_foreign(method, {"host": HOST, **headers}, scheme="http", allowed=ALLOWED)
 

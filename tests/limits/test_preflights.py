@@ -4,6 +4,7 @@ import pytest
 
 from synapse.formats.durations import parse_rate
 from tests.both_ways import DjangoAlone, EventLoopClient
+from tests.tables import for_each
 
 PAGE = "http://localhost:5173"
 TRACING = ["baggage", "sentry-trace", "traceparent", "tracestate", "x-request-id"]
@@ -28,7 +29,7 @@ def listed(answer, name):
 @pytest.mark.parametrize(
     "path", ["/events/orders", "/streams/orders/live", "/v1/read", "/registry/subjects", "/nowhere"]
 )
-@pytest.mark.parametrize("name", [*TRACING, *OURS, "cache-control"])
+@for_each("name", [*TRACING, *OURS, "cache-control"])
 def test_an_allowed_page_may_send_what_routes_and_tracing_read(ask, path, name):
     answer = preflight(ask, path)
 

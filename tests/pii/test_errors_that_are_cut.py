@@ -1,12 +1,11 @@
 """Errors are cut to a length, and the part of a PII value left at the cut is redacted too."""
 
-import pytest
-
 from synapse.delivery.handlers import text_of
 from synapse.delivery.webhooks.messages import KEPT_BYTES, Answer, beginning, failure
 from synapse.errors.delivery import SinkDisabled
 from synapse.formats.text import cut
 from synapse.schema.pii import redacted
+from tests.tables import for_each
 
 PIN, NAME = "4711", "Anna Österberg-Ek"
 CUTS_AT = range(0, 40)
@@ -17,15 +16,15 @@ def told_by_receiver(said: bytes, status: int = 500) -> str:
     return str(failure(Answer(status=status, text=text, ms=3), permanent=(), now=0))
 
 
-@pytest.mark.parametrize("value", [PIN, NAME])
-@pytest.mark.parametrize("place", CUTS_AT)
+@for_each("value", [PIN, NAME])
+@for_each("place", CUTS_AT)
 def test_pii_cut_in_the_echo_of_a_receiver_is_redacted(value, place):
     text = told_by_receiver(b"x" * (170 + place) + f" is {value} it".encode())
 
     assert f"is {value[0]}" not in redacted(text, [value])
 
 
-@pytest.mark.parametrize("place", CUTS_AT)
+@for_each("place", CUTS_AT)
 def test_pii_cut_at_the_end_of_a_too_long_answer_is_redacted(place):
     said = b" " * (KEPT_BYTES - 4 - place) + f" is {NAME}".encode() + b" it" * 100
 
@@ -38,8 +37,8 @@ def test_pii_cut_where_an_answer_broke_off_is_redacted():
     assert "47" not in redacted(text, [PIN])
 
 
-@pytest.mark.parametrize("value", [PIN, NAME])
-@pytest.mark.parametrize("place", CUTS_AT)
+@for_each("value", [PIN, NAME])
+@for_each("place", CUTS_AT)
 def test_pii_cut_in_the_error_of_a_handler_is_redacted(value, place):
     text = text_of(ValueError("x" * (960 + place) + f" is {value} it"), where="tasks.py, line 3")
 

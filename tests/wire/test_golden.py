@@ -3,10 +3,11 @@
 import pytest
 
 from synapse.wire import encoding
+from tests.tables import for_each
 from tests.wire.golden import CASES, Case, exactly, fields_of, name_of, published_of, types_of, written_by
 
 
-@pytest.mark.parametrize("case", CASES, ids=name_of)
+@for_each("case", CASES)
 def test_an_entry_is_read_as_everybody_must_read_it(case: Case) -> None:
     read = encoding.decode(fields_of(case), types_of=types_of(case))
 

@@ -17,6 +17,7 @@ from synapse.compatibility import (
 )
 from tests import yaml_files
 from tests.contracts.compatibility.schemas import DRAFTS, validator_of
+from tests.tables import for_each
 
 TABLES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 
@@ -31,7 +32,7 @@ def cases() -> list[Any]:
 
 
 @pytest.mark.product("draft")
-@pytest.mark.parametrize("direction", list(Direction))
+@for_each("direction", list(Direction))
 @pytest.mark.parametrize(("case", "draft"), cases())
 def test_a_change_of_a_keyword_is_judged(case, draft, direction):
     old, new = ({"$schema": DRAFTS[draft], **case[which]} for which in ("old", "new"))

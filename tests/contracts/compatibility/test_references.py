@@ -4,6 +4,7 @@ import pytest
 
 from synapse.compatibility import EarlierVersion, Mode, check
 from synapse.schema.validator import DRAFTS
+from tests.tables import for_each
 
 D4, D6, D7, D2019, D2020 = reversed(DRAFTS)
 ADDRESSES = [
@@ -39,10 +40,8 @@ def test_a_schema_follows_itself_and_a_narrower_one_does_not(style, draft, addre
     assert rules(with_type("integer"), with_type("number")) == [("BACKWARD", "TYPE_NARROWED")]
 
 
-@pytest.mark.parametrize(
-    "name", ["n.json", "parts/n.json", "../n.json", "/n.json", "a b.json", "urn:example:n", "com.example.N"]
-)
-@pytest.mark.parametrize("address", ADDRESSES)
+@for_each("name", ["n.json", "parts/n.json", "../n.json", "/n.json", "a b.json", "urn:example:n", "com.example.N"])
+@for_each("address", ADDRESSES)
 def test_a_registered_reference_is_compared_for_any_id_of_the_schema(address, name):
     main = schema(D2020, address, name)
     number, integer = {name: {"type": "number"}}, {name: {"type": "integer"}}

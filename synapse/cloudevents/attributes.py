@@ -45,7 +45,7 @@ _URI = re.compile(_SCHEME + _REST)
 _URI_REFERENCE = re.compile(rf"(?:{_SCHEME}|(?![^/?#]*:)){_REST}")
 # RFC 3339, 5.6. The calendar is checked too; a minute may have 61 seconds.
 _TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]):(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
+    r"([0-9]{4}-(?:0[1-9]|1[0-2])-(?!00)([0-9]{2})T(?:[01][0-9]|2[0-3]):[0-5][0-9]):(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
     r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])",
     re.IGNORECASE,
 )
@@ -115,7 +115,8 @@ def _fault_of_schema(text: str) -> str:
 def _fault_of_time(text: str) -> str:
     found = _TIME.fullmatch(text)
     try:
-        if found is not None and datetime.fromisoformat(found[1].upper()):
+        # All months have the first 28 days.
+        if found is not None and (found[2] <= "28" or datetime.fromisoformat(found[1].upper())):
             return ""
     except ValueError:
         pass  # a day that no month has

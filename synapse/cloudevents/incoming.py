@@ -59,16 +59,17 @@ class CloudEvent(NamedTuple):
     def content(self) -> bytes:
         """Return the attributes as they are compared with those of a repeated event: in any order, and without the
         trace, which each attempt to send it may change."""
-        kept = {name: value for name, value in self.attributes.items() if name not in ce.TRACING}
+        kept = self.attributes
+        if not ce.TRACING.isdisjoint(kept):
+            kept = {name: value for name, value in kept.items() if name not in ce.TRACING}
         return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
 
     def trace(self) -> Mapping[str, str]:
         """Return the fields that keep the context of the trace that the event's producer was in (extension Distributed
         Tracing), as `trace_fields` does."""
-        traceparent, tracestate = (self.attributes.get(name) for name in ("traceparent", "tracestate"))
-        if not isinstance(traceparent, str):
+        if "traceparent" not in self.attributes:
             return NO_TEXTS
-        return trace_fields(traceparent, tracestate if isinstance(tracestate, str) else "")
+        return trace_fields(*(str(self.attributes.get(name, "")) for name in ("traceparent", "tracestate")))
 
 
 def event_of(item: Any) -> Any:
@@ -92,14 +93,13 @@ def read_structured(value: Any, types: Mapping[str, str]) -> CloudEvent:
     if None in attributes.values():
         # JSON Event Format, 2.2: an attribute that is null is absent.
         attributes = {name: each for name, each in value.items() if each is not None}
-    faults = _Faults("“{}”")
-    faults.check_version(attributes.pop("specversion", None))
-    if "data_base64" in attributes:
-        del attributes["data_base64"]
-        faults.add("data_base64", "holds binary data, which is no event: send a JSON object in “data”")
+    version = attributes.pop("specversion", None)
+    binary = attributes.pop("data_base64", None)
     data = attributes.pop("data", None)
     has_data = data is not None or "data" in value
-    faults.check_attributes(attributes)
+    faults = _Faults("“{}”", version, attributes)
+    if binary is not None:
+        faults.add("data_base64", "holds binary data, which is no event: send a JSON object in “data”")
     if has_data and "datacontenttype" in attributes:
         faults.check_content(attributes["datacontenttype"])
     return _made(attributes, data, faults, types, has_data=has_data)
@@ -120,20 +120,22 @@ def read_binary(
     Raises:
         BadCloudEvent: as `read_structured`.
     """
-    faults = _Faults("The header “ce-{}”")
+    bad: list[tuple[str, str]] = []
     attributes: dict[str, Any] = {}
     for name, text in attributes_of_headers(headers):
         try:
             attributes[name] = decode_header(text)
         except ValueError as error:
-            faults.add(name, str(error))
-            attributes[name] = text
-    faults.check_version(attributes.pop("specversion", None))
+            bad.append((name, str(error)))
+            attributes[name] = "?"
+    version = attributes.pop("specversion", None)
     if "datacontenttype" in attributes:
-        faults.add("datacontenttype", "must not be there: Content-Type says it (HTTP Protocol Binding, 3.1.1)")
+        bad.append(("datacontenttype", "must not be there: Content-Type says it (HTTP Protocol Binding, 3.1.1)"))
     if content_type:
         attributes["datacontenttype"] = content_type
-    faults.check_attributes(attributes)
+    faults = _Faults("The header “ce-{}”", version, attributes)
+    for name, fault in bad:
+        faults.add(name, fault)
     return _made(attributes, data, faults, types, has_data=has_data)
 
 
@@ -197,24 +199,20 @@ def decode_header(text: str) -> str:
 
 
 class _Faults:
-    """The faults of one CloudEvent; `subject` begins a sentence about an attribute."""
+    """The faults of one CloudEvent, first those of its attributes; `subject` begins a sentence about one of them."""
 
-    def __init__(self, subject: str) -> None:
+    def __init__(self, subject: str, version: Any, attributes: Mapping[str, Any]) -> None:
         self._subject = subject
         self.found: list[tuple[str, str]] = []
-
-    def add(self, name: str, fault: str) -> None:
-        self.found.append((f"/{_pointed(name)}", f"{self._subject.format(name[:_SHOWN])} {fault}."))
-
-    def check_version(self, version: Any) -> None:
         if version is None:
             self.add("specversion", f"is missing: it says {ce.SPECVERSION}")
         elif version != ce.SPECVERSION:
             self.add("specversion", f"is {_shown(version)}; CloudEvents {ce.SPECVERSION} are read here")
-
-    def check_attributes(self, attributes: Mapping[str, Any]) -> None:
         for name, fault in ce.find_faults(attributes):
             self.add(name, fault)
+
+    def add(self, name: str, fault: str) -> None:
+        self.found.append((f"/{_pointed(name)}", f"{self._subject.format(name[:_SHOWN])} {fault}."))
 
     def check_content(self, media_type: Any) -> None:
         # Another value was found to be wrong already.

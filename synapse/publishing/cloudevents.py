@@ -5,6 +5,7 @@ else is read by `body.py`.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.cloudevents.attributes import find_fault_of_content
@@ -56,18 +57,11 @@ def read_events(request: Request, stream: StreamDefinition) -> Body:
 
 
 def _read(request: Request, types: Mapping[str, str]) -> Body:
-    kind = request.headers.get("content-type", "")
-    media_type = kind.partition(";")[0].strip().lower()
-    if media_type == BATCH:
+    kind, data = request.headers.get("content-type", ""), request.body
+    mode = _mode_of(kind)
+    if mode == BATCH:
         return _read_batch(request, types)
-    if media_type.startswith(_FAMILY) and media_type != STRUCTURED:
-        raise UnsupportedMediaType(
-            f"CloudEvents are read as JSON here, and this is “{kind[:100]}”. Send {STRUCTURED} or {BATCH}.",
-            headers=_ACCEPTED,
-        )
-    data = request.body
-    if media_type == STRUCTURED:
-        _check_content(kind)
+    if mode == STRUCTURED:
         value = publishing_body.read_value(data)
         check_repeated_headers(request.headers, value)
         return _body_of(read_structured(value, types), data)
@@ -75,6 +69,25 @@ def _read(request: Request, types: Mapping[str, str]) -> Body:
         _check_content(kind)
     value = publishing_body.read_value(data) if data else None
     return _body_of(read_binary(request.headers, kind, value, types, has_data=bool(data)), data)
+
+
+@lru_cache(maxsize=64)
+def _mode_of(kind: str) -> str:
+    """Return the content type of CloudEvents that a header Content-Type names; "" for another one (binary mode).
+
+    Raises:
+        UnsupportedMediaType: when it names CloudEvents in another format than JSON.
+    """
+    media_type = kind.partition(";")[0].strip().lower()
+    if not media_type.startswith(_FAMILY):
+        return ""
+    if media_type not in (STRUCTURED, BATCH):
+        raise UnsupportedMediaType(
+            f"CloudEvents are read as JSON here, and this is “{kind[:100]}”. Send {STRUCTURED} or {BATCH}.",
+            headers=_ACCEPTED,
+        )
+    _check_content(kind)
+    return media_type
 
 
 def _body_of(event: Item, data: bytes) -> Body:
@@ -94,7 +107,6 @@ def _check_content(kind: str) -> None:
 
 
 def _read_batch(request: Request, types: Mapping[str, str]) -> Body:
-    _check_content(request.headers["content-type"])
     data = request.body
     if len(data) > MAX_BATCH_BYTES:
         raise EventTooLarge(f"The batch is {len(data)} bytes long; at most {MAX_BATCH_BYTES} are accepted.")

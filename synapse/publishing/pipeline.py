@@ -151,12 +151,12 @@ def _publish_one(
         counters.note_refused(stream, problem, request.principal, event=event, size=len(request.body))
         raise
     write = _Writer(stream, request, counters, body.beside)
+    keys = [idempotency.of_one(request, key, item, version)] if is_keyed else []
     try:
-        if storage.is_plain(stream, keyed=is_keyed):
-            write.add(accepted)
+        if storage.is_direct(stream, keyed=is_keyed):
+            write.add(accepted, item, *keys)
             fates = yield from storage.append(stream, write.commands)
         else:
-            keys = [idempotency.of_one(request, key, item, version)] if is_keyed else []
             fates = yield from storage.store(stream, [write.entry(accepted, item)], keys=keys)
     except FAILURES as failure:
         _count_unstored(counters, stream, [problem_of(failure)], request.principal)
@@ -187,18 +187,22 @@ def _publish_batch(
 ) -> Conversation[Response]:
     write = _Writer(stream, request, counters)
     is_keyed = key is not None or body.is_keyed
-    is_plain = storage.is_plain(stream, keyed=is_keyed)
+    # All that are stored together under keys are one script.
+    is_direct = storage.is_direct(stream, keyed=is_keyed) and not (is_keyed and together)
     keys: list[IdempotencyKey] = []
 
-    def write_entry(accepted: Accepted, index: int, item: Any) -> None:
-        write.entries.append(write.entry(accepted, item))
-        if is_keyed:
-            keys.append(options.item_key(request, key, index, item, version))
+    def write_one(accepted: Accepted, index: int, item: Any) -> None:
+        key_of_item = [options.item_key(request, key, index, item, version)] if is_keyed else []
+        if is_direct:
+            write.add(accepted, item, *key_of_item)
+        else:
+            write.entries.append(write.entry(accepted, item))
+            keys.extend(key_of_item)
 
     try:
         # Each is written as soon as it is checked, while it is at hand, and let go of: a batch's values take many times
         # the memory of their text.
-        checks = _Checks(stream, version, request.principal, write.add if is_plain else write_entry, counters.refusals)
+        checks = _Checks(stream, version, request.principal, write_one, counters.refusals)
         outcomes = yield from checks.run(body)
     except Problem as problem:
         counters.note_refused(stream, problem, request.principal, size=len(request.body))
@@ -216,7 +220,7 @@ def _publish_batch(
     try:
         if not good or (together and refused):
             pass  # nothing is stored
-        elif is_plain:
+        elif is_direct:
             fates = yield from storage.append(stream, write.commands, together=together)
         else:
             if is_keyed and together:
@@ -379,37 +383,33 @@ class _Writer:
         self.entries: list[list[str]] = []
         self._has_forms = stream.layout == "flat"
 
-    def add(self, accepted: Accepted, index: int = 0, item: Any = None) -> None:
+    def add(self, accepted: Accepted, item: Any = None, key: IdempotencyKey | None = None) -> None:
+        """Add the command that appends an event, with a key once; `item` is the event as it came."""
+        source, beside = (self._source, self._beside) if type(item) is not CloudEvent else self._around(item)
         found = None
         if self._has_forms:
             event, _, version, _, _ = accepted
-            timestamp = _now() if event.get("timestamp") is None else ""
-            found = fast_encoder.append(
-                self._stream.name, event, timestamp, self._source, version or 0, beside=self._beside
-            )
+            timestamp = _time_of(item) if event.get("timestamp") is None else ""
+            found = fast_encoder.append(self._stream.name, event, timestamp, source, version or 0, beside=beside)
         if found is None:
-            found = xadd_packed_now(self._stream.name, self.entry(accepted))
-        elif event.get("source") != self._last_source:
-            self._note_source(accepted)
-        self.commands.append(found)
+            found = xadd_packed_now(self._stream.name, self.entry(accepted, item))
+        elif event.get("source") != self._last_source or not source:
+            self._note_source(accepted, item)
+        self.commands.append(found if key is None else storage.once(self._stream, found, key))
 
     def entry(self, accepted: Accepted, item: Any = None) -> list[str]:
-        if type(item) is not CloudEvent:
-            self._note_source(accepted)
-            return validation.encode(self._stream, accepted, now=_now, source=self._source, beside=self._beside)
-        self._note_source(accepted, item.source)
-        return validation.encode(
-            self._stream,
-            accepted,
-            now=lambda: item.time or _now(),
-            source="",
-            beside={**(self._beside or item.trace()), **item.fields()},
-        )
+        self._note_source(accepted, item)
+        source, beside = (self._source, self._beside) if type(item) is not CloudEvent else self._around(item)
+        return validation.encode(self._stream, accepted, now=lambda: _time_of(item), source=source, beside=beside)
 
-    def _note_source(self, accepted: Accepted, otherwise: str = "") -> None:
+    def _around(self, item: CloudEvent) -> tuple[str, Mapping[str, str]]:
+        """Return the fields beside a CloudEvent, whose source is one of them."""
+        return "", {**(self._beside or item.trace()), **item.fields()}
+
+    def _note_source(self, accepted: Accepted, item: Any = None) -> None:
         source = self._last_source = accepted.event.get("source")
         if type(source) is not str or not source:
-            source = otherwise or self._source
+            source = item.source if type(item) is CloudEvent else self._source
         # Once between two flushes: this is done for each event.
         if (self._stream.name, source) not in self._counters.noted and source not in self.sources:
             self.sources[source] = self._shown(source, accepted)
@@ -420,6 +420,11 @@ class _Writer:
             return source
         mask = mask_of_event(self._stream, accepted.event, accepted.event_type)
         return source if mask is None else mask.text(source, accepted.event)
+
+
+def _time_of(item: Any) -> str:
+    """Return the time of an event that has none as a property."""
+    return (type(item) is CloudEvent and item.time) or _now()
 
 
 def _now() -> str:

@@ -32,6 +32,7 @@ from synapse.redis.commands.publishing import (
     BatchStoreResult,
     IdempotencyKey,
     StoreResult,
+    packed_once,
     publish_once,
     publish_together,
 )
@@ -92,11 +93,25 @@ def is_plain(stream: StreamDefinition, *, keyed: bool = False) -> bool:
     return not keyed and stream.when_full == "drop_oldest" and stream.durability == "server"
 
 
+def is_direct(stream: StreamDefinition, *, keyed: bool = False) -> bool:
+    """Say whether an event is stored by one command with nothing to wait for behind it: a bare XADD, or, `keyed`, the
+    script of `once`."""
+    return stream.durability == "server" and (keyed or stream.when_full == "drop_oldest")
+
+
+def once(stream: StreamDefinition, append: Command, key: IdempotencyKey) -> Command:
+    """Return the command that appends an entry unless it was appended before, of the packed XADD that appends it."""
+    hard_length = stream.hard_length if stream.when_full == "reject" else 0
+    return packed_once(append, key, window_ms=_window_ms(stream), hard_length=hard_length)
+
+
 def append(stream: StreamDefinition, appends: Sequence[Command], *, together: bool = False) -> Conversation[list[Fate]]:
-    """Append entries by the given XADDs, `together` in one transaction, and return the fate of each."""
+    """Append entries by the given commands, `together` in one transaction, and return the fate of each."""
     if together:
         replies = yield _in_transaction(appends)
         return (yield from _fates(stream, replies, together=len(appends)))
+    if len(appends) > 1:
+        appends = _script_first(appends)
     if len(appends) <= _FEW_COMMANDS or _size(appends) <= _PART_BYTES:
         replies = yield appends
         return [
@@ -241,12 +256,14 @@ def _each_once(
             hard_length=hard_length,
         )
 
-    appending = yield from map_cooperatively(list(zip(entries, keys, strict=True)), once)
-    if len(appending) > 1 and appending[0].otherwise is not None:
-        # The first command brings the script's text: were it missing for some of a batch, these would come behind the
-        # others.
-        appending[0] = appending[0].otherwise
-    return appending
+    return _script_first((yield from map_cooperatively(list(zip(entries, keys, strict=True)), once)))
+
+
+def _script_first(appends: Sequence[Command]) -> list[Command]:
+    """Return the commands, the first with the text of its script: were it missing for some of a batch, these would come
+    behind the others."""
+    first, *rest = appends
+    return [first.otherwise or first, *rest]
 
 
 def _window_ms(stream: StreamDefinition) -> int:

@@ -186,7 +186,7 @@ def test_all_faults_are_told_at_once(ask, redis):
     answer = post(ask, {"specversion": "0.3", "data_base64": "eA==", "Ext": 1})
 
     assert (answer.status, answer.json["type"]) == (400, BAD)
-    assert pointers(answer) == ["/specversion", "/data_base64", "/id", "/source", "/type", "/Ext"]
+    assert pointers(answer) == ["/specversion", "/id", "/source", "/type", "/Ext", "/data_base64"]
     assert "“specversion” is “0.3”" in answer.json["detail"]
     assert redis.exists("orders") == 0
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synapse.redis.commands import streams as stream_commands
+from synapse.redis.commands.publishing import IdempotencyKey, packed_once, publish_once
 from synapse.wire import encoding, fast_decoder, fast_encoder
 from synapse.wire.fast_decoder import SecondHitCache
 from tests.wire.test_round_trip import EVENTS, NUMBERS, TEXT, TRACE, written
@@ -95,3 +96,17 @@ def test_a_packed_command_says_which_key_it_is_for():
     command = appended("orders", {"event_type": "order-placed", "n": 1}, **AROUND)
 
     assert command.words == ("XADD", "orders")
+
+
+@given(event=PLAIN_EVENTS)
+def test_an_entry_is_appended_once_by_the_words_of_the_plain_command(event):
+    append = appended("orders", event, **AROUND)
+    key = IdempotencyKey(who="shop", key="k", fingerprint="f" * 64)
+    fields = encoding.encode(event, layout="flat", **AROUND)
+
+    packed = packed_once(append, key, window_ms=60_000, hard_length=5)
+
+    plain = publish_once("orders", fields, **key._asdict(), window_ms=60_000, hard_length=5)
+    assert packed.packed == hiredis.pack_command(plain.words)
+    assert packed.otherwise.packed == hiredis.pack_command(plain.otherwise.words)
+    assert packed.words == plain.words[:4]

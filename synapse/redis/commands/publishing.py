@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 from synapse.redis import keyspace
 from synapse.redis.command import Argument, Command, load_script
@@ -34,8 +35,7 @@ class BatchStoreResult:
     ids: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdempotencyKey:
+class IdempotencyKey(NamedTuple):
     """The idempotency key of a request: `key` in the namespace of its caller. The `fingerprint` identifies the content,
     so that other content under the key is refused."""
 
@@ -64,6 +64,72 @@ def publish_once(
         [window_ms, fingerprint, hard_length, *fields],
         parse=lambda reply: StoreResult(outcome=_OUTCOMES[reply[0]], id=reply[1].decode() if len(reply) > 1 else ""),
     )
+
+
+def packed_once(append: Command, key: IdempotencyKey, *, window_ms: int, hard_length: int = 0) -> Command:
+    """Return the command of `publish_once`, packed, for the entry of a packed XADD.
+
+    Its reply is the entry's id when the entry was stored now, else a `StoreResult`.
+    """
+    stream = str(append.words[1])
+    pieces = _pieces_of(stream, window_ms, hard_length)
+    packed = append.packed or b""
+    begun = packed.index(b"\r\n")
+    # In place of XADD, the stream and * there are nine words.
+    number = b"*%d\r\n" % (int(packed[1:begun]) + 6)
+    words = b"".join(
+        (
+            pieces.to_key,
+            _digest(stream, key.who, key.key).encode(),
+            pieces.to_fingerprint,
+            b"$%d\r\n" % len(key.fingerprint),
+            key.fingerprint.encode(),
+            pieces.to_fields,
+            packed[begun + pieces.skipped :],
+        )
+    )
+    by_text = (("EVAL", _ONCE.text, 3, stream), _stored_once, None, False, number + _BY_TEXT + words)
+    called = ("EVALSHA", _ONCE.digest, 3, stream)
+    return tuple.__new__(
+        Command, (called, _stored_once, tuple.__new__(Command, by_text), False, number + _BY_DIGEST + words)
+    )
+
+
+class _Pieces(NamedTuple):
+    """The words that `packed_once` writes alike for all entries of a stream: up to the digest in the key, from there to
+    the fingerprint, and from there to the fields. `skipped` is the length of the words before the fields of an XADD."""
+
+    to_key: bytes
+    to_fingerprint: bytes
+    to_fields: bytes
+    skipped: int
+
+
+def _bulk(word: str | int) -> bytes:
+    """Return a word as a bulk string of RESP2."""
+    text = str(word).encode()
+    return b"$%d\r\n%b\r\n" % (len(text), text)
+
+
+_BY_DIGEST, _BY_TEXT = _bulk("EVALSHA") + _bulk(_ONCE.digest), _bulk("EVAL") + _bulk(_ONCE.text)
+_DIGEST = "0" * 64
+
+
+@lru_cache(maxsize=256)
+def _pieces_of(stream: str, window_ms: int, hard_length: int) -> _Pieces:
+    to_key, _, after_key = _bulk(keyspace.idempotency(stream, _DIGEST)).rpartition(_DIGEST.encode())
+    return _Pieces(
+        to_key=_bulk(3) + _bulk(stream) + to_key,
+        to_fingerprint=after_key + _bulk(keyspace.stats(stream)) + _bulk(window_ms),
+        to_fields=b"\r\n" + _bulk(hard_length),
+        skipped=len(b"\r\n" + _bulk("XADD") + _bulk(stream) + _bulk("*")),
+    )
+
+
+def _stored_once(reply: list[bytes]) -> str | StoreResult:
+    if reply[0] == b"OK":
+        return reply[1].decode()
+    return StoreResult(outcome=_OUTCOMES[reply[0]], id=reply[1].decode() if len(reply) > 1 else "")
 
 
 def stored_under(stream: str, *, who: str, key: str) -> Command:

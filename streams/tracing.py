@@ -1,5 +1,6 @@
 """Tracing as the settings of this installation say, and the spans of Django's requests."""
 
+import re
 from collections.abc import Callable
 from contextvars import Token
 
@@ -17,6 +18,8 @@ from synapse.tracing import settings as trace_settings
 from synapse.tracing.context import TRACEPARENT, TRACESTATE
 from synapse.tracing.span import Span
 
+# What a pattern of Django has around the names of a path's parts.
+_PART, _REST = re.compile(r"\(\?P<(\w+)>[^)]*\)|<(?:\w+:)?(\w+)>"), re.compile(r"\^|/\?\$|\$")
 _stop: Callable[[], None] = switch.turn_off
 _exports: list[Periodic] = []
 _META = {TRACEPARENT: "HTTP_TRACEPARENT", TRACESTATE: "HTTP_TRACESTATE"}
@@ -75,6 +78,9 @@ class TracingMiddleware:
             response = self._get_response(request)
             _describe(span, request, response)
             return response
+        except Exception as error:
+            span.error = type(error).__name__
+            raise
         finally:
             TRACE_ID.reset(token)
             tracer.finish(span)
@@ -85,7 +91,12 @@ def _describe(span: Span, request: HttpRequest, response: HttpResponse) -> None:
     span.attributes[attributes.URL_SCHEME] = request.scheme or "http"
     if request.resolver_match is not None:
         # The pattern: the path itself names what the caller looks at.
-        span.attributes[attributes.HTTP_ROUTE] = route = f"/{request.resolver_match.route}"
+        route = _REST.sub("", _PART.sub(_named, request.resolver_match.route))
+        span.attributes[attributes.HTTP_ROUTE] = route = f"/{route}"
         span.name = f"{span.name} {route}"
     if response.status_code >= 500:
         span.error = str(response.status_code)
+
+
+def _named(part: re.Match[str]) -> str:
+    return f"{{{part[1] or part[2]}}}"

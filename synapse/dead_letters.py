@@ -17,6 +17,7 @@ from synapse.formats.text import cut
 from synapse.inspection.range_query import asked_range
 from synapse.problems import BadParameter
 from synapse.redis.commands.dead_letters import Attempt, Replayed
+from synapse.tracing.context import TRACEPARENT, trace_id_in
 from synapse.wire.ids import time_of
 from synapse.wire.masking import Mask
 
@@ -141,6 +142,11 @@ class DeadLetter:
     last_ms: int
     mask: Mask | None = field(default=None, compare=False)
 
+    @property
+    def trace_id(self) -> str:
+        """The trace of its publish (W3C Trace Context), "" without one."""
+        return trace_id_in(self.data.get(TRACEPARENT, ""))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterCriteria:
@@ -185,6 +191,7 @@ def summary(letter: DeadLetter) -> dict[str, Any]:
         "attempts": letter.count,
         "first_failed_at": time_of(letter.first_ms),
         "last_failed_at": time_of(letter.last_ms),
+        "trace_id": letter.trace_id or None,
     }
 
 
@@ -209,6 +216,7 @@ def row(letter: DeadLetter) -> dict[str, Any]:
 ROW_NAMES = (
     *("event", "error", "attempts", "fingerprint", "first_failed_at", "last_failed_at", "last_attempts", "event_type"),
     *("id", "event_id", "stream", "group", "timestamp", "source", "contract_version", "layout", "data"),
+    "trace_id",
 )
 """The parts of a dead letter that a filter can name."""
 

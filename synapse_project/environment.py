@@ -388,7 +388,11 @@ def is_secret(name: str, text: str) -> bool:
     """Say whether a setting's value is a secret, or may hold one, as a URL with a user or with parameters may."""
     if any(word in name for word in ("SECRET", "PASSWORD", "TOKEN")):
         return True
-    return "URL" in name and any(sign in text for sign in "@?#")
+    return _is_url(name) and any(sign in text for sign in "@?#")
+
+
+def _is_url(name: str) -> bool:
+    return "URL" in name or name.endswith("_ENDPOINT")
 
 
 # A secret of a bridge: the prefix, and its name in capitals.
@@ -444,7 +448,7 @@ def _value(setting: Setting, variables: Mapping[str, str]) -> Any:
         return setting.parse(text)
     except ValueError as error:
         # What cannot be read as a URL may hold a password all the same.
-        shown = "(not shown)" if "URL" in setting.name or is_secret(setting.name, text) else repr(text)
+        shown = "(not shown)" if _is_url(setting.name) or is_secret(setting.name, text) else repr(text)
         raise BadSetting(f"{setting.name}: expected {error}, got {shown}") from None
 
 

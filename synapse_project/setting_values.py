@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from synapse.auth import client_ip
 from synapse.redis import address
+from synapse.tracing.settings import TraceSettings
 
 
 def boolean(text: str) -> bool:
@@ -244,3 +245,20 @@ def logging(target: str) -> tuple[dict[str, Any], dict[str, Any]]:
         kind = "logging.handlers.WatchedFileHandler"
         handler = {"class": kind, "formatter": "bare", "filename": str(Path(target).resolve()), "encoding": "utf-8"}
     return {"audit": handler}, {"handlers": ["audit"], "level": "INFO", "propagate": False}
+
+
+def of_tracing(values: Mapping[str, Any]) -> TraceSettings:
+    """Return what is traced and where it goes: an endpoint turns traces on, unless an exporter is named."""
+    is_on = not values["OTEL_SDK_DISABLED"]
+    endpoints = values["OTEL_EXPORTER_OTLP_ENDPOINT"] or values["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]
+    exporter = values["OTEL_TRACES_EXPORTER"] or ("otlp" if endpoints else "none")
+    return TraceSettings(
+        exports_traces=is_on and exporter == "otlp",
+        exports_metrics=is_on and values["OTEL_METRICS_EXPORTER"] == "otlp",
+        endpoint=values["OTEL_EXPORTER_OTLP_ENDPOINT"],
+        traces_endpoint=values["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"],
+        metrics_endpoint=values["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"],
+        sampler=values["OTEL_TRACES_SAMPLER"],
+        ratio=values["OTEL_TRACES_SAMPLER_ARG"],
+        metrics_seconds=values["OTEL_METRIC_EXPORT_INTERVAL"] / 1000,
+    )

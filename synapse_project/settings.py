@@ -14,7 +14,6 @@ from corsheaders.defaults import default_headers, default_methods
 from core import content_security_policy, openapi
 from synapse.runtime import private_files
 from synapse.shares.resources import RESOURCES
-from synapse.tracing.settings import TraceSettings
 from synapse_project import VERSION, environment, installation, setting_values, sidebar
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -99,23 +98,7 @@ BRIDGE_SINKS = {
     "pull": "synapse.delivery.sink.PullSink",
 }
 # Traces: what is sent where, and where people look at them.
-TRACING = TraceSettings(
-    exports_traces=not _env["OTEL_SDK_DISABLED"]
-    and (
-        _env["OTEL_TRACES_EXPORTER"] == "otlp"
-        or (
-            not _env["OTEL_TRACES_EXPORTER"]
-            and bool(_env["OTEL_EXPORTER_OTLP_ENDPOINT"] or _env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
-        )
-    ),
-    exports_metrics=not _env["OTEL_SDK_DISABLED"] and _env["OTEL_METRICS_EXPORTER"] == "otlp",
-    endpoint=_env["OTEL_EXPORTER_OTLP_ENDPOINT"],
-    traces_endpoint=_env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"],
-    metrics_endpoint=_env["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"],
-    sampler=_env["OTEL_TRACES_SAMPLER"],
-    ratio=_env["OTEL_TRACES_SAMPLER_ARG"],
-    metrics_seconds=_env["OTEL_METRIC_EXPORT_INTERVAL"] / 1000,
-)
+TRACING = setting_values.of_tracing(_env)
 TRACE_URL = _env["SYNAPSE_TRACE_URL"]
 BRIDGE_HANDLERS = _env["SYNAPSE_HANDLERS"]
 ARCHIVE_BYTES = _env["SYNAPSE_ARCHIVE_SIZE"] and _env["SYNAPSE_ARCHIVE_SIZE"] * 1024 * 1024

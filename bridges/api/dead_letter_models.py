@@ -24,6 +24,7 @@ SUMMARY: dict[str, Any] = {
     "attempts": 10,
     "first_failed_at": "2026-11-23T11:20:38.512Z",
     "last_failed_at": "2026-11-23T11:21:51.042Z",
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
 }
 CHECK = {
     "state": "broken",
@@ -98,6 +99,7 @@ class DeadLetterSummary(Answer):
     attempts: int = about("How many there were.")
     first_failed_at: datetime | None
     last_failed_at: datetime | None
+    trace_id: str | None = about("Of W3C Trace Context: the trace of its publish; null without one.")
 
 
 class FailedAttempt(Answer):

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import orjson
 from django import template
+from django.conf import settings
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
@@ -35,6 +36,15 @@ def number(value: Any) -> str:
     if value is None or value == "":
         return "—"
     return f"{value:,}".replace(",", _THIN_SPACE)
+
+
+@register.filter
+def trace_link(trace_id: str) -> str:
+    """Format a trace id: a link to its page in the viewer of SYNAPSE_TRACE_URL, if there is one."""
+    if not settings.TRACE_URL:
+        return format_html('<span class="s-mono">{}</span>', trace_id)
+    url = settings.TRACE_URL.replace("{trace_id}", trace_id)
+    return format_html('<a class="s-mono" href="{}" rel="noreferrer">{}</a>', url, trace_id)
 
 
 @register.filter

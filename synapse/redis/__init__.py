@@ -4,6 +4,7 @@ Commands are values (`commands/`): they are built, and their replies parsed, wit
 `SyncExecutor` for views, commands and bridges, `AsyncExecutor` for the event loop.
 """
 
+from synapse.redis import lean_import
 from synapse.redis.async_executor import AsyncExecutor
 from synapse.redis.command import (
     MANY,

@@ -62,7 +62,7 @@ def _metric(family: Family, now_ns: int) -> Metric | None:
 
 
 def _points(samples: Iterable[Sample], now_ns: int) -> list[NumberDataPoint]:
-    return [NumberDataPoint(sample.labels, _SINCE_EVER, now_ns, sample.value) for sample in samples]
+    return [NumberDataPoint(sample.labels, _SINCE_EVER, now_ns, float(sample.value)) for sample in samples]
 
 
 def _histogram_points(samples: Iterable[Sample], now_ns: int) -> list[HistogramDataPoint]:

@@ -39,6 +39,8 @@ STREAMS, GROUPS = 100, 10
 NAMES = [f"measured-events-{place:03}" for place in range(STREAMS)]
 _GROUP_NAMES = [f"consumer-group-{place}" for place in range(GROUPS)]
 _LARGE, _LARGE_GROUPS = "measured-large-stream", 500
+# Of the overview as one frame, in bytes.
+_LONGEST_LINE = 2**20
 _HOUR, _SAMPLE, _ENTRIES, _VIEWERS, _ROUNDS = 3_600, 5, 200, 50, 4
 
 
@@ -238,22 +240,19 @@ def _session(place: int) -> str:
 
 
 async def _view(url: str, cookies: list[str], seconds: float) -> int:
-    """Look at the overview with these sessions, as the page does: the parts are fetched with each sample that the
-    server pushes. Return how many were shown."""
+    """Look at the overview with these sessions, as the page does: the parts are pushed with each sample. Return how
+    often that was."""
     shown = 0
 
     async def watch(cookie: str) -> None:
         nonlocal shown
         async with (
             aiohttp.ClientSession(headers={"cookie": cookie}) as session,
-            session.get(f"{url}/stats/live?series=published") as live,
+            session.get(f"{url}/stats/live?series=published&page=overview", read_bufsize=_LONGEST_LINE) as live,
         ):
             assert live.status == 200, await live.text()
             async for line in live.content:
-                if line.startswith(b"event: sample"):
-                    async with session.get(f"{url}/admin/parts/", allow_redirects=False) as page:
-                        assert page.status == 200, page.status
-                        await page.read()
+                if line == b"event: overview\n":
                     shown += 1
 
     watching = [asyncio.create_task(watch(cookie)) for cookie in cookies]

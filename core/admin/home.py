@@ -69,7 +69,15 @@ class _Parts:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.until = float("-inf")
+        # The processor time that they took, and the sample of statistics as of which they were made.
+        self.took, self.sample = 0.0, 0
         self.html = b""
+
+    def is_due(self, sample: int) -> bool:
+        """Say whether the parts are to be made again, for a sample of statistics: those that take long wait their
+        time."""
+        is_outdated = sample > self.sample and TIMES * self.took <= EVERY
+        return is_outdated or time.monotonic() > self.until
 
 
 class _SharedParts:
@@ -80,9 +88,10 @@ class _SharedParts:
         # By permissions, None for all, and by address.
         self._parts: dict[tuple[frozenset[str] | None, str], _Parts] = {}
 
-    def html(self, request: HttpRequest) -> bytes:
+    def html(self, request: HttpRequest, *, sample: int = 0) -> bytes:
         """Return the parts as HTML, which depends on nothing but the permissions of who asks, and on the address at
-        which they see the server: commands that can be copied name it."""
+        which they see the server: commands that can be copied name it. They are as of the sample of statistics that was
+        taken at `sample`, or a later one."""
         user: Any = request.user
         permissions = None if user.is_superuser else frozenset(user.get_all_permissions())
         viewer = permissions, request.build_absolute_uri("/")
@@ -93,10 +102,12 @@ class _SharedParts:
         if not parts.lock.acquire(timeout=LONGEST_WAIT):
             return _render(request)
         try:
-            if time.monotonic() > parts.until:
+            if parts.is_due(sample):
                 begun = time.thread_time()
                 parts.html = _render(request)
-                parts.until = time.monotonic() + seconds_answered(time.thread_time() - begun)
+                parts.took = time.thread_time() - begun
+                parts.sample = max(sample, parts.sample)
+                parts.until = time.monotonic() + seconds_answered(parts.took)
             return parts.html
         finally:
             parts.lock.release()

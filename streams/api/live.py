@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 from functools import partial
-from typing import ClassVar, NoReturn
+from typing import ClassVar, Literal, NoReturn
 
-from streams.live import session, statistics, tickets
+from streams.live import overview, session, statistics, tickets
 from streams.snapshot import holder
 from synapse.auth.permission import Requirement
 from synapse.endpoints import Answer, Call, EventLoop, Example, Meaning, Query, about, endpoint
@@ -126,7 +126,8 @@ def watch_streams(call: Call[ManyLiveQuery, None]) -> NoReturn:
 _SAMPLES = {
     "type": "string",
     "description": "Server-sent events. Those named sample have in `data` when the step began (`at`, in seconds since "
-    "1970), its length (`step`), whether the step before it was sampled (`follows`), and by stream the changes.",
+    "1970), its length (`step`), whether the step before it was sampled (`follows`), and by stream the changes. Those "
+    "named overview have in `data` the page as `html`, or as `lines` those that are others, by their numbers from 0.",
 }
 
 
@@ -143,6 +144,10 @@ class LiveStatsQuery(Query):
     repeatable: ClassVar[Collection[str]] = ("stream", "series")
     stream: list[str] = about("Only of this stream; can be given several times.", default=[])
     series: list[str] = SERIES_PARAMETER
+    page: Literal["", "overview"] = about(
+        "“overview”: with each sample, the admin's overview as HTML, too, for a person who is logged in to the admin.",
+        default="",
+    )
     ticket: str = about("The ticket that `POST /stats/live-ticket` gave; instead of a key.", default="")
 
 
@@ -166,7 +171,8 @@ def stats_live_ticket(call: Call[None, None]) -> Conversation[dict[str, object]]
 async def _watch_stats(request: Request) -> Response | StreamedResponse:
     call = watch_stats.call(request, holder.current())
     _check(call)
-    return await statistics.live(call.query.stream, call.query.series, call.by)
+    viewer = await overview.viewer_of(request, call.by) if call.query.page else None
+    return await statistics.live(call.query.stream, call.query.series, call.by, overview=viewer)
 
 
 @_statistics(

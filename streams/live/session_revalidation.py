@@ -123,7 +123,8 @@ class Guard:
 
 @checked_connections()
 def _rights_of(those: set[Person]) -> Mapping[Person | None, Rights | None]:
-    return {person: None if (now := identification.person_still(*person)) is None else now.rights for person in those}
+    people = identification.people_still(those)
+    return {person: None if principal is None else principal.rights for person, principal in people.items()}
 
 
 guard = Guard()

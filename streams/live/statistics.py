@@ -7,6 +7,7 @@ from django.conf import settings
 
 from streams import connections
 from streams.connections import tails
+from streams.live.overview import OverviewViewer
 from streams.live.session_revalidation import ViewerPermission, guard
 from streams.snapshot import holder
 from synapse.auth.permission import is_visible
@@ -24,18 +25,22 @@ from synapse.statistics.storage import FINEST
 LOOK_EVERY = 0.5
 
 
-async def live(streams: Collection[str], names: Collection[str], by: Principal) -> StreamedResponse:
+async def live(
+    streams: Collection[str], names: Collection[str], by: Principal, *, overview: OverviewViewer | None = None
+) -> StreamedResponse:
     """Answer `GET /stats/live`: each sample, as soon as it was taken.
 
     Args:
         streams: of which streams, as far as the caller may see them; empty for all.
         names: those of the series; empty for all.
         by: the caller.
+        overview: the viewer to whom the admin's overview is pushed as well.
 
     Raises:
         RedisUnavailable, ShareUsedUp, TooManyWatchers, Stopping: as their names say.
     """
-    return await sse.streamed(Session(streams, names, by, heartbeat=settings.LIVE_HEARTBEAT).chunks())
+    session = Session(streams, names, by, heartbeat=settings.LIVE_HEARTBEAT, overview=overview)
+    return await sse.streamed(session.chunks())
 
 
 class LatestSample:
@@ -86,13 +91,20 @@ class Session:
     """Writes the samples of one viewer."""
 
     def __init__(
-        self, streams: Collection[str], names: Collection[str], principal: Principal, *, heartbeat: float
+        self,
+        streams: Collection[str],
+        names: Collection[str],
+        principal: Principal,
+        *,
+        heartbeat: float,
+        overview: OverviewViewer | None = None,
     ) -> None:
         # Sets: each sample looks every stream and series up in them, however often a query names one.
         self._asked, self._names = frozenset(streams), frozenset(names)
         self._heartbeat = heartbeat
+        self._overview = overview
         self._caller = caller_of(principal)
-        self._pass = StatisticsPass(principal)
+        self._pass = StatisticsPass(principal if overview is None else overview.person)
         self._is_shut_out = False
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -115,7 +127,11 @@ class Session:
                     sample = None
                 if sample is not None and sample.at != sent:
                     sent, written = sample.at, clock()
-                    yield SAMPLES.frame(sample, self._streams(sample.streams), self._names)
+                    # Before the sample, with which pages ask for what was not pushed.
+                    pushed = await self._overview.frame(self._pass, sample.at) if self._overview else b""
+                    if self._is_shut_out:
+                        break
+                    yield pushed + SAMPLES.frame(sample, self._streams(sample.streams), self._names)
                 elif clock() - written >= self._heartbeat:
                     written = clock()
                     yield sse.heartbeat()

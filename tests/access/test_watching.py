@@ -7,15 +7,16 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
 from redis import ResponseError
 
 from bridges.models import Bridge
 from bridges.snapshot import holder as bridges
 from core.models import AuditEntry
-from streams.access import key_issuance
+from streams.access import identification, key_issuance
 from streams.models import Grant, Key, Stream
 from streams.snapshot import holder
-from synapse.auth.principal import SYSTEM
+from synapse.auth.principal import EVERYTHING, SYSTEM
 from synapse.schema.pii import MASK
 from tests.access.conftest import bearer
 from tests.bridges.cast import now_ms
@@ -459,3 +460,72 @@ def test_a_person_who_watches_all_streams_is_recorded_with_those_that_there_are(
     names = ["agi-decisions", "training-events"]
     assert (every.target, every.after) == ("all streams", {"watching": True, "personal": True, "streams": names})
     assert (two.target, two.after["streams"]) == ("streams agi-decisions, training-events", names)
+
+
+@pytest.mark.django_db
+class TestAskingAgain:
+    """Whether the people who watch are still logged in, asked of all at once."""
+
+    def people(self, count=1):
+        clients = []
+        for place in range(count):
+            client = Client(headers={"host": "localhost"})
+            client.force_login(
+                User.objects.create_superuser(f"anna-{place}", password="secret"),
+                "django.contrib.auth.backends.ModelBackend",
+            )
+            clients.append((f"anna-{place}", client.cookies["sessionid"].value))
+        return clients
+
+    def test_any_number_of_people_takes_two_queries(self, django_assert_num_queries):
+        people = self.people(5)
+
+        with django_assert_num_queries(2):
+            found = identification.people_still(people)
+
+        assert {person: (each.name, each.session, each.rights) for person, each in found.items()} == {
+            (name, session): (name, session, EVERYTHING) for name, session in people
+        }
+
+    @pytest.mark.parametrize(
+        "ended", ["deleted", "expired", "deactivated", "password changed", "renamed", "another's", "another backend"]
+    )
+    def test_a_person_who_is_no_longer_logged_in_is_nobody_and_the_others_stay(self, ended, settings):
+        (name, session), other = people = self.people(2)
+        user = User.objects.get(username=name)
+        if ended == "deleted":
+            Session.objects.filter(session_key=session).delete()
+        elif ended == "expired":
+            Session.objects.filter(session_key=session).update(expire_date=timezone.now())
+        elif ended == "deactivated":
+            User.objects.filter(pk=user.pk).update(is_active=False)
+        elif ended == "password changed":
+            user.set_password("another")
+            user.save()
+        elif ended == "renamed":
+            User.objects.filter(pk=user.pk).update(username="bo")
+        elif ended == "another's":
+            people = [(other[0], session), other]
+        else:
+            settings.AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend"]
+
+        found = identification.people_still(people)
+
+        assert found == {person: identification.person_still(*person) for person in people}
+        assert found[people[0]] is None
+        assert (found[other] is None) == (ended == "another backend")
+
+    def test_a_session_of_an_earlier_secret_key_is_still_good(self, settings):
+        (person,) = self.people()
+        settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another" * 10
+
+        (found,) = identification.people_still([person]).values()
+
+        assert found is not None
+
+    def test_a_person_whose_ticket_names_no_session_is_asked_for_by_name(self):
+        ((name, _),) = self.people()
+
+        found = identification.people_still([(name, ""), ("bo", "")])
+
+        assert [each and each.name for each in found.values()] == [name, None]

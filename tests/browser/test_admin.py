@@ -140,6 +140,20 @@ def test_statistics_are_kept_up_to_date(open_at, hub):
     window.page.get_by_text(re.compile(r"Events\s*1")).first.wait_for()
 
 
+def test_the_overview_is_pushed_and_not_asked_for(open_at, hub):
+    window = open_at(DESK)
+    asked = []
+    window.page.on("request", lambda request: asked.append(request.url))
+    window.open("/admin/")
+    events = window.page.locator("#streams-part tr", has_text="model-events").locator("[data-label=Events]")
+    before = int(events.inner_text())
+
+    httpx.post(f"{hub.url}/events/model-events", json={"event_type": "model-deprecated", "model_name": "old"})
+
+    events.get_by_text(str(before + 1), exact=True).wait_for()
+    assert not [url for url in asked if "/admin/parts/" in url]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_pages_follow_the_colours_that_the_person_prefers(open_at, scheme):
     window = open_at(DESK, scheme=scheme)

@@ -83,7 +83,7 @@
   //
   // With a sample of statistics that the server pushes, the parts that are older than that are fetched, from the page
   // or from the address in data-from, and take the place of the old ones. With data-reload, a part that is gone from the
-  // page says that the page is whole again: it is loaded anew. When nothing is pushed, because Redis or the
+  // page says that the page is whole again: it is loaded anew. The parts of the overview are pushed themselves. When nothing is pushed, because Redis or the
   // connection is away, they are asked for all the same, to say so. Nothing is fetched while the page is hidden, and a
   // part in which somebody has opened, focused or selected something is left alone.
 
@@ -126,6 +126,30 @@
     }
   };
 
+  const showParts = (html, parts) => {
+    shownAt = Date.now();
+    document.getElementById("old")?.remove();
+    const page = new DOMParser().parseFromString(html, "text/html");
+    for (const part of parts) {
+      const now = page.getElementById(part.id);
+      if (now === null && "reload" in part.dataset) {
+        location.reload();
+        return;
+      }
+      if (now !== null && part.isConnected && !isInUse(part)) {
+        Object.assign(now.dataset, part.dataset);
+        part.replaceWith(document.adoptNode(now));
+      }
+    }
+  };
+
+  // The parts in [data-pushed] come with each sample, and are not asked for then.
+  const showPushed = (html) => {
+    const parts = [...document.querySelectorAll("[data-pushed] [data-live]")];
+    parts.forEach((part) => fetchedAt.set(part.id, Date.now()));
+    showParts(html, parts);
+  };
+
   const fetchParts = async (address, parts) => {
     if (asking.has(address)) {
       return;
@@ -145,20 +169,7 @@
       if (!answer.ok || answer.redirected) {
         return;
       }
-      shownAt = Date.now();
-      document.getElementById("old")?.remove();
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      for (const part of parts) {
-        const now = page.getElementById(part.id);
-        if (now === null && "reload" in part.dataset) {
-          location.reload();
-          return;
-        }
-        if (now !== null && part.isConnected && !isInUse(part)) {
-          Object.assign(now.dataset, part.dataset);
-          part.replaceWith(document.adoptNode(now));
-        }
-      }
+      showParts(await answer.text(), parts);
     } catch {
       sayThatItIsOld(parts);
     } finally {
@@ -189,6 +200,7 @@
     if (document.querySelector("[data-live], [data-charts]") === null) {
       return;
     }
+    window.addEventListener("synapse:overview", (event) => showPushed(event.detail));
     window.addEventListener("synapse:sample", () => {
       toldAt = Date.now();
       refresh();

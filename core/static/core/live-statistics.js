@@ -11,8 +11,11 @@
   class Connection {
     constructor(tell) {
       this.tell = tell;
-      // The streams that each page shows charts of; a page without any is only told that there is a sample.
+      // What each page shows: the streams that it has charts of, and whether it is the overview. A page without either
+      // is only told that there is a sample.
       this.watchers = new Map();
+      // The lines of the overview, once it was pushed.
+      this.overview = null;
       this.server = "";
       this.address = "";
       this.source = null;
@@ -20,12 +23,12 @@
       this.wait = RETRY;
     }
 
-    watch(watcher, { server, streams }) {
+    watch(watcher, { server, shown }) {
       this.server = server;
-      if (streams === null) {
+      if (shown === null) {
         this.watchers.delete(watcher);
       } else {
-        this.watchers.set(watcher, streams);
+        this.watchers.set(watcher, shown);
       }
       const address = this.addressOf();
       if (address !== this.address) {
@@ -35,6 +38,8 @@
         if (address !== "") {
           this.open();
         }
+      } else if (shown?.overview && this.overview !== null) {
+        this.tell("overview", this.overview.join("\n"), [watcher]);
       }
     }
 
@@ -42,15 +47,18 @@
       if (this.watchers.size === 0) {
         return "";
       }
-      const streams = [...new Set([...this.watchers.values()].flat())].sort();
+      const shown = [...this.watchers.values()];
+      const streams = [...new Set(shown.flatMap((each) => each.streams))].sort();
       const names = streams.map((name) => `stream=${encodeURIComponent(name)}`);
-      return `${this.server}?${names.length > 0 ? names.join("&") : "series=published"}`;
+      const page = shown.some((each) => each.overview) ? "&page=overview" : "";
+      return `${this.server}?${names.length > 0 ? names.join("&") : "series=published"}${page}`;
     }
 
     close() {
       clearTimeout(this.timer);
       this.source?.close();
       this.source = null;
+      this.overview = null;
     }
 
     open() {
@@ -58,7 +66,18 @@
       this.source = source;
       source.addEventListener("sample", (event) => {
         this.wait = RETRY;
-        this.tell(JSON.parse(event.data));
+        this.tell("sample", JSON.parse(event.data), this.watchers.keys());
+      });
+      // All of it first on each connection, then the lines that are others.
+      source.addEventListener("overview", (event) => {
+        const { html, lines } = JSON.parse(event.data);
+        if (html !== undefined) {
+          this.overview = html.split("\n");
+        } else if (this.overview !== null) {
+          Object.assign(this.overview, lines);
+        }
+        const shown = [...this.watchers].filter(([, each]) => each.overview);
+        this.tell("overview", this.overview?.join("\n") ?? "", shown.map(([watcher]) => watcher));
       });
       source.onerror = () => {
         // The browser comes back by itself after a break; after a refusal it does not.
@@ -73,9 +92,9 @@
   // ---- In the shared worker.
 
   if (typeof SharedWorkerGlobalScope !== "undefined" && self instanceof SharedWorkerGlobalScope) {
-    const connection = new Connection((sample) => {
-      for (const port of connection.watchers.keys()) {
-        port.postMessage(sample);
+    const connection = new Connection((name, detail, ports) => {
+      for (const port of ports) {
+        port.postMessage({ name, detail });
       }
     });
     self.onconnect = ({ ports: [port] }) => {
@@ -91,7 +110,7 @@
   const connect = (tell) => {
     try {
       const { port } = new SharedWorker(address);
-      port.onmessage = (event) => tell(event.data);
+      port.onmessage = (event) => tell(event.data.name, event.data.detail);
       return (wanted) => port.postMessage(wanted);
     } catch {
       const connection = new Connection(tell);
@@ -99,16 +118,20 @@
     }
   };
 
-  // Fire `synapse:sample` for each sample while the page is looked at, by a person who may see statistics.
+  // Fire `synapse:sample` for each sample while the page is looked at, by a person who may see statistics; on the
+  // overview before it `synapse:overview`, with its parts as HTML.
   window.followStatistics = () => {
     const server = document.querySelector("meta[name=live-statistics]")?.content;
     if (server === undefined) {
       return;
     }
-    const streams = [...document.querySelectorAll("[data-charts]")].map((part) => part.dataset.stream);
-    const tell = connect((detail) => window.dispatchEvent(new CustomEvent("synapse:sample", { detail })));
-    const watch = (wanted) => tell({ server, streams: wanted });
-    const turn = () => watch(document.hidden ? null : streams);
+    const page = {
+      streams: [...document.querySelectorAll("[data-charts]")].map((part) => part.dataset.stream),
+      overview: document.querySelector("[data-pushed]") !== null,
+    };
+    const tell = connect((name, detail) => window.dispatchEvent(new CustomEvent(`synapse:${name}`, { detail })));
+    const watch = (shown) => tell({ server, shown });
+    const turn = () => watch(document.hidden ? null : page);
     document.addEventListener("visibilitychange", turn);
     window.addEventListener("pagehide", () => watch(null));
     window.addEventListener("pageshow", turn);

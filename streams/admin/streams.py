@@ -28,7 +28,7 @@ from streams.admin.events.test_event import mistakes
 from streams.leftovers import describe_leftovers
 from streams.models import EventType, Stream
 from streams.templatetags.stream_cells import refused_count, stream_length
-from synapse.catalog.stream_definitions import CORRELATION, LABELS, STREAM_FIELDS, SUMMARIES
+from synapse.catalog.stream_definitions import CLOUDEVENTS_TYPES, CORRELATION, LABELS, STREAM_FIELDS, SUMMARIES
 from synapse.inspection import stream_stats
 from synapse.redis import Conversation
 from synapse.statistics.overview import read_histories
@@ -127,10 +127,11 @@ class SummariesField(RowsField):
 
 
 class StreamForm(forms.ModelForm):
-    """A stream, with its labels and summaries as rows."""
+    """A stream, with its labels, types of CloudEvents and summaries as rows."""
 
     labels = MappingField(required=False, help_text=LABELS.help)
     correlation = NamesField(required=False, help_text=CORRELATION.help)
+    cloudevents_types = MappingField(required=False, help_text=CLOUDEVENTS_TYPES.help)
     summaries = SummariesField(required=False, help_text=SUMMARIES.help)
 
 

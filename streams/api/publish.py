@@ -11,6 +11,7 @@ from synapse.endpoints import EVENT, Answer, EventLoop, Example, Meaning, Violat
 from synapse.http.exchange import Request, Response
 from synapse.publishing import idempotency, pipeline
 from synapse.publishing.body import CONTRACT_VERSION, JSON, MAX_EVENT_BYTES, NDJSON
+from synapse.publishing.cloudevents import BATCH, STRUCTURED
 from synapse.redis import Conversation
 
 
@@ -71,9 +72,28 @@ class Validated(Answer):
 PublishedOrBatch = either(Published, Batch, name="PublishedOrBatch")
 ValidatedOrBatch = either(Validated, Batch, name="ValidatedOrBatch")
 
+_CLOUDEVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "A CloudEvent in the JSON Event Format. Further members are extensions: texts, integers, booleans.",
+    "required": ["specversion", "id", "source", "type"],
+    "properties": {
+        "specversion": {"type": "string", "enum": ["1.0"]},
+        "id": {"type": "string", "minLength": 1},
+        "source": {"type": "string", "minLength": 1, "format": "uri-reference"},
+        "type": {"type": "string", "minLength": 1, "description": "The event type, or a name that the stream maps."},
+        "datacontenttype": {"type": ["string", "null"]},
+        "dataschema": {"type": ["string", "null"], "format": "uri"},
+        "subject": {"type": ["string", "null"]},
+        "time": {"type": ["string", "null"], "format": "date-time"},
+        "data": {"type": ["object", "null"], "additionalProperties": True},
+    },
+    "additionalProperties": True,
+}
 _BODY: dict[str, Any] = {
     JSON: {"oneOf": [EVENT, {"type": "array", "items": EVENT, "minItems": 1, "maxItems": 10_000}]},
     NDJSON: {"type": "string", "description": "One event a line."},
+    STRUCTURED: _CLOUDEVENT,
+    BATCH: {"type": "array", "items": _CLOUDEVENT, "maxItems": 10_000},
 }
 _EVENT = {
     "event_type": "inference-complete",
@@ -117,6 +137,14 @@ KEY = _header(
     type="string",
     pattern="^[!-~]{1,128}$",
 )
+_BINARY = [
+    _header(
+        f"ce-{name}",
+        f"The attribute {name} of a CloudEvent in binary mode, percent-encoded; an extension is a header ce-… alike.",
+        type="string",
+    )
+    for name in ("specversion", "id", "source", "type", "time", "subject", "dataschema")
+]
 _TRACE = _header("traceparent", "W3C Trace Context; kept with the event.", type="string")
 _REPLAYED = {
     idempotency.REPLAYED: {
@@ -160,13 +188,14 @@ _events = partial(
     },
     problems=[*_REFUSED, 503],
     stores=lambda request: request.params["stream"],
-    parameters=[_ATOMIC, KEY, _VERSION, _TRACE],
+    parameters=[_ATOMIC, KEY, _VERSION, _TRACE, *_BINARY],
     examples=[*_EXAMPLES, Example("stored", _STORED, 201)],
 )
 def publish(request: Request, catalog: Snapshot) -> Conversation[Response]:
-    """One event, or a batch: a JSON array, or NDJSON. Each event is checked against the active version of its contract,
-    or the one that the request asks for. When no event of a batch was stored, the answer is a problem document with the
-    same `results`. With an Idempotency-Key, a repeated request stores nothing twice."""
+    """One event, or a batch: a JSON array, or NDJSON; or CloudEvents in structured, batched or binary mode. Each event
+    is checked against the active version of its contract, or the one that the request asks for. When no event of a
+    batch was stored, the answer is a problem document with the same `results`. With an Idempotency-Key, or a
+    CloudEvent's source and id, a repeated request stores nothing twice."""
     return pipeline.publish_events(request, catalog, connections.counters)
 
 
@@ -179,7 +208,7 @@ def publish(request: Request, catalog: Snapshot) -> Conversation[Response]:
         207: Meaning(Batch, "Some events of the batch would be stored."),
     },
     problems=_REFUSED,
-    parameters=[_ATOMIC, _VERSION],
+    parameters=[_ATOMIC, _VERSION, *_BINARY],
     examples=_EXAMPLES,
 )
 def validate(request: Request, catalog: Snapshot) -> Conversation[Response]:

@@ -42,6 +42,12 @@ def validate_correlation(names: object) -> None:
         raise ValidationError(refusal)
 
 
+def validate_cloudevents_types(types: object) -> None:
+    """Refuse a value that does not name event types (a Django validator)."""
+    if refusal := fields.CLOUDEVENTS_TYPES.refusal_of(types):
+        raise ValidationError(refusal)
+
+
 def validate_summaries(values: object) -> None:
     """Refuse a value that is not a list of summaries (a Django validator)."""
     try:
@@ -78,6 +84,9 @@ class Stream(OwnedModel):
     replicas = models.PositiveSmallIntegerField(**column_options(fields.REPLICAS))
     correlation = models.JSONField(
         **column_options(fields.CORRELATION), default=default_correlation, validators=[validate_correlation]
+    )
+    cloudevents_types = models.JSONField(
+        **column_options(fields.CLOUDEVENTS_TYPES), validators=[validate_cloudevents_types]
     )
     summaries = models.JSONField(**column_options(fields.SUMMARIES), validators=[validate_summaries])
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from synapse.formats import durations
-from synapse.formats.text import link_complaint
+from synapse.formats.text import RULE, is_name, link_complaint
 
 # The heading below which stands what few need: forms fold it away.
 ADVANCED = "Advanced"
@@ -122,6 +122,24 @@ class Labels(Field):
     def to_file(self, value: Mapping[str, str]) -> dict[str, str]:
         # Databases keep no order of names.
         return dict(sorted(value.items()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventTypes(Labels):
+    """Event types by the names that other programs have for them: at most `most` of them."""
+
+    def refusal_of(self, value: object) -> str | None:
+        """Return why a value cannot be taken, None when it can."""
+        if not isinstance(value, Mapping) or not all(type(part) is str for pair in value.items() for part in pair):
+            return "Event types by other names, such as {“com.example.order.placed”: “order-placed”}."
+        if len(value) > self.most:
+            return f"At most {self.most} event types."
+        for name, event_type in value.items():
+            if not name or len(name) > self.longest_name or not name.isprintable() or name != name.strip():
+                return f"The name of a type in CloudEvents has 1 to {self.longest_name} characters on one line."
+            if not is_name(event_type):
+                return f"“{event_type[:100]}” is no event type: {RULE}."
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

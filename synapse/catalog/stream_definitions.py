@@ -10,7 +10,7 @@ from typing import Literal
 
 from synapse.auth.key_rights import KeyRights
 from synapse.catalog import ownership
-from synapse.catalog.fields import ADVANCED, Choice, Count, Duration, Names, Rows, Text, declared
+from synapse.catalog.fields import ADVANCED, Choice, Count, Duration, EventTypes, Names, Rows, Text, declared
 from synapse.schema.pii import Marks
 from synapse.schema.validator import CompiledSchema
 
@@ -117,6 +117,15 @@ CORRELATION = Names(
     "entry id and Idempotency-Key alone.",
 )
 
+CLOUDEVENTS_TYPES = EventTypes(
+    "cloudevents_types",
+    section=ADVANCED,
+    most=100,
+    longest_name=200,
+    longest_text=100,
+    help="Event types by the “type” of CloudEvents, where these differ, such as com.example.placed: placed.",
+)
+
 SUMMARIES = Rows(
     "summaries",
     section=ADVANCED,
@@ -172,10 +181,9 @@ class StreamDefinition:
     durability: Literal["server", "local", "replicated"] = "server"
     replicas: int = 1
     correlation: Sequence[str] = CORRELATION.default
+    cloudevents_types: Mapping[str, str] = field(default_factory=dict)
     # As `synapse.catalog.summaries` reads them.
     summaries: Sequence[Mapping[str, object]] = ()
-    # Event types of CloudEvents, by those of their types that differ from them.
-    cloudevents_types: Mapping[str, str] = field(default_factory=dict)
     # Seconds that a publish waits for this durability.
     durable_within: timedelta = timedelta(seconds=0.5)
     event_types: Mapping[str, EventTypeDefinition] = field(default_factory=dict)

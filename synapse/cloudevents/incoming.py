@@ -13,7 +13,7 @@ import orjson
 
 from synapse.cloudevents import attributes as ce
 from synapse.errors.streams import BadCloudEvent
-from synapse.formats.text import NO_TEXTS
+from synapse.formats.text import NO_TEXTS, RULE, is_name
 from synapse.wire.encoding import CLOUDEVENT
 from synapse.wire.trace_context import trace_fields
 
@@ -57,11 +57,15 @@ class CloudEvent(NamedTuple):
         return {"source": self.source, CLOUDEVENT: orjson.dumps(self.attributes).decode()}
 
     def content(self) -> bytes:
-        """Return the attributes as they are compared with those of a repeated event: in any order, and without the
-        trace, which each attempt to send it may change."""
-        kept = self.attributes
-        if not ce.TRACING.isdisjoint(kept):
-            kept = {name: value for name, value in kept.items() if name not in ce.TRACING}
+        """Return the attributes as they are compared with those of a repeated event: in any order and mode, and without
+        the trace, which each attempt to send the event may change."""
+        kept = {
+            name: value if type(value) is str else orjson.dumps(value).decode()
+            for name, value in self.attributes.items()
+            if name not in ce.TRACING
+        }
+        # Without one, data is JSON (CloudEvents 1.0.2, datacontenttype).
+        kept.setdefault("datacontenttype", "application/json")
         return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
 
     def trace(self) -> Mapping[str, str]:
@@ -250,6 +254,15 @@ def _made(
         raise BadCloudEvent(faults.found)
     type_ = attributes["type"]
     event_type = types.get(type_, type_)
+    if not is_name(event_type):
+        raise BadCloudEvent(
+            [
+                (
+                    "/type",
+                    f"“type” is {_shown(type_)}, and an event type is {RULE}: map it in `cloudevents_types`.",
+                )
+            ]
+        )
     if event_type == type_:
         del attributes["type"]
     if "event_type" in event:

@@ -49,6 +49,7 @@ _TYPES = {
     fields.Line: str,
     fields.Link: str,
     fields.Labels: dict[str, str],
+    fields.EventTypes: dict[str, str],
     fields.Names: list[str],
     fields.Count: int,
     fields.Duration: float,

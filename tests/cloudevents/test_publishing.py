@@ -125,6 +125,13 @@ def test_a_cloudevent_that_is_sent_again_is_stored_once(ask, redis, headers, val
     assert redis.xlen("orders") == 1
 
 
+def test_a_cloudevent_that_is_sent_again_in_another_mode_is_stored_once(ask, redis):
+    answers = [post(ask, EVENT), post(ask, EVENT["data"], BINARY), post(ask, [EVENT], BATCH)]
+
+    assert [answer.status for answer in answers] == [201, 200, 200]
+    assert redis.xlen("orders") == 1
+
+
 def test_a_batch_with_a_cloudevent_that_came_before_stores_the_others(ask, redis):
     post(ask, EVENT)
 
@@ -309,3 +316,20 @@ def test_an_event_that_looks_like_a_cloudevent_is_told_its_content_type(ask):
 
     assert answer.status == 422
     assert "application/cloudevents+json" in answer.json["detail"]
+
+
+def test_a_stream_maps_types_to_its_event_types(ask, redis, define):
+    define("orders", cloudevents_types={"com.example.order/placed": "order-placed"})
+
+    answer = post(ask, EVENT | {"type": "com.example.order/placed"})
+
+    assert (answer.status, answer.json["event_type"]) == (201, "order-placed")
+    (entry,) = stored(redis)
+    assert (entry.event_type, entry.cloudevent["type"]) == ("order-placed", "com.example.order/placed")
+
+
+def test_a_type_that_is_no_name_of_an_event_type_asks_for_a_mapping(ask):
+    answer = post(ask, EVENT | {"type": "com.example.order/placed"})
+
+    assert (answer.status, pointers(answer)) == (400, ["/type"])
+    assert "cloudevents_types" in answer.json["detail"]

@@ -29,6 +29,7 @@ from synapse.redis import SyncExecutor
 from tests import migrated
 from tests.both_ways import WAYS, DjangoAlone, EventLoopClient
 from tests.chaos.profile import FULL, examples
+from tests.fork_server import forking
 from tests.products import left_out
 from tests.rings import Guard, mark_ring
 from tests.valkey import Valkey, running_valkey
@@ -57,6 +58,13 @@ hypothesis_settings.load_profile("any-machine")
 
 
 guard = Guard()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop() -> Iterator[object]:
+    """Let all tests fork programs of Synapse from a process that has imported their modules."""
+    with forking():
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -77,23 +77,22 @@ class Installation:
 
     def consume(self, *words: str, **variables: str) -> subprocess.Popen[str]:
         """Start `manage.py consume`, with more variables."""
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "consume", *words],
-            cwd=ROOT,
-            env={**self.variables, **variables},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            # A shell that runs the tests in the background lets all that they start ignore SIGINT.
-            preexec_fn=self.set_signals,  # noqa: PLW1509 - it takes no lock
-        )
+        # A shell that runs the tests in the background lets all that they start ignore SIGINT.
+        before = signal.signal(signal.SIGINT, self.interrupts)
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", "consume", *words],
+                cwd=ROOT,
+                env={**self.variables, **variables},
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
         self.started.append(process)
         return process
-
-    def set_signals(self) -> None:
-        """Set the SIGINT handler of a new process, whose parent's handler may differ."""
-        signal.signal(signal.SIGINT, self.interrupts)
 
     def handled(self) -> list[str]:
         """Return the ids of the events that a handler wrote down, in its order."""

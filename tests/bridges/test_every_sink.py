@@ -26,9 +26,6 @@ STRANGE = {
 
 @pytest.fixture(params=[name for name in registry.names() if name != PULL])
 def opened(request, tmp_path, monkeypatch, handlers, webhooks, redis, db):
-    if request.function is not test_every_sink_takes_events_in_their_order_and_reports_on_each:
-        # One process of a handler loads the apps, which takes longer than all else.
-        monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.bridges.handler_settings")
     opened = open_one(request.param, tmp_path, monkeypatch)
     yield opened
     opened.close()

@@ -50,13 +50,7 @@ class Shop:
 
 
 @pytest.fixture
-def no_apps(handlers, monkeypatch):
-    """Processes of handlers load no apps: one of `test_every_sink` does."""
-    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.bridges.handler_settings")
-
-
-@pytest.fixture
-def shop(no_apps, tmp_path, monkeypatch):
+def shop(handlers, tmp_path, monkeypatch):
     shop = Shop(tmp_path)
     monkeypatch.setenv("SHOP_FILE", str(shop.file))
     yield shop
@@ -209,7 +203,7 @@ def test_the_child_process_refuses_a_path_that_names_no_allowed_function(handler
     ],
 )
 def test_a_handler_that_cannot_be_used_is_told_when_the_sink_is_opened(
-    no_apps, settings, tmp_path, monkeypatch, code, why
+    handlers, settings, tmp_path, monkeypatch, code, why
 ):
     (tmp_path / "broken_shop.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)

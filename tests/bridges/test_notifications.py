@@ -24,6 +24,7 @@ from tests.bridges.cast import always
 from tests.bridges.notified import ALERT, RESOLVED, SUMMARY, TOKENS, alerts_of, texts_of
 from tests.bridges.receiver import answer
 from tests.bridges.sinks import definition
+from tests.fork_server import started_by_themselves
 
 OK = answer(200, body=b"ok")
 pytestmark = [pytest.mark.usefixtures("db"), pytest.mark.process]
@@ -247,7 +248,8 @@ def test_the_url_is_in_no_argument_and_no_environment_of_a_process(chat, sink, s
 
     chat.always(look)
 
-    assert sink().deliver([event_of(ALERT)], always) == [None]
+    with started_by_themselves():
+        assert sink().deliver([event_of(ALERT)], always) == [None]
 
     assert seen
     for secret in (*TOKENS, "an-other-secret"):

@@ -18,6 +18,12 @@ ONE_IN = 8
 def left_out(items: list[pytest.Item]) -> set[pytest.Item]:
     """Return the tests of products that the ordinary run leaves out."""
     kinds: dict[tuple[object, ...], list[pytest.Item]] = defaultdict(list)
+    texts: dict[int, str] = {}
+
+    def shown(value: object) -> str:
+        # Hundreds of tests share one value, which can be a long one.
+        return texts[id(value)] if id(value) in texts else texts.setdefault(id(value), repr(value))
+
     for item in items:
         product = item.get_closest_marker("product")
         given = item.callspec.params if hasattr(item, "callspec") else {}
@@ -25,7 +31,7 @@ def left_out(items: list[pytest.Item]) -> set[pytest.Item]:
         if unknown := repeated - given.keys():
             raise pytest.UsageError(f"{item.nodeid}: no such parameters: {', '.join(sorted(unknown))}")
         if repeated:
-            others = sorted((name, repr(value)) for name, value in given.items() if name not in repeated)
+            others = sorted((name, shown(value)) for name, value in given.items() if name not in repeated)
             kinds[item.nodeid.partition("[")[0], *others].append(item)
     return {item for kind in kinds.values() for item in sorted(kind, key=_chance)[-(-len(kind) // ONE_IN) :]}
 

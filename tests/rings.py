@@ -29,13 +29,27 @@ OF_REDIS = "valkey_of_session"
 _STARTS = frozenset(("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"))
 
 
+# The rings of functions with their fixtures, which the tests of all parameters share.
+_found: dict[tuple[Any, int], tuple[Any, frozenset[str]]] = {}
+
+
 def mark_ring(item: pytest.Item) -> None:
     """Mark a test with its ring."""
-    rings = {mark.name for mark in item.iter_markers()} | {"redis" for name in item.fixturenames if name == OF_REDIS}
-    found = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
-    for function in (item.function, *(defs[-1].func for name, defs in found.items() if name != OF_REDIS)):  # type: ignore[attr-defined]
-        rings |= _rings_of(function)
+    fixtures = item._fixtureinfo  # type: ignore[attr-defined]
+    key = (item.function, id(fixtures))  # type: ignore[attr-defined]
+    if key not in _found:
+        _found[key] = (fixtures, _rings_of_test(item.function, fixtures))  # type: ignore[attr-defined]
+    rings = {mark.name for mark in item.iter_markers()} | _found[key][1]
     item.add_marker(max(rings.intersection(RINGS), key=RINGS.index, default="unit"))
+
+
+def _rings_of_test(function: Any, fixtures: Any) -> frozenset[str]:
+    """Return the rings of a test's function and fixtures."""
+    found = fixtures.name2fixturedefs
+    rings = {"redis"} if OF_REDIS in fixtures.names_closure else set()
+    for each in (function, *(defs[-1].func for name, defs in found.items() if name != OF_REDIS)):
+        rings |= _rings_of(each)
+    return frozenset(rings)
 
 
 @cache

@@ -95,7 +95,7 @@ class ForkServer:
             server._process = subprocess.Popen(
                 [sys.executable, "-c", code, kind, str(theirs.fileno()), ROOM],
                 cwd=ROOT,
-                env={name: text for name, text in os.environ.items() if name != UNBUFFERED},
+                env={name: text for name, text in os.environ.items() if name not in (UNBUFFERED, "PYTHONPATH")},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -119,7 +119,6 @@ class ForkServer:
 
 
 _servers: dict[str, ForkServer] = {}
-_inherited_path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
 _fork_exec = getattr(subprocess, "_fork_exec", None)
 _lock = threading.RLock()
 _is_off = threading.local()
@@ -189,7 +188,9 @@ def _kind_of(words: Sequence[str], folder: str, module: str) -> str | None:
         return "codegen" if words[2] == CODEGEN else None
     if words[1] == "-c":
         return "django" if "django.setup()" in words[2] and folder == str(ROOT) else None
-    return "django" if os.path.join(folder, words[1]) == str(ROOT / "manage.py") else None
+    file = Path(folder, words[1])
+    is_of_tests = file.is_relative_to(ROOT / "tests") and "django.setup()" in file.read_text(encoding="utf-8")
+    return "django" if file == ROOT / "manage.py" or is_of_tests else None
 
 
 def main() -> None:
@@ -322,8 +323,7 @@ def _run(program: Program) -> None:
     """Run what the words after `python` name, as Python does."""
     first, *others = program.words
     if first == "-I":
-        own = ("", str(ROOT), *_inherited_path)
-        sys.path[:] = [each for each in sys.path if each not in own]
+        sys.path.remove("")
         sys.argv = others
         runpy.run_path(others[0], run_name="__main__")
         return
@@ -340,7 +340,9 @@ def _run(program: Program) -> None:
         runpy.run_module(others[0], run_name="__main__", alter_sys=True)
     else:
         sys.argv = [first, *others]
-        runpy.run_path(str(ROOT / "manage.py"), run_name="__main__")
+        file = os.path.join(program.folder, first)
+        sys.path[0] = os.path.dirname(file)
+        runpy.run_path(file, run_name="__main__")
 
 
 def _import_notifications() -> None:

@@ -78,7 +78,9 @@ def test_a_server_on_a_database_without_tables_says_what_to_run(hub):
 @pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_says_where_it_listens_and_that_it_stops(hub, migrated, words, processes, signal_):
     # As in the background of a script, where SIGINT is ignored.
-    process = hub.command("serve", *words, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    process = hub.command("serve", *words)
+    signal.signal(signal.SIGINT, before)
 
     begun = process.stdout.readline()
     os.kill(process.pid, signal_)

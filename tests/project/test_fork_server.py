@@ -24,6 +24,7 @@ print(json.dumps({
     "arguments": sys.argv,
     "listed": open("/proc/self/cmdline").read().rstrip("\\0").split("\\0"),
     "folder": os.getcwd(),
+    "path": sys.path,
     "variables": {name: text for name, text in os.environ.items() if name != "LC_CTYPE"},
     "parent": os.getppid(),
     "leads its session": os.getsid(0) == os.getpid(),

@@ -36,6 +36,8 @@ from tests.valkey import Valkey, running_valkey
 
 # Folders whose files share a server: one process runs all of each, and the server is started once.
 OF_ONE_SERVER = ("browser", "acceptance", "hostile", "rough")
+# It takes as long as all others of its folder together: another process runs it, on a server of its own.
+APART = "tests/browser/test_accessibility.py"
 # What takes longest, longest first: begun at the end, it would leave one of two workers with nothing to do.
 LONG = (
     *OF_ONE_SERVER,
@@ -110,7 +112,8 @@ class ByFile(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         folder = "/".join(nodeid.split("/")[:2])
-        return folder if folder in {f"tests/{each}" for each in OF_ONE_SERVER} else super()._split_scope(nodeid)
+        shares = folder in {f"tests/{each}" for each in OF_ONE_SERVER} and not nodeid.startswith(APART)
+        return folder if shares else super()._split_scope(nodeid)
 
     def remove_node(self, node: Any) -> str | None:
         """Hand on the tests of a process that has ended, but not the one that ended it, which would end the next."""

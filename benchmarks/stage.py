@@ -74,9 +74,9 @@ class Stage:
             raise DidNotStart(f"Synapse answered a publish with {status}: {answer[:500].decode(errors='replace')}")
         return self.valkey.last_fields(STREAM)
 
-    def another_synapse(self) -> AbstractContextManager[Program]:
-        """Return a server of its own, not yet started: use it in a `with`."""
-        return synapse.serving(self._synapse_folder, self.settings)
+    def another_synapse(self, port: int = 0, **variables: str) -> AbstractContextManager[Program]:
+        """Return a server of its own, with more variables, not yet started: use it in a `with`."""
+        return synapse.serving(self._synapse_folder, {**self.settings, **variables}, port=port)
 
     def another_closed_synapse(self) -> AbstractContextManager[Program]:
         """Return a server of its own that requires keys, not yet started: use it in a `with`."""

@@ -70,9 +70,9 @@ def issued_key(folder: Path, variables: Mapping[str, str], service: str) -> str:
 
 
 @contextmanager
-def serving(folder: Path, variables: Mapping[str, str]) -> Iterator[Program]:
-    """Run the web server, one worker, as `make run` does."""
-    port = free_port()
+def serving(folder: Path, variables: Mapping[str, str], *, port: int = 0) -> Iterator[Program]:
+    """Run the web server, one worker, as `make run` does, on a port that is given, or a free one."""
+    port = port or free_port()
     own = {**variables, "HOST": LOOPBACK, "PORT": str(port)}
     with running("synapse", [sys.executable, MANAGE, "serve"], port=port, folder=folder, environment=own) as program:
         yield program

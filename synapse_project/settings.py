@@ -347,6 +347,8 @@ LOGGING = {
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "django.request": {"filters": ["refusals"]},
         "uvicorn": {"level": "WARNING"},
+        # Each try to send something, while a collector is away: what was not sent is told once a minute.
+        "opentelemetry": {"level": "CRITICAL"},
         # The audit log has it, without quoting anonymous callers.
         "axes": {"level": "ERROR"},
         "synapse.audit": _audit_logger,

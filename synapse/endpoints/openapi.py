@@ -80,6 +80,7 @@ class Problem(Answer):
     status: int
     detail: str = about("One sentence for a person.")
     error: str = about("The detail again, for clients that look for this key.")
+    trace_id: str = maybe("Of W3C Trace Context: of a request that belongs to a trace.")
     parameter: str = maybe("The parameter that cannot be used.")
     violations: list[Violation] = maybe()
 

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -31,6 +32,8 @@ _SCOPE = InstrumentationScope(names.SYNAPSE)
 _KINDS = {"PRODUCER": SpanKind.PRODUCER, "CONSUMER": SpanKind.CONSUMER, "SERVER": SpanKind.SERVER}
 _UNSET = Status(StatusCode.UNSET)
 _FAILED = Status(StatusCode.ERROR)
+# Seconds between two log lines about spans that were not sent.
+_SILENCE = 60.0
 # How long the end of a process waits for the collector, in seconds.
 _LAST_SECONDS = 2.0
 
@@ -62,6 +65,7 @@ class SpanQueue:
         self._dropped = dropped
         self._most, self._batch, self._seconds = most, batch, seconds
         self._is_closed = False
+        self._untold, self._tells_at = 0, float("-inf")
         self._begin()
         if hasattr(os, "register_at_fork"):
             # What waits is the parent's to send; the threads of a parent are not in its child.
@@ -117,12 +121,20 @@ class SpanQueue:
             if not self._is_sent(spans):
                 for span in spans:
                     self._dropped(span.stream, 1)
+                self._tell(len(spans))
+
+    def _tell(self, unsent: int) -> None:
+        """Log that spans were not sent, once a minute: the SDK would log each of its tries."""
+        self._untold += unsent
+        if time.monotonic() >= self._tells_at:
+            logger.warning("%d spans were not sent: the collector was not reached, or did not take them.", self._untold)
+            self._untold, self._tells_at = 0, time.monotonic() + _SILENCE
 
     def _is_sent(self, spans: Sequence[Span]) -> bool:
         try:
             result = self._exporter.export([_readable(span, self._resource) for span in spans])
-        except Exception as error:
-            logger.warning("%d spans were not sent: %s", len(spans), type(error).__name__)
+        except Exception:
+            logger.exception("A batch of spans cannot be written")
             return False
         return result is SpanExportResult.SUCCESS
 

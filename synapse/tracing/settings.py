@@ -19,7 +19,7 @@ SAMPLERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceSettings:
-    """What is traced, and where spans go.
+    """The traces and metrics that are exported, and their collector.
 
     Attributes:
         exports_traces, exports_metrics: whether spans and metrics are sent.

@@ -115,6 +115,21 @@ def test_a_collector_that_refuses_loses_the_spans_that_it_refused(collector, que
     assert collector.spans == []
 
 
+def test_spans_that_are_not_sent_are_told_once_a_minute(collector, queue, caplog):
+    collector.status = 400
+    opened = queue()
+    ended(opened, 3)
+
+    opened.send()
+    ended(opened, 2)
+    opened.close()
+
+    assert opened.lost == [("orders", 1)] * 5
+    assert [line for line in caplog.messages if "spans were not sent" in line] == [
+        "3 spans were not sent: the collector was not reached, or did not take them."
+    ]
+
+
 def test_a_collector_that_hangs_does_not_keep_a_process_from_ending(collector, queue):
     collector.answers.clear()
     opened = queue(batch=1)

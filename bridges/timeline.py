@@ -32,9 +32,9 @@ from synapse.redis.commands.delivery import form_of, netstring
 from synapse.redis.commands.places import stored_copy
 from synapse.schema.pii import MASK
 from synapse.wire import encoding
-from synapse.wire.encoding import DecodedEntry, decode_texts, pairs, text_fields
+from synapse.wire.encoding import CLOUDEVENT, DecodedEntry, attributes_of, decode_texts, pairs, text_fields
 from synapse.wire.ids import iso_of, moment_of, time_of
-from synapse.wire.masking import Mask, mask_of
+from synapse.wire.masking import Mask, mask_of, shown_attributes
 
 # An event has one row for each bridge that archived it; of more, the first are told.
 _MOST_ROWS = 20
@@ -111,6 +111,7 @@ def timeline_of(stream: StreamDefinition, id_: str, by: Principal) -> Conversati
         "contract_version": (decoded.contract_version or None) if decoded else None,
         "warnings": _warnings(stream, decoded, known.mask, by) if is_reader else None,
         "trace_id": trace_of(known.fields.get("traceparent", "")) or None,
+        "cloudevent": _attributes(known.fields) if is_reader else None,
         "came_through": _hops(known.fields),
         "groups": [_group(place, whose.get((stream.name, place.group)), redact) for place in places.groups],
         "groups_complete": places.is_complete,
@@ -119,6 +120,11 @@ def timeline_of(stream: StreamDefinition, id_: str, by: Principal) -> Conversati
             {"bridge": row.bridge.name if row.bridge else None, "at": iso_of(row.archived_at)} for row in rows
         ],
     }
+
+
+def _attributes(fields: Mapping[str, str]) -> dict[str, Any] | None:
+    found = attributes_of(fields[CLOUDEVENT]) if CLOUDEVENT in fields else None
+    return None if found is None else shown_attributes(found)
 
 
 def quoted_events(timeline: Mapping[str, Any]) -> list[str]:

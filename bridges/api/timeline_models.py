@@ -20,6 +20,7 @@ EXAMPLE: dict[str, Any] = {
     "contract_version": 1,
     "warnings": [],
     "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+    "cloudevent": None,
     "came_through": [],
     "groups": [
         {
@@ -145,6 +146,9 @@ class Timeline(Answer):
     contract_version: int | None = about("The version that it was checked against.")
     warnings: list[Violation] | None = about("How it breaks that version. Null when it was not checked.")
     trace_id: str | None = about("Of W3C Trace Context; null where it is masked.")
+    cloudevent: dict[str, Any] | None = about(
+        "The context attributes of a CloudEvent. Null for other events, and for callers who may not read the event."
+    )
     came_through: list[str] = about("The streams that it was copied from, the first one first.")
     groups: list[EventInGroup]
     groups_complete: bool = about("False when the stream has more than 1,000 groups.")

@@ -16,7 +16,7 @@ class FindQuery(Query):
 
     count: QueryInt = about("How many.", default=USUALLY_FOUND, ge=1, le=MOST_FOUND)
     q: str = about(
-        "An entry id, Idempotency-Key, trace id, or value of a property in a stream's `correlation`.",
+        "An entry id, Idempotency-Key, trace id, CloudEvent id, or value of a property in a stream's `correlation`.",
         min_length=1,
         max_length=256,
     )
@@ -29,7 +29,7 @@ class IdentifiedEvent(Answer):
     id: str
     event_type: str | None
     timestamp: str | None
-    found_by: list[str] = about("`entry id`, `Idempotency-Key`, `trace id`, or properties.")
+    found_by: list[str] = about("`entry id`, `Idempotency-Key`, `trace id`, `CloudEvent id`, or properties.")
 
 
 class UnsearchedEvents(Answer):

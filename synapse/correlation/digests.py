@@ -1,5 +1,5 @@
-"""The texts that an event is known by, beside its entry id: its trace id, and the values of the properties that its
-stream declares.
+"""The texts that an event is known by, beside its entry id: its trace id, its id as a CloudEvent, and the values of the
+properties that its stream declares.
 
 The index holds digests with a secret key, never the values. A value that a contract marks as PII has another digest
 than one that everybody may see, so that callers without access to PII find nothing in the index by it.
@@ -14,16 +14,16 @@ import orjson
 
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.formats import exact_json
-from synapse.wire.encoding import VERSION, DecodedEntry, pairs, text_fields
+from synapse.wire.encoding import CLOUDEVENT, VERSION, DecodedEntry, attributes_of, pairs, text_fields
 from synapse.wire.fast_decoder import decode_parts
 from synapse.wire.masking import Mask, mask_of
 
-TRACE_ID = "trace id"
+TRACE_ID, CLOUDEVENT_ID = "trace id", "CloudEvent id"
 # A longer text is no id.
 LONGEST = 256
 
 _FORMAT = b"1"
-_VERSION, _TRACEPARENT = VERSION.encode(), b"traceparent"
+_VERSION, _TRACEPARENT, _CLOUDEVENT = VERSION.encode(), b"traceparent", CLOUDEVENT.encode()
 _TRACE = re.compile(r"(?:[0-9a-f]{2}-)?([0-9a-f]{32})(?:-[0-9a-f]{16}-[0-9a-f]{2}.*)?", re.DOTALL)
 
 
@@ -74,6 +74,10 @@ class EntryDigests:
         if parent := fields.get(_TRACEPARENT):
             # Whether it is a trace id is seen when one is looked for.
             found.add(of(parent[3:35].lower()))
+        if text := fields.get(_CLOUDEVENT):
+            attributes = attributes_of(text.decode("utf-8", "replace"))
+            if attributes is not None and len(id_ := _bytes(attributes["id"])) <= LONGEST:
+                found.add(of(id_))
         return found
 
     def _of_decoded(self, parts: Sequence[bytes], fields: Mapping[bytes, bytes]) -> set[int]:
@@ -100,12 +104,15 @@ def masked(mask: Mask, decoded: DecodedEntry, texts: Mapping[str, str]) -> tuple
 
 
 def known_by(stream: StreamDefinition, decoded: DecodedEntry, texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of each id that an entry carries; the name is `TRACE_ID` or that of a property."""
+    """Yield the name and the text of each id that an entry carries; the name is `TRACE_ID`, `CLOUDEVENT_ID`, or that of
+    a property."""
     for name in stream.correlation:
         if (text := _text_of(decoded.event.get(name))) and len(_bytes(text)) <= LONGEST:
             yield name, text
     if trace := trace_of(texts.get("traceparent", "")):
         yield TRACE_ID, trace
+    if decoded.cloudevent is not None and len(_bytes(id_ := decoded.cloudevent["id"])) <= LONGEST:
+        yield CLOUDEVENT_ID, id_
 
 
 def trace_of(text: str) -> str:

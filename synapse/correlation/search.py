@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from synapse.auth.principal import ANONYMOUS, EVERY_TYPE, PERSONAL, Principal, Rights, sees
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.correlation.digests import LONGEST, TRACE_ID, Digests, known_by, masked, trace_of
+from synapse.formats import exact_json
 from synapse.inspection.range_query import MOST_BYTES, Scan, parse_id
 from synapse.publishing import idempotency
 from synapse.redis import (
@@ -28,7 +29,7 @@ from synapse.redis import (
 from synapse.redis.commands import correlation
 from synapse.redis.commands.publishing import stored_under
 from synapse.redis.commands.streams import Entry, xrange
-from synapse.wire.encoding import VERSION, decode_texts, pairs, text_fields
+from synapse.wire.encoding import CLOUDEVENT, VERSION, decode_texts, pairs, text_fields
 from synapse.wire.ids import Range, following, iso_of, moment_of, parse
 from synapse.wire.masking import mask_of
 
@@ -51,12 +52,13 @@ _HIDDEN_BYTES = 2 * 1024 * 1024
 MOST_PUBLISHERS, MOST_KEY_COMMANDS = 100, 4_000
 # In JSON these may stand as escapes.
 _ESCAPED = re.compile(r'[^ -~]|["\\/<>&\']')
-_VERSION = VERSION.encode()
+_VERSION, _CLOUDEVENT = VERSION.encode(), CLOUDEVENT.encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """An event that was found, and by what: `ENTRY_ID`, `IDEMPOTENCY_KEY`, `TRACE_ID`, or names of properties."""
+    """An event that was found, and by what: `ENTRY_ID`, `IDEMPOTENCY_KEY`, `TRACE_ID`, `CLOUDEVENT_ID`, or names of
+    properties."""
 
     stream: str
     id: str
@@ -216,6 +218,7 @@ class _Search:
         self.name = stream.name
         self._is_escaped = bool(_ESCAPED.search(text))
         self._needle, self._trace_needle = text.encode("utf-8", "surrogatepass"), self._trace.encode()
+        self._json_needle = exact_json.dumps(text.encode("utf-8", "replace").decode())
         self.matches: dict[str, Match] = {}
         self.unsearched: list[Unsearched] = []
 
@@ -349,7 +352,8 @@ class _Search:
         if self._trace_needle and any(self._trace_needle in part for part in parts):
             return True
         if _VERSION in parts:
-            return False
+            # In the attributes of a CloudEvent it stands as JSON.
+            return _CLOUDEVENT in parts and self._json_needle in parts[parts.index(_CLOUDEVENT) + 1]
         # It may stand in the payload.
         return self._is_escaped or any(self._needle in part for part in parts)
 

@@ -133,6 +133,7 @@ class Message(Answer):
     source: str | None
     contract_version: int | None
     layout: str = about("flat or dual (written by Synapse), envelope or foreign (by other programs).")
+    cloudevent: dict[str, Any] = maybe("The context attributes of an event that came as a CloudEvent.")
 
 
 class OneMessage(Message):

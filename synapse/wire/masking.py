@@ -208,7 +208,13 @@ def entry_row(id_: str, data: Mapping[str, str], decoded: DecodedEntry, *, mask:
         # As a publisher is told: null when the event was checked against no contract.
         "contract_version": decoded.contract_version or None,
         "layout": decoded.layout,
+        **({} if decoded.cloudevent is None else {"cloudevent": shown_attributes(decoded.cloudevent)}),
     }
+
+
+def shown_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a CloudEvent without the marks that an entry keeps beside them."""
+    return {name: value for name, value in attributes.items() if name.isalnum()}
 
 
 def event_json(event: Mapping[str, Any], *, otherwise: Mapping[str, str]) -> orjson.Fragment | Mapping[str, str]:

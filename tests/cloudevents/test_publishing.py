@@ -333,3 +333,20 @@ def test_a_type_that_is_no_name_of_an_event_type_asks_for_a_mapping(ask):
 
     assert (answer.status, pointers(answer)) == (400, ["/type"])
     assert "cloudevents_types" in answer.json["detail"]
+
+
+def test_a_row_shows_the_attributes_as_they_came(ask):
+    post(ask, EVENT | {"data": {"order_id": 7, "event_type": "order-placed"}})
+
+    (row,) = ask("GET", "/streams/orders/messages").json["messages"]
+
+    assert row["cloudevent"] == {
+        name: value for name, value in EVENT.items() if name not in ("specversion", "type", "data")
+    }
+    assert ask("GET", f"/streams/orders/messages/{row['id']}").json["cloudevent"] == row["cloudevent"]
+
+
+def test_a_row_of_another_event_has_no_attributes(ask):
+    post(ask, {"event_type": "order-placed"}, {})
+
+    assert "cloudevent" not in ask("GET", "/streams/orders/messages").json["messages"][0]

@@ -51,6 +51,17 @@ def test_an_event_is_found_by_each_id_that_it_carries(ask, define, orders, settl
     assert found(ask, TRACE.upper()) == found(ask, PARENT) == [("bills", traced["id"], ["trace id"])]
 
 
+def test_a_cloudevent_is_found_by_its_id(ask, orders, settle):
+    kind = {"content-type": "application/cloudevents+json"}
+    event = {"specversion": "1.0", "source": "/shop", "type": "order-placed", "subject": "B-8"}
+    ids = [send(ask, "orders", event | {"id": id_}, kind)["id"] for id_ in ("A-7", 'é "8"')]
+    settle()
+
+    assert found(ask, "A-7") == [("orders", ids[0], ["CloudEvent id"])]
+    assert found(ask, 'é "8"') == [("orders", ids[1], ["CloudEvent id"])]
+    assert found(ask, "B-8") == found(ask, "/shop") == found(ask, "A") == []
+
+
 def test_an_event_is_not_found_by_what_only_looks_alike(ask, define, orders, redis, settle):
     sent = {
         "event_type": "order-placed",

@@ -9,8 +9,10 @@ from bridges.admin.dead_letters import actions
 from bridges.models import Bridge
 from core.models import AuditEntry
 from streams.snapshot import holder
+from synapse.redis import keyspace
 from tests.admin.conftest import client_who_may
 from tests.admin.pages import messages_of, text_of, url
+from tests.bridges.cast import STREAM
 
 __all__ = ["client_who_may"]
 
@@ -258,3 +260,20 @@ class TestWhoMay:
 
         assert stranger.post(at("redrive"), {"total": "3"}).status_code == 403
         assert recorded() == []
+
+
+def test_a_group_with_many_errors_shows_the_most_frequent_ones_and_the_one_that_is_chosen(
+    admin_client, redis, orders, at
+):
+    names = [f"{first}{second}" for first in "abcdefghij" for second in "abcdefghijkl"]
+    for name in [*names, *names[1:]]:
+        redis.xadd(keyspace.dead_letters(STREAM, "warehouse"), {"id": "1-0", "err": f"refused {name}"})
+
+    page = admin_client.get(at())
+    chosen = next(each for each in page.context["errors"].groups if each.pattern == "refused aa")
+    of_one = admin_client.get(at(), {"fingerprint": chosen.fingerprint})
+
+    assert len(page.context["error_rows"]) == len(of_one.context["error_rows"]) == 20
+    assert "And 100 less frequent errors" in text_of(page)
+    assert of_one.context["error_rows"][0] == chosen
+    assert of_one.content.count(b" selected>refused aa</option>") == 1

@@ -28,7 +28,9 @@ from synapse.inspection.range_query import asked_id, asked_order
 from synapse.problems import Problem
 from synapse.publishing.body import NDJSON
 
-PAGE_SIZE = 25
+PAGE_SIZE = 20
+# A group may have as many errors as dead letters: so many are shown, and so many can be chosen.
+_MOST_ERRORS, _MOST_CHOICES = 20, 100
 
 
 def everywhere(admin: Any, request: HttpRequest) -> HttpResponse:
@@ -75,7 +77,7 @@ def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespo
         group,
         query=query,
         order=order,
-        chosen=_chosen(values["errors"], query.get("fingerprint", "")),
+        **_shown_errors(values["errors"], query.get("fingerprint", "")),
         more=_more(values["page"], query, order),
         is_first="past" not in request.GET,
         event_types=EventType.objects.filter(stream=stream),
@@ -117,9 +119,20 @@ def _more(page: Page | None, query: dict[str, str], order: str) -> dict[str, str
     return {**query, **({"order": order} if order else {}), "past": page.next}
 
 
-def _chosen(errors: Errors | None, fingerprint: str) -> Any:
-    """Return the group of errors that the filter names."""
-    return next((found for found in errors.groups if found.fingerprint == fingerprint), None) if errors else None
+def _shown_errors(errors: Errors | None, fingerprint: str) -> dict[str, Any]:
+    """Return the errors that the page shows: the most frequent ones, first the one that the filter names, how many
+    there are besides, and those that can be chosen."""
+    groups = errors.groups if errors else ()
+    chosen = next((found for found in groups if found.fingerprint == fingerprint), None)
+    rows = groups[:_MOST_ERRORS]
+    if chosen is not None and chosen not in rows:
+        rows = (chosen, *rows[:-1])
+    return {
+        "chosen": chosen,
+        "error_rows": rows,
+        "further_errors": len(groups) - len(rows),
+        "error_choices": groups[:_MOST_CHOICES],
+    }
 
 
 class EventForm(forms.Form):

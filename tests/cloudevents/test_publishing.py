@@ -159,6 +159,26 @@ def test_another_source_or_stream_makes_another_event(ask, redis, define):
     assert [answer.status for answer in answers] == [201] * 3
 
 
+def test_the_cloudevents_of_two_callers_are_told_apart(ask, redis, key_of):
+    keys = [key_of(service, publishes=["orders"]) for service in ("shop", "till")]
+
+    answers = [post(ask, EVENT, authorization=f"Bearer {key}") for key in (*keys, *keys)]
+
+    assert [answer.status for answer in answers] == [201, 201, 200, 200]
+    assert redis.xlen("orders") == 2
+
+
+def test_an_idempotency_key_of_a_request_is_none_of_a_cloudevent(ask, redis):
+    post(ask, EVENT)
+
+    answers = [
+        post(ask, {"event_type": "order-placed"}, {"content-type": "application/json", "idempotency-key": key})
+        for key in ("cloudevent/shop/checkoutA-7", "A-7", "/shop/checkout")
+    ]
+
+    assert [answer.status for answer in answers] == [201] * 3
+
+
 def test_an_idempotency_key_takes_the_place_of_source_and_id(ask, redis):
     key = {"idempotency-key": "k"}
 

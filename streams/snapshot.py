@@ -192,6 +192,7 @@ class SnapshotHolder:
                     version=version,
                     streams=streams,
                     former=former,
+                    public_url=settings.PUBLIC_URL,
                     keys={key.digest: key for key in keys},
                     keys_by_id={key.id: key for key in keys},
                 )

@@ -218,7 +218,8 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_PUBLIC_URL",
         parse=setting_values.such(setting_values.is_origin, "an address such as https://synapse.example.org"),
-        meaning="The address at which people reach the admin: links in alerts begin with it.",
+        meaning="The address at which people reach the admin: links in alerts begin with it, and `dataschema` in "
+        "CloudEvents.",
     ),
     Setting(
         name="SYNAPSE_HANDLERS",

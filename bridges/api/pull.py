@@ -21,13 +21,15 @@ from streams.snapshot import holder
 from synapse.auth.permission import Requirement
 from synapse.auth.principal import Principal
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.endpoints import Answer, Call, EventLoop, Example, about, endpoint
+from synapse.cloudevents.attributes import BATCH
+from synapse.endpoints import Answer, Call, EventLoop, Example, Meaning, about, endpoint
+from synapse.endpoints.openapi import CLOUDEVENTS
 from synapse.errors.delivery import GroupNotPulled
 from synapse.errors.streams import Stopping
 from synapse.http.exchange import Caller, Request, Response
 from synapse.pull import acknowledgement, protocol
 from synapse.pull.cache import memory
-from synapse.pull.protocol import GroupRef, PullAck, PullExtend, PullNack, PullPublish, PullRead
+from synapse.pull.protocol import AnswerForm, GroupRef, PullAck, PullExtend, PullNack, PullPublish, PullRead
 from synapse.redis import Conversation, Job, RedisUnavailable
 from synapse.wire.encoding import TopLevelTypes
 from synapse.wire.masking import may_hold_pii
@@ -47,6 +49,10 @@ _EVENT = {
     "sender": "cyrex",
     "payload": {"request_id": "req_123", "model_name": "m", "latency_ms": 45, "confidence": 0.9},
 }
+_AS_CLOUDEVENTS = (
+    "The events as CloudEvents. Each has two further attributes: `synapseentryid`, for the `entry_ids` of"
+    " `POST /v1/ack`, and `synapseattempt`, from 1."
+)
 _NOT_HELD = "Those that were not in flight, or in flight to another consumer."
 
 
@@ -113,14 +119,16 @@ async def _read(request: Request) -> Response:
     """Answer with events at once, or as soon as there are any, or with none after `block_ms`."""
     asked = pull_read.call(request, holder.current()).body
     group = await connections.async_executor().run(_opened(asked, request.principal))
-    return (await _Poll(group, asked, request.caller or Caller(), request.principal).found()).response()
+    form = protocol.answer_form(request, holder.current())
+    found = await _Poll(group, asked, request.caller or Caller(), request.principal, form).found()
+    return form.respond(found.shown)
 
 
 @_pull(
     "POST",
     "/v1/read",
     "Take events of a group",
-    Pulled,
+    {200: Pulled, (200, BATCH): Meaning(CLOUDEVENTS, _AS_CLOUDEVENTS)},
     body=PullRead,
     problems=_REFUSED,
     requires=REQUIRES,
@@ -132,15 +140,16 @@ def pull_read(call: Call[None, PullRead]) -> Conversation[Response]:
     beginning of the stream. An event that is not acknowledged before the group's lease is over is delivered again."""
     asked, by = call.body, call.by
     group = yield from _opened(asked, by)
+    form = protocol.answer_form(call.request, call.catalog)
     until = time.monotonic() + asked.block_ms / 1000
     while True:
         demand_group(group, replace(by, rights=current_rights(by)))
-        found = yield from poll.take_events(group, asked, memory(), _types_of(asked.stream))
+        found = yield from poll.take_events(group, asked, memory(), _types_of(asked.stream), form)
         left = until - time.monotonic()
         if found.held or left <= 0:
             ids = [one.id for one in found.held]
             payload_access.record(by, f"stream {asked.stream}", ids, pulled_as=asked.group)
-            return found.response()
+            return form.respond(found.shown)
         if not found.more:
             yield _job(time.sleep, min(left, LOOK_EVERY_IN_A_THREAD))
 
@@ -258,7 +267,10 @@ def _types_of(stream: str) -> Mapping[str, TopLevelTypes]:
 class _Poll:
     """A read that waits for events on the event loop."""
 
-    def __init__(self, group: BridgeDefinition, asked: PullRead, caller: Caller, by: Principal) -> None:
+    def __init__(
+        self, group: BridgeDefinition, asked: PullRead, caller: Caller, by: Principal, form: AnswerForm
+    ) -> None:
+        self._form = form
         self._group = group
         self._asked = asked
         self._caller = caller
@@ -298,7 +310,8 @@ class _Poll:
         group = groups.cached_bridge(self._asked) or self._group
         demand_group(group, replace(self._by, rights=current_rights(self._by)))
         types_of = _types_of(self._asked.stream)
-        return await connections.async_executor().run(poll.take_events(group, self._asked, memory(), types_of))
+        taking = poll.take_events(group, self._asked, memory(), types_of, self._form)
+        return await connections.async_executor().run(taking)
 
     async def _give_back(self, found: PollResult) -> None:
         try:

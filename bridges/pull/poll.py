@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
 from bridges.runtime.supervisor import KEEP_MS
 from synapse.catalog import filters
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.sink import Delivery
 from synapse.delivery.status import pack
 from synapse.errors.delivery import GroupLost
-from synapse.http.exchange import Response, listing_response
 from synapse.pull.cache import CHECKPOINT_EVERY, CLEAN_EVERY, RECLAIM_EVERY, REPORT_EVERY, PulledGroups
-from synapse.pull.protocol import PullRead, delivery_json
+from synapse.pull.protocol import AnswerForm, PullRead
 from synapse.redis import Command, Conversation, ReplyError, answer, ask, map_cooperatively
 from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands import participants
@@ -48,16 +45,16 @@ class PollResult:
     more: bool = False
     next_due_ms: int | None = None
 
-    def response(self) -> Response:
-        """Return the response body."""
-        return listing_response({}, "events", self.shown)
-
 
 def take_events(
-    group: BridgeDefinition, asked: PullRead, memory: PulledGroups, types_of: Mapping[str, TopLevelTypes]
+    group: BridgeDefinition,
+    asked: PullRead,
+    memory: PulledGroups,
+    types_of: Mapping[str, TopLevelTypes],
+    form: AnswerForm,
 ) -> Conversation[PollResult]:
     """Take events of the group, reclaiming those that readers held too long, without waiting for new ones."""
-    poll = _Poll(group, asked, memory, types_of)
+    poll = _Poll(group, asked, memory, types_of, form)
     found = PollResult()
     for _ in range(_MOST_ROUNDS):
         try:
@@ -82,12 +79,18 @@ def give_back(group: BridgeDefinition, asked: PullRead, found: PollResult) -> Co
 
 class _Poll:
     def __init__(
-        self, group: BridgeDefinition, asked: PullRead, memory: PulledGroups, types_of: Mapping[str, TopLevelTypes]
+        self,
+        group: BridgeDefinition,
+        asked: PullRead,
+        memory: PulledGroups,
+        types_of: Mapping[str, TopLevelTypes],
+        form: AnswerForm,
     ) -> None:
         self._group = group
         self._asked = asked
         self._memory = memory
         self._types_of = types_of
+        self._form = form
         self._place = (group.stream, group.group)
         self._count = min(asked.count, group.batch_size)
         self._logs = group.delivery_log != "off"
@@ -109,7 +112,7 @@ class _Poll:
             held += fresh
         wanted = yield from self._wanted(held)
         # Each is written at once: the whole answer is not written at a stretch.
-        shown = yield from map_cooperatively(wanted, lambda one: orjson.dumps(delivery_json(one)))
+        shown = yield from map_cooperatively(wanted, self._form.write)
         self._memory.record_given(self._asked, len(wanted))
         more = bool(held or read or leased.dead or leased.lost)
         return PollResult(held=wanted, shown=shown, more=more, next_due_ms=leased.next_due_ms)

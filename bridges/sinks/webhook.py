@@ -15,6 +15,7 @@ from bridges import secrets as bridges_secrets
 from core.database import close_stale_connections
 from streams.snapshot import holder as catalog
 from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.cloudevents.attributes import HEADER_PREFIX
 from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, SinkConfig, TryOutResult
 from synapse.delivery.webhooks import signature, target
 from synapse.delivery.webhooks.messages import ALWAYS, Form, Messages, is_own_header, is_success
@@ -26,6 +27,8 @@ MOST_AT_ONCE = 256
 _FORMS = {
     "envelope": "type, timestamp and data, as Standard Webhooks has it",
     "event": "the event alone",
+    "cloudevents": "a CloudEvent as one JSON object (structured mode)",
+    "cloudevents-binary": "the event's data; the other attributes of the CloudEvent are headers (binary mode)",
 }
 # RFC 9110, 5.1 and 5.5: what a header's name is, and a value without obsolete text.
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
@@ -34,7 +37,8 @@ _HEADER_VALUE = re.compile(r"[!-~](?:[ -~]{0,1998}[!-~])?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookConfig(SinkConfig):
-    """`secret`: the name of the secret that signs. `body`: `envelope` (type, timestamp and data) or the `event` alone.
+    """`secret`: the name of the secret that signs. `body`: `envelope` (type, timestamp and data), the `event` alone, or
+    a CloudEvent: `cloudevents` in structured and `cloudevents-binary` in binary mode.
 
     `headers` are sent unchanged; those of `secret_headers` have the value of the named secret.
     `concurrency`: how many requests may be in flight, None for the bridge's own. `permanent_statuses`: the answers
@@ -96,6 +100,8 @@ class WebhookConfig(SinkConfig):
                     yield where, f"{name[:100]!r} is no header that can be set"
         if len({name.lower() for name in names}) < len(names):
             yield "headers", "a header is there twice"
+        if self.body == "cloudevents-binary" and any(name.lower().startswith(HEADER_PREFIX) for name in names):
+            yield "headers", f"must hold none that begins with {HEADER_PREFIX}: those are the CloudEvent's attributes"
         if "authorization" in (name.lower() for name in self.headers):
             yield "headers", "must not hold Authorization: it belongs to secret_headers"
         for name, value in self.headers.items():
@@ -229,7 +235,9 @@ class WebhookSink(Sink):
             signers = [signature.signer_of(value) for value in signing]
         except ValueError as what:
             raise SinkAway(f"The secret “{config.secret}” does not sign: {what} would") from what
-        self._messages = Messages(form=cast(Form, config.body), group=self._bridge.group, signers=signers)
+        self._messages = Messages(
+            form=cast(Form, config.body), group=self._bridge.group, signers=signers, catalog=catalog.current
+        )
         self._secrets = secrets
         if before is not None:
             await before.close()

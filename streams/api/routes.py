@@ -110,7 +110,7 @@ def _answer(endpoint: Endpoint, asked: Request) -> Response:
 def _recorded(endpoint: Endpoint, asked: Request, answer: Response) -> Response:
     """Return the answer, after recording the events that it shows to a person."""
     if endpoint.reveals is not None and asked.principal.kind == "person":
-        payload_access.record_each(asked.principal, endpoint.reveals(orjson.loads(answer.whole_body)))
+        payload_access.record_each(asked.principal, answer.shown or endpoint.reveals(orjson.loads(answer.whole_body)))
     return answer
 
 

@@ -208,7 +208,8 @@ class KeyDefinition:
 class Snapshot:
     """The catalog at one version. `keys` are found by their digest, `keys_by_id` by their id.
 
-    `former` has the streams without a definition whose event types have contracts with PII marks.
+    `former` has the streams without a definition whose event types have contracts with PII marks. `public_url` is the
+    address at which people and programs reach Synapse, empty where no setting names it.
     """
 
     version: int
@@ -216,6 +217,7 @@ class Snapshot:
     keys: Mapping[bytes, KeyDefinition] = field(default_factory=dict)
     keys_by_id: Mapping[str, KeyDefinition] = field(default_factory=dict)
     former: Mapping[str, StreamDefinition] = field(default_factory=dict)
+    public_url: str = ""
 
     def shown(self, stream: str) -> StreamDefinition | None:
         """Return the definition with which a stream's events are shown. For a deleted stream, it has only the PII

@@ -13,6 +13,10 @@ from functools import lru_cache
 from typing import Any
 
 SPECVERSION = "1.0"
+# JSON Event Format, 3 and 4.
+STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
+# HTTP Protocol Binding, 3.1.3: what the headers of attributes begin with.
+HEADER_PREFIX = "ce-"
 REQUIRED = ("id", "source", "type")
 # The attributes that the specification defines, all of them texts; any other is an extension.
 DEFINED = frozenset({"specversion", *REQUIRED, "datacontenttype", "dataschema", "subject", "time"})
@@ -27,7 +31,7 @@ NO_DATA, NULL_DATA, HAS_EVENT_TYPE, HAS_EVENT = "n", "0", "t", "e"
 _NAME = re.compile(r"[a-z0-9]+")
 # CloudEvents 1.0.2, Type System: control characters, noncharacters and surrogates.
 _PLANES = "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(17))
-_NOT_IN_TEXTS = re.compile(f"[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ud800-\udfff{_PLANES}]")
+NOT_IN_TEXTS = re.compile(f"[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ud800-\udfff{_PLANES}]")
 _LEAST, _MOST = -(2**31), 2**31 - 1
 # RFC 3986, appendix A. A relative reference has no colon in its first segment.
 _UNRESERVED = r"A-Za-z0-9\-._~!$&'()*+,;="
@@ -65,17 +69,17 @@ def find_faults(attributes: Mapping[str, Any]) -> list[tuple[str, str]]:
     faults = [(name, "is missing") for name in REQUIRED if name not in attributes]
     for name, value in attributes.items():
         # Nearly all texts are printable; of the others, some are allowed.
-        if type(value) is str and (value.isprintable() or not _NOT_IN_TEXTS.search(value)):
+        if type(value) is str and (value.isprintable() or not NOT_IN_TEXTS.search(value)):
             check = _CHECKS.get(name)
-            fault = _fault_of_name(name) if check is None else check(value)
+            fault = fault_of_name(name) if check is None else check(value)
         else:
-            fault = _fault_of_name(name) or _fault_of_value(name, value)
+            fault = fault_of_name(name) or _fault_of_value(name, value)
         if fault:
             faults.append((name, fault))
     return faults
 
 
-def _fault_of_name(name: str) -> str:
+def fault_of_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         return "is no name of an attribute: use lower-case letters and digits"
     return "is no name of an attribute: it is kept for the event's data" if name == "data" else ""
@@ -83,7 +87,7 @@ def _fault_of_name(name: str) -> str:
 
 def _fault_of_value(name: str, value: Any) -> str:
     if isinstance(value, str):
-        found = _NOT_IN_TEXTS.search(value)
+        found = NOT_IN_TEXTS.search(value)
         return f"has the character U+{ord(found[0]):04X}, which no attribute may have" if found else ""
     if name in DEFINED:
         return "must be a text"
@@ -96,7 +100,7 @@ def _fault_of_text(text: str) -> str:
     return "" if text else "must not be empty"
 
 
-def _fault_of_source(text: str) -> str:
+def fault_of_source(text: str) -> str:
     is_reference = _is_reference_kept(text) if len(text) <= _MOST_KEPT else _is_reference(text)
     return "" if is_reference else "must be a URI reference (RFC 3986, 4.1) that is not empty, such as /shop/checkout"
 
@@ -112,7 +116,7 @@ def _fault_of_schema(text: str) -> str:
     return "" if _URI.fullmatch(text) else "must be an absolute URI (RFC 3986, 3)"
 
 
-def _fault_of_time(text: str) -> str:
+def fault_of_time(text: str) -> str:
     found = _TIME.fullmatch(text)
     try:
         # All months have the first 28 days.
@@ -129,8 +133,8 @@ def _fault_of_media_type(text: str) -> str:
 
 _CHECKS = {
     **dict.fromkeys(("id", "type", "subject"), _fault_of_text),
-    "source": _fault_of_source,
-    "time": _fault_of_time,
+    "source": fault_of_source,
+    "time": fault_of_time,
     "dataschema": _fault_of_schema,
     "datacontenttype": _fault_of_media_type,
 }

@@ -12,12 +12,12 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from synapse.cloudevents import attributes as ce
+from synapse.cloudevents.attributes import HEADER_PREFIX
 from synapse.errors.streams import BadCloudEvent
 from synapse.formats.text import NO_TEXTS, RULE, is_name
 from synapse.wire.encoding import CLOUDEVENT
 from synapse.wire.trace_context import trace_fields
 
-HEADER_PREFIX = "ce-"
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")

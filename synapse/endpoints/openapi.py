@@ -37,7 +37,26 @@ _WRITTEN_BY_HAND: dict[str, Any] = {
         # What holds without it, too; but generated clients let nothing else be sent.
         "additionalProperties": True,
     },
+    "CloudEvent": {
+        "type": "object",
+        "description": "A CloudEvent 1.0.2 in structured mode. Further members are extension attributes.",
+        "properties": {
+            "specversion": {"type": "string", "const": "1.0"},
+            "id": {"type": "string", "minLength": 1},
+            "source": {"type": "string", "format": "uri-reference", "minLength": 1},
+            "type": {"type": "string", "minLength": 1},
+            "time": {"type": "string", "format": "date-time"},
+            "subject": {"type": "string", "minLength": 1},
+            "datacontenttype": {"type": "string", "minLength": 1},
+            "dataschema": {"type": "string", "format": "uri", "minLength": 1},
+            "data": {"type": ["object", "null"], "description": "The event, with or without its `event_type`."},
+        },
+        "required": ["specversion", "id", "source", "type"],
+        "additionalProperties": {"type": ["string", "integer", "boolean"]},
+    },
 }
+CLOUDEVENT = {"$ref": "#/components/schemas/CloudEvent"}
+CLOUDEVENTS = {"type": "array", "items": CLOUDEVENT}
 EVENT = {"$ref": "#/components/schemas/Event"}
 JSON_SCHEMA = {"$ref": "#/components/schemas/JsonSchema"}
 

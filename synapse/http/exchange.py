@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
@@ -40,6 +41,8 @@ def compiled(path: str) -> re.Pattern[str]:
 
 
 JSON = "application/json"
+# The answer depends on the header Accept (RFC 9110, 12.5.5).
+VARY_ACCEPT = {"Vary": "Accept"}
 # A body of at most so many bytes is sent in one piece.
 MOST_JOINED = 1024 * 1024
 # Stands for a list until the text around it is written. JSON holds no such byte.
@@ -95,15 +98,20 @@ class Request(NamedTuple):
         return [text for given, text in parse_qsl(self.raw_query, keep_blank_values=True) if given == name]
 
 
+_NO_IDS: Mapping[str, Sequence[str]] = MappingProxyType({})
+
+
 class Response(NamedTuple):
     """One HTTP answer, completely written. A long body continues in `rest`, which is sent unchanged: joining the parts
-    would delay all other requests, by a millisecond for each MiB."""
+    would delay all other requests, by a millisecond for each MiB. `shown` are the ids of the events in it, by stream,
+    where the body itself does not name them."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
     headers: Mapping[str, str] = NO_TEXTS
     rest: Sequence[bytes] = ()
+    shown: Mapping[str, Sequence[str]] = _NO_IDS
 
     @property
     def whole_body(self) -> bytes:
@@ -210,6 +218,25 @@ def listing_response(
     """Return a JSON response whose member `name` is a list of serialized items. One item may hold several, with commas
     between them."""
     before, after = orjson.dumps({**document, name: orjson.Fragment(_LIST)}, default=written).split(_LIST)
+    body, rest = _joined(before, items, after)
+    return Response(status, body, content_type, headers or NO_TEXTS, rest)
+
+
+def array_response(
+    items: Sequence[bytes],
+    *,
+    content_type: str,
+    headers: Mapping[str, str] | None = None,
+    shown: Mapping[str, Sequence[str]] = _NO_IDS,
+) -> Response:
+    """Return a response that is a list of serialized items."""
+    body, rest = _joined(b"", items, b"")
+    return Response(200, body, content_type, headers or NO_TEXTS, rest, shown)
+
+
+def _joined(before: bytes, items: Sequence[bytes], after: bytes) -> tuple[bytes, Sequence[bytes]]:
+    """Return a list of items, and the text around it: in one piece, or its beginning and the further parts of a long
+    one."""
     parts = [before + b"["]
     for item in items:
         parts += (item, b",")
@@ -217,8 +244,7 @@ def listing_response(
         parts.pop()
     parts.append(b"]" + after)
     is_long = sum(map(len, parts)) > MOST_JOINED
-    body, rest = (parts[0], parts[1:]) if is_long else (b"".join(parts), ())
-    return Response(status, body, content_type, headers or NO_TEXTS, rest)
+    return (parts[0], parts[1:]) if is_long else (b"".join(parts), ())
 
 
 def problem_response(problem: problems.Problem, asked: Mapping[str, str] = NO_TEXTS) -> Response:

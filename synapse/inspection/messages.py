@@ -1,12 +1,19 @@
 """The entries of a stream: a page of them, or one."""
 
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from synapse.auth.principal import EVERY_TYPE
-from synapse.endpoints import Call, EventLoop, Example, Query, QueryInt, about, endpoint
+from synapse.catalog.stream_definitions import Snapshot
+from synapse.cloudevents.attributes import BATCH, STRUCTURED
+from synapse.cloudevents.outgoing import chosen_form, cloudevent_of_row, structured
+from synapse.endpoints import Call, EventLoop, Example, Meaning, Query, QueryInt, about, endpoint
+from synapse.endpoints.openapi import CLOUDEVENT, CLOUDEVENTS
 from synapse.errors.streams import UnknownEntry
 from synapse.filters import FILTER_HELP, QueryFilter
-from synapse.http.exchange import Request, Response, listing_response
+from synapse.http.exchange import JSON, VARY_ACCEPT, Request, Response, array_response, listing_response
 from synapse.inspection.answers import Messages, OneMessage
 from synapse.inspection.range_query import MOMENT, MOST_ENTRIES, Order, QueryTime, Scan, asked_id, intersection
 from synapse.inspection.rows import RowSelection, written_row
@@ -70,6 +77,9 @@ def long_read(request: Request) -> int:
     return int(len(request.query.get("count", "")) > len(str(FEW_MESSAGES)))
 
 
+_LINK = {
+    "Link": {"schema": {"type": "string"}, "description": "The next page (RFC 8288), where there may be one."},
+}
 _reads = partial(endpoint, tag="streams", requires=READ, of_stream=True)
 
 
@@ -77,7 +87,7 @@ _reads = partial(endpoint, tag="streams", requires=READ, of_stream=True)
     "GET",
     "/streams/{stream}/messages",
     "Read a stream's messages",
-    Messages,
+    {200: Messages, (200, BATCH): Meaning(CLOUDEVENTS, "The messages as CloudEvents.", _LINK)},
     query=MessagesQuery,
     on_event_loop=EventLoop(queue="reads of many messages", size=long_read),
     reveals=lambda page: {page["stream"]: [each["id"] for each in page["messages"]]},
@@ -86,10 +96,12 @@ _reads = partial(endpoint, tag="streams", requires=READ, of_stream=True)
 def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
     """A page of messages, newest first unless asked otherwise. For the next page send the same query with `before`
     (newest first) or `after` (oldest first) set to `next`. With `event_type` or `filter` at most 10,000 entries are
-    looked at for one page: `complete` is false when that was not enough, and `next` continues there."""
+    looked at for one page: `complete` is false when that was not enough, and `next` continues there. As CloudEvents
+    the page is a batch, and its header `Link` names the next page."""
     stream, query = call.stream, call.query
     selection = RowSelection(stream, call.by.rights, event_type=query.event_type, filter=query.filter)
-    page = _Page(selection, count=query.count)
+    form = chosen_form(call.request.headers.get("accept", ""), BATCH, STRUCTURED)
+    page = _Page(selection, count=query.count, write=_writer(form, call))
     # Without a filter one entry more than the page holds tells whether there is a next one.
     most = MOST_ENTRIES if selection.is_choosy else query.count + 1
     part = intersection(since=query.since, until=query.until, after=query.after, before=query.before)
@@ -99,6 +111,10 @@ def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
         yield ()  # many may have been answered at once
         yield from map_cooperatively(scan.take(answer(reply, stream.name, absent=[])), page.offer)
     ended = scan.exhausted and not page.full
+    if form != JSON:
+        link = {} if ended or page.position is None else {"Link": _link(call, page.position)}
+        headers, shown = VARY_ACCEPT | link, {stream.name: page.ids}
+        return array_response(page.messages, content_type=BATCH, headers=headers, shown=shown)
     document = {
         "stream": stream.name,
         "messages": None,
@@ -107,14 +123,14 @@ def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
         "scanned": page.scanned,
         "complete": ended or page.full,
     }
-    return listing_response(document, "messages", page.messages)
+    return listing_response(document, "messages", page.messages, headers=VARY_ACCEPT)
 
 
 @_reads(
     "GET",
     "/streams/{stream}/messages/{id}",
     "Read one message",
-    OneMessage,
+    {200: OneMessage, (200, STRUCTURED): CLOUDEVENT, (200, BATCH): CLOUDEVENTS},
     query=Query,
     reveals=lambda message: {message["stream"]: [message["id"]]},
     examples=[Example("a message", {"stream": "inference-events", **_MESSAGE}, 200)],
@@ -128,15 +144,39 @@ def show_message(call: Call[Query, None]) -> Conversation[Response]:
     row = RowSelection(stream, call.by.rights, with_stream=True).row(found[0]) if found else None
     if row is None:
         raise UnknownEntry(f"The stream “{stream.name}” holds no entry {id_}: it never did, or it was trimmed.")
-    return Response(body=written_row(row))
+    form = chosen_form(call.request.headers.get("accept", ""), STRUCTURED, BATCH)
+    body = _writer(form, call)(row)
+    shown = {stream.name: [id_]}
+    if form == BATCH:
+        return array_response([body], content_type=BATCH, headers=VARY_ACCEPT, shown=shown)
+    return Response(body=body, content_type=form, headers=VARY_ACCEPT, shown=shown)
+
+
+def _writer(form: str, call: Call[Any, None]) -> Callable[[Mapping[str, Any]], bytes]:
+    """Return the function that writes a row in the form that the client gets."""
+    return written_row if form == JSON else partial(_written_cloudevent, call.catalog, call.stream.name)
+
+
+def _written_cloudevent(catalog: Snapshot, stream: str, row: Mapping[str, Any]) -> bytes:
+    return structured(cloudevent_of_row(catalog, stream, row), otherwise=row["data"])
+
+
+def _link(call: Call[MessagesQuery, None], position: str) -> str:
+    """Return the header that names the next page (RFC 8288), with an address that is relative to this one's."""
+    name = "before" if call.query.order == "newest" else "after"
+    given = parse_qsl(call.request.raw_query, keep_blank_values=True)
+    query = [*(each for each in given if each[0] != name), (name, position)]
+    return f'<?{urlencode(query)}>; rel="next"'
 
 
 class _Page:
     """The messages of a response: up to `count` that match. One more than that makes it full."""
 
-    def __init__(self, selection: RowSelection, *, count: int) -> None:
+    def __init__(self, selection: RowSelection, *, count: int, write: Callable[[Mapping[str, Any]], bytes]) -> None:
         self._selection = selection
+        self._write = write
         self.count = count
+        self.ids: list[str] = []
         self.messages: list[bytes] = []
         self.scanned = 0
         self.position: str | None = None
@@ -152,4 +192,5 @@ class _Page:
         row = self._selection.row(found)
         if row is not None:
             # Written at once: no value is kept, and the whole answer is not written at a stretch.
-            self.messages.append(written_row(row))
+            self.messages.append(self._write(row))
+            self.ids.append(found.id)

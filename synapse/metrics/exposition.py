@@ -11,7 +11,7 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 
 from synapse.catalog.stream_definitions import Snapshot
-from synapse.http.exchange import JSON, Request, Response, json_response
+from synapse.http.exchange import JSON, VARY_ACCEPT, Request, Response, json_response
 from synapse.inspection.inference_summary import Inference
 from synapse.inspection.stream_stats import stats_of
 from synapse.metrics.collection import Reading, read
@@ -19,7 +19,6 @@ from synapse.metrics.definitions import METRICS
 from synapse.redis import Conversation
 from synapse.shares import Shares
 
-_VARY = {"Vary": "Accept"}
 _TEXT, _OPEN_METRICS = "text/plain", "application/openmetrics-text"
 # The versions of OpenMetrics that are written: prometheus-client would write another version's name over the same text.
 _OPEN_METRICS_VERSIONS = ("", "1.0.0")
@@ -53,14 +52,16 @@ def metrics(
         )
         build.labels(version, platform.python_version()).set(1)
         encode, content_type = choose_encoder(wanted)
-        return Response(body=encode(registry), content_type=content_type, headers=_VARY)
+        return Response(body=encode(registry), content_type=content_type, headers=VARY_ACCEPT)
     found = yield from stats_of(sorted(catalog.streams))
     sample = yield from inference.metrics(catalog, now=time.time())
     rights = request.principal.rights
     shown = {
         name: {"name": name, **one.seen_by(rights, name).summary(catalog.streams[name])} for name, one in found.items()
     }
-    return json_response({"total_streams": len(shown), "streams": shown, "inference_metrics": sample}, headers=_VARY)
+    return json_response(
+        {"total_streams": len(shown), "streams": shown, "inference_metrics": sample}, headers=VARY_ACCEPT
+    )
 
 
 class _Range(NamedTuple):

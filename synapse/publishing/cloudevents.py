@@ -8,20 +8,14 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from synapse.catalog.stream_definitions import StreamDefinition
-from synapse.cloudevents.attributes import find_fault_of_content
-from synapse.cloudevents.incoming import (
-    HEADER_PREFIX,
-    check_repeated_headers,
-    read_binary,
-    read_structured,
-)
+from synapse.cloudevents.attributes import BATCH, HEADER_PREFIX, STRUCTURED, find_fault_of_content
+from synapse.cloudevents.incoming import check_repeated_headers, read_binary, read_structured
 from synapse.errors.streams import BadEvent, EventTooLarge
 from synapse.http.exchange import Request
 from synapse.problems import Problem, UnsupportedMediaType
 from synapse.publishing import body as publishing_body
 from synapse.publishing.body import ACCEPTED, JSON, MAX_BATCH_BYTES, NDJSON, Body, Item, Slice
 
-STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 _ACCEPTED = {ACCEPTED: f"{JSON}, {NDJSON}"}
 _FAMILY = "application/cloudevents"
 # Reading so many takes the event loop some tenths of a millisecond.

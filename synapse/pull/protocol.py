@@ -1,6 +1,8 @@
 """The pull protocol: its bodies as values, `POST /v1/publish` through the publish pipeline, and events in answers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar, Self
 
 import orjson
@@ -8,12 +10,14 @@ from pydantic import AfterValidator, Field
 
 from synapse.auth.permission import demand_right
 from synapse.catalog.stream_definitions import Snapshot
+from synapse.cloudevents.attributes import BATCH, STRUCTURED
+from synapse.cloudevents.outgoing import chosen_form, cloudevent_of, structured
 from synapse.delivery.sink import Delivery
 from synapse.endpoints import Body as RequestBody
 from synapse.endpoints import Sentence, about
 from synapse.errors.delivery import StreamNotOpen
 from synapse.formats.text import NAME, RULE, is_name
-from synapse.http.exchange import Request, Response
+from synapse.http.exchange import JSON, VARY_ACCEPT, Request, Response, array_response, listing_response
 from synapse.inspection.range_query import parse_id
 from synapse.problems import BadRequest
 from synapse.publishing.body import Body, Slice, read_body
@@ -207,6 +211,41 @@ def delivery_json(delivery: Delivery) -> dict[str, Any]:
         "event": row["event"],
         "attempt": delivery.attempt,
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerForm:
+    """The form of an answer to `POST /v1/read`.
+
+    Attributes:
+        write: returns one event, serialized.
+        respond: returns the response with serialized events.
+    """
+
+    write: Callable[[Delivery], bytes]
+    respond: Callable[[Sequence[bytes]], Response]
+
+
+_NATIVE = AnswerForm(
+    write=lambda delivery: orjson.dumps(delivery_json(delivery)),
+    respond=partial(listing_response, {}, "events", headers=VARY_ACCEPT),
+)
+_AS_BATCH = partial(array_response, content_type=BATCH, headers=VARY_ACCEPT)
+
+
+def answer_form(request: Request, catalog: Snapshot) -> AnswerForm:
+    """Return the form of answer that a reader prefers: events of this protocol, or a batch of CloudEvents."""
+    if chosen_form(request.headers.get("accept", ""), BATCH, STRUCTURED) == JSON:
+        return _NATIVE
+    return AnswerForm(write=partial(written_cloudevent, catalog), respond=_AS_BATCH)
+
+
+def written_cloudevent(catalog: Snapshot, delivery: Delivery) -> bytes:
+    """Return an event as a CloudEvent, with extension attributes for the id by which readers acknowledge it and the
+    number of the attempt."""
+    event = cloudevent_of(catalog, delivery.stream, delivery.id, delivery.entry)
+    attributes = {**event.attributes, "synapseentryid": delivery.id, "synapseattempt": delivery.attempt}
+    return structured(event._replace(attributes=attributes), otherwise=text_fields(delivery.fields))
 
 
 def _object(text: str) -> orjson.Fragment | None:

@@ -94,11 +94,13 @@ def header_pairs(config: ServerConfig, response: Response | StreamedResponse, as
     pairs = [
         (b"content-type", response.content_type.encode()),
         *_FOR_BROWSERS,
-        (b"vary", b"origin"),
     ]
+    # One header, as Django's middleware writes it.
+    given = response.headers.get("Vary")
+    pairs.append((b"vary", b"origin" if given is None else f"{given}, origin".encode("latin-1")))
     if "Cache-Control" not in response.headers:
         pairs.append((b"cache-control", NO_STORE.encode()))
-    pairs += pairs_of(response.headers)
+    pairs += [pair for pair in pairs_of(response.headers) if pair[0] != b"vary"]
     if config.hsts_seconds:
         pairs.append((b"strict-transport-security", b"max-age=%d" % config.hsts_seconds))
     origin = asked.get("origin")

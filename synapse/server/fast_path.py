@@ -289,7 +289,7 @@ class DirectCycle:
             return
         if self._expects_continue and not self._is_whole:
             self.keep_alive = False  # the client may send the body now, or the next request in its place
-        status, body, content_type, headers, rest = response
+        status, body, content_type, headers, rest, _ = response
         default = self._protocol.state.default_headers
         if headers or "origin" in self._head.headers:
             pairs = header_pairs(self._protocol.server_config, response, self._head.headers)

@@ -15,10 +15,12 @@ from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.formats import exact_json
 from synapse.schema import pii
 from synapse.schema.pii import Marks
-from synapse.wire.encoding import BESIDE, TYPES, DecodedEntry, further_types, types_told
+from synapse.wire.encoding import BESIDE, CLOUDEVENT, TYPES, DecodedEntry, attributes_of, further_types, types_told
 
 # Fields that repeat a property of the event, where they are no property themselves.
 _COPIES = {"event": "event_type", "event_type": "event", "sender": "source"}
+# Attributes of a CloudEvent that are names of kinds, whichever event it is.
+_KINDS = frozenset({"type", "datacontenttype"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,25 @@ class Mask:
 
     def decoded(self, decoded: DecodedEntry) -> DecodedEntry:
         """Return a decoded entry, masked."""
+        source, attributes = decoded.source, decoded.cloudevent
+        if attributes is not None:
+            # The producer's own text, as the other attributes are, and not the name of a caller.
+            source = source and self.text(source, decoded.event)
+            attributes = self.attributes(attributes, decoded.event)
         return decoded._replace(
             event=self.event(decoded.event),
             timestamp=self.timestamp(decoded.timestamp, decoded.event),
-            source=self.source(decoded.source, decoded.event),
+            source=self.source(source, decoded.event),
+            cloudevent=attributes,
         )
+
+    def attributes(self, attributes: Mapping[str, Any], event: Any) -> dict[str, Any]:
+        """Return the context attributes of a CloudEvent, with the PII values of its event redacted."""
+        texts = self.texts(event)
+        return {
+            name: value if name in _KINDS or not name.isalnum() else _redacted(value, texts)
+            for name, value in attributes.items()
+        }
 
     def timestamp(self, timestamp: str | None, event: Mapping[str, Any]) -> str | None:
         """Return the timestamp to show for an event: None where the event's own timestamp is masked, since a mask is no
@@ -115,6 +131,10 @@ class Mask:
             name = origin
         if name in event:
             return _as_text(hidden[name]) if _differs(name, event, hidden) else text
+        if name == CLOUDEVENT and (attributes := attributes_of(text)) is not None:
+            return exact_json.dumps(self.attributes(attributes, event)).decode()
+        if name == "source" and CLOUDEVENT in fields:
+            return pii.redacted(text, texts)
         # Of a text that can be known without it, the mask would tell what the event holds.
         return text if name in BESIDE else pii.redacted(text, texts)
 
@@ -163,6 +183,14 @@ def _marks(stream: StreamDefinition, *event_types: str) -> tuple[Marks, ...]:
 def may_hold_pii(stream: StreamDefinition | None) -> bool:
     """Say whether the stream's events may hold PII; if not, no event needs to be read to find out."""
     return stream is not None and bool(stream.marks)
+
+
+def _redacted(value: Any, texts: frozenset[str]) -> Any:
+    """Return the value of an attribute without the PII values."""
+    if isinstance(value, bool):
+        return value
+    hidden = pii.redacted(_as_text(value), texts)
+    return value if hidden == _as_text(value) else hidden
 
 
 def _differs(name: str, event: Mapping[str, Any], hidden: Mapping[str, Any]) -> bool:

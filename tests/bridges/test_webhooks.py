@@ -27,6 +27,7 @@ from synapse.errors.delivery import (
 from tests.bridges.cast import DUE, always
 from tests.bridges.receiver import Receiver, answer
 from tests.bridges.sinks import SECRET, definition, delivery
+from tests.cloudevents.cast import CAME, TIME, fields_of
 from tests.definitions import define
 from tests.patience import eventually
 
@@ -82,6 +83,66 @@ def test_a_webhook_with_body_event_receives_the_event_alone(receiver, webhook):
 
     assert receiver.got[0].json == EVENT
     assert receiver.got[0].is_signed_with(SECRET)
+
+
+@pytest.mark.parametrize("came", [None, CAME])
+def test_a_webhook_with_body_cloudevents_receives_a_signed_cloudevent_at_every_attempt(receiver, webhook, came):
+    sink = webhook(body="cloudevents")
+    for attempt in (1, 2):
+        sink.deliver([delivery(fields_of({"event_type": "order-placed", "n": 1}, came), attempt=attempt)], always)
+
+    first, second = receiver.got
+    own = {"id": "orders/1766570400123-0", "source": "cyrex", "time": TIME, "datacontenttype": "application/json"}
+    data = {"n": 1} if came else {"event_type": "order-placed", "n": 1}
+    assert first.json == {"specversion": "1.0", "type": "order-placed", **(came or own), "data": data}
+    assert first.headers["content-type"] == "application/cloudevents+json"
+    assert first.headers["synapse-event-id"] == "1766570400123-0"
+    assert first.is_signed_with(SECRET)
+    assert (second.body, second.headers["synapse-attempt"]) == (first.body, "2")
+
+
+def test_a_webhook_with_body_cloudevents_binary_receives_the_attributes_as_headers(receiver, webhook):
+    webhook(body="cloudevents-binary", headers={"X-Tenant": "7"}).deliver(
+        [delivery(fields_of({"event_type": "order-placed", "n": 1}, CAME))], always
+    )
+
+    (request,) = receiver.got
+    attributes = {name: text for name, text in request.headers.items() if name.startswith("ce-")}
+    assert attributes == {
+        "ce-specversion": "1.0",
+        "ce-type": "order-placed",
+        "ce-id": "A-1",
+        "ce-source": "/shop",
+        "ce-subject": "k%C3%A4se%2042",
+        "ce-time": CAME["time"],
+        "ce-dataschema": CAME["dataschema"],
+        "ce-tenant": "7",
+        "ce-retries": "3",
+        "ce-isurgent": "true",
+    }
+    assert request.headers["content-type"] == "application/vnd.order+json"
+    assert request.headers["x-tenant"] == "7"
+    assert request.json == {"n": 1}
+    assert request.is_signed_with(SECRET)
+
+
+def test_a_cloudevent_without_data_is_a_request_without_content(receiver, webhook):
+    came = {"id": "1", "source": "/s", "_": "n"}
+    webhook(body="cloudevents-binary").deliver([delivery(fields_of({"event_type": "ping"}, came))], always)
+
+    (request,) = receiver.got
+    assert (request.body, request.headers.get("content-type")) == (b"", None)
+    at = datetime.fromtimestamp(int(request.headers["webhook-timestamp"]), UTC)
+    assert request.headers["webhook-signature"] == Webhook(SECRET).sign(request.headers["webhook-id"], at, "")
+
+
+@pytest.mark.parametrize("body", ["cloudevents", "cloudevents-binary"])
+def test_an_event_that_is_nested_too_deep_is_a_cloudevent_too(receiver, webhook, body):
+    deep = "[" * 254 + "]" * 254
+    webhook(body=body).deliver([delivery({"event_type": "order-placed", "deep": deep})], always)
+
+    data = receiver.got[0].json
+    assert (data["data"] if body == "cloudevents" else data) == {"event_type": "order-placed", "deep": deep}
 
 
 def test_an_event_without_a_time_has_the_one_at_which_it_was_published(receiver, webhook):
@@ -446,7 +507,7 @@ def test_no_proxy_of_the_environment_is_used(receiver, webhook, monkeypatch):
         ("secret", "nobody", "There is no secret “nobody”"),
         ("secret", SECRET, "must be the name of a secret, and is a secret itself"),
         ("headers", {"authorization": "Bearer abc"}, "must not hold Authorization: it belongs to secret_headers"),
-        ("body", "xml", "must be envelope or event"),
+        ("body", "xml", "must be envelope or event or cloudevents or cloudevents-binary"),
         ("concurrency", 0, "must be from 1 to 256"),
         ("concurrency", 257, "must be from 1 to 256"),
         ("concurrency", True, "must be a whole number or nothing, but is true"),

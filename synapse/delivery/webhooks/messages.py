@@ -1,6 +1,6 @@
 """The request that delivers an event to a webhook's receiver, and the meaning of the receiver's response."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -10,19 +10,25 @@ from typing import Literal
 import orjson
 from multidict import istr
 
+from synapse.catalog.stream_definitions import Snapshot
+from synapse.cloudevents import outgoing
+from synapse.cloudevents.attributes import STRUCTURED
 from synapse.delivery.sink import Delivery
 from synapse.delivery.text_line import harmless, with_deep_values_as_text
 from synapse.delivery.webhooks import signature
 from synapse.errors.delivery import FailureClass, SinkDisabled, SinkError
 from synapse.formats import exact_json
 from synapse.formats.text import CUT, cut
+from synapse.http.exchange import JSON
+from synapse.wire.encoding import DecodedEntry
 from synapse.wire.ids import iso_of, moment_of
 
-Form = Literal["envelope", "event"]
+Form = Literal["envelope", "event", "cloudevents", "cloudevents-binary"]
+# What a request says of an event: headers, and the body.
+Content = tuple[Mapping[str, str], bytes]
 
-# The headers of every request.
+# The headers of every request, beside those of its content.
 ALWAYS: Mapping[str, str] = {
-    "Content-Type": "application/json",
     "User-Agent": "Synapse",
     "Accept": "*/*",
     # Responses are not decompressed, so no small response grows to gigabytes.
@@ -30,6 +36,9 @@ ALWAYS: Mapping[str, str] = {
 }
 # In the HTTP client's own type: made once, they save a fifth of the time of a request.
 _ID, _TIMESTAMP, _SIGNATURE = istr("webhook-id"), istr("webhook-timestamp"), istr("webhook-signature")
+_CONTENT_TYPE = istr("Content-Type")
+_JSON: Mapping[str, str] = {_CONTENT_TYPE: JSON}
+_STRUCTURED: Mapping[str, str] = {_CONTENT_TYPE: STRUCTURED}
 _ATTEMPT, _STREAM, _EVENT_ID = istr("Synapse-Attempt"), istr("Synapse-Stream"), istr("Synapse-Event-Id")
 # Headers that belong to the connection, to the message or to Synapse.
 _OWN_HEADERS = frozenset(
@@ -47,17 +56,19 @@ def is_own_header(name: str) -> bool:
 class Messages:
     """Makes the requests of one bridge, whose consumer group is `group`."""
 
-    def __init__(self, *, form: Form, group: str, signers: Sequence[HMAC]) -> None:
+    def __init__(self, *, form: Form, group: str, signers: Sequence[HMAC], catalog: Callable[[], Snapshot]) -> None:
         self._form = form
         self._group = group
         self._signers = signers
+        self._catalog = catalog
 
     def of(self, delivery: Delivery, now: float) -> tuple[dict[str, str], bytes]:
         """Return the headers and the body for a delivery; `now` in seconds since 1970."""
-        body = self.body(delivery)
+        described, body = self.content(delivery)
         id_ = signature.message_id(delivery.stream, self._group, delivery.id)
         timestamp = str(int(now))
         headers: dict[str, str] = {
+            **described,
             _ID: id_,
             _TIMESTAMP: timestamp,
             _SIGNATURE: signature.signatures(self._signers, id_, timestamp, body),
@@ -69,21 +80,24 @@ class Messages:
             headers.update(trace.headers)
         return headers, body
 
-    def body(self, delivery: Delivery) -> bytes:
-        """Return the event as JSON: alone, or in the envelope that Standard Webhooks recommends."""
+    def content(self, delivery: Delivery) -> Content:
+        """Return the event as JSON: alone, in the envelope that Standard Webhooks recommends, or as a CloudEvent."""
         entry = delivery.entry
         try:
-            return self._written(delivery, entry.event)
+            return self._content(delivery, entry)
         except orjson.JSONEncodeError:
-            return self._written(delivery, with_deep_values_as_text(entry.event))
+            return self._content(delivery, entry._replace(event=with_deep_values_as_text(entry.event)))
 
-    def _written(self, delivery: Delivery, event: Mapping[str, object]) -> bytes:
+    def _content(self, delivery: Delivery, entry: DecodedEntry) -> Content:
         if self._form == "event":
-            return exact_json.dumps(event)
-        entry = delivery.entry
-        return exact_json.dumps(
-            {"type": entry.event_type, "timestamp": entry.timestamp or iso_of(moment_of(delivery.id)), "data": event}
-        )
+            return _JSON, exact_json.dumps(entry.event)
+        if self._form == "envelope":
+            time = entry.timestamp or iso_of(moment_of(delivery.id))
+            return _JSON, exact_json.dumps({"type": entry.event_type, "timestamp": time, "data": entry.event})
+        event = outgoing.cloudevent_of(self._catalog(), delivery.stream, delivery.id, entry)
+        if self._form == "cloudevents":
+            return _STRUCTURED, outgoing.structured(event)
+        return outgoing.binary(event)
 
 
 # The bytes of a response that are read, the bytes that are kept, and the characters that a line shows.

@@ -131,6 +131,8 @@ class Sender:
             return ClientSession(
                 connector=connector,
                 headers=headers,
+                # An event without data has no type of its content.
+                skip_auto_headers=("Content-Type",),
                 timeout=ClientTimeout(sock_connect=min(CONNECT_SECONDS, timeout)),
                 cookie_jar=DummyCookieJar(),
                 auto_decompress=False,

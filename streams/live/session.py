@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from typing import Any
 
 from core import payload_access
 from core.database import checked_connections
 from streams import connections
 from streams.live.gateway import GatewaySession
+from streams.snapshot import holder
 from synapse.auth.principal import Principal
 from synapse.endpoints import Call
 from synapse.http.exchange import StreamedResponse
 from synapse.live import sse
-from synapse.live.query import LiveQuery, ManyLiveQuery, ManyTails, asked, asked_of_many
+from synapse.live.query import LiveQuery, ManyLiveQuery, ManyTails, asked, asked_of_many, wants_cloudevents
 from synapse.live.watcher import MOST_WAITING
 
 
@@ -26,14 +28,18 @@ async def live(call: Call[LiveQuery, None]) -> StreamedResponse:
     name = call.stream.name
     session = GatewaySession(call.by)
     return await _answer(
-        session, ManyTails(streams={name: asked(call)}), sse.OneStream(name, session.positions), call.by
+        session, ManyTails(streams={name: asked(call)}), sse.OneStream(name, session.positions, _form(call)), call.by
     )
 
 
 async def live_of_many(call: Call[ManyLiveQuery, None]) -> StreamedResponse:
     """Answer `GET /live`: the events of many streams from now on, or from the requested positions; raises as `live`."""
     session = GatewaySession(call.by)
-    return await _answer(session, asked_of_many(call), sse.ManyStreams(session.positions), call.by)
+    return await _answer(session, asked_of_many(call), sse.ManyStreams(session.positions, _form(call)), call.by)
+
+
+def _form(call: Call[Any, None]) -> sse.Form:
+    return sse.CloudEvents(holder.current) if wants_cloudevents(call) else sse.Rows()
 
 
 async def _answer(

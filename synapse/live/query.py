@@ -3,15 +3,17 @@
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from synapse.auth.permission import demand_right, refused_right
 from synapse.auth.principal import Rights
 from synapse.catalog.stream_definitions import Snapshot
+from synapse.cloudevents.attributes import STRUCTURED
 from synapse.endpoints import Call, Query, about
 from synapse.errors.streams import UnknownStream
 from synapse.filters import FILTER_HELP, EventFilter, QueryFilter
 from synapse.formats.text import tag_of
+from synapse.http.accept import names
 from synapse.inspection.range_query import QueryTime, parse_id
 from synapse.live.positions import MOST_STREAMS, ReadPositions, read_positions
 from synapse.problems import BadParameter, Forbidden, Problem
@@ -72,6 +74,10 @@ class WatchQuery(Query):
     lastEventId: str = about("Like `last_event_id`: some event sources send it under this name.", default="")
     since: QueryTime = about(
         "From here on, this one included: an entry id, milliseconds since 1970, or a time in ISO 8601.", default=None
+    )
+    format: Literal["messages", "cloudevents"] = about(
+        f"`cloudevents`: events as CloudEvents in structured mode, as with `{STRUCTURED}` in the header `Accept`.",
+        default="messages",
     )
 
 
@@ -221,6 +227,12 @@ def _of_others() -> BadParameter:
         "or leave it out.",
         parameter="last_event_id",
     )
+
+
+def wants_cloudevents(call: Call[Any, None]) -> bool:
+    """Say whether a viewer wants events as CloudEvents: by the parameter, or by naming them beside server-sent events
+    in the header `Accept`."""
+    return call.query.format == "cloudevents" or names(call.request.headers.get("accept", ""), STRUCTURED)
 
 
 def _selection(query: WatchQuery) -> TailQuery:

@@ -1,16 +1,17 @@
 """The wire format of live tails: server-sent events (HTML Living Standard, 9.2), and their response."""
 
 import random
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import orjson
 
-from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
+from synapse.cloudevents.outgoing import cloudevent_of_row, structured
 from synapse.formats import exact_json
-from synapse.http.exchange import StreamedResponse
+from synapse.http.exchange import VARY_ACCEPT, StreamedResponse
 from synapse.live.positions import Positions, place_of
 from synapse.redis.commands.streams import Entry
 from synapse.wire.encoding import decode_texts, pairs, text_fields
@@ -25,6 +26,7 @@ _HEADERS = {
     "Cache-Control": "no-cache, no-transform",
     # For nginx, which otherwise holds back what it passes on.
     "X-Accel-Buffering": "no",
+    **VARY_ACCEPT,
 }
 
 
@@ -128,12 +130,51 @@ def _read_row(body: bytes) -> Mapping[str, Any]:
 _row = lru_cache(maxsize=256)(_read_row)
 
 
+class Form(Protocol):
+    """The form of entries in frames.
+
+    Attributes:
+        stream: the beginning of an entry's JSON object that names its stream, with `%s` in place of the name. Names
+            need no escapes in JSON.
+    """
+
+    stream: bytes
+
+    def body(self, frame: Frame, *, personal: bool) -> bytes:
+        """Return the further members of the entry's JSON object, with the closing brace."""
+
+
+class Rows:
+    """Entries as `GET /streams/{stream}/messages` has them."""
+
+    stream = b'{"stream":"%s",'
+    body = staticmethod(Frame.body_for)
+
+
+class CloudEvents:
+    """Entries as CloudEvents in structured mode. An extension attribute names the stream."""
+
+    stream = b'{"synapsestream":"%s",'
+
+    def __init__(self, catalog: Callable[[], Snapshot]) -> None:
+        self._catalog = catalog
+
+    def body(self, frame: Frame, *, personal: bool) -> bytes:
+        """Return the further members of the entry's JSON object, with the closing brace."""
+        row = frame.row_for(personal=personal)
+        event = cloudevent_of_row(self._catalog(), frame.stream, row)
+        # Another Synapse may have named its stream.
+        attributes = {name: value for name, value in event.attributes.items() if name != "synapsestream"}
+        return structured(event._replace(attributes=attributes), otherwise=row["data"])[1:]
+
+
 class OneStream:
     """Writes the frames of a connection that watches one stream: ids are those of entries."""
 
-    def __init__(self, stream: str, positions: Positions) -> None:
+    def __init__(self, stream: str, positions: Positions, form: Form) -> None:
         self._stream = stream
         self._positions = positions
+        self._form = form
 
     @property
     def position(self) -> bytes:
@@ -143,9 +184,10 @@ class OneStream:
     def items(self, items: Iterable[Item], *, personal: bool) -> bytes:
         """Return frames: a message for each entry, which browsers hand to `onmessage`."""
         parts: list[bytes] = []
+        body = self._form.body
         for item in items:
             if isinstance(item, Frame):
-                parts += (b"id: %d-%d\ndata: {" % item.id, item.body_for(personal=personal), b"\n\n")
+                parts += (b"id: %d-%d\ndata: {" % item.id, body(item, personal=personal), b"\n\n")
             else:
                 # After a restart, earlier ids are void.
                 before = b"id: %s\n" % str(item.id).encode() if item.reason == "restarted" else b""
@@ -156,8 +198,10 @@ class OneStream:
 class ManyStreams:
     """Writes the frames of a connection that watches many streams: ids are its positions in all of them."""
 
-    def __init__(self, positions: Positions) -> None:
+    def __init__(self, positions: Positions, form: Form) -> None:
         self._positions = positions
+        self._form = form
+        self._data = b"\ndata: " + form.stream
 
     @property
     def position(self) -> bytes:
@@ -167,17 +211,14 @@ class ManyStreams:
     def items(self, items: Iterable[Item], *, personal: bool) -> bytes:
         """Return frames, each of which names its stream, and move the positions behind them."""
         parts: list[bytes] = []
+        body, data = self._form.body, self._data
         for item in items:
             position = self._positions.passing(item)
             if isinstance(item, Frame):
-                parts += (b"id: ", position, _STREAM % item.stream.encode(), item.body_for(personal=personal), b"\n\n")
+                parts += (b"id: ", position, data % item.stream.encode(), body(item, personal=personal), b"\n\n")
             else:
                 parts.append(_named("gap", {"stream": item.stream, **item.members}, before=b"id: %s\n" % position))
         return b"".join(parts)
-
-
-# Names of streams need no escapes in JSON.
-_STREAM = b'\ndata: {"stream":"%s",'
 
 
 def opening(at: bytes) -> bytes:

@@ -24,7 +24,7 @@ from synapse.tracing import attributes, switch
 from synapse.tracing.context import TraceContext
 from synapse.tracing.span import Span
 from synapse.wire import encoding
-from synapse.wire.encoding import OWN_PREFIX
+from synapse.wire.encoding import CLOUDEVENT, OWN_PREFIX
 from synapse.wire.trace_context import trace_fields
 
 _TYPE_NAMES = ("event_type", "event")
@@ -88,6 +88,11 @@ class StreamConfig(SinkConfig):
 
     def streams(self) -> Mapping[str, str]:
         return {"stream": self.stream}
+
+    @property
+    def changes_events(self) -> bool:
+        """Whether the other stream may get an event in another form."""
+        return bool(self.event_type or self.keep is not None or self.drop or self.rename or self.set)
 
     def mapped(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Return the event as the other stream gets it."""
@@ -212,12 +217,16 @@ class StreamSink(Sink):
     ) -> Command:
         if len(trail) > MOST_HOPS:
             raise SinkError(f"It came through {len(trail)} streams: {', '.join(trail)}", permanent=True)
+        beside = dict(NO_TEXTS if trace is None else trace_fields(trace.traceparent, trace.state))
+        if delivery.entry.cloudevent is not None and not self._config.changes_events:
+            # Another event has other attributes, and what is dropped of one may stand in them.
+            beside[CLOUDEVENT] = delivery.fields[CLOUDEVENT.encode()].decode()
         fields = validation.encode(
             target,
             accepted,
             now=lambda: delivery.timestamp or _now(),
             source=delivery.source or self._bridge.name,
-            beside=NO_TEXTS if trace is None else trace_fields(trace.traceparent, trace.state),
+            beside=beside,
         )
         return publish_once(
             target.name,

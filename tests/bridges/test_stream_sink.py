@@ -14,6 +14,7 @@ from synapse.redis.commands.publishing import StoreResult, publish_once
 from synapse.wire import encoding
 from tests.bridges.cast import always
 from tests.bridges.sinks import definition, delivery
+from tests.cloudevents.cast import CAME, fields_of
 from tests.definitions import define
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -74,6 +75,19 @@ def test_its_trace_goes_on(redis, copies):
 
     (copy,) = entries(redis)
     assert {name: copy[name.encode()].decode() for name in beside} == beside
+
+
+@pytest.mark.parametrize(
+    ("config", "kept"),
+    [({}, True), ({"drop": ["email"]}, False), ({"event_type": "order-copied"}, False), ({"set": {"x": 1}}, False)],
+)
+def test_the_attributes_of_a_cloudevent_go_on_where_the_sink_changes_no_events(redis, copies, config, kept):
+    open_(**config).deliver([delivery(fields_of(ORDER, CAME))], always)
+
+    (copy,) = entries(redis)
+    read = encoding.decode(copy)
+    assert read.cloudevent == (CAME if kept else None)
+    assert read.source == ORDER.get("source", CAME["source"])
 
 
 def test_an_event_that_is_delivered_again_is_stored_once(redis, copies):

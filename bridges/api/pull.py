@@ -49,10 +49,7 @@ _EVENT = {
     "sender": "cyrex",
     "payload": {"request_id": "req_123", "model_name": "m", "latency_ms": 45, "confidence": 0.9},
 }
-_AS_CLOUDEVENTS = (
-    "The events as CloudEvents. Each has two further attributes: `synapseentryid`, for the `entry_ids` of"
-    " `POST /v1/ack`, and `synapseattempt`, from 1."
-)
+_AS_CLOUDEVENTS = "CloudEvents, with `synapseentryid`, one of the `entry_ids` of `POST /v1/ack`, and `synapseattempt`."
 _NOT_HELD = "Those that were not in flight, or in flight to another consumer."
 
 

@@ -7,11 +7,12 @@ from streams import connections
 from streams.connections import LARGE_BATCHES
 from synapse.auth.permission import Requirement
 from synapse.catalog.stream_definitions import Snapshot
+from synapse.cloudevents.attributes import BATCH, STRUCTURED
 from synapse.endpoints import EVENT, Answer, EventLoop, Example, Meaning, Violation, about, either, endpoint, maybe
+from synapse.endpoints.openapi import CLOUDEVENT, CLOUDEVENTS
 from synapse.http.exchange import Request, Response
 from synapse.publishing import idempotency, pipeline
 from synapse.publishing.body import CONTRACT_VERSION, JSON, MAX_EVENT_BYTES, NDJSON
-from synapse.publishing.cloudevents import BATCH, STRUCTURED
 from synapse.redis import Conversation
 
 
@@ -72,28 +73,11 @@ class Validated(Answer):
 PublishedOrBatch = either(Published, Batch, name="PublishedOrBatch")
 ValidatedOrBatch = either(Validated, Batch, name="ValidatedOrBatch")
 
-_CLOUDEVENT: dict[str, Any] = {
-    "type": "object",
-    "description": "A CloudEvent in the JSON Event Format. Further members are extensions: texts, integers, booleans.",
-    "required": ["specversion", "id", "source", "type"],
-    "properties": {
-        "specversion": {"type": "string", "enum": ["1.0"]},
-        "id": {"type": "string", "minLength": 1},
-        "source": {"type": "string", "minLength": 1, "format": "uri-reference"},
-        "type": {"type": "string", "minLength": 1, "description": "The event type, or a name that the stream maps."},
-        "datacontenttype": {"type": ["string", "null"]},
-        "dataschema": {"type": ["string", "null"], "format": "uri"},
-        "subject": {"type": ["string", "null"]},
-        "time": {"type": ["string", "null"], "format": "date-time"},
-        "data": {"type": ["object", "null"], "additionalProperties": True},
-    },
-    "additionalProperties": True,
-}
 _BODY: dict[str, Any] = {
     JSON: {"oneOf": [EVENT, {"type": "array", "items": EVENT, "minItems": 1, "maxItems": 10_000}]},
     NDJSON: {"type": "string", "description": "One event a line."},
-    STRUCTURED: _CLOUDEVENT,
-    BATCH: {"type": "array", "items": _CLOUDEVENT, "maxItems": 10_000},
+    STRUCTURED: CLOUDEVENT,
+    BATCH: {**CLOUDEVENTS, "maxItems": 10_000},
 }
 _EVENT = {
     "event_type": "inference-complete",
@@ -140,7 +124,7 @@ KEY = _header(
 _BINARY = [
     _header(
         f"ce-{name}",
-        f"The attribute {name} of a CloudEvent in binary mode, percent-encoded; an extension is a header ce-… alike.",
+        "An attribute of a CloudEvent in binary mode.",
         type="string",
     )
     for name in ("specversion", "id", "source", "type", "time", "subject", "dataschema")

@@ -39,20 +39,24 @@ _WRITTEN_BY_HAND: dict[str, Any] = {
     },
     "CloudEvent": {
         "type": "object",
-        "description": "A CloudEvent 1.0.2 in structured mode. Further members are extension attributes.",
-        "properties": {
-            "specversion": {"type": "string", "const": "1.0"},
-            "id": {"type": "string", "minLength": 1},
-            "source": {"type": "string", "format": "uri-reference", "minLength": 1},
-            "type": {"type": "string", "minLength": 1},
-            "time": {"type": "string", "format": "date-time"},
-            "subject": {"type": "string", "minLength": 1},
-            "datacontenttype": {"type": "string", "minLength": 1},
-            "dataschema": {"type": "string", "format": "uri", "minLength": 1},
-            "data": {"type": ["object", "null"], "description": "The event, with or without its `event_type`."},
-        },
+        "description": "A CloudEvent as JSON. Further members are extensions: texts, integers, booleans.",
         "required": ["specversion", "id", "source", "type"],
-        "additionalProperties": {"type": ["string", "integer", "boolean"]},
+        "properties": {
+            "specversion": {"type": "string", "enum": ["1.0"]},
+            "id": {"type": "string", "minLength": 1},
+            "source": {"type": "string", "minLength": 1, "format": "uri-reference"},
+            "type": {
+                "type": "string",
+                "minLength": 1,
+                "description": "The event type, or a name that the stream maps.",
+            },
+            "datacontenttype": {"type": ["string", "null"]},
+            "dataschema": {"type": ["string", "null"], "format": "uri"},
+            "subject": {"type": ["string", "null"]},
+            "time": {"type": ["string", "null"], "format": "date-time"},
+            "data": {"type": ["object", "null"], "additionalProperties": True},
+        },
+        "additionalProperties": True,
     },
 }
 CLOUDEVENT = {"$ref": "#/components/schemas/CloudEvent"}

@@ -78,7 +78,7 @@ def long_read(request: Request) -> int:
 
 
 _LINK = {
-    "Link": {"schema": {"type": "string"}, "description": "The next page (RFC 8288), where there may be one."},
+    "Link": {"schema": {"type": "string"}, "description": "The next page of CloudEvents."},
 }
 _reads = partial(endpoint, tag="streams", requires=READ, of_stream=True)
 
@@ -87,7 +87,7 @@ _reads = partial(endpoint, tag="streams", requires=READ, of_stream=True)
     "GET",
     "/streams/{stream}/messages",
     "Read a stream's messages",
-    {200: Messages, (200, BATCH): Meaning(CLOUDEVENTS, "The messages as CloudEvents.", _LINK)},
+    {200: Messages, (200, BATCH): Meaning(CLOUDEVENTS, "", _LINK)},
     query=MessagesQuery,
     on_event_loop=EventLoop(queue="reads of many messages", size=long_read),
     reveals=lambda page: {page["stream"]: [each["id"] for each in page["messages"]]},
@@ -96,8 +96,7 @@ _reads = partial(endpoint, tag="streams", requires=READ, of_stream=True)
 def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
     """A page of messages, newest first unless asked otherwise. For the next page send the same query with `before`
     (newest first) or `after` (oldest first) set to `next`. With `event_type` or `filter` at most 10,000 entries are
-    looked at for one page: `complete` is false when that was not enough, and `next` continues there. As CloudEvents
-    the page is a batch, and its header `Link` names the next page."""
+    looked at for one page: `complete` is false when that was not enough, and `next` continues there."""
     stream, query = call.stream, call.query
     selection = RowSelection(stream, call.by.rights, event_type=query.event_type, filter=query.filter)
     form = chosen_form(call.request.headers.get("accept", ""), BATCH, STRUCTURED)

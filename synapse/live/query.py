@@ -76,7 +76,7 @@ class WatchQuery(Query):
         "From here on, this one included: an entry id, milliseconds since 1970, or a time in ISO 8601.", default=None
     )
     format: Literal["messages", "cloudevents"] = about(
-        f"`cloudevents`: events as CloudEvents in structured mode, as with `{STRUCTURED}` in the header `Accept`.",
+        "The form of the events.",
         default="messages",
     )
 

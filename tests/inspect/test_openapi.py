@@ -12,6 +12,7 @@ from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
 from contracts.api.urls import urlpatterns as registry
+from synapse.cloudevents.attributes import BATCH, STRUCTURED
 from synapse.http.exchange import compiled
 from synapse_project import api_docs, front_door
 from synapse_project.endpoints import ROUTES, urlpatterns
@@ -207,7 +208,7 @@ def test_refusals_are_problem_documents(document):
 def test_publishing_takes_one_event_a_list_or_lines(document):
     body = document["paths"]["/events/{stream}"]["post"]["requestBody"]["content"]
 
-    assert set(body) == {"application/json", "application/x-ndjson"}
+    assert set(body) == {"application/json", "application/x-ndjson", STRUCTURED, BATCH}
     forms = [resolved(document, form) for form in body["application/json"]["schema"]["oneOf"]]
     assert [form["type"] for form in forms] == ["object", "array"]
     assert set(body["application/json"]["examples"]) == {"OneEvent", "ABatch"}

@@ -4,15 +4,19 @@ from collections.abc import Collection
 from functools import partial
 from typing import ClassVar, Literal, NoReturn
 
+from streams.connections import tails
 from streams.live import overview, session, statistics, tickets
+from streams.live.socket_session import SocketSession
 from streams.snapshot import holder
+from synapse.auth.api_key import API_KEY, AUTHORIZATION
 from synapse.auth.permission import Requirement
 from synapse.endpoints import Answer, Call, EventLoop, Example, Meaning, Query, about, endpoint
 from synapse.errors.streams import EventLoopOnly, UnknownStream
-from synapse.http.exchange import Request, Response, StreamedResponse
+from synapse.http.exchange import AcceptedWebSocket, Request, Response, StreamedResponse
 from synapse.inspection.streams import READ
 from synapse.live.query import ID_HELP, LiveQuery, ManyLiveQuery, asked, asked_of_many
 from synapse.redis import Conversation
+from synapse.shares import caller_of
 from synapse.statistics.query import SERIES_PARAMETER, check_names
 
 _FRAMES = {
@@ -121,6 +125,45 @@ def watch_streams(call: Call[ManyLiveQuery, None]) -> NoReturn:
     ended. Each stream's events come in order, each once. Streams that the caller may not read any more are left out."""
     asked_of_many(call)
     raise EventLoopOnly("Streams are watched on the event loop: ask the server that `manage.py serve` or `up` runs.")
+
+
+class SocketQuery(Query):
+    """How a WebSocket connection is opened."""
+
+    ticket: str = about("The ticket from `POST /live-ticket`, instead of a key.", default="")
+
+
+async def _open_socket(request: Request) -> AcceptedWebSocket:
+    call = open_websocket.call(request, holder.current())
+    with tails().seated(caller_of(call.by)):
+        pass  # without a seat, the handshake is refused; the connection takes its own
+    shows_ticket = call.query.ticket and not request.headers.get(AUTHORIZATION) and not request.headers.get(API_KEY)
+    return AcceptedWebSocket(serve=SocketSession(call.by, may_publish=not shows_ticket).serve)
+
+
+@_many(
+    "GET",
+    "/ws",
+    "Open a WebSocket",
+    {(101,): Meaning(None, "The connection continues with frames of WebSocket.")},
+    query=SocketQuery,
+    problems=[426, 501, 503],
+    on_event_loop=EventLoop(handler=_open_socket, is_endless=True, is_websocket=True, identify=tickets.gateway_watcher),
+    parameters=[
+        {
+            "in": "header",
+            "name": "Sec-WebSocket-Protocol",
+            "schema": {"type": "string"},
+            "description": "`synapse.v1`, and beside it `synapse.key.` with the key in base64url, where no other header"
+            " can be set.",
+        }
+    ],
+)
+def open_websocket(call: Call[SocketQuery, None]) -> NoReturn:
+    """Follows streams, and publishes, over one connection (RFC 6455). Messages are JSON objects in both directions, as
+    the guide of WebSocket describes them. A page of another origin is refused unless it is in CORS_ALLOWED_ORIGINS; a
+    session of the admin opens none."""
+    raise EventLoopOnly("WebSockets are served on the event loop: ask the server that `manage.py serve` or `up` runs.")
 
 
 _SAMPLES = {

@@ -22,7 +22,7 @@ from streams.connections import render, tails
 from streams.live.session_revalidation import ViewerPermission, guard
 from streams.snapshot import holder
 from synapse.auth.permission import demand_right
-from synapse.auth.principal import PERSONAL, Principal
+from synapse.auth.principal import PERSONAL, Principal, Rights
 from synapse.errors.streams import UnknownStream
 from synapse.live import Frame, Item, Watcher
 from synapse.live.followed_stream import FollowedStream
@@ -90,9 +90,14 @@ class GatewaySession:
         return list(self._streams)
 
     @property
+    def rights(self) -> Rights:
+        """The caller's current rights."""
+        return self._permission.rights
+
+    @property
     def personal(self) -> bool:
         """Whether the caller sees PII."""
-        return self._permission.rights.has(PERSONAL)
+        return self.rights.has(PERSONAL)
 
     @property
     def reason(self) -> str:

@@ -7,7 +7,7 @@ The text names streams by tags, so its length does not depend on their names, an
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -47,8 +47,12 @@ class Passed(Protocol):
 
 def place_of(stream: str, id_: EntryId) -> bytes:
     """Return the place of a stream within a text of positions."""
+    return _place(_tag_of(stream), id_)
+
+
+def _place(tag: str, id_: EntryId) -> bytes:
     sequence = f"-{id_.sequence:x}" if id_.sequence else ""
-    return f"~{_tag_of(stream)}{id_.ms:x}{sequence}".encode()
+    return f"~{tag}{id_.ms:x}{sequence}".encode()
 
 
 class Positions:
@@ -62,6 +66,26 @@ class Positions:
         self.of_all = False
         self._ids: dict[str, EntryId] = {}
         self._places: dict[str, bytes] = {}
+        # Of streams that are not followed yet, by their tags, and whether all streams will be.
+        self._carried: dict[str, bytes] = {}
+        self._carries_all = False
+
+    def carry(self, positions: "ReadPositions") -> None:
+        """Keep the positions of a connection before in the text, until their streams are followed here: a connection
+        that breaks before that loses none of them."""
+        followed = set(map(_tag_of, self._ids))
+        self._carried |= {tag: _place(tag, id_) for tag, id_ in positions.places.items() if tag not in followed}
+        self._carries_all = positions.of_all
+        self._make_room()
+
+    def drop_carried(self) -> None:
+        """Keep nothing more of a connection before: all streams are followed."""
+        self._carried.clear()
+        self._carries_all = False
+
+    def _make_room(self) -> None:
+        while self._carried and len(self._carried) + len(self._ids) > MOST_STREAMS:
+            self._carried.popitem()
 
     def of(self, stream: str) -> EntryId:
         """Return the position in a stream; its beginning, where none is known."""
@@ -70,6 +94,9 @@ class Positions:
     def set(self, stream: str, id_: EntryId) -> None:
         """Continue a stream, old or new, after an id."""
         self._ids[stream], self._places[stream] = id_, place_of(stream, id_)
+        if self._carried:
+            self._carried.pop(_tag_of(stream), None)
+            self._make_room()
 
     def remove(self, stream: str) -> None:
         """Forget a stream."""
@@ -91,7 +118,8 @@ class Positions:
     @property
     def text(self) -> bytes:
         """The text for clients."""
-        return (b"v1*" if self.of_all else b"v1") + b"".join(self._places.values())
+        head = b"v1*" if self.of_all or self._carries_all else b"v1"
+        return b"".join((head, *self._places.values(), *self._carried.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +128,11 @@ class ReadPositions:
 
     of_all: bool
     places: Mapping[str, EntryId]
+
+    def only(self, stream: str) -> "ReadPositions":
+        """Return the position in one stream alone."""
+        tag = tag_of(stream)
+        return replace(self, places={tag: self.places[tag]} if tag in self.places else {})
 
     def of(self, stream: str) -> EntryId | None:
         """Return the position in a stream, None where none is named."""

@@ -204,6 +204,7 @@ def test_an_endpoint_that_declares_no_rights_is_meant_to_require_none():
         "find_events",
         "live_ticket_of_many",
         "watch_streams",
+        "open_websocket",
     }
 
 

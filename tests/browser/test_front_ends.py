@@ -43,6 +43,18 @@ LISTEN = """
   setTimeout(() => { source.close(); done("neither open nor refused"); }, 60_000);
 })
 """
+# A page can set no header of a handshake but the protocols: one of them has the key.
+OPEN_SOCKET = """
+([url, key]) => new Promise((done) => {
+  const encoded = btoa(key).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  const socket = new WebSocket(`${url.replace("http", "ws")}/ws`, ["synapse.v1", `synapse.key.${encoded}`]);
+  const end = (found) => { socket.close(); done(found); };
+  socket.onopen = () => socket.send(JSON.stringify({ op: "subscribe", stream: "platform-events", id: 1 }));
+  socket.onmessage = ({ data }) => end([socket.protocol, JSON.parse(data).op]);
+  socket.onerror = () => end("refused");
+  setTimeout(() => end("neither open nor refused"), 60_000);
+})
+"""
 
 
 class EmptyPage(BaseHTTPRequestHandler):
@@ -94,8 +106,11 @@ def test_a_front_end_of_the_guide_publishes_and_reads(page_of, hub, key, origin)
 
 
 @pytest.mark.parametrize("origin", THE_GUIDES)
-def test_a_front_end_of_the_guide_watches(page_of, hub, origin):
-    assert page_of(origin).evaluate(LISTEN, hub.url) == "open"
+def test_a_front_end_of_the_guide_watches(page_of, hub, key, origin):
+    page = page_of(origin)
+
+    assert page.evaluate(LISTEN, hub.url) == "open"
+    assert page.evaluate(OPEN_SOCKET, [hub.url, key]) == ["synapse.v1", "subscribed"]
 
 
 @pytest.mark.parametrize("origin", OTHERS)
@@ -104,3 +119,4 @@ def test_no_other_page_is_told_anything(page_of, hub, key, origin):
 
     assert page.evaluate(SPEAK, [hub.url, key]) == "TypeError: Failed to fetch"
     assert page.evaluate(LISTEN, hub.url) == "refused"
+    assert page.evaluate(OPEN_SOCKET, [hub.url, key]) == "refused"

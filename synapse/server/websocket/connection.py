@@ -6,6 +6,7 @@ one piece as much is parsed at once as a turn of the event loop allows.
 
 import asyncio
 import logging
+import struct
 import time
 from collections import deque
 
@@ -33,7 +34,18 @@ _REASONS = {
     CloseReason.POLICY_VIOLATION: "A message has at most 256 fragments.",
 }
 
+_HEAD_16, _HEAD_64 = struct.Struct("!BBH"), struct.Struct("!BBQ")
+_FINAL_TEXT = 0x81
+
 logger = logging.getLogger(__name__)
+
+
+def _head_of_text(length: int) -> bytes:
+    """Return the head of an unmasked frame that holds a whole text (RFC 6455, 5.2). wsproto would decode, encode and
+    copy the text: an event goes to thousands of clients."""
+    if length < 126:
+        return bytes((_FINAL_TEXT, length))
+    return _HEAD_16.pack(_FINAL_TEXT, 126, length) if length < 65536 else _HEAD_64.pack(_FINAL_TEXT, 127, length)
 
 
 class WebSocketConnection(ClientConnection):
@@ -96,8 +108,7 @@ class WebSocketConnection(ClientConnection):
 
     def send(self, *messages: bytes) -> None:
         if self._frames.state is ConnectionState.OPEN and not self.transport.is_closing():
-            frames = [self._frames.send(TextMessage(data=message.decode())) for message in messages]
-            self.transport.write(b"".join(frames))
+            self.transport.write(b"".join([part for each in messages for part in (_head_of_text(len(each)), each)]))
 
     def close(self, code: int, reason: str = "") -> None:
         self._end()

@@ -1,0 +1,286 @@
+"""One WebSocket connection, `GET /ws`: its commands, one after another, and beside them the events of its streams."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from django.conf import settings
+
+from core import payload_access
+from core.database import checked_connections
+from streams import connections
+from streams.access.identification import current_rights
+from streams.live.gateway import GatewaySession
+from streams.snapshot import holder
+from synapse.auth.client_ip import one_caller
+from synapse.auth.principal import Principal
+from synapse.formats import exact_json
+from synapse.formats.durations import Rate
+from synapse.formats.text import NO_TEXTS
+from synapse.http.exchange import JSON, Request, Response, WebSocket
+from synapse.http.redis_problems import FAILURES, problem_of
+from synapse.live import Frame, Item
+from synapse.live.commands import CommandId, Envelope, Publish, Resume, Subscribe, Unsubscribe, read_envelope
+from synapse.live.positions import ReadPositions, read_positions
+from synapse.live.query import ALL, TailQuery, readable_streams
+from synapse.live.watcher import MOST_WAITING
+from synapse.problems import BadParameter, Forbidden, Problem, document
+from synapse.publishing import idempotency, pipeline
+from synapse.server.request_guard import Kind, take_request
+
+# Further commands of a connection wait in the network.
+COMMANDS_PER_SECOND, COMMANDS_AT_ONCE = 200, 400
+
+# How the connection is closed, by the reason for which the session ended (RFC 6455, 7.4, and the registry of IANA).
+_STOPPING, _TRY_AGAIN, _POLICY = 1012, 1013, 1008
+_CODES: Mapping[str, int] = {"stopping": _STOPPING, "slow": _TRY_AGAIN, "failed": 1011}
+_STOPS = "the server stops"
+_LEFT = "The stream may not be read any more."
+# How often it is looked for streams that the session has left, in seconds.
+_LOOK_EVERY = 1.0
+
+
+class Pace:
+    """Spreads what happens more often than a rate allows."""
+
+    def __init__(self, per_second: float, at_once: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._gap = 1 / per_second
+        self._ahead = self._gap * at_once
+        self._clock = clock
+        self._due = 0.0
+
+    def delay(self) -> float:
+        """Count one more. Return in how many seconds it is due."""
+        now = self._clock()
+        self._due = max(self._due, now - self._ahead) + self._gap
+        return max(0.0, self._due - now)
+
+
+class SocketSession:
+    """Answers the commands of one client, and sends it the events of the streams that it follows."""
+
+    def __init__(self, principal: Principal, *, may_publish: bool) -> None:
+        """Prepare a session for a caller. `may_publish`: the caller showed a key, or access is open."""
+        self._principal = principal
+        self._may_publish = may_publish
+        self._session = GatewaySession(principal, ends_when_empty=False)
+        self._pace = Pace(COMMANDS_PER_SECOND, COMMANDS_AT_ONCE)
+        # The streams that were named.
+        self._named: set[str] = set()
+        self._resumed: ReadPositions | None = None
+
+    async def serve(self, socket: WebSocket) -> None:
+        """Serve the client until one side ends the connection."""
+        try:
+            with self._session.seated():
+                await self._run(socket)
+        except FAILURES as failure:
+            socket.close(_TRY_AGAIN, problem_of(failure).detail)
+
+    async def _run(self, socket: WebSocket) -> None:
+        works = (self._answer_commands, self._send_events, self._tell_of_left_streams)
+        tasks = [asyncio.create_task(work(socket)) for work in works]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            task.result()
+        self._say_goodbye(socket)
+
+    def _say_goodbye(self, socket: WebSocket) -> None:
+        ended = "stopping" if socket.is_stopping else self._session.ended
+        if ended is None:
+            return  # the client has gone
+        reason = _STOPS if ended == "stopping" else self._session.reason
+        said = {"op": "bye", "reason": reason, "position": self._position}
+        if ended == "slow":
+            for stream in self._session.streams:
+                connections.counters.add(stream, "live_dropped")
+            reason = "too slow"
+            detail = f"More than {MOST_WAITING} events or too many bytes were waiting for you. Resume from here."
+            said = {"op": "dropped", "reason": "slow", "position": self._position, "detail": detail}
+        socket.send(orjson.dumps(said))
+        socket.close(_CODES.get(ended, _POLICY), reason)
+
+    @property
+    def _position(self) -> str:
+        return self._session.positions.text.decode()
+
+    # Events.
+
+    async def _send_events(self, socket: WebSocket) -> None:
+        async with aclosing(self._session.items()) as batches:
+            async for items in batches:
+                socket.send(*(self._messages(items) if items else [self._heartbeat()]))
+                await socket.drain()
+
+    def _messages(self, items: Sequence[Item]) -> Iterator[bytes]:
+        personal, positions = self._session.personal, self._session.positions
+        for item in items:
+            position = positions.passing(item)
+            if isinstance(item, Frame):
+                # Positions and names of streams need no escapes in JSON.
+                body = item.body_for(personal=personal)
+                yield b'{"op":"event","position":"%b","stream":"%b",%b' % (position, item.stream.encode(), body)
+            else:
+                said = {"op": "gap", "position": position.decode(), "stream": item.stream, **item.members}
+                yield orjson.dumps(said)
+
+    def _heartbeat(self) -> bytes:
+        return orjson.dumps({"op": "heartbeat", "position": self._position})
+
+    async def _tell_of_left_streams(self, socket: WebSocket) -> None:
+        """Tell the client of each named stream that the session has left by itself."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            for stream in self._named.difference(self._session.streams):
+                self._named.discard(stream)
+                said = {"op": "unsubscribed", "stream": stream, "reason": _LEFT, "position": self._position}
+                socket.send(orjson.dumps(said))
+
+    # Commands.
+
+    async def _answer_commands(self, socket: WebSocket) -> None:
+        while (message := await socket.receive()) is not None:
+            if delay := self._pace.delay():
+                await asyncio.sleep(delay)
+            socket.send(await self._answered(message))
+            await socket.drain()
+
+    async def _answered(self, message: bytes) -> bytes:
+        id_: CommandId = None
+        try:
+            await self._count()
+            envelope = read_envelope(message)
+            id_ = envelope.id
+            said = await self._obey(envelope)
+        except FAILURES as failure:
+            said = {"op": "problem", "problem": document(_forgotten(problem_of(failure)))}
+        return orjson.dumps({**said, "id": id_} if id_ is not None else said)
+
+    async def _count(self) -> None:
+        """Count a command as a request of its caller, where there are rates.
+
+        Raises:
+            TooManyRequests: when the caller has none left.
+        """
+        rates: tuple[tuple[Kind, str, Rate | None], ...] = (
+            ("address", one_caller(self._principal.address), settings.RATE_PER_ADDRESS),
+            ("key", self._principal.key, settings.RATE_PER_KEY),
+        )
+        for kind, caller, rate in rates:
+            if rate is not None and caller:
+                await connections.async_executor().run(take_request(kind, caller, rate))
+
+    async def _obey(self, envelope: Envelope) -> dict[str, Any]:
+        match envelope.command():
+            case Subscribe() as command:
+                return await self._subscribe(command)
+            case Unsubscribe(stream=stream):
+                return self._unsubscribe(stream)
+            case Resume(position=position):
+                return self._resume(position)
+            case Publish() as command:
+                return await self._publish(command)
+        return {"op": "pong"}
+
+    def _resume(self, position: str) -> dict[str, Any]:
+        try:
+            self._resumed = read_positions(position)
+        except BadParameter:
+            raise BadParameter(
+                "“position” is not that of a message of this route. Send the last one that you received unchanged.",
+                parameter="position",
+            ) from None
+        self._session.positions.carry(self._resumed)
+        return {"op": "resumed", "position": self._position}
+
+    async def _subscribe(self, command: Subscribe) -> dict[str, Any]:
+        query, rights = command.query(), self._session.rights
+        if not command.is_of_all:
+            if self._principal.kind == "person" and rights.may("read", command.stream):
+                await asyncio.to_thread(_record, self._principal, [command.stream], everything=False)
+            try:
+                await self._session.subscribe({command.stream: self._continued(query, command.stream)})
+            except BaseException:
+                if self._resumed is not None and command.stream not in self._session.streams:
+                    self._session.positions.carry(self._resumed.only(command.stream))
+                raise
+            self._named.add(command.stream)
+            return {"op": "subscribed", "stream": command.stream, "position": self._position}
+        if self._session.positions.of_all:
+            raise BadParameter("All streams are followed already. Unsubscribe from “*” first.", parameter="stream")
+        names = [name for name in readable_streams(holder.current(), rights) if name not in self._session.streams]
+        if self._principal.kind == "person":
+            await asyncio.to_thread(_record, self._principal, names, everything=True)
+        try:
+            await self._session.subscribe({name: self._continued(query, name) for name in names}, later=query)
+        except BaseException:
+            self._session.unsubscribe_from_all()
+            if self._resumed is not None:
+                self._session.positions.carry(self._resumed)
+            raise
+        self._session.positions.drop_carried()
+        return {"op": "subscribed", "stream": ALL, "streams": names, "position": self._position}
+
+    def _continued(self, query: TailQuery, stream: str) -> TailQuery:
+        """Return a query that begins where the connection before was, unless it says itself where it begins."""
+        if self._resumed is None or query.after is not None:
+            return query
+        place = self._resumed.of(stream)
+        if place is not None:
+            return query.resumed(place)
+        return replace(query, after=self._resumed.of_later_stream()) if self._resumed.of_all else query
+
+    def _unsubscribe(self, stream: str) -> dict[str, Any]:
+        followed = self._session.positions.of_all if stream == ALL else stream in self._session.streams
+        if not followed:
+            raise BadParameter(f"“{stream[:100]}” is not followed here.", parameter="stream")
+        if stream == ALL:
+            self._session.unsubscribe_from_all()
+        elif stream in self._named:
+            self._named.discard(stream)
+            self._session.unsubscribe(stream)
+        else:
+            raise BadParameter(f"“{stream}” is followed with all streams. Unsubscribe from “*”.", parameter="stream")
+        return {"op": "unsubscribed", "stream": stream, "position": self._position}
+
+    async def _publish(self, command: Publish) -> dict[str, Any]:
+        if not self._may_publish:
+            raise Forbidden("A connection that a ticket opened only watches. Open one with a key to publish.")
+        catalog = holder.current()
+        key = {idempotency.HEADER.lower(): command.idempotency_key} if command.idempotency_key else NO_TEXTS
+        request = Request(
+            method="POST",
+            path=f"/events/{command.stream}",
+            params={"stream": command.stream},
+            headers={"content-type": JSON, **key},
+            body=exact_json.dumps(command.event),
+            principal=replace(self._principal, rights=current_rights(self._principal)),
+        )
+        executor = connections.async_executor_for(catalog.streams.get(command.stream))
+        response = await executor.run(pipeline.publish_events(request, catalog, connections.counters))
+        return _published(response)
+
+
+def _published(response: Response) -> dict[str, Any]:
+    said: dict[str, Any] = {"op": "published", "status": response.status, "body": orjson.Fragment(response.body)}
+    return said | ({"replayed": True} if idempotency.REPLAYED in response.headers else {})
+
+
+def _forgotten(problem: Problem) -> Problem:
+    """Return a problem without the place where it was raised, which would hold the session in a cycle."""
+    problem.__traceback__ = None
+    return problem
+
+
+@checked_connections()
+def _record(by: Principal, streams: Sequence[str], *, everything: bool) -> None:
+    payload_access.record_watching(by, streams, everything=everything)

@@ -123,8 +123,8 @@ class GatewaySession:
         """Follow streams, each from where its query says. Either all of them are followed then, or none.
 
         Args:
-            queries: What is asked of each stream.
-            later: What is asked of streams that come later, where the caller asks for all streams.
+            queries: The query for each stream.
+            later: The query for streams that come later, where the caller asks for all streams.
 
         Raises:
             BadParameter: when there are too many, or one is followed already.

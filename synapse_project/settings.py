@@ -162,8 +162,6 @@ INSTALLED_APPS = [
 
 # Synchronous only: the front door runs the whole chain in one thread hop.
 MIDDLEWARE = [
-    # Around all others, whose work a request's span has too.
-    "streams.tracing.TracingMiddleware",
     "django.middleware.security.SecurityMiddleware",
     # Around the gate, as the others that set headers: its refusals have them too.
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -171,6 +169,8 @@ MIDDLEWARE = [
     "synapse_project.request_guard_middleware.CorsHeaders",
     "synapse_project.request_guard_middleware.guard_middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Behind the files of pages: sending one is no work to look into.
+    "streams.tracing.TracingMiddleware",
     # Around the session's: a new session has its key when it has been saved.
     "synapse_project.django_threads.person_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

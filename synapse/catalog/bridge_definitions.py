@@ -7,6 +7,7 @@ from typing import Any, Literal
 from synapse.catalog import ownership
 from synapse.catalog.fields import ADVANCED, Choice, Count, Flag, Rows, Text, declared
 from synapse.catalog.filters import Filter
+from synapse.tracing.span import Relation
 
 _EVENTS, _FAILURE = "Which events", "When it fails"
 
@@ -120,7 +121,6 @@ PULL_LEASE_SECONDS = 300
 
 Order = Literal["none", "key", "stream"]
 DeliveryLog = Literal["off", "failures", "all"]
-Tracing = Literal["link", "parent"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +157,7 @@ class BridgeDefinition:
     backoff_base_seconds: float = BACKOFF_BASE_SECONDS.default
     backoff_cap_seconds: float = BACKOFF_CAP_SECONDS.default
     delivery_log: DeliveryLog = "failures"
-    tracing: Tracing = "link"
+    tracing: Relation = "link"
     retry_schedule: tuple[float, ...] = ()
     opened_by: str = ""
     pk: int | None = None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from synapse.catalog.bridge_definitions import DeliveryLog, Order, Tracing
+from synapse.catalog.bridge_definitions import DeliveryLog, Order
 from synapse.delivery.retry import Policy
 from synapse.errors.delivery import GroupLost
 from synapse.redis import Command, RedisRefused, ReplyError, SyncExecutor, WrongType
@@ -31,6 +31,7 @@ from synapse.redis.commands.delivery import (
 from synapse.redis.commands.delivery_log import DoneLog
 from synapse.redis.commands.streams import Consumer
 from synapse.runtime.process import is_alive
+from synapse.tracing.span import Relation
 
 _NAME = re.compile(r"(?P<host>.+):(?P<pid>[0-9]{1,10}):(?P<run>[0-9a-f]{8})")
 _of_this_process: set[str] = set()
@@ -104,7 +105,7 @@ class Subscription:
     order_key: str = ""
     retry: Policy = field(default_factory=Policy)
     delivery_log: DeliveryLog = "off"
-    tracing: Tracing = "link"
+    tracing: Relation = "link"
 
 
 class Membership:

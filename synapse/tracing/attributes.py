@@ -23,3 +23,5 @@ ATTEMPT = "synapse.delivery.attempt"
 OUTCOME = "synapse.delivery.outcome"
 
 SYNAPSE = "synapse"
+# In place of a method that HTTP does not know.
+OTHER_METHOD = "_OTHER"

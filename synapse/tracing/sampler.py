@@ -14,7 +14,7 @@ class Sampler:
     """Samples the ratio of all traces, the same ones as other services with that ratio.
 
     A caller that names a trace as sampled gets it within the ratio only. Trace ids can be chosen, so that all of them
-    are within it: such requests are traced at most twice as often as the ratio says, beyond a burst of 100.
+    are within it: of all requests, at most twice the ratio are traced for such callers, beyond a burst of 100.
 
     Args:
         ratio: from 0 to 1.
@@ -29,9 +29,10 @@ class Sampler:
 
     def is_sampled(self, parent: str) -> bool:
         """Decide on a request or an event with this `traceparent`, "" without one."""
+        # Each decision earns, also of what comes without a trace: those that name one are a share of all.
+        credit = self._credit = min(_BURST, self._credit + self._gain)
         if len(parent) != _LENGTH:
             return getrandbits(64) < self._bound
-        credit = self._credit = min(_BURST, self._credit + self._gain)
         if self._heeds and parent[-1] not in _SAMPLED:
             return False
         try:

@@ -7,6 +7,8 @@ from synapse.tracing import attributes as names
 from synapse.tracing.context import TraceContext
 
 Kind = Literal["PRODUCER", "CONSUMER", "SERVER"]
+# How the span of a delivery belongs to that of the publish.
+Relation = Literal["link", "parent"]
 
 
 class Span:

@@ -3,15 +3,16 @@
 import time
 from collections.abc import Callable, Mapping
 from random import getrandbits
-from typing import Any, Literal
+from typing import Any
 
 from synapse.tracing import attributes as names
 from synapse.tracing.context import TRACEPARENT, TRACESTATE, TraceContext, read_context
 from synapse.tracing.sampler import Sampler
-from synapse.tracing.span import Kind, Span
+from synapse.tracing.span import Kind, Relation, Span
 
-Relation = Literal["link", "parent"]
 _FLAG = 1
+# RFC 9110, 9, and RFC 5789: a caller may send any other word.
+_METHODS = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
 
 
 class Tracer:
@@ -58,7 +59,8 @@ class Tracer:
         if not self._sampler.is_sampled(parent):
             return None
         context = read_context(parent, headers.get(TRACESTATE, ""))
-        return self._begin(method, "SERVER", context, {names.HTTP_METHOD: method})
+        known = method if method in _METHODS else names.OTHER_METHOD
+        return self._begin(known, "SERVER", context, {names.HTTP_METHOD: known})
 
     def finish(self, span: Span) -> None:
         """End a span, and pass it on."""

@@ -42,6 +42,15 @@ def test_a_caller_that_chooses_its_trace_ids_is_traced_at_most_twice_as_often_as
     assert share(Sampler(0.01), chosen) <= 0.02 + 100 / MANY
 
 
+def test_a_trace_that_was_sampled_stays_sampled_where_most_events_have_none():
+    sampler = Sampler(0.01)
+    stored = [f"00-{sampler.new_trace_id()}-{'1' * 16}-01" if number % 100 == 0 else "" for number in range(MANY * 5)]
+
+    decided = [sampler.is_sampled(parent) for parent in stored]
+
+    assert all(is_sampled for is_sampled, parent in zip(decided, stored, strict=True) if parent)
+
+
 def test_a_trace_that_its_caller_does_not_sample_is_not_sampled():
     assert share(Sampler(1.0), parents(flags="00")) == 0
     assert share(Sampler(1.0, heeds_callers=False), parents(flags="00")) == 1

@@ -117,6 +117,12 @@ def test_a_request_is_named_by_its_route_and_not_by_what_its_caller_looks_at(mid
     assert (span.name, span.attributes[attributes.HTTP_ROUTE]) == (f"GET {route}", route)
 
 
+def test_a_method_that_is_none_names_no_span(middleware, rf, spans):
+    middleware(lambda _: HttpResponse())(rf.generic("ANNA@EXAMPLE.ORG", "/"))
+
+    assert [(span.name, span.attributes[attributes.HTTP_METHOD]) for span in spans] == [("_OTHER", "_OTHER")]
+
+
 def test_a_view_that_raises_ends_its_span(middleware, rf, spans):
     def view(request):
         raise RuntimeError("broken")

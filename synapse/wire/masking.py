@@ -5,7 +5,7 @@ event without a contract is shown unchanged.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -30,10 +30,13 @@ class Mask:
     Attributes:
         marks: marks of the event's own types, and of the types that it names for itself.
         payload_marks: marks of the types that its `payload` names, which some readers take for the event.
+        is_cloudevent: whether it came as a CloudEvent. Then its source is the producer's own text, as its other
+            attributes are, and not the name of a caller.
     """
 
     marks: tuple[Marks, ...]
     payload_marks: tuple[Marks, ...] = ()
+    is_cloudevent: bool = False
 
     def event(self, event: Any) -> Any:
         """Return the event, masked."""
@@ -75,16 +78,12 @@ class Mask:
 
     def decoded(self, decoded: DecodedEntry) -> DecodedEntry:
         """Return a decoded entry, masked."""
-        source, attributes = decoded.source, decoded.cloudevent
-        if attributes is not None:
-            # The producer's own text, as the other attributes are, and not the name of a caller.
-            source = source and self.text(source, decoded.event)
-            attributes = self.attributes(attributes, decoded.event)
+        attributes = decoded.cloudevent
         return decoded._replace(
             event=self.event(decoded.event),
             timestamp=self.timestamp(decoded.timestamp, decoded.event),
-            source=self.source(source, decoded.event),
-            cloudevent=attributes,
+            source=self.source(decoded.source, decoded.event),
+            cloudevent=None if attributes is None else self.attributes(attributes, decoded.event),
         )
 
     def attributes(self, attributes: Mapping[str, Any], event: Any) -> dict[str, Any]:
@@ -103,7 +102,9 @@ class Mask:
     def source(self, source: str | None, event: Mapping[str, Any]) -> str | None:
         """Return the source to show for an event, masked where the event's own source is."""
         hidden = self.event(event)
-        return _as_text(hidden["source"]) if _differs("source", event, hidden) else source
+        if _differs("source", event, hidden):
+            return _as_text(hidden["source"])
+        return self.text(source, event) if source and self.is_cloudevent else source
 
     def fields(self, fields: Mapping[str, str], event: Mapping[str, Any]) -> dict[str, str]:
         """Return the entry's fields as stored in Redis, masked. `event` is the event decoded from them."""
@@ -133,7 +134,7 @@ class Mask:
             return _as_text(hidden[name]) if _differs(name, event, hidden) else text
         if name == CLOUDEVENT and (attributes := attributes_of(text)) is not None:
             return exact_json.dumps(self.attributes(attributes, event)).decode()
-        if name == "source" and CLOUDEVENT in fields:
+        if name == "source" and self.is_cloudevent:
             return pii.redacted(text, texts)
         # Of a text that can be known without it, the mask would tell what the event holds.
         return text if name in BESIDE else pii.redacted(text, texts)
@@ -141,7 +142,8 @@ class Mask:
 
 def mask_of(stream: StreamDefinition | None, decoded: DecodedEntry) -> Mask | None:
     """Return the mask for an entry, covering every type that a reader may take it for; None when it holds no PII."""
-    return mask_of_event(stream, decoded.event, decoded.event_type)
+    mask = mask_of_event(stream, decoded.event, decoded.event_type)
+    return mask if mask is None or decoded.cloudevent is None else replace(mask, is_cloudevent=True)
 
 
 def mask_of_event(stream: StreamDefinition | None, event: Mapping[str, Any], *event_types: str) -> Mask | None:

@@ -127,6 +127,7 @@ def test_attributes_are_masked_for_readers_without_pii(ask, orders_with_pii, imp
 
     (found,) = get(ask, MESSAGES).json
     (shown,) = ask("GET", MESSAGES).json["messages"]
+    timeline = ask("GET", f"{MESSAGES}/1-0/timeline").json
 
     encoded = "%E2%80%A2" * 3
     assert found == {
@@ -142,9 +143,10 @@ def test_attributes_are_masked_for_readers_without_pii(ask, orders_with_pii, imp
         "datacontenttype": "application/json",
         "data": {"email": MASK, "n": 7, "card": {"holder": MASK, "brand": "visa"}},
     }
-    assert shown["source"] == shown["data"]["source"] == f"/people/{MASK}"
+    assert shown["source"] == shown["data"]["source"] == timeline["source"] == f"/people/{MASK}"
+    assert timeline["cloudevent"] == shown["cloudevent"]
     assert orjson.loads(shown["data"]["synapse_cloudevent"])["subject"] == MASK
-    assert "anna" not in orjson.dumps([found, shown]).decode().lower()
+    assert "anna" not in orjson.dumps([found, shown, timeline]).decode().lower()
 
 
 def test_a_persons_reading_is_recorded_in_every_form(operator, orders_with_pii, redis):

@@ -5,7 +5,7 @@ After the IETF draft "The Idempotency-Key HTTP Header Field" (draft-ietf-httpapi
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from synapse.catalog.stream_definitions import StreamDefinition
@@ -70,19 +70,10 @@ def key_of_item(key: str, index: int) -> str:
     return f"{key}/{index}"
 
 
-def of_all(request: Request, key: str | None, items: Sequence[IdempotencyKey]) -> IdempotencyKey:
+def of_all(request: Request, key: str, items: Sequence[IdempotencyKey]) -> IdempotencyKey:
     """Return what a batch that is stored together is known by, from what its events would be."""
-    fingerprint = _digest(["together", *(item.fingerprint for item in items)])
-    # Of CloudEvents, all of their keys are the batch's.
-    return IdempotencyKey(
-        who=str(request.principal),
-        key=f"cloudevents\n{_digest(item.key for item in items)}" if key is None else key,
-        fingerprint=fingerprint,
-    )
-
-
-def _digest(parts: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    parts = "\n".join(["together", *(item.fingerprint for item in items)])
+    return IdempotencyKey(who=str(request.principal), key=key, fingerprint=hashlib.sha256(parts.encode()).hexdigest())
 
 
 def _fingerprint(item: bytes, version: int | None) -> str:

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import orjson
 
@@ -161,7 +161,8 @@ def _publish_one(
     except FAILURES as failure:
         _count_unstored(counters, stream, [problem_of(failure)], request.principal)
         raise
-    (stored,) = fates
+    # No other event could keep it out.
+    (stored,) = cast(Sequence[Fate], fates)
     _count(counters, stream, [accepted], fates, write)
     if isinstance(stored, Problem):
         raise stored
@@ -223,9 +224,11 @@ def _publish_batch(
         elif is_direct:
             fates = yield from storage.append(stream, write.commands, together=together)
         else:
-            if is_keyed and together:
+            if key is not None and together:
                 keys = [idempotency.of_all(request, key, keys)]
-            fates = yield from storage.store(stream, write.entries, together=together, keys=keys)
+            fates = yield from storage.store(
+                stream, write.entries, together=together, keys=keys, all_keyed=is_keyed and key is None
+            )
     except FAILURES as failure:
         _count_unstored(counters, stream, [problem_of(failure)] * len(good), request.principal)
         raise

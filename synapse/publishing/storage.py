@@ -35,6 +35,7 @@ from synapse.redis.commands.publishing import (
     packed_once,
     publish_once,
     publish_together,
+    publish_together_once,
 )
 
 _Entries = Sequence[Sequence[str]]
@@ -59,18 +60,23 @@ Fate = Stored | Problem
 
 
 def store(
-    stream: StreamDefinition, entries: _Entries, *, together: bool = False, keys: Sequence[IdempotencyKey] = ()
-) -> Conversation[list[Fate]]:
-    """Append the entries, and return the outcome of each.
+    stream: StreamDefinition,
+    entries: _Entries,
+    *,
+    together: bool = False,
+    keys: Sequence[IdempotencyKey] = (),
+    all_keyed: bool = False,
+) -> Conversation[Sequence[Fate | None]]:
+    """Append the entries, and return the outcome of each; None where another entry's fault kept one out.
 
-    `keys` has one for each entry, or, `together`, one for all; it is empty without any.
+    `keys` has one for each entry, or, `together`, one for all unless `all_keyed`; it is empty without any.
 
     Raises:
         EventTooLarge: when entries that are stored together have too many parts; none is stored.
     """
     if is_plain(stream, keyed=bool(keys)):
         return (yield from append(stream, (yield from _packed(stream, entries)), together=together))
-    appending = yield from _appending(stream, entries, together=together, keys=keys)
+    appending = yield from _appending(stream, entries, together=together, keys=keys, all_keyed=all_keyed)
     barrier = barrier_of(stream)
     if together:
         replies = yield [*appending, barrier] if barrier is not None else appending
@@ -105,7 +111,9 @@ def once(stream: StreamDefinition, append: Command, key: IdempotencyKey) -> Comm
     return packed_once(append, key, window_ms=_window_ms(stream), hard_length=hard_length)
 
 
-def append(stream: StreamDefinition, appends: Sequence[Command], *, together: bool = False) -> Conversation[list[Fate]]:
+def append(
+    stream: StreamDefinition, appends: Sequence[Command], *, together: bool = False
+) -> Conversation[Sequence[Fate | None]]:
     """Append entries by the given commands, `together` in one transaction, and return the fate of each."""
     if together:
         replies = yield _in_transaction(appends)
@@ -203,9 +211,14 @@ def _wanted(stream: StreamDefinition) -> int:
 
 
 def _appending(
-    stream: StreamDefinition, entries: _Entries, *, together: bool, keys: Sequence[IdempotencyKey]
+    stream: StreamDefinition, entries: _Entries, *, together: bool, keys: Sequence[IdempotencyKey], all_keyed: bool
 ) -> Conversation[list[Command]]:
     hard_length = stream.hard_length if stream.when_full == "reject" else 0
+    if together and all_keyed:
+        window_ms = _window_ms(stream)
+        return [
+            _bounded(publish_together_once(stream.name, entries, keys, window_ms=window_ms, hard_length=hard_length))
+        ]
     if together and (keys or hard_length):
         return [_all_or_none(stream, entries, hard_length, keys)]
     if keys:
@@ -227,13 +240,12 @@ def _in_transaction(appends: Sequence[Command]) -> list[Command]:
 def _all_or_none(
     stream: StreamDefinition, entries: _Entries, hard_length: int, keys: Sequence[IdempotencyKey]
 ) -> Command:
-    command = publish_together(
-        stream.name,
-        entries,
-        hard_length=hard_length,
-        key=keys[0] if keys else None,
-        window_ms=_window_ms(stream),
-    )
+    key = keys[0] if keys else None
+    window_ms = _window_ms(stream)
+    return _bounded(publish_together(stream.name, entries, hard_length=hard_length, key=key, window_ms=window_ms))
+
+
+def _bounded(command: Command) -> Command:
     if len(command.words) > MAX_WORDS:
         raise EventTooLarge("The batch has too many properties to be stored at once; send it in parts.")
     return command
@@ -270,12 +282,15 @@ def _window_ms(stream: StreamDefinition) -> int:
     return stream.idempotency_window // timedelta(milliseconds=1)
 
 
-def _fates(stream: StreamDefinition, replies: Sequence[Any], *, together: int) -> Conversation[list[Fate]]:
+def _fates(stream: StreamDefinition, replies: Sequence[Any], *, together: int) -> Conversation[Sequence[Fate | None]]:
     """Read the replies: one for each entry, or, for so many entries `together`, the last for all."""
     if together:
         done = replies[-1]
         if isinstance(done, BatchStoreResult) and done.ids:
-            return [Stored(id=id_, repeated=done.outcome == "repeated") for id_ in done.ids]
+            again = done.again or [done.outcome == "repeated"] * together
+            return [Stored(id=id_, repeated=repeated) for id_, repeated in zip(done.ids, again, strict=True)]
+        if isinstance(done, BatchStoreResult) and done.place is not None:
+            return [_fate(stream, done) if place == done.place else None for place in range(together)]
         if isinstance(done, ReplyError):
             # A transaction is discarded for what Redis said of a command in it: that is the reason to tell.
             done = next(reply for reply in replies if isinstance(reply, ReplyError))
@@ -309,8 +324,10 @@ def _fate_of_script(stream: StreamDefinition, reply: StoreResult) -> Fate:
     return Stored(id=reply.id, repeated=reply.outcome == "repeated")
 
 
-def _in_doubt(stream: StreamDefinition, fate: Fate, why: str, count: int | ReplyError, *, keyed: bool) -> Fate:
-    if isinstance(fate, Problem):
+def _in_doubt(
+    stream: StreamDefinition, fate: Fate | None, why: str, count: int | ReplyError, *, keyed: bool
+) -> Fate | None:
+    if fate is None or isinstance(fate, Problem):
         return fate
     got = 0 if isinstance(count, ReplyError) else count
     return fate._replace(doubt=NotDurable(why, id=fate.id, wanted=_wanted(stream), got=got, keyed=keyed))

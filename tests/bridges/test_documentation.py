@@ -98,6 +98,7 @@ def test_every_script_of_delivery_is_described():
         "hold_lease",
         "publish_together",
         "publish_once",
+        "publish_together_once",
         "take_token",
         "sample",
         "count_between",

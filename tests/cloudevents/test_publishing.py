@@ -324,6 +324,42 @@ def test_an_atomic_batch_that_is_sent_again_is_stored_once(ask, redis, atomic):
     assert redis.xlen("orders") == 2
 
 
+def test_an_atomic_batch_stores_the_cloudevents_that_are_new(ask, redis):
+    path, others = "/events/orders?atomic=true", [{**EVENT, "id": f"A-{number}"} for number in (8, 9)]
+    first = post(ask, EVENT).json["id"]
+
+    answer = post(ask, [others[0], EVENT, others[1], others[0]], BATCH, path)
+    alone = post(ask, others[1])
+
+    results = answer.json["results"]
+    assert [each.get("replayed", False) for each in results] == [False, True, False, True]
+    assert (results[1]["id"], results[3]["id"]) == (first, results[0]["id"])
+    assert (alone.status, alone.json["id"]) == (200, results[2]["id"])
+    assert redis.xlen("orders") == 3
+
+
+@pytest.mark.parametrize("rules", [{}, {"when_full": "reject"}])
+def test_an_atomic_batch_with_other_content_under_a_source_and_id_stores_nothing(ask, redis, define, rules):
+    define("orders", **rules)
+    post(ask, EVENT)
+
+    answer = post(ask, [{**EVENT, "id": "A-8"}, {**EVENT, "subject": "x"}], BATCH, "/events/orders?atomic=true")
+
+    assert (answer.status, [each["status"] for each in answer.json["results"]]) == (422, ["aborted", "rejected"])
+    assert answer.json["results"][1]["errors"][0]["type"] == "urn:synapse:problem:idempotency-key-reused"
+    assert redis.xlen("orders") == 1
+
+
+def test_an_atomic_batch_that_does_not_fit_stores_nothing(ask, redis, define):
+    define("orders", when_full="reject", hard_length=2, max_length=2)
+    path, others = "/events/orders?atomic=true", [{**EVENT, "id": f"A-{number}"} for number in (8, 9)]
+    post(ask, EVENT)
+
+    assert post(ask, [EVENT, *others], BATCH, path).status == 503
+    assert post(ask, [EVENT, others[0]], BATCH, path).status == 200
+    assert redis.xlen("orders") == 2
+
+
 def test_an_atomic_batch_with_a_bad_cloudevent_stores_nothing(ask, redis):
     answer = post(ask, [EVENT, {}], BATCH, "/events/orders?atomic=true")
 

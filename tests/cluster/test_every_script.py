@@ -47,6 +47,9 @@ def call_scripts_about_events(send):
     version = send(correlation_commands.write_index(STREAM, index, written=written))
     assert send(correlation_commands.find_in_index(STREAM, "order_id", [7], most=9)).blocks == ["1-1"]
     assert send(correlation_commands.delete_index(STREAM, version))
+    keys = [publish_commands.IdempotencyKey(who="shop", key="l", fingerprint="f")] * 2
+    again = publish_commands.publish_together_once(STREAM, [[b"customer", b"1"]] * 2, keys, window_ms=60_000)
+    assert send(again).outcome == "conflict"
     send(note_refusals(STREAM, [RefusalKind(digest="d", count=1, first_ms=1, last_ms=1, known=b"{}")]))
     assert send(places.place(*PLACE, "1-1")).pending is None
 

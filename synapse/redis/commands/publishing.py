@@ -11,6 +11,7 @@ from synapse.redis.command import Argument, Command, load_script
 
 _ONCE = load_script("publish_once")
 _TOGETHER = load_script("publish_together")
+_TOGETHER_ONCE = load_script("publish_together_once")
 # Redis takes no command of more words than this.
 MAX_WORDS = 1024 * 1024
 
@@ -29,10 +30,16 @@ class StoreResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchStoreResult:
-    """The same of entries that are stored together. `ids` are theirs, in their order."""
+    """The same of entries that are stored together. `ids` are theirs, in their order.
+
+    Where each has a key of its own, `again` says of each whether it was stored before, and `place` which one is in
+    conflict.
+    """
 
     outcome: _Outcome
     ids: Sequence[str] = ()
+    again: Sequence[bool] = ()
+    place: int | None = None
 
 
 class IdempotencyKey(NamedTuple):
@@ -157,6 +164,34 @@ def publish_together(
         words.append(len(fields))
         words.extend(fields)
     return _TOGETHER.call(names, words, parse=_together)
+
+
+def publish_together_once(
+    stream: str,
+    entries: Sequence[Sequence[str]],
+    keys: Sequence[IdempotencyKey],
+    *,
+    window_ms: int,
+    hard_length: int = 0,
+) -> Command:
+    """Append all entries or none, but for those that were appended before within the window, each under its own key:
+    `BatchStoreResult`. `hard_length` as for `publish_together`."""
+    names = [stream, keyspace.stats(stream)]
+    names += [keyspace.idempotency(stream, _digest(stream, key.who, key.key)) for key in keys]
+    words: list[Argument] = [hard_length, window_ms]
+    for fields, key in zip(entries, keys, strict=True):
+        words += (key.fingerprint, len(fields), *fields)
+    return _TOGETHER_ONCE.call(names, words, parse=_together_once)
+
+
+def _together_once(reply: Any) -> BatchStoreResult:
+    outcome = _OUTCOMES[reply[0]]
+    if outcome == "conflict":
+        return BatchStoreResult(outcome=outcome, place=reply[1])
+    ids = [id_.decode() for id_ in reply[1:]]
+    return BatchStoreResult(
+        outcome=outcome, ids=[id_.removeprefix("=") for id_ in ids], again=[id_.startswith("=") for id_ in ids]
+    )
 
 
 def _digest(stream: str, who: str, key: str) -> str:

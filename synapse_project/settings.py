@@ -12,6 +12,7 @@ import environ
 from corsheaders.defaults import default_headers, default_methods
 
 from core import content_security_policy, openapi
+from synapse.cloudevents.attributes import DEFINED
 from synapse.runtime import private_files
 from synapse.shares.resources import RESOURCES
 from synapse_project import VERSION, environment, installation, setting_values, sidebar
@@ -268,6 +269,7 @@ CORS_ALLOW_HEADERS = list(
             # What routes read, and what event sources and tracing send along (W3C Trace Context, W3C Baggage, Sentry).
             *("cache-control", "idempotency-key", "last-event-id", "synapse-contract-version", "x-api-key"),
             *("baggage", "sentry-trace", "traceparent", "tracestate", "x-request-id"),
+            *(f"ce-{name}" for name in sorted(DEFINED - {"datacontenttype"})),
             *(name.lower() for name in _env["CORS_ALLOW_HEADERS"]),
         )
     )

@@ -8,6 +8,7 @@ from tests.tables import for_each
 
 PAGE = "http://localhost:5173"
 TRACING = ["baggage", "sentry-trace", "traceparent", "tracestate", "x-request-id"]
+CLOUDEVENTS = ["ce-specversion", "ce-id", "ce-source", "ce-type", "ce-time", "ce-subject", "ce-dataschema"]
 OURS = ["authorization", "x-api-key", "idempotency-key", "synapse-contract-version", "last-event-id", "content-type"]
 CORS = "access-control-"
 
@@ -29,7 +30,7 @@ def listed(answer, name):
 @pytest.mark.parametrize(
     "path", ["/events/orders", "/streams/orders/live", "/v1/read", "/registry/subjects", "/nowhere"]
 )
-@for_each("name", [*TRACING, *OURS, "cache-control"])
+@for_each("name", [*TRACING, *OURS, *CLOUDEVENTS, "cache-control"])
 def test_an_allowed_page_may_send_what_routes_and_tracing_read(ask, path, name):
     answer = preflight(ask, path)
 

@@ -156,11 +156,23 @@ def open_queue(endpoint: str, dropped: Dropped) -> SpanQueue:
     )
 
 
+class ProcessResource(Resource):
+    """What describes this process. It is hashed once: the encoder asks for the hash with each span, and the SDK writes
+    all attributes as JSON for it."""
+
+    def __init__(self, found: Resource) -> None:
+        super().__init__(found.attributes, found.schema_url)
+        self._hash = super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
 def describe_process() -> Resource:
     """Return what describes this process: OTEL_SERVICE_NAME or “synapse”, and OTEL_RESOURCE_ATTRIBUTES."""
     found = Resource.create()
     is_named = not str(found.attributes[SERVICE_NAME]).startswith("unknown_service")
-    return found if is_named else found.merge(Resource({SERVICE_NAME: names.SYNAPSE}))
+    return ProcessResource(found if is_named else found.merge(Resource({SERVICE_NAME: names.SYNAPSE})))
 
 
 def _number(variable: str, default: int) -> int:

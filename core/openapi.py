@@ -35,6 +35,11 @@ HEADERS = {
     "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait before trying again."},
     "RateLimit-Policy": {"schema": {"type": "string"}, "description": "How often the caller may ask."},
     "RateLimit": {"schema": {"type": "string"}, "description": "How much of that is left."},
+    "ETag": {"schema": {"type": "string"}, "description": "Changes with the answer; send it back as If-None-Match."},
+    "Accept-Encoding": {
+        "schema": {"type": "string"},
+        "description": "The content coding of bodies that is decoded, where that of the request is another one.",
+    },
 }
 
 
@@ -69,7 +74,7 @@ _FOREIGN_ORIGIN = {
 _DATABASE_DOWN = {"description": "The database cannot be used now.", "content": _PROBLEM}
 _TOO_MANY_REQUESTS = {
     "description": "The caller asks more often than it may. Nothing was looked at.",
-    "headers": _headers(*HEADERS),
+    "headers": _headers("Retry-After", "RateLimit-Policy", "RateLimit"),
     "content": _PROBLEM,
 }
 
@@ -79,7 +84,9 @@ _ERRORS = {
     "401": "Unauthorized",
     "403": "Forbidden",
     "404": "NotFound",
+    "406": "NotAcceptable",
     "409": "Conflict",
+    "412": "PreconditionFailed",
     "413": "ContentTooLarge",
     "415": "UnsupportedMediaType",
     "422": "UnprocessableContent",
@@ -89,7 +96,7 @@ _ERRORS = {
 
 
 def with_shared_components(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Move the parameters and errors that several operations repeat into shared components.
+    """Move the parameters, errors and answers without content that several operations repeat into shared components.
 
     A response that differs from the shared one in its description alone keeps its own beside the reference
     (OpenAPI 3.1, Reference Object). A postprocessing hook of drf-spectacular.
@@ -118,7 +125,10 @@ def with_shared_components(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def _error_name(status: str, response: dict[str, Any]) -> str:
-    """Return the name of an error among the shared responses, such as `NotFoundProblem`, from its status and shape."""
+    """Return the name of an error, or of an answer without content, among the shared responses, such as
+    `NotFoundProblem`, from its status and shape; "" for others."""
+    if status == "304":
+        return "NotModified"
     shapes = {content["schema"].get("$ref", "").rpartition("/")[2] for content in response.get("content", {}).values()}
     return f"{_ERRORS[status]}{shapes.pop()}" if status in _ERRORS and len(shapes) == 1 else ""
 

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from django.db import Error as DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, re_path, reverse
+from django.utils.cache import patch_vary_headers
 from rest_framework import exceptions
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.response import Response as RestResponse
@@ -19,10 +21,21 @@ from rest_framework.views import APIView
 
 from core import database
 from synapse.auth.principal import ANONYMOUS, Principal
-from synapse.http.exchange import Request, Response, expression, problem_response
+from synapse.http.accept import choose
+from synapse.http.entity_tags import with_tag
+from synapse.http.exchange import JSON, Request, Response, expression, problem_response
 from synapse.http.hosts import bad_host
 from synapse.http.redis_problems import problem_of
-from synapse.problems import BadRequest, Forbidden, MethodNotAllowed, NotFound, Problem, too_large
+from synapse.problems import (
+    PROBLEM_JSON,
+    BadRequest,
+    Forbidden,
+    MethodNotAllowed,
+    NotAcceptable,
+    NotFound,
+    Problem,
+    too_large,
+)
 from synapse.redis.errors import RedisFailure
 from synapse.tracing.context import TRACEPARENT
 
@@ -39,6 +52,8 @@ def route(path: str, view: Any, name: str) -> URLPattern:
 
 logger = logging.getLogger(__name__)
 
+HTML = "text/html"
+
 
 class AlwaysJSON(BaseContentNegotiation):
     """Negotiates JSON regardless of the Accept header, as the event loop's own routes do."""
@@ -48,6 +63,20 @@ class AlwaysJSON(BaseContentNegotiation):
 
     def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
         return renderers[0], renderers[0].media_type
+
+
+class ByQuality(BaseContentNegotiation):
+    """Negotiates the form of a document by the qualities of the header Accept."""
+
+    def select_parser(self, request: Any, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
+        offers = [each.media_type for each in renderers]
+        form = choose(request.headers.get("Accept", ""), offers)
+        if form is None:
+            raise NotAcceptable(offers)
+        return renderers[offers.index(form)], form
 
 
 class ApiView(APIView):
@@ -71,16 +100,22 @@ def to_request(request: HttpRequest, principal: Principal = ANONYMOUS, **params:
         path=request.path,
         params=params,
         query=request.GET.dict(),
-        headers={name.lower(): text for name, text in request.headers.items()},
+        headers=_headers_of(request),
         body=request.body,
         principal=principal,
         raw_query=request.META.get("QUERY_STRING", ""),
     )
 
 
+def _headers_of(request: HttpRequest) -> dict[str, str]:
+    return {name.lower(): text for name, text in request.headers.items()}
+
+
 def to_django(response: Response) -> HttpResponse:
     """Return the engine response as a Django response."""
     answer = HttpResponse(response.whole_body, status=response.status, content_type=response.content_type)
+    if not response.content_type:
+        del answer["Content-Type"]
     for name, text in response.headers.items():
         answer[name] = text
     return answer
@@ -89,6 +124,28 @@ def to_django(response: Response) -> HttpResponse:
 def problem_to_django(problem: Problem, request: Any) -> HttpResponse:
     """Return a problem as the Django response to a request, with the trace that the request names."""
     return to_django(problem_response(problem, {TRACEPARENT: request.META.get("HTTP_TRACEPARENT", "")}))
+
+
+def with_entity_tag(request: HttpRequest, response: HttpResponse, tag: str = "") -> HttpResponse:
+    """Return a document with its entity tag; 304 without its content when the client has it.
+
+    Args:
+        tag: the document's tag, where it is known; else it is made of the content.
+    """
+    asked = Request(method=request.method or "", path=request.path, headers=_headers_of(request))
+    document = Response(response.status_code, response.content, response["Content-Type"])
+    found = with_tag(asked, document, tag)
+    if found is document:
+        return response
+    response["ETag"], response["Cache-Control"] = found.headers["ETag"], found.headers["Cache-Control"]
+    patch_vary_headers(response, found.headers["Vary"].split(", "))
+    if found.status == HTTPStatus.NOT_MODIFIED:
+        # It keeps the other headers, such as its content policy: the client may replace those that it has.
+        response.status_code = found.status
+        response.content = b""
+        for name in ("Content-Type", "Content-Disposition"):
+            del response[name]
+    return response
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse | RestResponse | None:
@@ -151,7 +208,8 @@ def _refusal(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 def _is_for_people(request: HttpRequest) -> bool:
     """Say whether a browser asks for a page of the admin."""
-    return request.path.startswith(reverse("admin:index")) and "text/html" in request.headers.get("Accept", "")
+    form = choose(request.headers.get("Accept", ""), (PROBLEM_JSON, JSON, HTML))
+    return request.path.startswith(reverse("admin:index")) and form == HTML
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

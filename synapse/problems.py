@@ -81,6 +81,27 @@ class MethodNotAllowed(Problem, status=405, slug="method-not-allowed", title="Th
         super().__init__(f"{method} is not served here; use {names}.", headers={"Allow": names})
 
 
+class NotAcceptable(Problem, status=406, slug="not-acceptable", title="The answer has no form that is accepted"):
+    """The header Accept refuses all forms in which the answer is available (RFC 9110, 15.5.7)."""
+
+    def __init__(self, forms: Sequence[str]) -> None:
+        super().__init__(
+            f"The header Accept accepts no form of this answer. It is available as {', '.join(forms)}.",
+            headers={"Vary": "Accept"},
+            available=[*forms],
+        )
+
+
+class PreconditionFailed(Problem, status=412, slug="precondition-failed", title="The definition has changed"):
+    """The header If-Match names no tag of the definition as it is now (RFC 9110, 13.1.1)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "If-Match does not name the definition as it is now; nothing was changed. Read it again, and send the "
+            "change with the new ETag."
+        )
+
+
 class PayloadTooLarge(Problem, status=413, slug="too-large", title="The request is larger than what is accepted"):
     """The body exceeds the size limit."""
 

@@ -1,30 +1,31 @@
 """The OpenAPI document, and the page that shows it, with a content policy like that of the admin."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from hashlib import sha256
+from functools import cache, partial
 from threading import Lock
 from typing import Any
 
 import orjson
 from csp.decorators import csp
 from django.http import HttpResponse
-from django.utils.cache import get_conditional_response
 from django.utils.decorators import method_decorator
-from django.utils.http import quote_etag
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.request import Request
+from rest_framework.response import Response as RestResponse
 
 from core.content_security_policy import API_DOCS
+from core.views import ByQuality, with_entity_tag
+from synapse.http.entity_tags import tag_of
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The OpenAPI document as JSON, and its entity tag (RFC 9110, 8.8.3)."""
+    """The OpenAPI document as JSON, and its entity tag by media type (RFC 9110, 8.8.3)."""
 
     body: bytes
-    etag: str
+    tags: Mapping[str, str]
 
 
 _building = Lock()
@@ -42,22 +43,22 @@ def document() -> Document:
 @cache
 def _build() -> Document:
     body = orjson.dumps(SchemaGenerator().get_schema(public=True))  # type: ignore[no-untyped-call]
-    return Document(body, quote_etag(sha256(body).hexdigest()))
+    kinds = [each.media_type for each in ApiDocument.renderer_classes]
+    return Document(body, {kind: tag_of(kind, body) for kind in kinds})
 
 
 class ApiDocument(SpectacularJSONAPIView):
     """`GET /openapi.json`."""
 
     schema = None  # it does not describe itself
+    content_negotiation_class = ByQuality
 
     def get(self, request: Request, *_: Any, **__: Any) -> HttpResponse:
         """Answer with the document, or 304 to a client that has it."""
-        made = document()
-        response = HttpResponse(made.body, content_type=request.accepted_renderer.media_type)
+        made, kind = document(), request.accepted_media_type
+        response = HttpResponse(made.body, content_type=kind)
         response["Content-Disposition"] = 'inline; filename="Synapse.json"'
-        response["ETag"] = made.etag
-        response["Cache-Control"] = "private, no-cache"
-        return get_conditional_response(request._request, etag=made.etag, response=response) or response
+        return with_entity_tag(request._request, response, made.tags[kind])
 
 
 @method_decorator(csp(dict(API_DOCS)), name="dispatch")
@@ -66,6 +67,14 @@ class ApiDocs(SpectacularSwaggerSplitView):
 
     url_name = "openapi"
     template_name = "core/api_docs.html"
+    content_negotiation_class = ByQuality
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Give the page its entity tag once it is rendered."""
+        found = super().finalize_response(request, response, *args, **kwargs)
+        if isinstance(found, RestResponse):
+            found.add_post_render_callback(partial(with_entity_tag, request._request))
+        return found
 
     @property
     def default_response_headers(self) -> dict[str, str]:

@@ -62,6 +62,7 @@ _silences = partial(endpoint, tag="alerts", requires=Requirement(scope=silences.
     Silences,
     query=Query,
     examples=[Example("one silence", {"silences": [_SILENCE]}, 200)],
+    has_entity_tag=True,
 )
 def list_silences(call: Call[Query, None]) -> dict[str, Any]:
     """Those that are active or to come."""

@@ -13,6 +13,7 @@ from contracts.models import Contract, ContractVersion
 from contracts.registry.references import documents_of
 from core.admin import revisions
 from core.admin.base import AuditedAdmin
+from core.views import with_entity_tag
 from synapse.errors.contracts import NoPythonCode, UnknownVersion
 from synapse.schema import validator
 from synapse.schema.codegen import generator
@@ -28,7 +29,7 @@ def schema(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> H
     contract = admin.found(request, pk)
     version = numbered(contract, number)
     name = f"{generator.module_name(contract.subject)}_v{number}.schema.json"
-    return _file(version.text, name, "application/schema+json")
+    return _file(request, version.text, name, "application/schema+json")
 
 
 def code(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
@@ -44,17 +45,17 @@ def code(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> Htt
     except NoPythonCode as problem:
         admin.message_user(request, f"There is no Python code for version {number}. {problem.detail}", messages.ERROR)
         return redirect(admin.page_url("version", pk, number))
-    return _file(made.text, made.file_name, "text/x-python; charset=utf-8")
+    return _file(request, made.text, made.file_name, "text/x-python; charset=utf-8")
 
 
-def _file(text: str, name: str, content_type: str) -> HttpResponse:
+def _file(request: HttpRequest, text: str, name: str, content_type: str) -> HttpResponse:
     headers = {
         "Content-Disposition": str(content_disposition_header(True, name)),
         # Shown as a page it could be read as one, on this host.
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
-    return HttpResponse(text, content_type=content_type, headers=headers)
+    return with_entity_tag(request, HttpResponse(text, content_type=content_type, headers=headers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

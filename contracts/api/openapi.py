@@ -161,10 +161,17 @@ _REFUSALS = {
     403: "The caller may not do this.",
     404: "There is no such subject, version or schema.",
     409: "The schema is not compatible with an earlier version.",
+    412: "If-Match does not name the definition as it is now.",
     413: "The body is too large.",
     415: "The content type is not one that is read here.",
     422: "The registry cannot do this.",
     503: "The database cannot be used now.",
+}
+_IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "schema": {"type": "string"},
+    "description": "The ETag of the definition that is to be changed: when it has another one by now, nothing changes.",
 }
 TEXTS = {"type": "array", "items": {"type": "string"}}
 NUMBERS = {"type": "array", "items": {"type": "integer"}}
@@ -229,6 +236,9 @@ def described(
     parts = re.findall(r"\{(\w+)\}", path)
     usual = {400, 401, 403, 503, *((404,) if parts and needed else ()), *((422,) if parts or query else ())}
     usual |= {413, 415, 422} if request else set()
+    # What can be changed and read under one path is changed under the condition that it is still what was read.
+    has_condition = method in ("PUT", "DELETE") and path != "/subjects/{subject}"
+    usual |= {412} if has_condition else set()
     in_path = [
         {"in": "path", "name": each, "required": True, "schema": {"type": "string"}, "description": _PARTS[each]}
         for each in parts
@@ -242,7 +252,12 @@ def described(
         problems={status: _REFUSALS[status] for status in sorted(usual | set(refusals))},
         requires=Requirement(scope=needed or ""),
         documented_body={} if request is None else {VENDOR: request, JSON: request},
-        parameters=[*in_path, *({"in": "query", "name": each, **_QUERY[each]} for each in query)],
+        parameters=[
+            *in_path,
+            *([_IF_MATCH] if has_condition else []),
+            *({"in": "query", "name": each, **_QUERY[each]} for each in query),
+        ],
         media_types=(JSON, VENDOR),
         refusal=Refusal,
+        has_entity_tag=method == "GET",
     )

@@ -5,10 +5,11 @@ media type, and refusals.
 import logging
 import re
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
-import orjson
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, re_path
 from rest_framework.request import Request
@@ -26,13 +27,20 @@ from contracts.api.errors import (
     document,
 )
 from contracts.api.openapi import READ, VENDOR
-from core.views import ApiView, as_problem, to_request
+from core import catalog_version
+from core.views import ApiView, as_problem, to_django, to_request
 from synapse.auth.permission import refused_scope
 from synapse.auth.principal import Principal
 from synapse.endpoints import Endpoint, by_path, endpoints_of
-from synapse.http.exchange import Response
-from synapse.problems import NotFound
+from synapse.http.accept import choose, form_of, names
+from synapse.http.entity_tags import names_tag, tag_of
+from synapse.http.exchange import JSON, VARY_ACCEPT, Response, json_response
+from synapse.http.exchange import Request as EngineRequest
+from synapse.problems import NotFound, PreconditionFailed, Problem
 
+_SHORT_VENDOR = "application/vnd.schemaregistry+json"
+_KINDS = (JSON, VENDOR, _SHORT_VENDOR)
+_CHANGING = ("PUT", "DELETE")
 # First, because some clients look at one challenge of a line. RFC 7617, 2 and 2.1.
 _BASIC = 'Basic realm="synapse", charset="UTF-8"'
 # The refusal of a caller who may see nothing under a path, by its first part.
@@ -63,9 +71,32 @@ class RegistryView(ApiView):
         endpoint = self._endpoint(request)
         if endpoint is None:
             raise NotFound(f"Nothing is served under {request._request.path[:200]}.")
-        found = endpoint.handler(to_request(request._request, principal(request)), **params)
-        body = found.body if isinstance(found, Response) else orjson.dumps(found)
-        return _written(request._request, body, 200)
+        asked = to_request(request._request, principal(request))
+        if request.method in _CHANGING and "if-match" in asked.headers and "GET" in self.endpoints:
+            with transaction.atomic():
+                catalog_version.bump()  # other changes wait for this one
+                self._check_match(asked, params)
+                return self._answered(endpoint, asked, params)
+        return self._answered(endpoint, asked, params)
+
+    def _answered(self, endpoint: Endpoint, asked: EngineRequest, params: Mapping[str, str]) -> HttpResponse:
+        accept = asked.headers.get("accept", "")
+        kind = form_of(accept, _forms(accept))
+        found = endpoint.handler(asked, **params)
+        answer = found if isinstance(found, Response) else json_response(found)
+        return to_django(endpoint.response(answer._replace(content_type=kind, headers=VARY_ACCEPT), asked))
+
+    def _check_match(self, asked: EngineRequest, params: Mapping[str, str]) -> None:
+        """Refuse a change of a definition that has changed since its caller read it."""
+        try:
+            found = self.endpoints["GET"].handler(asked._replace(method="GET", body=b""), **params)
+        except Problem as problem:
+            if problem.status != HTTPStatus.NOT_FOUND:
+                raise
+            raise PreconditionFailed from None
+        body = (found if isinstance(found, Response) else json_response(found)).body
+        if not any(names_tag(asked.headers["if-match"], tag_of(kind, body), is_weak=False) for kind in _KINDS):
+            raise PreconditionFailed
 
     def _endpoint(self, request: Request) -> Endpoint | None:
         return self.endpoints.get("GET" if request.method == "HEAD" else str(request.method))
@@ -103,16 +134,20 @@ def _refusal(error: Exception, context: dict[str, Any]) -> HttpResponse:
     if problem is None:
         logger.error("%s %s failed", request.method, request.path, exc_info=error)
         problem = Refused(BROKEN, "Something went wrong inside Synapse; its log says more.")
-    response = _written(request._request, orjson.dumps(document(problem)), problem.status)
-    for name, text in problem.headers.items():
+    headers = dict(problem.headers)
+    if challenge := headers.get("WWW-Authenticate"):
         # Some clients show user and password only to a 401 that asks for them (RFC 9110, 11.6.1).
-        response[name] = f"{_BASIC}, {text}" if name == "WWW-Authenticate" else text
-    return response
+        headers["WWW-Authenticate"] = f"{_BASIC}, {challenge}"
+    accept = request._request.headers.get("accept", "")
+    kind = choose(accept, _forms(accept)) or JSON
+    response = json_response(document(problem), status=problem.status, headers=headers)
+    return to_django(response._replace(content_type=kind))
 
 
-def _written(request: HttpRequest, body: bytes, status: int) -> HttpResponse:
-    kind = VENDOR if VENDOR in request.headers.get("Accept", "") else "application/json"
-    return HttpResponse(body, status=status, content_type=kind)
+def _forms(accept: str) -> tuple[str, ...]:
+    """Return the media types of an answer, the default first. All are JSON; clients of registries name several, and
+    expect the registry's own type then."""
+    return (VENDOR, JSON) if names(accept, VENDOR) else (JSON, _SHORT_VENDOR)
 
 
 def _refuse_mistaken(request: HttpRequest, subject: str) -> None:

@@ -35,12 +35,14 @@ class Page:
     """A page beside a definition's form. `path` follows the list's own address, as in `<int:pk>/messages/`.
 
     `view` is called with the admin of the model, the request and what the path names; who may see the page is its
-    own business. The page's URL is named `admin:APP_MODEL_NAME`.
+    own business. The page's URL is named `admin:APP_MODEL_NAME`. `is_document`: it has an entity tag, and may be kept
+    by a browser that asks each time whether it is current.
     """
 
     path: str
     name: str
     view: Callable[..., Any]
+    is_document: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,11 @@ class RestrictedAdmin(ModelAdmin):  # type: ignore[misc]
 
     def get_urls(self) -> list[URLPattern]:
         own = [
-            path(page.path, self.admin_site.admin_view(partial(self._answer, page)), name=self.page_name(page.name))
+            path(
+                page.path,
+                self.admin_site.admin_view(partial(self._answer, page), cacheable=page.is_document),
+                name=self.page_name(page.name),
+            )
             for page in self.pages
         ]
         return [*own, *super().get_urls()]

@@ -104,7 +104,7 @@ def _answer(endpoint: Endpoint, asked: Request) -> Response:
     taken, stored = endpoint.take(asked, catalog)
     if endpoint.is_conversation:
         return connections.executor_for(stored).run(endpoint.conversation(taken, catalog))
-    return endpoint.response(endpoint.handler(taken))
+    return endpoint.response(endpoint.handler(taken), asked)
 
 
 def _recorded(endpoint: Endpoint, asked: Request, answer: Response) -> Response:

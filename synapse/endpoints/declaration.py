@@ -11,6 +11,7 @@ from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.endpoints.models import Body, Query
 from synapse.errors.streams import UnknownStream
+from synapse.http.entity_tags import with_tag
 from synapse.http.exchange import JSON, Direct, Handler, Identify, Request, Response, json_response
 from synapse.redis import Conversation
 
@@ -108,6 +109,7 @@ class Endpoint:
         headers: Of every good answer.
         media_types: Of answers whose status alone is declared.
         refusal: The model of its refusals, where they are no problem documents.
+        has_entity_tag: Whether clients may ask if the answer that they keep is current: for documents and definitions.
     """
 
     method: str
@@ -134,6 +136,7 @@ class Endpoint:
     headers: Mapping[str, str] = field(default_factory=dict)
     media_types: Sequence[str] = (JSON,)
     refusal: Documented = None
+    has_entity_tag: bool = False
 
     @property
     def is_conversation(self) -> bool:
@@ -162,7 +165,7 @@ class Endpoint:
 
     def answer(self, call: Call[Any, Any]) -> Conversation[Response]:
         """Answer a call whose handler holds a conversation."""
-        return self.response((yield from self.handler(call)))
+        return self.response((yield from self.handler(call)), call.request)
 
     def take(self, request: Request, catalog: Snapshot) -> tuple[Any, StreamDefinition | None]:
         """Return what the handler takes, and the stream in which events are stored, if any are.
@@ -178,11 +181,11 @@ class Endpoint:
         found: Conversation[Response] = self.handler(taken, catalog) if self.takes_request else self.answer(taken)
         return found
 
-    def response(self, answer: Any) -> Response:
-        """Return an answer as HTTP has it."""
-        if isinstance(answer, Response):
-            return answer
-        return json_response(answer, status=self.status, headers=self.headers)
+    def response(self, answer: Any, request: Request) -> Response:
+        """Return the answer to a request as HTTP has it."""
+        if not isinstance(answer, Response):
+            answer = json_response(answer, status=self.status, headers=self.headers)
+        return with_tag(request, answer) if self.has_entity_tag else answer
 
 
 # What a status usually means.

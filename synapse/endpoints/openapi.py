@@ -66,12 +66,9 @@ JSON_SCHEMA = {"$ref": "#/components/schemas/JsonSchema"}
 
 
 # RFC 7694, 3.
-_DECODED = {
-    "Accept-Encoding": {
-        "schema": {"type": "string"},
-        "description": "The content coding of bodies that is decoded, where that of the request is another one.",
-    }
-}
+_DECODED = {"Accept-Encoding": {"$ref": "#/components/headers/Accept-Encoding"}}
+# RFC 9110, 8.8.3.
+_TAG = {"ETag": {"$ref": "#/components/headers/ETag"}}
 
 
 class Meaning(NamedTuple):
@@ -223,6 +220,11 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         if isinstance(answer, Meaning):
             response["description"] = answer.description
             response.update({"headers": dict(answer.headers)} if answer.headers else {})
+    if endpoint.has_entity_tag:
+        found["304"] = {
+            "description": "The client has the current answer: If-None-Match names its tag.",
+            "headers": _TAG,
+        }
     refused = {} if endpoint.requires.open_to_all else {status: MEANINGS[status] for status in (401, 403)}
     problem = {PROBLEM_JSON: {"schema": _schema(Problem)}}
     if endpoint.refusal is not None:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from synapse.problems import NotAcceptable
+
 _QUALITY = re.compile(r"0(?:\.[0-9]*)?|1(?:\.0*)?")
 # Clients send one of a few headers with each request. Longer ones are not kept.
 _KEPT, _LONGEST_KEPT = 256, 400
@@ -59,6 +61,25 @@ def _choose(accept: str, offers: tuple[str, ...]) -> str | None:
     ranks = [_rank(ranges, _media_range(offer)) for offer in offers]
     best = max(ranks)
     return offers[ranks.index(best)] if best[0] else None
+
+
+def form_of(accept: str, offers: Sequence[str]) -> str:
+    """Return the media type in which to answer: the one that a client prefers, or the first that it does not refuse.
+
+    Clients name what they would like to have, such as `text/html`, and take what there is (RFC 9110, 12.4.1).
+
+    Raises:
+        NotAcceptable: when it refuses all of them with a quality of 0.
+    """
+    found = choose(accept, offers) or next((each for each in offers if not _refuses(accept, each)), None)
+    if found is None:
+        raise NotAcceptable(offers)
+    return found
+
+
+def _refuses(accept: str, offer: str) -> bool:
+    quality, specificity = _rank(media_ranges(accept), _media_range(offer))
+    return bool(specificity) and not quality
 
 
 def names(accept: str, media_type: str) -> bool:

@@ -127,6 +127,7 @@ class GroupStatus:
     query=Query,
     of_stream=True,
     requires=Requirement(read=True, otherwise="streams:read"),
+    has_entity_tag=True,
 )
 def list_groups(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     """Lists the groups of a stream with their consumers, unacknowledged events and lag. Lag is counted up to 10,000

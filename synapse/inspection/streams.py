@@ -27,7 +27,7 @@ _VISIBLE = Requirement(visible=True)
 _reads = partial(endpoint, tag="streams", query=Query)
 
 
-@_reads("GET", "/streams", "List the streams", Streams, on_event_loop=True)
+@_reads("GET", "/streams", "List the streams", Streams, on_event_loop=True, has_entity_tag=True)
 def list_streams(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     """Lists every defined stream that is visible to the caller, with its definition and its statistics, by name. A
     stream whose statistics cannot be read has the reason in `error`; the other streams are complete."""
@@ -43,7 +43,7 @@ def list_streams(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     return {"streams": found}
 
 
-@_reads("GET", "/streams/{stream}", "Show a stream", Stream, requires=_VISIBLE, of_stream=True)
+@_reads("GET", "/streams/{stream}", "Show a stream", Stream, requires=_VISIBLE, of_stream=True, has_entity_tag=True)
 def show_stream(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     """A stream's definition and its statistics."""
     found = yield from _figures(call.stream)

@@ -3,14 +3,14 @@
 import platform
 import re
 import time
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 
 from synapse.catalog.stream_definitions import Snapshot
+from synapse.http.accept import MediaRange, form_of, media_ranges
 from synapse.http.exchange import JSON, VARY_ACCEPT, Request, Response, json_response
 from synapse.inspection.inference_summary import Inference
 from synapse.inspection.stream_stats import stats_of
@@ -20,10 +20,10 @@ from synapse.redis import Conversation
 from synapse.shares import Shares
 
 _TEXT, _OPEN_METRICS = "text/plain", "application/openmetrics-text"
+_FORMS = (JSON, _TEXT, _OPEN_METRICS)
 # The versions of OpenMetrics that are written: prometheus-client would write another version's name over the same text.
 _OPEN_METRICS_VERSIONS = ("", "1.0.0")
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")
-_QUALITY = re.compile(r"0(?:\.[0-9]*)?|1(?:\.0*)?")
 
 
 class Collector:
@@ -64,51 +64,52 @@ def metrics(
     )
 
 
-class _Range(NamedTuple):
-    """One media range of an Accept header (RFC 9110, 12.5.1), with its version and escaping; "" without them."""
-
-    kind: str
-    version: str
-    escaping: str
-    quality: float
-
-    def rank(self) -> tuple[float, int]:
-        """The sort key of a range: highest quality first. Of equal ones Prometheus' own formats, then JSON: axios sends
-        `application/json, text/plain, */*` with every request."""
-        if self.kind == _OPEN_METRICS or (self.kind == _TEXT and self.version):
-            return -self.quality, 0
-        return -self.quality, {JSON: 1, _TEXT: 2}.get(self.kind, 3)
-
-    def named(self) -> str:
-        """Return the range as prometheus-client reads it."""
-        texts = (f"version={self.version}" if _VERSION.fullmatch(self.version) else "", self.escaping)
-        return ";".join([self.kind, *filter(None, texts)])
-
-
 def wanted_format(accept: str) -> str | None:
     """Return Prometheus' format that an Accept header prefers, as a media range; None when it prefers JSON.
 
     JSON is for clients that name neither. Other versions of OpenMetrics are not available; a client that accepts
     nothing else gets Prometheus' text.
+
+    Raises:
+        NotAcceptable: when it refuses all of them.
     """
-    ranges = sorted((each for each in map(_range, accept.lower().split(",")) if each.quality), key=_Range.rank)
-    for each in ranges:
-        if each.kind in (_TEXT, "text/*"):
-            return each._replace(kind=_TEXT).named()
-        if each.kind == _OPEN_METRICS and each.version in _OPEN_METRICS_VERSIONS:
-            return each.named()
-        if each.kind in (JSON, "application/*", "*/*"):
-            break
-    return _TEXT if ranges and ranges[0].kind == _OPEN_METRICS else None
+    ranges = media_ranges(accept)
+    named = {each.name for each in ranges}
+    wanted = sorted((each for each in ranges if each.quality), key=_rank)
+    for each in wanted:
+        for form in _FORMS:
+            # A range with a wildcard is for the forms that no other range describes better (RFC 9110, 12.5.1).
+            if each.name == form or (form not in named and each.name == _widest_of(form, named)):
+                if form == JSON:
+                    return None
+                if form == _TEXT or _parameter(each, "version") in _OPEN_METRICS_VERSIONS:
+                    return _as_prometheus_reads(form, each)
+    if wanted and wanted[0].name == _OPEN_METRICS and _TEXT not in named:
+        return _TEXT
+    form = form_of(accept, _FORMS)
+    return None if form == JSON else form
 
 
-def _range(text: str) -> _Range:
-    kind, *parts = (part.strip() for part in text.split(";"))
-    given = {name.strip(): value.strip() for name, _, value in (part.partition("=") for part in parts)}
-    quality = given.get("q", "1")
-    return _Range(
-        kind=kind,
-        version=given.get("version", ""),
-        escaping=f"escaping={given['escaping']}" if "escaping" in given else "",
-        quality=float(quality) if _QUALITY.fullmatch(quality) else 1.0,
-    )
+def _rank(given: MediaRange) -> tuple[float, int]:
+    """Return the sort key of a range: highest quality first. Of equal ones Prometheus' own formats, then JSON: axios
+    sends `application/json, text/plain, */*` with every request."""
+    if given.name == _OPEN_METRICS or (given.name == _TEXT and _parameter(given, "version")):
+        return -given.quality, 0
+    return -given.quality, {JSON: 1, _TEXT: 2}.get(given.name, 3)
+
+
+def _widest_of(form: str, named: Collection[str]) -> str:
+    """Return the range with a wildcard that describes a form best, of those that a header names."""
+    family = form.partition("/")[0] + "/*"
+    return family if family in named else "*/*"
+
+
+def _parameter(given: MediaRange, name: str) -> str:
+    return next((value for key, value in given.parameters if key == name), "")
+
+
+def _as_prometheus_reads(form: str, given: MediaRange) -> str:
+    """Return a form with the version and the escaping that a range asks for."""
+    version, escaping = _parameter(given, "version"), _parameter(given, "escaping")
+    texts = (f"version={version}" if _VERSION.fullmatch(version) else "", f"escaping={escaping}" if escaping else "")
+    return ";".join([form, *filter(None, texts)])

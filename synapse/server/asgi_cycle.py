@@ -17,7 +17,8 @@ HeaderPairs = list[tuple[bytes, bytes]]
 
 # No more of a body is read ahead of the application than this, and a piece.
 _HIGH_WATER = 64 * 1024
-_BODILESS = (204, 304)
+# Their answers have no length: that of a 304 would be the length of what the client keeps (RFC 9110, 8.6).
+BODILESS = (204, 304)
 
 # The message by which the application accepts a WebSocket handshake, with `headers` and `serve`.
 ACCEPT = "synapse.websocket.accept"
@@ -145,13 +146,15 @@ class AsgiCycle:
     def _write_head(self, status: int, headers: HeaderPairs) -> None:
         self.response_started = True
         self._expects_continue = False
+        if status in BODILESS:
+            headers = [pair for pair in headers if pair[0] != b"content-length"]
         pairs = [*self._connection.state.default_headers, *headers]
         told = dict(headers)
         if told.get(b"connection", b"").lower() == b"close":
             self.keep_alive = False
         elif not self.keep_alive:
             pairs.append((b"connection", b"close"))
-        if self.scope["method"] == "HEAD" or status in _BODILESS:
+        if self.scope["method"] == "HEAD" or status in BODILESS:
             self._left = 0
         elif b"content-length" in told:
             self._left = int(told[b"content-length"])

@@ -91,16 +91,16 @@ def pairs_of(headers: Mapping[str, str]) -> HeaderPairs:
 
 def header_pairs(config: ServerConfig, response: Response | StreamedResponse, asked: Mapping[str, str]) -> HeaderPairs:
     """Return the headers of a response, except its length; `asked` are those of the request."""
-    pairs = [
-        (b"content-type", response.content_type.encode()),
-        *_FOR_BROWSERS,
-    ]
-    # One header, as Django's middleware writes it.
-    given = response.headers.get("Vary")
-    pairs.append((b"vary", b"origin" if given is None else f"{given}, origin".encode("latin-1")))
-    if "Cache-Control" not in response.headers:
+    headers, vary = response.headers, b"origin"
+    if "Vary" in headers:
+        headers = dict(headers)
+        vary = headers.pop("Vary").encode("latin-1") + b", origin"
+    pairs = [*_FOR_BROWSERS, (b"vary", vary)]
+    if response.content_type:  # a 304 has none
+        pairs.insert(0, (b"content-type", response.content_type.encode()))
+    if "Cache-Control" not in headers:
         pairs.append((b"cache-control", NO_STORE.encode()))
-    pairs += [pair for pair in pairs_of(response.headers) if pair[0] != b"vary"]
+    pairs += pairs_of(headers)
     if config.hsts_seconds:
         pairs.append((b"strict-transport-security", b"max-age=%d" % config.hsts_seconds))
     origin = asked.get("origin")

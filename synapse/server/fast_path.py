@@ -18,7 +18,7 @@ from synapse.http.exchange import Request, Response, Route, nobody, problem_resp
 from synapse.problems import Problem
 from synapse.runtime.turn_queue import turn_queue
 from synapse.server import request_guard
-from synapse.server.asgi_cycle import CONTINUE, HeaderPairs, written_head
+from synapse.server.asgi_cycle import BODILESS, CONTINUE, HeaderPairs, written_head
 from synapse.server.body_limits import SMALL, Reservation, check_announced, check_read
 from synapse.server.cached_head import VARYING, CachedHead, RepeatedRequest, cacheable_head
 from synapse.server.client_connection import ClientConnection
@@ -297,7 +297,9 @@ class DirectCycle:
         else:
             head = _usual_head(self._protocol.server_config, status, content_type, *default)
         close = b"" if self.keep_alive else b"connection: close\r\n"
-        if len(body) <= _MOST_JOINED and not rest:
+        if status in BODILESS:
+            transport.write(b"%b%b\r\n" % (head, close))
+        elif len(body) <= _MOST_JOINED and not rest:
             transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (head, close, len(body), body))
         else:
             length = len(body) + sum(map(len, rest))

@@ -17,8 +17,11 @@ from bridges.admin.dead_letters import selection
 from bridges.dead_letters import DeadLetterCriteria, Ids
 from core.admin.base import person
 from core.templatetags.synapse import number
+from core.views import HTML
 from streams.models import Stream
 from synapse.dead_letters import read_rate
+from synapse.http.accept import choose
+from synapse.http.exchange import JSON
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.problems import Problem
 
@@ -68,7 +71,7 @@ class Question:
     @property
     def wants_json(self) -> bool:
         """Whether a script asks."""
-        return self.request.headers.get("Accept", "").startswith("application/json")
+        return choose(self.request.headers.get("Accept", ""), (HTML, JSON)) == JSON
 
 
 Work = Callable[[Question, Ids | DeadLetterCriteria], Part]

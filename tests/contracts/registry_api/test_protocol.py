@@ -25,6 +25,10 @@ ACCEPTED = {
     "*/*": "application/json",
     "application/json": "application/json",
     "text/html": "application/json",
+    "application/vnd.schemaregistry+json": "application/vnd.schemaregistry+json",
+    f"{VENDOR};q=0.5, application/json": "application/json",
+    f"{VENDOR};q=0, application/json;q=0.1": "application/json",
+    f"application/json;q=0, {VENDOR};q=0.1": VENDOR,
 }
 
 

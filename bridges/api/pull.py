@@ -115,8 +115,8 @@ def pull_publish(call: Call[None, PullPublish]) -> Conversation[Response]:
 async def _read(request: Request) -> Response:
     """Answer with events at once, or as soon as there are any, or with none after `block_ms`."""
     asked = pull_read.call(request, holder.current()).body
-    group = await connections.async_executor().run(_opened(asked, request.principal))
     form = protocol.answer_form(request, holder.current())
+    group = await connections.async_executor().run(_opened(asked, request.principal))
     found = await _Poll(group, asked, request.caller or Caller(), request.principal, form).found()
     return form.respond(found.shown)
 
@@ -127,7 +127,7 @@ async def _read(request: Request) -> Response:
     "Take events of a group",
     {200: Pulled, (200, BATCH): Meaning(CLOUDEVENTS, _AS_CLOUDEVENTS)},
     body=PullRead,
-    problems=_REFUSED,
+    problems=[*_REFUSED, 406],
     requires=REQUIRES,
     on_event_loop=EventLoop(handler=_read, waits=True),
     examples=[Example("a long poll", {**_GROUP, "consumer_name": "dashboard-1", "count": 10, "block_ms": 1000})],
@@ -136,8 +136,8 @@ def pull_read(call: Call[None, PullRead]) -> Conversation[Response]:
     """Answers as soon as there are events, and after `block_ms` without any. The first read makes the group, from the
     beginning of the stream. An event that is not acknowledged before the group's lease is over is delivered again."""
     asked, by = call.body, call.by
-    group = yield from _opened(asked, by)
     form = protocol.answer_form(call.request, call.catalog)
+    group = yield from _opened(asked, by)
     until = time.monotonic() + asked.block_ms / 1000
     while True:
         demand_group(group, replace(by, rights=current_rights(by)))

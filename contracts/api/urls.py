@@ -73,6 +73,7 @@ class RegistryView(ApiView):
             raise NotFound(f"Nothing is served under {request._request.path[:200]}.")
         asked = to_request(request._request, principal(request))
         if request.method in _CHANGING and "if-match" in asked.headers and "GET" in self.endpoints:
+            _demand(self.endpoints["GET"], principal(request))  # a 412 tells of it
             with transaction.atomic():
                 catalog_version.bump()  # other changes wait for this one
                 self._check_match(asked, params)

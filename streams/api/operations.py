@@ -146,7 +146,7 @@ def readiness(call: Call[None, None]) -> Response:
         (200, "text/plain"): Meaning({"type": "string"}, "Prometheus' text format."),
         (200, "application/openmetrics-text"): Meaning({"type": "string"}, "OpenMetrics."),
     },
-    problems={406: "The header Accept refuses every form with a quality of 0."},
+    problems=[406],
     requires=Requirement(scope="metrics:read"),
 )
 def metrics(call: Call[None, None]) -> Conversation[Response]:

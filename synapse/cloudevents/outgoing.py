@@ -26,7 +26,7 @@ from synapse.cloudevents.attributes import (
     type_of,
 )
 from synapse.formats import exact_json
-from synapse.http.accept import choose
+from synapse.http.accept import form_of
 from synapse.http.exchange import JSON
 from synapse.wire.encoding import CLOUDEVENT, DecodedEntry, attributes_of
 from synapse.wire.ids import iso_of, moment_of
@@ -137,8 +137,12 @@ def _time(text: str) -> str:
 
 def chosen_form(accept: str, *forms: str) -> str:
     """Return the media type in which a client gets events: one of these forms of CloudEvents where the client prefers
-    it to Synapse's own JSON, else that."""
-    return choose(accept, (JSON, *forms)) or JSON
+    it to Synapse's own JSON, else that.
+
+    Raises:
+        NotAcceptable: when it refuses all of them.
+    """
+    return form_of(accept, (JSON, *forms))
 
 
 def structured(event: OutgoingEvent, *, otherwise: Mapping[str, str] | None = None) -> bytes:

@@ -194,6 +194,7 @@ MEANINGS = {
     401: "No key was shown where one is needed, or it is not good.",
     403: "The caller may not do this; `missing` names the right.",
     404: "There is no such stream or entry.",
+    406: "The header Accept refuses every form of the answer with a quality of 0.",
     409: "Redis holds something else under the stream's name, or the request does not go with what there is.",
     413: "The body, or an event in it, is too large.",
     415: "The content type is not one that is read here.",

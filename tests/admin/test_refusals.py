@@ -53,6 +53,23 @@ def test_a_page_that_is_not_there_says_so(admin_client):
     assert 'href="/admin/"' in answer.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/html", "text/html"),
+        ("application/json;q=0.9, text/html", "text/html"),
+        ("*/*", "application/problem+json"),
+        ("text/html;q=0.1, application/json", "application/problem+json"),
+        ("text/html;q=0, */*", "application/problem+json"),
+        ("text/html;q=0", "application/problem+json"),
+    ],
+)
+def test_a_refusal_is_a_page_for_clients_that_prefer_html(admin_client, accept, kind):
+    answer = admin_client.get("/admin/nowhere/", headers={"accept": accept})
+
+    assert (answer.status_code, answer["content-type"].partition(";")[0]) == (404, kind)
+
+
 @pytest.mark.parametrize("path", ["/admin/streams/stream/", "/admin/auth/user/", "/admin/core/auditentry/"])
 def test_a_page_that_a_person_may_not_see_says_so(anna, path):
     answer = anna.get(path, headers=BROWSER)

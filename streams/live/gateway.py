@@ -55,8 +55,8 @@ class GatewaySession:
     new entries come in between.
 
     Attributes:
-        positions: how far the connection is in each of its streams. A transport that sends them calls `passing` for
-            each item, in order, before it asks for the next ones.
+        positions: how far the connection is in each of its streams. The transport calls `passing` or `move` for the
+            items that it sends, in order, before it asks for the next ones.
         ended: why no more items come; None before.
     """
 
@@ -77,6 +77,7 @@ class GatewaySession:
         self._streams: dict[str, FollowedStream] = {}
         # Those of them whose new entries are held back.
         self._behind: list[FollowedStream] = []
+        self._has_filters = False
         # What is asked of streams that come later; None where all streams are named.
         self._later: TailQuery | None = None
         self._notices: list[Item] = []
@@ -116,6 +117,7 @@ class GatewaySession:
             try:
                 yield
             finally:
+                self._watcher.close()
                 for stream in self.streams:
                     self.unsubscribe(stream)
 
@@ -182,10 +184,10 @@ class GatewaySession:
             items = await self._matching(taken)
             if items:
                 yield items
-            self._pass(taken, reached)
-            if items:
                 self._written = _now()
-            elif self._is_silent():
+            if reached or items is not taken:
+                self._pass(taken, reached)
+            if not items and _now() - self._written >= self._heartbeat:
                 yield ()
                 self._written = _now()
 
@@ -197,6 +199,9 @@ class GatewaySession:
             notices, self._notices = self._notices, []
             return notices, {}
         now = _now()
+        if not self._behind:
+            items = await self._watcher.get(max(self._written + self._heartbeat - now, 0.0))
+            return items, {} if items else self._live_positions()
         behind = [stream for stream in self._behind if stream.has_pages()]
         self._behind = [stream for stream in self._behind if not stream.is_live]
         ready = [stream for stream in behind if stream.rests_until <= now]
@@ -225,9 +230,11 @@ class GatewaySession:
             stream.attach(self._watcher, self._permission.may_see(stream.name))
         return items
 
-    async def _matching(self, items: Sequence[Item]) -> list[Item]:
+    async def _matching(self, items: Sequence[Item]) -> Sequence[Item]:
         """Return the frames that meet the filters of their streams, and notices, yielding to other tasks in between: a
         filter may take long on a large event."""
+        if not self._has_filters:
+            return [item for item in items if item.stream not in self._left] if self._left else items
         found: list[Item] = []
         until = 0.0
         for item in items:
@@ -273,14 +280,12 @@ class GatewaySession:
             if stream not in self._left:
                 self.positions.set(stream, id_)
 
-    def _is_silent(self) -> bool:
-        return _now() - self._written >= self._heartbeat
-
     # ---- Streams and rights.
 
     def _add(self, name: str, query: TailQuery, *, is_named: bool) -> FollowedStream:
         stream = self._streams[name] = FollowedStream.of(tails().join(name), query, is_named=is_named)
         self._behind.append(stream)
+        self._has_filters |= query.filter is not None
         if query.after is not None:
             self.positions.set(name, query.after)
         return stream
@@ -290,6 +295,7 @@ class GatewaySession:
         read in pages is not dropped: all its streams are read in pages again."""
         watcher = self._watcher
         if watcher.ended == "slow" and self._behind:
+            watcher.close()
             self._watcher = Watcher(tails().wake_ups)
             for stream in filter(lambda stream: stream.is_open, self._streams.values()):
                 stream.begin_again(self.positions.of(stream.name))

@@ -1,7 +1,7 @@
 """The wire format of live tails: server-sent events (HTML Living Standard, 9.2), and their response."""
 
 import random
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, Protocol
@@ -181,8 +181,9 @@ class OneStream:
         """The position of the connection."""
         return str(self._positions.of(self._stream)).encode()
 
-    def items(self, items: Iterable[Item], *, personal: bool) -> bytes:
-        """Return frames: a message for each entry, which browsers hand to `onmessage`."""
+    def items(self, items: Sequence[Item], *, personal: bool) -> bytes:
+        """Return frames, a message for each entry, which browsers hand to `onmessage`; and move the position behind
+        them."""
         parts: list[bytes] = []
         body = self._form.body
         for item in items:
@@ -192,6 +193,7 @@ class OneStream:
                 # After a restart, earlier ids are void.
                 before = b"id: %s\n" % str(item.id).encode() if item.reason == "restarted" else b""
                 parts.append(_named("gap", item.members, before=before))
+        self._positions.move(items)
         return b"".join(parts)
 
 
@@ -208,7 +210,7 @@ class ManyStreams:
         """The position of the connection."""
         return self._positions.text
 
-    def items(self, items: Iterable[Item], *, personal: bool) -> bytes:
+    def items(self, items: Sequence[Item], *, personal: bool) -> bytes:
         """Return frames, each of which names its stream, and move the positions behind them."""
         parts: list[bytes] = []
         body, data = self._form.body, self._data

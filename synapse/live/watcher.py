@@ -51,7 +51,7 @@ class WakeUps:
     one costs the same for one entry as for three, of whichever stream."""
 
     # Seconds for each watcher, and at most.
-    EACH, MOST = 0.00005, 0.025
+    EACH, MOST = 0.00005, 0.04
     # So many are woken before other work of the event loop has its turn.
     AT_ONCE = 100
 
@@ -102,6 +102,9 @@ class Watcher:
         # Of the queue, and of what subscriptions hold back.
         self._count = self._bytes = 0
         self._awake: asyncio.Future[None] | None = None
+        # Ends a wait; one that is early goes on until `_wakes_at`.
+        self._alarm: asyncio.TimerHandle | None = None
+        self._wakes_at = 0.0
         self.ended: Ended | None = None
 
     @property
@@ -123,13 +126,31 @@ class Watcher:
         if not self._waiting and not self.ended:
             loop = asyncio.get_running_loop()
             self._awake = loop.create_future()
-            alarm = loop.call_later(seconds, self.wake)
+            self._wakes_at = loop.time() + seconds
+            # An alarm for each wait would cost more than the rest of it: most waits end long before.
+            if self._alarm is None or self._alarm.when() > self._wakes_at:
+                self._set_alarm(loop)
             try:
                 await self._awake
             finally:
-                alarm.cancel()
                 self._awake = None
         return self.take()
+
+    def close(self) -> None:
+        """Let nothing of the watcher stay with the event loop."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def _set_alarm(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.close()
+        self._alarm = loop.call_at(self._wakes_at, self._on_alarm, loop)
+
+    def _on_alarm(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._alarm = None
+        if loop.time() < self._wakes_at:
+            self._set_alarm(loop)
+        else:
+            self.wake()
 
     def take(self) -> list[Item]:
         """Return what waits, up to a bound of its bytes."""

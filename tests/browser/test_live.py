@@ -4,22 +4,30 @@ import re
 
 import httpx
 
-from tests.browser.conftest import at_both_widths
+from tests.browser.conftest import DESK, at_both_widths
 from tests.browser.test_admin import HOSTILE, id_of
 from tests.patience import eventually
 
 WATCH = """() => {
   window.numbers = [];
+  window.ofMany = {};
   const source = new EventSource('/streams/platform-events/live');
   source.onmessage = (message) => window.numbers.push(JSON.parse(message.data).event.n);
-  source.onopen = () => { window.isOpen = true; };
+  source.onopen = () => {
+    const many = new EventSource('/live?stream=agi-decisions&stream=model-events,platform-events');
+    many.onmessage = (message) => {
+      const {stream, event} = JSON.parse(message.data);
+      (window.ofMany[stream] ??= []).push(event.n);
+    };
+    many.onopen = () => { window.isOpen = true; };
+  };
 }"""
 
 
-def publish(hub, number):
+def publish(hub, number, stream="platform-events"):
     event = {"event_type": "watched-by-a-browser", "n": number}
     eventually(
-        lambda: httpx.post(f"{hub.url}/events/platform-events", json=event).status_code == 201,
+        lambda: httpx.post(f"{hub.url}/events/{stream}", json=event).status_code == 201,
         despite=httpx.TransportError,
     )
 
@@ -31,14 +39,17 @@ def test_a_browser_gets_each_event_once_through_the_death_of_the_server(chromium
     page.evaluate(WATCH)
     page.wait_for_function("window.isOpen")
     publish(hub, 1)
-    page.wait_for_function("window.numbers.length == 1")
+    page.wait_for_function("window.numbers.length == 1 && window.ofMany['platform-events']")
 
     hub.kill_web_server()
     publish(hub, 2)
     publish(hub, 3)
+    publish(hub, 4, "agi-decisions")
     page.wait_for_function("window.numbers.length == 3", timeout=60_000)
+    page.wait_for_function("window.ofMany['platform-events'].length == 3 && window.ofMany['agi-decisions']")
 
     assert page.evaluate("window.numbers") == [1, 2, 3]
+    assert page.evaluate("window.ofMany") == {"platform-events": [1, 2, 3], "agi-decisions": [4]}
     page.close()
 
 
@@ -65,3 +76,20 @@ def test_a_person_watches_a_stream_live(open_at, hub, width):
     assert re.fullmatch(rf"/admin/streams/stream/{stream}/messages/\d+-\d+/", link)
     window.page.get_by_role("button", name="Stop watching").click()
     window.page.get_by_role("button", name="Watch live").wait_for()
+
+
+def test_a_person_watches_all_streams_over_one_connection(open_at, hub):
+    window = open_at(DESK)
+    watched = []
+    window.page.on("request", lambda request: watched.append(request.url) if "/live" in request.url else None)
+    window.open("/admin/streams/stream/explorer/?event_type=watched-in-many")
+    window.page.get_by_role("button", name="Watch live").click()
+    window.page.get_by_text("Watching: new events appear here.").wait_for()
+
+    for stream in ("platform-events", "agi-decisions"):
+        httpx.post(f"{hub.url}/events/{stream}", json={"event_type": "watched-in-many", "n": 1})
+        window.page.locator(".s-messages .s-message-type", has_text=stream).wait_for()
+
+    assert len([url for url in watched if "/stats/live" not in url]) == 1
+    assert window.too_wide == 0
+    window.page.get_by_role("button", name="Stop watching").click()

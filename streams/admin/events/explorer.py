@@ -4,6 +4,7 @@
 part of the streams: *Continue* is a link to the next one.
 """
 
+import json
 import time
 from collections.abc import Collection, Mapping, Sequence
 from math import ceil
@@ -27,9 +28,10 @@ from streams.models import EventType, Stream
 from streams.snapshot import holder
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.explorer.cursor import read_cursor
-from synapse.explorer.search import ids_by_stream, search_events
+from synapse.explorer.search import ALL, ids_by_stream, search_events
 from synapse.inspection import stream_stats
 from synapse.inspection.range_query import parse_moment
+from synapse.live.positions import MOST_STREAMS
 from synapse.problems import Problem
 from synapse.redis import Conversation
 from synapse.statistics import series
@@ -154,12 +156,16 @@ def _shown(
     if not values["rows"] and may_publish and not state.is_narrowed:
         types = EventType.objects.filter(stream__name__in=state.streams)[:MOST_OFFERED]
         values["publish"] = [(one.name, reverse("admin:streams_eventtype_publish", args=[one.pk])) for one in types]
-    if _is_watchable(state) and state.streams[0] in pks:
-        live = {"event_type": state.event_type, "filter": state.filter}
+    if _is_watchable(state, pks):
+        live = [("stream", name) for name in state.streams or [ALL]]
+        live += [("event_type", state.event_type), ("filter", state.filter)]
+        watched = state.streams or pks
         values |= {
-            "watched": state.streams[0],
-            "watched_page": reverse("admin:streams_stream_messages", args=[pks[state.streams[0]]]),
-            "live_query": urlencode({name: text for name, text in live.items() if text}),
+            "live": f"{reverse('watch_streams')}?{urlencode([(name, text) for name, text in live if text])}",
+            "message_pages": json.dumps(
+                {name: reverse("admin:streams_stream_messages", args=[pks[name]]) for name in watched}
+            ),
+            "watches_many": len(state.streams) != 1,
         }
     return values
 
@@ -181,9 +187,13 @@ def _csv_columns(state: ExplorerState) -> str:
     return f"&{urlencode({'columns': ','.join(['id', 'stream', 'event_type', *chosen])})}" if chosen else ""
 
 
-def _is_watchable(state: ExplorerState) -> bool:
-    """Say whether new events of the search can be shown live: of one stream, newest first, up to now."""
-    return len(state.streams) == 1 and state.order == "newest" and not (state.until or state.next or state.q)
+def _is_watchable(state: ExplorerState, pks: Mapping[str, int]) -> bool:
+    """Say whether new events of the search can be shown live: of so many streams as one connection watches, newest
+    first, up to now."""
+    watched = state.streams or tuple(pks)
+    if not 0 < len(watched) <= MOST_STREAMS or not pks.keys() >= set(watched):
+        return False
+    return state.order == "newest" and not (state.until or state.next or state.q)
 
 
 # ---- The form.

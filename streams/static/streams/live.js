@@ -1,4 +1,5 @@
-// “Watch live” in the explorer, of one stream: new events appear as they are stored, through the API's live tail.
+// “Watch live” in the explorer: new events of the chosen streams appear as they are stored, over one connection to the
+// API's live tail.
 //
 // Everything that came from a publisher is set as text, never as HTML.
 
@@ -35,22 +36,33 @@
   // As the rows of what was found: without the type, which has a place of its own.
   const lineOf = ({ event_type: _, ...event }) => JSON.stringify(event).slice(0, MOST_OF_LINE);
 
-  const row = (message, page) => {
+  const typeOf = (message, isOfMany) => {
+    const type = element("span", "s-message-type s-hostile", message.event_type ?? "(no type)");
+    if (isOfMany) {
+      type.append(element("span", "s-under s-quiet", message.stream));
+    }
+    return type;
+  };
+
+  // `pages`: the address of the messages of each stream that there was when the page was opened.
+  const row = (message, pages, isOfMany) => {
     const summary = element("summary", "s-message-row", "");
     const when = element("span", "s-message-time s-number", "");
     when.append(clock(message.id));
     summary.append(
       when,
       element("span", "s-message-id s-mono", message.id),
-      element("span", "s-message-type s-hostile", message.event_type ?? "(no type)"),
+      typeOf(message, isOfMany),
       element("span", "s-message-line s-mono s-hostile", lineOf(message.event)),
     );
     const json = element("pre", "s-json s-hostile", JSON.stringify(message.event, null, 2));
     json.tabIndex = 0;
-    const link = element("a", "", "The whole message, and its entry in Redis");
-    link.href = `${page}${message.id}/`;
     const about = element("p", "s-quiet", "");
-    about.append(link);
+    if (pages[message.stream]) {
+      const link = element("a", "", "The whole message, and its entry in Redis");
+      link.href = `${pages[message.stream]}${message.id}/`;
+      about.append(link);
+    }
     const body = element("div", "s-message-body", "");
     body.append(json, about);
     const made = document.createElement("details");
@@ -62,6 +74,7 @@
     const button = part.querySelector("button");
     const state = part.querySelector("[role=status]");
     const list = part.querySelector(".s-messages");
+    const pages = JSON.parse(part.dataset.messages);
     let source = null;
 
     const say = (text) => {
@@ -82,16 +95,19 @@
       source.onopen = () => say("Watching: new events appear here.");
       source.onmessage = (event) => {
         list.hidden = false;
-        list.prepend(row(read(event.data), part.dataset.messages));
+        list.prepend(row(read(event.data), pages, "many" in part.dataset));
         if (list.childElementCount > MOST_SHOWN) {
           list.lastElementChild.remove();
         }
       };
-      source.addEventListener("gap", (event) => say(JSON.parse(event.data).detail));
+      source.addEventListener("gap", (event) => {
+        const { stream, detail } = JSON.parse(event.data);
+        say(`${stream}: ${detail}`);
+      });
       source.onerror = () => {
         // The browser comes back by itself after a break; after a refusal it does not.
         if (source.readyState === EventSource.CLOSED) {
-          stop("This stream cannot be watched now.");
+          stop("This cannot be watched now.");
         } else {
           say("The connection was lost. Coming back, with what was missed…");
         }

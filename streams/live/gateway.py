@@ -23,6 +23,7 @@ from streams.live.session_revalidation import ViewerPermission, guard
 from streams.snapshot import holder
 from synapse.auth.permission import demand_right
 from synapse.auth.principal import PERSONAL, Principal, Rights
+from synapse.catalog.stream_definitions import Snapshot
 from synapse.errors.streams import UnknownStream
 from synapse.live import Frame, Item, Watcher
 from synapse.live.followed_stream import FollowedStream
@@ -84,6 +85,8 @@ class GatewaySession:
         # Streams that were left since the session was last asked for items.
         self._left: set[str] = set()
         self._written = 0.0
+        # The rights and the catalog by which the streams were checked.
+        self._checked: tuple[Rights, Snapshot] | None = None
 
     @property
     def streams(self) -> Sequence[str]:
@@ -149,6 +152,8 @@ class GatewaySession:
             for stream in queries:
                 self.unsubscribe(stream)
             raise
+        # The catalog may have changed meanwhile.
+        self._checked = None
         self._watcher.wake()
 
     async def subscribe_to_all(self, asked: ManyTails) -> None:
@@ -313,6 +318,9 @@ class GatewaySession:
             self._end("shut out")
             return
         rights, catalog = self._permission.rights, holder.current()
+        if self._checked is not None and self._checked[0] is rights and self._checked[1] is catalog:
+            return
+        self._checked = (rights, catalog)
         had_any = bool(self._streams)
         for stream in list(self._streams.values()):
             if not rights.may("read", stream.name) or not (stream.is_named or stream.name in catalog.streams):

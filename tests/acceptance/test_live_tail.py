@@ -59,6 +59,27 @@ def test_a_watcher_misses_no_event_when_redis_and_the_web_server_are_killed(own_
 
 
 @pytest.mark.nightly
+def test_five_streams_over_one_connection_lose_no_event_while_the_web_server_is_killed_again_and_again(own_hub):
+    streams = ["agi-decisions", "inference-events", "model-events", "platform-events", "training-events"]
+    url, last_id, received = f"{own_hub.url}/live", "", {stream: [] for stream in streams}
+    with own_hub.redis() as redis:
+        for begins in range(0, 250, 50):
+            with watching(url, last_id=last_id, stream=streams, timeout=90) as watch:
+                for number in range(begins, begins + 50):
+                    for stream in streams:
+                        redis.xadd(stream, {"event_type": "counted", "n": number})
+                # The rest comes with the next connection.
+                for _ in range(130 if begins < 200 else 1250 - 4 * 130):
+                    data = watch.next().data
+                    received[data["stream"]].append(data["event"]["n"])
+                last_id = watch.last_id
+                own_hub.kill_web_server()
+            eventually(lambda: httpx.get(f"{own_hub.url}/healthz").status_code == 200, despite=httpx.TransportError)
+
+    assert received == {stream: list(range(250)) for stream in streams}
+
+
+@pytest.mark.nightly
 def test_a_hub_that_is_stopped_says_bye_and_ends_at_once(own_hub):
     with watching(f"{own_hub.url}/streams/inference-events/live") as watch:
         own_hub.process.terminate()

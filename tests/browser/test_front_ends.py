@@ -36,13 +36,18 @@ async ([url, key]) => {
 }
 """
 LISTEN = """
-(url) => new Promise((done) => {
-  const source = new EventSource(`${url}/streams/platform-events/live`);
+([url, path]) => new Promise((done) => {
+  const source = new EventSource(`${url}${path}`);
   source.onopen = () => { source.close(); done("open"); };
   source.onerror = () => { source.close(); done("refused"); };
   setTimeout(() => { source.close(); done("neither open nor refused"); }, 60_000);
 })
 """
+# One stream, and five over one connection.
+WATCHED = [
+    "/streams/platform-events/live",
+    "/live?stream=agi-decisions,inference-events,model-events,platform-events,training-events",
+]
 # A page can set no header of a handshake but the protocols: one of them has the key.
 OPEN_SOCKET = """
 ([url, key]) => new Promise((done) => {
@@ -109,7 +114,7 @@ def test_a_front_end_of_the_guide_publishes_and_reads(page_of, hub, key, origin)
 def test_a_front_end_of_the_guide_watches(page_of, hub, key, origin):
     page = page_of(origin)
 
-    assert page.evaluate(LISTEN, hub.url) == "open"
+    assert [page.evaluate(LISTEN, [hub.url, path]) for path in WATCHED] == ["open", "open"]
     assert page.evaluate(OPEN_SOCKET, [hub.url, key]) == ["synapse.v1", "subscribed"]
 
 
@@ -118,5 +123,5 @@ def test_no_other_page_is_told_anything(page_of, hub, key, origin):
     page = page_of(origin)
 
     assert page.evaluate(SPEAK, [hub.url, key]) == "TypeError: Failed to fetch"
-    assert page.evaluate(LISTEN, hub.url) == "refused"
+    assert [page.evaluate(LISTEN, [hub.url, path]) for path in WATCHED] == ["refused", "refused"]
     assert page.evaluate(OPEN_SOCKET, [hub.url, key]) == "refused"

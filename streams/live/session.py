@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from core import payload_access
@@ -61,11 +62,12 @@ async def _chunks(
     with session.seated():
         await session.subscribe_to_all(asked)
         yield sse.opening(frames.position)
-        async for items in session.items():
-            if items:
-                yield frames.items(items, personal=session.personal)
-            else:
-                yield sse.heartbeat(frames.position)
+        async with aclosing(session.items()) as batches:
+            async for items in batches:
+                if items:
+                    yield frames.items(items, personal=session.personal)
+                else:
+                    yield sse.heartbeat(frames.position)
         if session.ended == "slow":
             for stream in session.streams:
                 connections.counters.add(stream, "live_dropped")

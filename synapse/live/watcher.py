@@ -67,6 +67,7 @@ class WakeUps:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             # What a stopped loop had planned will not happen.
+            self._due.clear()
             self._loop, self._is_planned, self._last = loop, False, float("-inf")
         self._due[watcher] = None
         if not self._is_planned:

@@ -272,7 +272,10 @@ class GatewaySession:
                     stream.attach(self._watcher, self._permission.may_see(stream.name))
 
     def _live_positions(self) -> dict[str, EntryId]:
-        """Return how far the read loops are. Nothing waits, so what they had was sent or left out."""
+        """Return how far the read loops are, where all that they had was sent or left out: nothing waits, and nothing
+        that waited was dropped."""
+        if self._watcher.ended or not self._watcher.is_empty:
+            return {}
         return {
             stream.name: stream.subscription.seen
             for stream in self._streams.values()

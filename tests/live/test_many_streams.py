@@ -359,6 +359,26 @@ class TestSlowWatchers:
             rest = by_stream([*got, *seen(watch, 6 - len(got))])
         assert rest == {"orders": [0, 1, 2], "parcels": [3, 4, 5]}
 
+    @pytest.mark.parametrize("asked", [{"stream": "orders,parcels"}, {}])
+    def test_a_connection_that_is_dropped_while_it_waits_misses_nothing_when_it_comes_back(
+        self, url, redis, place, monkeypatch, asked
+    ):
+        monkeypatch.setattr(watcher, "MOST_WAITING", 3)
+        with watching(url, **asked) as watch:
+            place("orders", 0)
+            assert seen(watch, 1) == [("orders", 0)]
+            last_id = watch.last_id
+            # The read loop gets them at once, and offers them before the connection is woken.
+            with redis.pipeline() as many:
+                for number in range(1, 11):
+                    many.xadd("orders", {"event_type": "order-placed", "n": number})
+                many.execute()
+            (end,) = watch.rest()
+
+        assert (end.name, end.data["last_event_id"]) == ("dropped", last_id)
+        with watching(url, last_id=last_id, **asked) as watch:
+            assert seen(watch, 10) == [("orders", number) for number in range(1, 11)]
+
     def test_a_connection_that_catches_up_with_one_stream_is_not_dropped_for_the_others(
         self, url, redis, place, monkeypatch
     ):

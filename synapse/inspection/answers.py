@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, WithJsonSchema, create_model
+from typing_extensions import TypeAliasType
 
 from synapse.catalog import fields, ownership
 from synapse.catalog.stream_definitions import STREAM_FIELDS
@@ -16,7 +17,8 @@ _ENTRY = {
     "maxItems": 2,
     "description": "The id of an entry and its fields as text; null when there is none.",
 }
-EntryPair = Annotated[list[Any] | None, WithJsonSchema(_ENTRY)]
+# With a name of its own, so that the OpenAPI document has it once.
+EntryPair = TypeAliasType("EntryPair", Annotated[list[Any] | None, WithJsonSchema(_ENTRY)])
 Texts = Annotated[dict[str, str], WithJsonSchema(_TEXTS)]
 _REASONS = "The refused events by the last part of the problem's type, such as `stream-full`."
 

@@ -97,7 +97,8 @@ _reads = partial(endpoint, tag="streams", requires=READ, of_stream=True)
 def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
     """A page of messages, newest first unless asked otherwise. For the next page send the same query with `before`
     (newest first) or `after` (oldest first) set to `next`. With `event_type` or `filter` at most 10,000 entries are
-    looked at for one page: `complete` is false when that was not enough, and `next` continues there."""
+    looked at for one page: `complete` is false when that was not enough, and `next` continues there. In a batch of
+    CloudEvents the header `Link` names the next page."""
     stream, query = call.stream, call.query
     selection = RowSelection(stream, call.by.rights, event_type=query.event_type, filter=query.filter)
     form = chosen_form(call.request.headers.get("accept", ""), BATCH, STRUCTURED)

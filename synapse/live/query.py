@@ -76,7 +76,7 @@ class WatchQuery(Query):
         "From here on, this one included: an entry id, milliseconds since 1970, or a time in ISO 8601.", default=None
     )
     format: Literal["messages", "cloudevents"] = about(
-        "The form of the events.",
+        f"The form of the events, instead of `{STRUCTURED}` in the header `Accept`.",
         default="messages",
     )
 

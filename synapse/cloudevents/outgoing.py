@@ -68,13 +68,17 @@ def cloudevent_of(catalog: Snapshot, stream: str, id_: str, entry: DecodedEntry)
     attributes = {
         "specversion": SPECVERSION,
         "type": type_of(came, entry.event_type) or UNTYPED,
-        # Without the marks of `data`, and without names that another program wrote there.
-        **{name: value for name, value in came.items() if not fault_of_name(name) and name != "type"},
+        # Without the marks of `data`, and without names and values that are none but another program wrote there.
+        **{
+            name: value
+            for name, value in came.items()
+            if isinstance(value, str | int) and not fault_of_name(name) and name != "type"
+        },
     }
     # A mask that stands in a text is in no address and in no time.
     for name in ("source", "dataschema"):
         if not str(attributes.get(name, "")).isascii():
-            attributes[name] = quote(attributes[name], safe=_IN_ADDRESS)
+            attributes[name] = quote(str(attributes[name]), safe=_IN_ADDRESS)
     if not str(attributes.get("time", "")).isascii():
         del attributes["time"]
     return OutgoingEvent(attributes, data_of(came, entry.event))
@@ -179,7 +183,7 @@ def binary(event: OutgoingEvent) -> tuple[dict[str, str], bytes]:
         for name, value in event.attributes.items()
         if name != "datacontenttype"
     }
-    media_type = event.attributes.get("datacontenttype", JSON if event.body else "")
+    media_type = str(event.attributes.get("datacontenttype", JSON if event.body else ""))
     if media_type:
         headers["Content-Type"] = media_type if _MEDIA_TYPE.fullmatch(media_type) else JSON
     return headers, b"".join(exact_json.dumps(data) for data in event.body.values())

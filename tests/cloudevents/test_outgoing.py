@@ -159,11 +159,13 @@ def test_a_row_becomes_the_cloudevent_that_its_entry_becomes(layout, came):
 
 
 def test_attributes_that_another_program_wrote_are_left_out_where_they_are_none():
-    came = {"id": "1", "source": "/s", "Bad Name": "x", "a\r\nb": "x", "good": "x"}
+    came = {"id": "1", "source": "/s", "Bad Name": "x", "a\r\nb": "x", "good": "x", "datacontenttype": 7}
+    came |= {"dataschema": ["é"], "time": {}, "nothing": None, "half": 0.5}
 
-    found = cloudevent_of(CATALOG, "orders", ID, entry_of(ORDER, came=came)).attributes
+    event = cloudevent_of(CATALOG, "orders", ID, entry_of(ORDER, came=came))
 
-    assert set(found) == {"specversion", "type", "id", "source", "good"}
+    assert set(event.attributes) == {"specversion", "type", "id", "source", "good", "datacontenttype"}
+    assert binary(event)[0]["Content-Type"] == "7"
 
 
 def test_an_entry_whose_attributes_cannot_be_read_is_a_native_event():

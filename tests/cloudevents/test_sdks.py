@@ -173,7 +173,8 @@ class JavaScriptSdk:
 
     @staticmethod
     def of_requests(requests: list[Any]) -> list[dict[str, Any]]:
-        given = [{"headers": dict(request.headers), "body": request.body.decode() or None} for request in requests]
+        bodies = [{"body": request.body.decode()} if request.body else {} for request in requests]
+        given = [{"headers": dict(one.headers), **body} for one, body in zip(requests, bodies, strict=True)]
         return JavaScriptSdk._run(given, "read")
 
     @staticmethod

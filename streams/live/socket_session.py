@@ -9,9 +9,10 @@ from typing import Any
 
 import orjson
 from django.conf import settings
+from django.db import Error as DatabaseProblem
 
 from core import payload_access
-from core.database import checked_connections
+from core.database import checked_connections, database_problem
 from streams import connections
 from streams.access.identification import current_rights
 from streams.live.gateway import GatewaySession
@@ -162,7 +163,11 @@ class SocketSession:
             id_ = envelope.id
             said = await self._obey(envelope)
         except FAILURES as failure:
-            said = {"op": "problem", "problem": document(_forgotten(problem_of(failure)))}
+            said = _refusal(problem_of(failure))
+        except DatabaseProblem as error:
+            if (problem := database_problem(error)) is None:
+                raise
+            said = _refusal(problem)
         return orjson.dumps({**said, "id": id_} if id_ is not None else said)
 
     async def _count(self) -> None:
@@ -205,7 +210,8 @@ class SocketSession:
     async def _subscribe(self, command: Subscribe) -> dict[str, Any]:
         query, rights = command.query(), self._session.rights
         if not command.is_of_all:
-            if self._principal.kind == "person" and rights.may("read", command.stream):
+            is_there = command.stream in holder.current().streams and rights.may("read", command.stream)
+            if self._principal.kind == "person" and is_there:
                 await asyncio.to_thread(_record, self._principal, [command.stream], everything=False)
             try:
                 await self._session.subscribe({command.stream: self._continued(query, command.stream)})
@@ -275,10 +281,10 @@ def _published(response: Response) -> dict[str, Any]:
     return said | ({"replayed": True} if idempotency.REPLAYED in response.headers else {})
 
 
-def _forgotten(problem: Problem) -> Problem:
-    """Return a problem without the place where it was raised, which would hold the session in a cycle."""
+def _refusal(problem: Problem) -> dict[str, Any]:
+    # The place where it was raised would hold the session in a cycle.
     problem.__traceback__ = None
-    return problem
+    return {"op": "problem", "problem": document(problem)}
 
 
 @checked_connections()

@@ -111,6 +111,7 @@ TARGETS = {
     "by nobody": (b"POST /nowhere", {404}),
     "GET on the fast path": (b"GET /streams/orders", {200}),
     "GET by nobody": (b"GET /nowhere", {404}),
+    "GET of a WebSocket": (b"GET /ws", {426}),
     "HEAD": (b"HEAD /streams", {200}),
     "DELETE": (b"DELETE /events/orders", {405}),
     "OPTIONS": (b"OPTIONS /events/orders", {200}),

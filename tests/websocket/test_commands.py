@@ -1,5 +1,7 @@
 """The commands of a connection, and the events that it sends, as a client sees them."""
 
+import socket
+
 import orjson
 import pytest
 
@@ -9,9 +11,11 @@ from streams.live.socket_session import Pace
 from streams.models import Grant, Key
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
+from synapse.live import watcher
+from synapse.server.websocket import connection
 from synapse.server.websocket.connection import MAX_WAITING_MESSAGES
 from tests.websocket.client import connected
-from tests.websocket.frames import BINARY, TEXT, frame, head, text
+from tests.websocket.frames import BINARY, TEXT, close, frame, head, text
 
 
 @pytest.fixture
@@ -232,6 +236,14 @@ class TestPublishing:
         assert answer["body"]["id"] == id_.decode()
         assert answer["body"]["contract_version"] == 1
 
+    def test_what_was_published_before_the_client_closed_is_stored(self, client, redis):
+        for number in range(3):
+            client.say(op="publish", stream="parcels", event={"event_type": "p", "n": number})
+        client.socket.sendall(close(1000))
+
+        assert client.end()[0] == 1000
+        assert redis.xlen("parcels") == 3
+
     def test_a_repeated_key_stores_nothing_twice(self, client, redis):
         said = {"op": "publish", "stream": "orders", "event": {"event_type": "order-lost"}, "idempotency_key": "k"}
 
@@ -305,7 +317,9 @@ class TestRights:
 
 
 class TestEnds:
-    def test_a_server_that_stops_says_bye_with_a_position_to_resume_from(self, server):
+    def test_a_server_that_stops_says_bye_with_a_position_to_resume_from(self, server, monkeypatch):
+        # These clients confirm nothing.
+        monkeypatch.setattr(connection, "MAX_CLOSE_SECONDS", 0.2)
         with connected(server.port) as client, connected(server.port) as idle:
             client.ask(op="subscribe", stream="orders")
             idle.ask(op="ping")
@@ -329,19 +343,40 @@ class TestEnds:
         eventually(lambda: tails().shares.used == 0)
         assert server.watching() == 0
 
-    @pytest.mark.parametrize(
-        ("sent", "code"),
-        [
-            (frame(BINARY, b"{}"), 1003),
-            (text(b"\xff"), 1007),
-            (frame(TEXT, b"{}", masked=False), 1002),
-            (head(TEXT, 1 << 40) + b"x" * 1_000_000, 1009),
-        ],
-    )
-    def test_a_breach_is_answered_with_its_code_on_a_real_socket(self, client, sent, code):
-        client.socket.sendall(sent)
+    def test_a_breach_is_answered_with_its_code_on_a_real_socket(self, server):
+        breaches = {
+            frame(BINARY, b"{}"): 1003,
+            text(b"\xff"): 1007,
+            frame(TEXT, b"{}", masked=False): 1002,
+            head(TEXT, 1 << 40) + b"x" * 1_000_000: 1009,
+        }
+        for sent, code in breaches.items():
+            with connected(server.port) as client:
+                client.socket.sendall(sent)
 
-        assert client.end()[0] == code
+                assert client.end()[0] == code
+
+    def test_a_client_that_reads_too_slowly_is_dropped_with_a_position_to_resume_from(self, server, redis, monkeypatch):
+        monkeypatch.setattr(watcher, "MOST_WAITING_BYTES", 1024 * 1024)
+        with connected(server.port) as slow, connected(server.port) as quick:
+            slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+            for client in (slow, quick):
+                client.ask(op="subscribe", stream="orders")
+            for number in range(120):
+                redis.xadd("orders", {"event": "order-placed", "n": number, "text": "x" * 50_000})
+                assert numbers(quick, 1) == [("orders", number)]
+
+            came = [slow.hear()]
+            while came[-1]["op"] == "event":
+                came.append(slow.hear())
+            assert (came[-1]["op"], came[-1]["reason"]) == ("dropped", "slow")
+            assert slow.end() == (1013, "too slow")
+
+        with connected(server.port) as again:
+            again.ask(op="resume", position=came[-1]["position"])
+            again.say(op="subscribe", stream="orders")
+            following = next(each for each in iter(again.hear, None) if each["op"] == "event")
+        assert following["event"]["n"] == len(came) - 1
 
 
 def test_a_client_that_sends_without_reading_is_paused_and_then_answered_in_order(server, monkeypatch):

@@ -156,6 +156,19 @@ def test_a_client_that_sends_faster_than_it_is_answered_is_not_read(run):
     run(test)
 
 
+def test_large_messages_that_wait_are_few(run):
+    async def test(peer):
+        peer.send(text(b"x" * MAX_MESSAGE_BYTES) * 5)
+        assert not peer.is_reading
+        assert len(peer.connection._waiting) == 1
+
+        assert [len(message) for message in await peer.messages(5)] == [MAX_MESSAGE_BYTES] * 5
+        await asyncio.sleep(0)
+        assert peer.is_reading
+
+    run(test)
+
+
 def test_a_client_that_reads_no_answers_to_its_pings_is_not_read_and_then_cut_off(run):
     async def test(peer):
         peer.connection.pause_writing()
@@ -258,15 +271,31 @@ def test_the_first_byte_of_a_header_is_no_sign_of_life(run):
     ("sent", "confirmed"),
     [(close(1000, b"done"), close(1000, b"done")), (frame(CLOSE), frame(CLOSE)), (close(4999), close(4999))],
 )
-def test_a_close_is_confirmed_with_its_own_code(run, sent, confirmed):
+def test_a_close_is_confirmed_with_its_own_code_when_the_messages_before_it_are_answered(run, sent, confirmed):
     async def test(peer):
         peer.send(text("before"), sent, text("behind"))
-
-        assert [each.opcode for each in peer.got] == [CLOSE]
-        assert len(peer.got[0].payload) == len(read_client(confirmed))
-        assert peer.got[0].payload == read_client(confirmed)
-        assert peer.transport.close.called
+        assert await peer.connection.receive() == b"before"
+        peer.connection.send(b"the answer")
         assert await peer.connection.receive() is None
+
+        peer.connection.close(1000)
+
+        assert [each.opcode for each in peer.got] == [TEXT, CLOSE]
+        assert peer.got[1].payload == read_client(confirmed)
+        assert peer.transport.close.called
+
+    run(test)
+
+
+def test_a_close_is_confirmed_in_time_though_messages_before_it_are_not_answered(run):
+    async def test(peer):
+        peer.send(text("before"), close(1000))
+        assert peer.got == []
+
+        peer.clock.go_on(websocket.MAX_CLOSE_SECONDS)
+
+        assert peer.got[0].code == 1000
+        assert peer.transport.close.called
 
     run(test)
 

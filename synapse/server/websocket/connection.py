@@ -25,8 +25,8 @@ MAX_MESSAGE_SECONDS = 30.0
 PING_SECONDS = 20.0
 # How long a client may take to confirm the end.
 MAX_CLOSE_SECONDS = 5.0
-# Further messages are left in the network.
-MAX_WAITING_MESSAGES = 16
+# Further messages are left in the network: beyond so many, or so many bytes.
+MAX_WAITING_MESSAGES, MAX_WAITING_BYTES = 16, 64 * 1024
 
 _REASONS = {
     CloseReason.UNSUPPORTED_DATA: "Messages are texts with JSON.",
@@ -36,6 +36,8 @@ _REASONS = {
 
 _HEAD_16, _HEAD_64 = struct.Struct("!BBH"), struct.Struct("!BBQ")
 _FINAL_TEXT = 0x81
+# A client that said the end still reads, until that is confirmed.
+_SENDING = (ConnectionState.OPEN, ConnectionState.REMOTE_CLOSING)
 
 logger = logging.getLogger(__name__)
 
@@ -59,9 +61,12 @@ class WebSocketConnection(ClientConnection):
         self._message = bytearray()
         self._is_amid_message = False
         self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
         self._awake: asyncio.Future[None] | None = None
-        # No further message is taken: the end was said by one side, or the client is gone.
+        # No further message is taken: the end was said by one side, or the client is gone. The messages before a Close
+        # frame of the client's are still received.
         self._is_over = False
+        self._confirmation: CloseConnection | None = None
         self.is_stopping = False
         # Whether the frames of the client are still parsed: not behind one that broke the protocol.
         self._is_readable = True
@@ -98,20 +103,23 @@ class WebSocketConnection(ClientConnection):
                 await self._awake
             finally:
                 self._awake = None
-        if self._is_over:
+        if not self._waiting:
             return None
         message = self._waiting.popleft()
+        self._waiting_bytes -= len(message)
         if self._is_read_paused and not self._waiting:
             # Not from here: parsing may take a turn of the event loop.
             turn_queue.enter(self._read_on, is_last=True)
         return message
 
     def send(self, *messages: bytes) -> None:
-        if self._frames.state is ConnectionState.OPEN and not self.transport.is_closing():
+        if self._frames.state in _SENDING and not self.transport.is_closing():
             self.transport.write(b"".join([part for each in messages for part in (_head_of_text(len(each)), each)]))
 
     def close(self, code: int, reason: str = "") -> None:
         self._end()
+        if self._frames.state is ConnectionState.REMOTE_CLOSING:
+            self._confirm_end()
         if self._frames.state is not ConnectionState.OPEN or self.transport.is_closing():
             return
         self.transport.write(self._frames.send(CloseConnection(code=code, reason=reason or None)))
@@ -184,7 +192,11 @@ class WebSocketConnection(ClientConnection):
 
     def _is_full(self) -> bool:
         # Answers to pings count, too: a client that reads none of them is read no further.
-        return not self._is_over and (len(self._waiting) >= MAX_WAITING_MESSAGES or self.is_write_paused)
+        return not self._is_over and (
+            len(self._waiting) >= MAX_WAITING_MESSAGES
+            or self._waiting_bytes >= MAX_WAITING_BYTES
+            or self.is_write_paused
+        )
 
     def _take(self, event: Event) -> None:
         if isinstance(event, TextMessage):
@@ -207,6 +219,7 @@ class WebSocketConnection(ClientConnection):
         self._is_heard = True
         if not self._is_over:
             self._waiting.append(message)
+            self._waiting_bytes += len(message)
             self._wake()
 
     def _take_end(self, event: CloseConnection) -> None:
@@ -217,8 +230,18 @@ class WebSocketConnection(ClientConnection):
             self.close(code, _REASONS.get(code, event.reason or ""))
             return
         if self._frames.state is ConnectionState.REMOTE_CLOSING:
-            self._end()
-            self.transport.write(self._frames.send(event.response()))
+            # Confirmed when the messages before it are answered (RFC 6455, 5.5.1).
+            self._is_over, self._confirmation = True, event.response()
+            self._unwatch_message()
+            self._wake()
+            self._close_timer = self.loop.call_later(MAX_CLOSE_SECONDS, self._confirm_end)
+        else:
+            self._end_transport()
+
+    def _confirm_end(self) -> None:
+        if self._confirmation is not None and not self.transport.is_closing():
+            self.transport.write(self._frames.send(self._confirmation))
+        self._end()
         self._end_transport()
 
     # Ends and times.

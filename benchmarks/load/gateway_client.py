@@ -118,7 +118,66 @@ class EventSource(asyncio.Protocol):
         self._transport.close()
 
 
-TRANSPORTS = {"sse": EventSource}
+class WebSocketClient(EventSource):
+    """One connection that watches over a WebSocket: it resumes with the position of its last message."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport, self._rest, self._since = transport, b"", float("inf")
+        self._transport.write(_HANDSHAKE % self._parts.netloc.encode())
+        commands = [{"op": "resume", "position": self._last_id.decode()}] if self._last_id else []
+        commands += [{"op": "subscribe", "stream": stream.decode(), "id": 1} for stream in self._next]
+        for command in commands:
+            self._transport.write(_frame(_TEXT, json.dumps(command).encode()))
+        self._answers = len(self._next)
+
+    def data_received(self, data: bytes) -> None:
+        now, data = perf_counter(), self._rest + data
+        begin = data.find(b"\r\n\r\n") + 4 if data.startswith(b"HTTP/1.1 101") else 0
+        while len(data) >= begin + 2:
+            length, size = data[begin + 1], 2
+            if length == 126:
+                length, size = int.from_bytes(data[begin + 2 : begin + 4]), 4
+            end = begin + size + length
+            if len(data) < end:
+                break
+            self._take_message(data[begin] & 15, data[begin + size : end], now)
+            begin = end
+        self._rest = data[begin:]
+
+    def _take_message(self, opcode: int, message: bytes, now: float) -> None:
+        if (found := _MESSAGE.match(message)) is not None:
+            self._last_id = found[1]
+            self._take(found[2], int(found[3]), now)
+        elif opcode == _PING:
+            self._transport.write(_frame(_PONG, message))
+        elif b'"op":"subscribed"' in message:
+            self._answers -= 1
+            if not self._answers:
+                self._last_id = json.loads(message)["position"].encode()
+                self._since = now
+                if not self.began.done():
+                    self.began.set_result(None)
+
+
+_HANDSHAKE = (
+    b"GET /ws HTTP/1.1\r\nHost: %b\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+_TEXT, _PING, _PONG = 1, 9, 10
+_MESSAGE = re.compile(
+    rb'\{"op":"event","position":"(\S+?)","stream":"([^"]+)","id":"[^"]+","data":\{"event_type":"[^"]+",'
+    rb'"request_id":"req_(\d+)"'
+)
+
+
+def _frame(opcode: int, payload: bytes) -> bytes:
+    """Return a frame of a client, masked with zeros."""
+    length = len(payload)
+    sized = bytes((0x80 | length,)) if length < 126 else b"\xfe" + length.to_bytes(2)
+    return bytes((0x80 | opcode,)) + sized + bytes(4) + payload
+
+
+TRANSPORTS = {"sse": EventSource, "websocket": WebSocketClient}
 
 
 async def publish(order: dict[str, Any], count: Count) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import httptools
 
 from synapse.auth.principal import ANONYMOUS
+from synapse.formats.text import NO_TEXTS
 from synapse.http.exchange import Request, Response, Route, nobody, problem_response
 from synapse.problems import Problem
 from synapse.runtime.turn_queue import turn_queue
@@ -291,11 +292,12 @@ class DirectCycle:
             self.keep_alive = False  # the client may send the body now, or the next request in its place
         status, body, content_type, headers, rest, _ = response
         default = self._protocol.state.default_headers
-        if headers or "origin" in self._head.headers:
+        vary = headers.get("Vary", "") if headers else ""
+        if len(headers) > bool(vary) or "origin" in self._head.headers:
             pairs = header_pairs(self._protocol.server_config, response, self._head.headers)
             head = written_head(status, [*default, *pairs])
         else:
-            head = _usual_head(self._protocol.server_config, status, content_type, *default)
+            head = _usual_head(self._protocol.server_config, status, content_type, vary, *default)
         close = b"" if self.keep_alive else b"connection: close\r\n"
         if status in BODILESS:
             transport.write(b"%b%b\r\n" % (head, close))
@@ -330,7 +332,10 @@ def _lasting(asked: tuple[bytes, bytes, HeaderPairs]) -> list[tuple[bytes, bytes
 
 
 @lru_cache(maxsize=64)
-def _usual_head(config: ServerConfig, status: int, content_type: str, *default: tuple[bytes, bytes]) -> bytes:
+def _usual_head(
+    config: ServerConfig, status: int, content_type: str, vary: str, *default: tuple[bytes, bytes]
+) -> bytes:
     """Return the beginning of every answer of the kind, for as long as the server's own headers say: a second, for the
     date is one of them."""
-    return written_head(status, [*default, *header_pairs(config, Response(content_type=content_type), {})])
+    response = Response(content_type=content_type, headers={"Vary": vary} if vary else NO_TEXTS)
+    return written_head(status, [*default, *header_pairs(config, response, {})])

@@ -131,7 +131,7 @@ class StreamForm(forms.ModelForm):
 
     labels = MappingField(required=False, help_text=LABELS.help)
     correlation = NamesField(required=False, help_text=CORRELATION.help)
-    cloudevents_types = MappingField(required=False, help_text=CLOUDEVENTS_TYPES.help)
+    cloudevents_types = MappingField(label="CloudEvents types", required=False, help_text=CLOUDEVENTS_TYPES.help)
     summaries = SummariesField(required=False, help_text=SUMMARIES.help)
 
 

@@ -21,6 +21,8 @@ from synapse.wire.trace_context import trace_fields
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# Attributes that are texts in any mode, and that no hop changes.
+_ONLY_DEFINED = ce.DEFINED | {ce.MARKS}
 # A fault quotes so much of a name or a value.
 _SHOWN = 100
 
@@ -54,18 +56,19 @@ class CloudEvent(NamedTuple):
 
     def fields(self) -> dict[str, str]:
         """Return what the entry has of the CloudEvent beside the event, as `encoding.encode` takes it."""
-        return {"source": self.source, CLOUDEVENT: orjson.dumps(self.attributes).decode()}
+        return {"source": self.attributes["source"], CLOUDEVENT: orjson.dumps(self.attributes).decode()}
 
     def content(self) -> bytes:
         """Return the attributes as they are compared with those of a repeated event: in any order and mode, and without
         the trace, which each attempt to send the event may change."""
-        kept = {
-            name: value if type(value) is str else orjson.dumps(value).decode()
-            for name, value in self.attributes.items()
-            if name not in ce.TRACING
-        }
         # Without one, data is JSON (CloudEvents 1.0.2, datacontenttype).
-        kept.setdefault("datacontenttype", "application/json")
+        kept = {"datacontenttype": "application/json", **self.attributes}
+        if not _ONLY_DEFINED.issuperset(kept):
+            kept = {
+                name: value if type(value) is str else orjson.dumps(value).decode()
+                for name, value in kept.items()
+                if name not in ce.TRACING
+            }
         return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
 
     def trace(self) -> Mapping[str, str]:
@@ -204,6 +207,8 @@ def decode_header(text: str) -> str:
 
 class _Faults:
     """The faults of one CloudEvent, first those of its attributes; `subject` begins a sentence about one of them."""
+
+    __slots__ = ("_subject", "found")
 
     def __init__(self, subject: str, version: Any, attributes: Mapping[str, Any]) -> None:
         self._subject = subject

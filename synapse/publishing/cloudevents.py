@@ -11,6 +11,7 @@ from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.cloudevents.attributes import BATCH, HEADER_PREFIX, STRUCTURED, find_fault_of_content
 from synapse.cloudevents.incoming import check_repeated_headers, read_binary, read_structured
 from synapse.errors.streams import BadEvent, EventTooLarge
+from synapse.formats.text import NO_TEXTS
 from synapse.http.exchange import Request
 from synapse.problems import Problem, UnsupportedMediaType
 from synapse.publishing import body as publishing_body
@@ -85,7 +86,7 @@ def _mode_of(kind: str) -> str:
 
 
 def _body_of(event: Item, data: bytes) -> Body:
-    return Body((Slice((event,), len(data) + _TYPE),), batch=False, is_keyed=True)
+    return Body((Slice((event,), len(data) + _TYPE),), False, NO_TEXTS, True)
 
 
 def _check_content(kind: str) -> None:

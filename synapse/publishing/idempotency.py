@@ -56,7 +56,7 @@ def of_one(request: Request, key: str | None, item: Any, version: int | None) ->
 
 def of_written(request: Request, key: str, item: bytes, version: int | None) -> IdempotencyKey:
     """Return what a request with one event is known by, given the JSON of the event."""
-    return IdempotencyKey(who=str(request.principal), key=key, fingerprint=_fingerprint(item, version))
+    return IdempotencyKey(str(request.principal), key, _fingerprint(item, version))
 
 
 def of_item(request: Request, key: str | None, index: int, item: Any, version: int | None) -> IdempotencyKey:

@@ -407,7 +407,8 @@ class _Writer:
 
     def _around(self, item: CloudEvent) -> tuple[str, Mapping[str, str]]:
         """Return the fields beside a CloudEvent, whose source is one of them."""
-        return "", {**(self._beside or item.trace()), **item.fields()}
+        trace = self._beside or item.trace()
+        return "", {**trace, **item.fields()} if trace else item.fields()
 
     def _note_source(self, accepted: Accepted, item: Any = None) -> None:
         source = self._last_source = accepted.event.get("source")

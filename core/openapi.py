@@ -96,7 +96,8 @@ _ERRORS = {
 
 
 def with_shared_components(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Move the parameters, errors and answers without content that several operations repeat into shared components.
+    """Move the parameters, errors and answers without content that several operations repeat into shared components,
+    and the credentials of most operations to the document, whose operations have them unless they name others.
 
     A response that differs from the shared one in its description alone keeps its own beside the reference
     (OpenAPI 3.1, Reference Object). A postprocessing hook of drf-spectacular.
@@ -109,7 +110,10 @@ def with_shared_components(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         for status, response in operation["responses"].items()
         if (name := _error_name(status, response))
     )
+    result["security"] = SECURITY
     for operation in operations:
+        if operation["security"] == SECURITY:
+            del operation["security"]
         if "parameters" in operation:
             operation["parameters"] = [
                 {"$ref": f"#/components/parameters/{each['name']}"} if each == parameters.get(each["name"]) else each

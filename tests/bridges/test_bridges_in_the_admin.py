@@ -22,7 +22,7 @@ from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.status import Overview, Status, pack
 from synapse.delivery.webhooks import target
 from synapse.redis.commands import participants
-from tests.admin.pages import messages_of, text_of, url
+from tests.admin.pages import leave_pages_undrawn, messages_of, text_of, url
 from tests.bridges.receiver import Receiver, answer
 from tests.definitions import define
 
@@ -271,11 +271,15 @@ def test_a_bridge_is_made_and_recorded(admin_client, redis, archive):
         ({"group": "syn:x"}, "group", "A name has"),
     ],
 )
-def test_an_unusable_bridge_setting_is_refused_on_its_field(admin_client, redis, archive, values, field, said):
+def test_an_unusable_bridge_setting_is_refused_on_its_field(
+    admin_client, redis, archive, monkeypatch, values, field, said
+):
+    leave_pages_undrawn(monkeypatch)
+
     answer = admin_client.post(url(BRIDGE, "add"), form_of(archive, **values))
 
     assert answer.status_code == 200
-    form = answer.context["adminform"].form
+    form = answer.context_data["adminform"].form
     column, _, setting = field.partition(".")
     assert column in form.errors
     assert said in " ".join((form.sinks[values["sink"]] if setting else form).errors[setting or field])

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -161,15 +162,10 @@ def test_its_process_ends_with_the_one_that_started_it(shop, tmp_path):
         "print(sink._slots[0].process._process.pid, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
-    read, write = os.pipe()
     variables = os.environ | {"DJANGO_SETTINGS_MODULE": "synapse_project.settings"}
-    os.posix_spawn(
-        sys.executable, [sys.executable, "-c", code], variables, file_actions=[(os.POSIX_SPAWN_DUP2, write, 1)]
-    )
-    os.close(write)
-    with os.fdopen(read) as output:
+    with subprocess.Popen([sys.executable, "-c", code], env=variables, stdout=subprocess.PIPE) as program:
         # Read to its end, which the child's end is: it holds the same standard output.
-        assert int(output.read()) > 1
+        assert int(program.stdout.read()) > 1
 
 
 def test_a_process_killed_between_two_batches_is_started_again(shop):

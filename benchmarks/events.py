@@ -22,6 +22,13 @@ def compact(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
+def cloudevent(id_: str) -> dict[str, Any]:
+    """Return the inference event as a CloudEvent."""
+    data = {name: value for name, value in EVENT.items() if name not in ("event_type", "timestamp")}
+    attributes = {"id": id_, "source": "/cyrex", "type": EVENT["event_type"], "time": EVENT["timestamp"]}
+    return {"specversion": "1.0", **attributes, "data": data}
+
+
 def entry_fields() -> dict[str, str]:
     """Return the fields of an entry of the inference event."""
     return {name: value if isinstance(value, str) else compact(value).decode() for name, value in EVENT.items()}

@@ -30,6 +30,13 @@ ROWS = (
         publishing.with_a_key,
     ),
     Row(
+        "publish-cloudevent",
+        "validated publish of a CloudEvent, stored once by its source and id",
+        "the same event as plain JSON, stored each time",
+        Bar(ratio_at_least=0.9),
+        publishing.cloudevents,
+    ),
+    Row(
         "publish-webdis",
         "validated publish, event loop, 32 connections",
         "webdis XADD (no validation)",

@@ -5,15 +5,19 @@ result goes as JSON to the standard output. Every answer must have a Content-Len
 """
 
 import asyncio
+import itertools
 import json
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any
 from urllib.parse import urlsplit
 
 import uvloop
+
+from benchmarks.load.values import NUMBER
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 # How long answers may take after the end of the run, in seconds.
@@ -32,9 +36,9 @@ class Count:
 class Caller(asyncio.Protocol):
     """One connection: sends the request, waits for the answer, and again until the time is over."""
 
-    def __init__(self, request: bytes, count: Count) -> None:
+    def __init__(self, requests: Iterator[bytes], count: Count) -> None:
         self.finished = asyncio.get_running_loop().create_future()
-        self._request = request
+        self._requests = requests
         self._count = count
         self._received = bytearray()
 
@@ -68,7 +72,7 @@ class Caller(asyncio.Protocol):
 
     def _send(self) -> None:
         self._sent = perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(next(self._requests))
 
 
 def request_bytes(order: dict[str, Any]) -> bytes:
@@ -84,16 +88,24 @@ def request_bytes(order: dict[str, Any]) -> bytes:
     return head.encode() + b"\r\n" + body
 
 
+def numbered(request: bytes) -> Iterator[bytes]:
+    """Yield a request for ever, each time with another number in the place of one."""
+    before, mark, after = request.partition(NUMBER.encode())
+    begun = int(time())
+    for count in itertools.count(1):
+        yield before + b"%010d%08d" % (begun, count) + after if mark else request
+
+
 async def measure(order: dict[str, Any]) -> dict[str, float]:
     """Carry out the order and return the counts."""
     parts = urlsplit(order["url"])
     loop = asyncio.get_running_loop()
-    request = request_bytes(order)
+    requests = numbered(request_bytes(order))
     begun = perf_counter()
     count = Count(until=begun + order["seconds"])
     callers: list[Caller] = []
     for _ in range(order["connections"]):
-        _, caller = await loop.create_connection(lambda: Caller(request, count), parts.hostname, parts.port)
+        _, caller = await loop.create_connection(lambda: Caller(requests, count), parts.hostname, parts.port)
         callers.append(caller)
     async with asyncio.timeout(order["seconds"] + _PATIENCE):
         await asyncio.gather(*(caller.finished for caller in callers))

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 
+# Stands in a body for a number that is another one in each request: the second that a run begins, and a count.
+NUMBER = "@@@@@@@@@@@@@@@@@@"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One HTTP request, sent again and again. `key`: the API key that it shows, "" for none."""
+    """One HTTP request, sent again and again. `key`: the API key that it shows, "" for none. Its body may have `NUMBER`
+    in one place."""
 
     url: str
     method: str = "GET"

@@ -6,6 +6,14 @@ if wrk.method ~= "GET" then
   file:close()
   wrk.headers["Content-Type"] = os.getenv("BENCH_KIND")
 end
+local before, after = (wrk.body or ""):match("^(.-)" .. ("@"):rep(18) .. "(.*)$")
+if before then
+  local begun, count = os.time(), 0
+  function request()
+    count = count + 1
+    return wrk.format(nil, nil, nil, string.format("%s%010d%08d%s", before, begun, count, after))
+  end
+end
 if os.getenv("BENCH_KEY") ~= "" then
   wrk.headers["Authorization"] = "Bearer " .. os.getenv("BENCH_KEY")
 end

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from benchmarks import events
 from benchmarks.load import redis_benchmark
-from benchmarks.load.values import Request
+from benchmarks.load.values import NUMBER, Request
 from benchmarks.measures.rate import Contender, Failed, compare, over_http
 from benchmarks.running import fastapi, webdis
 from benchmarks.running.program import Program
@@ -36,6 +36,17 @@ def with_a_key(stage: Stage) -> Measured:
         return over_http(stage, stage.closed_synapse, request, connections=CONNECTIONS, stream=events.STREAM)
 
     return compare(stage, RATE, ours, lambda: _synapse(stage, stage.synapse, body))
+
+
+def cloudevents(stage: Stage) -> Measured:
+    """The same event as a CloudEvent, each with another id and stored once, beside the event itself."""
+
+    def ours() -> Contender:
+        body = events.compact(events.cloudevent(NUMBER))
+        request = Request(url=_url(stage.synapse), method="POST", body=body, kind="application/cloudevents+json")
+        return over_http(stage, stage.synapse, request, connections=CONNECTIONS, stream=events.STREAM)
+
+    return compare(stage, RATE, ours, lambda: _synapse(stage, stage.synapse, events.compact(events.EVENT)))
 
 
 def event_loop_client_spaced(stage: Stage) -> Measured:

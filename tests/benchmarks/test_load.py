@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks.load import live_client, steady_client
-from benchmarks.load.asyncio_client import request_bytes
+from benchmarks.load.asyncio_client import numbered, request_bytes
 from benchmarks.load.live_client import Count, Times, Watcher
+from benchmarks.load.values import NUMBER
 
 CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}"
 # Four events, a quarter of a second apart.
@@ -161,3 +162,19 @@ def test_a_request_to_read_has_neither():
     order = {"url": "http://host:1/health", "method": "GET", "body": "", "kind": "application/json", "key": ""}
 
     assert request_bytes(order) == b"GET /health HTTP/1.1\r\nHost: host:1\r\n\r\n"
+
+
+def test_a_request_with_a_number_is_another_one_each_time_and_as_long():
+    order = {"url": "http://127.0.0.1/", "method": "POST", "kind": "a/b", "body": f'{{"id":"{NUMBER}"}}'}
+    requests = numbered(request_bytes(order))
+
+    sent = [next(requests) for _ in range(3)]
+
+    assert len(set(sent)) == 3
+    assert {len(request) for request in sent} == {len(request_bytes(order))}
+
+
+def test_a_request_without_a_number_is_sent_as_it_is():
+    requests = numbered(b"GET / HTTP/1.1\r\n\r\n")
+
+    assert [next(requests), next(requests)] == [b"GET / HTTP/1.1\r\n\r\n"] * 2

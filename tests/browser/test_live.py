@@ -1,5 +1,6 @@
 """A browser's EventSource reconnects by itself and gets the events it missed."""
 
+import json
 import re
 from urllib.parse import urlsplit
 
@@ -73,8 +74,21 @@ def test_a_person_watches_a_stream_live(open_at, hub, width):
     assert shown.count("9007199254740993") == shown.count("33.0") == 2
     assert window.page.locator(".s-messages details").count() == 1
     assert window.too_wide == 0
-    link = window.page.get_by_role("link", name="The whole message").get_attribute("href")
+    link = window.page.locator(".s-messages").get_by_role("link", name="Open").get_attribute("href")
     assert re.fullmatch(rf"/admin/streams/stream/{stream}/messages/\d+-\d+/", link)
+    window.page.evaluate(
+        """() => {
+          window.copied = [];
+          navigator.clipboard.writeText = async (text) => window.copied.push(text);
+        }"""
+    )
+    copy = window.page.locator(".s-messages button[data-copy]")
+    for _ in range(2):
+        copy.click()
+    copied = window.page.evaluate("window.copied")
+    assert [json.loads(text) for text in copied] == [event] * 2
+    # Pressed while it says that it has copied, too, it says again what it is for.
+    window.page.locator(".s-messages button", has_text="Copy as JSON").wait_for()
     window.page.get_by_role("button", name="Stop watching").click()
     window.page.get_by_role("button", name="Watch live").wait_for()
 

@@ -258,6 +258,9 @@
 
   // ---- Copying: [data-copy="ID"] copies the text of that part, shown or not. Say whether it worked.
 
+  // By button, what it says when it does not say that it has copied.
+  const labels = new WeakMap();
+
   window.synapseCopy = async (text, button) => {
     try {
       await navigator.clipboard.writeText(text);
@@ -270,15 +273,19 @@
       area.select();
       const isCopied = document.execCommand("copy");
       area.remove();
+      button.focus();
       if (!isCopied) {
         return false;
       }
     }
-    const label = button.textContent;
+    if (!labels.has(button)) {
+      labels.set(button, button.textContent);
+      setTimeout(() => {
+        button.textContent = labels.get(button);
+        labels.delete(button);
+      }, 2000);
+    }
     button.textContent = "Copied";
-    setTimeout(() => {
-      button.textContent = label;
-    }, 2000);
     return true;
   };
 

@@ -73,13 +73,15 @@
         const { html, lines } = JSON.parse(event.data);
         if (html !== undefined) {
           this.overview = html.split("\n");
-        } else if (this.overview !== null) {
+        } else {
           Object.assign(this.overview, lines);
         }
         const shown = [...this.watchers].filter(([, each]) => each.overview);
-        this.tell("overview", this.overview?.join("\n") ?? "", shown.map(([watcher]) => watcher));
+        this.tell("overview", this.overview.join("\n"), shown.map(([watcher]) => watcher));
       });
       source.onerror = () => {
+        // Somebody else may be logged in when it comes back.
+        this.overview = null;
         // The browser comes back by itself after a break; after a refusal it does not.
         if (source === this.source && source.readyState === EventSource.CLOSED) {
           this.timer = setTimeout(() => this.open(), this.wait);
@@ -109,7 +111,8 @@
 
   const connect = (tell) => {
     try {
-      const { port } = new SharedWorker(address);
+      // By its name it is no worker of pages from before an upgrade, which tell it other things.
+      const { port } = new SharedWorker(address, "pages");
       port.onmessage = (event) => tell(event.data.name, event.data.detail);
       return (wanted) => port.postMessage(wanted);
     } catch {

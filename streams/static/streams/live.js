@@ -57,16 +57,24 @@
     );
     const json = element("pre", "s-json s-hostile", JSON.stringify(message.event, null, 2));
     json.tabIndex = 0;
-    const about = element("p", "s-quiet", "");
+    json.id = `live-${message.stream}-${message.id}`;
+    json.dataset.tree = "";
+    json.setAttribute("aria-label", `Event ${message.id}`);
+    const copy = element("button", "s-button s-small", "Copy as JSON");
+    copy.type = "button";
+    copy.dataset.copy = json.id;
+    const buttons = element("div", "s-buttons", "");
     if (pages[message.stream]) {
-      const link = element("a", "", "The whole message, and its entry in Redis");
+      const link = element("a", "s-button s-small", "Open");
       link.href = `${pages[message.stream]}${message.id}/`;
-      about.append(link);
+      buttons.append(link);
     }
+    buttons.append(copy);
     const body = element("div", "s-message-body", "");
-    body.append(json, about);
+    body.append(buttons, json);
     const made = document.createElement("details");
     made.append(summary, body);
+    window.synapseTree.prepare(made);
     return made;
   };
 

@@ -14,6 +14,7 @@ from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.correlation.digests import Digests
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.live import Frame, Tails, sse
+from synapse.live.frame_cache import FrameCache
 from synapse.publishing import body
 from synapse.publishing.counters import StreamCounters
 from synapse.redis import AsyncExecutor, Conversation, Job, Server, SyncExecutor, together
@@ -167,6 +168,12 @@ def tails() -> Tails:
     return Tails(server(), render, shares=shares_of("live-seats"))
 
 
+@cache
+def _frames() -> FrameCache:
+    """Return the frames that this process's event loop rendered last."""
+    return FrameCache(lambda stream, entry, catalog: sse.of_entry(stream, entry, catalog.shown(stream)))
+
+
 def render(stream: str, entry: Entry) -> Frame:
-    """Return an entry as a frame for viewers, read by the stream's contracts."""
-    return sse.of_entry(stream, entry, holder.current().shown(stream))
+    """Return an entry as a frame for viewers, read by the stream's contracts. Called on the event loop alone."""
+    return _frames().frame(stream, entry, holder.current())

@@ -27,8 +27,8 @@ _FRAME = re.compile(
     rb'id: (\S+)\ndata: \{"stream":"([^"]+)","id":"[^"]+","data":\{"event_type":"[^"]+","request_id":"req_(\d+)"'
 )
 _ID = re.compile(rb"id: (\S+)\n")
-# How long the last events may take after the end of the run, in seconds.
-_PATIENCE = 30
+# How long nothing may come after the end of the run before events count as lost, in seconds.
+_PATIENCE = 15
 # When a connection comes back, in seconds: as the server's `retry` says.
 _RETRY = (1.0, 3.0)
 
@@ -211,8 +211,10 @@ async def measure(order: dict[str, Any], ended: asyncio.Event) -> dict[str, floa
     publisher.cancel()
     await asyncio.wait({publisher})
     published = sum(map(len, count.sent.values()))
-    end = perf_counter() + _PATIENCE
+    received, end = -1, perf_counter() + _PATIENCE
     while count.received < published * len(sockets) and perf_counter() < end:
+        if count.received > received:
+            received, end = count.received, perf_counter() + _PATIENCE
         await asyncio.sleep(0.05)
     count.is_over = True
     for socket in sockets:

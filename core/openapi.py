@@ -103,7 +103,9 @@ def with_shared_components(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     (OpenAPI 3.1, Reference Object). A postprocessing hook of drf-spectacular.
     """
     operations = [operation for path in result["paths"].values() for operation in path.values()]
-    parameters = _repeated((each["name"], each) for operation in operations for each in operation.get("parameters", ()))
+    parameters = _told_apart(
+        _repeated((each["name"], each) for operation in operations for each in operation.get("parameters", ()))
+    )
     responses = _repeated(
         (name, response)
         for operation in operations
@@ -135,6 +137,15 @@ def _error_name(status: str, response: dict[str, Any]) -> str:
         return "NotModified"
     shapes = {content["schema"].get("$ref", "").rpartition("/")[2] for content in response.get("content", {}).values()}
     return f"{_ERRORS[status]}{shapes.pop()}" if status in _ERRORS and len(shapes) == 1 else ""
+
+
+def _told_apart(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters without those whose name is another's in other letters, as `last_event_id` is
+    `Last-Event-ID`: generators of clients write both as one type."""
+    found: dict[str, Any] = {}
+    for name, parameter in parameters.items():
+        found.setdefault("".join(filter(str.isalnum, name.lower())), (name, parameter))
+    return dict(found.values())
 
 
 def _repeated(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -117,6 +118,12 @@ def test_the_document_is_small_enough_for_a_browser(client):
     # It grows with the routes: what they repeat is written once.
     operations = sum(len(methods) for methods in answer.json()["paths"].values())
     assert len(answer.content) < 2_400 * operations
+
+
+def test_shared_parameters_have_names_that_generated_clients_tell_apart(document):
+    names = [re.sub("[^a-z0-9]", "", name.lower()) for name in document["components"]["parameters"]]
+
+    assert len(names) == len(set(names)) > 10
 
 
 def test_every_reference_leads_to_a_component_and_every_component_is_referred_to(document):

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from synapse.problems import NotAcceptable
 
 _QUALITY = re.compile(r"0(?:\.[0-9]*)?|1(?:\.0*)?")
-# Clients send one of a few headers with each request. Longer ones are not kept.
-_KEPT, _LONGEST_KEPT = 256, 400
+# Clients send one of a few headers with each request, of some hundred characters: so many are kept, and of a longer one
+# the ranges in so many characters are read.
+_KEPT, _MOST_READ = 256, 1000
 
 
 class MediaRange(NamedTuple):
@@ -33,13 +34,24 @@ class MediaRange(NamedTuple):
         return int(self.name == "*/*")
 
 
-def media_ranges(accept: str) -> list[MediaRange]:
+def media_ranges(accept: str) -> Sequence[MediaRange]:
     """Return the media ranges of a header in their order, without members that are none.
 
-    A quality that is no number from 0 to 1 counts as 1: the client named the form.
+    A quality that is no number from 0 to 1 counts as 1: the client named the form. What is behind the first thousand
+    characters is left out.
     """
+    return _media_ranges(_bounded(accept))
+
+
+@lru_cache(maxsize=_KEPT)
+def _media_ranges(accept: str) -> Sequence[MediaRange]:
     found = map(_media_range, _split(accept, ","))
-    return [each for each in found if each.name.count("/") == 1]
+    return tuple(each for each in found if each.name.count("/") == 1)
+
+
+def _bounded(accept: str) -> str:
+    """Return a header, of a long one the ranges at its beginning."""
+    return accept if len(accept) <= _MOST_READ else accept[:_MOST_READ].rpartition(",")[0]
 
 
 def choose(accept: str, offers: Sequence[str]) -> str | None:
@@ -49,8 +61,7 @@ def choose(accept: str, offers: Sequence[str]) -> str | None:
     offer that is named most specifically, and then the first: clients often end the header with `*/*`. The first offer
     is also for a header without a media range.
     """
-    find = _choose if len(accept) <= _LONGEST_KEPT else _choose.__wrapped__
-    return find(accept, tuple(offers))
+    return _choose(_bounded(accept), tuple(offers))
 
 
 @lru_cache(maxsize=_KEPT)
@@ -102,7 +113,8 @@ def _media_range(text: str) -> MediaRange:
         if key == "q":
             quality = float(value) if _QUALITY.fullmatch(value) else 1.0
             return MediaRange(name, frozenset(parameters), quality)
-        if key:
+        # JSON has no charset; clients name one all the same (RFC 8259, 11).
+        if key and not (key == "charset" and name.endswith("json")):
             parameters.add((key, value.strip('"')))
     return MediaRange(name, frozenset(parameters))
 

@@ -24,7 +24,7 @@ VARYING = frozenset(
 )
 # Header lines end with CRLF and names ignore case (RFC 9112, 5; RFC 9110, 5.1). No space may follow the value here.
 _VARYING_LINE = re.compile(
-    rb"(\r\n(%b):[ \t]*)([^\r\n]*[^ \t\r\n])(?=\r\n)" % b"|".join(sorted({_LENGTH, *VARYING})), re.IGNORECASE
+    rb"(\r\n(%b):[ \t]*+)([^\r\n]*[^ \t\r\n])(?=\r\n)" % b"|".join(sorted({_LENGTH, *VARYING})), re.IGNORECASE
 )
 _END = b"\r\n\r\n"
 # A body of a length that takes more digits does not arrive in one piece.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from synapse.http.accept import choose, names
+from synapse.http.accept import choose, media_ranges, names
 
 JSON, YAML, EVENTS = "application/json", "application/yaml", "application/cloudevents+json"
 OFFERS = (JSON, YAML, EVENTS)
@@ -75,3 +75,17 @@ def test_parameters_of_a_media_type_tell_forms_apart(accept, chosen):
 )
 def test_a_media_type_is_named_where_the_header_has_more_than_a_wildcard_for_it(accept, named):
     assert names(accept, EVENTS) == named
+
+
+def test_a_charset_makes_no_other_form_of_json():
+    assert choose("application/cloudevents+json; charset=utf-8", ["text/html", "application/cloudevents+json"]) == (
+        "application/cloudevents+json"
+    )
+
+
+def test_of_a_long_header_only_the_beginning_is_read():
+    beyond = "a/b," * 250 + "text/html"
+
+    assert len(media_ranges("a/b," * 4000)) == 250
+    assert choose(beyond, ["application/json", "text/html"]) is None
+    assert choose("text/html," + beyond, ["application/json", "text/html"]) == "text/html"

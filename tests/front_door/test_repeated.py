@@ -136,3 +136,10 @@ def test_a_head_whose_varying_values_may_be_read_otherwise_is_left_to_the_parser
 )
 def test_a_head_whose_varying_values_are_not_plain_is_not_kept(piece, headers):
     assert cacheable_head(piece, b"2", [*HEADERS, *headers], most=2048) is None
+
+
+def test_a_head_of_many_blanks_is_searched_in_time_that_grows_with_its_length():
+    # In the square of the length, this would take minutes.
+    piece = traced(b" " * 100_000, key=b"\t " * 50_000 + b"x" + b" " * 100_000)
+
+    assert cacheable_head(piece, b"2", [*HEADERS, (b"traceparent", b"")], most=1_000_000) is None

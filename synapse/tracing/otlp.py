@@ -157,7 +157,7 @@ def open_queue(endpoint: str, dropped: Dropped) -> SpanQueue:
 
 
 class ProcessResource(Resource):
-    """What describes this process. It is hashed once: the encoder asks for the hash with each span, and the SDK writes
+    """The description of this process, hashed once: the encoder asks for the hash with each span, and the SDK writes
     all attributes as JSON for it."""
 
     def __init__(self, found: Resource) -> None:

@@ -4,7 +4,8 @@ Within `forking()`, `subprocess` forks `manage.py`, and programs that set Django
 Python code. Each is a child of the process that starts it, with the environment, folder, descriptors, signals and exit
 status that it has anywhere. Only imports are shared: each program reads its settings and sets Django up by itself.
 
-Programs start by themselves in the full run, on systems other than Linux, and within `started_by_themselves()`.
+Programs start by themselves in the full run, on systems other than Linux, within `started_by_themselves()`, and where
+`coverage` measures the programs of a run: it begins with a program, and ends with it.
 """
 
 import atexit
@@ -36,6 +37,7 @@ FULL = os.environ.get("SYNAPSE_TESTS") == "full"
 CLONE = {"x86_64": 56, "aarch64": 220}.get(platform.machine(), 0)
 CLONE_PARENT = 0x8000
 IS_POSSIBLE = sys.platform == "linux" and CLONE != 0 and hasattr(subprocess, "_fork_exec")
+IS_MEASURED = not os.environ.keys().isdisjoint(("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"))
 # Signals that a program goes on to ignore when its parent does.
 INHERITED = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 # Variables that Python reads before it runs a program.
@@ -127,7 +129,7 @@ _is_off = threading.local()
 @contextmanager
 def forking() -> Iterator[None]:
     """Let `subprocess` fork programs of Synapse for as long as the block lasts."""
-    if FULL or not IS_POSSIBLE:
+    if FULL or IS_MEASURED or not IS_POSSIBLE:
         yield
         return
     subprocess._fork_exec = _fork_or_exec  # type: ignore[attr-defined]

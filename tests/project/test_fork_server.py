@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from tests.fork_server import FULL, IS_POSSIBLE, ROOT, started_by_themselves
+from tests.fork_server import FULL, IS_MEASURED, IS_POSSIBLE, ROOT, started_by_themselves
 
-pytestmark = pytest.mark.skipif(FULL or not IS_POSSIBLE, reason="all programs start by themselves")
+pytestmark = pytest.mark.skipif(FULL or IS_MEASURED or not IS_POSSIBLE, reason="all programs start by themselves")
 TELL = """
 import json, os, signal, sys
 import django
@@ -19,6 +19,11 @@ django.setup()
 from django.apps import apps
 from django.conf import settings
 from django.db import connection
+
+def shown(value):
+    # The order of a set is another one in each program that starts by itself.
+    return sorted(map(repr, value)) if isinstance(value, (set, frozenset)) else " ".join(repr(value).split())
+
 mask = os.umask(0)
 print(json.dumps({
     "arguments": sys.argv,
@@ -35,7 +40,7 @@ print(json.dumps({
     "data": str(settings.VAR_DIR),
     "database": str(connection.settings_dict["NAME"]),
     "apps": [each.label for each in apps.get_app_configs()],
-    "settings": {name: " ".join(repr(getattr(settings, name)).split()) for name in dir(settings) if name.isupper()},
+    "settings": {name: shown(getattr(settings, name)) for name in dir(settings) if name.isupper()},
 }))
 print("said", file=sys.stderr)
 """

@@ -406,3 +406,17 @@ def test_a_row_of_another_event_has_no_attributes(ask):
     post(ask, {"event_type": "order-placed"}, {})
 
     assert "cloudevent" not in ask("GET", "/streams/orders/messages").json["messages"][0]
+
+
+@pytest.mark.parametrize("value", [EVENT, [{**EVENT, "id": f"A-{number}"} for number in range(3)]])
+def test_a_script_that_redis_forgot_is_sent_again(ask, redis, value):
+    headers = BATCH if isinstance(value, list) else STRUCTURED
+    post(ask, {**EVENT, "id": "before"})
+    redis.script_flush()
+
+    first, again = post(ask, value, headers), post(ask, value, headers)
+
+    assert (first.status, again.status) == (200 if headers is BATCH else 201, 200)
+    assert [entry.cloudevent["id"] for entry in stored(redis)][1:] == [
+        each["id"] for each in (value if isinstance(value, list) else [value])
+    ]

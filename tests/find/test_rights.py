@@ -76,6 +76,20 @@ def test_nobody_finds_an_event_by_a_property_that_is_masked_for_them(ask, key_of
     assert found(ask, settled["placed"], without) == [("orders", settled["placed"], ["entry id"])]
 
 
+@pytest.mark.parametrize("count", [0, 256], ids=["unindexed", "indexed"])
+def test_nobody_finds_a_cloudevent_by_an_id_that_is_masked_for_them(ask, key_of, streams, redis, add, count):
+    attributes = '{"id":"bob@example.com","source":"/shop"}'
+    fields = {"event_type": "order-placed", "email": "bob@example.com", "synapse_cloudevent": attributes}
+    id_ = redis.xadd("orders", {**fields, "synapse_version": "0", "synapse_added": ""}).decode()
+    add("orders", count, event_type="order-lost")
+    make_indexer().step()
+    without = authorised(key_of("shop", subscribes=["orders"]))
+    allowed = authorised(key_of("care", subscribes=["orders"], scopes=["read:orders", "personal:read"]))
+
+    assert found(ask, "bob@example.com", without) == []
+    assert found(ask, "bob@example.com", allowed) == [("orders", id_, ["email", "CloudEvent id"])]
+
+
 def test_the_index_itself_holds_another_digest_of_a_masked_value(streams):
     digests, stream = connections.digests(), holder.current().streams["orders"]
     parts = [b"event_type", b"order-placed", b"email", b"ada", b"request_id", b"r", b"synapse_version", b"1"]

@@ -303,6 +303,19 @@ def test_a_marked_trace_is_masked_for_those_who_may_not_see_pii(redis, closed, t
     }
 
 
+def test_the_attributes_of_a_cloudevent_are_told_and_masked(redis, closed, timeline):
+    define(STREAM, {"order-placed": {"properties": {"email": {"x-pii": True}}}})
+    attributes = '{"id":"A-7","source":"/shop","subject":"anna@example.org","_":"t"}'
+    fields = {"event_type": "order-placed", "email": "anna@example.org", "synapse_cloudevent": attributes}
+    id_ = redis.xadd(STREAM, {**fields, "synapse_version": "0", "synapse_added": ""}).decode()
+
+    def told(service, **rights):
+        return timeline(id_, authorization=f"Bearer {key_of(service, **rights)}")["cloudevent"]
+
+    assert told("reader", subscribes=[STREAM]) == {"id": "A-7", "source": "/shop", "subject": "•••"}
+    assert told("officer", subscribes=[STREAM], scopes=["personal:read"])["subject"] == "anna@example.org"
+
+
 @pytest.mark.parametrize(
     ("traceparent", "trace"),
     [

@@ -10,7 +10,7 @@ with session.seated():
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -61,17 +61,25 @@ class GatewaySession:
         ended: why no more items come; None before.
     """
 
-    def __init__(self, principal: Principal, *, ends_when_empty: bool = True) -> None:
+    def __init__(
+        self,
+        principal: Principal,
+        *,
+        ends_when_empty: bool = True,
+        on_left: Callable[[str], None] | None = None,
+    ) -> None:
         """Prepare a session for a caller.
 
         Args:
             principal: The caller.
             ends_when_empty: Whether the session ends when the caller may read none of its streams any more.
+            on_left: Is told each stream that was left because the caller may not read it any more.
         """
         self.positions = Positions()
         self.ended: Reason | None = None
         self._principal = principal
         self._ends_when_empty = ends_when_empty
+        self._on_left = on_left
         self._heartbeat: float = settings.LIVE_HEARTBEAT
         self._permission = ViewerPermission(principal)
         self._watcher = Watcher(tails().wake_ups)
@@ -328,6 +336,8 @@ class GatewaySession:
         for stream in list(self._streams.values()):
             if not rights.may("read", stream.name) or not (stream.is_named or stream.name in catalog.streams):
                 self.unsubscribe(stream.name)
+                if self._on_left is not None:
+                    self._on_left(stream.name)
             elif stream.subscription is not None:
                 stream.subscription.may_see = self._permission.may_see(stream.name)
         readable = readable_streams(catalog, rights) if self._later is not None else []

@@ -41,8 +41,6 @@ _STOPPING, _TRY_AGAIN, _POLICY = 1012, 1013, 1008
 _CODES: Mapping[str, int] = {"stopping": _STOPPING, "slow": _TRY_AGAIN, "failed": 1011}
 _STOPS = "the server stops"
 _LEFT = "The stream may not be read any more."
-# How often it is looked for streams that the session has left, in seconds.
-_LOOK_EVERY = 1.0
 
 
 class Pace:
@@ -68,7 +66,8 @@ class SocketSession:
         """Prepare a session for a caller. `may_publish`: the caller showed a key, or access is open."""
         self._principal = principal
         self._may_publish = may_publish
-        self._session = GatewaySession(principal, ends_when_empty=False)
+        self._session = GatewaySession(principal, ends_when_empty=False, on_left=self._tell_of_left_stream)
+        self._socket: WebSocket | None = None
         self._pace = Pace(COMMANDS_PER_SECOND, COMMANDS_AT_ONCE)
         # The streams that were named.
         self._named: set[str] = set()
@@ -76,6 +75,7 @@ class SocketSession:
 
     async def serve(self, socket: WebSocket) -> None:
         """Serve the client until one side ends the connection."""
+        self._socket = socket
         try:
             with self._session.seated():
                 await self._run(socket)
@@ -83,8 +83,7 @@ class SocketSession:
             socket.close(_TRY_AGAIN, problem_of(failure).detail)
 
     async def _run(self, socket: WebSocket) -> None:
-        works = (self._answer_commands, self._send_events, self._tell_of_left_streams)
-        tasks = [asyncio.create_task(work(socket)) for work in works]
+        tasks = [asyncio.create_task(work(socket)) for work in (self._answer_commands, self._send_events)]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -137,14 +136,11 @@ class SocketSession:
     def _heartbeat(self) -> bytes:
         return orjson.dumps({"op": "heartbeat", "position": self._position})
 
-    async def _tell_of_left_streams(self, socket: WebSocket) -> None:
-        """Tell the client of each named stream that the session has left by itself."""
-        while True:
-            await asyncio.sleep(_LOOK_EVERY)
-            for stream in self._named.difference(self._session.streams):
-                self._named.discard(stream)
-                said = {"op": "unsubscribed", "stream": stream, "reason": _LEFT, "position": self._position}
-                socket.send(orjson.dumps(said))
+    def _tell_of_left_stream(self, stream: str) -> None:
+        self._named.discard(stream)
+        if self._socket is not None:
+            said = {"op": "unsubscribed", "stream": stream, "reason": _LEFT, "position": self._position}
+            self._socket.send(orjson.dumps(said))
 
     # Commands.
 

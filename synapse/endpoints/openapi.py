@@ -84,11 +84,11 @@ class JsonSchema(RootModel[dict[str, Any]]):
 
 
 class Violation(Answer):
-    """A place of an event that breaks its contract."""
+    """A place of an event that breaks its contract, or of a CloudEvent that breaks its specification."""
 
     pointer: str = about("JSON Pointer (RFC 6901) into the event.")
-    keyword: str = about("The keyword of JSON Schema that is broken.")
-    schema_pointer: str = about("JSON Pointer into the contract's schema.")
+    keyword: str = maybe("The keyword of JSON Schema that is broken, where a contract is.")
+    schema_pointer: str = maybe("JSON Pointer into the contract's schema.")
     message: str
 
 

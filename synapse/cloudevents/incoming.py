@@ -18,8 +18,9 @@ from synapse.formats.text import NO_TEXTS, RULE, is_name
 from synapse.wire.encoding import CLOUDEVENT
 from synapse.wire.trace_context import trace_fields
 
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_ESCAPED = re.compile(r"\\(.)")
+# To its closing quote, or to the end of the text without one. No part of a text is tried twice.
+_QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)("?)', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Attributes that are texts in any mode, and that no hop changes.
 _ONLY_DEFINED = ce.DEFINED | {ce.MARKS}
@@ -187,13 +188,13 @@ def attributes_of_headers(headers: Mapping[str, str]) -> Iterator[tuple[str, str
 
 def decode_header(text: str) -> str:
     """Return the value of an attribute from its header: quoted strings are unquoted, then percent-encoding is decoded
-    once (HTTP Protocol Binding, 3.1.3.2).
+    once (HTTP Protocol Binding, 3.1.3.2). A quoted string that does not end is left unchanged.
 
     Raises:
         ValueError: when it is not percent-encoded UTF-8; the rest of a sentence about it.
     """
     if '"' in text:
-        text = _QUOTED.sub(lambda found: _ESCAPED.sub(r"\1", found[1]), text)
+        text = _QUOTED.sub(lambda found: _ESCAPED.sub(r"\1", found[1]) if found[2] else found[0], text)
     if "%" not in text and text.isascii():
         return text
     if _BAD_ESCAPE.search(text):

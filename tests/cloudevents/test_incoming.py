@@ -123,6 +123,10 @@ def test_a_header_named_as_the_data_or_its_type_is_refused():
         ("%2541", "%41"),  # a single round
         ('"a b"', "a b"),  # quoted strings MUST be unquoted
         (r'"a \"b\" \\ c"', r'a "b" \ c'),
+        (r'x"a"y"\"b"z', 'xay"bz'),
+        (r'"a"b"c\"', r'ab"c\"'),  # one that does not end is none
+        ('"a\\', '"a\\'),
+        ('"', '"'),
         ('"%20"', " "),  # first unquoted, then decoded
         ("a b", "a b"),
         ("\xc3\xa9", "é"),  # UTF-8 as it is, read as Latin-1
@@ -130,6 +134,13 @@ def test_a_header_named_as_the_data_or_its_type_is_refused():
 )
 def test_the_value_of_a_header_is_unquoted_and_decoded_once(header, value):  # HTTP Protocol Binding, 3.1.3.2
     assert decode_header(header) == value
+
+
+@pytest.mark.parametrize("part", ['\\"', '"\\', '"', "\\", 'a"', '"\\"', "%41"])
+@pytest.mark.parametrize("begin", ["", '"'])
+def test_a_long_header_is_decoded_in_time_that_grows_with_its_length(begin, part):
+    # In the square of the length, some would take minutes.
+    assert decode_header(begin + part * 60_000 + "é".encode().decode("latin-1")).endswith("é")
 
 
 @pytest.mark.parametrize("header", ["%C0%A0", "%", "%4", "%zz", "%FF", "%ED%A0%80", "\xe9"])

@@ -21,7 +21,9 @@ import orjson
 
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.cloudevents.attributes import DEFINED
 from synapse.errors.streams import (
+    BadCloudEvent,
     ContractViolated,
     EventTooLarge,
     IdempotencyKeyReused,
@@ -44,6 +46,8 @@ MOST_RULES = 5
 MOST_BYTES, _TEXT, _ITEMS, _PROPERTIES, _DEPTH = 2_048, 100, 5, 40, 4
 _LONGEST = 300
 _AT_ONCE = 100
+# The places of a CloudEvent whose names tell nothing of it.
+_PLACES = frozenset({*(f"/{name}" for name in DEFINED), "/data", "/data_base64", "/data/event_type"})
 # Their sentences tell of names and sizes; other ones may quote the event.
 _WITHOUT_CONTENTS = (Forbidden, EventTooLarge, IdempotencyKeyReused, UnknownContractVersion, Unavailable)
 
@@ -219,11 +223,21 @@ def _known_of(
             "title": problem.title,
             "status": problem.status,
             "key": by.key if key.publisher else "",
-            "detail": problem.detail[:_LONGEST] if isinstance(problem, _WITHOUT_CONTENTS) and key.publisher else "",
+            "detail": _detail_of(problem)[:_LONGEST] if key.publisher else "",
             "unknown_type": named if isinstance(named, str) and is_name(named) and not stream.marks else "",
             "size": size if key.publisher else 0,
         }
     )
+
+
+def _detail_of(problem: Problem) -> str:
+    """Return the sentence of a refusal, "" where it may quote the event. Of a CloudEvent, it names the attributes that
+    are wrong; the names of extensions are contents."""
+    if isinstance(problem, BadCloudEvent):
+        pointers = (each["pointer"] for each in problem.members["violations"])
+        places = dict.fromkeys(each if each in _PLACES else "an extension" for each in pointers)
+        return f"Wrong in the CloudEvent: {', '.join(places)}."
+    return problem.detail if isinstance(problem, _WITHOUT_CONTENTS) else ""
 
 
 def _parts(noted: Iterable[tuple[str, KindKey]]) -> Iterator[tuple[str, list[KindKey]]]:

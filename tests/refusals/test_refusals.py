@@ -93,6 +93,28 @@ def test_each_reason_is_told_with_what_is_known_of_it(ask, orders, redis):
     assert rows["unknown-contract-version"]["event_type"] == "order-lost"
 
 
+def test_a_cloudevent_is_told_with_the_attributes_that_are_wrong_and_none_of_its_contents(ask, orders):
+    event = {"specversion": "0.3", "source": SECRET, "time": SECRET, "type": "order-lost", SECRET: 1, "data": SECRET}
+
+    assert send(ask, event, kind="application/cloudevents+json") == 400
+
+    (row,) = told(ask)
+    places = "/specversion, /id, /time, an extension, /data"
+    assert (row["reason"], row["detail"]) == ("bad-cloudevent", f"Wrong in the CloudEvent: {places}.")
+    assert SECRET not in json.dumps(row)
+
+
+def test_a_cloudevent_that_breaks_its_contract_is_told_as_any_event(ask, orders):
+    event = {"specversion": "1.0", "id": "A-7", "source": "/shop", "type": "order-placed", "data": {"n": "a"}}
+
+    assert send(ask, event, kind="application/cloudevents+json") == 422
+    assert send(ask, [event], kind="application/cloudevents-batch+json") == 422
+
+    (row,) = told(ask)
+    assert (row["count"], row["rule"]) == (2, "/properties/n/type")
+    assert row["sample"] == {"event_type": "order-placed", "n": "a"}
+
+
 def test_the_events_of_a_batch_are_told_one_by_one(ask, orders):
     batch = [{"event_type": "order-placed", "n": each} for each in (1, "x", "y")] + [7]
 

@@ -37,8 +37,8 @@ class MediaRange(NamedTuple):
 def media_ranges(accept: str) -> Sequence[MediaRange]:
     """Return the media ranges of a header in their order, without members that are none.
 
-    A quality that is no number from 0 to 1 counts as 1: the client named the form. What is behind the first thousand
-    characters is left out.
+    A quality that is no number from 0 to 1 counts as 1: the client named the form. Ranges behind the first thousand
+    characters are left out.
     """
     return _media_ranges(_bounded(accept))
 

@@ -80,6 +80,12 @@ def test_a_binary_cloudevent_is_stored_with_its_attributes(ask, redis):
     }
 
 
+def test_headers_of_attributes_are_read_in_any_case(ask, redis):  # HTTP Protocol Binding, 3.1.3.1
+    assert post(ask, EVENT["data"], {name.upper(): text for name, text in BINARY.items()}).status == 201
+
+    assert stored(redis)[0].cloudevent["comexampleext"] == "5"
+
+
 def test_a_binary_cloudevent_needs_no_body_and_no_content_type(ask, redis):
     headers = {name: text for name, text in BINARY.items() if name != "content-type"}
 

@@ -131,43 +131,40 @@ class WebSocketClient(EventSource):
         self._answers = len(self._next)
 
     def data_received(self, data: bytes) -> None:
-        now, data = perf_counter(), self._rest + data
-        begin = data.find(b"\r\n\r\n") + 4 if data.startswith(b"HTTP/1.1 101") else 0
-        while len(data) >= begin + 2:
-            length, size = data[begin + 1], 2
-            if length == 126:
-                length, size = int.from_bytes(data[begin + 2 : begin + 4]), 4
-            end = begin + size + length
-            if len(data) < end:
-                break
-            self._take_message(data[begin] & 15, data[begin + size : end], now)
-            begin = end
-        self._rest = data[begin:]
+        now, data, begin = perf_counter(), self._rest + data, 0
+        # Found by their beginnings, whole or not: the heads of frames would take longer than all the rest.
+        for found in _MESSAGE.finditer(data):
+            begin = found.end()
+            if found[3] is not None:
+                self._last_id = found[1]
+                self._take(found[2], int(found[3]), now)
+            else:
+                self._take_answer(found[4], now)
+        if data.endswith(_PING):
+            self._transport.write(_frame(_PONG, b""))
+        self._rest = data[begin:][-_LONGEST:]
 
-    def _take_message(self, opcode: int, message: bytes, now: float) -> None:
-        if (found := _MESSAGE.match(message)) is not None:
-            self._last_id = found[1]
-            self._take(found[2], int(found[3]), now)
-        elif opcode == _PING:
-            self._transport.write(_frame(_PONG, message))
-        elif b'"op":"subscribed"' in message:
-            self._answers -= 1
-            if not self._answers:
-                self._last_id = json.loads(message)["position"].encode()
-                self._since = now
-                if not self.began.done():
-                    self.began.set_result(None)
+    def _take_answer(self, position: bytes, now: float) -> None:
+        self._answers -= 1
+        if not self._answers:
+            self._last_id, self._since = position, now
+            if not self.began.done():
+                self.began.set_result(None)
 
 
 _HANDSHAKE = (
     b"GET /ws HTTP/1.1\r\nHost: %b\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
-_TEXT, _PING, _PONG = 1, 9, 10
+_TEXT, _PONG = 1, 10
+# A ping of the server's, which comes alone.
+_PING = b"\x89\0"
 _MESSAGE = re.compile(
     rb'\{"op":"event","position":"(\S+?)","stream":"([^"]+)","id":"[^"]+","data":\{"event_type":"[^"]+",'
-    rb'"request_id":"req_(\d+)"'
+    rb'"request_id":"req_(\d+)"|\{"op":"subscribed","stream":"[^"]+","position":"(\S+?)"'
 )
+# Of a message up to its number.
+_LONGEST = 1024
 
 
 def _frame(opcode: int, payload: bytes) -> bytes:

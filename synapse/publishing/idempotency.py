@@ -13,7 +13,6 @@ from synapse.cloudevents.incoming import CloudEvent
 from synapse.formats import exact_json
 from synapse.http.exchange import Request
 from synapse.problems import BadRequest
-from synapse.publishing.cloudevents import is_cloudevent
 from synapse.redis.commands.publishing import IdempotencyKey
 
 HEADER = "Idempotency-Key"
@@ -22,16 +21,18 @@ LONGEST = 128
 KEY = re.compile(r"[!-~]{1,128}")
 
 
-def key_of(request: Request, stream: StreamDefinition) -> str | None:
+def key_of(request: Request, stream: StreamDefinition, *, is_keyed: bool) -> str | None:
     """Return the key that the request names; None when it names none.
+
+    Args:
+        is_keyed: whether each event that was read from the request has a key of its own (`Body.is_keyed`).
 
     Raises:
         BadRequest: when it cannot be used, or the stream takes nothing without one.
     """
     text = request.headers.get(HEADER.lower())
     if text is None:
-        # A CloudEvent has a key of its own.
-        if stream.idempotency_key == "required" and not is_cloudevent(request):
+        if stream.idempotency_key == "required" and not is_keyed:
             raise BadRequest(
                 f"The stream “{stream.name}” takes no event without an {HEADER}: send a new one with each new event,"
                 " and the same when you send it again.",

@@ -96,8 +96,8 @@ def publish_events(
         return (yield from _traced(tracer, span, publishing))
     try:
         version = publishing_body.contract_version(request)
-        key = idempotency.key_of(request, stream) if key is None else key
         body = body or read_events(request, stream)
+        key = idempotency.key_of(request, stream, is_keyed=body.is_keyed) if key is None else key
         together = body.batch and _is_true(request, "atomic")
     except Problem as problem:
         counters.note_refused(stream, problem, request.principal, size=len(request.body))

@@ -200,7 +200,19 @@ def test_a_stream_that_requires_a_key_takes_a_cloudevent_without_one(ask, redis,
     define("orders", idempotency_key="required")
 
     assert post(ask, EVENT).status == 201
+    assert post(ask, [EVENT | {"id": "A-8"}], BATCH).status == 200
     assert post(ask, {"event_type": "order-placed"}, {}).status == 400
+
+
+@pytest.mark.parametrize("headers", [{"ce-id": "x"}, {"ce-specversion": "1.0"}, BINARY])
+def test_headers_of_a_cloudevent_are_no_key_where_none_is_read(ask, redis, define, headers):
+    define("orders", idempotency_key="required")
+    event = {"stream": "orders", "event": {"event_type": "order-placed"}}
+
+    answer = post(ask, event, {"content-type": "application/json", **headers}, "/v1/publish")
+
+    assert (answer.status, answer.json["parameter"]) == (400, "Idempotency-Key")
+    assert redis.exists("orders") == 0
 
 
 def test_validating_tells_the_same_and_stores_nothing(ask, redis):

@@ -12,6 +12,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from synapse.wire.encoding import CLOUDEVENT_MARKS
+
 SPECVERSION = "1.0"
 # JSON Event Format, 3 and 4.
 STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
@@ -23,7 +25,7 @@ DEFINED = frozenset({"specversion", *REQUIRED, "datacontenttype", "dataschema", 
 # Extensions of the tracing that the event's producer was in; each hop may change them.
 TRACING = frozenset({"traceparent", "tracestate"})
 
-MARKS = "_"
+MARKS = CLOUDEVENT_MARKS
 # `data` was absent or null; `data` had a property `event_type` or `event` that repeats the event type.
 NO_DATA, NULL_DATA, HAS_EVENT_TYPE, HAS_EVENT = "n", "0", "t", "e"
 

@@ -46,6 +46,8 @@ TRACESTATE = "synapse_tracestate"
 HOPS = "synapse_hops"
 # The context attributes of an event that came as a CloudEvent, as JSON: see synapse.cloudevents.
 CLOUDEVENT = "synapse_cloudevent"
+# In it, a key that no attribute can have.
+CLOUDEVENT_MARKS = "_"
 
 # What encoding adds for other readers: the letter that `synapse_added` lists each under.
 _LETTER_OF = {
@@ -59,9 +61,10 @@ _LETTER_OF = {
     "recipient": "n",
     "ttl_sec": "l",
 }
-# Fields that stand beside an event and are no property of it: its writer and how it is delivered.
+# Fields that stand beside an event and are no property of it: its writer and how it is delivered. A trace state is the
+# publisher's own text, and may quote the event.
 BESIDE = frozenset(
-    {VERSION, ADDED, LAYOUT, HOPS, TRACESTATE, "timestamp", "source", "traceparent"}
+    {VERSION, ADDED, LAYOUT, HOPS, "timestamp", "source", "traceparent"}
     | {"priority", "ttl_sec", "ttl", "retry_count", "max_retries"}
 )
 # `synapse_types`: a string that reads as JSON, and a null that was left out.

@@ -15,12 +15,23 @@ from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.formats import exact_json
 from synapse.schema import pii
 from synapse.schema.pii import Marks
-from synapse.wire.encoding import BESIDE, CLOUDEVENT, TYPES, DecodedEntry, attributes_of, further_types, types_told
+from synapse.wire.encoding import (
+    BESIDE,
+    CLOUDEVENT,
+    CLOUDEVENT_MARKS,
+    TYPES,
+    DecodedEntry,
+    attributes_of,
+    further_types,
+    types_told,
+)
 
 # Fields that repeat a property of the event, where they are no property themselves.
 _COPIES = {"event": "event_type", "event_type": "event", "sender": "source"}
-# Attributes of a CloudEvent that are names of kinds, whichever event it is.
-_KINDS = frozenset({"type", "datacontenttype"})
+# What is shown of the attributes of a CloudEvent as it is: names of kinds, whichever event it is, and the marks.
+_UNMASKED_ATTRIBUTES = frozenset({"type", "datacontenttype", CLOUDEVENT_MARKS})
+# Fields beside an event that repeat attributes of its CloudEvent.
+_ATTRIBUTES_BESIDE = frozenset({"source", "timestamp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +41,8 @@ class Mask:
     Attributes:
         marks: marks of the event's own types, and of the types that it names for itself.
         payload_marks: marks of the types that its `payload` names, which some readers take for the event.
-        is_cloudevent: whether it came as a CloudEvent. Then its source is the producer's own text, as its other
-            attributes are, and not the name of a caller.
+        is_cloudevent: whether it came as a CloudEvent. Then its source and its timestamp are the producer's own texts,
+            as its other attributes are, and not the name of a caller and the time of a publish.
     """
 
     marks: tuple[Marks, ...]
@@ -87,17 +98,22 @@ class Mask:
         )
 
     def attributes(self, attributes: Mapping[str, Any], event: Any) -> dict[str, Any]:
-        """Return the context attributes of a CloudEvent, with the PII values of its event redacted."""
+        """Return the context attributes of a CloudEvent, with the PII values of its event redacted. Names that no
+        attribute has, which other programs may write among them, are left out."""
         texts = self.texts(event)
         return {
-            name: value if name in _KINDS or not name.isalnum() else _redacted(value, texts)
+            name: value if name in _UNMASKED_ATTRIBUTES else _redacted(value, texts)
             for name, value in attributes.items()
+            if name.isalnum() or name in _UNMASKED_ATTRIBUTES
         }
 
     def timestamp(self, timestamp: str | None, event: Mapping[str, Any]) -> str | None:
-        """Return the timestamp to show for an event: None where the event's own timestamp is masked, since a mask is no
-        time."""
-        return None if _differs("timestamp", event, self.event(event)) else timestamp
+        """Return the timestamp to show for an event: None where the event's own timestamp is masked, or that of its
+        CloudEvent, since a mask is no time."""
+        if _differs("timestamp", event, self.event(event)):
+            return None
+        is_masked = timestamp and self.is_cloudevent and self.text(timestamp, event) != timestamp
+        return None if is_masked else timestamp
 
     def source(self, source: str | None, event: Mapping[str, Any]) -> str | None:
         """Return the source to show for an event, masked where the event's own source is."""
@@ -134,7 +150,7 @@ class Mask:
             return _as_text(hidden[name]) if _differs(name, event, hidden) else text
         if name == CLOUDEVENT and (attributes := attributes_of(text)) is not None:
             return exact_json.dumps(self.attributes(attributes, event)).decode()
-        if name == "source" and self.is_cloudevent:
+        if name in _ATTRIBUTES_BESIDE and self.is_cloudevent:
             return pii.redacted(text, texts)
         # Of a text that can be known without it, the mask would tell what the event holds.
         return text if name in BESIDE else pii.redacted(text, texts)

@@ -21,6 +21,12 @@ from synapse.schema.pii import MASK, redacted
         ("/Anna%20Bo%20Ek/x", "Anna Bo Ek", f"/{MASK}/x"),
         ("/a%2Fb%2Fc/x", "a/b/c", f"/{MASK}/x"),
         ("<b>Bo &amp; Ek</b>", "Bo & Ek", f"<b>{MASK}</b>"),
+        # As it is, where an address or JSON writes it otherwise behind its first characters.
+        ("no mailbox annamaria.ek@example.org here", "annamaria.ek@example.org", f"no mailbox {MASK} here"),
+        ("GET /?to=annamaria.ek%40example.org", "annamaria.ek@example.org", f"GET /?to={MASK}"),
+        ("born 1990-05-17T23:45:10Z", "1990-05-17T23:45:10Z", f"born {MASK}"),
+        ("at 12LongStreet, Bo & Ek!", "12LongStreet, Bo & Ek", f"at {MASK}!"),
+        ('got "Anna-Maria-B \\"Bo\\" Ek", twice', 'Anna-Maria-B "Bo" Ek', f'got "{MASK}", twice'),
         # Cut, as long values are quoted.
         ("“a” is 12 Long Street, Some…", "12 Long Street, Somewhere", f"“a” is {MASK}…"),
         # Cut by us and by others, however short the value is, or what is left of it.
@@ -55,6 +61,13 @@ def test_a_value_is_found_in_the_text(text: str, value: str, expected: str) -> N
 
 def test_a_value_that_holds_another_goes_first() -> None:
     assert redacted("Anna Ek is Anna", ["Anna", "Anna Ek"]) == f"{MASK} is {MASK}"
+
+
+def test_values_that_differ_behind_their_beginning_are_each_found_whole() -> None:
+    values = ["Ringstrasse 17, Wien", "Ringstrasse 19"]
+
+    for text in values:
+        assert redacted(f"from {text} on", values) == f"from {MASK} on"
 
 
 def test_where_too_many_values_could_be_quoted_nothing_is_shown() -> None:

@@ -120,9 +120,13 @@ def redacted(text: str, values: Collection[str]) -> str:
     """
     if len(values) > MOST_VALUES:
         return MASK
-    forms = sorted({form for value in values for form in _forms(value)}, key=len, reverse=True)
+    found = {form.strip() for value in values for form in _forms(value)} - {"", MASK}
+    forms = sorted(found, key=len, reverse=True)
+    by_head: dict[str, list[str]] = {}
     for form in forms:
-        text = _without(text, form)
+        by_head.setdefault(form[:ENOUGH].lower(), []).append(form)
+    for head, those in by_head.items():
+        text = _without(text, head, those)
     return _without_beginnings(text, forms)
 
 
@@ -138,30 +142,35 @@ def _forms(value: str) -> Iterator[str]:
     yield from (quote(value, safe="", errors="replace"), html.escape(value))
 
 
-def _without(text: str, form: str) -> str:
-    form = form.strip()
-    if not form or form == MASK or form[:ENOUGH].lower() not in text.lower():
+def _without(text: str, head: str, forms: Sequence[str]) -> str:
+    """Return the text without the forms that begin with this head, in capitals or small letters."""
+    if head not in text.lower():
         return text
-    if len(form) < ENOUGH:
-        return re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", MASK, text, flags=re.IGNORECASE)
+    if len(forms[0]) < ENOUGH:
+        return re.sub(rf"(?<!\w){re.escape(forms[0])}(?!\w)", MASK, text, flags=re.IGNORECASE)
     kept: list[str] = []
     at = 0
-    for found in re.finditer(re.escape(form[:ENOUGH]), text, flags=re.IGNORECASE):
+    for found in re.finditer(re.escape(forms[0][:ENOUGH]), text, flags=re.IGNORECASE):
         if found.start() >= at:
             kept += [text[at : found.start()], MASK]
-            at = found.end()
-            # The text has the beginning of the value, and may stop being it.
-            for character in form[ENOUGH:]:
-                if at == len(text) or text[at].lower() != character.lower():
-                    break
-                at += 1
+            # The forms may differ behind their head: the one that goes on the furthest stands there.
+            at = max(_end_of(form, text, found.end()) for form in forms)
     return "".join([*kept, text[at:]])
+
+
+def _end_of(form: str, text: str, at: int) -> int:
+    """Return where a text stops being a form whose head ends at a place."""
+    for character in form[ENOUGH:]:
+        if at == len(text) or text[at].lower() != character.lower():
+            break
+        at += 1
+    return at
 
 
 def _without_beginnings(text: str, forms: Sequence[str]) -> str:
     """Return the text without the beginnings of the forms that stand where it was cut."""
     small = _small(text)
-    beginnings = [_small(form.strip()) for form in forms if form.strip() not in ("", MASK)]
+    beginnings = [_small(form) for form in forms]
     ends = {len(text.rstrip(_CLOSING + CUT)): ENOUGH_AT_END}
     ends |= {found.start(): 1 for found in _CUTS.finditer(text)}
     if beginnings and len(ends) > MOST_CUTS:

@@ -207,7 +207,7 @@ def test_a_stream_that_requires_a_key_takes_a_cloudevent_without_one(ask, redis,
 @pytest.mark.parametrize("headers", [{"ce-id": "x"}, {"ce-specversion": "1.0"}, BINARY])
 def test_headers_of_a_cloudevent_are_no_key_where_none_is_read(ask, redis, define, headers):
     define("orders", idempotency_key="required")
-    event = {"stream": "orders", "event": {"event_type": "order-placed"}}
+    event = {"stream": "orders", "event_type": "order-placed", "payload": {}}
 
     answer = post(ask, event, {"content-type": "application/json", **headers}, "/v1/publish")
 

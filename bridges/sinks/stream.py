@@ -14,6 +14,7 @@ from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, Si
 from synapse.errors.contracts import SandboxBusy
 from synapse.errors.delivery import NotBegun, SinkAway, SinkBroken, SinkError
 from synapse.errors.streams import StreamFull
+from synapse.formats import exact_json
 from synapse.formats.text import ALERTS_STREAM, NO_TEXTS, RULE, cut, is_name
 from synapse.problems import Problem
 from synapse.publishing import body, deferred_validation, storage, validation
@@ -25,6 +26,7 @@ from synapse.tracing.context import TraceContext
 from synapse.tracing.span import Span
 from synapse.wire import encoding
 from synapse.wire.encoding import CLOUDEVENT, OWN_PREFIX
+from synapse.wire.ids import iso_of, moment_of
 from synapse.wire.trace_context import trace_fields
 
 _TYPE_NAMES = ("event_type", "event")
@@ -217,15 +219,20 @@ class StreamSink(Sink):
     ) -> Command:
         if len(trail) > MOST_HOPS:
             raise SinkError(f"It came through {len(trail)} streams: {', '.join(trail)}", permanent=True)
-        beside = dict(NO_TEXTS if trace is None else trace_fields(trace.traceparent, trace.state))
-        if delivery.entry.cloudevent is not None and not self._config.changes_events:
-            # Another event has other attributes, and what is dropped of one may stand in them.
-            beside[CLOUDEVENT] = delivery.fields[CLOUDEVENT.encode()].decode()
+        came, source, timestamp = delivery.entry.cloudevent, delivery.source, delivery.timestamp
+        state = "" if trace is None or self._config.changes_events else trace.state
+        beside = dict(NO_TEXTS if trace is None else trace_fields(trace.traceparent, state))
+        if came is not None and self._config.changes_events:
+            # Another event has other attributes: properties that are dropped may stand in those of the first.
+            source, timestamp = "", iso_of(moment_of(delivery.id))
+        elif came is not None:
+            # As it was read: another program may have written bytes that are no text.
+            beside[CLOUDEVENT] = exact_json.dumps(came).decode()
         fields = validation.encode(
             target,
             accepted,
-            now=lambda: delivery.timestamp or _now(),
-            source=delivery.source or self._bridge.name,
+            now=lambda: timestamp or _now(),
+            source=source or self._bridge.name,
             beside=beside,
         )
         return publish_once(

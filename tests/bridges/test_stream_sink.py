@@ -14,11 +14,16 @@ from synapse.redis.commands.publishing import StoreResult, publish_once
 from synapse.wire import encoding
 from tests.bridges.cast import always
 from tests.bridges.sinks import definition, delivery
-from tests.cloudevents.cast import CAME, fields_of
+from tests.cloudevents.cast import CAME, TIME, fields_of
 from tests.definitions import define
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 ORDER = {"event_type": "order-placed", "n": 1}
+TRACE = {
+    "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    "synapse_tracestate": "vendor=1",
+    "synapse_added": "etsc",
+}
 
 
 def published(event, *, source="shop", stream="orders", hops="", id_="17-0"):
@@ -77,17 +82,36 @@ def test_its_trace_goes_on(redis, copies):
     assert {name: copy[name.encode()].decode() for name in beside} == beside
 
 
-@pytest.mark.parametrize(
-    ("config", "kept"),
-    [({}, True), ({"drop": ["email"]}, False), ({"event_type": "order-copied"}, False), ({"set": {"x": 1}}, False)],
-)
-def test_the_attributes_of_a_cloudevent_go_on_where_the_sink_changes_no_events(redis, copies, config, kept):
-    open_(**config).deliver([delivery(fields_of(ORDER, CAME))], always)
+def test_the_attributes_of_a_cloudevent_go_on(redis, copies):
+    open_().deliver([delivery(fields_of(ORDER, CAME) | TRACE)], always)
 
     (copy,) = entries(redis)
     read = encoding.decode(copy)
-    assert read.cloudevent == (CAME if kept else None)
-    assert read.source == ORDER.get("source", CAME["source"])
+    assert (read.cloudevent, read.source, read.timestamp) == (CAME, CAME["source"], TIME)
+    assert copy[b"synapse_tracestate"].decode() == TRACE["synapse_tracestate"]
+
+
+@pytest.mark.parametrize(
+    "config", [{"drop": ["email"]}, {"event_type": "order-copied"}, {"set": {"x": 1}}, {"keep": ["n"]}]
+)
+def test_a_changed_cloudevent_has_nothing_of_the_producers_own_texts(redis, copies, config):
+    open_(**config).deliver([delivery(fields_of(ORDER, CAME) | TRACE, "1766570400123-0")], always)
+
+    (copy,) = entries(redis)
+    read = encoding.decode(copy)
+    assert (read.cloudevent, read.source, read.timestamp) == (None, "copying", "2025-12-24T10:00:00.123Z")
+    assert copy[b"traceparent"].decode() == TRACE["traceparent"]
+    assert b"synapse_tracestate" not in copy
+
+
+def test_attributes_that_are_no_text_are_copied_as_they_are_read(redis, copies):
+    garbled = fields_of(ORDER) | {"synapse_cloudevent": b'{"id": "A-\xff", "source": "/shop"}'}
+    batch = [published(ORDER, id_="17-1"), delivery(garbled, "17-2"), published(ORDER, id_="17-3")]
+
+    assert open_().deliver(batch, always) == [None, None, None]
+
+    found = [encoding.decode(fields).cloudevent for fields in entries(redis)]
+    assert found == [None, {"id": "A-\ufffd", "source": "/shop"}, None]
 
 
 def test_an_event_that_is_delivered_again_is_stored_once(redis, copies):

@@ -353,7 +353,8 @@ class _Search:
             return True
         if _VERSION in parts:
             # In the attributes of a CloudEvent it stands as JSON.
-            return _CLOUDEVENT in parts and self._json_needle in parts[parts.index(_CLOUDEVENT) + 1]
+            names = parts[::2] if _CLOUDEVENT in parts else ()
+            return _CLOUDEVENT in names and self._json_needle in parts[2 * names.index(_CLOUDEVENT) + 1]
         # It may stand in the payload.
         return self._is_escaped or any(self._needle in part for part in parts)
 

@@ -62,6 +62,15 @@ def test_a_cloudevent_is_found_by_its_id(ask, orders, settle):
     assert found(ask, "B-8") == found(ask, "/shop") == found(ask, "A") == []
 
 
+def test_a_property_with_the_name_of_the_field_hides_no_cloudevent(ask, orders, redis):
+    named = {"event_type": "order-placed", "note": "synapse_cloudevent"}
+    came = {"synapse_cloudevent": '{"id":"A-7","source":"/shop"}', "synapse_version": "0"}
+    redis.xadd("orders", named | came, id="1-0")
+    redis.xadd("orders", {"synapse_version": "0", "event_type": "order-placed", "note": "synapse_cloudevent"}, id="2-0")
+
+    assert found(ask, "A-7") == [("orders", "1-0", ["CloudEvent id"])]
+
+
 def test_an_event_is_not_found_by_what_only_looks_alike(ask, define, orders, redis, settle):
     sent = {
         "event_type": "order-placed",

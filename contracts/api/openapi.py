@@ -237,8 +237,9 @@ def described(
     usual = {400, 401, 403, 503, *((404,) if parts and needed else ()), *((422,) if parts or query else ())}
     usual |= {413, 415, 422} if request else set()
     # What can be changed and read under one path is changed under the condition that it is still what was read.
-    has_condition = method in ("PUT", "DELETE") and path != "/subjects/{subject}"
-    usual |= {412} if has_condition else set()
+    is_change = method in ("PUT", "DELETE")
+    has_condition = is_change and path != "/subjects/{subject}"
+    usual |= {412} if is_change else set()
     in_path = [
         {"in": "path", "name": each, "required": True, "schema": {"type": "string"}, "description": _PARTS[each]}
         for each in parts

@@ -72,7 +72,9 @@ class RegistryView(ApiView):
         if endpoint is None:
             raise NotFound(f"Nothing is served under {request._request.path[:200]}.")
         asked = to_request(request._request, principal(request))
-        if request.method in _CHANGING and "if-match" in asked.headers and "GET" in self.endpoints:
+        if request.method in _CHANGING and "if-match" in asked.headers:
+            if "GET" not in self.endpoints:
+                raise PreconditionFailed  # nothing to compare (RFC 9110, 13.1.1)
             _demand(self.endpoints["GET"], principal(request))  # a 412 tells of it
             with transaction.atomic():
                 catalog_version.bump()  # other changes wait for this one
@@ -89,8 +91,10 @@ class RegistryView(ApiView):
 
     def _check_match(self, asked: EngineRequest, params: Mapping[str, str]) -> None:
         """Refuse a change of a definition that has changed since its caller read it."""
+        # A hidden version can be deleted for good.
+        query = {**asked.query, "deleted": "true"} if asked.method == "DELETE" else asked.query
         try:
-            found = self.endpoints["GET"].handler(asked._replace(method="GET", body=b""), **params)
+            found = self.endpoints["GET"].handler(asked._replace(method="GET", body=b"", query=query), **params)
         except Problem as problem:
             if problem.status != HTTPStatus.NOT_FOUND:
                 raise

@@ -35,6 +35,8 @@ _NAME = re.compile(r"[a-z0-9]+")
 _PLANES = "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(17))
 NOT_IN_TEXTS = re.compile(f"[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ud800-\udfff{_PLANES}]")
 _LEAST, _MOST = -(2**31), 2**31 - 1
+# The faults of one event that are told: 256 KiB have room for thousands of bad names.
+MOST_FAULTS = 20
 # RFC 3986, appendix A. A relative reference has no colon in its first segment.
 _UNRESERVED = r"A-Za-z0-9\-._~!$&'()*+,;="
 _ESCAPED = r"%[0-9A-Fa-f]{2}"
@@ -67,7 +69,7 @@ _MOST_KEPT = 256
 
 def find_faults(attributes: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what is wrong with the context attributes of an event, without `specversion`: names of attributes, each
-    with the rest of a sentence about it. None of them is null."""
+    with the rest of a sentence about it, and no more than `MOST_FAULTS`. None of the attributes is null."""
     faults = [(name, "is missing") for name in REQUIRED if name not in attributes]
     for name, value in attributes.items():
         # Nearly all texts are printable; of the others, some are allowed.
@@ -78,6 +80,8 @@ def find_faults(attributes: Mapping[str, Any]) -> list[tuple[str, str]]:
             fault = fault_of_name(name) or _fault_of_value(name, value)
         if fault:
             faults.append((name, fault))
+            if len(faults) >= MOST_FAULTS:
+                break
     return faults
 
 

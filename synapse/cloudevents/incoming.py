@@ -207,7 +207,7 @@ def decode_header(text: str) -> str:
 
 
 class _Faults:
-    """The faults of one CloudEvent, first those of its attributes; `subject` begins a sentence about one of them."""
+    """The first faults of one CloudEvent, beginning with its attributes'; `subject` begins a sentence about one."""
 
     __slots__ = ("_subject", "found")
 
@@ -222,7 +222,11 @@ class _Faults:
             self.add(name, fault)
 
     def add(self, name: str, fault: str) -> None:
-        self.found.append((f"/{_pointed(name)}", f"{self._subject.format(name[:_SHOWN])} {fault}."))
+        self.add_message(f"/{_pointed(name)}", f"{self._subject.format(name[:_SHOWN])} {fault}.")
+
+    def add_message(self, pointer: str, message: str) -> None:
+        if len(self.found) < ce.MOST_FAULTS:
+            self.found.append((pointer, message))
 
     def check_content(self, media_type: Any) -> None:
         # Another value was found to be wrong already.
@@ -255,7 +259,7 @@ def _made(
     elif data is None:
         marks = ce.NULL_DATA if has_data else ce.NO_DATA
     else:
-        faults.found.append(("/data", "The data of an event is a JSON object, or absent."))
+        faults.add_message("/data", "The data of an event is a JSON object, or absent.")
     if faults.found:
         raise BadCloudEvent(faults.found)
     type_ = attributes["type"]

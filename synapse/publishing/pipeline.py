@@ -17,7 +17,7 @@ from synapse.auth.permission import demand_right
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.cloudevents.incoming import CloudEvent, event_of
-from synapse.errors.streams import OutcomeUnknown, UnknownStream
+from synapse.errors.streams import BadCloudEvent, OutcomeUnknown, UnknownStream
 from synapse.formats.text import NO_TEXTS
 from synapse.http.exchange import Request, Response, json_response
 from synapse.http.redis_problems import FAILURES, problem_of
@@ -341,10 +341,13 @@ class _Checks:
 
     def _note(self, place: int, item: Any, outcome: Accepted | Problem) -> Accepted | Problem:
         if isinstance(outcome, Problem):
-            self._explained += len(outcome.members.get("violations", ()))
             if self._refusals is not None:
                 event = None if isinstance(item, Problem) else event_of(item)
                 self._refusals.note(self._stream, outcome, self._by, event=event)
+            if isinstance(outcome, BadCloudEvent) and self._explained >= MAX_EXPLAINED:
+                # Its detail names the first of them.
+                outcome.members["violations"] = []
+            self._explained += len(outcome.members.get("violations", ()))
             return outcome
         warnings = outcome.warnings
         if warnings:

@@ -236,6 +236,18 @@ def test_all_faults_are_told_at_once(ask, redis):
     assert redis.exists("orders") == 0
 
 
+def test_a_number_of_faults_is_told_of_an_event_and_of_a_batch(ask, redis):
+    bad = {"data": 1, **{f"Name{n}": 1 for n in range(500)}}
+
+    one, batch = post(ask, bad), post(ask, [bad] * 100, BATCH)
+
+    assert (one.status, len(pointers(one))) == (400, 20)
+    assert pointers(one)[:4] == ["/specversion", "/id", "/source", "/type"]
+    results = [each["errors"] for each in batch.json["results"]]
+    assert [len(errors) for errors in results] == [20] * 25 + [1] * 75
+    assert "“specversion” is missing" in results[-1][0]["message"]
+
+
 @pytest.mark.parametrize("name", ["ce-id", "ce-source", "ce-type", "ce-specversion"])
 def test_a_binary_cloudevent_without_a_required_header_is_refused(ask, name):
     answer = post(ask, EVENT["data"], {header: text for header, text in BINARY.items() if header != name})

@@ -177,13 +177,16 @@ def _frame(opcode: int, payload: bytes) -> bytes:
 TRANSPORTS = {"sse": EventSource, "websocket": WebSocketClient}
 
 
-async def publish(order: dict[str, Any], count: Count) -> None:
-    """Store one event after the other, in turn in each stream, at the rate or, behind it, as fast as it goes, until it
-    is cancelled. Straight to Redis: the web server is killed meanwhile."""
+async def publish(order: dict[str, Any], count: Count, ended: asyncio.Event) -> None:
+    """Store one event after the other, in turn in each stream, at the rate or, behind it, as fast as it goes, until the
+    end is set: a publish that is cancelled may be stored or not. Straight to Redis: the web server is killed meanwhile.
+    """
     client = redis.asyncio.Redis.from_url(order["redis"])
     streams = order["streams"]
     began = perf_counter()
     for number in itertools.count():
+        if ended.is_set():
+            return
         due = began + number / order["rate"]
         await asyncio.sleep(max(0, due - perf_counter()))
         stream = streams[number % len(streams)]
@@ -200,13 +203,7 @@ async def measure(order: dict[str, Any], ended: asyncio.Event) -> dict[str, floa
         await socket.open()
     await asyncio.gather(*(socket.began for socket in sockets))
     print("all watch", flush=True)
-    publisher = asyncio.create_task(publish(order, count))
-    waiting = asyncio.create_task(ended.wait())
-    await asyncio.wait({publisher, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    if publisher.done():
-        publisher.result()
-    publisher.cancel()
-    await asyncio.wait({publisher})
+    await publish(order, count, ended)
     published = sum(map(len, count.sent.values()))
     received, end = -1, perf_counter() + _PATIENCE
     while count.received < published * len(sockets) and perf_counter() < end:

@@ -16,9 +16,11 @@ import orjson
 
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.cloudevents.attributes import (
+    BATCH,
     HEADER_PREFIX,
     NOT_IN_TEXTS,
     SPECVERSION,
+    STRUCTURED,
     data_of,
     fault_of_name,
     fault_of_source,
@@ -26,7 +28,7 @@ from synapse.cloudevents.attributes import (
     type_of,
 )
 from synapse.formats import exact_json
-from synapse.http.accept import form_of
+from synapse.http.accept import form_of, refuses
 from synapse.http.exchange import JSON
 from synapse.wire.encoding import CLOUDEVENT, DecodedEntry, attributes_of
 from synapse.wire.ids import iso_of, moment_of
@@ -147,6 +149,17 @@ def chosen_form(accept: str, *forms: str) -> str:
         NotAcceptable: when it refuses all of them.
     """
     return form_of(accept, (JSON, *forms))
+
+
+def chosen_form_of_list(accept: str) -> str:
+    """Return the media type in which a client gets several events: a batch, also for a client that names one CloudEvent
+    and does not refuse a batch, or Synapse's own JSON.
+
+    Raises:
+        NotAcceptable: when it refuses both.
+    """
+    form = chosen_form(accept, BATCH) if refuses(accept, BATCH) else chosen_form(accept, BATCH, STRUCTURED)
+    return JSON if form == JSON else BATCH
 
 
 def structured(event: OutgoingEvent, *, otherwise: Mapping[str, str] | None = None) -> bytes:

@@ -82,13 +82,14 @@ def form_of(accept: str, offers: Sequence[str]) -> str:
     Raises:
         NotAcceptable: when it refuses all of them with a quality of 0.
     """
-    found = choose(accept, offers) or next((each for each in offers if not _refuses(accept, each)), None)
+    found = choose(accept, offers) or next((each for each in offers if not refuses(accept, each)), None)
     if found is None:
         raise NotAcceptable(offers)
     return found
 
 
-def _refuses(accept: str, offer: str) -> bool:
+def refuses(accept: str, offer: str) -> bool:
+    """Say whether a header refuses a media type with a quality of 0, by its name or a wildcard."""
     quality, specificity = _rank(media_ranges(accept), _media_range(offer))
     return bool(specificity) and not quality
 

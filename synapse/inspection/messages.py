@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 from synapse.auth.principal import EVERY_TYPE
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.cloudevents.attributes import BATCH, STRUCTURED
-from synapse.cloudevents.outgoing import chosen_form, cloudevent_of_row, structured
+from synapse.cloudevents.outgoing import chosen_form, chosen_form_of_list, cloudevent_of_row, structured
 from synapse.endpoints import Call, EventLoop, Example, Meaning, Query, QueryInt, about, endpoint
 from synapse.endpoints.openapi import CLOUDEVENT, CLOUDEVENTS
 from synapse.errors.streams import UnknownEntry
@@ -101,7 +101,7 @@ def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
     CloudEvents the header `Link` names the next page."""
     stream, query = call.stream, call.query
     selection = RowSelection(stream, call.by.rights, event_type=query.event_type, filter=query.filter)
-    form = chosen_form(call.request.headers.get("accept", ""), BATCH, STRUCTURED)
+    form = chosen_form_of_list(call.request.headers.get("accept", ""))
     page = _Page(selection, count=query.count, write=_writer(form, call))
     # Without a filter one entry more than the page holds tells whether there is a next one.
     most = MOST_ENTRIES if selection.is_choosy else query.count + 1
@@ -115,7 +115,7 @@ def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
     if form != JSON:
         link = {} if ended or page.position is None else {"Link": _link(call, page.position)}
         headers, shown = VARY_ACCEPT | link, {stream.name: page.ids}
-        return array_response(page.messages, content_type=BATCH, headers=headers, shown=shown)
+        return array_response(page.messages, content_type=form, headers=headers, shown=shown)
     document = {
         "stream": stream.name,
         "messages": None,

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, Field
 
 from synapse.auth.permission import demand_right
 from synapse.catalog.stream_definitions import Snapshot
-from synapse.cloudevents.attributes import BATCH, STRUCTURED
-from synapse.cloudevents.outgoing import chosen_form, cloudevent_of, structured
+from synapse.cloudevents.attributes import BATCH
+from synapse.cloudevents.outgoing import chosen_form_of_list, cloudevent_of, structured
 from synapse.delivery.sink import Delivery
 from synapse.endpoints import Body as RequestBody
 from synapse.endpoints import Sentence, about
@@ -235,7 +235,7 @@ _AS_BATCH = partial(array_response, content_type=BATCH, headers=VARY_ACCEPT)
 
 def answer_form(request: Request, catalog: Snapshot) -> AnswerForm:
     """Return the form of answer that a reader prefers: events of this protocol, or a batch of CloudEvents."""
-    if chosen_form(request.headers.get("accept", ""), BATCH, STRUCTURED) == JSON:
+    if chosen_form_of_list(request.headers.get("accept", "")) == JSON:
         return _NATIVE
     return AnswerForm(write=partial(written_cloudevent, catalog), respond=_AS_BATCH)
 

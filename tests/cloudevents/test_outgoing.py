@@ -9,11 +9,13 @@ from synapse.catalog.stream_definitions import ActiveContract, EventTypeDefiniti
 from synapse.cloudevents.outgoing import (
     OutgoingEvent,
     binary,
+    chosen_form_of_list,
     cloudevent_of,
     cloudevent_of_row,
     header_value,
     structured,
 )
+from synapse.problems import NotAcceptable
 from synapse.schema.validator import compile_schema
 from synapse.wire.encoding import decode, encode, pairs, text_fields
 from synapse.wire.masking import entry_row
@@ -237,3 +239,29 @@ def test_data_that_is_nested_too_deep_is_replaced_or_refused():
     assert orjson.loads(structured(event, otherwise={"a": "text"})) == {"id": "1", "data": {"a": "text"}}
     with pytest.raises(orjson.JSONEncodeError):
         structured(event)
+
+
+ONE, MANY = "application/cloudevents+json", "application/cloudevents-batch+json"
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        ("", "application/json"),
+        (ONE, MANY),
+        (f"{ONE}, {MANY};q=0.1", MANY),
+        (f"{ONE}, {MANY};q=0", "application/json"),
+        (f"{MANY};q=0, {ONE}, application/json;q=0.1", "application/json"),
+        (f"{ONE};q=0, {MANY}", MANY),
+        (f"{ONE}, application/json;q=0", MANY),
+        (f"{MANY}, */*;q=0", MANY),
+    ],
+)
+def test_several_events_are_a_batch_only_for_clients_that_do_not_refuse_one(accept, form):
+    assert chosen_form_of_list(accept) == form
+
+
+@pytest.mark.parametrize("accept", [f"{ONE}, */*;q=0", f"{ONE}, {MANY};q=0, application/json;q=0"])
+def test_a_client_that_refuses_a_batch_and_plain_json_gets_neither(accept):
+    with pytest.raises(NotAcceptable):
+        chosen_form_of_list(accept)

@@ -268,6 +268,7 @@ CORS_ALLOW_HEADERS = list(
             *default_headers,
             # What routes read, and what event sources and tracing send along (W3C Trace Context, W3C Baggage, Sentry).
             *("cache-control", "idempotency-key", "last-event-id", "synapse-contract-version", "x-api-key"),
+            *("content-encoding", "if-match", "if-none-match"),
             *("baggage", "sentry-trace", "traceparent", "tracestate", "x-request-id"),
             *(f"ce-{name}" for name in sorted(DEFINED - {"datacontenttype"})),
             *(name.lower() for name in _env["CORS_ALLOW_HEADERS"]),
@@ -276,7 +277,7 @@ CORS_ALLOW_HEADERS = list(
 )
 CORS_EXPOSE_HEADERS = [
     *("allow", "content-disposition", "idempotency-replayed", "link", "retry-after", "ratelimit", "ratelimit-policy"),
-    "www-authenticate",
+    *("accept-encoding", "accept-post", "etag", "www-authenticate"),
 ]
 # A batch is the largest body; the front door refuses more before Django reads it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024 + 64 * 1024

@@ -9,6 +9,7 @@ from tests.tables import for_each
 PAGE = "http://localhost:5173"
 TRACING = ["baggage", "sentry-trace", "traceparent", "tracestate", "x-request-id"]
 CLOUDEVENTS = ["ce-specversion", "ce-id", "ce-source", "ce-type", "ce-time", "ce-subject", "ce-dataschema"]
+CONDITIONS = ["if-match", "if-none-match", "content-encoding"]
 OURS = ["authorization", "x-api-key", "idempotency-key", "synapse-contract-version", "last-event-id", "content-type"]
 CORS = "access-control-"
 
@@ -30,7 +31,7 @@ def listed(answer, name):
 @pytest.mark.parametrize(
     "path", ["/events/orders", "/streams/orders/live", "/v1/read", "/registry/subjects", "/nowhere"]
 )
-@for_each("name", [*TRACING, *OURS, *CLOUDEVENTS, "cache-control"])
+@for_each("name", [*TRACING, *OURS, *CLOUDEVENTS, *CONDITIONS, "cache-control"])
 def test_an_allowed_page_may_send_what_routes_and_tracing_read(ask, path, name):
     answer = preflight(ask, path)
 
@@ -51,6 +52,7 @@ def test_an_allowed_page_reads_the_headers_of_answers(ask):
     exposed = listed(ask("GET", "/streams", headers={"origin": PAGE}), "expose-headers")
 
     assert {"link", "retry-after", "ratelimit", "idempotency-replayed", "content-disposition"} <= set(exposed)
+    assert {"etag", "accept-post", "accept-encoding", "allow", "www-authenticate"} <= set(exposed)
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:5174", "https://localhost:5173"])

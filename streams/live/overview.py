@@ -3,13 +3,15 @@ same, and sent as the lines that changed."""
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 import orjson
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.db import Error as DatabaseProblem
 from django.http import HttpRequest
 
 from core.admin import home
@@ -124,25 +126,47 @@ class PushedOverview:
         return await asyncio.shield(task)
 
 
+class _Failures:
+    """Logs the first of several equal failures in a row; those of the database without their traceback."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def tell(self, problem: Exception) -> None:
+        name = type(problem).__name__
+        if name != self._last:
+            self._last = name
+            is_known = isinstance(problem, DatabaseProblem)
+            logger.warning("the overview cannot be pushed: %s", name, exc_info=None if is_known else problem)
+
+    def clear(self) -> None:
+        self._last = ""
+
+
+failures = _Failures()
+
+
 @checked_connections()
 def _make(kind: Kind, at: int, before: Frames | None) -> Frames | None:
     try:
         html = home.shared_parts.html(kind.request, sample=at).decode()
     except Exception as problem:  # such as a database that is away: statistics are pushed all the same
-        logger.warning("the overview cannot be pushed: %s", type(problem).__name__, exc_info=problem)
+        failures.tell(problem)
         return None
+    failures.clear()
     return frames_of(html, before)
 
 
 OVERVIEW = PushedOverview()
 
 
-# Django reads the last two where the settings say that a proxy sets them.
-_ADDRESS = (
-    ("host", "HTTP_HOST"),
-    ("x-forwarded-host", "HTTP_X_FORWARDED_HOST"),
-    ("x-forwarded-proto", "HTTP_X_FORWARDED_PROTO"),
-)
+def _address_headers() -> Iterator[tuple[str, str]]:
+    """Yield the headers by which Django tells an installation's address, with their keys in a request's `META`."""
+    yield "host", "HTTP_HOST"
+    if settings.USE_X_FORWARDED_HOST:
+        yield "x-forwarded-host", "HTTP_X_FORWARDED_HOST"
+    if settings.SECURE_PROXY_SSL_HEADER:
+        yield "x-forwarded-proto", "HTTP_X_FORWARDED_PROTO"
 
 
 class OverviewViewer:
@@ -154,7 +178,7 @@ class OverviewViewer:
 
     def __init__(self, person: Principal, headers: Mapping[str, str]) -> None:
         self.person = person
-        self._address = tuple((key, headers[name]) for name, key in _ADDRESS if name in headers)
+        self._address = tuple((key, headers[name]) for name, key in _address_headers() if name in headers)
         # The number of the frames that were sent last.
         self._has = 0
 

@@ -102,7 +102,7 @@ class Guard:
             if current is not seen or now - asked >= _ASK_EVERY:
                 seen, asked = current, now
                 for check in list(self._checks):
-                    check()
+                    _run_check(check)
             await asyncio.sleep(_LOOK_EVERY)
 
     async def _renew(self) -> None:
@@ -118,7 +118,15 @@ class Guard:
         for check, pass_ in list(self._checks.items()):
             if (person := pass_.person) in found:
                 pass_.renew(found[person])
-                check()
+                _run_check(check)
+
+
+def _run_check(check: Callable[[], None]) -> None:
+    """Run the check of one session. One that fails leaves the others theirs."""
+    try:
+        check()
+    except Exception:  # not hidden: it is logged
+        logger.exception("checking the rights of one live session failed")
 
 
 @checked_connections()

@@ -12,8 +12,13 @@ from synapse.redis import SyncExecutor, keyspace, value
 from synapse.redis.lease import Lease
 from synapse.shares import Shares
 
-# A killed exporter is replaced when its lease ends: three turns without a renewal.
-LEASE_MS = 3_000
+# A killed exporter is replaced when its lease ends. Longer than a collector is waited for (OTEL_EXPORTER_OTLP_TIMEOUT,
+# 10 s): otherwise processes would take turns while a slow one keeps each of them waiting.
+LEASE_MS = 30_000
+
+
+class MetricsNotTaken(Exception):
+    """A collector did not take the metrics."""
 
 
 class MetricsExport:
@@ -51,6 +56,7 @@ class MetricsExport:
         """Export the metrics if it is time to. Return whether this process is the one that exports.
 
         Raises:
+            MetricsNotTaken: when the collector does not take them.
             RedisUnavailable: when Redis cannot be used.
             ReplyError: when Redis refuses the lease.
         """
@@ -61,5 +67,6 @@ class MetricsExport:
         if now >= self._due:
             self._due = now + self._seconds
             reading = self._executor().run(read(self._catalog(), self._shares()))
-            self._send([metric.family(reading) for metric in METRICS], time.time_ns())
+            if not self._send([metric.family(reading) for metric in METRICS], time.time_ns()):
+                raise MetricsNotTaken("the collector did not take the metrics; the next ones are sent nevertheless")
         return True

@@ -5,7 +5,7 @@ import pytest
 from streams import connections
 from streams.snapshot import holder
 from synapse.metrics.definitions import METRICS
-from synapse.metrics.export import MetricsExport
+from synapse.metrics.export import MetricsExport, MetricsNotTaken
 from synapse.redis import keyspace
 from synapse.tracing.otlp_metrics import open_exporter
 from tests.tracing.collector import attributes_of
@@ -68,3 +68,15 @@ def test_one_process_sends_them_at_a_time(collector, export, redis):
     assert (first.step(), second.step()) == (True, False)
     redis.delete(keyspace.METRICS_LEASE)
     assert second.step() is True
+
+
+def test_metrics_that_a_collector_refuses_are_an_error_that_the_log_has(collector, export):
+    collector.status = 400
+    clock = [0.0]
+    exporting = export(clock)
+
+    with pytest.raises(MetricsNotTaken):
+        exporting.step()
+    clock[0], collector.status = 60.0, 200
+
+    assert exporting.step() is True

@@ -37,6 +37,7 @@ from synapse.redis.commands.streams import xadd_packed_now
 from synapse.runtime.turn_queue import TURN
 from synapse.shares import caller_of
 from synapse.tracing import attributes, switch
+from synapse.tracing.context import TRACEPARENT
 from synapse.tracing.span import Span
 from synapse.tracing.tracer import Tracer
 from synapse.wire import fast_encoder
@@ -85,15 +86,15 @@ def publish_events(
         Problem, RedisFailure: for everything else, each with its own status (see synapse.errors.streams).
     """
     stream, begun = _stream(request, catalog, counters), time.perf_counter()
-    if (
-        span is None
-        and (tracer := switch.tracer) is not None
-        and (span := tracer.start_send(stream.name, request.headers)) is not None
-    ):
-        # Its context stands for the caller's: it is what is stored with the events.
-        own = request._replace(headers={**request.headers, **span.context.headers})
-        publishing = publish_events(own, catalog, counters, body=body, key=key, batch=batch, span=span)
-        return (yield from _traced(tracer, span, publishing))
+    if span is None and (tracer := switch.tracer) is not None:
+        span = tracer.start_send(stream.name, request.headers)
+        if span is not None:
+            # Its context stands for the caller's: it is what is stored with the events.
+            own = request._replace(headers={**request.headers, **span.context.headers})
+            publishing = publish_events(own, catalog, counters, body=body, key=key, batch=batch, span=span)
+            return (yield from _traced(tracer, span, publishing))
+        if (parent := request.headers.get(TRACEPARENT)) and (refused := tracer.refuse(parent)) != parent:
+            request = request._replace(headers={**request.headers, TRACEPARENT: refused})
     try:
         version = publishing_body.contract_version(request)
         body = body or read_events(request, stream)
@@ -410,7 +411,7 @@ class _Writer:
 
     def _around(self, item: CloudEvent) -> tuple[str, Mapping[str, str]]:
         """Return the fields beside a CloudEvent, whose source is one of them."""
-        trace = self._beside or item.trace()
+        trace = self._beside or _own_trace(item)
         return "", {**trace, **item.fields()} if trace else item.fields()
 
     def _note_source(self, accepted: Accepted, item: Any = None) -> None:
@@ -427,6 +428,11 @@ class _Writer:
             return source
         mask = mask_of_event(self._stream, accepted.event, accepted.event_type)
         return source if mask is None else mask.text(source, accepted.event)
+
+
+def _own_trace(item: CloudEvent) -> Mapping[str, str]:
+    trace, tracer = item.trace(), switch.tracer
+    return trace if not trace or tracer is None else {**trace, TRACEPARENT: tracer.admit(trace[TRACEPARENT])}
 
 
 def _time_of(item: Any) -> str:

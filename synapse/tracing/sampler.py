@@ -28,7 +28,7 @@ class Sampler:
         self._credit = _BURST
 
     def is_sampled(self, parent: str) -> bool:
-        """Decide on a request or an event with this `traceparent`, "" without one."""
+        """Decide on a request with this `traceparent`, "" without one."""
         # Each decision earns, also of what comes without a trace: those that name one are a share of all.
         credit = self._credit = min(_BURST, self._credit + self._gain)
         if len(parent) != _LENGTH:
@@ -42,6 +42,19 @@ class Sampler:
             return getrandbits(64) < self._bound
         self._credit = credit - 1
         return True
+
+    def is_event_sampled(self, parent: str) -> bool:
+        """Decide on a stored event with this `traceparent`, "" without one: as was decided when it was published. The
+        events of a batch share a context, and many attempts may come of each, so nothing is limited here again."""
+        if len(parent) != _LENGTH:
+            return getrandbits(64) < self._bound
+        # What a publish refuses is stored as not sampled (`Tracer.refuse`), unless all are sampled anyway.
+        if (self._heeds or self._bound < _ALL) and parent[-1] not in _SAMPLED:
+            return False
+        try:
+            return int(parent[19:35], 16) < self._bound
+        except ValueError:
+            return getrandbits(64) < self._bound
 
     def new_trace_id(self) -> str:
         """Return the id of a new trace that is within the ratio."""

@@ -34,6 +34,16 @@ class Tracer:
             return None
         return self._send(stream, read_context(parent, headers.get(TRACESTATE, "")))
 
+    def refuse(self, parent: str) -> str:
+        """Return the `traceparent` to store for a publish with this one that was not sampled. Where only the limit for
+        callers that name a trace was in the way, it says so to the deliveries: they would sample it."""
+        context = read_context(parent) if self._sampler.is_event_sampled(parent) else None
+        return parent if context is None else context._replace(flags=context.flags & ~_FLAG).traceparent
+
+    def admit(self, parent: str) -> str:
+        """Return the `traceparent` to store for an event with this one, in a publish that is not traced."""
+        return parent if self._sampler.is_sampled(parent) else self.refuse(parent)
+
     def start_forward(self, stream: str, cause: Span) -> Span:
         """Begin to publish to another stream what a delivery brought."""
         return self._send(stream, cause.context)
@@ -42,7 +52,7 @@ class Tracer:
         self, stream: str, id_: str, *, group: str, attempt: int, context: TraceContext | None, relation: Relation
     ) -> Span | None:
         """Begin to deliver an event, as a consumer group, whose entry has this context; None when it is not traced."""
-        if not self._sampler.is_sampled("" if context is None else context.traceparent):
+        if not self._sampler.is_event_sampled("" if context is None else context.traceparent):
             return None
         described = {
             **_messaging("process", stream),

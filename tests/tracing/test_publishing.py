@@ -2,7 +2,7 @@
 
 import json
 
-from synapse.tracing import attributes
+from synapse.tracing import attributes, switch
 from synapse.wire.encoding import TRACESTATE
 from tests.tracing.test_context import PARENT, SPAN, TRACE
 
@@ -85,6 +85,20 @@ def test_what_is_not_sampled_is_stored_as_its_caller_sent_it(ask, define, redis,
     (entry,) = stored(redis)
     assert (entry["traceparent"], entry[TRACESTATE]) == (PARENT, "vendor=1")
     assert ended == []
+
+
+def test_what_is_refused_as_too_many_is_stored_as_not_sampled(ask, define, redis, trace):
+    define("orders")
+    trace(0.25)
+    chosen = f"00-{'1' * 16}{'0' * 16}-{SPAN}"
+    sampler = switch.tracer._sampler
+    sampler._credit = sampler._gain = 0.0  # as after a hundred of them
+    event = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "order-placed", "traceparent": f"{chosen}-01"}
+
+    publish(ask, traceparent=f"{chosen}-01")
+    publish(ask, event, **{"content-type": "application/cloudevents+json", "traceparent": ""})
+
+    assert [entry["traceparent"] for entry in stored(redis)] == [f"{chosen}-00"] * 2
 
 
 def test_baggage_is_neither_stored_nor_an_attribute(ask, define, redis, spans):

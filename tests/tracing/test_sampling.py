@@ -7,6 +7,7 @@ import pytest
 from synapse.tracing.context import read_context
 from synapse.tracing.sampler import Sampler
 from synapse.tracing.settings import TraceSettings, sampler_of
+from synapse.tracing.tracer import Tracer
 
 MANY = 20_000
 
@@ -49,6 +50,43 @@ def test_a_trace_that_was_sampled_stays_sampled_where_most_events_have_none():
     decided = [sampler.is_sampled(parent) for parent in stored]
 
     assert all(is_sampled for is_sampled, parent in zip(decided, stored, strict=True) if parent)
+
+
+def test_all_attempts_for_the_events_of_a_sampled_batch_are_sampled():
+    sampler = Sampler(0.01)
+    parent = f"00-{sampler.new_trace_id()}-{'1' * 16}-01"
+
+    assert all(sampler.is_event_sampled(parent) for _ in range(500 * 4))
+    # The limit for callers is as it was.
+    assert share(sampler, parents()) == pytest.approx(0.01, abs=0.005)
+
+
+def test_an_event_is_decided_on_by_its_trace_as_its_publish_was():
+    sampler = Sampler(0.25)
+
+    assert sampler.is_event_sampled(f"00-{'f' * 16}3fffffffffffffff-{'1' * 16}-01")
+    assert not sampler.is_event_sampled(f"00-{'f' * 16}4000000000000000-{'1' * 16}-01")
+    assert not sampler.is_event_sampled(f"00-{'f' * 16}3fffffffffffffff-{'1' * 16}-00")
+    assert sum(map(sampler.is_event_sampled, [""] * MANY)) / MANY == pytest.approx(0.25, abs=0.02)
+
+
+@pytest.mark.parametrize("heeds_callers", [True, False])
+def test_a_trace_that_is_refused_as_too_many_is_stored_as_not_sampled(heeds_callers):
+    sampler = Sampler(0.01, heeds_callers=heeds_callers)
+    tracer = Tracer(sampler, put=[].append)
+    chosen = [f"00-{number + 1:016x}{'0' * 16}-{'1' * 16}-03" for number in range(MANY)]
+
+    kept = list(map(tracer.admit, chosen))
+
+    assert {parent[-2:] for parent in kept} == {"02", "03"}
+    assert sum(map(sampler.is_event_sampled, kept)) / MANY <= 0.02 + 100 / MANY
+
+
+@pytest.mark.parametrize(
+    "parent", ["", "x" * 55, f"00-{'1' * 16}{'f' * 16}-{'1' * 16}-01", f"00-{'1' * 32}-{'1' * 16}-00"]
+)
+def test_a_trace_that_no_delivery_samples_is_stored_as_it_came(parent):
+    assert Tracer(Sampler(0.01), put=[].append).refuse(parent) == parent
 
 
 def test_a_trace_that_its_caller_does_not_sample_is_not_sampled():

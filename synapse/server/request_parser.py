@@ -43,7 +43,7 @@ class Receiver(Protocol):
         """Say whether the connection ends with the requests that came before."""
 
     def accepts_websocket(self, target: bytes) -> bool:
-        """Say whether WebSocket is served at a target."""
+        """Say whether WebSocket is served at a target, which is in the origin form or `*`."""
 
     def accept_head(self) -> Any:
         """Make a request of the head that was read last."""
@@ -175,7 +175,7 @@ class RequestParser:
             and self._parser.get_http_version() == "1.1"
             and not self.length
             and not any(name == _CODING for name, _ in self.headers)
-            and self._receiver.accepts_websocket(self.url)
+            and self._receiver.accepts_websocket(_origin_form(self.url)[0])
         )
 
     def _parse_without_offer(self) -> None:
@@ -239,12 +239,9 @@ class RequestParser:
         # The parser refuses a length together with a coding.
         if not self.length or self.version != "1.1":
             self._check_coding()
-        if not self.url.startswith(b"/"):
-            httptools.parse_url(self.url)  # raises for what is no URL
-            # Where a target names its host, that one counts, not the header's (RFC 9112, 3.2.2).
-            if (found := _ABSOLUTE_FORM.fullmatch(self.url)) is not None:
-                self.headers = [(name, found[1] if name == b"host" else text) for name, text in self.headers]
-                self.url = found[2] if found[2].startswith(b"/") else b"/" + found[2]
+        self.url, host = _origin_form(self.url)
+        if host is not None:
+            self.headers = [(name, host if name == b"host" else text) for name, text in self.headers]
         request = self._receiver.accept_head()
         self.headers = _TRAILERS
         # Not before: without a request there is none to answer in its place.
@@ -274,6 +271,23 @@ class RequestParser:
         elif codings and [coding.strip(b" \t") for coding in codings] != [b"chunked"]:  # RFC 9112, 6.1
             named = b", ".join(codings).decode("latin-1")
             raise Refused(501, f"Transfer-Encoding can only be “chunked”, not “{named}”.")
+
+
+def _origin_form(target: bytes) -> tuple[bytes, bytes | None]:
+    """Return a target without its host, and the host; None where the target names none.
+
+    Where a target names its host, that one counts, not the header's (RFC 9112, 3.2.2).
+
+    Raises:
+        HttpParserError: when the target is no URL.
+    """
+    if target.startswith(b"/"):
+        return target, None
+    httptools.parse_url(target)
+    if (found := _ABSOLUTE_FORM.fullmatch(target)) is None:
+        return target, None
+    host, rest = found.groups()
+    return (rest if rest.startswith(b"/") else b"/" + rest), host
 
 
 def header_tokens(headers: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:

@@ -117,6 +117,11 @@ TARGETS = {
     "OPTIONS": (b"OPTIONS /events/orders", {200}),
     "PUT": (b"PUT /events/orders", {405}),
 }
+# Targets that name their host, without an address where WebSocket is served: an offer of it is ignored.
+ABSOLUTE_TARGETS = {
+    "a host alone": (b"GET http://localhost", {302}),
+    "a host and a path": (b"GET http://localhost/nowhere", {404}),
+}
 
 
 def shapes() -> list[Shape]:
@@ -124,6 +129,7 @@ def shapes() -> list[Shape]:
     return [
         *_events(),
         *_bodies_that_look_like_requests(),
+        *_without_bodies(),
         *_of_http_1_0(),
         *_that_close(),
         *_refused(),
@@ -165,6 +171,12 @@ def _bodies_that_look_like_requests() -> Iterator[Shape]:
         line, statuses = TARGETS[target]
         framed = FRAMINGS[framing](_HIDDEN)
         yield _shape(line + b" HTTP/1.1", OFFERS[offer], framed, name=name, pieces=pieces, statuses=statuses)
+
+
+def _without_bodies() -> Iterator[Shape]:
+    for (target, (line, statuses)), offer, pieces in product(ABSOLUTE_TARGETS.items(), FEW_OFFERS, PIECES):
+        name = f"no body, {target}, {offer}, {pieces}"
+        yield _shape(line + b" HTTP/1.1", OFFERS[offer], (NO_LINES, b""), name=name, pieces=pieces, statuses=statuses)
 
 
 def _of_http_1_0() -> Iterator[Shape]:

@@ -16,14 +16,16 @@ from core import audit
 from streams import connections
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.cloudevents.attributes import attributes_of_edited
 from synapse.dead_letters import Cursor, DeadLetterCriteria, Discarded, Edited, Ids, Redriven, read_cursor
 from synapse.errors.delivery import BadEdit, TooManyWaiting
+from synapse.formats import exact_json
 from synapse.publishing import validation
 from synapse.redis import Command, RedisUnavailable, answer, keyspace
 from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.delivery import MAX_WAITING, netstring
-from synapse.wire.encoding import TRACESTATE
+from synapse.wire.encoding import CLOUDEVENT, TRACESTATE, decode_texts
 from synapse.wire.ids import iso_of, moment_of
 from synapse.wire.masking import mask_of_event
 from synapse.wire.trace_context import trace_fields
@@ -88,7 +90,8 @@ def redrive(
 def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Principal) -> Edited:
     """Redrive a dead letter with an edited event, which is checked like a published one.
 
-    It keeps its id, and when and by whom it was published where the event itself does not say.
+    It keeps its id, and when and by whom it was published where the event itself does not say. A CloudEvent keeps the
+    attributes that identify it.
 
     Raises:
         Forbidden: also when something in the dead letter is PII, and they may not see it.
@@ -102,7 +105,11 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
     demand_editing(letter, by)
     definition, accepted = revalidation.accept(stream, event)
     published = letter.timestamp or iso_of(moment_of(letter.event_id)) or ""
-    beside = trace_fields(letter.data.get("traceparent", ""), letter.data.get(TRACESTATE, ""))
+    beside = dict(trace_fields(letter.data.get("traceparent", ""), letter.data.get(TRACESTATE, "")))
+    came = decode_texts(dict(letter.data)).cloudevent
+    if came is not None:
+        kept = attributes_of_edited(came, has_same_type=accepted.event_type == letter.event_type)
+        beside[CLOUDEVENT] = exact_json.dumps(kept).decode()
     parts = validation.encode(definition, accepted, now=lambda: published, source=letter.source or "", beside=beside)
     _check_room(stream, group, 1)
     body = b"".join(netstring(part.encode()) for part in parts)

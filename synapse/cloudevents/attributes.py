@@ -15,6 +15,8 @@ from typing import Any
 from synapse.wire.encoding import CLOUDEVENT_MARKS
 
 SPECVERSION = "1.0"
+# Attributes that stay when an event is edited: the others may repeat what it was.
+_IDENTIFYING = frozenset({"id", "source", "time", "type"})
 # JSON Event Format, 3 and 4.
 STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 # HTTP Protocol Binding, 3.1.3: what the headers of attributes begin with.
@@ -178,6 +180,17 @@ def type_of(attributes: Mapping[str, Any], event_type: str) -> str:
     """Return the `type` of the CloudEvent that an event came as, given the attributes that its entry keeps."""
     found = attributes.get("type")
     return found if isinstance(found, str) and found else event_type
+
+
+def attributes_of_edited(attributes: Mapping[str, Any], *, has_same_type: bool) -> dict[str, Any]:
+    """Return the attributes that an entry keeps of a CloudEvent whose event was edited: it stays that CloudEvent.
+
+    Args:
+        attributes: the attributes that the entry kept before.
+        has_same_type: whether the event type is that of before, which a mapped `type` belongs to.
+    """
+    kept = (_IDENTIFYING | {MARKS}) if has_same_type else (_IDENTIFYING | {MARKS}) - {"type"}
+    return {name: value for name, value in attributes.items() if name in kept}
 
 
 def data_of(attributes: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import orjson
 import pytest
 
 from core.models import AuditEntry
@@ -114,6 +115,30 @@ class TestRedriving:
         assert (got.id, got.event["n"]) == (event_id, 8)
         row = AuditEntry.objects.get(action="redrive edited")
         assert (row.before["event"]["n"], row.after["event"]["n"]) == (0, 8)
+
+    @pytest.mark.parametrize(
+        ("event_type", "type_"), [("order-placed", {"type": "com.example.order"}), ("order-paid", {})]
+    )
+    def test_an_edited_cloudevent_keeps_the_attributes_that_identify_it(self, api, die, worker, event_type, type_):
+        came = {"id": "A-1", "source": "/shop", "time": "2026-01-02T03:04:05Z", "_": "t"}
+        other = {"type": "com.example.order", "subject": "cart 12", "tenant": "7"}
+        die("no stock", synapse_version="0", source="/shop", synapse_cloudevent=orjson.dumps(came | other))
+
+        status, _ = api.post(f"/{api.ids()[0]}/redrive", {"event": {"event_type": event_type, "n": 8}})
+        worker.run_dry()
+
+        assert status == 200
+        (got,) = worker.sink.got
+        assert (got.event["n"], got.entry.cloudevent) == (8, came | type_)
+
+    def test_a_native_event_that_is_edited_does_not_become_a_cloudevent(self, api, die, worker):
+        die("no stock", synapse_cloudevent='{"id":"A-1","source":"/shop"}')
+
+        api.post(f"/{api.ids()[0]}/redrive", {"event": {"event_type": "order-placed", "n": 8}})
+        worker.run_dry()
+
+        (got,) = worker.sink.got
+        assert got.entry.cloudevent is None
 
     @pytest.mark.parametrize("first", ["1700000000000000000", str(2**64 - 1)])
     def test_an_edited_event_whose_id_is_no_moment_is_delivered_without_a_time(self, api, worker, redis, first):

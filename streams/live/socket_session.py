@@ -71,7 +71,9 @@ class SocketSession:
         self._pace = Pace(COMMANDS_PER_SECOND, COMMANDS_AT_ONCE)
         # The streams that were named.
         self._named: set[str] = set()
+        # The position that the client resumed from, and the streams of it that went on there already.
         self._resumed: ReadPositions | None = None
+        self._went_on: set[str] = set()
 
     async def serve(self, socket: WebSocket) -> None:
         """Serve the client until one side ends the connection."""
@@ -200,6 +202,7 @@ class SocketSession:
                 "“position” is not that of a message of this route. Send the last one that you received unchanged.",
                 parameter="position",
             ) from None
+        self._went_on = set(self._session.streams)
         self._session.positions.carry(self._resumed)
         return {"op": "resumed", "position": self._position}
 
@@ -212,10 +215,10 @@ class SocketSession:
             try:
                 await self._session.subscribe({command.stream: self._continued(query, command.stream)})
             except BaseException:
-                if self._resumed is not None and command.stream not in self._session.streams:
-                    self._session.positions.carry(self._resumed.only(command.stream))
+                self._carry_again()
                 raise
             self._named.add(command.stream)
+            self._went_on.add(command.stream)
             return {"op": "subscribed", "stream": command.stream, "position": self._position}
         if self._session.positions.of_all:
             raise BadParameter("All streams are followed already. Unsubscribe from “*” first.", parameter="stream")
@@ -226,15 +229,21 @@ class SocketSession:
             await self._session.subscribe({name: self._continued(query, name) for name in names}, later=query)
         except BaseException:
             self._session.unsubscribe_from_all()
-            if self._resumed is not None:
-                self._session.positions.carry(self._resumed)
+            self._carry_again()
             raise
         self._session.positions.drop_carried()
+        self._resumed = None
         return {"op": "subscribed", "stream": ALL, "streams": names, "position": self._position}
 
+    def _carry_again(self) -> None:
+        """Keep the places of streams that could not be followed."""
+        if self._resumed is not None:
+            self._session.positions.carry(self._resumed.without(self._went_on))
+
     def _continued(self, query: TailQuery, stream: str) -> TailQuery:
-        """Return a query that begins where the connection before was, unless it says itself where it begins."""
-        if self._resumed is None or query.after is not None:
+        """Return a query that begins where the connection before was, unless it says itself where it begins, or the
+        stream was followed since: a client that leaves a stream and follows it again gets no event twice."""
+        if self._resumed is None or query.after is not None or stream in self._went_on:
             return query
         place = self._resumed.of(stream)
         if place is not None:

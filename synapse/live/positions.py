@@ -129,10 +129,10 @@ class ReadPositions:
     of_all: bool
     places: Mapping[str, EntryId]
 
-    def only(self, stream: str) -> "ReadPositions":
-        """Return the position in one stream alone."""
-        tag = tag_of(stream)
-        return replace(self, places={tag: self.places[tag]} if tag in self.places else {})
+    def without(self, streams: Iterable[str]) -> "ReadPositions":
+        """Return the positions in all other streams."""
+        tags = set(map(tag_of, streams))
+        return replace(self, places={tag: id_ for tag, id_ in self.places.items() if tag not in tags})
 
     def of(self, stream: str) -> EntryId | None:
         """Return the position in a stream, None where none is named."""

@@ -16,6 +16,7 @@ import orjson
 from synapse.auth.permission import demand_right
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
+from synapse.cloudevents.attributes import TRACING
 from synapse.cloudevents.incoming import CloudEvent, event_of
 from synapse.errors.streams import BadCloudEvent, OutcomeUnknown, UnknownStream
 from synapse.formats.text import NO_TEXTS
@@ -25,7 +26,7 @@ from synapse.problems import BadParameter, Forbidden, Problem
 from synapse.publishing import batch_response, deferred_validation, idempotency, storage, validation
 from synapse.publishing import body as publishing_body
 from synapse.publishing.body import Body, Item
-from synapse.publishing.cloudevents import read_events
+from synapse.publishing.cloudevents import is_cloudevent, read_events
 from synapse.publishing.counters import StreamCounters
 from synapse.publishing.deferred_validation import CostlyEvents
 from synapse.publishing.refusals import Refusals
@@ -37,10 +38,11 @@ from synapse.redis.commands.streams import xadd_packed_now
 from synapse.runtime.turn_queue import TURN
 from synapse.shares import caller_of
 from synapse.tracing import attributes, switch
-from synapse.tracing.context import TRACEPARENT
+from synapse.tracing.context import TRACEPARENT, read_context, trace_id_of
 from synapse.tracing.span import Span
 from synapse.tracing.tracer import Tracer
 from synapse.wire import fast_encoder
+from synapse.wire.encoding import TRACESTATE
 from synapse.wire.masking import mask_of_event
 from synapse.wire.trace_context import trace_fields
 
@@ -87,14 +89,14 @@ def publish_events(
     """
     stream, begun = _stream(request, catalog, counters), time.perf_counter()
     if span is None and (tracer := switch.tracer) is not None:
-        span = tracer.start_send(stream.name, request.headers)
-        if span is not None:
+        sent, body = _read_trace(request, stream, body)
+        if (span := tracer.start_send(stream.name, sent)) is not None:
             # Its context stands for the caller's: it is what is stored with the events.
             own = request._replace(headers={**request.headers, **span.context.headers})
             publishing = publish_events(own, catalog, counters, body=body, key=key, batch=batch, span=span)
             return (yield from _traced(tracer, span, publishing))
-        if (parent := request.headers.get(TRACEPARENT)) and (refused := tracer.refuse(parent)) != parent:
-            request = request._replace(headers={**request.headers, TRACEPARENT: refused})
+        if (parent := sent.get(TRACEPARENT)) and (refused := tracer.refuse(parent)) != parent:
+            request = request._replace(headers={**request.headers, **sent, TRACEPARENT: refused})
     try:
         version = publishing_body.contract_version(request)
         body = body or read_events(request, stream)
@@ -111,6 +113,22 @@ def publish_events(
         response = yield from _publish_one(stream, body, request, counters, version=version, key=key)
     counters.observe(stream.name, "publish", time.perf_counter() - begun)
     return response
+
+
+def _read_trace(request: Request, stream: StreamDefinition, body: Body | None) -> tuple[Mapping[str, str], Body | None]:
+    """Return the headers of the caller's trace, and the body, if it was read: without these headers, a CloudEvent that
+    comes alone names the trace in its attributes."""
+    if body is not None or not is_cloudevent(request) or trace_id_of(request.headers):
+        return request.headers, body
+    try:
+        body = read_events(request, stream)
+    except Problem:
+        return request.headers, None  # it is read again, and refused, within the span
+    if body.batch:
+        return request.headers, body
+    (((item,), _),) = body.slices
+    found = cast(CloudEvent, item).attributes
+    return {name: str(value) for name, value in found.items() if name in TRACING}, body
 
 
 def _traced(tracer: Tracer, span: Span, publishing: Conversation[Response]) -> Conversation[Response]:
@@ -187,7 +205,7 @@ def _publish_batch(
     options: BatchOptions,
     span: Span | None,
 ) -> Conversation[Response]:
-    write = _Writer(stream, request, counters)
+    write = _Writer(stream, request, counters, span=span)
     is_keyed = key is not None or body.is_keyed
     # All that are stored together under keys are one script.
     is_direct = storage.is_direct(stream, keyed=is_keyed) and not (is_keyed and together)
@@ -372,9 +390,17 @@ class _Writer:
     """
 
     def __init__(
-        self, stream: StreamDefinition, request: Request, counters: StreamCounters, beside: Mapping[str, str] = NO_TEXTS
+        self,
+        stream: StreamDefinition,
+        request: Request,
+        counters: StreamCounters,
+        beside: Mapping[str, str] = NO_TEXTS,
+        *,
+        span: Span | None = None,
     ) -> None:
         self._stream = stream
+        # Without a trace of the caller, the CloudEvents of a batch have their own traces, to which the span is linked.
+        self._unlinked = span if span is not None and span.parent is None else None
         self._counters = counters
         self.by = request.principal
         self.sources: dict[str, str] = {}
@@ -411,7 +437,13 @@ class _Writer:
 
     def _around(self, item: CloudEvent) -> tuple[str, Mapping[str, str]]:
         """Return the fields beside a CloudEvent, whose source is one of them."""
-        trace = self._beside or _own_trace(item)
+        trace = self._beside
+        if not trace:
+            trace = _own_trace(item)
+        elif self._unlinked is not None and (own := _own_trace(item)):
+            trace = own
+            if self._unlinked.link is None:
+                self._unlinked.link = read_context(own[TRACEPARENT], own.get(TRACESTATE, ""))
         return "", {**trace, **item.fields()} if trace else item.fields()
 
     def _note_source(self, accepted: Accepted, item: Any = None) -> None:

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from synapse.tracing import attributes, switch
 from synapse.wire.encoding import TRACESTATE
 from tests.tracing.test_context import PARENT, SPAN, TRACE
@@ -50,6 +52,62 @@ def test_a_batch_is_one_span_and_its_events_share_its_context(ask, define, redis
     (span,) = [each for each in spans if each.kind == "PRODUCER"]
     assert span.attributes[attributes.BATCH_COUNT] == 2
     assert [entry["traceparent"] for entry in stored(redis)] == [span.context.traceparent] * 2
+
+
+EVENT = {"specversion": "1.0", "id": "1", "source": "/till", "type": "order-placed", "data": {"n": 1}}
+PRODUCER = {"traceparent": PARENT, "tracestate": "vendor=1"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "event"),
+    [
+        ({"content-type": "application/cloudevents+json"}, {**EVENT, **PRODUCER}),
+        ({"content-type": "application/cloudevents+json", "traceparent": "00-x"}, {**EVENT, **PRODUCER}),
+        (
+            {
+                "content-type": "application/json",
+                **{f"ce-{name}": text for name, text in {**EVENT, **PRODUCER}.items() if name != "data"},
+            },
+            EVENT["data"],
+        ),
+    ],
+)
+def test_the_span_of_a_publish_is_a_child_of_the_trace_in_its_cloudevent(
+    event_loop_client, define, redis, spans, headers, event
+):
+    define("orders")
+
+    event_loop_client("POST", "/events/orders", body=json.dumps(event).encode(), headers=headers)
+
+    (span,) = spans
+    (entry,) = stored(redis)
+    assert (span.parent.traceparent, span.context.trace_id) == (PARENT, TRACE)
+    assert (entry["traceparent"], entry[TRACESTATE]) == (span.context.traceparent, "vendor=1")
+
+
+def test_a_trace_that_the_producer_of_a_cloudevent_does_not_sample_is_not_sampled(
+    event_loop_client, define, redis, spans
+):
+    define("orders")
+    event = {**EVENT, "traceparent": f"{PARENT[:-2]}00"}
+    headers = {"content-type": "application/cloudevents+json"}
+
+    event_loop_client("POST", "/events/orders", body=json.dumps(event).encode(), headers=headers)
+
+    (entry,) = stored(redis)
+    assert (spans, entry["traceparent"]) == ([], event["traceparent"])
+
+
+def test_the_span_of_a_batch_is_linked_to_the_trace_in_its_cloudevents(event_loop_client, define, redis, spans):
+    define("orders")
+    events = [EVENT, {**EVENT, **PRODUCER, "id": "2"}]
+    headers = {"content-type": "application/cloudevents-batch+json"}
+
+    event_loop_client("POST", "/events/orders", body=json.dumps(events).encode(), headers=headers)
+
+    (span,) = spans
+    assert (span.parent, span.link.traceparent) == (None, PARENT)
+    assert [entry["traceparent"] for entry in stored(redis)] == [span.context.traceparent, PARENT]
 
 
 def test_a_refused_publish_is_a_span_with_the_problems_name_and_no_text_of_it(ask, define, redis, spans):

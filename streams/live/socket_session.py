@@ -156,9 +156,12 @@ class SocketSession:
     async def _answered(self, message: bytes) -> bytes:
         id_: CommandId = None
         try:
-            await self._count()
-            envelope = read_envelope(message)
-            id_ = envelope.id
+            try:
+                envelope = read_envelope(message)
+                id_ = envelope.id
+            finally:
+                # A message that cannot be read counts, too. The refusal of one too many repeats its id.
+                await self._count()
             said = await self._obey(envelope)
         except FAILURES as failure:
             said = _refusal(problem_of(failure))
@@ -289,7 +292,10 @@ def _published(response: Response) -> dict[str, Any]:
 def _refusal(problem: Problem) -> dict[str, Any]:
     # The place where it was raised would hold the session in a cycle.
     problem.__traceback__ = None
-    return {"op": "problem", "problem": document(problem)}
+    said: dict[str, Any] = {"op": "problem", "problem": document(problem)}
+    # There is no header to say it.
+    seconds = problem.headers.get("Retry-After")
+    return said | ({"retry_after": int(seconds)} if seconds else {})
 
 
 @checked_connections()

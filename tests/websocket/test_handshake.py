@@ -224,8 +224,21 @@ def test_a_rate_counts_handshakes_and_commands(server, settings):
         assert client.ask(op="ping") == {"op": "pong"}
         assert client.ask(op="ping") == {"op": "pong"}
         client.say(op="ping", id=1)
-        assert client.hear()["problem"]["status"] == 429
+        refused = client.hear()
+        assert (refused["problem"]["status"], refused["id"]) == (429, 1)
+        assert f"Ask again in {refused['retry_after']} s." in refused["problem"]["detail"]
     assert refusal(server.port)[0] == 429
+
+
+def test_a_message_that_is_no_command_counts_as_a_request_too(server, settings):
+    from synapse.formats.durations import Rate
+
+    settings.RATE_PER_ADDRESS = Rate(2, 3600)
+    with connected(server.port) as client:
+        for status in (400, 429):
+            client.socket.sendall(text(b"ping"))
+            refused = client.hear()
+            assert (refused["problem"]["status"], "retry_after" in refused) == (status, status == 429)
 
 
 def test_the_key_of_a_protocol_is_that_of_a_header():

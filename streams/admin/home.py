@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Max
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -186,7 +186,8 @@ class StreamRow:
 
 
 @lru_cache(maxsize=1_000)
-def _page_of(pk: int) -> str:
+def _page_of(pk: int, _prefix: str) -> str:
+    """Return the address of a stream's statistics, which begins with the prefix that the server is mounted under."""
     return reverse("admin:streams_stream_statistics", args=[pk])
 
 
@@ -227,7 +228,7 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
             stream=stream,
             overview=known.get(stream.name),
             past=histories.get(stream.name),
-            url=_page_of(stream.pk),
+            url=_page_of(stream.pk, get_script_prefix()),
             worst=findings[worst[stream.name]] if stream.name in worst else None,
             marks=marks,
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
+from django.test.utils import override_script_prefix
 
 from streams import connections
 from streams.admin import home
@@ -39,6 +40,16 @@ def test_the_first_page_has_a_row_for_every_stream(admin_client, redis):
     assert (row.stream.name, row.overview.figures.length, row.worst) == ("orders", 1, None)
     # Nothing was sampled yet.
     assert "orders — —" in text_of(page)
+
+
+def test_the_address_of_a_row_begins_with_the_prefix_of_its_request(admin_client, redis):
+    stream = define("orders")
+    path = f"/admin/streams/stream/{stream.pk}/statistics/"
+
+    for prefix in ("", "/synapse", ""):
+        with override_script_prefix(f"{prefix}/"):
+            page = admin_client.get("/admin/")
+        assert page.context["parts"][0]["values"]["rows"][0].url == prefix + path
 
 
 def test_refused_events_are_counted_in_the_row(admin_client, redis):

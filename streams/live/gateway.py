@@ -236,7 +236,7 @@ class GatewaySession:
                 return []
             page, items = await stream.next_page(executor)
         except RedisFailure:
-            stream.rests_until = _now() + min(_PAUSE, self._heartbeat)
+            self._rest(stream)
             return []
         items += await stream.frames(page, render, lambda: self._permission.may_see(stream.name))
         if page.is_last and stream.subscription is None and self._streams.get(stream.name) is stream:
@@ -265,19 +265,30 @@ class GatewaySession:
     # ---- Positions.
 
     async def _open(self, streams: Sequence[FollowedStream]) -> None:
-        """Compare the positions of streams with their ends, in one round trip."""
+        """Compare the positions of streams with their ends, in one round trip. Where all streams are followed, one that
+        cannot be asked rests, and keeps no other back.
+
+        Raises:
+            WrongType, RedisUnavailable: when a stream that was named, or every stream, cannot be asked.
+        """
         asking = {stream.name: stream.newest() for stream in streams}
         newest: dict[str, Any] = await connections.async_executor().run(together(asking))
-        for failure in newest.values():
-            if isinstance(failure, RedisFailure):
-                raise failure
+        failures = {name: reply for name, reply in newest.items() if isinstance(reply, RedisFailure)}
         for stream in streams:
-            if self._streams.get(stream.name) is stream and not stream.is_open:
+            if stream.name in failures and (stream.is_named or len(failures) == len(streams)):
+                raise failures[stream.name]
+        for stream in streams:
+            if stream.name in failures:
+                self._rest(stream)
+            elif self._streams.get(stream.name) is stream and not stream.is_open:
                 if notice := stream.open(newest[stream.name]):
                     self._notices.append(notice)
                 self.positions.set(stream.name, stream.pages.after)
                 if stream.pages.after == newest[stream.name]:
                     stream.attach(self._watcher, self._permission.may_see(stream.name))
+
+    def _rest(self, stream: FollowedStream) -> None:
+        stream.rest(_now() + min(_PAUSE, self._heartbeat))
 
     def _live_positions(self) -> dict[str, EntryId]:
         """Return how far the read loops are, where all that they had was sent or left out: nothing waits, and nothing

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from synapse.live.pages import Page, Pages
 from synapse.live.query import TailQuery
@@ -76,6 +76,14 @@ class FollowedStream:
             self.pages.begin_again(FIRST)
             return Gap(stream=self.name, reason="restarted", after=after)
         return None
+
+    def rest(self, until: float) -> None:
+        """Ask a stream that failed no more before a moment of the event loop's clock. What is new from now on is read
+        afterwards, also where only that was asked for."""
+        self.rests_until = until
+        if self.query.after is None:
+            self.query = replace(self.query, after=EntryId(int(time.time() * 1000), 0))
+            self.pages = Pages(self.name, self.query.after or FIRST, was_seen=False)
 
     def attach(self, watcher: Watcher, may_see: Callable[[str], bool] | None) -> None:
         """Begin the subscription: it holds back what comes until the pages are read up to where it begins."""

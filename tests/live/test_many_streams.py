@@ -217,6 +217,32 @@ class TestAllStreams:
             assert seen(watch, 1) == [("parcels", 1)]
             assert watch.last_id.startswith("v1*~")
 
+    def test_a_stream_whose_key_is_of_another_type_keeps_no_other_back(self, url, place, redis):
+        redis.set("taken", "by another program")
+        with watching(url) as watch:
+            place("orders", 1)
+            assert seen(watch, 1) == [("orders", 1)]
+
+            redis.delete("taken")
+            place("taken", 2)
+            assert seen(watch, 1) == [("taken", 2)]
+            place("taken", 3)
+            place("parcels", 4)
+            assert by_stream(seen(watch, 2)) == {"taken": [3], "parcels": [4]}
+            last_id = watch.last_id
+
+        place("taken", 5)
+        with watching(url, last_id=last_id) as watch:
+            assert seen(watch, 1) == [("taken", 5)]
+
+    def test_all_streams_are_refused_where_none_can_be_read(self, url, redis):
+        for stream in ("orders", "parcels", "taken"):
+            redis.set(stream, "by another program")
+
+        answer = httpx.get(url)
+
+        assert (answer.status_code, answer.json()["type"].endswith("not-a-stream")) == (409, True)
+
     def test_a_stream_that_appears_joins_with_its_first_events(self, server, url, define, place):
         with watching(url) as watch:
             place("letters", 1)

@@ -175,6 +175,15 @@ class TestFollowing:
 
         assert [each["event"]["n"] for each in found if each["op"] == "event"] == [2]
 
+    def test_all_streams_are_followed_beside_a_key_of_another_type(self, server, client, redis):
+        redis.set("taken", "by another program")
+
+        assert client.ask(op="subscribe", stream="taken")["problem"]["status"] == 409
+        assert client.ask(op="subscribe", stream="*")["op"] == "subscribed"
+
+        server.publish(1)
+        assert numbers(client, 1) == [("orders", 1)]
+
     def test_a_stream_created_again_is_told_with_its_name(self, server, client, redis):
         client.ask(op="subscribe", stream="orders")
         server.publish(1)

@@ -5,6 +5,7 @@ import base64
 import pytest
 
 from streams.snapshot import holder
+from synapse.problems import BadRequest
 from synapse.server.websocket import handshake as server_handshake
 from tests.websocket.client import ACCEPT, NONCE, Client, connected, handshake
 from tests.websocket.frames import text
@@ -248,3 +249,22 @@ def test_the_key_of_a_protocol_is_that_of_a_header():
 
     assert found["authorization"] == "Bearer syn_x"
     assert "cookie" not in found
+
+
+@pytest.mark.parametrize("key", ["syn_x", "a", "~~>?", "???", "syn-" + "x" * 60])
+def test_a_key_of_visible_characters_is_read_from_a_protocol(key):
+    found = server_handshake.with_credential({"sec-websocket-protocol": in_a_protocol(key)})
+
+    assert found["authorization"] == f"Bearer {key}"
+
+
+@pytest.mark.parametrize("text", ["", "a", "fn4-Pw==", "fn4+Pw", "Pz8/", "c3lu.c3lu", "€", "c3lu\n"])
+def test_a_key_that_is_not_in_base64url_is_refused(text):
+    with pytest.raises(BadRequest):
+        server_handshake._decoded(text)
+
+
+@pytest.mark.parametrize("key", ["syn_x\r\nx-admin: 1", "syn_x\n", "syn x", "\tsyn", "syn\0", "syn_\x7f", "schlüssel"])
+def test_a_key_with_characters_that_no_header_has_is_refused(key):
+    with pytest.raises(BadRequest, match="base64url"):
+        server_handshake.with_credential({"sec-websocket-protocol": in_a_protocol(key)})

@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from synapse.http.accept import split_unquoted
 from synapse.wire.encoding import CLOUDEVENT_MARKS
 
 SPECVERSION = "1.0"
@@ -169,11 +170,23 @@ def _media_type_kept(text: str) -> tuple[bool, str]:
     subtype = found[1].lower()
     if subtype != "json" and not subtype.endswith("+json"):
         return True, "does not declare JSON, and an event's data is a JSON object"
-    for parameter in found[2].lower().split(";"):
+    for parameter in split_unquoted(found[2].lower(), ";"):
         name, _, value = parameter.strip().partition("=")
         if name == "charset" and value.strip('"') not in ("utf-8", "utf8"):
             return True, "does not declare UTF-8 (RFC 8259, 8.1)"
     return True, ""
+
+
+def content_to_compare(media_type: str) -> str:
+    """Return the media type of JSON without its charset, which is always UTF-8, and other media types unchanged."""
+    return media_type if find_fault_of_content(media_type) else _without_charset(media_type)
+
+
+@lru_cache(maxsize=256)
+def _without_charset(media_type: str) -> str:
+    name, *parameters = (part.strip() for part in split_unquoted(media_type, ";"))
+    others = (each for each in parameters if each and each.partition("=")[0].lower() != "charset")
+    return "; ".join([name.lower(), *others])
 
 
 def type_of(attributes: Mapping[str, Any], event_type: str) -> str:

@@ -63,7 +63,8 @@ class CloudEvent(NamedTuple):
         """Return the attributes as they are compared with those of a repeated event: in any order and mode, and without
         the trace, which each attempt to send the event may change."""
         # Without one, data is JSON (CloudEvents 1.0.2, datacontenttype).
-        kept = {"datacontenttype": "application/json", **self.attributes}
+        content = ce.content_to_compare(self.attributes.get("datacontenttype", "application/json"))
+        kept = {**self.attributes, "datacontenttype": content}
         if not _ONLY_DEFINED.issuperset(kept):
             kept = {
                 name: value if type(value) is str else orjson.dumps(value).decode()

@@ -45,7 +45,7 @@ def media_ranges(accept: str) -> Sequence[MediaRange]:
 
 @lru_cache(maxsize=_KEPT)
 def _media_ranges(accept: str) -> Sequence[MediaRange]:
-    found = map(_media_range, _split(accept, ","))
+    found = map(_media_range, split_unquoted(accept, ","))
     return tuple(each for each in found if each.name.count("/") == 1)
 
 
@@ -107,7 +107,7 @@ def _rank(ranges: Sequence[MediaRange], offer: MediaRange) -> tuple[float, int]:
 
 
 def _media_range(text: str) -> MediaRange:
-    name, *parts = (part.strip() for part in _split(text.lower(), ";"))
+    name, *parts = (part.strip() for part in split_unquoted(text.lower(), ";"))
     parameters: set[tuple[str, str]] = set()
     for part in parts:
         key, _, value = (each.strip() for each in part.partition("="))
@@ -120,7 +120,7 @@ def _media_range(text: str) -> MediaRange:
     return MediaRange(name, frozenset(parameters))
 
 
-def _split(text: str, separator: str) -> list[str]:
+def split_unquoted(text: str, separator: str) -> list[str]:
     """Split a text at a character, except within quoted strings (RFC 9110, 5.6.4)."""
     if '"' not in text:
         return text.split(separator)

@@ -13,6 +13,7 @@ import orjson
 from synapse.errors.streams import BadEvent, EventTooLarge
 from synapse.formats import exact_json, json_slices, strict_json
 from synapse.formats.text import NO_TEXTS
+from synapse.http.accept import split_unquoted
 from synapse.http.exchange import Request
 from synapse.problems import BadRequest, Problem, UnsupportedMediaType
 
@@ -112,7 +113,7 @@ def content_type(request: Request) -> str:
 
 @lru_cache(maxsize=64)
 def _content_type(header: str) -> str:
-    kind, *parameters = (part.strip().lower() for part in header.split(";"))
+    kind, *parameters = (part.strip().lower() for part in split_unquoted(header, ";"))
     if kind not in (JSON, NDJSON):
         sent = f"this is “{kind[:100]}”" if kind else "the request names none"
         raise UnsupportedMediaType(

@@ -153,14 +153,30 @@ def test_a_datacontenttype_that_is_no_media_type_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["application/json", "text/JSON", "application/vnd.a.b+json", "application/json; charset=UTF-8"]
+    "text",
+    [
+        "application/json",
+        "text/JSON",
+        "application/vnd.a.b+json",
+        "application/json; charset=UTF-8",
+        'application/json; x="a;charset=utf-16"',
+        r'application/json; x="\";charset=utf-16"; charset="utf-8"',
+    ],
 )
 def test_json_is_data_of_an_event(text):  # JSON Event Format, 3.1.1
     assert ce.find_fault_of_content(text) == ""
 
 
 @pytest.mark.parametrize(
-    "text", ["text/plain", "application/xml", "application/jsonx", "application/json; charset=latin1", "json"]
+    "text",
+    [
+        "text/plain",
+        "application/xml",
+        "application/jsonx",
+        "application/json; charset=latin1",
+        "json",
+        'a/json; x="a;b"; charset=latin1',
+    ],
 )
 def test_another_content_is_no_data_of_an_event(text):
     assert ce.find_fault_of_content(text) != ""

@@ -208,6 +208,24 @@ def test_a_repeated_event_has_equal_content_with_other_headers_of_its_trace():
     assert (first.key, first.content() == other.content()) == (other.key, False)
 
 
+@pytest.mark.parametrize(
+    ("first", "again", "is_equal"),
+    [
+        ("application/json", "application/json; charset=utf-8", True),
+        ("application/json", 'Application/JSON;Charset="UTF-8"', True),
+        (None, "application/json;charset=utf8", True),
+        ("application/json; a=b", "application/json; charset=utf-8;a=b", True),
+        ("application/json", "application/vnd.a+json", False),
+        ("application/json", "application/json; a=b", False),
+        ("application/json", 'application/json; x=";charset=utf-8"', False),
+    ],
+)
+def test_a_repeated_event_has_equal_content_with_or_without_the_charset_of_json(first, again, is_equal):
+    one, other = (read_structured(EVENT | {"datacontenttype": content}, {}) for content in (first, again))
+
+    assert (one.content() == other.content()) is is_equal
+
+
 def test_no_two_pairs_of_source_and_id_make_one_key():
     pairs = [("/a", "b"), ("/a/b", ""), ("/a", "b/c"), ("/a/b", "c")]
 

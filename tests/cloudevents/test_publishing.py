@@ -132,9 +132,11 @@ def test_a_cloudevent_that_is_sent_again_is_stored_once(ask, redis, headers, val
 
 
 def test_a_cloudevent_that_is_sent_again_in_another_mode_is_stored_once(ask, redis):
+    with_charset = {**BINARY, "content-type": "application/json; charset=utf-8"}
     answers = [post(ask, EVENT), post(ask, EVENT["data"], BINARY), post(ask, [EVENT], BATCH)]
+    answers.append(post(ask, EVENT["data"], with_charset))
 
-    assert [answer.status for answer in answers] == [201, 200, 200]
+    assert [answer.status for answer in answers] == [201, 200, 200, 200]
     assert redis.xlen("orders") == 1
 
 

@@ -111,7 +111,7 @@ def read_structured(value: Any, types: Mapping[str, str]) -> CloudEvent:
         faults.add("data_base64", "holds binary data, which is no event: send a JSON object in “data”")
     if has_data and "datacontenttype" in attributes:
         faults.check_content(attributes["datacontenttype"])
-    return _made(attributes, data, faults, types, has_data=has_data)
+    return _make_event(attributes, data, faults, types, has_data=has_data)
 
 
 def read_binary(
@@ -145,7 +145,7 @@ def read_binary(
     faults = _Faults("The header “ce-{}”", version, attributes)
     for name, fault in bad:
         faults.add(name, fault)
-    return _made(attributes, data, faults, types, has_data=has_data)
+    return _make_event(attributes, data, faults, types, has_data=has_data)
 
 
 def check_repeated_headers(headers: Mapping[str, str], value: Any) -> None:
@@ -161,11 +161,11 @@ def check_repeated_headers(headers: Mapping[str, str], value: Any) -> None:
     for name, text in attributes_of_headers(headers):
         found = value.get(name)
         written = found if isinstance(found, str) else orjson.dumps(found, default=str).decode()
-        if name == "data" or found is None or written not in (text, _decoded(text)):
+        if name == "data" or found is None or written not in (text, _decode_leniently(text)):
             faults.append(
                 (
-                    f"/{_pointed(name)}",
-                    f"The header “{HEADER_PREFIX}{name[:_SHOWN]}” says {_shown(text)}, and the body something else:"
+                    f"/{_pointer_part(name)}",
+                    f"The header “{HEADER_PREFIX}{name[:_SHOWN]}” says {_quote(text)}, and the body something else:"
                     " send the attributes in one place, or equal in both.",
                 )
             )
@@ -173,7 +173,7 @@ def check_repeated_headers(headers: Mapping[str, str], value: Any) -> None:
         raise BadCloudEvent(faults)
 
 
-def _decoded(text: str) -> str:
+def _decode_leniently(text: str) -> str:
     try:
         return decode_header(text)
     except ValueError:
@@ -218,12 +218,12 @@ class _Faults:
         if version is None:
             self.add("specversion", f"is missing: it says {ce.SPECVERSION}")
         elif version != ce.SPECVERSION:
-            self.add("specversion", f"is {_shown(version)}; CloudEvents {ce.SPECVERSION} are read here")
+            self.add("specversion", f"is {_quote(version)}; CloudEvents {ce.SPECVERSION} are read here")
         for name, fault in ce.find_faults(attributes):
             self.add(name, fault)
 
     def add(self, name: str, fault: str) -> None:
-        self.add_message(f"/{_pointed(name)}", f"{self._subject.format(name[:_SHOWN])} {fault}.")
+        self.add_message(f"/{_pointer_part(name)}", f"{self._subject.format(name[:_SHOWN])} {fault}.")
 
     def add_message(self, pointer: str, message: str) -> None:
         if len(self.found) < ce.MOST_FAULTS:
@@ -232,20 +232,21 @@ class _Faults:
     def check_content(self, media_type: Any) -> None:
         # Another value was found to be wrong already.
         if isinstance(media_type, str) and (fault := ce.find_fault_of_content(media_type)):
-            self.add("datacontenttype", f"is {_shown(media_type)}: it {fault}")
+            self.add("datacontenttype", f"is {_quote(media_type)}: it {fault}")
 
 
-def _pointed(name: str) -> str:
+def _pointer_part(name: str) -> str:
     """Return a name as a part of a JSON Pointer (RFC 6901, 3)."""
     return name[:_SHOWN].replace("~", "~0").replace("/", "~1")
 
 
-def _shown(value: Any) -> str:
+def _quote(value: Any) -> str:
+    """Return the beginning of a value between quotation marks, as a fault shows it."""
     text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
     return f"“{text[:_SHOWN]}”"
 
 
-def _made(
+def _make_event(
     attributes: dict[str, Any], data: Any, faults: _Faults, types: Mapping[str, str], *, has_data: bool
 ) -> CloudEvent:
     """Return the event of attributes and data, with the marks for what it does not tell of them.
@@ -270,7 +271,7 @@ def _made(
             [
                 (
                     "/type",
-                    f"“type” is {_shown(type_)}, and an event type is {RULE}: map it in `cloudevents_types`.",
+                    f"“type” is {_quote(type_)}, and an event type is {RULE}: map it in `cloudevents_types`.",
                 )
             ]
         )
@@ -278,7 +279,7 @@ def _made(
         del attributes["type"]
     if "event_type" in event:
         if event["event_type"] != event_type:
-            raise BadCloudEvent([("/data/event_type", _other_type("event_type", event["event_type"], event_type))])
+            raise BadCloudEvent([("/data/event_type", _type_mismatch("event_type", event["event_type"], event_type))])
         marks += ce.HAS_EVENT_TYPE
     event = {"event_type": event_type, **event}
     if event.get("event") == event_type:
@@ -290,8 +291,8 @@ def _made(
     return CloudEvent(event, attributes)
 
 
-def _other_type(name: str, found: Any, event_type: str) -> str:
+def _type_mismatch(name: str, found: Any, event_type: str) -> str:
     return (
-        f"The property “{name}” of the data is {_shown(found)}, and the event type is “{event_type}”: leave the"
+        f"The property “{name}” of the data is {_quote(found)}, and the event type is “{event_type}”: leave the"
         " property out, or let both be one."
     )

@@ -42,7 +42,8 @@ class SpanQueue:
     """Keeps spans that ended until a thread has sent them. Each process has its own, and so has each fork of one.
 
     Args:
-        exporter: sends spans, and may take long.
+        open_exporter: returns an exporter, which sends spans, and may take long. It is called once in each process: a
+            fork must not share its parent's connection to the collector.
         resource: what describes this process.
         dropped: is told of spans that were not sent.
         most: how many spans wait at most.
@@ -52,7 +53,7 @@ class SpanQueue:
 
     def __init__(
         self,
-        exporter: SpanExporter,
+        open_exporter: Callable[[], SpanExporter],
         resource: Resource,
         *,
         dropped: Dropped,
@@ -60,13 +61,15 @@ class SpanQueue:
         batch: int,
         seconds: float,
     ) -> None:
-        self._exporter = exporter
+        self._open_exporter = open_exporter
         self._resource = resource
         self._dropped = dropped
         self._most, self._batch, self._seconds = most, batch, seconds
         self._is_closed = False
         self._untold, self._tells_at = 0, float("-inf")
         self._begin()
+        # At once, so that settings that it cannot use are told; in a fork not before its first span.
+        self._exporter: SpanExporter | None = open_exporter()
         if hasattr(os, "register_at_fork"):
             # What waits is the parent's to send; the threads of a parent are not in its child.
             os.register_at_fork(after_in_child=self._begin)
@@ -92,10 +95,12 @@ class SpanQueue:
         if self._thread is not None:
             self._thread.join(seconds)
         # A request that still waits for the collector is ended by this.
-        with contextlib.suppress(Exception):
-            self._exporter.shutdown()
+        if self._exporter is not None:
+            with contextlib.suppress(Exception):
+                self._exporter.shutdown()
 
     def _begin(self) -> None:
+        self._exporter = None
         self._spans: deque[Span] = deque()
         self._bell = threading.Event()
         self._lock = threading.Lock()
@@ -132,6 +137,8 @@ class SpanQueue:
 
     def _is_sent(self, spans: Sequence[Span]) -> bool:
         try:
+            if self._exporter is None:
+                self._exporter = self._open_exporter()
             result = self._exporter.export([_readable(span, self._resource) for span in spans])
         except Exception:
             logger.exception("A batch of spans cannot be written")
@@ -147,7 +154,7 @@ def open_queue(endpoint: str, dropped: Dropped) -> SpanQueue:
         dropped: is told of spans that were not sent.
     """
     return SpanQueue(
-        OTLPSpanExporter(endpoint=endpoint or None),
+        lambda: OTLPSpanExporter(endpoint=endpoint or None),
         describe_process(),
         dropped=dropped,
         most=_number("OTEL_BSP_MAX_QUEUE_SIZE", 2048),

@@ -18,12 +18,19 @@ class Collector:
         self.metrics: list[Any] = []
         self.resources: list[dict[str, Any]] = []
         self.status = 200
+        self.connections = 0
         self.asked = threading.Event()
         self.answers = threading.Event()
         self.answers.set()
         collector = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"  # connections stay open, as those of real collectors do
+
+            def setup(self) -> None:
+                super().setup()
+                collector.connections += 1
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":

@@ -26,10 +26,9 @@ def queue(collector):
 
     def open_(*, most=100, batch=10, seconds=60.0):
         lost = []
-        exporter = OTLPSpanExporter(endpoint=f"{collector.url}/v1/traces")
         made.append(
             SpanQueue(
-                exporter,
+                lambda: OTLPSpanExporter(endpoint=f"{collector.url}/v1/traces"),
                 describe_process(),
                 dropped=lambda stream, by: lost.append((stream, by)),
                 most=most,
@@ -145,6 +144,8 @@ def test_a_collector_that_hangs_does_not_keep_a_process_from_ending(collector, q
 def test_a_forked_process_sends_its_own_spans_and_not_those_of_its_parent(collector, queue):
     opened = queue(seconds=60)
     ended(opened)
+    opened.send()
+    ended(opened)
 
     child = os.fork()
     if child == 0:
@@ -153,9 +154,28 @@ def test_a_forked_process_sends_its_own_spans_and_not_those_of_its_parent(collec
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
 
-    assert [span.parent_span_id.hex() for span in collector.spans] == ["a" * 16]
+    assert [span.parent_span_id.hex() for span in collector.spans] == [SPAN, "a" * 16]
     opened.close()
-    assert [span.parent_span_id.hex() for span in collector.spans] == ["a" * 16, SPAN]
+    assert [span.parent_span_id.hex() for span in collector.spans] == [SPAN, "a" * 16, SPAN]
+
+
+@pytest.mark.process
+def test_a_forked_process_does_not_send_over_the_connection_of_its_parent(collector, queue):
+    opened = queue(seconds=60)
+    ended(opened)
+    opened.send()
+    ended(opened)
+    opened.send()
+    assert collector.connections == 1
+
+    child = os.fork()
+    if child == 0:
+        ended(opened)
+        opened.close(30)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+    assert collector.connections == 2
 
 
 def test_dropped_spans_are_a_metric_of_their_stream(event_loop_client, define, redis):

@@ -93,6 +93,8 @@ class GatewaySession:
         # Streams that were left since the session was last asked for items.
         self._left: set[str] = set()
         self._written = 0.0
+        # The predicates of the event types that the caller may see, of streams where those are not all.
+        self._sees: dict[str, Callable[[str], bool]] = {}
         # The rights and the catalog by which the streams were checked.
         self._checked: tuple[Rights, Snapshot] | None = None
 
@@ -245,9 +247,9 @@ class GatewaySession:
 
     async def _matching(self, items: Sequence[Item]) -> Sequence[Item]:
         """Return the frames that meet the filters of their streams, and notices, yielding to other tasks in between: a
-        filter may take long on a large event."""
+        filter may take long on a large event. The caller's rights may have changed since a frame was queued."""
         if not self._has_filters:
-            return [item for item in items if item.stream not in self._left] if self._left else items
+            return self._allowed(items)
         found: list[Item] = []
         until = 0.0
         for item in items:
@@ -260,7 +262,17 @@ class GatewaySession:
                 if not stream.query.filter.matches({**row, "stream": item.stream}):
                     continue
             found.append(item)
-        return [item for item in found if item.stream not in self._left] if self._left else found
+        return self._allowed(found)
+
+    def _allowed(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Return the items of streams that were not left, of event types that the caller may see now."""
+        if not self._left and not self._sees:
+            return items
+        return [item for item in items if item.stream not in self._left and self._may_see(item)]
+
+    def _may_see(self, item: Item) -> bool:
+        sees = self._sees.get(item.stream)
+        return sees is None or not isinstance(item, Frame) or sees(item.event_type)
 
     # ---- Positions.
 
@@ -344,13 +356,18 @@ class GatewaySession:
             return
         self._checked = (rights, catalog)
         had_any = bool(self._streams)
+        self._sees.clear()
         for stream in list(self._streams.values()):
             if not rights.may("read", stream.name) or not (stream.is_named or stream.name in catalog.streams):
                 self.unsubscribe(stream.name)
                 if self._on_left is not None:
                     self._on_left(stream.name)
-            elif stream.subscription is not None:
-                stream.subscription.may_see = self._permission.may_see(stream.name)
+                continue
+            sees = self._permission.may_see(stream.name)
+            if stream.subscription is not None:
+                stream.subscription.may_see = sees
+            if sees is not None:
+                self._sees[stream.name] = sees
         readable = readable_streams(catalog, rights) if self._later is not None else []
         if not self._streams and self._ends_when_empty:
             is_waiting = self._later is not None and (readable or not catalog.streams)

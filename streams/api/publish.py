@@ -9,7 +9,7 @@ from synapse.auth.permission import Requirement
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.cloudevents.attributes import BATCH, STRUCTURED
 from synapse.endpoints import EVENT, Answer, EventLoop, Example, Meaning, Violation, about, either, endpoint, maybe
-from synapse.endpoints.openapi import CLOUDEVENT, CLOUDEVENTS
+from synapse.endpoints.openapi import PUBLISHED_CLOUDEVENT
 from synapse.http.exchange import Request, Response
 from synapse.publishing import idempotency, pipeline
 from synapse.publishing.body import CONTRACT_VERSION, JSON, MAX_EVENT_BYTES, NDJSON
@@ -76,8 +76,8 @@ ValidatedOrBatch = either(Validated, Batch, name="ValidatedOrBatch")
 _BODY: dict[str, Any] = {
     JSON: {"oneOf": [EVENT, {"type": "array", "items": EVENT, "minItems": 1, "maxItems": 10_000}]},
     NDJSON: {"type": "string", "description": "One event a line."},
-    STRUCTURED: CLOUDEVENT,
-    BATCH: {**CLOUDEVENTS, "maxItems": 10_000},
+    STRUCTURED: PUBLISHED_CLOUDEVENT,
+    BATCH: {"type": "array", "items": PUBLISHED_CLOUDEVENT, "maxItems": 10_000},
 }
 _EVENT = {
     "event_type": "inference-complete",

@@ -53,9 +53,18 @@ import os
 from client import Client
 from client.api.events import publish
 
-answer = publish.sync_detailed("inference-events", client=Client(os.environ["SYNAPSE_URL"]), body={EVENT})
-print(answer.status_code.value, answer.parsed.stream)
+client = Client(os.environ["SYNAPSE_URL"])
+answer = publish.sync_detailed("inference-events", client=client, body={EVENT})
+batch = publish.sync_detailed("inference-events", client=client, body=[{EVENT}, {EVENT}])
+attributes = dict(ce_specversion="1.0", ce_id="1", ce_source="/generated", ce_type="inference-complete")
+binary = publish.sync_detailed("inference-events", client=client, body={EVENT}, **attributes)
+print(answer.status_code.value, answer.parsed.stream, batch.parsed.accepted, binary.status_code.value)
 """
+UNKNOWN = """Could not find reference in parsed models or enums
+
+{
+  "$ref": "#/components/schemas/PublishedCloudEvent"
+}"""
 COMPILING = {"target": "es2022", "module": "node16", "strict": True, "skipLibCheck": True, "types": []}
 
 
@@ -117,9 +126,13 @@ def test_a_generated_client_for_python_publishes(hub, folder):
 
     told = run([sys.executable, "-m", "openapi_python_client", *generate], folder, hub)
 
-    # Publishing, validating and importing lines of JSON is all that it leaves out.
-    assert told.count("WARNING") == told.count("Unsupported content type application/x-ndjson") == 3
-    assert run([sys.executable, "-c", PYTHON], folder, hub).split() == ["201", "inference-events"]
+    # It leaves out publishing, validating and importing lines of JSON; publishing and validating CloudEvents in
+    # structured and in batched mode; and nothing else.
+    lines = told.count("Unsupported content type application/x-ndjson")
+    cloudevents = told.count(UNKNOWN)
+    assert (told.count("WARNING"), lines, cloudevents) == (7, 3, 4)
+    assert told.count("Unable to process schema") == 1
+    assert run([sys.executable, "-c", PYTHON], folder, hub).split() == ["201", "inference-events", "2", "201"]
 
 
 def test_the_document_breaks_none_of_the_rules_that_redocly_recommends(hub):

@@ -6,6 +6,7 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import jsonschema_rs
 import orjson
 import pytest
 from django.core.management import call_command
@@ -221,6 +222,20 @@ def test_publishing_takes_one_event_a_list_or_lines(document):
     forms = [resolved(document, form) for form in body["application/json"]["schema"]["oneOf"]]
     assert [form["type"] for form in forms] == ["object", "array"]
     assert set(body["application/json"]["examples"]) == {"OneEvent", "ABatch"}
+
+
+@pytest.mark.parametrize("path", ["/events/{stream}", "/events/{stream}/validate"])
+def test_a_cloudevent_is_published_without_binary_data(document, path):
+    body = document["paths"][path]["post"]["requestBody"]["content"]
+    one = body[STRUCTURED]["schema"]
+    described = jsonschema_rs.Draft202012Validator({**one, "components": document["components"]})
+    event = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "placed", "subject": None, "extension": 1}
+
+    assert body[BATCH]["schema"]["items"] == one
+    assert described.is_valid({**event, "data": {"a": 1}, "data_base64": None})
+    assert not described.is_valid({**event, "data_base64": "AA=="})
+    assert not described.is_valid({**event, "specversion": "0.3"})
+    assert not described.is_valid({name: value for name, value in event.items() if name != "id"})
 
 
 def test_unavailable_answers_say_when_to_come_back(document):

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +35,9 @@ from synapse.server.request_guard import Kind, take_request
 
 # Further commands of a connection wait in the network.
 COMMANDS_PER_SECOND, COMMANDS_AT_ONCE = 200, 400
+# How long a command that has begun may take when the session ends: an event that it stores is answered. Stopping waits
+# longer for connections.
+LAST_COMMAND_SECONDS = 5.0
 
 # How the connection is closed, by the reason for which the session ended (RFC 6455, 7.4, and the registry of IANA).
 _STOPPING, _TRY_AGAIN, _POLICY = 1012, 1013, 1008
@@ -69,6 +72,8 @@ class SocketSession:
         self._session = GatewaySession(principal, ends_when_empty=False, on_left=self._tell_of_left_stream)
         self._socket: WebSocket | None = None
         self._pace = Pace(COMMANDS_PER_SECOND, COMMANDS_AT_ONCE)
+        # Is held while a command is carried out. The end of the session has its turn before the next command.
+        self._command = asyncio.Lock()
         # The streams that were named.
         self._named: set[str] = set()
         # The position that the client resumed from, and the streams of it that went on there already.
@@ -88,6 +93,8 @@ class SocketSession:
         tasks = [asyncio.create_task(work(socket)) for work in (self._answer_commands, self._send_events)]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._command.acquire(), LAST_COMMAND_SECONDS)
         finally:
             for task in tasks:
                 task.cancel()
@@ -150,7 +157,8 @@ class SocketSession:
         while (message := await socket.receive()) is not None:
             if delay := self._pace.delay():
                 await asyncio.sleep(delay)
-            socket.send(await self._answered(message))
+            async with self._command:
+                socket.send(await self._answered(message))
             await socket.drain()
 
     async def _answered(self, message: bytes) -> bytes:

@@ -281,13 +281,13 @@ class GatewaySession:
         cannot be asked rests, and keeps no other back.
 
         Raises:
-            WrongType, RedisUnavailable: when a stream that was named, or every stream, cannot be asked.
+            WrongType, RedisUnavailable: when a named stream, or every stream that is followed, cannot be asked.
         """
         asking = {stream.name: stream.newest() for stream in streams}
         newest: dict[str, Any] = await connections.async_executor().run(together(asking))
         failures = {name: reply for name, reply in newest.items() if isinstance(reply, RedisFailure)}
         for stream in streams:
-            if stream.name in failures and (stream.is_named or len(failures) == len(streams)):
+            if stream.name in failures and (stream.is_named or len(failures) == len(self._streams)):
                 raise failures[stream.name]
         for stream in streams:
             if stream.name in failures:

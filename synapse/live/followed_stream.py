@@ -78,8 +78,8 @@ class FollowedStream:
         return None
 
     def rest(self, until: float) -> None:
-        """Ask a stream that failed no more before a moment of the event loop's clock. What is new from now on is read
-        afterwards, also where only that was asked for."""
+        """Ask a stream that failed no more before a moment of the event loop's clock. Events that are new from now on
+        are read afterwards, also where only new ones were asked for."""
         self.rests_until = until
         if self.query.after is None:
             self.query = replace(self.query, after=EntryId(int(time.time() * 1000), 0))

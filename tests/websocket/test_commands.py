@@ -184,6 +184,18 @@ class TestFollowing:
         server.publish(1)
         assert numbers(client, 1) == [("orders", 1)]
 
+    def test_all_streams_are_followed_where_only_the_named_ones_can_be_read(self, server, client, redis):
+        redis.set("taken", "by another program")
+        for stream in ("orders", "parcels"):
+            client.ask(op="subscribe", stream=stream)
+
+        answer = client.ask(op="subscribe", stream="*")
+
+        assert (answer["op"], answer["streams"]) == ("subscribed", ["taken"])
+        redis.delete("taken")
+        server.publish(1, stream="taken")
+        assert numbers(client, 1) == [("taken", 1)]
+
     def test_a_stream_created_again_is_told_with_its_name(self, server, client, redis):
         client.ask(op="subscribe", stream="orders")
         server.publish(1)

@@ -28,7 +28,7 @@ from synapse.errors.streams import UnknownStream
 from synapse.live import Frame, Item, Watcher
 from synapse.live.followed_stream import FollowedStream
 from synapse.live.positions import MOST_STREAMS, Positions, of_new_stream
-from synapse.live.query import ManyTails, TailQuery, check_number, readable_streams
+from synapse.live.query import ALL, ManyTails, TailQuery, check_number, readable_streams
 from synapse.live.watcher import Ended
 from synapse.problems import BadParameter
 from synapse.redis import RedisFailure, together
@@ -152,7 +152,10 @@ class GatewaySession:
             if stream not in holder.current().streams:
                 raise UnknownStream(stream)
             if stream in self._streams:
-                raise BadParameter(f"“{stream}” is followed already. Unsubscribe from it first.", parameter="stream")
+                first = stream if self._streams[stream].is_named else ALL
+                raise BadParameter(
+                    f"“{stream}” is followed already. Unsubscribe from “{first}” first.", parameter="stream"
+                )
         if later is not None:
             self._later, self.positions.of_all = later, True
         try:
@@ -181,6 +184,17 @@ class GatewaySession:
         self._left.add(stream)
         self._behind = [each for each in self._behind if each is not found]
         self._notices = [notice for notice in self._notices if notice.stream != stream]
+        return True
+
+    def hand_to_all(self, stream: str) -> bool:
+        """Leave a stream that was named. Where all streams are followed, go on with it behind its last event, as with
+        them; return whether that is so."""
+        after, rights = self.positions.of(stream), self._permission.rights
+        self.unsubscribe(stream)
+        if self._later is None or stream not in readable_streams(holder.current(), rights):
+            return False
+        self._add(stream, self._later.resumed(after), is_named=False)
+        self._watcher.wake()
         return True
 
     def unsubscribe_from_all(self) -> None:

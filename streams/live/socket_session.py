@@ -265,14 +265,16 @@ class SocketSession:
         followed = self._session.positions.of_all if stream == ALL else stream in self._session.streams
         if not followed:
             raise BadParameter(f"“{stream[:100]}” is not followed here.", parameter="stream")
+        answer: dict[str, Any] = {"op": "unsubscribed", "stream": stream}
         if stream == ALL:
             self._session.unsubscribe_from_all()
         elif stream in self._named:
             self._named.discard(stream)
-            self._session.unsubscribe(stream)
+            if self._session.hand_to_all(stream):
+                answer["followed_with"] = ALL
         else:
             raise BadParameter(f"“{stream}” is followed with all streams. Unsubscribe from “*”.", parameter="stream")
-        return {"op": "unsubscribed", "stream": stream, "position": self._position}
+        return answer | {"position": self._position}
 
     async def _publish(self, command: Publish) -> dict[str, Any]:
         if not self._may_publish:

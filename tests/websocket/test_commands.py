@@ -67,6 +67,27 @@ class TestFollowing:
         assert client.ask(op="unsubscribe", stream="orders")["problem"]["parameter"] == "stream"
         assert client.ask(op="unsubscribe", stream="*")["op"] == "unsubscribed"
 
+    def test_a_named_stream_that_is_left_is_followed_on_with_all_streams_and_the_answer_says_so(self, server, client):
+        client.ask(op="subscribe", stream="orders", event_type=["order-lost"])
+        client.ask(op="subscribe", stream="*", event_type=["order-placed"])
+        server.publish(1, event_type="order-lost")
+        position = client.hear()["position"]
+
+        answer = client.ask(op="unsubscribe", stream="orders")
+
+        assert (answer["op"], answer["followed_with"]) == ("unsubscribed", "*")
+        assert sorted(answer["position"].split("~")) == sorted(position.split("~"))
+        server.publish(2)
+        server.publish(3, event_type="order-lost")
+        server.publish(4)
+        assert numbers(client, 2) == [("orders", 2), ("orders", 4)]
+        refused = client.ask(op="subscribe", stream="orders")
+        assert refused["problem"]["detail"] == "“orders” is followed already. Unsubscribe from “*” first."
+        assert "followed_with" not in client.ask(op="unsubscribe", stream="*")
+        answer = client.ask(op="subscribe", stream="orders")
+        assert answer["op"] == "subscribed"
+        assert "followed_with" not in client.ask(op="unsubscribe", stream="orders")
+
     def test_since_and_after_say_where_a_stream_begins(self, server, client):
         first, _, _ = server.publish(1, 2, 3)
         client.ask(op="subscribe", stream="orders", after=first)

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 
@@ -38,7 +38,7 @@ from synapse.wire.ids import EntryId
 
 _PAUSE = 0.5
 # Why a session ends: the watcher's reasons, and more streams than one connection watches.
-Reason = Ended | str
+Reason = Ended | Literal["too many"]
 _WHY: Mapping[str, str] = {
     "stopping": "the server stops",
     "failed": "the server failed; its log says why",
@@ -399,7 +399,7 @@ class GatewaySession:
                 self._add(stream, replace(self._later, after=of_new_stream(), was_seen=False), is_named=False)
             self._watcher.wake()
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: Reason) -> None:
         self.ended = reason
         self._watcher.end("shut out")
 

@@ -206,6 +206,8 @@ class SocketSession:
         return {"op": "pong"}
 
     def _resume(self, position: str) -> dict[str, Any]:
+        if self._resumed is not None:
+            raise BadParameter("This connection resumed a position already. Open another one for another position.")
         try:
             self._resumed = read_positions(position)
         except BadParameter:

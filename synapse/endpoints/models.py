@@ -135,7 +135,8 @@ class Body(_Input):
         known = cls.names()
         for name in value:
             if name not in known:
-                raise BadParameter(f"“{name[:100]}” is not known here; {', '.join(known)} are.", parameter=name[:100])
+                others = f"; {', '.join(known)} are" if known else ""
+                raise BadParameter(f"“{name[:100]}” is not known here{others}.", parameter=name[:100])
         return cls.fit(cls.given(value), BadParameter)
 
     @classmethod

@@ -59,6 +59,8 @@ class Subscribe(Command):
         query = TailQuery(
             event_types=frozenset(self.event_type), filter=compile_filter(self.filter) if self.filter else None
         )
+        if self.after and self.since is not None:
+            raise BadParameter("Say “after” or “since”, not both.", parameter="since")
         if self.after:
             found = parse_id(self.after)
             # An id belongs to one stream; the beginning is that of each.

@@ -173,7 +173,7 @@ class RequestParser:
             and b"upgrade" in header_tokens(self.headers, b"connection")
             and self.method == b"GET"
             and self._parser.get_http_version() == "1.1"
-            and not self.length
+            and not self.length.strip(b"0")
             and not any(name == _CODING for name, _ in self.headers)
             and self._receiver.accepts_websocket(_origin_form(self.url)[0])
         )

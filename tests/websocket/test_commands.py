@@ -129,6 +129,22 @@ class TestFollowing:
         seen = [each["event"]["n"] for each in found[:2]]
         assert sorted(seen + rest) == [1, 2, 3, 4, 5]
 
+    def test_a_second_position_is_refused_and_the_first_one_resumes(self, server, client):
+        client.ask(op="subscribe", stream="orders")
+        server.publish(1)
+        position = client.hear()["position"]
+        client.socket.close()
+        server.publish(2)
+
+        with connected(server.port) as again:
+            again.ask(op="resume", position=position)
+            second = again.ask(op="resume", position=position)
+            again.say(op="subscribe", stream="orders")
+            came = [again.hear(), again.hear()]
+
+        assert second["op"] == "problem"
+        assert [each["event"]["n"] for each in came if each["op"] == "event"] == [2]
+
     def test_a_connection_that_breaks_before_all_streams_are_followed_again_loses_none(self, server, client):
         for stream in ("orders", "parcels"):
             client.ask(op="subscribe", stream=stream)
@@ -257,6 +273,7 @@ BAD = {
     "a bad id": (b'{"op":"subscribe","stream":"orders","after":"x"}', "bad-parameter"),
     "an id of all streams": (b'{"op":"subscribe","stream":"*","after":"1-1"}', "bad-parameter"),
     "a bad time": (b'{"op":"subscribe","stream":"orders","since":"soon"}', "bad-parameter"),
+    "two beginnings": (b'{"op":"subscribe","stream":"orders","after":"0","since":"1-1"}', "bad-parameter"),
     "a bad filter": (b'{"op":"subscribe","stream":"orders","filter":"event.n >"}', "bad-filter"),
     "a filter that is a number": (b'{"op":"subscribe","stream":"orders","filter":1}', "bad-parameter"),
     "a position that is none": (b'{"op":"resume","position":"1-1"}', "bad-parameter"),

@@ -48,6 +48,21 @@ def test_frames_behind_the_handshake_in_one_piece_are_answered(server):
     client.socket.close()
 
 
+def test_a_handshake_of_a_client_that_says_that_it_has_no_body_is_accepted(server):
+    client = Client(server.port, handshake(Content_Length="0") + text('{"op":"ping"}'))
+
+    assert client.head()[0] == 101
+    assert client.hear() == {"op": "pong"}
+    client.socket.close()
+
+
+def test_an_offer_with_a_body_is_no_handshake(server):
+    client = Client(server.port, handshake(Content_Length="1", Connection="Upgrade, close") + b"x")
+
+    assert client.head()[0] == 426
+    client.socket.close()
+
+
 def test_a_handshake_byte_by_byte_behind_another_request_is_accepted_in_its_turn(server):
     client = Client(server.port)
     sent = b"GET /streams HTTP/1.1\r\nHost: localhost\r\n\r\n" + handshake() + text('{"op":"ping"}')
@@ -100,7 +115,6 @@ ORDINARY = {
     "no offer": {"Upgrade": None, "Connection": "close"},
     "an offer that the connection does not name": {"Connection": "close"},
     "another protocol": {"Upgrade": "h2c", "Connection": "Upgrade, close"},
-    "a length": {"Content_Length": "0", "Connection": "Upgrade, close"},
 }
 
 

@@ -187,7 +187,7 @@ class GatewaySession:
         return True
 
     def hand_to_all(self, stream: str) -> bool:
-        """Leave a stream that was named. Where all streams are followed, go on with it behind its last event, as with
+        """Leave a stream that was named. Where all streams are followed, continue it behind its last event, as one of
         them; return whether that is so."""
         after, rights = self.positions.of(stream), self._permission.rights
         self.unsubscribe(stream)

@@ -100,17 +100,16 @@ def cacheable_head(
     if end < len(_END) or len(piece) != end + int(length or b"0"):
         return None
     parsed = sorted([(name, value) for name, value in headers if name in VARYING] + [(_LENGTH, length)] * bool(length))
-    found = list(_VARYING_LINE.finditer(piece, 0, end))
-    names = {line[2].lower() for line in found}
+    found = [(line[2].lower(), line) for line in _VARYING_LINE.finditer(piece, 0, end)]
     # Not where the parser saw another value, as that of a header on two lines.
-    if len(names) < len(found) or sorted((line[2].lower(), line[3]) for line in found) != parsed:
+    if len(dict(found)) < len(found) or sorted((name, line[3]) for name, line in found) != parsed:
         return None
     before, behind, at = b"", b"", 0
-    for line in found:
+    for name, line in found:
         behind += piece[at : line.start(3)]
         at = line.end(3)
-        if line[2].lower() == _LENGTH:
+        if name == _LENGTH:
             before, behind = behind, b""
     behind += piece[at:end]
-    lines = tuple((line[2].lower().decode("ascii"), line[1]) for line in found if line[2].lower() != _LENGTH)
+    lines = tuple((name.decode("ascii"), line[1]) for name, line in found if name != _LENGTH)
     return CachedHead(before, behind, lines) if length else CachedHead(behind, b"", lines)

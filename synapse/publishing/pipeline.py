@@ -76,10 +76,9 @@ def publish_events(
     body: Body | None = None,
     key: str | None = None,
     batch: BatchOptions = BatchOptions(),  # noqa: B008 - immutable
-    span: Span | None = None,
 ) -> Conversation[Response]:
     """Store the events of `POST /events/{stream}`. `body` is the request's, if already read, and `key` stands for its
-    Idempotency-Key, if it has none. `span` is that of a request that is traced, once it has begun.
+    Idempotency-Key, if it has none.
 
     One event answers 201 and its id. A batch answers a result for each: 200 when all were stored, 207 when some were.
     Events stored before under the request's Idempotency-Key answer 200, and the header Idempotency-Replayed.
@@ -87,16 +86,26 @@ def publish_events(
     Raises:
         Problem, RedisFailure: for everything else, each with its own status (see synapse.errors.streams).
     """
-    stream, begun = _stream(request, catalog, counters), time.perf_counter()
-    if span is None and (tracer := switch.tracer) is not None:
-        sent, body = _read_trace(request, stream, body)
-        if (span := tracer.start_send(stream.name, sent)) is not None:
-            # Its context stands for the caller's: it is what is stored with the events.
-            own = request._replace(headers={**request.headers, **span.context.headers})
-            publishing = publish_events(own, catalog, counters, body=body, key=key, batch=batch, span=span)
-            return (yield from _traced(tracer, span, publishing))
-        if (parent := sent.get(TRACEPARENT)) and (refused := tracer.refuse(parent)) != parent:
-            request = request._replace(headers={**request.headers, **sent, TRACEPARENT: refused})
+    begun = time.perf_counter()
+    stream, span = _stream(request, catalog, counters), None
+    if (tracer := switch.tracer) is not None:
+        request, body, span = _begin_span(tracer, request, stream, body)
+    publishing = _publish(stream, request, counters, body=body, key=key, batch=batch, span=span)
+    response = yield from publishing if tracer is None or span is None else _traced(tracer, span, publishing)
+    counters.observe(stream.name, "publish", time.perf_counter() - begun)
+    return response
+
+
+def _publish(
+    stream: StreamDefinition,
+    request: Request,
+    counters: StreamCounters,
+    *,
+    body: Body | None,
+    key: str | None,
+    batch: BatchOptions,
+    span: Span | None,
+) -> Conversation[Response]:
     try:
         version = publishing_body.contract_version(request)
         body = body or read_events(request, stream)
@@ -105,14 +114,28 @@ def publish_events(
     except Problem as problem:
         counters.note_refused(stream, problem, request.principal, size=len(request.body))
         raise
-    if body.batch:
-        response = yield from _publish_batch(
+    if not body.batch:
+        return (yield from _publish_one(stream, body, request, counters, version=version, key=key))
+    return (
+        yield from _publish_batch(
             stream, body, request, counters, version=version, key=key, together=together, options=batch, span=span
         )
-    else:
-        response = yield from _publish_one(stream, body, request, counters, version=version, key=key)
-    counters.observe(stream.name, "publish", time.perf_counter() - begun)
-    return response
+    )
+
+
+def _begin_span(
+    tracer: Tracer, request: Request, stream: StreamDefinition, body: Body | None
+) -> tuple[Request, Body | None, Span | None]:
+    """Begin the span of a publish, None where it is not traced. Return the request with the trace that is stored with
+    its events, and the body, if it was read."""
+    sent, body = _read_trace(request, stream, body)
+    span = tracer.start_send(stream.name, sent)
+    if span is not None:
+        # Its context stands for the caller's.
+        return request._replace(headers={**request.headers, **span.context.headers}), body, span
+    if (parent := sent.get(TRACEPARENT)) and (refused := tracer.refuse(parent)) != parent:
+        request = request._replace(headers={**request.headers, **sent, TRACEPARENT: refused})
+    return request, body, None
 
 
 def _read_trace(request: Request, stream: StreamDefinition, body: Body | None) -> tuple[Mapping[str, str], Body | None]:
@@ -169,14 +192,10 @@ def _publish_one(
     except Problem as problem:
         counters.note_refused(stream, problem, request.principal, event=event, size=len(request.body))
         raise
-    write = _Writer(stream, request, counters, body.beside)
-    keys = [idempotency.of_one(request, key, item, version)] if is_keyed else []
+    write = _Writer(stream, request, counters, body.beside, is_direct=storage.is_direct(stream, keyed=is_keyed))
     try:
-        if storage.is_direct(stream, keyed=is_keyed):
-            write.add(accepted, item, *keys)
-            fates = yield from storage.append(stream, write.commands)
-        else:
-            fates = yield from storage.store(stream, [write.entry(accepted, item)], keys=keys)
+        write.add(accepted, item, idempotency.of_one(request, key, item, version) if is_keyed else None)
+        fates = yield from write.store()
     except FAILURES as failure:
         _count_unstored(counters, stream, [problem_of(failure)], request.principal)
         raise
@@ -205,19 +224,13 @@ def _publish_batch(
     options: BatchOptions,
     span: Span | None,
 ) -> Conversation[Response]:
-    write = _Writer(stream, request, counters, span=span)
     is_keyed = key is not None or body.is_keyed
     # All that are stored together under keys are one script.
     is_direct = storage.is_direct(stream, keyed=is_keyed) and not (is_keyed and together)
-    keys: list[IdempotencyKey] = []
+    write = _Writer(stream, request, counters, is_direct=is_direct, span=span)
 
     def write_one(accepted: Accepted, index: int, item: Any) -> None:
-        key_of_item = [options.item_key(request, key, index, item, version)] if is_keyed else []
-        if is_direct:
-            write.add(accepted, item, *key_of_item)
-        else:
-            write.entries.append(write.entry(accepted, item))
-            keys.extend(key_of_item)
+        write.add(accepted, item, options.item_key(request, key, index, item, version) if is_keyed else None)
 
     try:
         # Each is written as soon as it is checked, while it is at hand, and let go of: a batch's values take many times
@@ -230,27 +243,20 @@ def _publish_batch(
     if len(outcomes) > MANY:
         yield ()  # each look at all of them takes some milliseconds
     good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
-    refused = len(outcomes) - len(good)
     if span is not None:
         span.attributes[attributes.BATCH_COUNT] = len(good)
-    if refused:
-        # They were noted as they were checked.
-        _count_unstored(counters, stream, [outcome for outcome in outcomes if isinstance(outcome, Problem)], None)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
+    # They were noted as they were checked.
+    _count_unstored(counters, stream, refused, None)
     fates: Sequence[Fate | None] = [None] * len(good)
-    try:
-        if not good or (together and refused):
-            pass  # nothing is stored
-        elif is_direct:
-            fates = yield from storage.append(stream, write.commands, together=together)
-        else:
-            if key is not None and together:
-                keys = [idempotency.of_all(request, key, keys)]
-            fates = yield from storage.store(
-                stream, write.entries, together=together, keys=keys, all_keyed=is_keyed and key is None
-            )
-    except FAILURES as failure:
-        _count_unstored(counters, stream, [problem_of(failure)] * len(good), request.principal)
-        raise
+    if good and not (together and refused):
+        if together and key is not None:
+            write.keys = [idempotency.of_all(request, key, write.keys)]
+        try:
+            fates = yield from write.store(together=together, all_keyed=is_keyed and key is None)
+        except FAILURES as failure:
+            _count_unstored(counters, stream, [problem_of(failure)] * len(good), request.principal)
+            raise
     if len(outcomes) > MANY:
         yield ()
     _count(counters, stream, good, fates, write)
@@ -384,9 +390,12 @@ class _Checks:
 
 
 class _Writer:
-    """Writes the accepted events of one request: as entries, or as commands that append them.
+    """Writes the accepted events of one request, and stores them: as entries, or, where each is stored by one command
+    (`is_direct`), as these commands.
 
-    `sources` are the sources that were not recorded yet, each as people may see it.
+    Attributes:
+        keys: those of the entries.
+        sources: the sources that were not recorded yet, each as people may see it.
     """
 
     def __init__(
@@ -396,9 +405,11 @@ class _Writer:
         counters: StreamCounters,
         beside: Mapping[str, str] = NO_TEXTS,
         *,
+        is_direct: bool,
         span: Span | None = None,
     ) -> None:
         self._stream = stream
+        self._is_direct = is_direct
         # Without a trace of the caller, the CloudEvents of a batch have their own traces, to which the span is linked.
         self._unlinked = span if span is not None and span.parent is None else None
         self._counters = counters
@@ -412,12 +423,28 @@ class _Writer:
             trace = trace_fields(headers["traceparent"], headers.get("tracestate", ""))
             beside = {**trace, **beside} if beside else trace
         self._beside = beside
-        self.commands: list[Command] = []
-        self.entries: list[list[str]] = []
+        self._commands: list[Command] = []
+        self._entries: list[list[str]] = []
+        self.keys: list[IdempotencyKey] = []
         self._has_forms = stream.layout == "flat"
 
-    def add(self, accepted: Accepted, item: Any = None, key: IdempotencyKey | None = None) -> None:
-        """Add the command that appends an event, with a key once; `item` is the event as it came."""
+    def add(self, accepted: Accepted, item: Any, key: IdempotencyKey | None) -> None:
+        """Write an event, with its key, if it has one; `item` is the event as it came."""
+        if self._is_direct:
+            command = self._append(accepted, item)
+            self._commands.append(command if key is None else storage.once(self._stream, command, key))
+        else:
+            self._entries.append(self._entry(accepted, item))
+            if key is not None:
+                self.keys.append(key)
+
+    def store(self, *, together: bool = False, all_keyed: bool = False) -> Conversation[Sequence[Fate | None]]:
+        """Store what was written, as `storage.store` does."""
+        if self._is_direct:
+            return storage.append(self._stream, self._commands, together=together)
+        return storage.store(self._stream, self._entries, together=together, keys=self.keys, all_keyed=all_keyed)
+
+    def _append(self, accepted: Accepted, item: Any) -> Command:
         source, beside = (self._source, self._beside) if type(item) is not CloudEvent else self._around(item)
         found = None
         if self._has_forms:
@@ -425,12 +452,12 @@ class _Writer:
             timestamp = _time_of(item) if event.get("timestamp") is None else ""
             found = fast_encoder.append(self._stream.name, event, timestamp, source, version or 0, beside=beside)
         if found is None:
-            found = xadd_packed_now(self._stream.name, self.entry(accepted, item))
-        elif event.get("source") != self._last_source or not source:
+            return xadd_packed_now(self._stream.name, self._entry(accepted, item))
+        if event.get("source") != self._last_source or not source:
             self._note_source(accepted, item)
-        self.commands.append(found if key is None else storage.once(self._stream, found, key))
+        return found
 
-    def entry(self, accepted: Accepted, item: Any = None) -> list[str]:
+    def _entry(self, accepted: Accepted, item: Any) -> list[str]:
         self._note_source(accepted, item)
         source, beside = (self._source, self._beside) if type(item) is not CloudEvent else self._around(item)
         return validation.encode(self._stream, accepted, now=lambda: _time_of(item), source=source, beside=beside)
@@ -446,7 +473,7 @@ class _Writer:
                 self._unlinked.link = read_context(own[TRACEPARENT], own.get(TRACESTATE, ""))
         return "", {**trace, **item.fields()} if trace else item.fields()
 
-    def _note_source(self, accepted: Accepted, item: Any = None) -> None:
+    def _note_source(self, accepted: Accepted, item: Any) -> None:
         source = self._last_source = accepted.event.get("source")
         if type(source) is not str or not source:
             source = item.source if type(item) is CloudEvent else self._source

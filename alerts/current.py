@@ -33,9 +33,9 @@ from synapse.redis import Command, ReplyError
 from synapse.redis.commands import alerts as commands
 from synapse.redis.errors import RedisRefused
 
-# Without a turn for so long, nobody evaluates. Seconds.
+# Without a turn for this time, no evaluator is running. Seconds.
 STALE = 60
-# So many changes are read for a page, of which the caller may see some.
+# The number of changes that are read for a page, of which the caller may see some.
 _READ_AT_ONCE = 500
 
 
@@ -123,7 +123,8 @@ def history(rights: Rights, *, count: int = 100, before: str = "") -> HistoryPag
 
 
 def _known(texts: Mapping[str, bytes], definitions: Definitions) -> Iterator[tuple[str, Subject, AlertState]]:
-    """Yield the rule's name, the subject and the state of each alert, without what is none of ours."""
+    """Yield the rule's name, the subject and the state of each alert, and skip unreadable states and unknown
+    subjects."""
     for name, text in texts.items():
         rule, _, id_ = name.partition(" ")
         found = state.unpack(text)

@@ -12,7 +12,7 @@ from core.validators import validate_labels, validate_name, validate_runbook
 from synapse.alerts import definitions
 from synapse.alerts.rules import CONDITIONS, DEFAULTS_BY_NAME
 
-# A silence ends: the one that everybody forgot would hide an outage.
+# A silence ends: a forgotten one would hide an outage.
 LONGEST_SILENCE = timedelta(days=90)
 MOST_SUBJECTS = 100
 _PATTERN = re.compile(r"[A-Za-z0-9._:/*-]{1,201}")
@@ -35,7 +35,7 @@ def validate_subjects(values: object) -> None:
 
 
 def validate_condition(name: str) -> None:
-    """Refuse what is no condition (a Django validator)."""
+    """Refuse an invalid condition (a Django validator)."""
     if name not in CONDITIONS:
         raise ValidationError(f"There is no condition “{name[:100]}”. There are: {', '.join(CONDITIONS)}.")
 
@@ -78,7 +78,7 @@ class AlertRule(CatalogModel):
 
 
 class Silence(CatalogModel):
-    """A time in which nobody is told of some alerts, and why."""
+    """A time in which some alerts send no notifications, and the reason."""
 
     subject = models.CharField(
         max_length=201,

@@ -35,10 +35,10 @@ def create(
     Args:
         subject: a pattern of names of streams, bridges, groups or services.
         rule: a pattern of names of rules.
-        reason: why nobody needs to be told.
+        reason: why notifications are not needed.
         ends_at: at most 90 days after it begins.
-        begins_at: None: now.
-        by: who wants it.
+        begins_at: now, when it is None.
+        by: the caller.
 
     Raises:
         Forbidden: when the caller may not.

@@ -27,7 +27,7 @@ class DefinitionHolder:
         self._lock = threading.Lock()
 
     def current(self) -> Definitions:
-        """Return rules, silences and what is watched, without a query unless the catalog changed."""
+        """Return rules, silences and watched subjects, without a query unless the catalog changed."""
         snapshot = catalog.current()
         with self._lock:
             if self._loaded is None or self._loaded[0] is not snapshot:

@@ -1,4 +1,4 @@
-"""The stream of alerts, which an installation has where somebody wants alerts to be delivered."""
+"""The stream of alerts, which an installation defines in order to have alerts delivered."""
 
 from django.db import transaction
 

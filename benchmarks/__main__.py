@@ -20,7 +20,7 @@ def main() -> int:
     """Run what the command line asks for. Return 1 when a row could not be measured for a fault, else 0."""
     options = _options()
     rows = [row for row in ROWS if not options.only or row.name in options.only]
-    # So that the programs that were started are ended whoever stops the run.
+    # A terminated run still has to end the programs that it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with staged(QUICK if options.quick else FULL) as stage:
         facts = machine.facts(stage)
@@ -56,7 +56,7 @@ def measure_all(stage: Stage, rows: Sequence[Row]) -> tuple[list[Outcome], int]:
 
 
 def say(line: str) -> None:
-    """Tell whoever watches how far it is."""
+    """Print the progress of the run."""
     print(line, file=sys.stderr, flush=True)
 
 

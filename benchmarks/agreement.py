@@ -1,8 +1,8 @@
-"""`python -m benchmarks.agreement`: do statistics tell what the metrics tell while processes are killed?
+"""`python -m benchmarks.agreement`: do statistics and metrics agree while processes are killed?
 
 Starts `manage.py up` in a folder of its own with a webhook whose receiver fails half of the time, publishes good and
-bad events, and kills the web server, the bridges' process and Redis five times each within ten minutes. What each
-counter of `/metrics` grew by between two scrapes has to be what the samples between them say, but for one sample at
+bad events, and kills the web server, the bridges' process and Redis five times each within ten minutes. The growth of
+each counter of `/metrics` between two scrapes has to equal that of the samples between them, except for one sample at
 each end; and no gap may be longer than ten seconds.
 """
 
@@ -49,9 +49,9 @@ bridges:
     handler_timeout_seconds: 5
 """
 STEP, LONGEST_GAP = 5, 10
-# A sample is taken this much after its moment at most, in seconds, also on a busy machine.
+# The longest delay of a sample after its moment on a busy machine, in seconds.
 LATE = 4.0
-# What is compared: the series by its metric, both as sums over labels. The length only grows here.
+# The compared series by their metric, both as sums over labels. The length only grows here.
 COMPARED = {each.metric: each.name for each in SERIES if each.metric and each.kind == "counter"} | {
     "synapse_stream_events": "length"
 }
@@ -69,8 +69,8 @@ class Scrape:
 
 @dataclass(slots=True)
 class Report:
-    """How often figures were compared and by how much they grew meanwhile, by series; those that disagree in words; and
-    the longest gap in seconds."""
+    """The number of comparisons and the growth meanwhile, by series; a sentence on each disagreement; and the longest
+    gap in seconds."""
 
     compared: Counter[str] = field(default_factory=Counter)
     growth: Counter[str] = field(default_factory=Counter)

@@ -118,7 +118,7 @@ def _exports(program: Program, gaps: Gaps) -> Iterator[Figure]:
     readers = [_slow_reader(program, newest) for _ in range(4)]
     time.sleep(5)
     yield Figure(
-        name="memory of the server with four callers who do not read their exports, above before",
+        name="growth of the server's memory with four callers that do not read their exports",
         value=_memory(program) - before,
         unit="MiB",
         most=50,

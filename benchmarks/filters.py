@@ -122,7 +122,7 @@ def _fill(server: Valkey) -> None:
 
 
 def _measure(program: Program, gaps: Gaps, what: str, text: str) -> Iterator[Figure]:
-    # An event type that none has makes the comparison look through as many.
+    # An event type that no event has makes the comparison read as many entries.
     query = {"filter": text} if text else {"event_type": "nothing"}
     gaps.clear()
     times = []

@@ -1,5 +1,5 @@
-"""`python -m benchmarks.gateway`: does everybody who watches five streams over one connection get all, also while the
-web server is killed again and again?
+"""`python -m benchmarks.gateway`: does each connection that watches five streams get every event, even while the web
+server is killed again and again?
 
 1,000 connections watch five streams each, to which 100 events a second are stored, in turn. First the server is left
 alone; then it is killed (SIGKILL) and started again, 20 times, and every connection comes back with its position. Each
@@ -34,18 +34,19 @@ from benchmarks.values import FULL
 
 STREAMS = ["agi-decisions", "inference-events", "model-events", "platform-events", "training-events"]
 SOCKETS, RATE, KILLS = 1000, 100, 20
-# At the 99th percentile, of events that were stored while the server was left alone.
+# The limit at the 99th percentile, for events that were stored while the server was left alone.
 MOST_MS = 100
-# By so many MB memory may grow while the server is left alone.
+# The limit on the growth of memory while the server is left alone, in MB.
 FLAT = 10
-# Until connections are back after a kill (`retry` is at most 3 s), and a little longer.
+# Connections are back within 3 s of a kill (the longest `retry`); the rest is a margin.
 _BETWEEN_KILLS = 6.0
 
 
 def main() -> int:
-    """Run it and print what was found. Return 1 when somebody did not get what is theirs, or late, or memory grew."""
+    """Run the benchmark and print its results. Return 1 when a connection missed an event or got it late, or memory
+    grew."""
     options = _options()
-    # So that the programs that were started are ended whoever stops the run.
+    # A terminated run still has to end the programs that it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with staged(FULL) as stage:
         facts = machine.facts(stage)
@@ -62,7 +63,7 @@ def main() -> int:
 
 
 def measure(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
-    """Let all watch, and kill the server meanwhile."""
+    """Open all connections, and kill the server while they watch."""
     port, server_mb, cpu = free_port(), list[float](), 0.0
     order = {
         "url": f"http://127.0.0.1:{port}",
@@ -107,10 +108,10 @@ def measure(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _left_alone(server: Program, seconds: float) -> tuple[list[float], float]:
-    """Return the server's memory at the begin and each second, in MB, and its processor time."""
+    """Return the server's memory at the start and each second, in MB, and its processor time."""
     used, held = processor.seconds(server.pid), list[float]()
     end = time.monotonic() + seconds
-    # What connections take is there after the first events.
+    # Connections have their memory only after the first events.
     time.sleep(min(5.0, seconds / 4))
     while not held or time.monotonic() < end:
         held.append(resident_bytes(server.pid) / MEGABYTE)
@@ -121,7 +122,7 @@ def _left_alone(server: Program, seconds: float) -> tuple[list[float], float]:
 def _faults(found: dict[str, Any], options: argparse.Namespace, held: list[float]) -> list[str]:
     faults = []
     if found["received"] != found["published"] * options.sockets or found["out_of_order"]:
-        faults.append("somebody did not get each event, once and in order")
+        faults.append("a connection did not get each event once and in order")
     if found["steady_p99_ms"] > MOST_MS:
         faults.append(f"the 99th percentile is above {MOST_MS} ms")
     if held[-1] > held[0] + FLAT:

@@ -114,7 +114,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def write_files(plan: Plan, facts: Mapping[str, str], outcomes: Sequence[Outcome]) -> list[Path]:
-    """Write JSON, Markdown and, when it can be drawn, the plot. Return what was written."""
+    """Write JSON, Markdown and, when it can be drawn, the plot. Return the files."""
     RESULTS.mkdir(exist_ok=True)
     now = datetime.now(UTC)
     stem = RESULTS / f"{now:%Y%m%dT%H%M%SZ}-{plan.name}"

@@ -9,7 +9,7 @@ from benchmarks.values import Bar, Measured
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table: what is measured beside what, what is to be reached, and who measures it."""
+    """One line of the table: the measured program, its peer, the goal, and the measure."""
 
     name: str
     work: str
@@ -20,7 +20,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A row and what was measured, or why nothing was."""
+    """A row with its results, or with the reason why it has none."""
 
     row: Row
     measured: Measured | None = None

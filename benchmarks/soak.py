@@ -1,8 +1,9 @@
-"""`python -m benchmarks.soak`: does memory stay flat when everybody comes at once, and for long?
+"""`python -m benchmarks.soak`: does memory stay flat under publishers, watchers and slow watchers at once, for minutes?
 
 One web server worker; 500 connections watch one stream, to which 100 events a second are published; 32 connections
 publish to another as fast as they are answered; and a few watch that one too, more slowly than it grows, so that they
-are dropped and come back. Prints what the server and Redis hold every few seconds, and in the end who got what.
+are dropped and come back. Prints the memory of the server and of Redis every few seconds, and at the end how many
+events each kind of client got.
 """
 
 import argparse
@@ -38,16 +39,16 @@ from benchmarks.values import FULL
 LOADED, CONNECTIONS = "platform-events", 32
 EVENT = {"event_type": "user-action", "user_id": "user_42", "action": "login"}
 SLOW, BYTES_A_SECOND = 5, 200_000
-# Memory grows while caches fill and the stream reaches its length; what is compared begins after that.
+# Memory grows while caches fill and the stream reaches its length; the comparison begins after that.
 WARM_UP = 60
-# By so many MB the last minute may be above the second: the allocator's own noise.
+# The last minute may be this many MB above the second: the allocator's own noise.
 FLAT = 10
 EVERY = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What was held at a moment: `at` in seconds from the begin, the rest in MB; `length` of the loaded stream."""
+    """The memory at a moment, in MB: `at` is in seconds since the start, `length` the length of the loaded stream."""
 
     at: float
     server: float
@@ -56,9 +57,9 @@ class Look:
 
 
 def main() -> int:
-    """Run it and print what was found. Return 1 when somebody did not get what is theirs, or memory grew."""
+    """Run the benchmark and print its results. Return 1 when a client missed an event, or memory grew."""
     options = _options()
-    # So that the programs that were started are ended whoever stops the run.
+    # A terminated run still has to end the programs that it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with staged(FULL) as stage:
         facts = machine.facts(stage)
@@ -76,10 +77,10 @@ def main() -> int:
 
 
 def soak(stage: Stage, seconds: int) -> dict[str, object]:
-    """Let everybody come for so many seconds.
+    """Run publishers, watchers and slow watchers at once for some seconds.
 
     Raises:
-        Failed: when one who watches did not get each event, a publish was refused or lost, or memory grew.
+        Failed: when a watcher missed an event, a publish was refused or lost, or memory grew.
     """
     with stage.another_synapse() as server, ThreadPoolExecutor() as threads, _slow_ones(server) as ended:
         request = Request(url=f"{server.url}/events/{LOADED}", method="POST", body=compact(EVENT))
@@ -110,7 +111,7 @@ def soak(stage: Stage, seconds: int) -> dict[str, object]:
 
 
 def check_publishes(load: Result, stored: int) -> None:
-    """Make sure that each publish was taken, and is there.
+    """Check that each publish was accepted and is stored.
 
     Raises:
         Failed: when one was refused, or fewer were stored than were answered.
@@ -120,8 +121,8 @@ def check_publishes(load: Result, stored: int) -> None:
 
 
 def minutes(name: Literal["server", "redis"], looks: Sequence[Look]) -> list[float]:
-    """Return what was held in the second minute and in the last, medians in MB; nothing when the run was too short to
-    have both."""
+    """Return the memory in the second minute and in the last, as medians in MB; an empty list when the run was too
+    short."""
     first = [look for look in looks if WARM_UP <= look.at < 2 * WARM_UP]
     last = [look for look in looks if look.at > max(looks[-1].at - WARM_UP, 2 * WARM_UP)]
     if not first or not last:
@@ -130,10 +131,10 @@ def minutes(name: Literal["server", "redis"], looks: Sequence[Look]) -> list[flo
 
 
 def check_memory(held: Sequence[float]) -> None:
-    """Make sure that the server held about as much in the last minute as in the second.
+    """Check that the server's memory was about the same in the last minute as in the second.
 
     Raises:
-        Failed: when it held more, by what is no noise.
+        Failed: when it was higher by more than `FLAT`.
     """
     if held and held[1] > held[0] + FLAT:
         raise Failed(f"the server held {held[0]} MB in the second minute and {held[1]} MB in the last")
@@ -161,10 +162,10 @@ def _wait(until: "Future[object]", seconds: float) -> None:
 
 @contextmanager
 def _slow_ones(server: Program) -> Iterator[list[int]]:
-    """Let a few read the loaded stream slowly, again and again; gives a list of who was dropped.
+    """Let a few clients read the loaded stream slowly, again and again; yield a list of the dropped ones.
 
     Raises:
-        Failed: when there is no curl, which is who reads.
+        Failed: when curl, which reads slowly, is not installed.
     """
     if shutil.which("curl") is None:
         raise Failed("curl is not installed: it reads slowly")

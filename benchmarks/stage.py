@@ -16,7 +16,7 @@ from benchmarks.values import Plan
 
 
 class Stage:
-    """One Valkey for everybody, the contenders, and the load generator."""
+    """One Valkey for all contenders, the contenders, and the load generator."""
 
     def __init__(self, plan: Plan, folder: Path, stack: ExitStack) -> None:
         self.plan = plan
@@ -39,7 +39,7 @@ class Stage:
 
     @cached_property
     def closed_synapse(self) -> Program:
-        """Another one, which lets nobody in without a key."""
+        """Start another Synapse, which requires keys."""
         return self._stack.enter_context(self.another_closed_synapse())
 
     def key_of(self, service: str) -> str:
@@ -47,7 +47,7 @@ class Stage:
         return synapse.issued_key(self._synapse_folder, self.settings, service)
 
     def manage(self, *words: str, **variables: str) -> str:
-        """Run a command of `manage.py` with Synapse's settings and more variables; return what it printed."""
+        """Run a command of `manage.py` with Synapse's settings and more variables; return its output."""
         return synapse.manage(self._synapse_folder, {**self.settings, **variables}, *words)
 
     @cached_property

@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def copy_checkout(to: Path) -> None:
-    """Copy what is, or could be, under version control."""
+    """Copy the files that git tracks or does not ignore."""
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""What a benchmark is made of: plans, rows, their bars, and what was measured, as values."""
+"""The parts of a benchmark as values: plans, rows, their limits, and results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -49,7 +49,8 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """What is to be reached: limits on the ratio to the peer, and on our own figure. Without any, nothing is."""
+    """The goal of a row: limits on the ratio to the peer, and on Synapse's own value. A row without limits has no
+    goal."""
 
     ratio_at_least: float | None = None
     ratio_at_most: float | None = None

@@ -104,7 +104,7 @@ def _text(event: dict[str, Any]) -> str:
         return repr(event)
 
 
-# What a row of PostgreSQL takes beside its values: its header, its place in the page, and its part of the indexes.
+# The bytes of a PostgreSQL row beside its values: its header, its pointer in the page, and its part of the indexes.
 _POSTGRESQL_OVERHEAD = 200
 _SAMPLE = 1_000
 

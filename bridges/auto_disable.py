@@ -40,7 +40,7 @@ def disable(bridge: BridgeDefinition, reason: str) -> None:
 
 
 def reasons_of(names: Collection[str]) -> Mapping[str, str]:
-    """Return why bridges disabled themselves, by their names: of those that nobody enabled since then."""
+    """Return why bridges disabled themselves, by their names: only of those that were not enabled since then."""
     if not names:
         return {}
     by_target = {_target(name): name for name in names}

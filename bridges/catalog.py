@@ -24,7 +24,7 @@ BRIDGE = "bridge"
 KINDS = (BRIDGE,)
 SECTIONS = ("bridges",)
 
-# What no two bridges share. While bridges take over each other's, each has a name and a group of its own.
+# The unique columns of bridges. While bridges exchange names or groups, each has a temporary name and group.
 _UNIQUE = ("name", "stream", "group")
 _UNTAKEN = Concat(Value("syn:moving:"), F("pk"), output_field=CharField())
 
@@ -46,7 +46,7 @@ def read(file: CatalogFile) -> None:
         }
         _check(item, values)
         if not item.has("paused"):
-            # An operator's switch: where the file does not name it, it stays as somebody put it.
+            # An operator's switch: a file that does not name it leaves it unchanged.
             del values["paused"]
         if None not in (name, stream, group):
             file.add(BRIDGE, str(name), values, item.place)

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 CONSOLE_GROUP = "console"
 # As long as a group's name may be.
 MOST_CHARACTERS = 100
-# What a person looks at need not come by the hundred.
+# A terminal does not need batches of a hundred.
 CONSOLE_BATCH = 100
 # How often the supervisor looks at its bridges, in seconds: the catalog is followed no faster.
 LOOK_EVERY = 0.25

@@ -199,7 +199,7 @@ def _redactor(stream: StreamDefinition, known: _Known, by: Principal) -> Redact:
         if not text or is_whole:
             return text
         if form is not None and form != known.form:
-            # Without that form of the event nobody knows which of its values an error quotes.
+            # Without that form of the event it is unknown which of its values an error quotes.
             return MASK
         return text if known.mask is None or known.decoded is None else known.mask.text(text, known.decoded.event)
 
@@ -228,7 +228,7 @@ def _warnings(
 
 
 def _hops(fields: Mapping[str, str]) -> list[str]:
-    # What other programs write under this name says nothing.
+    # Values that other programs write under this name are ignored.
     return fields[encoding.HOPS].split(",") if encoding.VERSION in fields and encoding.HOPS in fields else []
 
 

@@ -31,7 +31,7 @@ from synapse.runtime import ports
 from synapse_project.environment import SETTINGS
 
 Process = ForkProcess | SpawnProcess
-# What a process may take to end that was told to, as bridges promise.
+# The time within which a process has to end after SIGTERM, as bridges promise, in seconds.
 STOP_PATIENCE = 30.0
 
 
@@ -46,19 +46,19 @@ class StopCounts:
 
 
 def context_of(start: Start) -> ForkContext | SpawnContext:
-    """Return what starts processes in this way."""
+    """Return the multiprocessing context of a start method."""
     return multiprocessing.get_context("fork") if start == "fork" else multiprocessing.get_context("spawn")
 
 
 @dataclass
 class ProcessPool:
-    """So many processes that do `work(number)`. Those that end are started again by `step`."""
+    """`size` processes that run `work(number)`. `step` starts ended ones again."""
 
     work: Callable[[int], None]
     size: int
     start_method: Start = USUAL_START
     stops: StopCounts = field(default_factory=StopCounts)
-    # Those that ended by themselves, which workers never should.
+    # The number of processes that ended by themselves, which workers never should.
     crashed: int = 0
     _running: dict[int, Process] = field(default_factory=dict)
     _asked: dict[int, float] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class ProcessPool:
             self._begin(number)
 
     def step(self) -> None:
-        """Start those again that have ended."""
+        """Start ended processes again."""
         for number, process in list(self._running.items()):
             if not process.is_alive():
                 self._bury(number, process)
@@ -139,7 +139,7 @@ class ProcessPool:
         if asked is not None:
             self.stops.count += 1
             self.stops.slowest = max(self.stops.slowest, time.monotonic() - asked)
-            # It may be stopped so early that it does not listen to signals yet; then it has begun nothing either.
+            # A process may get SIGTERM before it handles signals; it has begun no work then.
             self.stops.bad += not stopped or process.exitcode not in (0, -signal.SIGTERM)
         elif number not in self._killed:
             self.crashed += 1
@@ -161,7 +161,7 @@ def _run_in_child(_: object, work: Callable[[int], None], number: int) -> None:
     work(number)
 
 
-# How such a line begins: what else is on standard error are complaints.
+# The beginning of a line of progress; every other line on standard error is an error.
 MARK = "chaos: "
 TELL_EVERY = 5.0
 
@@ -283,7 +283,7 @@ def _listen(lines: IO[str], say: Callable[[str], object], complaints: list[str])
 def _environment(folder: str) -> dict[str, str]:
     """Return the variables of this process without any setting of Synapse, but the folder.
 
-    Empty rather than missing: what is missing would be read from `.env`, and no run may touch the Redis named there.
+    Empty rather than missing: a missing one would be read from `.env`, and no run may touch the Redis named there.
     """
     ours = {name: "" for setting in SETTINGS for name in (setting.name, f"{setting.name}_FILE")}
     own = {"SYNAPSE_VAR": folder, "SYNAPSE_LOG_LEVEL": "ERROR", "DJANGO_SETTINGS_MODULE": "synapse_project.settings"}

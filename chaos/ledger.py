@@ -1,7 +1,7 @@
 """A ledger in files that outlive every kill: one line for each fact, each written by one call.
 
-A file is opened for appending by all who write to it, so the system puts whole lines one after the other, and a line is
-there or not. A written line survives the death of its writer: only the machine itself must not fail.
+Each writer opens its file for appending, so the system puts whole lines one after the other, and no line is half
+written. A written line survives the death of its writer, but not a failure of the machine.
 """
 
 import os
@@ -39,7 +39,7 @@ class Ledger:
         self._folder = folder
 
     def acknowledge(self, facts: list[Acknowledged]) -> None:
-        """Write down what a publisher was told."""
+        """Append the acknowledgements that a publisher got."""
         file = os.open(self._file(_ACKNOWLEDGED), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             os.write(file, "".join(f"{fact.name} {fact.id} {fact.again:d}\n" for fact in facts).encode())
@@ -47,16 +47,16 @@ class Ledger:
             os.close(file)
 
     def handling(self) -> "HandlingLedger":
-        """Return the part that a worker writes."""
+        """Open the file that workers write."""
         return HandlingLedger(self._file(_HANDLED))
 
     def acknowledged(self) -> Iterator[Acknowledged]:
-        """Give all that publishers were told."""
+        """Yield every acknowledgement, in the order in which publishers got them."""
         for name, id_, again in _rows(self._file(_ACKNOWLEDGED)):
             yield Acknowledged(name, id_, again == "1")
 
     def handled(self) -> Iterator[Handled]:
-        """Give all that workers did, in the order in which it happened."""
+        """Yield every beginning and end of an attempt, in the order in which workers wrote them."""
         for what, name, key, id_ in _rows(self._file(_HANDLED)):
             yield Handled("began" if what == "began" else "done", name, key, id_)
 
@@ -71,11 +71,11 @@ class HandlingLedger:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def write(self, fact: Handled) -> None:
-        """Write a fact down."""
+        """Append one line about an attempt."""
         os.write(self._file, f"{fact.what} {fact.name} {fact.key} {fact.id}\n".encode())
 
     def close(self) -> None:
-        """Close it."""
+        """Close the file."""
         os.close(self._file)
 
 

@@ -20,7 +20,7 @@ from synapse.redis.commands import streams as stream_commands
 from synapse.wire.ids import EntryId, parse
 
 _PAGE = 1000
-# What is there when all is done: the stream, what its idempotency keys stand for, counts, and the dead letters.
+# The data at the end of the run: the stream, the entries of its idempotency keys, counts, and the dead letters.
 _REMAINS = (
     STREAM,
     keyspace.stats(STREAM),
@@ -161,7 +161,7 @@ class KeyOrder:
         # All that was begun, by id, and the name of each.
         self._ids: list[EntryId] = []
         self._names: list[str] = []
-        # What has to be handled, or handled again, before anything later may begin.
+        # Events that have to be handled, or handled again, before any later one may begin.
         self._open: dict[EntryId, str] = {}
         self._handled: set[EntryId] = set()
 

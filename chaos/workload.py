@@ -17,8 +17,8 @@ from synapse.errors.delivery import SinkError
 from synapse.redis import Command, RedisUnavailable, ReplyError, SyncExecutor
 from synapse.redis.commands.publishing import StoreResult, publish_once
 
-# Events of one round trip. Fewer than there are keys: two of a key are never on their way together, so whatever has to
-# be sent again, those of a key are stored in their order.
+# Events of one round trip. Fewer than there are keys: two of a key are never on their way together, so the events of a
+# key are stored in their order even when some are sent again.
 AT_ONCE = 20
 WINDOW_MS = 3_600_000
 ASK_AGAIN_AFTER = 0.05

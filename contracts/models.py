@@ -48,7 +48,7 @@ def validate_schema_text(text: str) -> None:
     try:
         sandbox.check_schema(validator.parse_schema(text), {})
     except UnresolvedReference:
-        # What it refers to is not known here; it is when the schema becomes a version.
+        # References are unknown here; they are checked when the schema becomes a version.
         return
     except BadSchema as error:
         place = error.members.get("pointer")

@@ -33,10 +33,10 @@ def bump() -> None:
     if _is_raised():
         return
     if not CatalogVersion.objects.filter(pk=_ROW).update(number=F("number") + 1):
-        # The first change of all. Somebody else may be making the row too: then both raise it.
+        # The first change of all. Another process may be making the row too: then both raise it.
         CatalogVersion.objects.get_or_create(pk=_ROW)
         CatalogVersion.objects.filter(pk=_ROW).update(number=F("number") + 1)
-    # Robust: the change is committed, and who could not hear of it will see the number.
+    # Robust: the change is committed, and processes that missed the notification will see the number.
     transaction.on_commit(_tell, robust=True)
 
 

@@ -18,7 +18,7 @@ def without_trailing_slashes(endpoints: list[Endpoint]) -> list[Endpoint]:
     return [(path.rstrip("/") or "/", regex, method, callback) for path, regex, method, callback in endpoints]
 
 
-# How callers of the API say who they are, by the names that the document gives to it.
+# The ways in which callers of the API authenticate, by their names in the document.
 SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key of Synapse."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key of Synapse."},
@@ -78,7 +78,7 @@ _TOO_MANY_REQUESTS = {
     "content": _PROBLEM,
 }
 
-# What errors are called among the shared responses. Not by http.HTTPStatus: Python 3.13 renamed two of them.
+# The names of errors among the shared responses. Not from http.HTTPStatus: Python 3.13 renamed two of them.
 _ERRORS = {
     "400": "BadRequest",
     "401": "Unauthorized",

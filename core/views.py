@@ -237,5 +237,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if problem is not None:
         return _unavailable(request, problem)
     broken = Problem("Something went wrong inside Synapse; its log says more.")
-    # What failed may be what the frame of a page is made from.
+    # The failed system may be one that the frame of a page needs.
     return _unavailable(request, broken) if _is_for_people(request) else problem_to_django(broken, request)

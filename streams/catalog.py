@@ -262,7 +262,7 @@ def _check_grants(file: CatalogFile, streams: set[str], grants: _Definitions) ->
             file.refuse((*file.place_of(GRANT, name), "stream"), message)
 
 
-# What tells a row from the others, and its other columns.
+# The columns that identify a row, and its other columns.
 _Row = tuple[dict[str, Any], dict[str, Any]]
 
 

@@ -18,7 +18,7 @@ from synapse.tracing import settings as trace_settings
 from synapse.tracing.context import TRACEPARENT, TRACESTATE
 from synapse.tracing.span import Span
 
-# What a pattern of Django has around the names of a path's parts.
+# The characters around the names of a path's parts in a pattern of Django.
 _PART, _REST = re.compile(r"\(\?P<(\w+)>[^)]*\)|<(?:\w+:)?(\w+)>"), re.compile(r"\^|/\?\$|\$")
 _stop: Callable[[], None] = switch.turn_off
 _exports: list[Periodic] = []

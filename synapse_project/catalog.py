@@ -105,7 +105,8 @@ class Catalog:
         if not chosen:
             return []
         with transaction.atomic():
-            # Raising the number makes those who apply at once take turns; what there is to do may be done by then.
+            # Raising the number makes concurrent applications take turns; another one may have made the changes by
+            # then.
             catalog_version.bump()
             changes = self._chosen(delete, only_new)
             for part, group in groupby(changes, key=lambda change: _PART_OF[change.kind]):

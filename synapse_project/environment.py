@@ -448,7 +448,7 @@ def _value(setting: Setting, variables: Mapping[str, str]) -> Any:
     try:
         return setting.parse(text)
     except ValueError as error:
-        # What cannot be read as a URL may hold a password all the same.
+        # A text that is no valid URL may still hold a password.
         shown = "(not shown)" if _is_url(setting.name) or is_secret(setting.name, text) else repr(text)
         raise BadSetting(f"{setting.name}: expected {error}, got {shown}") from None
 

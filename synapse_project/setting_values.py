@@ -154,14 +154,14 @@ def file_or_word(text: str) -> str:
 _SAMPLES = ("django-insecure-", "changeme", "change-me", "change_me", "your-secret", "your_secret", "example", "sample")
 # A key of 50 random characters has fewer different ones than this once in very many lifetimes.
 _FEWEST_CHARACTERS = 12
-# So many characters that come three times are no accident: in 128 hexadecimal digits once in millions of keys. In a
-# much longer key they might be, so no more is looked at.
+# A part of this many characters that occurs three times is no accident: in 128 hexadecimal digits it happens once in
+# millions of keys. In a much longer key it might be, so no more digits are checked.
 _PIECE, _LOOKED_AT = 5, 128
 _YEAR = 365 * 24 * 3600
 
 # Checks of Django's that speak of what is not decided here, and why.
 _NEVER_OURS = [
-    "security.W005",  # HSTS for the other hosts of the domain: only who owns it can promise that.
+    "security.W005",  # HSTS for the other hosts of the domain: only its owner can promise that.
     "security.W008",  # Redirecting to https: the key was sent in the clear by then. The proxy has no port for that.
     "security.W021",  # The browsers' preload list: the same.
 ]
@@ -208,9 +208,9 @@ def of_tls(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return Django's settings that depend on whether a proxy terminates TLS.
 
     Raises:
-        ValueError: when it does, and is not known: then nobody could tell what came over TLS.
+        ValueError: when it does, and its addresses are not set: then it is unknown which requests came over TLS.
     """
-    # What others than the trusted proxies say of that is thrown away before it is looked at.
+    # Headers about that from other senders than the trusted proxies are dropped before they are read.
     proxies = values["SYNAPSE_TRUSTED_PROXIES"].networks
     told_by_proxies = {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")} if proxies else {}
     if not values["SYNAPSE_HTTPS"]:
@@ -240,7 +240,7 @@ def logging(target: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if target == STDERR:
         handler: dict[str, Any] = {"class": "logging.StreamHandler", "formatter": "bare"}
     else:
-        # It tells of people: nobody else is to read it.
+        # It holds personal data: no other user may read it.
         Path(target).touch(mode=0o600)
         kind = "logging.handlers.WatchedFileHandler"
         handler = {"class": kind, "formatter": "bare", "filename": str(Path(target).resolve()), "encoding": "utf-8"}
@@ -248,7 +248,7 @@ def logging(target: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def of_tracing(values: Mapping[str, Any]) -> TraceSettings:
-    """Return what is traced and where it goes: an endpoint turns traces on, unless an exporter is named."""
+    """Return the tracing settings. An endpoint turns traces on, unless an exporter is named."""
     is_on = not values["OTEL_SDK_DISABLED"]
     endpoints = values["OTEL_EXPORTER_OTLP_ENDPOINT"] or values["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]
     exporter = values["OTEL_TRACES_EXPORTER"] or ("otlp" if endpoints else "none")

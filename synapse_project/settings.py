@@ -34,7 +34,7 @@ except OSError as error:
     sys.exit(f"synapse: SYNAPSE_VAR: cannot make the data folder {VAR_DIR}: {error.strerror}")
 
 
-# What others can reach although they must not, told when logging has begun.
+# Warnings about parts that others can reach although they must not, logged when logging has begun.
 PRIVATE_FILE_WARNINGS: list[str] = []
 
 
@@ -63,11 +63,11 @@ DEBUG = _env["DEBUG"]
 # Health checks ask for the loopback address, regardless of the other hosts.
 ALLOWED_HOSTS = [*_env["ALLOWED_HOSTS"], "localhost", "127.0.0.1", "[::1]"]
 
-# Who gets in, and what stands in the keys that are issued here (see streams/access).
+# Authentication, and the prefix of issued keys (see streams/access).
 AUTH = _env["SYNAPSE_AUTH"] or _env["SYNAPSE_AUTH_DEFAULT"]
 KEY_ENVIRONMENT = _env["SYNAPSE_KEY_ENVIRONMENT"]
 METRICS_TOKEN = _env["SYNAPSE_METRICS_TOKEN"]
-# What links begin with that leave the admin, such as those in alerts.
+# The beginning of links that leave the admin, such as those in alerts.
 PUBLIC_URL = _env["SYNAPSE_PUBLIC_URL"]
 
 HOST = _env["HOST"]
@@ -110,7 +110,7 @@ BRIDGE_SECRETS = _secrets
 # Names of those that this process lacks and the installation that runs here has.
 SECRETS_ELSEWHERE = installation.secrets_elsewhere()
 SECRETS_KEYS = _env["SYNAPSE_SECRETS_KEY"] or [SECRET_KEY]
-# What a command calls that `up` starts and that runs for long: it ends with its `up`.
+# Commands that `up` starts and that run for long call this: they end with their `up`.
 STOP_WITH_PARENT = "synapse.runtime.supervisor.stop_with_parent"
 
 # Definitions.
@@ -189,7 +189,7 @@ AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contri
 AXES_HANDLER = "core.logins.LoginThrottle"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
-# Not the user alone: then anybody could lock out anybody.
+# Not the user alone: an anonymous caller could then lock a person out.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_CLIENT_IP_CALLABLE = "core.logins.address_of"
@@ -232,7 +232,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # Cookies do not tell ports apart (RFC 6265, 8.5), so the names of two installations on one host have to.
 SESSION_COOKIE_NAME = f"sessionid{environment.cookie_suffix(_env)}"
-# Installations can share this one: it says nothing of who somebody is. Programs that log in know it by its name.
+# Installations can share this cookie: it does not identify anyone. Programs that log in know its name.
 CSRF_COOKIE_NAME = f"csrftoken{_env['SYNAPSE_COOKIE_SUFFIX']}"
 # A cookie of its own would be one more.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
@@ -266,7 +266,8 @@ CORS_ALLOW_HEADERS = list(
     dict.fromkeys(
         (
             *default_headers,
-            # What routes read, and what event sources and tracing send along (W3C Trace Context, W3C Baggage, Sentry).
+            # The headers that routes read, and those that event sources and tracing send along (W3C Trace Context, W3C
+            # Baggage, Sentry).
             *("cache-control", "idempotency-key", "last-event-id", "synapse-contract-version", "x-api-key"),
             *("content-encoding", "if-match", "if-none-match"),
             *("baggage", "sentry-trace", "traceparent", "tracestate", "x-request-id"),
@@ -345,7 +346,7 @@ LOGGING = {
         "stderr": {"class": "logging.StreamHandler", "formatter": _env["SYNAPSE_LOG_FORMAT"], "filters": ["summed"]},
         **_audit_handlers,
     },
-    # A strange host is answered with a problem document; its traceback tells nobody anything.
+    # An unknown host is answered with a problem document; its traceback is useless.
     "loggers": {
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "django.request": {"filters": ["refusals"]},

@@ -61,7 +61,7 @@ UNFOLD: dict[str, object] = {
     "SCRIPTS": [_static_file("core/live-statistics.js"), _static_file("core/admin.js")],
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "core.admin.home.context",
-    # What the search finds: definitions by name, and events by an id that they carry.
+    # The search finds definitions by name, and events by an id that they carry.
     "COMMAND": {
         "search_callback": "streams.admin.events.find.offer",
         "search_models": [

@@ -38,7 +38,7 @@ def auth_banner(auth: str, host: str) -> str:
     """Return a warning or a note on access to a web server that listens on `host`."""
     if auth != "open":
         return _CLOSED
-    who = f"everybody who reaches this machine over the network (HOST is {host})"
+    who = f"every client that reaches this machine over the network (HOST is {host})"
     if is_loopback(host):
         who = "every program on this machine"
     lines = [

@@ -1,20 +1,27 @@
 """Finds words that have a plainer or a standard name: `python -m tests.plain_words`, a part of `make lint`.
 
-Reads the documents, the strings and docstrings of Python code, the templates, and the OpenAPI document as it is built.
-Code in a document (fences and backticks) is not read: it holds names that users rely on, and output of programs.
+Reads the documents, the strings, docstrings and comments of Python code, the comments of Lua scripts and of build files,
+the templates, the names of tests, and the OpenAPI document as it is built. Code in a document (fences and backticks) is
+not read: it holds names that users rely on, and output of programs.
 """
 
 import ast
+import io
 import os
 import re
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
-CODE = ("synapse", "core", "contracts", "streams", "bridges", "alerts", "synapse_project", "chaos")
+CODE = (
+    *("synapse", "core", "contracts", "streams", "bridges", "alerts", "synapse_project"),
+    *("chaos", "benchmarks", "client/src"),
+)
+BUILD_FILES = ("Makefile", "Dockerfile", "*.yaml", "*.yml", "*.toml", ".env.example", ".ci/*")
 
 # Words to avoid, as regular expressions, and words to use instead. docs/glossary.md defines the terms.
 REPLACEMENTS = {
@@ -70,6 +77,18 @@ FORBIDDEN = [
 ]
 
 
+# The first paragraph of a docstring, and a comment, name the subject: neither has a clause in place of a noun.
+_CLAUSE = re.compile(
+    r"\b(?:who|whoever|whatever)\b(?![^.;|]*\?)|\bwhat (?:is|was|are|were|it|of|has|they|there)\b(?![^.;|]*\?)",
+    re.IGNORECASE,
+)
+# A comment on a constant says which number it is.
+_VAGUE_COMMENT = re.compile(r"^(?:(?:By|For) )?so (?:many|much|long|often)\b", re.IGNORECASE)
+_FILLER = re.compile(
+    r"^\s*(?:async )?def (test_(?:what|who|one|it|nor|they|that|there|those|nothing|nobody|whoever)_\w*)", re.MULTILINE
+)
+
+
 class Finding(NamedTuple):
     """One word that has a plainer name: where it is, and what to write."""
 
@@ -98,10 +117,39 @@ def check_document(source: str, text: str) -> Iterator[Finding]:
 
 
 def check_python(source: str, text: str) -> Iterator[Finding]:
-    """Find words in docstrings and in strings of several words: helps, labels, errors and log lines."""
+    """Find words in docstrings, in comments, and in strings of several words: helps, labels, errors and log lines."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value.strip():
-            yield from find_words(source, re.sub(r"`[^`\n]*`", "``", node.value), node.lineno)
+            yield from find_words(source, _without_code(node.value), node.lineno)
+        if isinstance(node, _DOCUMENTED) and (docstring := ast.get_docstring(node)):
+            line = 1 if isinstance(node, ast.Module) else node.body[0].lineno
+            yield from _find_clauses(source, docstring.split("\n\n")[0], line)
+    for first_line, comment in _comments(text):
+        yield from check_comment(source, comment, first_line)
+
+
+def check_comment(source: str, text: str, first_line: int = 1) -> Iterator[Finding]:
+    """Find words in a comment, and clauses in place of its subject."""
+    yield from find_words(source, _without_code(text), first_line)
+    yield from _find_clauses(source, text, first_line)
+    for found in _VAGUE_COMMENT.finditer(text):
+        yield Finding(source, first_line, found[0], "which number, or which time, it is")
+
+
+def check_hash_comments(source: str, text: str) -> Iterator[Finding]:
+    """Find words in the comments of a file in which `#`, or `--` in Lua, begins one."""
+    mark = "--" if source.endswith(".lua") else "#"
+    for number, line in enumerate(text.splitlines(), 1):
+        if found := re.match(rf"\s*{mark}+ (.*)", line):
+            yield from find_words(source, _without_code(found[1]), number)
+
+
+def check_test_names(source: str, text: str) -> Iterator[Finding]:
+    """Find names of tests that begin with a pronoun or another filler in place of their subject."""
+    for found in _FILLER.finditer(text):
+        yield Finding(
+            source, 1 + text.count("\n", 0, found.start(1)), found[1], "a sentence that begins with its subject"
+        )
 
 
 def check_template(source: str, text: str) -> Iterator[Finding]:
@@ -127,6 +175,10 @@ def check_everything() -> Iterator[Finding]:
     for source in _tracked(*(f"{folder}/*.py" for folder in CODE)):
         if "/migrations/" not in source:
             yield from check_python(source, (ROOT / source).read_text())
+    for source in _tracked("tests/*.py", "client/tests/*.py"):
+        yield from check_test_names(source, (ROOT / source).read_text())
+    for source in _tracked("*.lua", *BUILD_FILES):
+        yield from check_hash_comments(source, (ROOT / source).read_text())
     for source in _tracked(*(f"{folder}/*.html" for folder in CODE)):
         yield from check_template(source, (ROOT / source).read_text())
     yield from check_openapi(_openapi_document())
@@ -140,6 +192,35 @@ def main() -> int:
     if findings:
         print(f"{len(findings)} words have a plainer name: see tests/plain_words.py and docs/glossary.md.")
     return bool(findings)
+
+
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def _find_clauses(source: str, text: str, first_line: int) -> Iterator[Finding]:
+    for found in _CLAUSE.finditer(_without_code(text)):
+        yield Finding(
+            source, first_line + text.count("\n", 0, found.start()), " ".join(found[0].split()), "name the subject"
+        )
+
+
+def _without_code(text: str) -> str:
+    return re.sub(r"`[^`\n]*`", "``", text)
+
+
+def _comments(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the comments of Python code, each with its first line; those on neighbouring lines are one."""
+    begun, block = 0, list[str]()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type != tokenize.COMMENT or re.match(r"#\s*(?:noqa|type:|pragma)", token.string):
+            continue
+        if block and token.start[0] != begun + len(block):
+            yield begun, "\n".join(block)
+            block = []
+        begun = begun if block else token.start[0]
+        block.append(token.string.lstrip("# "))
+    if block:
+        yield begun, "\n".join(block)
 
 
 def _blank(found: re.Match[str]) -> str:

@@ -7,15 +7,14 @@ from django.http import HttpRequest
 from alerts import current
 from synapse.redis.errors import RedisFailure
 
-# For so many seconds it is not asked for again, since each page has it; the evaluator takes a turn every five.
+# The number is cached for this many seconds, since each page shows it; the evaluator runs every five.
 _FRESH = 5.0
 _known: tuple[float, int] = (float("-inf"), 0)
 
 
 def count(request: HttpRequest) -> int | None:
-    """Return how many alerts fire and are not silenced; None when there are none, or it cannot be known.
-
-    It tells of nothing but their number, which everybody may see who may see rules.
+    """Return how many alerts fire and are not silenced; None when there are none, or the number is unknown. Everyone
+    with the permission to see rules may know the number.
     """
     global _known  # noqa: PLW0603 - one value of the process
     if not request.user.has_perm("alerts.view_alertrule"):

@@ -38,7 +38,7 @@ def tabs(request: HttpRequest, active: str) -> list[Tab]:
 
 
 def demand_view(admin: AuditedAdmin, request: HttpRequest) -> None:
-    """Refuse who may not see rules.
+    """Refuse people without the permission to see rules.
 
     Raises:
         PermissionDenied: when they may not.
@@ -120,7 +120,7 @@ def _line(alert: Mapping[str, Any]) -> AttentionLine:
 
 
 def changes(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
-    """Show what fired and what was resolved, the latest first."""
+    """Show fired and resolved alerts, the latest first."""
     demand_view(admin, request)
     problem, found = None, HistoryPage([], "")
     try:
@@ -149,7 +149,7 @@ def _shown(request: HttpRequest, alert: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _name_of(alert: Mapping[str, Any]) -> str:
-    """Return the name by which a silence is for what has an alert."""
+    """Return the name that a silence for this alert's subject has to match."""
     if "bridge" in alert:
         return str(alert["bridge"])
     if "group" in alert:

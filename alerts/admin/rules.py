@@ -59,7 +59,7 @@ class AlertRuleAdmin(AuditedAdmin):
     )
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Show all rules: those that are there from the start are no rows until somebody changes them."""
+        """Show all rules: built-in rules have no rows until they are changed."""
         rows = {row.name: row for row in AlertRule.objects.all()}
         more = {
             "title": "Alerts",
@@ -87,7 +87,7 @@ class AlertRuleAdmin(AuditedAdmin):
         return f"{self.page_url('add')}?{urlencode({'name': name})}" if self.has_add_permission(request) else ""
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        # Who changes a rule that is there from the start sees what it is now.
+        # The form for a built-in rule shows its present values.
         given = super().get_changeform_initial_data(request)
         known = DEFAULTS_BY_NAME.get(given.get("name", ""))
         names = ("condition", "threshold", "for_seconds", "severity", "description")

@@ -14,7 +14,7 @@ from alerts.models import Silence
 from core.admin.base import AuditedAdmin, Page, person
 from core.templatetags.synapse import moment
 
-# What somebody needs who mends something now.
+# The usual silence during a repair.
 _USUAL = timedelta(hours=2)
 
 

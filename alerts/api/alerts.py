@@ -63,7 +63,7 @@ class Alert(Answer):
     runbook: str = about("Of the rule, bridge or stream.")
     labels: dict[str, str] = about("Of the stream, bridge and rule.")
     link: str = about("The page of the admin where it is mended.")
-    silenced: bool = about("Whether nobody is told.")
+    silenced: bool = about("Whether the alert is silenced: no notification is sent.")
 
 
 class Alerts(Answer):

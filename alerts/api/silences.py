@@ -24,7 +24,7 @@ _TIME = Sentence("“{name}” is a time in ISO 8601 (without an offset: UTC).")
 
 
 class Silence(Answer):
-    """A time in which nobody is told of some alerts."""
+    """A time in which some alerts send no notifications."""
 
     id: int
     subject: str = about("A pattern of the names of streams, bridges, groups (`stream/group`) or services.")
@@ -47,7 +47,7 @@ class SilenceAsked(Body):
 
     subject: str = about("A name, or a pattern in which `*` stands for any characters.", default="*")
     rule: str = about("The name of a rule, or a pattern.", default="*")
-    reason: str = about("For the audit log, and for those who wonder.", min_length=1)
+    reason: str = about("The reason, which the audit log and the list of silences show.", min_length=1)
     ends_at: Annotated[str, _TIME] = about("A time in ISO 8601, at most 90 days after it begins.", min_length=1)
     begins_at: Annotated[str | None, _TIME] = maybe("A time in ISO 8601; without it: now.")
 

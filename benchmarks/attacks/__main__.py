@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def _a_person(stage: Stage) -> dict[str, str]:
-    """Make a person who may log in; return name and password."""
+    """Make a person with the right to log in; return name and password."""
     password = secrets.token_urlsafe(16)
     words = ("createsuperuser", "--noinput", "--username", PERSON, "--email", "attacker@example.com")
     stage.manage(*words, DJANGO_SUPERUSER_PASSWORD=password)
@@ -60,7 +60,7 @@ def _under(stage: Stage, name: str, order: Mapping[str, Any]) -> bool:
     answers: dict[str, int] = {}
     with stage.another_closed_synapse() as server:
         order = {**order, "url": server.url}
-        # What is made and cached by the first requests is no growth.
+        # Memory that the first requests allocate for caches does not count as growth.
         stage.load.send(
             Request(url=f"{server.url}/events/{STREAM}", method="POST", body=compact(EVENT), key=order["key"]), 32, 3
         )
@@ -92,7 +92,7 @@ def _report(name: str, seen: Mapping[str, Any], answers: Mapping[str, int], grow
 
 
 class _Memory:
-    """How far the server's memory rises above what it is at the start, in MB, looked at ten times a second."""
+    """The rise of the server's memory since the start, in MB, measured ten times a second."""
 
     def __init__(self, server: Program) -> None:
         self._pid = server.pid

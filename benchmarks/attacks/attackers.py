@@ -1,4 +1,4 @@
-"""Hostile callers, each a coroutine that goes on until its time is over and counts what it was answered.
+"""Hostile callers, each a coroutine that continues until its time is over and counts its answers.
 
 Run as `python -m benchmarks.attacks.attackers NAME`: the order comes as JSON on the standard input, the counts of
 answers go as JSON to the standard output.
@@ -193,7 +193,7 @@ async def post_full_batches(attack: Attack) -> None:
 
 
 async def read_with_filters(attack: Attack) -> None:
-    """Search the stream on 64 connections for what it does not hold, with one key."""
+    """Search the stream on 64 connections for a value that it does not hold, with one key."""
     path = f"/streams/{STREAM}/messages?count=1000&event_type=nothing-like-it"
     await _together(64, lambda _: attack.ask("GET", path, keyed=True))
 

@@ -9,7 +9,7 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """What was measured.
+    """One measured value, with its limit.
 
     Attributes:
         name: what it is of.

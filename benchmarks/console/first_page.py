@@ -12,7 +12,7 @@ OVERVIEW = "/admin/"
 
 
 def client(person: Any = None) -> Any:
-    """Return a browser in which a person has logged in: one who may see everything."""
+    """Return a browser in which a person with all permissions has logged in."""
     from django.contrib.auth import get_user_model  # noqa: PLC0415 - needs Django, as all imports here
     from django.test import Client  # noqa: PLC0415
 

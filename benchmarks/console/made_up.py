@@ -52,7 +52,7 @@ class History:
             track.load(at, None, None)
 
     def write(self, until: int, *, every: int = FINEST.seconds) -> None:
-        """Take a sample every so many seconds up to a moment, and write what they change."""
+        """Take samples at a fixed interval up to a moment, and write the changes."""
         asked: dict[object, Command] = {}
         while self.at <= until:
             for command in self._sample():

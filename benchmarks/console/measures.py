@@ -46,7 +46,7 @@ _HOUR, _SAMPLE, _ENTRIES, _VIEWERS, _ROUNDS = 3_600, 5, 200, 50, 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """What is measured: an installation of its own."""
+    """The measured installation, which serves this benchmark alone."""
 
     folder: Path
     settings: Mapping[str, str]
@@ -54,7 +54,7 @@ class Stage:
     seconds: int
 
     def define(self) -> None:
-        """Make the streams with some events, their groups, and a person who may see everything."""
+        """Make the streams with some events, their groups, and a person with all permissions."""
         get_user_model().objects.create_superuser("measurer", password=None)
         Stream.objects.bulk_create([Stream(name=name) for name in NAMES])
         entry = [part for name, text in EVENT.items() for part in (name.encode(), str(text).encode())]
@@ -234,7 +234,7 @@ def _recent_history(streams: Sequence[str], until: int, *, groups: int) -> Histo
 
 
 def _session(place: int) -> str:
-    """Return the session of a new person who may see everything."""
+    """Return the session of a new person with all permissions."""
     person = get_user_model().objects.create_superuser(f"viewer-{place}", password=None)
     session: str = first_page.client(person).cookies[django_settings.SESSION_COOKIE_NAME].value
     return session

@@ -1,4 +1,4 @@
-"""The requests that take longest, each kind with what it sends and how often at once."""
+"""The slowest requests, each kind with its body and its concurrency."""
 # ruff: noqa: E501 - a table
 
 from dataclasses import dataclass

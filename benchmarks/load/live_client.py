@@ -1,4 +1,4 @@
-"""Many who watch a stream, and one who publishes to it, in one process: one clock says how long an event took.
+"""Many watchers of a stream and its publisher in one process, so that one clock measures how long an event took.
 
 Run by the live row as `python -m benchmarks.load.live_client`: the order comes as JSON on the standard input, the
 result goes as JSON to the standard output.
@@ -48,7 +48,7 @@ class Times:
 
 @dataclass(slots=True)
 class Count:
-    """When each event was sent, or should have been, in seconds, and what all who watch saw."""
+    """The time at which each event was sent, or was due, in seconds, and the events that the watchers received."""
 
     sent: list[float] = field(default_factory=list)
     times: Times = field(default_factory=Times)

@@ -22,7 +22,7 @@ def send(request: Request, connections: int, seconds: int) -> Result:
 
 
 def run_program(name: str, order: Mapping[str, Any], *, patience: int) -> dict[str, Any]:
-    """Run a program of this folder, which reads its order as JSON, and return what it wrote as JSON.
+    """Run a program of this folder, which reads its order as JSON, and return its output as JSON.
 
     Args:
         name: of the module.

@@ -29,7 +29,7 @@ async def publish(order: dict[str, Any]) -> dict[str, float]:
 
         async def send(due: int) -> None:
             nonlocal stored
-            # What held this program up took the event that long, too. Timers may be early.
+            # A delay of this program counts as the event's, too. Timers may be early.
             body = compact({**EVENT, "correlation_id": str(min(due, time.monotonic_ns()))})
             async with session.post(url, data=body, headers={"Content-Type": JSON}) as answer:
                 await answer.read()

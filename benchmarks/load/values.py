@@ -1,4 +1,4 @@
-"""What is sent, and what came of it."""
+"""The requests of a load, and its results, as values."""
 
 from dataclasses import dataclass
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.load.values import Request, Result
 
 _SCRIPT = Path(__file__).with_name("wrk.lua")
-# What a run may take beyond its time, in seconds.
+# The time that a run may take beyond its duration, in seconds.
 _PATIENCE = 30
 
 

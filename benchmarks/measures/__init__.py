@@ -1,1 +1,1 @@
-"""How each kind of row is measured: one file a kind. A measure takes the stage and returns what it found."""
+"""The measures, one file for each kind of row. A measure takes the stage and returns its result."""

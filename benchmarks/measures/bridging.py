@@ -94,7 +94,7 @@ def _bridge(stage: Stage) -> Contender:
 
 
 def _reader(stage: Stage, name: str, words: Sequence[str], *, a_second: int = EVENTS_A_SECOND) -> Contender:
-    """Return who reads the stream to its end, in a group of its own."""
+    """Return a consumer that reads the stream to its end, in a group of its own."""
 
     def send(seconds: int) -> Result:
         _fill(stage, a_second * seconds)

@@ -1,4 +1,4 @@
-"""How soon a bridge's handler is called with what was published: at a pace that leaves the machine room."""
+"""The time from a publish to the call of a bridge's handler, at a rate that leaves the machine idle time."""
 
 import secrets
 import sys

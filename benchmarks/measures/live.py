@@ -1,4 +1,4 @@
-"""How soon those who watch a stream have what is published to it."""
+"""The time from a publish to its arrival at the watchers of the stream."""
 
 import threading
 from typing import Any
@@ -59,10 +59,10 @@ def _watched(stage: Stage, server: Program, seconds: int) -> dict[str, Any]:
 
 
 def watch(server: Program, seconds: int) -> dict[str, Any]:
-    """Let many watch what one publishes for some seconds; return what live_client.py counted.
+    """Run many watchers and one publisher for some seconds; return the counts of live_client.py.
 
     Raises:
-        Failed: when somebody did not get each event, once and in order.
+        Failed: when a watcher did not get each event once and in order.
     """
     order = {"url": server.url, "stream": STREAM, "watchers": WATCHERS, "rate": RATE, "seconds": seconds}
     found = run_program("live_client", order, patience=_PATIENCE)

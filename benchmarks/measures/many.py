@@ -1,4 +1,4 @@
-"""What it costs to know many streams and contracts: for a publish, and for a start."""
+"""The cost of many streams and contracts, for a publish and for a start."""
 
 import os
 import signal
@@ -60,8 +60,8 @@ def _started(crowd: Crowd) -> tuple[float, float]:
 
 
 def _publisher(stage: Stage, crowd: Crowd, stack: ExitStack) -> Contender:
-    """Return a server that sleeps while others are measured: what it does in the background for its many streams
-    shall cost nobody but itself."""
+    """Return a server that is stopped while others are measured, so that its background work for many streams slows
+    none of them."""
     server = stack.enter_context(crowd.serving())
     stack.callback(os.kill, server.pid, signal.SIGCONT)
     os.kill(server.pid, signal.SIGSTOP)

@@ -17,7 +17,7 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """Somebody who does the work: `send` does it for some seconds. A request is worth `events` of the row's unit."""
+    """A client: `send` sends requests for some seconds. A request counts as `events` of the row's unit."""
 
     name: str
     send: Callable[[int], Result]

@@ -9,7 +9,8 @@ BARE, OWN = "bare-entries", "own-properties"
 
 
 def entry(stage: Stage) -> Measured:
-    """Published entries beside a bare XADD of what is stored of them, and of the event's own properties alone."""
+    """The size of published entries beside a bare XADD of their stored fields, and of the event's own properties
+    alone."""
     valkey, published = stage.valkey, events.varied(COUNT)
     valkey.fresh(events.STREAM, BARE, OWN)
     for start in range(0, COUNT, events.BATCH):

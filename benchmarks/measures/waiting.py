@@ -1,4 +1,4 @@
-"""What it costs to give out events that wait for another delivery, however many wait."""
+"""The cost of reading events that wait for a retry, for different numbers of waiting events."""
 
 from functools import partial
 

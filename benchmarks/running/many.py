@@ -29,7 +29,8 @@ _PATIENCE = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crowd:
-    """So many streams, in a database and a Redis of their own: what others do there disturbs nobody here."""
+    """An installation with many streams, in a database and a Redis of its own, so that no other benchmark is
+    disturbed."""
 
     count: int
     folder: Path

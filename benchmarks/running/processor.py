@@ -1,4 +1,4 @@
-"""How much processor time a program has used: what is left of a figure when the machine is shared with others."""
+"""The processor time that a program has used, which stays meaningful on a machine that other programs share."""
 
 import os
 from pathlib import Path

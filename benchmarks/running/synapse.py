@@ -41,7 +41,7 @@ def prepare(folder: Path, variables: Mapping[str, str]) -> None:
 
 
 def manage(folder: Path, variables: Mapping[str, str], *words: str) -> str:
-    """Run a command of `manage.py` and return what it printed.
+    """Run a command of `manage.py` and return its output.
 
     Raises:
         DidNotStart: when it fails.

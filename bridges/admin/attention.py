@@ -24,7 +24,7 @@ from synapse.formats.text import cut
 from synapse.inspection.lag import GroupName
 from synapse.problems import Problem
 
-# So many bridges are asked how they are, by name, and of a reason so many characters are shown.
+# The number of bridges whose status is read, first by name, and the number of characters that are shown of a reason.
 MOST, _MOST_OF_REASON = 500, 200
 # A bridge that was added or changed starts within so many seconds, and a sink that is waited for is often back.
 _SETTLED = 10.0

@@ -25,7 +25,7 @@ from synapse.catalog import filters
 from synapse.delivery.sink import Setting, Sink, SinkConfig
 from synapse.formats.text import is_name
 
-# Of how many streams and secrets the names are offered; where there are more, they are typed.
+# The form offers up to this many names of streams or secrets to choose from; where there are more, people type them.
 MOST_OFFERED = 500
 # The choice of a secret that is made when the bridge is saved. No name has a space.
 MADE_ON_SAVING = " new"
@@ -34,7 +34,7 @@ _WRONG = "The sink cannot be set up like this: see the fields that are marked."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
-    """The names that the settings may name, as far as the person may know them."""
+    """The names of streams and secrets that the form offers, as far as the person may see them."""
 
     streams: Sequence[str] = ()
     secrets: Sequence[str] | None = None
@@ -42,7 +42,8 @@ class Offered:
 
 
 def offered_to(user: Any) -> Offered:
-    """Return what the forms of a person offer: two queries. `secrets` None: they may not see which there are."""
+    """Return the names that the forms of a person offer, with two queries. `secrets` is None for a person who may not
+    see them."""
     may_see_streams = user.has_perm("streams.view_stream")
     streams = list(Stream.objects.values_list("name", flat=True)[: MOST_OFFERED + 1]) if may_see_streams else []
     secrets = None
@@ -101,17 +102,17 @@ class SinkForm(forms.Form):
 
     @property
     def usual(self) -> list[forms.BoundField]:
-        """The settings that most need."""
+        """The settings that most bridges need."""
         return [self[name] for name, (_, setting) in self.settings.items() if not setting.is_advanced]
 
     @property
     def advanced(self) -> list[forms.BoundField]:
-        """The settings that few need."""
+        """The settings that few bridges need."""
         return [self[name] for name, (_, setting) in self.settings.items() if setting.is_advanced]
 
     @property
     def is_open(self) -> bool:
-        """Say whether the settings that few need are to be seen: one is set, or wrong."""
+        """Say whether the advanced settings are shown open: one of them is set, or wrong."""
         return any(field.errors or field.initial for field in self.advanced)
 
     def config(self) -> dict[str, Any]:
@@ -274,11 +275,11 @@ def _filter_of(row: Mapping[str, str]) -> dict[str, Any]:
     text = row["value"].strip()
     found: dict[str, Any] = {"property": row["property"].strip(), "op": row["op"]}
     if not text:
-        # That a property is there needs no value; for the others its absence is told.
+        # “is there” needs no value; for the other conditions the check of the filters reports that it is missing.
         return found
     if row["op"] == "in" and not text.startswith("["):
         return found | {"value": [scalar_of(one.strip()) for one in text.split(",") if one.strip()]}
-    # A text that is compared by its beginning is one, also if it could be read as a number.
+    # The value of “begins with” stays a text, even if it looks like a number.
     return found | {"value": text if row["op"] == "prefix" else scalar_of(text)}
 
 

@@ -49,8 +49,8 @@ from synapse.redis import Conversation, together
 from synapse.statistics.overview import read_failures, read_trend
 from synapse.wire.masking import may_hold_pii
 
-# What decides which events of a stream go where, and in which order: who could change it without the right to see PII
-# could have PII sent to where it is not masked, or learn of it by what is filtered.
+# The fields that decide which events of a stream are delivered to which receiver, and in which order. A person without
+# the right to see PII could otherwise have PII delivered unmasked, or infer it from the filtered events.
 _ROUTING = ("stream", "sink", "config", "event_types", "filters", "order_key")
 _HOLDS_PII = (
     "Events of the stream {} hold PII, and this decides which of them go where. It takes the permission “Can see "

@@ -31,7 +31,7 @@ from synapse.statistics.overview import group_health, read_failures, read_trend
 
 
 def create(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask for the name and the place, and make the group."""
+    """Ask for the name and the position of a new group, and create it."""
     stream = selection.stream_of(admin, request, pk, to="change")
     name, at = request.POST.get("name", "").strip(), request.POST.get("at", "beginning").strip()
     refused = None
@@ -201,7 +201,7 @@ def _show(admin: Any, request: HttpRequest, template: str, stream: Stream, group
     return answer
 
 
-# So many of the newest dead letters are grouped by their error, and so many errors are shown.
+# The number of newest dead letters that are grouped by their error, and the number of errors that are shown.
 _MOST_LETTERS, _MOST_ERRORS = 1_000, 5
 
 

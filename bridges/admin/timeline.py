@@ -98,7 +98,7 @@ def values_of(request: HttpRequest, stream: Stream, id_: str) -> Mapping[str, An
         bridge.name: bridge for bridge in Bridge.objects.filter(stream=stream).only("name", "sink", "batch_size")
     }
     groups = [_row(request, stream, row, bridges) for row in told["groups"]]
-    # What needs a look comes first.
+    # Groups with problems come first.
     groups.sort(key=lambda row: (row["is_over"], row["group"]))
     shown = [row for row in groups if not row["is_over"]]
     over = [row for row in groups if row["is_over"]]

@@ -38,7 +38,7 @@ from synapse.wire.masking import may_hold_pii
 LOOK_EVERY = 1.0
 # How often it looks in a thread, where nothing wakes it.
 LOOK_EVERY_IN_A_THREAD = 0.1
-# What is due now is looked for in a moment, and not without one.
+# A read without a wait still looks once for events that are due.
 _SHORTEST = 0.005
 _REFUSED = [404, 409]
 _GROUP = {"stream": "inference-events", "consumer_group": "dashboard"}

@@ -56,7 +56,7 @@ def revalidate(stream: str, event: Any, *, letter: DeadLetter | None = None, by:
     hidden = mask.event(event)
     found = _revalidate(stream, hidden)
     told = tuple(each for each in found.violations if not is_masked(hidden, each["pointer"]))
-    # What is left of a refusal when all of it was about masked places.
+    # The text of a refusal whose violations are all at masked places.
     is_moot = bool(found.violations) and not told
     return replace(found, problem=None if is_moot else found.problem, violations=told)
 

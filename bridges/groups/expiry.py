@@ -21,7 +21,7 @@ from synapse.catalog.bridge_definitions import PULL, PULL_LEASE_SECONDS
 from synapse.errors.delivery import UnknownGroup
 from synapse.runtime.periodic import Periodic
 
-# What opening sets; all other columns have their defaults.
+# The columns that opening a group sets; all others have their defaults.
 _OPENED_WITH = {"sink": PULL, "lease_seconds": PULL_LEASE_SECONDS}
 _WHOSE = frozenset(("id", "name", "stream", "group", "opened_by"))
 

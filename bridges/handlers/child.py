@@ -33,7 +33,7 @@ from synapse.delivery.sink import Delivery
 from synapse.errors.delivery import SinkDisabled, SinkError
 from synapse.tracing.attachment import attached
 
-# Where a handler is not, for a person who looks for the line that raised.
+# Files of a traceback that are not the handler's: the error names the handler's own line.
 _OWN_FILES = os.path.dirname(__file__)
 
 

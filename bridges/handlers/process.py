@@ -112,7 +112,7 @@ class HandlerProcess:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_PATIENCE, 0))
         board = make_file(self._order.size)
         words = [str(theirs.fileno()), str(board), orjson.dumps(asdict(self._order)).decode()]
-        # Whatever this process can import, the child can.
+        # The child can import every module that this process can.
         own = {"PYTHONPATH": os.pathsep.join(sys.path)}
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own command line

@@ -152,7 +152,7 @@ def open_group(place: GroupRef, by: Principal) -> BridgeDefinition:
         Forbidden: when it is not there, and the caller may not read all of the stream.
         UnknownStream: when no such stream is defined.
         GroupTaken, GroupDisabled, TooManyGroups: as their names say.
-        ShareUsedUp, AllInUse: when the caller, or all, opened as many groups as may.
+        ShareUsedUp, AllInUse: when the caller has, or all callers have, opened the most groups allowed.
         CatalogAway: when the database does not answer, and the group is not known here.
     """
     return readable(_pulled(cached_bridge(place) or _asked(lambda: _row(place) or _made(place, by))))
@@ -189,7 +189,7 @@ def _row(place: GroupRef) -> BridgeDefinition | None:
 
 
 def _made(place: GroupRef, by: Principal) -> BridgeDefinition:
-    # What a read opens delivers events of all types.
+    # A group that a read opens delivers events of all types.
     _demand_types(place.stream, (EVERY_TYPE,), by)
     values = {"group": place.group, "sink": PULL, "lease_seconds": PULL_LEASE_SECONDS}
     values["opened_by"] = owner_for_new_group(by)

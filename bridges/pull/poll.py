@@ -29,7 +29,7 @@ from synapse.wire.ids import start_of
 _RECLAIMED_AT_ONCE = 100
 # A consumer with nothing pending that was silent for this long is removed; its name would stay for ever.
 _FORGOTTEN_MS = 3_600_000
-# So many times one look reads on when none of the events that it found is wanted, or all of them are parked.
+# The number of further reads in one poll when none of the events read is wanted, or all are blocked by their key.
 _MOST_ROUNDS = 200
 
 

@@ -36,7 +36,7 @@ _TYPE_NAMES = ("event_type", "event")
 MOST_HOPS = 8
 # How long an event that is delivered again is known by, in milliseconds.
 WINDOW_MS = 24 * 3600 * 1000
-# So many events are sent to Redis together: its answer must come in time.
+# The number of events that are sent to Redis together: its reply must come in time.
 _AT_ONCE = 100
 # A stream that is full is asked again after so many seconds.
 FULL_WAIT = 5.0
@@ -171,7 +171,7 @@ class StreamSink(Sink):
 
     @staticmethod
     def _start_spans(target: StreamDefinition, batch: Sequence[Delivery]) -> dict[int, Span]:
-        """Begin to publish what is traced of a batch, each by its place."""
+        """Begin the publishing spans of the traced events of a batch, by their index."""
         if (tracer := switch.tracer) is None:
             return {}
         return {
@@ -195,7 +195,7 @@ class StreamSink(Sink):
         """Return the event as the target stream stores it.
 
         Raises:
-            SinkError: when that stream would not take it from anybody.
+            SinkError: when that stream would refuse it from any publisher.
             SinkAway: when too many costly events are being checked.
         """
         try:

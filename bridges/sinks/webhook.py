@@ -176,7 +176,7 @@ class WebhookSink(Sink):
         self._loop.close()
 
     async def _deliver(self, batch: Sequence[Delivery], may_begin: MayBegin, sender: Sender) -> list[Outcome]:
-        # What receivers closed since the last batch is heard of now, before a connection is used again.
+        # Notice the connections that receivers closed since the last batch, before one is used again.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         outcomes: list[Outcome] = [None] * len(batch)

@@ -87,7 +87,7 @@ def _answer(
         if not may_change:
             raise PermissionDenied
         with transaction.atomic():
-            # Nobody else changes them between looking and writing.
+            # The lock keeps other requests from changing the settings between the check and the write.
             catalog_version.hold()
             now = None if contract is None else Contract.objects.get(pk=contract.pk)
             form = RulesForm(request.POST, contract=now, reader=reader)
@@ -147,7 +147,7 @@ def _exceptions() -> list[tuple[Contract, list[str]]]:
     return [(contract, [text for text in texts if text]) for contract, texts in said]
 
 
-# Beyond these a person has enough to do.
+# The number of differences that the page shows of each kind.
 MOST_SHOWN = 30
 
 Outcome = Literal["empty", "invalid", "first", "unchecked", "compatible", "incompatible"]

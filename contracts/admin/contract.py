@@ -119,13 +119,13 @@ class ContractAdmin(AuditedAdmin):
         return moment(contract.latest_activation)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Contract | None = None) -> tuple[str, ...]:
-        # The subject is what everybody knows the contract by.
+        # The subject identifies the contract for its users.
         return () if obj is None else ("subject",)
 
     def get_fieldsets(self, request: HttpRequest, obj: Contract | None = None) -> Any:
         about = (None, {"fields": ["subject", "description"]})
         if obj is not None and not self.has_change_permission(request, obj):
-            # Who may only look finds the schemas among the versions.
+            # A person without the right to change finds the schemas among the versions.
             return [about]
         title = "Draft" if obj is not None and registry.draft_of(obj) else "Next version"
         return [about, (title, {"fields": ["schema"], "classes": ["s-wide"]})]
@@ -148,7 +148,7 @@ class ContractAdmin(AuditedAdmin):
 
     def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         page: HttpResponse = super().render_delete_form(request, context)
-        if request.method == "POST":  # what was to be done cannot be
+        if request.method == "POST":  # the deletion is refused
             page.status_code = 403
         return page
 

@@ -228,7 +228,7 @@ def take(admin: AuditedAdmin, request: HttpRequest, contract: Contract, step: Ca
     """Carry out a step, report the result, and go back to the contract.
 
     Raises:
-        DraftChanged: when the step is to be asked for again.
+        DraftChanged: when the draft changed, so that the page has to ask again.
     """
     try:
         done = step()

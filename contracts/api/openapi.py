@@ -58,7 +58,7 @@ class Registered(Model):
     metadata: dict[str, Any] = maybe()
     ruleSet: dict[str, Any] = maybe()
     ts: int = about("When it was activated, in milliseconds since 1970.")
-    deleted: bool = maybe("True of one that is hidden.")
+    deleted: bool = maybe("True for a hidden version.")
 
 
 class Version(Registered):
@@ -91,7 +91,7 @@ class Difference(Model):
     version: int = about("The earlier version.")
     description: str
     fix: str = about("The smallest change of the new schema that helps.")
-    decided: bool = about("False when it was too hard to tell, which counts as a break.")
+    decided: bool = about("False when the comparison was too much work, which counts as a break.")
     witness: Any = maybe("A document that one schema accepts and the other refuses.")
 
 
@@ -157,13 +157,13 @@ JSON, VENDOR = "application/json", "application/vnd.schemaregistry.v1+json"
 READ, WRITE = "registry:read", "registry:write"
 _REFUSALS = {
     400: "The request cannot be understood.",
-    401: "No key was shown where one is needed, or it is not good.",
+    401: "A key is required, and the request has none or an invalid one.",
     403: "The caller may not do this.",
     404: "There is no such subject, version or schema.",
     409: "The schema is not compatible with an earlier version.",
-    412: "If-Match does not name the definition as it is now.",
+    412: "If-Match is not the current ETag of the definition.",
     413: "The body is too large.",
-    415: "The content type is not one that is read here.",
+    415: "The content type is not supported.",
     422: "The registry cannot do this.",
     503: "The database cannot be used now.",
 }
@@ -171,7 +171,7 @@ _IF_MATCH = {
     "in": "header",
     "name": "If-Match",
     "schema": {"type": "string"},
-    "description": "The ETag of the definition that is to be changed: when it has another one by now, nothing changes.",
+    "description": "The ETag of the definition to change. When the definition has changed since, nothing is changed.",
 }
 TEXTS = {"type": "array", "items": {"type": "string"}}
 NUMBERS = {"type": "array", "items": {"type": "integer"}}
@@ -193,11 +193,11 @@ _PARTS = {
     "resource": "Its name.",
 }
 _QUERY = {
-    "deleted": _query("Also what is hidden.", default=False),
-    "deletedOnly": _query("Only what is hidden.", default=False),
-    "permanent": _query("Delete for good what is hidden.", default=False),
+    "deleted": _query("Include hidden subjects and versions.", default=False),
+    "deletedOnly": _query("Only hidden subjects and versions.", default=False),
+    "permanent": _query("Delete hidden versions for good.", default=False),
     "normalize": _query("Keep the schema without layout and with its keys in order.", default=False),
-    "verbose": _query("Say why.", default=False),
+    "verbose": _query("Add the reasons.", default=False),
     "force": _query("Makes no difference here.", default=False),
     "latestOnly": _query("Only the latest version of each subject.", default=False),
     "defaultToGlobal": _query("The setting of all subjects, when the subject has none.", default=False),
@@ -236,7 +236,7 @@ def described(
     parts = re.findall(r"\{(\w+)\}", path)
     usual = {400, 401, 403, 503, *((404,) if parts and needed else ()), *((422,) if parts or query else ())}
     usual |= {413, 415, 422} if request else set()
-    # What can be changed and read under one path is changed under the condition that it is still what was read.
+    # A resource that can be read and changed under one path takes If-Match: it must not have changed since it was read.
     is_change = method in ("PUT", "DELETE")
     has_condition = is_change and path != "/subjects/{subject}"
     usual |= {412} if is_change else set()

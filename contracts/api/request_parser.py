@@ -75,8 +75,8 @@ def body(request: Request) -> dict[str, Any]:
     Raises:
         BadRequest: when it is none.
         PayloadTooLarge: when it is longer than `MAX_BODY`.
-        UnsupportedMediaType: when it says to be something else. A page of another site can send texts and forms
-            unasked, so they are not read.
+        UnsupportedMediaType: when its content type is another one. A page of another site can send texts and forms
+        without a preflight, so they are not read.
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind not in MEDIA_TYPES:
@@ -127,7 +127,7 @@ def content_of(request: Request, subject: str) -> Content:
     kind = text_in(found, "schemaType", "AVRO").upper()
     if kind != JSON:
         said = (
-            "says AVRO, which is what a registry takes one for that says nothing"
+            "says AVRO, or has no “schemaType”, which means AVRO in a registry"
             if kind == "AVRO"
             else f"says {kind[:30]}"
         )

@@ -1,5 +1,5 @@
-"""The routes of the registry, below the path that the project gives them, and their view: who is asking, the registry's
-media type, and refusals.
+"""The routes of the registry, below the path that the project gives them, and their view, which identifies the caller,
+sets the registry's media type, and answers refusals.
 """
 
 import logging
@@ -43,7 +43,7 @@ _KINDS = (JSON, VENDOR, _SHORT_VENDOR)
 _CHANGING = ("PUT", "DELETE")
 # First, because some clients look at one challenge of a line. RFC 7617, 2 and 2.1.
 _BASIC = 'Basic realm="synapse", charset="UTF-8"'
-# The refusal of a caller who may see nothing under a path, by its first part.
+# The refusal of a caller without any right under a path, by its first part.
 _UNSEEN = {"schemas": SCHEMA_NOT_FOUND, "config": NO_COMPATIBILITY, "mode": NO_MODE}
 
 logger = logging.getLogger(__name__)
@@ -52,9 +52,9 @@ logger = logging.getLogger(__name__)
 class RegistryView(ApiView):
     """Answers the registry's endpoints of one path, by method.
 
-    Where an endpoint takes no right, callers of any rights hear that a path is not there, because clients try
-    some paths and continue only after a 404. For the same reason what one may not see is not there; only a caller who
-    may see it hears that they may not change it.
+    Where an endpoint requires no right, all callers get 404 for an unknown path, because clients try some paths and
+    continue only after a 404. For the same reason a caller without the right to read gets 404, and only a caller who
+    may read but not change gets 403.
     """
 
     endpoints: ClassVar[Mapping[str, Endpoint]] = {}
@@ -168,7 +168,7 @@ def _refuse_mistaken(request: HttpRequest, subject: str) -> None:
         raise Refused(INVALID_SUBJECT, "A subject with an encoded slash and a part “versions” cannot be asked for.")
 
 
-# Whatever it holds; the class stands for a dot that also means a newline, which Django cannot write backwards.
+# Any text; the class stands for a dot that also matches a newline, which Django cannot reverse.
 _SUBJECT = r"(?P<subject>[\s\S]+?)"
 _PART = re.compile(r"\{(\w+)\}")
 ENDPOINTS = endpoints_of(schemas, subjects, configuration)

@@ -70,7 +70,7 @@ def delete_contract(of: Contract, *, by: Principal, permanent: bool = False) -> 
     for version in reversed(chosen):
         _delete(version, by=by, permanent=permanent)
     if permanent:
-        # Whoever takes the subject up again begins with what holds for all.
+        # A subject that is registered again begins with the general settings.
         settings.change(of, by=by, compatibility="", policy="", extras={})
         settings.change(of, by=by, mode="")
     return [version.number for version in chosen if version.number is not None]
@@ -137,7 +137,7 @@ def _delete(version: ContractVersion, *, by: Principal, permanent: bool) -> None
         audit.record(by, "delete", version, before={"state": version.state, "schema": version.schema_id})
         return
     _demand_marks(version, by)
-    # What is left are references of schemas that no contract has any more.
+    # Only references of schemas without a contract remain.
     SchemaReference.objects.filter(version=version).delete()
     audit.record(by, "delete for good", version, before={"schema": version.schema_id, "text": version.text})
     version.delete()

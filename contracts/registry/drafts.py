@@ -225,7 +225,7 @@ def ensure(subject: str, content: Content, *, by: Principal) -> ContractVersion:
         Incompatible: when it would break what the contract's compatibility protects.
         ReadOnly: when the contract may not be changed.
     """
-    # Programs ask at each start, so the answer that changes nothing waits for nobody.
+    # Programs ask at each start, so the answer that changes nothing takes no lock.
     if found := _found(subject, content):
         return found
     refs.check(content)

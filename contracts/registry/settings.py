@@ -16,7 +16,7 @@ _ROW = 1
 
 
 def of_all() -> RegistrySettings:
-    """Return what holds for every contract that does not say otherwise: the defaults while nobody changed it."""
+    """Return what holds for every contract that does not say otherwise: the defaults until they are changed."""
     return RegistrySettings.objects.filter(pk=_ROW).first() or RegistrySettings(pk=_ROW)
 
 

@@ -22,7 +22,7 @@ from core.models import AuditEntry
 from core.templatetags.synapse import moment, visible
 
 PAGE_SIZE = 30
-# How many of the newest entries are looked at for who and what can be chosen.
+# The number of newest entries whose actors and targets the filters offer.
 LOOKED_AT = 2000
 SPANS: Mapping[str, tuple[str, timedelta | None]] = {
     "hour": ("The last hour", timedelta(hours=1)),

@@ -34,9 +34,9 @@ from synapse.catalog.ownership import OWNERSHIP
 class Page:
     """A page beside a definition's form. `path` follows the list's own address, as in `<int:pk>/messages/`.
 
-    `view` is called with the admin of the model, the request and what the path names; who may see the page is its
-    own business. The page's URL is named `admin:APP_MODEL_NAME`. `is_document`: it has an entity tag, and may be kept
-    by a browser that asks each time whether it is current.
+    `view` is called with the admin of the model, the request and the values in the path, and checks the permission
+    itself. The page's URL is named `admin:APP_MODEL_NAME`. `is_document`: it has an entity tag, and may be kept by a
+    browser that asks each time whether it is current.
     """
 
     path: str
@@ -112,7 +112,7 @@ class RestrictedAdmin(ModelAdmin):  # type: ignore[misc]
             PermissionDenied: when the person may not `view`, `change` or `delete` it.
         """
         row = self.get_queryset(request).filter(pk=pk).first()
-        # Also without a row: whoever may see none does not learn which there are.
+        # Checked before the row is sought: a person without the permission does not learn which rows exist.
         if not getattr(self, f"has_{to}_permission")(request, row):
             raise PermissionDenied
         if row is None:
@@ -186,7 +186,7 @@ class AuditedAdmin(RestrictedAdmin):
         return redirect(f"{reverse('admin:core_auditentry_changelist')}?{urlencode({'target': audit.name_of(row)})}")
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        # A form writes all that it read. So nobody else may write between the two.
+        # A form writes all fields that it read, so no other request may write between the two.
         if request.method == "POST" and transaction.get_connection().in_atomic_block:
             catalog_version.hold()
         return super().get_object(request, object_id, from_field)

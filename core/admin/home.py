@@ -14,7 +14,7 @@ from core.database import close_stale_connections
 from core.models import AuditEntry
 
 LATEST = 6
-# What is recorded too, and changes nothing.
+# Actions in the audit log that change nothing.
 NO_CHANGES = ("see payloads", "log in", "log out", "fail to log in", "lock out")
 
 
@@ -47,9 +47,10 @@ def _latest_changes(request: HttpRequest) -> Mapping[str, Any]:
 _CHANGES = Part(template="core/admin/latest_changes.html", values=_latest_changes)
 
 
-# For so many seconds what was made for one person is answered to others who may see the same: their pages ask at once
-# after each sample, which is made every five. What takes more than a twentieth of that time is answered for so many
-# times the processor time that it took: any number of viewers costs a twentieth of a processor.
+# The parts that were made for one person are reused for others with the same permissions for this many seconds, because
+# all pages ask right after each sample, every five seconds. Parts that take more than a twentieth of that time are
+# reused for this many times the processor time that they took, so that any number of viewers costs a twentieth of a
+# processor.
 FRESH, TIMES, EVERY = 2.0, 20, 5.0
 
 
@@ -81,7 +82,7 @@ class _Parts:
 
 
 class _SharedParts:
-    """The parts of the first page, made once for all who ask at about the same time and may see the same."""
+    """The parts of the first page, made once for people with the same permissions who ask at about the same time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -89,9 +90,9 @@ class _SharedParts:
         self._parts: dict[tuple[frozenset[str] | None, str], _Parts] = {}
 
     def html(self, request: HttpRequest, *, sample: int = 0) -> bytes:
-        """Return the parts as HTML, which depends on nothing but the permissions of who asks, and on the address at
-        which they see the server: commands that can be copied name it. They are as of the sample of statistics that was
-        taken at `sample`, or a later one."""
+        """Return the parts as HTML. It depends only on the viewer's permissions and on the server's address in their
+        browser, which commands to copy contain. They are as of the sample of statistics that was taken at `sample`, or
+        a later one."""
         user: Any = request.user
         permissions = None if user.is_superuser else frozenset(user.get_all_permissions())
         viewer = permissions, request.build_absolute_uri("/")
@@ -121,7 +122,7 @@ shared_parts = _SharedParts()
 
 
 class _WarmUpRequest(HttpRequest):
-    """A request without a sender, for a viewer who may see everything."""
+    """A request without a sender, for a viewer with all permissions."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -28,7 +28,8 @@ from core.templatetags.synapse import moment
 admin.site.unregister(Group)
 admin.site.unregister(User)
 
-# What makes a person more than they were: a superuser's to give, lest those who may edit people raise themselves.
+# The fields that give a person more rights. Only a superuser may set them, so that people who may edit people cannot
+# raise their own rights.
 _POWERS = ("is_superuser", "groups", "user_permissions")
 # Of Django and its libraries, without a page in this admin.
 _WITHOUT_PAGES = Q(content_type__app_label__in=("admin", "axes", "contenttypes", "sessions")) | Q(
@@ -134,7 +135,7 @@ class RoleAdmin(GroupAdmin, AuditedAdmin):  # type: ignore[misc]
     def people(self, role: Role) -> int:
         return role.user_set.count()
 
-    # Whoever has a role could give it, and so themselves, any permission; to look at roles takes the usual one.
+    # A person could otherwise add any permission to a role of their own. Viewing roles takes the usual permission.
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)

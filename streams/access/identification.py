@@ -184,7 +184,7 @@ _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 def person_still(name: str, session: str, address: str = "") -> Principal | None:
-    """Return the person of a session, while it is logged in; without a session, a person who may log in. None
+    """Return the person of a session, while it is logged in; without a session, a person with the right to log in. None
     otherwise."""
     if session:
         found = logged_in(session, address=address)

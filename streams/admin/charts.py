@@ -25,7 +25,7 @@ _TITLES = {
     "7d": "7 days",
     "30d": "30 days",
 }
-# What changes a definition, or the place or pace at which a group goes on. Reading events is in the audit log, too.
+# Actions that change a definition, or the position or pace of a group. Reading events is in the audit log, too.
 _CHANGES = (
     *("create", "change", "update", "delete", "expire", "move", "pause", "resume", "disable"),
     *("activate", "deprecate", "roll back", "configure", "delete for good"),
@@ -101,7 +101,7 @@ def targets_of_stream(stream: Stream) -> list[str]:
 
 
 def _marks(request: HttpRequest, window: Window, targets: Collection[str]) -> list[dict[str, Any]]:
-    """Return the latest changes of definitions within a time range, oldest first, for those who may see them."""
+    """Return the latest changes of definitions within a time range, oldest first, as far as the viewer may see them."""
     if not request.user.has_perm("core.view_auditentry"):
         return []
     since = datetime.fromtimestamp(window.span.begins, UTC)

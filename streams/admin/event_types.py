@@ -70,7 +70,7 @@ class EventTypeForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         self._keep_marks()
-        # What stands already is not complained of here: a newer version may have made it wrong.
+        # Stored values are not refused here: a newer version may have made them wrong.
         if {"stream", "name"} <= values.keys() and {"stream", "name", "contract", "example"} & set(self.changed_data):
             found = mistakes(
                 stream=values["stream"].name,

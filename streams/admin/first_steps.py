@@ -16,7 +16,7 @@ from streams.models import EventType, Stream
 from synapse.inspection import groups
 from synapse.inspection.stream_stats import Activity
 
-# What the installation begins with is defined within so long.
+# The definitions that an installation begins with are made within this time.
 _BEGINNING = timedelta(minutes=5)
 # Steps that were found done, by the audit log's first entry: what has happened once in a database stays so, and is not
 # asked for again.

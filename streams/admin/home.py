@@ -34,8 +34,8 @@ from synapse.statistics.health import Health
 from synapse.statistics.overview import Finding, StreamHistory, add_rows, describe_course, highest_of
 from synapse.statistics.query import scaled
 
-# So many rows: the page asks again every few seconds. Where there are more streams, those in trouble, and then those
-# that were published to last.
+# The number of rows: the page asks again every few seconds. Where there are more streams, those with problems come
+# first, and then those with the latest events.
 MOST = 100
 _LATEST = 10 * MOST
 # Findings that are shown one by one. So many streams are read at once to learn which groups they are of.
@@ -115,9 +115,9 @@ class FiringAlert:
     line: AttentionLine
 
 
-# What apps above this one know of alerts.
+# Parts about alerts, which apps above this one add.
 FIRING_ALERTS: list[Callable[[HttpRequest], Sequence[FiringAlert]]] = []
-# What apps above this one know of the readers of streams: lines about them, and pages of those that read as groups.
+# Parts about the readers of streams, which apps above this one add: lines, and pages of the groups.
 READER_LINES: list[Callable[[HttpRequest], Sequence[AttentionLine]]] = []
 READER_PAGES: list[Callable[[HttpRequest, Collection[GroupName]], Mapping[GroupName, Sequence[Tab]]]] = []
 # The order of urgency: events are turned away or not delivered, then late, then refused one by one.
@@ -317,7 +317,7 @@ def _line(
         own = pages_of_readers.get((finding.stream, finding.group), ())
         pages = [*own, *tabs.of_group(request, stream, finding.group)]
     else:
-        # What a stream that refuses events is judged by, and what it holds.
+        # The pages that explain the problem of the stream.
         is_refusing = finding.kind == "refusing"
         wanted = ("Refusals", "Statistics", "Definition") if is_refusing else ("Statistics", "Groups", "Definition")
         pages = [page for page in tabs.of_stream(request, stream, "") if page.title in wanted]

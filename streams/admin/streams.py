@@ -183,11 +183,11 @@ class StreamAdmin(AuditedAdmin):
         super().save_formset(request, form, formset, change)
 
     def response_add(self, request: HttpRequest, obj: Stream, post_url_continue: str | None = None) -> HttpResponse:
-        # Its page has what comes next: who publishes, who reads, where events go.
+        # Its page shows the next steps: its publishers, its readers, and its bridges.
         if {"_addanother", "_continue", IS_POPUP_VAR} & set(request.POST):
             shown: HttpResponse = super().response_add(request, obj, post_url_continue)
             return shown
-        self.message_user(request, f"The stream “{obj.name}” is there. Say who publishes to it and who reads.")
+        self.message_user(request, f"The stream “{obj.name}” is there. Now define its publishers and readers.")
         return redirect(self.page_url("change", obj.pk))
 
     def said_before_deletion(self, row: Any) -> list[str]:

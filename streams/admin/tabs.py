@@ -14,7 +14,7 @@ from synapse.auth.permission import PUBLISH, VIEW_PAYLOAD
 
 @dataclass(frozen=True, slots=True)
 class PageLink:
-    """A tab: its title, the name of a URL, and the permissions without which nobody gets there."""
+    """A tab: its title, the name of a URL, and the permissions that it requires."""
 
     title: str
     url: str

@@ -22,7 +22,7 @@ _HEADERS = {
     # For nginx, which otherwise holds back what it passes on.
     "X-Accel-Buffering": "no",
 }
-# So often a part waits for its turn, ten seconds each time, before the export ends.
+# The number of times that a part waits for its turn, ten seconds each, before the export ends.
 _TRIES = 6
 
 

@@ -87,7 +87,7 @@ class GatewaySession:
         # Those of them whose new entries are held back.
         self._behind: list[FollowedStream] = []
         self._has_filters = False
-        # What is asked of streams that come later; None where all streams are named.
+        # The query for streams that are defined later; None where all streams are named.
         self._later: TailQuery | None = None
         self._notices: list[Item] = []
         # Streams that were left since the session was last asked for items.
@@ -204,8 +204,8 @@ class GatewaySession:
             self.unsubscribe(stream)
 
     async def items(self) -> AsyncGenerator[Sequence[Item], None]:
-        """Yield entries and notices, each stream's in order; and nothing when a heartbeat is due. The generator ends
-        with the session. The positions are those behind what was yielded before."""
+        """Yield entries and notices, in order for each stream, and an empty sequence when a heartbeat is due. The
+        generator ends with the session. The positions are those behind the yielded entries."""
         self._written = _now()
         while not self._is_over():
             self._left.clear()

@@ -1,5 +1,5 @@
-"""The admin's overview, pushed to its viewers with each sample: made once for all viewers of a process who may see the
-same, and sent as the lines that changed."""
+"""The admin's overview, pushed to its viewers with each sample: made once for all viewers of a process with the same
+permissions, and sent as the lines that changed."""
 
 import asyncio
 import logging
@@ -49,7 +49,7 @@ class _Viewer(AnonymousUser):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Viewers who may see the same, at the same address.
+    """Viewers with the same permissions, at the same address.
 
     Attributes:
         permissions: those of the viewers, None for all.
@@ -92,7 +92,7 @@ _numbers = count(1)
 
 
 def frames_of(html: str, before: Frames | None) -> Frames:
-    """Return the frames of the overview, which viewers who have the one before get as what changed."""
+    """Return the frames of the overview; viewers that have the one before get only the changed lines."""
     lines = html.split("\n")
     whole = _frame({"html": html})
     if before is None or len(before.lines) != len(lines):
@@ -173,7 +173,7 @@ class OverviewViewer:
     """One viewer of the overview.
 
     Attributes:
-        person: who they are.
+        person: the viewer.
     """
 
     def __init__(self, person: Principal, headers: Mapping[str, str]) -> None:

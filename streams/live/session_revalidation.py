@@ -19,8 +19,8 @@ from synapse.problems import Unauthenticated
 
 # How often the catalog is looked at, and how often all are asked although it did not change: keys expire, too. Seconds.
 _LOOK_EVERY, _ASK_EVERY = 0.25, 1.0
-# How often the database is asked whether the people who watch are logged in, and what they may do; and after how long
-# they have to come back regardless. Seconds.
+# The interval at which the database is asked for the sessions and permissions of watching people, and the time after
+# which they have to reconnect regardless. Seconds.
 PEOPLE_EVERY, _PERSON_SECONDS = 2.0, 300.0
 
 # A person's name, and their session: "" where they came by a ticket that names none.
@@ -98,7 +98,7 @@ class Guard:
             if now - renewed >= PEOPLE_EVERY and (self._renewal is None or self._renewal.done()):
                 renewed = now
                 # Beside the checks: a database that is slow keeps no key from being refused.
-                self._renewal = asyncio.create_task(self._renew(), name="rights of those who watch")
+                self._renewal = asyncio.create_task(self._renew(), name="rights of watching people")
             if current is not seen or now - asked >= _ASK_EVERY:
                 seen, asked = current, now
                 for check in list(self._checks):
@@ -113,7 +113,7 @@ class Guard:
             found = await asyncio.to_thread(_rights_of, those)
         except DatabaseProblem as problem:
             # They watch on by what was known, until they have to come back.
-            logger.warning("nobody can tell whether those who watch still may: %s", type(problem).__name__)
+            logger.warning("the rights of watching people cannot be checked: %s", type(problem).__name__)
             return
         for check, pass_ in list(self._checks.items()):
             if (person := pass_.person) in found:

@@ -21,7 +21,7 @@ from synapse.statistics import latest
 from synapse.statistics.latest import Sample
 from synapse.statistics.storage import FINEST
 
-# How often Redis is asked for the latest sample while anybody watches, by each process, in seconds.
+# The interval at which each process asks Redis for the latest sample while it has viewers, in seconds.
 LOOK_EVERY = 0.5
 
 
@@ -60,13 +60,13 @@ class LatestSample:
             RedisUnavailable: when Redis cannot be used.
         """
         now = asyncio.get_running_loop().time()
-        # A moment less: those who wait so long between two looks begin another one.
+        # A moment less than the interval, so that viewers who ask at that interval get a new sample.
         if self._asking is None or now - self._asked_at > LOOK_EVERY * 0.9:
             self._asked_at, self._asking = now, asyncio.create_task(_ask(), name="latest sample")
         return await asyncio.shield(self._asking)
 
     def frame(self, sample: Sample, streams: Collection[str], names: frozenset[str]) -> bytes:
-        """Return a sample as a frame, made once for all viewers who see these series of these streams."""
+        """Return a sample as a frame, made once for all viewers of these series of these streams."""
         if sample is not self._framed:
             self._framed, self._frames = sample, {}
         key = (tuple(streams), names)

@@ -26,7 +26,8 @@ from synapse.redis.commands import shared_values
 
 PARAMETER = "ticket"
 SECONDS = 30
-# What tickets for statistics, and for watching many streams, name in place of a stream: no stream is called so.
+# The names that tickets for statistics, and for watching many streams, have in place of a stream's: no stream has such
+# a name.
 STATISTICS, GATEWAY = "/stats", "/live"
 _BYTES = 32
 

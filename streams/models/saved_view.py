@@ -9,8 +9,8 @@ LONGEST_QUERY = 4_000
 class SavedView(models.Model):
     """A search of the explorer that a person keeps under a name, for themselves or for all.
 
-    It holds the query of the explorer's address, which the form of the admin checks, and no event: all who open it see
-    with their own rights.
+    It holds the query of the explorer's address, which the form of the admin checks, and no event: each person who
+    opens it sees events by their own rights.
     """
 
     name = models.CharField(max_length=100)
@@ -23,7 +23,8 @@ class SavedView(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_views", editable=False
     )
     shared = models.BooleanField(
-        default=False, help_text="All who see streams find it, and open it with their own rights."
+        default=False,
+        help_text="All who see streams find it, and open it with their own rights.",
     )
 
     class Meta:

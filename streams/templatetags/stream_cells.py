@@ -68,7 +68,7 @@ _NONE: SafeString = mark_safe('<span class="s-badge s-ok">none</span>')
 
 @lru_cache
 def state_of(health: Health, kind: str) -> str:
-    """Say how a stream is, and what is the matter where that is another word."""
+    """Return the health of a stream, with its reason where that is another word."""
     badge = health_badge(health)
     return badge if kind in ("", health) else format_html('{} <span class="s-quiet s-under">{}</span>', badge, kind)
 

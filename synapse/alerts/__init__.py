@@ -1,4 +1,4 @@
-"""Alerts: what is wrong with streams, groups, bridges, keys and Redis, told once to people and to programs.
+"""Alerts on streams, groups, bridges, keys and Redis, each reported once to people and to programs.
 
 - `rules`         conditions that can be measured, and the rules that are on from the start
 - `subject`       the things that have alerts, how they are spoken of, and the sentences for people

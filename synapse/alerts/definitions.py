@@ -42,7 +42,7 @@ ALERT_FIELDS = declared(globals())
 
 @dataclass(frozen=True, kw_only=True)
 class Silence:
-    """A time in which nobody is told of some alerts. They are evaluated and shown nevertheless.
+    """A time in which some alerts send no notifications. They are evaluated and shown nevertheless.
 
     Attributes:
         id: the number of its row.
@@ -63,14 +63,14 @@ class Silence:
         return Pattern(self.rule), Pattern(self.subject)
 
     def covers(self, rule: str, names: Iterable[str], now: float) -> bool:
-        """Say whether nobody is told now of a rule's alert about what has these names."""
+        """Say whether a rule's alert about the subject with these names is silenced now."""
         of_rule, of_subject = self._patterns
         return self.begins <= now < self.ends and of_rule.matches(rule) and any(map(of_subject.matches, names))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Definitions:
-    """Rules, silences and what is watched, at one version of the catalog.
+    """Rules, silences and watched subjects, at one version of the catalog.
 
     Attributes:
         catalog: streams and keys.
@@ -130,7 +130,7 @@ class Definitions:
         return None
 
     def is_silenced(self, rule: str, subject: Subject, now: float) -> bool:
-        """Say whether nobody is told now of a rule's alert about a subject."""
+        """Say whether a rule's alert about a subject is silenced now."""
         return any(silence.covers(rule, subject.names, now) for silence in self.silences)
 
     def rule(self, name: str) -> Rule | None:

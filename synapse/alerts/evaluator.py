@@ -1,4 +1,4 @@
-"""The evaluator: after each sample one process compares what was measured with the rules.
+"""The evaluator: after each sample one process compares the measurements with the rules.
 
 It holds a lease in Redis that ends when it is not renewed, so that another process continues when it dies. A state is
 changed by a script that compares it with what was read, and records the change: of two processes that both take
@@ -32,17 +32,17 @@ from synapse.statistics.latest import unpacked
 
 # A killed evaluator is replaced when its lease ends: three turns without a renewal.
 LEASE_MS = 3_000
-# So long after the last turn there is one without a sample: the sampler is away.
+# The time after the last turn at which one runs without a sample, because the sampler is down.
 _PATIENCE = 10
 # A sample that is older tells nothing of now.
 _FRESH = 15
-# What is no series is asked for so often.
+# The interval at which values that are no series are read.
 _ASK_EVERY = 15
 # After so long without a turn, alerts that are pending begin to wait again.
 GAP = 60
-# So many alerts there are at most; the dead letters of so many of them are looked at in one turn.
+# The limit on the number of alerts, and the number of them whose dead letters are read in one turn.
 MOST_ALERTS, _MOST_LOOKED_AT = 20_000, 100
-# So many states are changed by one script: Redis serves nobody else meanwhile.
+# The number of states that one script changes: Redis serves no other client meanwhile.
 _TOGETHER = 100
 
 logger = logging.getLogger(__name__)
@@ -271,7 +271,7 @@ def _next(rule: Rule, id_: str, stored: _Stored, measured: _Measured | None, mom
     if measured and (before is None or after.phase != before.phase or moment.answers is not None):
         after = _said(after, rule, subject, detail=measured[2] or after.detail, now=moment.now)
     elif before is not None:
-        # What is told of it is brought up to date with what is no series, and not with each sample.
+        # The details of an alert are refreshed with the values that are no series, not with each sample.
         after = replace(after, value=before.value)
     if _fires(after) and (after.is_untold or not _fires(before)):
         after = replace(after, is_untold=moment.definitions.is_silenced(rule.name, subject, moment.now))

@@ -92,7 +92,7 @@ def changed(alert: Mapping[str, Any]) -> dict[str, Any]:
     return {"event_type": CHANGED, "dedupe_key": f"{alert['alert']} {alert['state']} {alert['at']}", **alert}
 
 
-# What a notification says of its first alert, and of each.
+# The fields of a notification about its first alert, and about each.
 _SHARED = (
     *("subject", "severity", "state", "since", "at", "value", "unit", "description"),
     *("owner", "runbook", "labels", "link"),
@@ -138,7 +138,7 @@ def entry_of(event: dict[str, Any], stream: StreamDefinition) -> list[str]:
     except Problem:
         accepted = None
     if not isinstance(accepted, Accepted):
-        # Somebody gave it another contract. An alert is told all the same, as one that nothing checked.
+        # The stream of alerts got another contract. An alert is reported nevertheless, as an unchecked event.
         accepted = Accepted(event, event["event_type"], None, (), registered=False)
     return validation.encode(stream, accepted, now=lambda: str(event["at"]), source=_SOURCE)
 
@@ -214,14 +214,14 @@ class Notifier:
 
     def __init__(self) -> None:
         self._read_to = "0-0"
-        # By rule and alert the last change that nobody was told of, and its id.
+        # By rule and alert the last change without a notification, and its id.
         self._waiting: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {}
 
     def step(self, stream: StreamDefinition | None, now: float) -> Conversation[int]:
-        """Tell people what is to be told now. Return how many notifications that were.
+        """Send the notifications that are due. Return how many there were.
 
         Args:
-            stream: the stream of alerts, None when it is not defined: then nobody is told, also not later.
+            stream: the stream of alerts, None when it is not defined: then no notification is sent, also not later.
             now: the time, in seconds since 1970.
 
         Raises:

@@ -27,7 +27,7 @@ from synapse.wire.ids import parse
 _DAY = 86_400
 # A key that expired so long ago is no longer told of. Seconds.
 _FORGOTTEN = 7 * _DAY
-# What has a value: the subject, the value, and what more is known.
+# Measurements: each a subject, its value, and further details.
 Measured = Iterator[tuple[Subject, float, str]]
 _GroupName = tuple[str, str]
 
@@ -55,7 +55,7 @@ class Answers:
 def ask_redis(
     definitions: Definitions, series: RecentSeries | None, conditions: Collection[str]
 ) -> Conversation[Answers]:
-    """Ask Redis for what is no series, in one round trip.
+    """Ask Redis for the values that are no series, in one round trip.
 
     Args:
         definitions: what is watched.

@@ -36,19 +36,19 @@ class _Counter:
         self.total = 0
 
     def add(self, at: int, by: int, label: str) -> None:
-        """Note by how much it grew, and forget what is older than five minutes."""
+        """Record the growth of a counter, and drop growth older than five minutes."""
         self.growth.append((at, by, label))
         self.total += by
         self.forget(at)
 
     def forget(self, now: int) -> None:
-        """Forget what is older than five minutes."""
+        """Drop growth older than five minutes."""
         while self.growth and self.growth[0][0] <= now - WINDOW:
             self.total -= self.growth.popleft()[1]
 
 
 class Recent:
-    """A stream or group: what it is now, and by how much its counters grew in the last five minutes."""
+    """A stream or group: its present values, and the growth of its counters in the last five minutes."""
 
     __slots__ = ("_counters", "gauges")
 

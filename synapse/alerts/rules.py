@@ -18,7 +18,7 @@ Severity = Literal["warning", "critical"]
 WINDOW = 300
 # A share of fewer events or attempts in that time says nothing.
 LEAST_COUNTED = 5
-# What lasts longer, or never ends, is said to last so long. Seconds.
+# The longest duration that is reported; longer and endless ones count as this. Seconds.
 LONGEST = 30 * 86_400
 
 
@@ -234,7 +234,7 @@ class Rule:
         return tuple(map(Pattern, self.subjects))
 
     def is_for(self, names: tuple[str, ...]) -> bool:
-        """Say whether the rule is for what has these names."""
+        """Say whether the rule applies to the subject with these names."""
         return not self._patterns or any(pattern.matches(name) for pattern in self._patterns for name in names)
 
     def holds(self, value: float) -> bool:

@@ -1,4 +1,4 @@
-"""The states of an alert: ok, pending, firing, resolved. Pure: the time and what was measured are handed in.
+"""The states of an alert: ok, pending, firing, resolved. The caller passes the time and the measurements.
 
 An alert is pending while its condition has not held for long enough, and fires then. It is resolved when the condition
 has been gone for `CLEAR_SECONDS`, so that one that comes and goes does not fire each time. Nothing measured is no
@@ -14,7 +14,7 @@ import orjson
 
 from synapse.alerts.rules import Rule
 
-# So long a condition has to be gone before an alert is resolved.
+# The time for which a condition has to be false before an alert is resolved.
 CLEAR_SECONDS = 60
 Phase = Literal["pending", "firing"]
 

@@ -51,7 +51,8 @@ class Subject(NamedTuple):
 
     @property
     def parts(self) -> dict[str, str]:
-        """The names that the subject has, by what they name; those that it has not are left out."""
+        """The names that the subject has, by their kind (`stream`, `group` and so on), without the kinds that it
+        lacks."""
         names = {self.kind: self.name, "stream": self.stream, "bridge" if self.kind == "group" else "service": self.of}
         return {name: text for name, text in names.items() if text}
 

@@ -71,8 +71,8 @@ _MOST_KEPT = 256
 
 
 def find_faults(attributes: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what is wrong with the context attributes of an event, without `specversion`: names of attributes, each
-    with the rest of a sentence about it, and no more than `MOST_FAULTS`. None of the attributes is null."""
+    """Return the errors in the context attributes of an event, without `specversion`: names of attributes, each with
+    the rest of a sentence about it, and no more than `MOST_FAULTS`. None of the attributes is null."""
     faults = [(name, "is missing") for name in REQUIRED if name not in attributes]
     for name, value in attributes.items():
         # Nearly all texts are printable; of the others, some are allowed.

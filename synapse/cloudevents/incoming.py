@@ -249,7 +249,7 @@ def _quote(value: Any) -> str:
 def _make_event(
     attributes: dict[str, Any], data: Any, faults: _Faults, types: Mapping[str, str], *, has_data: bool
 ) -> CloudEvent:
-    """Return the event of attributes and data, with the marks for what it does not tell of them.
+    """Return the event of attributes and data, with marks for the parts that the event itself does not show.
 
     Raises:
         BadCloudEvent: when there are faults.

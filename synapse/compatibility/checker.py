@@ -159,13 +159,13 @@ def check(
     for version in reversed(versions):
         old = _library(version.document, version.references) if budget.left else _TOO_LATE
         for direction in mode.directions:
-            # What is let through is shown with an example once, for the newest version.
+            # An allowed difference is shown with an example once, for the newest version.
             proves = Rule.is_refused if policy is Policy.LENIENT and version is not versions[-1] else Rule.is_any
             with budget.limited(steps):
                 compared = list(_compare(old, new, direction, budget, proves))
             for finding, witness in compared:
                 is_refused = policy is Policy.STRICT or finding.rule.is_refused()
-                # What is let through is mostly the same for each version, and putting it into words takes its time.
+                # Allowed differences are mostly equal for all versions, and describing them takes time.
                 same = direction, finding.rule.name, finding.writer, finding.reader, tuple(finding.facts.items())
                 if not is_refused and same in told:
                     continue

@@ -247,7 +247,7 @@ def _fits(prover: ProverLike, shape: Shape, exclusive: Sequence[Node], member: N
     if only_lenient(result):
         for other in exclusive:
             if other is not member and not prover.excludes(shape, other):
-                # What both accept is refused.
+                # An event that both parts accept is refused.
                 return [Finding.of(Rule.ONE_OF_NARROWED, shape, None, _values_of(shape.also(other, member), shape))]
     return result
 

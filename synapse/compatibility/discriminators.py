@@ -215,7 +215,8 @@ class Discriminators:
             if len(telling) != 1 or not is_of_objects or {*properties.required} - {*telling} or len(path) >= _DEEPEST:
                 return ANY_TAGS
             name = telling[0]
-            # What is no object is accepted where no type is named, and so is an object without a part that need not be.
+            # A value that is no object is accepted where no type is named, and so is an object without an optional
+            # property.
             kinds = keywords.OBJECT if facets.types == keywords.ANY else keywords.ANY
             path.append((name, Tags(kinds=kinds, required=frozenset([name]) - {*properties.required})))
             node = properties.named[name]

@@ -220,7 +220,7 @@ class Prover:
         # Whether there are such values at all takes longer to say, and matters only now.
         if not (own or combined) or self.satisfiability.is_empty(shape):
             return []
-        # What is combined has made cases of its own.
+        # Combined parts have made cases of their own.
         return (self.by_cases(shape, reader, own) if own and shape.choices else own) + combined
 
     def _answer_case(self, shape: Shape, reader: Node) -> Findings:

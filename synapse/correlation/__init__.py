@@ -1,5 +1,4 @@
-"""Finding events by what they are known by: their entry id, Idempotency-Key, trace id, or a property that their stream
-declares.
+"""Finding events by an identifier: their entry id, Idempotency-Key, trace id, or a property that their stream declares.
 
 - `digests`   the ids that an event carries, and their digests
 - `segments`  the parts of an index, as bytes

@@ -1,4 +1,4 @@
-"""The indexer: one process reads what was added to the streams, and keeps the index by which events are found.
+"""The indexer: one process reads the new entries of the streams, and maintains the index by which events are found.
 
 Publishing does nothing for it. The indexer holds a lease in Redis that ends when it is not renewed. Every change of an
 index names the version that it changes, so two processes that both take themselves for the indexer for a moment do no
@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 
 # A killed indexer is replaced when its lease ends: three turns without a renewal.
 LEASE_MS = 3_000
-# So many entries make a segment at least, and at most; fewer where they have so many bytes: a search reads all that is
-# not indexed. When segments below one of these sizes come to it together, they are merged.
+# The least and the greatest number of entries in a segment; fewer where they reach this many bytes, because a search
+# reads all entries that are not indexed. When segments below one of these sizes come to it together, they are merged.
 LEAST, SLICE, SLICE_BYTES = 256, 4_096, 4 * 1024 * 1024
 SIZES = (LEAST, SLICE, 32_768)
 # How long a turn may work, in seconds. While the rest of this process takes more than such a share of a core, a turn
@@ -323,7 +323,7 @@ def _least_of(scan: Scan) -> int:
 
 
 def _added(state: IndexState, now: StreamSample, indexed: int, scan: Scan) -> int:
-    """Return how many entries the stream had taken when the last indexed one came; -1 where nobody counts them."""
+    """Return how many entries the stream had taken when the last indexed one came; -1 where it is unknown."""
     if now.added < 0 or scan.exhausted:
         return now.added
     before = state.added if state.version else now.added - now.length

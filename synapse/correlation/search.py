@@ -34,16 +34,16 @@ from synapse.wire.ids import Range, following, iso_of, moment_of, parse
 from synapse.wire.masking import mask_of
 
 ENTRY_ID, IDEMPOTENCY_KEY = "entry id", idempotency.HEADER
-# So many streams are asked at once.
+# The number of streams that are asked at once.
 _TOGETHER = 20
 # Of a stream so many blocks are looked into, so many at once.
 MOST_BLOCKS, _BLOCKS_AT_ONCE, _ENTRIES_OF_BLOCK = 200, 20, 16
 # An index that is changed while it is searched is searched again from its start, so many times.
 _MOST_CHANGES = 10
-# So many entries that are not indexed are read: of a stream, of all streams, and of each in any case.
+# The number of entries that are read without the index: of a stream, of all streams, and of each in any case.
 MOST_UNINDEXED, MOST_UNINDEXED_OF_ALL, LEAST_UNINDEXED = 10_000, 50_000, 256
-# So many bytes are read of all streams: of entries that are not indexed, and as many of blocks. A stream takes half of
-# the bytes that are left at most, so that all others are read too.
+# The number of bytes that are read of all streams: of entries that are not indexed, and as many of blocks. A stream
+# takes at most half of the remaining bytes, so that all others are read too.
 MOST_BYTES_OF_ALL = 32 * 1024 * 1024
 _REPLY_BYTES = 1024 * 1024
 # Of blocks of a stream of which the caller may not read every type, so many bytes are read.
@@ -245,7 +245,7 @@ class _Search:
         self.unsearched.append(Unsearched(stream=self.name, after=after, before=before))
 
     def begin(self) -> Conversation[_Begun]:
-        """Ask for what is found without reading many entries."""
+        """Ask for the matches that need no reading of many entries."""
         stream = self._stream
         ids: dict[str, str] = {}
         if (asked := parse_id(self._text)) and "-" in self._text:

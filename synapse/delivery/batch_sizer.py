@@ -9,11 +9,12 @@ from collections.abc import Callable
 
 from synapse.runtime.backoff import Backoff
 
-# What a batch should take, in seconds: so much work a kill can repeat, and a settling takes about a fiftieth of it.
+# The time that a batch should take, in seconds: a kill repeats that much work, and acknowledging takes about a fiftieth
+# of it.
 _BATCH_SECONDS = 0.05
-# What an event is thought to take before one was seen.
+# The assumed time of an event before the first one is measured, in seconds.
 _FIRST_GUESS = 0.005
-# So many failures in a row are no longer about single events.
+# After this many failures in a row the cause is not a single event.
 MANY_FAILURES = 25
 
 FAILING = Backoff(base=1.0, cap=30.0)
@@ -69,7 +70,7 @@ class BatchSizer:
         return 0.0
 
 
-# What is missing to an event by rounding is not waited for, and no wait is shorter than a clock can tell.
+# A rounding error below one event causes no wait, and no wait is shorter than the clock's resolution.
 _ROUNDING = 1e-6
 _SHORTEST = 0.001
 

@@ -141,7 +141,7 @@ def lost_message(count: int, subscription: Subscription) -> str:
 
 
 def given_up_message(count: int) -> str:
-    """Return the message that events were given up: nobody reported how their last attempt ended."""
+    """Return the message that events became dead letters, because their last attempt ended without an outcome."""
     what = "1 event is a dead letter" if count == 1 else f"{count} events are dead letters"
     return f"{what} now: {'its' if count == 1 else 'their'} last attempt ended without an outcome."
 
@@ -214,10 +214,11 @@ class GroupJoiner:
         subscription = self._membership.subscription
         if subscription.must_be_new and not joined.created:
             raise GroupExists(
-                f"The group “{subscription.group}” of “{subscription.stream}” exists and keeps its place, so --from "
+                f"The group “{subscription.group}” of “{subscription.stream}” exists and keeps its position, so --from "
                 "cannot be used with it. Leave --from out to continue where the group is, or begin elsewhere with "
-                "another --group. To give this one another place, pause or stop who reads as it and move it: "
-                f"POST /streams/{subscription.stream}/groups/{subscription.group}/move, or its page in the admin."
+                "another --group. To move this group to another position, pause it or stop its consumers, "
+                f"then move it: POST /streams/{subscription.stream}/groups/{subscription.group}/move, or its page "
+                "in the admin."
             )
 
     def _greet(self, joined: JoinResult, others: Sequence[Consumer]) -> None:

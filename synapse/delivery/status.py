@@ -193,7 +193,7 @@ class Overview:
 
     @property
     def was_read(self) -> bool:
-        """Whether anybody was given an event of its group."""
+        """Say whether a consumer was given an event of its group."""
         return bool(self.last_done_ms or self.pending or self.waiting or self.dead or any(self.counters.values()))
 
     @property

@@ -17,7 +17,7 @@ from synapse.redis import Conversation
 
 Q = TypeVar("Q")
 B = TypeVar("B")
-# What is documented of an answer: a model, or a JSON schema; with what it means, where that is not plain.
+# The documentation of an answer: a model, or a JSON schema; with its meaning, where that is not plain.
 Documented = Any
 
 
@@ -188,7 +188,7 @@ class Endpoint:
         return with_tag(request, answer) if self.has_entity_tag else answer
 
 
-# What a status usually means.
+# The usual meaning of a status.
 MEANINGS = {
     400: "The request or one of its parameters cannot be used.",
     401: "No key was shown where one is needed, or it is not good.",
@@ -205,7 +205,7 @@ MEANINGS = {
 }
 
 
-# What it means for a request with a body that is a JSON object.
+# Its meaning for a request whose body is a JSON object.
 _OF_BODY = {
     400: "The request cannot be used: `parameter` names the member.",
     413: "The request is too large.",

@@ -219,7 +219,7 @@ def _sentence(name: str, error: Mapping[str, Any], metadata: Collection[Any]) ->
 
 
 _WHOLE_NUMBER = "“{name}” is a whole number from {least} to {most}."
-# What is said of a value, by Pydantic's name for what is wrong with it.
+# The text about an invalid value, by Pydantic's name for the error.
 _SENTENCES = {
     "missing": "“{name}” is missing.",
     "string_too_short": "“{name}” is missing.",

@@ -14,7 +14,7 @@ from synapse.http.exchange import JSON
 from synapse.problems import PROBLEM_JSON, UnsupportedMediaType
 
 _REFERENCE = "#/components/schemas/{model}"
-# What the named parts of paths are.
+# The descriptions of the named parts of paths.
 _PARTS = {
     "stream": "The stream's name.",
     "group": "The consumer group's name.",
@@ -34,7 +34,7 @@ _WRITTEN_BY_HAND: dict[str, Any] = {
             "event": {**_EVENT_TYPE, "description": "Another name of `event_type`, which some publishers use."},
         },
         "anyOf": [{"required": ["event_type"]}, {"required": ["event"]}],
-        # What holds without it, too; but generated clients let nothing else be sent.
+        # True is the default, but without the keyword generated clients refuse further properties.
         "additionalProperties": True,
     },
     "CloudEvent": {

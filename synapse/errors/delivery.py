@@ -161,7 +161,7 @@ class GroupLost(Exception):
     """The group, or its stream, is gone from Redis: deleted, flushed, or never written to a disk."""
 
 
-# What kind of failure an attempt ended with, as statistics and metrics count them.
+# The kinds of failures of attempts, as statistics and metrics count them.
 FailureClass = Literal[
     "timeout",
     "connection",

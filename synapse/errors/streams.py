@@ -16,7 +16,7 @@ from typing import Any
 from synapse.formats.durations import Rate
 from synapse.problems import Problem
 
-# So many faults stand in the sentence of a refusal; all of them are listed beside it.
+# The number of errors in the sentence of a refusal; all of them are listed beside it.
 _MOST_NAMED = 5
 
 

@@ -21,7 +21,7 @@ from synapse.inspection.rows import written_row
 from synapse.problems import BadParameter
 from synapse.redis import Conversation
 
-# So many entries one export looks at, and one part of it: at most so many, and about so many bytes.
+# The greatest number of entries that an export reads, and those of one part of it, with its approximate bytes.
 MOST_EXPORTED = 1_000_000
 PART_ENTRIES, PART_BYTES = 2_000, 2 * 1024 * 1024
 MOST_COLUMNS, LONGEST_COLUMN = 100, 200
@@ -116,7 +116,7 @@ def _field(value: Any) -> str:
 
 
 def _defused(text: str) -> str:
-    """Return a text that a spreadsheet shows as it is: with an apostrophe before what it would run."""
+    """Return a text that a spreadsheet shows unchanged: with an apostrophe before a formula."""
     return f"'{text}" if text.startswith((*_FORMULAS, INCOMPLETE)) else text
 
 

@@ -14,8 +14,8 @@ from synapse.redis import Conversation, RedisFailure, answer, ask
 from synapse.redis.commands.streams import Entry, xrange
 from synapse.wire.ids import EntryId, Range, parse
 
-# So many streams are asked in one round trip: of the first ones it is not known how large their entries are. The first
-# chunks have so many entries together, and later ones about so many bytes.
+# The number of streams that are asked in one round trip, since the size of their entries is unknown at first. The first
+# chunks have this many entries together, and later ones about this many bytes.
 _AT_ONCE, _AT_FIRST, _FIRST_ENTRIES = 50, 10, 100
 _ROUND_BYTES, _LEAST_BYTES = 1024 * 1024, 16 * 1024
 # No more is asked for in one round trip, where entries are large: unless one entry alone is larger.

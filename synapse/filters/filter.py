@@ -144,7 +144,7 @@ def _compile(text: str, names: Collection[str]) -> EventFilter:
 
 
 def _check(written: str, tokens: list[Token]) -> None:
-    """Let the library parse a filter, and refuse what is none of its variables, functions and operators."""
+    """Let the library parse a filter, and refuse unknown variables, functions and operators."""
     try:
         found = load_cel().compile(written).references()
     except ValueError as error:

@@ -17,7 +17,7 @@ import orjson
 _INTEGER_LIMITS = (-(2**63), 2**64 - 1)
 # A double keeps each number of 15 digits; with a point and without an exponent that is so many characters.
 _ALWAYS_EXACT = 16
-# So many exact numbers of one value, which so many digits write in full, are compared digit by digit.
+# The number of exact numbers in one value, and their digits in full, up to which they are compared digit by digit.
 _MOST_COMPARED, _MOST_DIGITS = 32, 2_000
 _ENDLESS = float("inf")
 

@@ -20,7 +20,7 @@ from synapse.formats.strict_json import BadJSON, Malformed, NotUnicode
 SLICE = 32 * 1024
 # The bytes of one step: of the walk, of a search in the middle of a string, and of decoding bytes to characters.
 _BLOCK, _STRING_BLOCK, _TEXT_BLOCK = 8 * 1024, 64 * 1024, 256 * 1024
-# So many brackets and commas at the end of a window are looked at for a guess.
+# The number of brackets and commas at the end of a window that are tried as a guess.
 _MOST_TOKENS = 4096
 _STRUCTURE = re.compile(rb"[\[\]{},]")
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},"]', re.DOTALL)

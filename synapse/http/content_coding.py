@@ -15,10 +15,10 @@ _NONE = ("", "identity")
 # zlib takes a member of RFC 1952 with the largest window, and no other format.
 _WINDOW_BITS = 16 + zlib.MAX_WBITS
 _MAGIC = b"\x1f\x8b"
-# A slice takes a fraction of a millisecond, whatever it holds: one block of the format may decode to nothing.
+# Any slice takes a fraction of a millisecond: one block of the format may decode to nothing.
 MAX_SLICE = 64 * 1024
 _MAX_INPUT = 16 * 1024
-# What zlib says of a body that is damaged, in other words.
+# The causes behind zlib's errors for a damaged body.
 _REASONS = {
     "incorrect header check": "it does not begin as gzip does",
     "incorrect data check": "its checksum (CRC-32) is not that of its contents",

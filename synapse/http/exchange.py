@@ -143,10 +143,10 @@ class WebSocket(Protocol):
         """
 
     def send(self, *messages: bytes) -> None:
-        """Send messages. A sender waits with `drain` before it sends more; what is sent after the end is dropped."""
+        """Send messages. A sender waits with `drain` before it sends more; messages after the end are dropped."""
 
     async def drain(self) -> None:
-        """Wait until the client has taken enough of what was sent, or is gone."""
+        """Wait until the client has read enough of the sent messages, or has disconnected."""
 
     def close(self, code: int, reason: str = "") -> None:
         """End the connection (RFC 6455, 7.4)."""

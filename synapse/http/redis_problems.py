@@ -12,7 +12,7 @@ from synapse.redis.errors import (
     WrongType,
 )
 
-# What an edge catches to answer with it: `except FAILURES as failure` and `problem_of(failure)`.
+# The exceptions that an edge answers: `except FAILURES as failure` and `problem_of(failure)`.
 FAILURES = (Problem, RedisFailure)
 
 _PROBLEMS: dict[type[RedisFailure], type[Problem]] = {

@@ -110,7 +110,7 @@ def _attempt(line: LogLine | None, attempt: Attempt | None, form: str) -> KnownA
             error="" if is_silent else attempt.error,
             form=form,
         )
-    # The error that is kept with the event is longer, and whole for those who may see PII.
+    # The error that is stored with the event is longer, and complete for callers with the right to see PII.
     is_told = attempt is None or line.what == "silent"
     return KnownAttempt(
         at_ms=line.at_ms,
@@ -150,8 +150,8 @@ def last_end(kept: StoredPlace) -> End | None:
 
 
 def was_buried_last(kept: StoredPlace) -> bool:
-    """Say whether the last line about the event is that it became a dead letter: if there is none, somebody removed it
-    without a line."""
+    """Say whether the last line about the event is that it became a dead letter: if there is no dead letter, it was
+    removed without a line."""
     lines = _in_order(kept)
     return bool(lines) and isinstance(lines[-1], LogLine) and lines[-1].what == "dead"
 

@@ -55,7 +55,7 @@ def _read(catalog: Snapshot, *, now_ms: int) -> Conversation[Mapping[str, Any]]:
 
 def _entries(reply: Any) -> list[Entry]:
     if isinstance(reply, ReplyError) and reply.code == "NOPERM":
-        # It need not be in the catalog, and who has the rights on the catalog's streams alone cannot read it then.
+        # The stream need not be in the catalog; callers with rights on the catalog's streams alone cannot read it then.
         return []
     try:
         found: list[Entry] = answer(reply, STREAM, absent=[])

@@ -22,7 +22,7 @@ from synapse.redis import Conversation, answer, ask, map_cooperatively
 from synapse.redis.commands.streams import Entry, xrange
 
 MOST_MESSAGES, USUAL_MESSAGES = 1000, 10
-# So many are read without waiting for a turn.
+# The number of messages that are read without waiting for a turn.
 FEW_MESSAGES = 99
 _MESSAGE = {
     "id": "1705314600000-0",

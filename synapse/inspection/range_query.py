@@ -214,7 +214,7 @@ def asked_moment(text: str) -> int | None:
 
 def _parse_time(text: str) -> Range | None:
     if "T" in text:
-        # An offset's plus that nobody escaped arrives as a space.
+        # An unescaped plus of a UTC offset arrives as a space.
         text = text.replace(" ", "+")
     try:
         moment = datetime.fromisoformat(text)

@@ -5,7 +5,7 @@ from typing import Any
 
 from synapse.compatibility import scalar_samples
 
-# A schema may lead in circles, and ask for more than anybody would read.
+# A schema may be recursive, and demand a larger sample than people read.
 _DEEPEST, _MOST_VALUES, _MOST_ITEMS, _LONGEST = 8, 300, 5, 200
 _FORMATS = {
     "date-time": "2025-01-31T12:00:00Z",

@@ -263,8 +263,8 @@ def _rate(newest: Sequence[EntryId], now_ms: int) -> Rate:
     recent = [id_ for id_ in newest if id_.ms > now_ms - _MINUTE_MS]
     if len(recent) < LOOKED_AT:
         return Rate(per_minute=len(recent), exact=True)
-    # So many within less than a minute: as if the rest of it had been like this. A second at least, lest a burst of
-    # one millisecond looks like millions.
+    # Events of less than a minute are extrapolated to a minute, over a second at least, so that a burst of one
+    # millisecond does not look like millions.
     span = max(now_ms - recent[-1].ms, 1000)
     return Rate(per_minute=round(len(recent) * _MINUTE_MS / span), exact=False)
 

@@ -47,11 +47,11 @@ class Subscribe(Command):
 
     @property
     def is_of_all(self) -> bool:
-        """Whether all streams are asked for."""
+        """Say whether the command names all streams."""
         return self.stream == ALL
 
     def query(self) -> TailQuery:
-        """Return what is asked of the stream.
+        """Return the query of the live tail.
 
         Raises:
             BadParameter, BadFilterExpression: when the id, or the filter, cannot be used.

@@ -10,7 +10,7 @@ from synapse.redis.commands.streams import Entry
 from synapse.wire.ids import LAST, EntryId, following, parse
 
 _FIRST, _MOST = 10, 100
-# About how many bytes of entries a page is to hold: one who catches up must not keep others waiting.
+# The approximate bytes of entries in a page: a client that catches up must not keep others waiting.
 _BYTES = 128 * 1024
 
 

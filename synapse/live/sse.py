@@ -97,7 +97,7 @@ class Gap:
         return {"reason": self.reason, "after": str(self.after), "detail": _GAPS[self.reason]}
 
 
-# What a watcher gets of a stream.
+# The items that a watcher gets of a stream.
 Item = Frame | Gap
 
 

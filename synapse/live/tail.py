@@ -140,7 +140,7 @@ class Tail:
                 frame = self._render(entry)
                 for watcher in self._watchers:
                     watcher.offer(frame)
-            # Before others go first: one who comes meanwhile gets what is behind this.
+            # Set before other tasks run: a watcher that joins meanwhile gets the entries after this one.
             self._place.passed((parse(entry.id),))
             if time.monotonic() > until:
                 await turn_queue.turn()

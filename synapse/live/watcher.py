@@ -52,7 +52,7 @@ class WakeUps:
 
     # Seconds for each watcher, and at most.
     EACH, MOST = 0.00005, 0.04
-    # So many are woken before other work of the event loop has its turn.
+    # The number of watchers that are woken before other work of the event loop has its turn.
     AT_ONCE = 100
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class WakeUps:
         """Wake a watcher soon."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            # What a stopped loop had planned will not happen.
+            # Callbacks of a stopped loop will never run.
             self._due.clear()
             self._loop, self._is_planned, self._last = loop, False, float("-inf")
         self._due[watcher] = None
@@ -168,7 +168,7 @@ class Watcher:
     def put(self, item: Item, queue: deque[Item] | None = None) -> None:
         """Queue an item, or let a subscription hold it back in its own queue."""
         size = _size(item)
-        # One item always has room, whatever its size.
+        # A single item of any size always has room.
         if self._count and (self._count >= MOST_WAITING or self._bytes + size > MOST_WAITING_BYTES):
             self.end("slow")
             return

@@ -10,7 +10,7 @@ from typing import Any
 
 from synapse.alerts.rules import CONDITIONS, Rule, SubjectKind
 
-# What Prometheus calls the subject of an alert, with the labels of its series.
+# The subject of an alert in Prometheus, as labels of its series.
 _SUBJECTS: dict[SubjectKind, str] = {
     "stream": "Stream {{ $labels.stream }}",
     "group": "Group {{ $labels.group }} of stream {{ $labels.stream }}",
@@ -25,7 +25,7 @@ _VALUES = {
 # Of the alerts that Synapse raises by itself; a rule for some subjects only, and one without a metric, refers to them.
 # Each process of a web server tells of all of them.
 _RAISED = 'max by (job) (synapse_alerts{{rule="{name}",state="firing"}}) > 0'
-# What the name of a label in Prometheus does not have, and that of one in the catalog may.
+# Characters that the name of a label may have in the catalog, but not in Prometheus.
 _NO_LABEL = re.compile(r"[^A-Za-z0-9_]")
 
 

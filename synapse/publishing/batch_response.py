@@ -80,7 +80,7 @@ class _Results:
             headers = {REPLAYED: "true"} if count and self._replayed == count else {}
             return listing_response(body, "results", results, status=200 if accepted == count else 207, headers=headers)
         refused = refusal(list(self._problems.values()), count)
-        # What belongs to one event stands in its result.
+        # The fields of one event are in its result.
         told = {name: value for name, value in document(refused).items() if name != "id"}
         return listing_response(
             {**told, **body},

@@ -77,7 +77,7 @@ def read_body(request: Request) -> Body:
     if len(body) > MAX_BATCH_BYTES:
         raise EventTooLarge(f"The batch is {len(body)} bytes long; at most {MAX_BATCH_BYTES} are accepted.")
     slices = _lines(body) if kind == NDJSON else read_array(body)
-    # What is small is read here: whoever has its body knows that it can be read.
+    # A small body is parsed here, so that its callers know that it is valid.
     return Body(slices if is_large(body) else tuple(slices), batch=True)
 
 

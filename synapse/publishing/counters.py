@@ -23,7 +23,8 @@ _LISTS: partial[defaultdict[str, list[Any]]] = partial(defaultdict, list)
 Counted = Literal["published", "refused", "warned", "unregistered"]
 # Refused events are counted by reason too: the slug of the problem, behind this.
 REFUSED_FOR = "refused:"
-# What lasts: storing a request's events, an attempt to deliver one, and the way from its publish to its delivery.
+# The measured durations: of storing a request's events, of an attempt to deliver one, and from its publish to its
+# delivery.
 Lasted = Literal["publish", "attempt", "delivered"]
 # Counted too, and of no interest to publishers.
 Dropped = Literal["live_dropped", "spans_dropped"]
@@ -31,7 +32,7 @@ Dropped = Literal["live_dropped", "spans_dropped"]
 # Publishers choose the sources of their events: so many pairs of stream and source are recorded between two flushes,
 # with so many characters of each, and so many are kept in Redis, the latest ones.
 MOST_NOTED, MOST_CHARACTERS, MOST_KEPT = 5_000, 200, 20_000
-# So many increments or durations wait in one list to be added up: a process may flush late, or never.
+# The number of increments or durations that wait in one list to be added up: a process may flush late, or never.
 MOST_WAITING = 10_000
 
 

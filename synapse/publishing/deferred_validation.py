@@ -23,7 +23,7 @@ from synapse.shares import CallerId
 # others have their turn.
 _MOST_OF_JOB, _STEPS_OF_JOB = 500, MAX_STEPS
 
-# What was found out about an event, as `checking.conclude` takes it.
+# The result of checking an event, as `checking.conclude` takes it.
 _Found = Sequence[Violation] | TooCostly | None
 
 

@@ -29,7 +29,7 @@ MOST_ERRORS = 100
 # Stands for the key of a request that has none.
 _KEY = "import"
 _ROW = frozenset({"id", "data", "event", "layout"})
-_MASKED = f"PII is masked in this line ({MASK}): export it as somebody who may see PII."
+_MASKED = f"PII is masked in this line ({MASK}): export it with the right to see PII."
 _PART_OF_ROW = (
     "This is a part of a row of an export. Send the whole row, as it was exported with “id”, “data”, “event” and"
     " “layout”, or its event alone."

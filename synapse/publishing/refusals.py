@@ -38,7 +38,7 @@ from synapse.wire.encoding import canonical
 
 logger = logging.getLogger(__name__)
 
-# So many kinds are kept apart between two flushes. Of more, the reason alone is kept.
+# The number of kinds that are kept apart between two flushes. Of further ones the reason alone is kept.
 MOST_NOTED = 1_000
 # Of an event that breaks its contract so many rules are noted.
 MOST_RULES = 5
@@ -103,8 +103,7 @@ class Refusals:
         Args:
             stream: where it was published.
             problem: why it was refused.
-            by: who published it.
-            event: the event as it came, where it could be read.
+            by: its publisher. event: the event as it came, where it could be read.
             size: the bytes of the request, where it brought one event.
         """
         now = int(time.time() * 1000)

@@ -40,7 +40,7 @@ from synapse.redis.commands.publishing import (
 
 _Entries = Sequence[Sequence[str]]
 
-# So many commands are sent at once, no matter their size; of more, so many, and so many bytes of them, at a time.
+# The number of commands that are sent at once in any case; of more, the number and the bytes that are sent at a time.
 _FEW_COMMANDS = 20
 _PART_COMMANDS, _PART_BYTES = 1000, 256 * 1024
 
@@ -155,7 +155,7 @@ def _sent(appends: Sequence[Command], barrier: Command | None = None) -> Convers
             replies += [failure.with_traceback(None)] * len(part)
             replies += [RedisUnreachable("It was not sent: Redis went away while the batch was stored.")] * rest
             if barrier is not None:
-                replies.append(0)  # nobody is known to have any of it
+                replies.append(0)  # nothing is known to be stored
             break
     return replies
 

@@ -16,7 +16,7 @@ from synapse.wire import encoding
 
 # A refusal names the types, or the newest versions, that there are: at most so many, for each event of a batch is told.
 _MOST_LISTED = 20
-# So many of the violations stand in the sentence of a refusal too; many programs show nothing else.
+# The number of violations in the sentence of a refusal; many programs show nothing else.
 _MOST_NAMED = 3
 
 _NOT_EXPLAINED = Violation(
@@ -75,7 +75,7 @@ def check(
         stream: where it is published.
         value: the event as it came.
         version: that of its contract that it asks for, if it does.
-        by: who publishes it.
+        by: its publisher.
         rulings: what events that are checked with the same arguments are held to, by their types; it is filled here.
         length: how many bytes of JSON the event is at the most, where that is known.
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-# Every command that is sent, and every one that a script calls: a user who runs a script needs the right to all that it
-# does. Subcommands are named one by one. A test holds the list to the commands and scripts of this package.
+# Every command that is sent, and every one that a script calls: a user that runs a script needs the right to all its
+# commands. Subcommands are named one by one. A test holds the list to the commands and scripts of this package.
 _NAMES = (
     "ping info time scan type exists expire pexpire del get getdel getrange set eval evalsha multi exec wait waitaof"
     " hdel hexists hget hgetall hincrby hkeys hlen hmget hscan hset hsetnx lpop lpos lrange lrem memory|usage rpush"

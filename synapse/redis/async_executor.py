@@ -117,7 +117,7 @@ class _Talk(Generic[T]):
             asked = step()
         except StopIteration as end:
             self._done(end.value)
-        except Exception as error:  # not hidden: it is handed to who asked
+        except Exception as error:  # not hidden: the caller gets it
             self._failed(error)
         else:
             if not asked:

@@ -49,7 +49,7 @@ class Job(NamedTuple):
     """Work that takes longer than the event loop may be kept, and that waits for something else than Redis.
 
     Attributes:
-        caller: whose share of such work it takes; None: of nobody's, because it is soon done.
+        caller: whose share of such work it takes; None for short work, which counts for no caller.
         work: what is to be called, in any thread; what it raises is thrown into the conversation.
     """
 

@@ -96,7 +96,7 @@ def history(stream: str, seconds: int, name: int | str) -> str:
 
 
 def correlation_index(stream: str) -> str:
-    """Hash of what is indexed of a stream, and of the segments of its index. A segment's key has its number behind this
+    """Hash of a stream's indexed range and of the segments of its index. A segment's key has its number behind this
     one and a colon."""
     return f"syn:{{{stream}}}:index"
 
@@ -107,7 +107,7 @@ def refusals(stream: str) -> str:
 
 
 def refused(stream: str) -> str:
-    """Hash of what is known of those kinds."""
+    """Hash of the details of a stream's kinds of refused events."""
     return f"syn:{{{stream}}}:refused"
 
 
@@ -132,7 +132,7 @@ def probe(number: int) -> str:
 
 
 def alerts(what: str) -> str:
-    """A part of what is kept of alerts. It lies beside their stream: one script writes to both."""
+    """A key of the alerts, in the slot of the stream of alerts, because one script writes to both."""
     return f"syn:{{{ALERTS_STREAM}}}:alerts:{what}"
 
 
@@ -141,7 +141,7 @@ INDEXER_LEASE = "syn:indexer"
 JANITOR_LEASE = "syn:janitor"
 METRICS_LEASE = "syn:metrics"
 SAMPLER_LEASE = "syn:sampler"
-# What changed in the latest sample of statistics.
+# The changes of the latest sample of statistics.
 LATEST_SAMPLE = "syn:past:now"
 # Hash of the heartbeats of the processes that run bridges.
 PROCESSES = "syn:processes"

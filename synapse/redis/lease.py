@@ -13,7 +13,7 @@ class Lease:
     """A lease, as one worker of this process asks for it.
 
     Args:
-        key: where Redis keeps who holds it.
+        key: the Redis key that holds the holder's token.
         ttl_ms: after how many milliseconds it ends when it is not renewed, because its holder died.
 
     Attributes:

@@ -235,7 +235,7 @@ class AsyncNode:
         if not commands[-1].barrier:
             return await connection.send(commands)
         replies = connection.send(commands[:-1])
-        # Others wait at the same barrier: who goes away must not take it along.
+        # Others wait at the same barrier: a cancelled waiter must not cancel it.
         both = await asyncio.gather(replies, asyncio.shield(connection.hold(commands[-1])))
         return [*both[0], *both[1]]
 

@@ -114,7 +114,7 @@ class PipelinedConnection(asyncio.Protocol):
             gets = self._reader.gets
             while (reply := gets()) is not False:
                 if not self._waiting:
-                    raise hiredis.ProtocolError("a reply that nobody asked for")
+                    raise hiredis.ProtocolError("a reply without a command")
                 call = self._waiting[0]
                 call.replies.append(reply)
                 if len(call.replies) == call.count:

@@ -19,7 +19,7 @@ from synapse.redis.commands import server as server_commands
 from synapse.redis.connection import Server
 from synapse.redis.errors import RedisUnavailable
 
-# So many keys are tried at the most, to find one of each node.
+# The greatest number of keys that are tried to find one of each node.
 _MOST_TRIED = 20_000
 
 
@@ -92,8 +92,8 @@ def transport_warning(address: Address) -> str:
         return ""
     if not address.is_tls:
         return (
-            f"Redis ({address}) is reached without TLS: everybody on the network path can read and change the events,"
-            " and read the password. Use rediss://, unless that network is yours alone."
+            f"Redis ({address}) is reached without TLS: every machine on the network path can read and change the "
+            "events, and read the password. Use rediss://, unless that network is yours alone."
         )
     if not address.is_verified:
         return (

@@ -35,7 +35,7 @@ def is_held(path: Path) -> bool:
     """Say whether a process holds the lock.
 
     Raises:
-        OSError: when nobody can tell.
+        OSError: when the lock cannot be tested.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)

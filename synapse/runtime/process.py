@@ -11,7 +11,8 @@ import resource
 import subprocess
 from pathlib import Path
 
-# What to ask for where a system calls more unlimited than it gives (macOS), the most first; the last is its OPEN_MAX.
+# The limits to try where a system reports “unlimited” and allows less (macOS), the highest first; the last is its
+# OPEN_MAX.
 _FURTHER = (1_048_576, 65_536, 24_576, 10_240)
 
 

@@ -104,8 +104,8 @@ class Child:
 def _undisturbed() -> Iterator[None]:
     """Let a signal that raises KeyboardInterrupt do so at the end of the block.
 
-    It would do so between any two instructions, also where `subprocess` has just taken a lock of its own. That would
-    stay taken, and who waits for the program then would wait for ever.
+    It would do so between any two instructions, also where `subprocess` has just taken a lock of its own. The lock
+    would stay taken, and waiting for the program would never end.
     """
     heard = []
     numbers = [number for number in _STOPPING if signal.getsignal(number) is signal.default_int_handler]
@@ -153,7 +153,7 @@ class Supervisor:
 
     def step(self) -> bool:
         """Restart programs that ended. Return False when there were none."""
-        busy = [child.step() for child in self._children]  # each gets its step, whatever the others did
+        busy = [child.step() for child in self._children]  # each gets its step, even after an error of another
         return any(busy)
 
     def stop(self) -> None:

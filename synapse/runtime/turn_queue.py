@@ -52,7 +52,8 @@ class TurnQueue:
             asyncio.get_running_loop().call_soon(self._let_tasks_go_first)
 
     def _let_tasks_go_first(self) -> None:
-        # What becomes due in a turn wakes its task behind what is called next: that task would wait for two turns.
+        # A future that is resolved in a turn wakes its task only after the callbacks that are scheduled already: run at
+        # once, that task would wait for two turns.
         asyncio.get_running_loop().call_soon(self._run)
 
 

@@ -16,7 +16,7 @@ from synapse.errors.contracts import BadSchema, SandboxBusy, SchemaTooCostly, Sc
 from synapse.sandbox.messages import Limits, Message, unpack_answer
 
 WAIT_FOR_CHILD = 10.0
-"""How long one waits for others who ask the same child, in seconds."""
+"""The limit on the wait for other callers of the same child, in seconds."""
 _WAIT_FOR_START = 60.0
 # A busy machine gives the child less of a processor than a whole one.
 _CLOCK_TO_PROCESSOR_TIME = 10
@@ -66,7 +66,7 @@ class Sandbox:
 
         Raises:
             BadSchema: when the child refuses the schema, or ended over it.
-            SandboxBusy: when others have had it for too long, or it was ended by somebody else.
+            SandboxBusy: when others have had it for too long, or another caller ended it.
         """
         with self.session() as session:
             return session.ask(question, *arguments)
@@ -142,7 +142,7 @@ class Session:
 
         Raises:
             BadSchema: when the child refuses the schema, or ended over it.
-            SandboxBusy: when it was ended by somebody else.
+            SandboxBusy: when another caller ended it.
         """
         limits = self._sandbox.limits if self._is_new else None
         try:

@@ -47,7 +47,7 @@ _PROPERTY_NAMES = """
 """
 _GENERAL_CATEGORIES = frozenset(_CATEGORY_NAMES.split())
 _BINARY_PROPERTIES = frozenset(_PROPERTY_NAMES.split())
-# What to write in place of escapes of other languages.
+# The replacements for escapes of other languages.
 _INSTEAD = {
     **dict.fromkeys("AzZG", "write ^ and $ for the beginning and the end"),
     **dict.fromkeys("UoN", "write the code point as \\u{41}"),

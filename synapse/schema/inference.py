@@ -171,7 +171,7 @@ MAP_NAMES, SURELY_A_MAP = 20, 100
 # A new publisher or a new piece of work is no other kind of event.
 _NEVER_AN_ENUM = frozenset({"source", "correlation_id"})
 _NOTES = ("title", "description", "default", "examples", "deprecated", "$comment", MARK)
-# So many items may have a mark of their own.
+# The number of items that may have a mark of their own.
 _PREFIX = 100
 _DEPTHS = (DEEPEST, 8, 4, 2, 1, 0)
 

@@ -100,7 +100,7 @@ class ReferenceResolver:
         """Make the schemas ready; nothing is resolved before it is asked for.
 
         Raises:
-            BadSchema: when two different schemas have one `$id`, so that nobody could tell which is meant.
+            BadSchema: when two different schemas have one `$id`, so that a reference to it would be ambiguous.
         """
         self.given = document, references
         self.addresses = {name: _address_of(each, name) for name, each in references.items()}
@@ -327,8 +327,8 @@ class _Index:
     def bases(self, number: int) -> list[tuple[jsonschema_rs.Resolver, int]]:
         """Return the resolvers of a part, each with its draft: with the base that the library has at this place.
 
-        There is a second one below an `$id` that stands where the library expects no schema: it counts for those who
-        enter there, and for nobody else.
+        There is a second one below an `$id` that stands where the library expects no schema: it counts only for
+        references that enter there.
         """
         part = self._parts[number]
         # All parts of a document that nothing sets apart have one base.

@@ -1,8 +1,8 @@
 """JSON Schemas as contracts: compile one, check an event against it.
 
-A schema is hostile until proven otherwise. Nothing is ever fetched: `$ref` reaches only into the schema itself and
-into those that are named with it. `$schema` is one of the published drafts, and patterns run on a linear-time engine,
-so look-around and back-references are refused.
+A schema is hostile until proven otherwise. Nothing is ever fetched: `$ref` reaches only into the schema itself and its
+references. `$schema` is one of the published drafts, and patterns run on a linear-time engine, so look-around and
+back-references are refused.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +33,8 @@ from synapse.schema.violations import Violation, json_pointer
 MAX_SCHEMA_BYTES = 64 * 1024
 MAX_VIOLATIONS = 50
 _LISTED_STEPS = 200_000
-"""For how many steps, by the costs of `synapse.schema.cost`, the validator lists all errors of an event by itself."""
+"""The number of steps, by the costs of `synapse.schema.cost`, up to which the validator itself lists the errors of an
+event."""
 # Other languages' names of types, with unlike spelling.
 _OTHER_NAMES = {
     **dict.fromkeys(("list", "tuple", "set"), "array"),
@@ -90,7 +91,7 @@ class CompiledSchema:
         return self._model.listing_rate()
 
     def accepts(self, event: Any) -> bool:
-        """Say whether the event keeps the contract: the fast question.
+        """Say whether the event keeps the contract, without the reasons, which is fast.
 
         Raises:
             TooCostly: when checking it could take more than an event may take.
@@ -102,7 +103,7 @@ class CompiledSchema:
     def accepts_at_once(self, event: Any, length: float = inf) -> bool | None:
         """Say whether the event keeps the contract; None when finding out could take more than `QUICK_STEPS`.
 
-        `length` is how many bytes of JSON the event is at the most: one that is short need not be measured.
+        `length` is an upper bound of the event's JSON in bytes: a short event need not be measured.
         """
         guard = self._guard
         if guard is not None and length > guard.quick_length and guard.steps(event) > QUICK_STEPS:
@@ -110,11 +111,11 @@ class CompiledSchema:
         return self._validator.is_valid(exact_json.with_plain_numbers(event) if ExactNumber.exist else event)
 
     def check(self, event: Any, *, explain: bool = True, steps: float | None = None) -> list[Violation] | None:
-        """Return what the event breaks, or None when it keeps the contract.
+        """Return the event's violations, or None when it keeps the contract.
 
         Args:
-            event: what is checked.
-            explain: whether to say what is broken; otherwise the list is empty.
+            event: a decoded JSON value.
+            explain: whether to list the violations; otherwise the list is empty.
             steps: how much checking may take, and explaining once more, in the steps of `synapse.schema.cost`.
 
         Raises:
@@ -132,7 +133,7 @@ class CompiledSchema:
 
     @property
     def fingerprint(self) -> str:
-        """The same for all schemas that say the same and refer to the same."""
+        """A digest that is equal for schemas with equal content and equal references."""
         return self._explainer.fingerprint
 
     def accepted_reading(self, event: dict[str, Any], others: Callable[[], Mapping[str, Readings]]) -> dict[str, Any]:
@@ -192,7 +193,7 @@ def compile_schema(
 ) -> CompiledSchema:
     """Return the schema, ready to check events. `references` are the other schemas that its `$ref` may name.
 
-    One that is registered already is not refused for its cost: it checks the events for which it is not too much.
+    With `is_registered` a costly schema is not refused: it checks the events whose check is within the limit.
 
     Raises:
         UnresolvedReference: when it refers to anything that is neither in it nor in `references`.
@@ -248,7 +249,7 @@ def canonical_text(document: Mapping[str, Any]) -> str:
 
 
 def normal_text(document: Mapping[str, Any]) -> str:
-    """Return the schema without layout and with its keys in order: the same for all that say the same."""
+    """Return the schema without layout and with its keys in order: equal for schemas with equal content."""
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
 
 

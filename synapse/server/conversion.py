@@ -22,7 +22,7 @@ from synapse.tracing.context import trace_id_of
 
 HeaderPairs = list[tuple[bytes, bytes]]
 
-# What an answer tells a browser, as Django's middleware does: a test holds both ways in alike.
+# The security headers for browsers, as Django's middleware sets them: a test keeps both equal.
 _FOR_BROWSERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", DATA_POLICY),

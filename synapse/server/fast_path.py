@@ -167,7 +167,7 @@ class DirectCycle:
         """Begin: all earlier requests of the connection are answered. Refuse at once what the head allows to refuse."""
         self._started = True
         if self._protocol.transport.is_closing():
-            return  # whoever asked has gone before it was this request's turn
+            return  # the client disconnected before it was this request's turn
         if not self._is_whole:
             self._protocol.resume_reading()
         head = self._head
@@ -286,7 +286,8 @@ class DirectCycle:
         self._let_go()
         transport = self._protocol.transport
         if transport.is_closing():
-            # uvloop raises when it is to write then, and that would go up to whoever brought Redis' replies to all.
+            # uvloop raises on a write to a closing transport, and the task that hands out the replies of Redis would
+            # get the exception.
             return
         if self._expects_continue and not self._is_whole:
             self.keep_alive = False  # the client may send the body now, or the next request in its place

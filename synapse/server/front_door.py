@@ -87,7 +87,7 @@ class FrontDoor:
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
             await self._answer(scope, receive, send)
-        # Any other kind (websocket) is refused by the server when nobody accepts it.
+        # The server refuses any other kind (websocket) that is not accepted.
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope["headers"])

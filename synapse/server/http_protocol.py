@@ -34,8 +34,8 @@ MAX_HEAD_SECONDS = 10.0
 MAX_BODY_SECONDS = 30.0
 # How long a connection stays between two requests.
 KEEP_ALIVE_SECONDS = 75.0
-# So much of a piece is parsed before the time is looked at: it may hold thousands of requests. Of a body more, so that
-# `DirectCycle` takes a turn for it.
+# The number of bytes that are parsed before the clock is read, because a piece may hold thousands of requests. Of a
+# body more, so that `DirectCycle` takes a turn for it.
 _MOST_PARSED, _MOST_OF_BODY = 16 * 1024, 40 * 1024
 
 
@@ -67,9 +67,9 @@ class HttpProtocol(ClientConnection):
         # The request that is answered while others wait for their turn, and those, the latest first.
         self._answering: Cycle | None = None
         self._waiting: deque[Cycle] = deque()
-        # What ends the connection when all that is owed has been answered. Nothing more is read then.
+        # The error that ends the connection when all earlier requests are answered. Nothing more is read then.
         self._last: Callable[[], None] | None = None
-        # What came, and is parsed in the next turn. Nothing more is read meanwhile.
+        # Received bytes to parse in the next turn. Nothing more is read meanwhile.
         self._unread = b""
         # When the connection's last answer was written, by the loop's clock; something came since when infinite.
         self._idle_since = math.inf
@@ -170,7 +170,7 @@ class HttpProtocol(ClientConnection):
         return not self.transport.is_closing()
 
     def resume_reading(self) -> None:
-        # What comes behind a handshake is for the protocol that follows.
+        # Bytes after a handshake are for the protocol that follows.
         if not (self._unread or self.requests.is_handshake):
             super().resume_reading()
 
@@ -280,7 +280,7 @@ class HttpProtocol(ClientConnection):
     def _go_on(self) -> None:
         following = self._waiting.pop() if self._waiting else None
         if not self._waiting:
-            # Not before the last one's turn: nobody counts what its body takes of the memory until it begins.
+            # Not before the last one's turn: the memory of its body is not counted until it begins.
             self.resume_reading()
         if following is not None:
             self._answering = following

@@ -106,8 +106,8 @@ def answer_preflight(config: ServerConfig, method: str, headers: Mapping[str, st
 
 
 _MEANS = (
-    "what it says of who asks is ignored, so all who come through it are one caller: they have one address, one rate "
-    "and one share of connections, memory and threads together"
+    "its headers about the caller are ignored, so all its clients count as one caller: they share one address, one "
+    "rate and one share of connections, memory and threads"
 )
 
 

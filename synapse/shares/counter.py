@@ -91,7 +91,7 @@ class RequestedShare(NamedTuple):
 
 
 def limits(total: int, percents: Percents, *, is_open: bool) -> Limits:
-    """Return the limits for a whole of `total`. Everybody may have at least one.
+    """Return the limits for a whole of `total`. Each caller may have at least one.
 
     `is_open`: access is open, so that an anonymous caller is nothing unusual.
     """

@@ -139,7 +139,7 @@ class FairQueue:
         while self._waiting:
             caller = next(iter(self._waiting))
             weight, future = self._waiting.first(caller)
-            # One who goes away at this moment is still in the queue.
+            # A caller that disconnects at this moment is still in the queue.
             if not future.done():
                 if self.running + weight > self._capacity:
                     return

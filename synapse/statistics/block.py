@@ -119,7 +119,7 @@ class Column:
         return found + [found[-1] if found else self.base] * (STEPS - len(found))
 
     def follow(self, earlier: "Column") -> None:
-        """Take over what was decoded of the same column when its block was shorter."""
+        """Take over the values that were decoded when the column's block was shorter."""
         if earlier._decoded is not None and earlier.base == self.base and self.changes.startswith(earlier.changes):
             self._decoded = self._decode(earlier._decoded, len(earlier.changes))
 
@@ -187,7 +187,7 @@ class Block:
         return column
 
     def follow(self, earlier: "Block") -> None:
-        """Take over what was decoded of the same block when it was shorter."""
+        """Take over the columns that were decoded when the block was shorter."""
         for key, column in self.columns.items():
             if column.changes and (before := earlier.columns.get(key)) is not None:
                 column.follow(before)
@@ -247,7 +247,7 @@ def unpack(data: bytes, selection: Selection | None = None) -> Block | None:
             return _unpacked(decompressor.decompress(data[1:], _MOST_BYTES), selection)
     except (IndexError, ValueError, zlib.error, lzma.LZMAError, EOFError):
         pass
-    # Somebody else's value in place of ours tells nothing; it is no reason to fail.
+    # A foreign value in place of ours is ignored; it is no reason to fail.
     return None
 
 

@@ -266,7 +266,7 @@ def _line_name(key: Key) -> str:
 
 
 def _points(each: Series, row: Row, window: Window) -> list[float | None]:
-    """Return the values of points: rates over what was sampled of them, or their highest values."""
+    """Return the values of points: rates over their sampled parts, or their highest values."""
     together, seconds = window.together, window.span.resolution.seconds
     found: list[float | None] = []
     for at in range(0, len(row), together):

@@ -18,9 +18,9 @@ from synapse.statistics import series
 from synapse.statistics.marks import MOST_COUNTED, READ_ALL, Lag, Marks, Question
 from synapse.statistics.series import SERIES, Key, Series
 
-# So many groups of a stream are sampled, the first by name; so many labels a series has at most.
+# The number of groups of a stream that are sampled, first by name, and the greatest number of labels of a series.
 MOST_GROUPS, MOST_LABELS = 200, 64
-# So many entries are counted in one round to find out lags: further ones are estimated.
+# The number of entries that are counted in one round for lags: further ones are estimated.
 MOST_COUNTED_A_ROUND = 20_000
 
 Values = dict[Key, int]
@@ -32,7 +32,7 @@ _SUMMED = tuple(dict.fromkeys(field for each in _OF_GROUP for field in each.sour
 _FIELDS = (*_SUMMED, *(f"{series.FAILURES.source[0]}{name}" for name in _CLASSES))
 # Where the fields of each group's series stand among those that are asked for.
 _SUMS = [(each.number, tuple(map(_FIELDS.index, each.source))) for each in _OF_GROUP]
-# So many commands are sent for each stream.
+# The number of commands that are sent for each stream.
 _ASKED = 3
 _PLACES = (series.IN_FLIGHT.number, series.SCHEDULED.number, series.DEAD.number)
 _LAGS = (series.LAG_EVENTS.number, series.LAG_SECONDS.number, series.LAG_INEXACT.number)
@@ -93,12 +93,12 @@ class _Stream:
         self._asked = self._commands({})
 
     def commands(self, *, memory: bool) -> Sequence[Command]:
-        """Return what is asked of the stream and its groups."""
+        """Return the Redis commands for the stream and its groups."""
         return self._asked[memory]
 
     def take(self, replies: Sequence[Any], *, now_ms: int, budget: int) -> int:
         """Take over what `commands` were answered. Return how many entries may be counted for the lags of `behind`."""
-        # Somebody else's key in place of ours counts nothing; it is no reason to fail.
+        # A foreign key in place of ours counts nothing; it is no reason to fail.
         counters, durations, sample = ([] if isinstance(reply, ReplyError) else reply for reply in replies)
         self.touched, self.behind = set(), []
         if not sample:
@@ -175,7 +175,8 @@ class _Stream:
         return found.keys()
 
     def _commands(self, groups: Mapping[str, bytes]) -> tuple[Sequence[Command], Sequence[Command]]:
-        """Return what is asked of the stream and these groups: usually, and when its memory is measured."""
+        """Return the Redis commands for the stream and these groups: the usual ones, and those that also measure
+        memory."""
         asked = [
             commands.hash_items(keyspace.stats(self.name)),
             commands.hash_items(keyspace.durations(self.name)),
@@ -235,7 +236,8 @@ class _Stream:
         group.keys = self._replace(group.keys, found)
 
     def _take_lag(self, group: _Group, *, most: int, now_ms: int) -> int:
-        """Set the lag of a group, or note what is to be counted for it. Return how many entries that may be."""
+        """Set the lag of a group, or note the range to count for it. Return the greatest number of entries in that
+        range."""
         lag = self.marks.lag(group.delivered_id, most=most)
         group.has_read_all = lag is READ_ALL
         if isinstance(lag, Lag):
@@ -306,7 +308,7 @@ def _quantiles(known: Mapping[bytes, bytes], others: Iterable[tuple[bytes, bytes
 
 
 def _count(behind: Sequence[_Stream], now_ms: int) -> Conversation[None]:
-    """Count what is to be counted for lags, and add them to what was found."""
+    """Count the entries that lags need counted, and add the lags to the values found."""
     if not behind:
         return
     asked = [

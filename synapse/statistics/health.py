@@ -6,7 +6,7 @@ Health = Literal["healthy", "degraded", "failing", "paused", "stopped"]
 
 
 def health_of(*, stopped: bool = False, paused: bool = False, fails: bool = False, degraded: bool = False) -> Health:
-    """Return the word for what is known: the first that holds, in the order of the arguments.
+    """Return the word for the state of health: the first that holds, in the order of the arguments.
 
     Args:
         stopped: a person disabled it, or no process runs it.

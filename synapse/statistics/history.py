@@ -12,7 +12,7 @@ from synapse.statistics.block import STEPS, Block, Column, unpack
 from synapse.statistics.series import BY_NAME, BY_NUMBER, PUBLISHED, RETRIED, ROUNDS, SERIES, Key, Selection
 from synapse.statistics.storage import BASE, FINEST, INSTALLATION, Resolution
 
-# So many blocks are read in one round trip: Redis serves nobody else until it has them all.
+# The number of blocks that are read in one round trip: Redis serves no other client until it has read them.
 _TOGETHER = 500
 Row = list[int | None]
 Rows = dict[Key, Row]
@@ -98,7 +98,7 @@ class _Kept:
 
 
 class KeptHistory:
-    """The history of some series that was read last of each stream: only what has changed since is decoded.
+    """The history of some series as last read, by stream: only later changes are decoded.
 
     Args:
         most: so many values are kept, of the streams that were asked for last.
@@ -111,11 +111,11 @@ class KeptHistory:
         self._size = 0
 
     def get(self, stream: str) -> _Kept:
-        """Return what is kept of a stream."""
+        """Return the cached history of a stream."""
         return self._kept.get(stream, _NOTHING)
 
     def keep(self, stream: str, kept: _Kept) -> None:
-        """Keep what was read last of a stream; those that were not asked for the longest give way."""
+        """Cache the history of a stream; the least recently used streams are dropped."""
         with self._lock:
             self._drop(stream)
             self._kept[stream] = kept

@@ -1,4 +1,4 @@
-"""The latest sample, for those who watch: what changed in it, by stream."""
+"""The latest sample for viewers: its changes, by stream."""
 
 import zlib
 from collections.abc import Collection, Iterable, Mapping
@@ -21,7 +21,7 @@ class Sample:
 
     Attributes:
         at: when the step begins, in seconds since 1970.
-        follows: whether the step before it was sampled; without that nobody can tell by how much counters grew.
+        follows: whether the step before it was sampled; otherwise the growth of counters is unknown.
         streams: by stream what changed, as `GET /stats/live` tells it.
     """
 
@@ -53,7 +53,7 @@ def frame(sample: Sample, streams: Iterable[str], *, names: Collection[str], ste
 
 def _told(changes: Changes, *, follows: bool) -> _Told:
     told: _Told = {}
-    # Of a group that was not sampled before, nobody can tell when a label's counter grew.
+    # For a group that was not sampled before, it is unknown when a label's counter grew.
     new = {key.group for key, (before, _) in changes.items() if key.number == RETRIED.number and before is None}
     for key, (before, value) in changes.items():
         each = BY_NUMBER.get(key.number)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from synapse.redis.commands.statistics import RangeCount, StreamSample
 from synapse.wire.ids import FIRST, EntryId, parse, preceding
 
-# So many entries are counted one by one for a group at most; and so many marks are kept of a stream: the older half is
-# thinned out when there are more.
+# The greatest number of entries that are counted one by one for a group, and the number of marks that are kept of a
+# stream: the older half is thinned out when there are more.
 MOST_COUNTED, MOST_MARKS = 1000, 256
 _END = "+"
 
@@ -50,7 +50,7 @@ class Question:
         return sum(most for _, _, most in self.ranges)
 
     def lag(self, counted: Sequence[RangeCount]) -> Lag:
-        """Return the lag, by what was counted."""
+        """Return the lag that follows from the counted entries."""
         unread = counted[0]
         since = parse(unread.first_id).ms if unread.first_id else None
         if unread.size < self.ranges[0][2] or self.estimate is None:
@@ -88,7 +88,7 @@ class Marks:
                 del kept[1 : MOST_MARKS // 2 : 2]
 
     def lag(self, delivered_id: str, *, most: int = MOST_COUNTED) -> Lag | Question:
-        """Return the lag of a group that has read up to an id, or what is to be counted for it.
+        """Return the lag of a group that has read up to an id, or the range to count for it.
 
         Args:
             delivered_id: the last entry that was delivered to the group.
@@ -114,7 +114,7 @@ class Marks:
         part = (delivered.ms - begin.ms) / max(end.ms - begin.ms, 1)
         estimate = behind - round(size * part)
         if behind < most or (behind - size < most and (deleted or size >= most)):
-            # What is not read may be few enough to be counted itself. Deleted entries are not counted then.
+            # The unread entries may be few enough to be counted themselves. Deleted entries are not counted then.
             return Question(ranges=[(delivered_id, _END, most)], estimate=estimate, is_bounded=False)
         if size < most:
             ranges = [(delivered_id, _END, 1), (str(begin), delivered_id, most)]

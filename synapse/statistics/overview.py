@@ -29,7 +29,7 @@ _TOTALS = select(*totals.COUNTERS, *totals.GAUGES)
 Kind = Literal["full", "failing", "dead", "lost", "lagging", "refusing"]
 # The order of urgency: events are being turned away or lost, then delivered late, then rejected one by one.
 URGENCY: tuple[Kind, ...] = ("full", "failing", "lost", "dead", "lagging", "refusing")
-# What a series tells, by its number.
+# The kind of problem that a series reports, by its number.
 _KINDS: dict[int, Kind] = {
     series.FAILED.number: "failing",
     series.LOST.number: "lost",
@@ -276,7 +276,7 @@ def _finding(stream: str, past: StreamHistory, key: Key, row: Row) -> Finding | 
         trend = describe_trend(past.recent.get(Key(series.LAG_EVENTS.number, key.group), row), _FINE.seconds)
     if not amount:
         return None
-    # What was lost is not given back: it is told for an hour, and began with the first loss.
+    # Lost events do not return: the loss is shown for an hour from the first one.
     since = _since(past, key, quiet_ends=kind != "lost")
     label = _commonest_failure(past, key.group) if kind == "failing" else key.label
     return Finding(kind=kind, stream=stream, group=key.group, label=label, amount=amount, since=since, trend=trend)
@@ -354,7 +354,7 @@ def describe_trend(row: Row, step: int) -> str:
     return f"draining: empty in {seconds} s" if seconds < 120 else f"draining: empty in {seconds // 60} min"
 
 
-# What a course is told from: the mean of so many last values against that of as many before.
+# A trend is the mean of this many last values against that of as many before.
 _COMPARED = 10
 
 

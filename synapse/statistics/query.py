@@ -22,7 +22,7 @@ from synapse.statistics.storage import FINEST, RESOLUTIONS
 USUAL_POINTS, USUAL_POINTS_OF_ALL, MOST_POINTS = 720, 60, 3_000
 # Values of all series of an answer at most.
 MOST_VALUES = 500_000
-# So many rows a stream has of all its own series, and of a series with labels or of its groups, usually at most.
+# The usual greatest number of rows of a stream: of all its own series, and of a series with labels or of its groups.
 _USUAL_ROWS, _USUAL_ROWS_OF_ONE = 20, 10
 _NICE = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400)
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}

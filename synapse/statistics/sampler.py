@@ -23,7 +23,8 @@ from synapse.statistics.totals import Totals
 LEASE_MS = 3_000
 # Memory is measured every so many seconds.
 _MEMORY_EVERY = 60
-# Blocks of so many streams are read, or written, in one pipeline: Redis serves nobody else until it has them all.
+# The number of streams whose blocks are read, or written, in one pipeline: Redis serves no other client until it has
+# all.
 _TOGETHER = 100
 
 

@@ -11,7 +11,7 @@ from synapse.statistics.series import SERIES, Key
 _DAY = 86_400
 # By series that changed: its value before and after; None where it was not there.
 Changes = Mapping[Key, tuple[int | None, int | None]]
-# What a stream was when its last block with changes ended: the values of all the time since.
+# The values of a stream at the end of its last block with changes, which hold for all the time since.
 BASE = "base"
 # The names of what stands for the installation, and for all streams together: no stream is called so.
 INSTALLATION, ALL_STREAMS = "", "*"
@@ -121,7 +121,7 @@ class Track:
                 asked = self.record(
                     self._step, {key: value for key, value in found.items() if value is not None}, self._touched
                 )
-            # What was higher within the step is recorded, and is another now.
+            # A higher value within the step is recorded, although the present one differs.
             self._highest, self._touched = {}, set(self._highest)
         else:
             highest = self._highest

@@ -71,7 +71,7 @@ class SpanQueue:
         # At once, so that settings that it cannot use are told; in a fork not before its first span.
         self._exporter: SpanExporter | None = open_exporter()
         if hasattr(os, "register_at_fork"):
-            # What waits is the parent's to send; the threads of a parent are not in its child.
+            # The parent sends the waiting spans; its threads do not exist in a forked child.
             os.register_at_fork(after_in_child=self._begin)
 
     def put(self, span: Span) -> None:

@@ -48,7 +48,7 @@ class Sampler:
         events of a batch share a context, and many attempts may come of each, so nothing is limited here again."""
         if len(parent) != _LENGTH:
             return getrandbits(64) < self._bound
-        # What a publish refuses is stored as not sampled (`Tracer.refuse`), unless all are sampled anyway.
+        # A trace that a publish refuses is stored as not sampled (`Tracer.refuse`), unless all are sampled anyway.
         if (self._heeds or self._bound < _ALL) and parent[-1] not in _SAMPLED:
             return False
         try:

@@ -56,5 +56,5 @@ class Span:
         self.begun_ns = self._clock()
 
     def end(self) -> None:
-        """Record that the work has ended; what is known of it later does not count as its time."""
+        """Record that the work has ended. Attributes may still be set after that; the duration does not change."""
         self.ended_ns = self.ended_ns or self._clock()

@@ -16,7 +16,7 @@ _METHODS = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "P
 
 
 class Tracer:
-    """Begins spans of what is sampled, and passes on those that ended.
+    """Begins the sampled spans, and passes ended ones on.
 
     Args:
         sampler: decides, before anything else is done.

@@ -40,7 +40,7 @@ ADDED = "synapse_added"
 VERSION = "synapse_version"
 TYPES = "synapse_types"
 LAYOUT = "synapse_layout"
-# What else the publisher's trace says (W3C Trace Context, 3.3), beside `traceparent`.
+# The publisher's `tracestate` (W3C Trace Context, 3.3), beside `traceparent`.
 TRACESTATE = "synapse_tracestate"
 # The streams that an event came through, oldest first, with commas between.
 HOPS = "synapse_hops"
@@ -49,7 +49,7 @@ CLOUDEVENT = "synapse_cloudevent"
 # In it, a key that no attribute can have.
 CLOUDEVENT_MARKS = "_"
 
-# What encoding adds for other readers: the letter that `synapse_added` lists each under.
+# The fields that encoding adds for other readers, by their letter in `synapse_added`.
 _LETTER_OF = {
     "event": "e",
     "timestamp": "t",
@@ -74,7 +74,7 @@ _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?
 _JSON_WORDS = {"true": True, "false": False, "null": None}
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,299})")
 _LONGEST_INTEGER = 18
-# What other programs write in place of a value that is missing.
+# Texts that other programs write in place of a missing value.
 _NO_VALUES = ("", "undefined", "None", "null")
 _ENVELOPE_FIELDS = frozenset(
     {"event_type", "event", "sender", "recipient", "priority", "timestamp", "payload", "message_id"}
@@ -236,7 +236,7 @@ def _decode_own(texts: dict[str, str]) -> DecodedEntry:
     types = types_told(texts)
     strings = {name for name, kind in types.items() if kind == _STRING}
     if layout == "dual":
-        # It stands there as JSON, whatever it is.
+        # A value of any type is there as JSON.
         strings.add("payload")
     not_of_event = _names_added(added)
     event: dict[str, Any] = {

@@ -45,7 +45,7 @@ class SecondHitCache(Generic[K, T]):
 
 _Names = tuple[bytes, ...]
 
-# So many kinds are kept at the most, that have so few names, with so few bytes in all.
+# The greatest number of kinds that are cached, and the limits on the names of one and on their bytes in all.
 _MOST, _NAMES, _BYTES = 1024, 80, 4096
 
 

@@ -22,7 +22,7 @@ _Kind = tuple[str, tuple[str, ...], str, int, tuple[str, ...]]
 
 # Stands where a value will: no event holds this character (synapse.formats.strict_json).
 _HOLE = "\0"
-# So many forms are kept at the most, of events that have so few names, with so few characters in all.
+# The greatest number of forms that are cached, and the limits on the names of an event and on their characters in all.
 _MOST, _NAMES, _CHARACTERS = 1024, 64, 2048
 # By stream, names, source, version, and the names of the fields beside the event.
 _forms: SecondHitCache[_Kind, bytes] = SecondHitCache(_MOST)

@@ -28,7 +28,8 @@ from synapse.wire.encoding import (
 
 # Fields that repeat a property of the event, where they are no property themselves.
 _COPIES = {"event": "event_type", "event_type": "event", "sender": "source"}
-# What is shown of the attributes of a CloudEvent as it is: names of kinds, whichever event it is, and the marks.
+# The attributes of a CloudEvent that are shown unmasked: names of kinds, which are no property of the single event, and
+# the marks.
 _UNMASKED_ATTRIBUTES = frozenset({"type", "datacontenttype", CLOUDEVENT_MARKS})
 # Fields beside an event that repeat attributes of its CloudEvent.
 _ATTRIBUTES_BESIDE = frozenset({"source", "timestamp"})

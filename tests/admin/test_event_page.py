@@ -251,7 +251,7 @@ class TestPublishingAgain:
         assert sent.status_code == 403
         assert not redis.exists("orders")
 
-    def test_what_is_no_entry_id_is_no_page(self, admin_client, stream):
+    def test_the_address_of_an_invalid_entry_id_is_no_page(self, admin_client, stream):
         assert self.send(admin_client, stream, "soon", "{}", signature="").status_code == 302
 
     def test_an_event_that_was_never_shown_is_not_named_as_the_original(self, admin_client, redis, stream):
@@ -295,7 +295,7 @@ class TestPublishingAgain:
         ({"a": None}, {"a": None}, {"a": None}),
     ],
 )
-def test_what_is_hidden_is_left_out(shown, stored, left):
+def test_hidden_values_are_left_out(shown, stored, left):
     assert without_hidden(shown, stored) == left
 
 
@@ -341,7 +341,7 @@ class TestComparing:
         seen = [entry.after["ids"] for entry in AuditEntry.objects.filter(action="see payloads")]
         assert sorted(seen) == sorted([[one], [other]])
 
-    def test_one_event_is_offered_the_latest_of_its_type_to_compare_with(self, admin_client, stream):
+    def test_the_page_offers_the_latest_event_of_the_type_to_compare_with(self, admin_client, stream):
         one, other = publish(admin_client, n=1), publish(admin_client, n=2)
 
         page = self.ask(admin_client, f"orders/{one}")

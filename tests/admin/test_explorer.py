@@ -92,7 +92,7 @@ def test_properties_of_the_contracts_are_offered_as_columns(admin_client, stream
     ]
 
 
-def test_what_a_form_sends_leads_to_the_one_address_of_its_state(admin_client, events):
+def test_a_sent_form_redirects_to_the_canonical_address_of_its_state(admin_client, events):
     form = "stream=*&q=&filter=&event_type=&order=newest&range=1h&since=2024-01-01T00:00&until="
 
     answer = admin_client.get(f"{EXPLORER}?{form}&preset=15m&columns=a, b&x=1")

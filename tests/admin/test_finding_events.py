@@ -57,7 +57,7 @@ def test_several_events_are_listed_and_recorded(client_who_may, orders, define, 
     assert sorted(id_ for entry in seen_by_people() for id_ in entry) == sorted(ids)
 
 
-def test_nothing_is_found_by_a_value_that_is_masked_for_the_person(client_who_may, orders, add):
+def test_a_value_that_is_masked_for_the_person_finds_no_event(client_who_may, orders, add):
     add("orders", email="ada@example.com")
 
     client = client_who_may(*SEES)

@@ -101,7 +101,7 @@ def test_renaming_a_view_to_the_name_of_another_one_is_refused(admin_client, mik
         ("x" * 4_001, "4000 characters"),
     ],
 )
-def test_what_cannot_be_searched_is_not_saved(admin_client, mika, query, said):
+def test_a_view_that_cannot_be_searched_is_not_saved(admin_client, mika, query, said):
     answer = save(admin_client, query=query)
 
     if answer.status_code == 200:

@@ -118,7 +118,7 @@ def test_a_silence_of_another_rule_or_subject_is_none(stage):
     assert len(told(stage)) == 1
 
 
-def test_what_was_not_told_when_the_evaluator_was_killed_is_told_by_the_next_one(stage):
+def test_a_notification_that_a_killed_evaluator_did_not_send_is_sent_by_the_next_one(stage):
     stage.set(rules=only("dead-letters"))
     stage.turn(2)
     stage.bury()
@@ -137,7 +137,7 @@ def test_what_was_not_told_when_the_evaluator_was_killed_is_told_by_the_next_one
     assert len(json.loads(told(stage)[1]["alerts"])) == 3
 
 
-def test_nobody_is_told_later_of_what_happened_before_the_stream_was_defined(stage):
+def test_alerts_from_before_the_stream_was_defined_are_not_notified_later(stage):
     streams = dict(stage.definitions.catalog.streams)
     alerts = streams.pop("synapse-alerts")
     stage.set(rules=only("dead-letters"))

@@ -24,7 +24,7 @@ PULLED = {"stream": "synapse-alerts", "event_type": "alert-changed", "payload": 
     ],
 )
 @pytest.mark.parametrize("is_open", [True, False])
-def test_nobody_publishes_to_the_stream_of_alerts(ask, define, key_of, settings, redis, path, body, is_open):
+def test_publishing_to_the_stream_of_alerts_is_refused(ask, define, key_of, settings, redis, path, body, is_open):
     define("synapse-alerts", {"alert-changed": None})
     settings.AUTH = "open" if is_open else "required"
     key = key_of("shop", publishes=["*"])

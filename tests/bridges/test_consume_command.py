@@ -141,7 +141,7 @@ def test_a_group_that_is_there_cannot_be_given_another_place_by_the_way(redis, s
 
     assert process.returncode == 1
     assert out == ""
-    assert "exists and keeps its place" in err.splitlines()[-1]
+    assert "exists and keeps its position" in err.splitlines()[-1]
 
 
 def test_a_new_group_begins_where_it_is_told_and_ends_after_a_count(redis, start):

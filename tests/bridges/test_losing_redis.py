@@ -147,7 +147,7 @@ def test_a_group_that_must_be_new_is_refused_when_it_is_there(redis, bridge):
     bridge().run_dry()
     consumer = bridge(must_be_new=True)
 
-    with pytest.raises(GroupExists, match=r"exists and keeps its place.*--group.*move"):
+    with pytest.raises(GroupExists, match=r"exists and keeps its position.*--group.*move"):
         consumer.worker.step()
 
     consumer.worker.leave(connections.executor())

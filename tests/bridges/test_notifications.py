@@ -168,7 +168,7 @@ def test_an_answer_without_end_is_read_to_a_limit(chat, sink):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "inside.example.com"])
-def test_nothing_is_sent_to_an_address_that_is_not_allowed(receivers, chat, sink, settings, host):
+def test_a_notification_to_an_address_that_is_not_allowed_is_not_sent(receivers, chat, sink, settings, host):
     settings.WEBHOOK_ALLOW = target.read_allowed(["other.example.com"])
     receivers.lead("inside.example.com", chat.port)
     use(settings, f"workflows://{host}:{chat.port}/{'/'.join(TOKENS)}")

@@ -89,7 +89,7 @@ def test_a_page_has_the_form_that_the_reader_prefers(ask, orders, accept, conten
 
 
 @pytest.mark.parametrize("layout", ["flat", "dual"])
-def test_one_message_is_a_cloudevent_or_a_batch_of_one(ask, orders, redis, layout):
+def test_a_single_message_is_a_cloudevent_or_a_batch_of_one(ask, orders, redis, layout):
     redis.xadd("orders", fields_of(ORDER, CAME, layout=layout), id="1-0")
     expected = {"specversion": "1.0", "type": "order-placed", **CAME, "data": {"n": 1}}
 

@@ -43,7 +43,7 @@ class TestRedriving:
         assert api.post(f"/{id_}/redrive")[1] == {"id": id_, "result": "gone"}
         assert api.post(f"/{id_}/redrive", {"event": {}})[1] == {"id": id_, "result": "gone"}
 
-    def test_those_of_a_filter_are_exactly_those_that_the_list_shows(self, api, die, worker):
+    def test_redriving_by_a_filter_takes_exactly_the_dead_letters_that_the_list_shows(self, api, die, worker):
         die("no stock", "no stock", "no stock", total=900)
         die("no stock", "no stock", total=2000)
         text = 'event.total > 1000 || (event.n == 0 && error.contains("stock"))'
@@ -205,7 +205,7 @@ class TestRedriving:
 
 
 class TestDiscarding:
-    def test_those_of_a_filter_are_discarded_and_the_others_stay(self, api, die):
+    def test_discarding_by_a_filter_keeps_the_other_dead_letters(self, api, die):
         die("no stock", "no stock", "no stock")
 
         _, answer = api.post("/discard", {"filter": {"filter": "event.n < 2"}, "reason": "test orders"})

@@ -165,7 +165,7 @@ def test_so_many_errors_are_listed_and_all_are_counted(ask):
     assert answer.json["rejected"] == 150
 
 
-def test_who_may_not_publish_a_type_imports_the_others(ask, redis, settings):
+def test_a_caller_without_the_right_to_one_type_imports_the_others(ask, redis, settings):
     settings.AUTH = "required"
     headers = {**NDJSON, "authorization": f"Bearer {key_of('shop', publishes=['orders/order-lost'])}"}
 

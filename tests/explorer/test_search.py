@@ -92,7 +92,7 @@ def test_following_next_shows_every_event_once(ask, redis, shop, order, count):
     assert pages[-1]["complete"]
 
 
-def test_what_is_stored_between_two_pages_is_shown_when_its_turn_comes(ask, redis, shop):
+def test_an_event_that_is_stored_between_two_pages_is_shown_in_its_order(ask, redis, shop):
     fill(redis, each=2)
 
     first = find(ask, order="oldest", count=4)

@@ -122,7 +122,7 @@ def test_a_value_that_takes_too_much_work_meets_no_comparison():
     assert compile_filter("size(event.numbers) == 300000 && event.numbers[299999] == 299999").matches(more)
 
 
-def test_nothing_of_the_librarys_command_line_is_loaded():
+def test_the_librarys_command_line_is_not_loaded():
     compile_filter("true")
 
     assert "cel.cli" not in sys.modules

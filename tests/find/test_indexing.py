@@ -126,7 +126,7 @@ def test_a_damaged_index_is_told(ask, orders, add, redis, indexer):
     assert [each["stream"] for each in answer["unsearched"]] == ["orders"]
 
 
-def test_nothing_is_left_of_a_deleted_stream(orders, add, redis, indexer):
+def test_the_index_of_a_deleted_stream_is_deleted(orders, add, redis, indexer):
     add("orders", LEAST, request_id="r{}")
     indexer.step()
     Stream.objects.all().delete()
@@ -139,7 +139,7 @@ def test_nothing_is_left_of_a_deleted_stream(orders, add, redis, indexer):
     assert redis.zcard(keyspace.INDEXED) == 0
 
 
-def test_one_process_at_a_time_is_the_indexer(orders, add, redis, indexer):
+def test_a_single_process_at_a_time_is_the_indexer(orders, add, redis, indexer):
     add("orders", LEAST)
     assert indexer.step()
     add("orders", LEAST)
@@ -269,7 +269,7 @@ def test_a_search_of_an_index_that_is_changed_again_and_again_ends_incomplete(ma
     assert [each.stream for each in connections.executor().run(asked).unsearched] == ["orders"]
 
 
-def test_what_is_not_indexed_yet_and_too_much_to_read_is_told(ask, orders, add, monkeypatch):
+def test_a_search_names_the_range_that_is_not_indexed_and_too_long_to_read(ask, orders, add, monkeypatch):
     monkeypatch.setattr("synapse.correlation.search.MOST_UNINDEXED", 300)
     ids = add("orders", 400, request_id="r{}")
 

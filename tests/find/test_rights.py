@@ -63,7 +63,7 @@ def test_the_answer_about_an_unreadable_event_is_that_about_none(ask, key_of, se
     assert ask("GET", "/events/find?q=r").status == 401
 
 
-def test_nobody_finds_an_event_by_a_property_that_is_masked_for_them(ask, key_of, settled):
+def test_a_property_that_is_masked_for_the_caller_finds_no_event(ask, key_of, settled):
     without = authorised(key_of("shop", subscribes=["orders"]))
     allowed = authorised(key_of("care", subscribes=["orders"], scopes=["read:orders", "personal:read"]))
 
@@ -77,7 +77,7 @@ def test_nobody_finds_an_event_by_a_property_that_is_masked_for_them(ask, key_of
 
 
 @pytest.mark.parametrize("count", [0, 256], ids=["unindexed", "indexed"])
-def test_nobody_finds_a_cloudevent_by_an_id_that_is_masked_for_them(ask, key_of, streams, redis, add, count):
+def test_a_cloudevents_id_that_is_masked_for_the_caller_finds_no_event(ask, key_of, streams, redis, add, count):
     attributes = '{"id":"bob@example.com","source":"/shop"}'
     fields = {"event_type": "order-placed", "email": "bob@example.com", "synapse_cloudevent": attributes}
     id_ = redis.xadd("orders", {**fields, "synapse_version": "0", "synapse_added": ""}).decode()

@@ -140,7 +140,7 @@ def test_a_change_is_told_once(caplog):
 
 
 @pytest.mark.usefixtures("in_life")
-def test_it_is_told_for_how_long_something_has_not_worked():
+def test_a_probe_says_for_how_long_its_system_has_been_down():
     now, answers = [100.0], [True]
 
     def ask():

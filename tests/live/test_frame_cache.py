@@ -51,7 +51,7 @@ def test_another_entry_of_the_same_id_is_rendered_anew(cache):
     assert cache.bytes == 4
 
 
-def test_nothing_is_kept_for_another_catalog(cache, rendered):
+def test_a_frame_of_another_catalog_is_not_reused(cache, rendered):
     cache.frame("orders", entry(), CATALOG)
     cache.frame("orders", entry(), CHANGED)
     cache.frame("orders", entry(), CHANGED)
@@ -59,7 +59,7 @@ def test_nothing_is_kept_for_another_catalog(cache, rendered):
     assert len(rendered) == 2
 
 
-def test_what_is_kept_is_bounded_and_the_oldest_goes_first(cache, rendered, monkeypatch):
+def test_the_cache_is_bounded_and_drops_the_oldest_frame_first(cache, rendered, monkeypatch):
     monkeypatch.setattr(frame_cache, "MOST_BYTES", 2 * 202)
     monkeypatch.setattr(frame_cache, "LARGEST_BYTES", 300)
     for id_ in ("1-0", "2-0", "3-0"):

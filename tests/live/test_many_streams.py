@@ -140,7 +140,7 @@ class TestResuming:
                 assert by_stream(seen(watch, 3)) == {"orders": [1, 2], "parcels": [3]}
 
     @pytest.mark.parametrize("page", [1, 7, 50])
-    def test_nothing_is_missed_or_repeated_while_events_are_stored(self, url, place, monkeypatch, page):
+    def test_events_that_are_stored_meanwhile_are_neither_missed_nor_repeated(self, url, place, monkeypatch, page):
         monkeypatch.setattr(pages, "_FIRST", page)
         monkeypatch.setattr(pages, "_MOST", page)
         published, enough = {"orders": 0, "parcels": 0}, threading.Event()

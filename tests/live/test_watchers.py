@@ -58,7 +58,7 @@ def test_waiting_watchers_are_woken_together_and_get_what_was_gathered():
     assert asyncio.run(wait()) == [[("orders", 1), ("parcels", 2)]] * 250
 
 
-def test_what_a_subscription_holds_back_comes_when_it_goes_live(queue):
+def test_a_subscription_releases_its_held_back_frames_when_it_goes_live(queue):
     orders, parcels = (Subscription(queue, stream, after=FIRST) for stream in ("orders", "parcels"))
     parcels.go_live()
 

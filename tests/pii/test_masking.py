@@ -81,7 +81,7 @@ def test_a_mask_in_place_of_a_value_is_found_at_any_depth(event: Any) -> None:
 
 
 @pytest.mark.parametrize("event", [None, 1, {}, [], {MASK: 1}, {"a": f"to {MASK}"}, {"a": MASK[:2]}, {"a": MASK * 2}])
-def test_what_only_looks_like_a_mask_is_none(event: Any) -> None:
+def test_a_value_that_only_resembles_a_mask_is_no_mask(event: Any) -> None:
     assert not holds_mask(event)
 
 

@@ -37,7 +37,7 @@ def test_a_filter_about_a_hidden_value_finds_nothing(ask, two, impersonal):
 
 
 @pytest.mark.parametrize("text", ["visa", "email", MASK, "7", "order-placed"])
-def test_what_is_shown_is_found_in_masked_events(ask, two, impersonal, text):
+def test_a_search_finds_the_shown_values_of_masked_events(ask, two, impersonal, text):
     assert [each["event"] for each in find(ask, text)] == [HIDDEN, HIDDEN]
 
 

@@ -156,7 +156,7 @@ def test_a_viewer_who_is_no_longer_logged_in_is_pushed_nothing_more(server, scen
     assert last.name == "bye"
 
 
-def test_nobody_but_a_person_who_may_see_statistics_is_pushed_the_overview(server, scene):
+def test_only_a_person_with_the_right_to_see_statistics_is_pushed_the_overview(server, scene):
     _, client = person("bo")
 
     for viewer in (client, None):
@@ -204,7 +204,7 @@ def test_a_slow_overview_is_waited_for_and_shown_with_the_next_sample(server, sc
     assert names == ["overview", "sample"] * 2
 
 
-def test_what_changed_is_told_to_those_who_have_the_overview_before_it():
+def test_viewers_of_the_overview_before_get_only_its_changed_lines():
     first = frames_of("one\ntwo\nthree", None)
     second = frames_of("one\n2\nthree", first)
     longer = frames_of("one\n2\nthree\nfour", second)

@@ -31,7 +31,7 @@ def two(make_scene):
 
 
 @pytest.mark.parametrize("seed", [3, 4])
-def test_they_are_the_sums_and_the_highest_values_of_groups_and_labels(two, seed):
+def test_totals_are_the_sums_and_the_highest_values_of_groups_and_labels(two, seed):
     dice, redis = random.Random(seed), two.redis
     two.sample()
     for _ in range(140):
@@ -110,7 +110,7 @@ def test_a_stream_that_is_gone_from_the_catalog_or_cannot_be_sampled_is_a_gap(tw
     assert recent(two, "orders", series.LENGTH)[-5:] == [0, 0, 0, 0, None]
 
 
-def test_they_lie_in_a_few_keys_that_go_by_themselves(two):
+def test_totals_have_a_few_keys_that_expire(two):
     two.sample(30)
 
     keys = list(two.redis.scan_iter(keyspace.history(ALL_STREAMS, 5, "*").replace(":5:", ":*:")))

@@ -134,9 +134,7 @@ def test_the_log_holds_no_pii_and_an_error_of_the_event_is_masked_in_it(redis, b
     assert all("ValueError: •••".encode() in line and b"anna" not in line for line in lines)
 
 
-def test_what_was_done_by_whom_is_hidden_from_a_key_that_may_not_see_dead_letters(
-    redis, settings, worker, timeline, key_of
-):
+def test_actors_are_hidden_from_a_key_without_the_right_to_see_dead_letters(redis, settings, worker, timeline, key_of):
     settings.AUTH_DEFAULT = "closed"
     made = worker(delivery_log="failures", retry=AT_ONCE)
     made.worker.step()

@@ -332,7 +332,7 @@ def test_only_a_trace_of_w3c_trace_context_is_told(redis, timeline, traceparent,
 
 
 @pytest.mark.parametrize("id_", ["7", "a-b", "1-1-1", "99999999999999999999999-0"])
-def test_what_is_no_entry_id_is_refused(timeline, id_):
+def test_an_invalid_entry_id_is_refused(timeline, id_):
     assert timeline(id_, status=400)["parameter"] == "id"
 
 

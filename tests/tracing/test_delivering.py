@@ -160,7 +160,7 @@ def test_without_tracing_a_receiver_gets_the_context_that_is_stored_or_none(pare
         assert not {"traceparent", "tracestate", "x-other"} & set(request.headers)
 
 
-def test_what_goes_on_into_another_stream_is_sent_by_the_delivery(redis, bridge, spans, db):
+def test_an_event_that_a_bridge_forwards_to_another_stream_has_the_delivery_as_parent(redis, bridge, spans, db):
     define("copies")
     to_copies = definition("stream", config={"stream": "copies"})
     made = bridge(StreamSink.open(StreamConfig.read({"stream": "copies"}), to_copies, stopping=lambda: False))

@@ -62,7 +62,7 @@ def test_metrics_are_sent_once_in_an_interval(collector, export):
     assert counts == [1, 1, 2]
 
 
-def test_one_process_sends_them_at_a_time(collector, export, redis):
+def test_a_single_process_at_a_time_sends_the_metrics(collector, export, redis):
     first, second = export([0.0]), export([0.0])
 
     assert (first.step(), second.step()) == (True, False)

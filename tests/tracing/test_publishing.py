@@ -134,7 +134,7 @@ def test_a_publish_without_a_trace_begins_one_and_a_refusal_tells_it(ask, define
     assert refused.json["trace_id"] == failed.context.trace_id != stored_.context.trace_id
 
 
-def test_what_is_not_sampled_is_stored_as_its_caller_sent_it(ask, define, redis, trace):
+def test_an_event_that_is_not_sampled_is_stored_with_its_callers_trace_context(ask, define, redis, trace):
     define("orders")
     ended = trace(0.0)
 
@@ -145,7 +145,7 @@ def test_what_is_not_sampled_is_stored_as_its_caller_sent_it(ask, define, redis,
     assert ended == []
 
 
-def test_what_is_refused_as_too_many_is_stored_as_not_sampled(ask, define, redis, trace):
+def test_an_event_beyond_the_limit_of_sampled_ones_is_stored_as_not_sampled(ask, define, redis, trace):
     define("orders")
     trace(0.25)
     chosen = f"00-{'1' * 16}{'0' * 16}-{SPAN}"

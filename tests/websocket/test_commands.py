@@ -314,7 +314,7 @@ class TestPublishing:
         assert answer["body"]["id"] == id_.decode()
         assert answer["body"]["contract_version"] == 1
 
-    def test_what_was_published_before_the_client_closed_is_stored(self, client, redis):
+    def test_an_event_that_was_published_before_the_client_closed_is_stored(self, client, redis):
         for number in range(3):
             client.say(op="publish", stream="parcels", event={"event_type": "p", "n": number})
         client.socket.sendall(close(1000))

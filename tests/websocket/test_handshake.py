@@ -139,7 +139,7 @@ def test_an_offer_elsewhere_is_ignored_and_what_follows_is_the_next_request(serv
         client.socket.close()
 
 
-def test_what_follows_a_refused_handshake_is_never_read_as_a_request(server, redis):
+def test_bytes_after_a_refused_handshake_are_never_read_as_a_request(server, redis):
     hidden = (
         b"POST /events/orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 33\r\n"
     )

@@ -25,7 +25,7 @@ from synapse.http.exchange import JSON
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.problems import Problem
 
-# So many in a part: a few seconds of work at most, and enough steps for a bar.
+# The number of dead letters in a part: a few seconds of work at most, and enough steps for a progress bar.
 PART = 250
 
 

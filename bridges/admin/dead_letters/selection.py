@@ -43,11 +43,11 @@ def stream_of(admin: Any, request: HttpRequest, pk: int, *, to: str = "view") ->
 
 
 def check_group(stream: Stream, group: str) -> None:
-    """Make sure that the group exists.
+    """Check that the group exists.
 
     Raises:
         Http404: when there is none.
-        Problem: when Redis cannot say.
+        Problem: when Redis cannot be used.
     """
     try:
         dead_letters.check_group(stream.name, group)
@@ -64,7 +64,7 @@ def read_selection(query: QueryDict) -> Ids | DeadLetterCriteria:
     """Return the selected dead letters: those that are ticked, or those that the filters match.
 
     Raises:
-        BadParameter: when that cannot be said.
+        BadParameter: when nothing is ticked, or an id or a filter is invalid.
     """
     ids = query.getlist("id")
     if "selected" in query or ids:

@@ -55,5 +55,5 @@ class Refused(StreamingError):
 class OutcomeUnknown(StreamingError):
     """The connection broke between the command and its answer, so the event may be stored or not.
 
-    The client never sends it again by itself. Who does must be ready to see the event twice.
+    The client never sends it again by itself. A program that does must expect to store the event twice.
     """

@@ -23,7 +23,7 @@ from synapse.publishing.programs import programs
 from synapse.redis import Conversation
 from synapse.schema import pii
 
-# What an event is often compared with: the latest events of its type.
+# The events that one is often compared with: the latest of its type.
 CANDIDATES = 10
 
 

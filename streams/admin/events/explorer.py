@@ -44,7 +44,7 @@ PAGE_SIZE = 25
 MOST_BARS = 60
 # Of more streams, what was stored over time is not added up for each page.
 MOST_COUNTED = 100
-# Counted for people who may not see payloads and choose no range.
+# The range of the numbers for people without payload access who choose no range.
 _COUNTED_RANGE = "24h"
 # Before the path of a property in filters and exports.
 _PREFIX = "event."
@@ -66,7 +66,7 @@ Bar = Mapping[str, int]
 
 
 def explorer(admin: Any, request: HttpRequest) -> HttpResponse:
-    """Show the events that the address asks for. People who may not see payloads get numbers of events alone."""
+    """Show the events that the address asks for. Without payload access a person gets only numbers of events."""
     if not admin.has_view_permission(request):
         raise PermissionDenied
     given = [(name, text) for name, texts in request.GET.lists() for text in texts]
@@ -254,7 +254,7 @@ def _example(path: str, schema: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _errors(refused: Problem | None, state: ExplorerState) -> dict[str, Any]:
-    """Return what is said at which field; an error of none of them stands above the results."""
+    """Return the error text of each field; an error of no field stands above the results."""
     if refused is None:
         return {}
     field = str(refused.members.get("parameter", ""))
@@ -322,7 +322,7 @@ def _between(state: ExplorerState, bar: Bar) -> ExplorerState:
 
 
 def _counts(overviews: Any, pks: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Return how many events each stream has, for people who may not see what is in them."""
+    """Return how many events each stream has, for people without payload access."""
     if overviews is None or isinstance(overviews, Problem):
         return []
     return [{"name": name, "pk": pks[name], "overview": overview} for name, overview in overviews.items()]

@@ -26,7 +26,7 @@ from synapse.statistics.overview import group_health, read_failures, read_histor
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagePart:
     """A part of the page of one message that an app above this one adds: its template, and its values by stream and
-    entry id. It must hold nothing that the person may not see, who may have no payload access."""
+    entry id. It must hold nothing that the viewer may not see; the viewer may lack payload access."""
 
     template: str
     values: Callable[[HttpRequest, Stream, str], Mapping[str, Any]]
@@ -107,8 +107,8 @@ def ask_for_strip(stream: Stream) -> dict[str, Conversation[Any]]:
 
 
 def strip_values(stream: Stream, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the statistics that all pages of a stream show, of what `ask_for_strip` found; None where nobody can
-    tell."""
+    """Return the statistics that all pages of a stream show, from the result of `ask_for_strip`; None where they are
+    unknown."""
     values = {
         name: None if isinstance(found[name], Problem) else found[name][stream.name] for name in ("overview", "past")
     }

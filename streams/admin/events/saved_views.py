@@ -21,7 +21,7 @@ from streams.models import SavedView
 from synapse.auth.permission import VIEW_PAYLOAD
 from synapse.problems import Problem
 
-# So many are offered on the explorer's page; the list has all.
+# The number of views that the explorer's page offers; the list has all.
 MOST_OFFERED = 30
 _VIEW, _ADD = "streams.view_savedview", "streams.add_savedview"
 
@@ -112,7 +112,7 @@ class SavedViewAdmin(AuditedAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         if request.method == "POST" and transaction.get_connection().in_atomic_block:
-            # Nobody else saves one under the name between its check and its save.
+            # The lock keeps others from saving a view under the name between its check and its save.
             catalog_version.hold()
         form = super().get_form(request, obj, change=change, **options)
         form.user = request.user

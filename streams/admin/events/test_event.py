@@ -129,7 +129,7 @@ def _entry_id(text: str) -> str:
 
 
 def without_hidden(shown: Any, stored: Any) -> Any:
-    """Return an event as a person may see it (`shown`) without what is masked: where it differs from the `stored`."""
+    """Return an event as a person may see it (`shown`), without the masked values: those that differ from `stored`."""
     if isinstance(shown, dict) and isinstance(stored, dict):
         return {
             name: without_hidden(value, stored[name])

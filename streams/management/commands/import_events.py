@@ -31,7 +31,7 @@ cannot be used.
   curl -s http://localhost:8002/export/events?stream=orders | manage.py import_events orders-copy -
 """
 _COUNTED = ("accepted", "repeated", "warned", "rejected", "aborted")
-# So many events are published at a time, and fewer where a rate is asked for: as many as a second has.
+# The number of events that are published at a time; with --rate, at most those of one second.
 _PART = 1000
 
 

@@ -55,7 +55,7 @@ class Command(AnsweringCommand):
                         self._print(number, result)
                         number += 1
         except BrokenPipeError:
-            # Whoever read has had enough, as `head` has. Python must not try again when it ends.
+            # The reader of the pipe has closed it, as `head` does. Python must not write again when it ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         said = ", ".join(f"{counts[word]} {word}" for word in _PAINTS if counts[word])
         self.say(f"{number} event{'' if number == 1 else 's'} for “{stream}”: {said}.")
@@ -87,5 +87,5 @@ def _results(stream: str, part: Part, headers: Mapping[str, str]) -> Iterator[di
     results = orjson.loads(answer.whole_body)["results"]
     for place, result in enumerate(results):
         line = {} if part.lines is None else {"line": part.lines[place]}
-        # What is not stored has no id, and its index is that in its part.
+        # An event that is not stored has no id; its index is that within its part.
         yield {**line, **{name: value for name, value in result.items() if name not in ("id", "index")}}

@@ -70,7 +70,7 @@ class Receiver:
         self._plugin.redirects = False
         self._plugin.socket_connect_timeout = min(5.0, seconds)
         self._plugin.socket_read_timeout = seconds
-        # Whoever sends too much is told so by the receiver, and the bridge tries again later.
+        # The receiver refuses too many messages itself, and the bridge tries again later.
         self._plugin.request_rate_per_sec = 0
         if getattr(self._plugin, "source", "") == "Apprise":
             self._plugin.source = "Synapse"
@@ -167,7 +167,7 @@ class Receiver:
         logger.handlers = [Listener()]
 
     def _told(self, text: str) -> str:
-        """Return a text in one line, without what is a secret."""
+        """Return a text in one line, without secrets."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return harmless(" ".join(text.split()))[:_MOST_TOLD]
@@ -228,7 +228,7 @@ def _limit() -> None:
 def main() -> None:
     """Run the child process."""
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    # What libraries print is no answer.
+    # Output of libraries is no answer.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     _limit()
     order = orjson.loads(sys.stdin.buffer.readline())
@@ -245,7 +245,7 @@ def main() -> None:
         return
     _write(answers, {"unusable": ""})
     for line in sys.stdin.buffer:
-        # For the case that nobody is there any more to end this process.
+        # Ends this process after its parent has died.
         signal.alarm(int(order["seconds"]) + 5)
         _write(answers, receiver.send(orjson.loads(line)))
         signal.alarm(0)

@@ -15,8 +15,8 @@ _LEVELS: Mapping[str, Level] = {"critical": "failure", "warning": "warning"}
 _RESOLVED = "resolved"
 # The shortest limits of receivers: those of PagerDuty and Discord.
 _LONGEST_KEY, _LONGEST_TITLE, _LONGEST_LINE, _LONGEST_BODY = 255, 200, 500, 1800
-# Marks that call people in a chat, or show an address as another text, whoever wrote them. Of Discord apprise escapes
-# none: @everyone, <@7>, <@&7>, [text](https://...).
+# Marks that call people in a chat, or show an address as another text, anywhere in a message. Of Discord apprise
+# escapes none: @everyone, <@7>, <@&7>, [text](https://...).
 _MARK = re.compile(r"@(?=everyone|here|channel)|<(?=[@#!]|at>)|\](?=\()", re.IGNORECASE)
 _WORD_JOINER = "\N{WORD JOINER}"
 
@@ -101,7 +101,7 @@ def _of_alert(alert: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]] = ()
 
 
 def _of_event(delivery: Delivery) -> Message:
-    """Return the message on an event that is no alert: where it is, and nothing of what it says."""
+    """Return the message on an event that is no alert: its stream and id, and none of its content."""
     name = delivery.event_type or "An event without a type"
     return Message(
         title=_line(f"{name} in {delivery.stream}", _LONGEST_TITLE),
@@ -120,7 +120,7 @@ def _sentence(alert: Mapping[str, Any]) -> str:
 
 
 def _line(text: str, most: int) -> str:
-    """Return a text in one line, in which nothing is hidden and nobody is called."""
+    """Return a text in one line, without hidden characters and without marks that call people."""
     return cut(_MARK.sub(lambda mark: mark[0] + _WORD_JOINER, harmless(" ".join(text.split()))), most)
 
 

@@ -75,7 +75,7 @@ class NotificationProcess:
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own command line
                 [sys.executable, "-m", f"{__package__}.child"],
-                # Whatever this process can import, the child can.
+                # The child can import every module that this process can.
                 env={**environment, "PYTHONPATH": os.pathsep.join(sys.path), "NO_PROXY": "*", "NETRC": os.devnull},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -24,7 +24,7 @@ from synapse.wire.encoding import DecodedEntry
 from synapse.wire.ids import iso_of, moment_of
 
 Form = Literal["envelope", "event", "cloudevents", "cloudevents-binary"]
-# What a request says of an event: headers, and the body.
+# The headers and the body of a request about an event.
 Content = tuple[Mapping[str, str], bytes]
 
 # The headers of every request, beside those of its content.

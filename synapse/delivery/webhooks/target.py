@@ -151,7 +151,7 @@ _URL = re.compile(
     r"(?P<rest>(?:/[!-~]*)?(?:\?[!-~]*)?)"
 )
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
-# What a resolver may read as an IPv4 address ends in a number (WHATWG URL, 3.5: ends in a number).
+# A host that a resolver may read as an IPv4 address ends in a number (WHATWG URL, 3.5: ends in a number).
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _STRANGE = re.compile(r"[\\#<>\"{}|^`]")
 

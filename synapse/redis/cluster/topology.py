@@ -18,7 +18,7 @@ from synapse.redis.errors import RedisUnreachable
 
 # How long a node may take to answer with its topology, in seconds.
 TIMEOUT = 0.4
-# How long after the last reading there is no other, in seconds, whatever redirections nodes send meanwhile.
+# The least time between two readings, in seconds, regardless of redirections that nodes send meanwhile.
 PAUSE = 0.2
 
 logger = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class Topology:
             try:
                 self._ask()
             except (RedisError, RedisClusterException, OSError) as error:
-                # Told to those, too, who come before the next look.
+                # Callers that come before the next reading get the error, too.
                 self._why = _reason(error)
                 if self._known is None:
                     raise self._unreachable() from error

@@ -1,6 +1,6 @@
-"""Alerts as commands: their states, the history of changes, and what people were told.
+"""Commands of alerts: their states, the history of changes, and the notifications of people.
 
-All of it lies in the slot of the stream of alerts, so that one script can write to both.
+All keys are in the slot of the stream of alerts, so that one script can write to both.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from synapse.redis.commands.streams import hgetall
 
 _CHANGE, _NOTIFY = load_script("change_alerts"), load_script("notify_alerts")
 _STATES, _CHANGES, _TOLD, _EVALUATED = (keyspace.alerts(what) for what in ("states", "changes", "told", "evaluated"))
-# So many changes are kept.
+# The number of changes that the history keeps.
 MOST_CHANGES = 10_000
 
 
@@ -24,7 +24,7 @@ class StateChange(NamedTuple):
         alert: the alert's name.
         before: the state as it was read, empty for none.
         after: the state as it is to be.
-        record: what the history says of it, empty when it is no change for people.
+        record: the row of the history, empty when the change does not concern people.
         entry: names and values of an entry of the stream of alerts, in turn.
     """
 
@@ -36,18 +36,18 @@ class StateChange(NamedTuple):
 
 
 class RecordedChange(NamedTuple):
-    """A change of the history: its id, and what it says."""
+    """A change of the history: its id and its content."""
 
     id: str
     record: bytes
 
 
 def change_states(changes: Sequence[StateChange], *, hard_length: int) -> Command:
-    """Change states, each only if it is as it was read; the reply says of each whether it was.
+    """Change states, each only if it still equals `before`; the reply has a Boolean for each: whether it was changed.
 
     Args:
         changes: the states, with what is recorded of them.
-        hard_length: of the stream of alerts; 0: it is not defined, and nothing is written to it.
+        hard_length: the limit on the length of the stream of alerts; 0 when it is not defined, and gets no entries.
     """
     arguments: list[Argument] = [MOST_CHANGES, hard_length]
     for alert, before, after, record, entry in changes:
@@ -57,14 +57,15 @@ def change_states(changes: Sequence[StateChange], *, hard_length: int) -> Comman
 
 
 def notify(rule: str, before: bytes, after: bytes, entry: Sequence[str], *, hard_length: int) -> Command:
-    """Append a notification of a rule, if what was told of it is still `before`; the reply says whether it was."""
+    """Append a notification of a rule, if its last notification is still `before`; the reply says whether it was
+    appended."""
     keys = [_TOLD, *_stream_keys(hard_length)]
     return _NOTIFY.call(keys, [rule, before, after, hard_length, *entry], parse=bool)
 
 
 def _stream_keys(hard_length: int) -> tuple[str, str]:
-    """Return the keys of the stream and of its counters. One that is not defined is not named: the Redis user may have
-    no right to it."""
+    """Return the keys of the stream and of its counters. The command does not name a stream that is not defined,
+    because the Redis user may have no right to it."""
     return (ALERTS_STREAM, keyspace.stats(ALERTS_STREAM)) if hard_length else (_STATES, _STATES)
 
 
@@ -74,7 +75,7 @@ def states() -> Command:
 
 
 def told() -> Command:
-    """Read what was told of each rule."""
+    """Read the last notification of each rule."""
     return hgetall(_TOLD)
 
 
@@ -89,7 +90,7 @@ def changes_before(id_: str, *, count: int) -> Command:
 
 
 def evaluated() -> Command:
-    """Ask when alerts were last evaluated, in seconds since 1970; None: never."""
+    """Ask when alerts were last evaluated, in seconds since 1970; None when they never were."""
     return Command(("GET", _EVALUATED), parse=_seconds)
 
 

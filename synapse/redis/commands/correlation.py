@@ -12,7 +12,7 @@ _WRITE = load_script("index_write")
 _FIND = load_script("index_find")
 _DELETE = load_script("index_delete")
 _BLOCK = struct.Struct(">QQ")
-# So many segments are searched by a call of the script: others wait for it.
+# The number of segments that a call of the script searches: other clients wait for it.
 MOST_SEGMENTS = 32
 
 
@@ -45,7 +45,7 @@ class IndexState:
 
 
 class IndexMatches(NamedTuple):
-    """Blocks of entries that may hold what was looked for.
+    """Blocks of entries that may hold the searched value.
 
     `place`: the id of the last indexed entry, None when the index is another one, or none. `is_damaged`: part of the
     index is missing. `blocks`: the ids at which blocks begin, the newest first. `version`: that of the index.
@@ -60,7 +60,7 @@ class IndexMatches(NamedTuple):
 
 
 def index_state(stream: str) -> Command:
-    """Read what is indexed of a stream: `IndexState`."""
+    """Read how far a stream is indexed: `IndexState`."""
     return Command(("HGETALL", keyspace.correlation_index(stream)), parse=_state)
 
 

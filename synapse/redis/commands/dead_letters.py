@@ -1,6 +1,7 @@
-"""Dead letters as commands: the events that no attempt could deliver to a group, each with why.
+"""Dead letters as commands: the events that no attempt could deliver to a group, each with the reason.
 
-They lie in a stream of their own beside the group's. Only scripts add to it (`fail`, `lease`) and take from it.
+They lie in a stream of their own beside the group's. Only scripts add to that stream (`fail`, `lease`) and remove from
+it.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from synapse.redis.commands.streams import Entry, to_text
 
 _REPLAY, _DISCARD = load_script("replay"), load_script("discard")
 
-# The error of an attempt whose end nobody reported, as `parts/group.lua` has it.
+# The error of an attempt without a reported outcome, as `parts/group.lua` writes it.
 NO_ANSWER = "nobody answered before the lease ended"
 
 Replayed = Literal["retry", "gone", "waiting", "broken"]
@@ -26,7 +27,7 @@ Replayed = Literal["retry", "gone", "waiting", "broken"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One failed attempt: its time (milliseconds since 1970), its number, its duration (None where unknown), and its
-    error. `is_before_edit`: the event was edited since, and the error may quote what it does not hold any more."""
+    error. `is_before_edit`: the event was edited since, and the error may quote a value that the edit removed."""
 
     at_ms: int
     number: int

@@ -9,7 +9,7 @@ from synapse.redis.command import Command
 from synapse.redis.commands.statistics import number
 from synapse.redis.commands.streams import to_text
 
-# What a line tells: an attempt that succeeded (`done`), failed (`retry`, or for good `dead`) or ended without a report
+# The kinds of lines: an attempt that succeeded (`done`), failed (`retry`, or for good `dead`) or ended without a report
 # (`silent`); that an event was acknowledged unwanted, redriven, discarded, skipped or lost.
 LoggedAs = Literal[
     "done", "filtered", "retry", "dead", "silent", "redriven", "edited", "discarded", "skipped", "lost", "unknown"

@@ -7,7 +7,7 @@ from synapse.redis import keyspace
 from synapse.redis.command import Argument, Command, load_script
 
 _NOTE = load_script("note_refusals")
-# So many kinds of refusals are kept of a stream, for so long after the last refused event.
+# The number of kinds of refusals that are kept of a stream, and for how long after the last refused event.
 MOST_KINDS, KEPT_MS = 200, 30 * 24 * 3600 * 1000
 
 

@@ -54,6 +54,6 @@ def keep_ticket(digest: str, value: bytes, *, seconds: int) -> Command:
 
 
 def take_ticket(digest: str) -> Command:
-    """Take the value, which nobody can after that; the reply is None when there is none (Redis 6.2)."""
+    """Read the value and delete it (Redis 6.2); the reply is None when there is none."""
     words = ("GETDEL", keyspace.ticket(digest))
     return Command(words, parse=lambda reply: reply if isinstance(reply, bytes) else None)

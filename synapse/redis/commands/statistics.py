@@ -24,7 +24,7 @@ class StreamSample(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """A sample of a stream and its groups, as Redis sends it: what is the same as before need not be read.
+    """A sample of a stream and its groups, as Redis sends it: unchanged parts need not be parsed again.
 
     Attributes:
         stream: what `stream_sample` reads.
@@ -92,7 +92,7 @@ def hash_items(key: str) -> Command:
 def group_sample(text: bytes, fields: int) -> GroupSample:
     """Read the part of a sample that is of a group, with so many counters."""
     delivered_id, pending, waiting, dead, *counters = text.split(b"\0")
-    # Somebody else's key in place of ours counts nothing; it is no reason to fail.
+    # A foreign key in place of ours counts nothing; it is no reason to fail.
     counted = [*map(number, counters)] if len(counters) == fields else [0] * fields
     return GroupSample(delivered_id.decode(), int(pending), int(waiting), int(dead), counted)
 

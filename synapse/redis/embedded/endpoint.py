@@ -36,7 +36,7 @@ class Endpoint:
 def recorded_endpoint(folder: Path) -> Endpoint | None:
     """Return where the server of `folder` listens or last listened; None when there never was one.
 
-    Reads one file and asks nobody: the server may be down.
+    Reads one file without a connection: the server may be down.
 
     Raises:
         EmbeddedRedisError: when the record cannot be read.

@@ -100,7 +100,7 @@ class State(Enum):
     READY = auto()
     LOADING = auto()  # alive, and reading what it holds from disk
     SILENT = auto()  # it listens, but gave no answer in time
-    AWAY = auto()  # nobody listens there, or somebody who does not take our password
+    AWAY = auto()  # no server listens there, or one that refuses our password
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -231,7 +231,7 @@ def _is_free(port: int) -> bool:
     try:
         return is_free("::1", port)
     except OSError:
-        return True  # no IPv6 here, so nobody listens there
+        return True  # no IPv6 here, so no server listens there
 
 
 class ServerWatchdog:

@@ -50,7 +50,7 @@ _LISTING_MORE = frozenset(("anyOf", "oneOf", "propertyNames"))
 _GLANCED_PARTS = 300
 """How many parts a schema may have, each as often as it is referred to, whose cost is found out at its first event:
 that takes some 2 milliseconds of the event loop."""
-# What these cost is not told by a look at each part.
+# The cost of these keywords does not follow from each part alone.
 _NEEDING_MODEL = frozenset(
     (
         *("$dynamicRef", "$recursiveRef"),
@@ -241,7 +241,8 @@ class CostModel:
         found = self._below(named + every.of_each(count))
         if not patterns and "propertyNames" not in node:
             return found
-        # Names are characters of the object, and one value each. Who else takes a property asks for its name again.
+        # Names are characters of the object, and one value each. Every further keyword that reads a property reads its
+        # name again.
         times = 1 if additional is None and unevaluated is None else 2
         name = sum((pattern_cost(pattern) for pattern in patterns for _ in range(times)), _NOTHING)
         if isinstance(node.get("propertyNames"), Mapping):

@@ -14,10 +14,10 @@ from synapse.schema.jsonschema_engine import validator_for
 from synapse.schema.references import CannotFollow, ReferenceResolver, mapping_of
 
 MARK = "x-pii"
-# A place that more parts or patterns describe than this, or a schema with more kinds of places, is taken to be personal
-# as a whole: who shows events cannot spend minutes on one.
+# A place that more parts or patterns describe than this, or a schema with more kinds of places, counts as PII as a
+# whole, because showing one event must not take minutes.
 MOST_PARTS, MOST_PATTERNS, MOST_MARKS = 200, 50, 1000
-# So many answers of patterns are remembered: the names in events repeat.
+# The number of cached results of patterns: the names in events repeat.
 _MOST_ANSWERS = 10_000
 
 _SAME_PLACE = (
@@ -202,7 +202,7 @@ def _of_item(part: _Part, number: int) -> Iterator[Any]:
     for word in _OF_ITEMS:
         held = part.get(word)
         if not isinstance(held, list):
-            # What comes before, and so is not meant by it, is told from the rest by nothing: it counts for all.
+            # The items before it, which it does not mean, cannot be told from the rest: the mark counts for all.
             yield held
         elif number < len(held):
             yield held[number]

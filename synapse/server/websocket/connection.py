@@ -123,7 +123,7 @@ class WebSocketConnection(ClientConnection):
         if self._frames.state is not ConnectionState.OPEN or self.transport.is_closing():
             return
         self.transport.write(self._frames.send(CloseConnection(code=code, reason=reason or None)))
-        # What the client sent meanwhile is read: closing a socket with unread bytes may take the Close frame with it.
+        # Read the bytes that the client sent meanwhile: closing a socket with unread bytes may lose the Close frame.
         self.resume_reading()
         self._close_timer = self.loop.call_later(MAX_CLOSE_SECONDS, self._end_transport)
 

@@ -70,8 +70,8 @@ def check(headers: Mapping[str, str]) -> None:
 
 
 def acceptance(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Return the headers of the answer that accepts a handshake. No extension is accepted: compressing what callers
-    choose beside what is secret would tell of it, and a small frame could fill the memory."""
+    """Return the headers of the answer that accepts a handshake. No extension is accepted: compressing text of a
+    caller's choice together with secrets would leak the secrets, and a small compressed frame could fill the memory."""
     pairs = [
         (b"upgrade", b"websocket"),
         (b"connection", b"Upgrade"),

@@ -25,7 +25,7 @@ touched. The exit status is 1 when something was lost, or another promise was br
   manage.py chaos --stop-worker 0.5 --kill-worker 0 --kill-server 0
   manage.py chaos --redis-server /usr/bin/redis-server
 """
-# What goes wrong, by the options of a plan: after how many seconds, on average.
+# The failures by the options of a plan, each with its mean interval in seconds.
 _WRONG = {
     "kill_worker": "a worker is killed (SIGKILL)",
     "kill_server": "Redis is killed (SIGKILL)",

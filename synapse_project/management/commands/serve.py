@@ -32,7 +32,7 @@ class Command(BaseCommand):
         if not is_started_by_up:
             _refuse_unmigrated()
         if workers == 1:
-            # Before it listens: nobody's request waits for the database. Workers load it for themselves.
+            # Before it listens, so that no request waits for the database. Workers load the catalog for themselves.
             startup.load_catalog(self.stderr.write)
         try:
             opened = web_server.listen(settings.HOST, settings.PORT)

@@ -82,7 +82,7 @@ async def exchange(connection: Connection, commands: Sequence[Command], *, answe
             await connection.send_packed_command(connection.pack_commands(commands))
             return [await _reply(connection) for _ in commands]
     except BaseException:
-        # Whatever it was, an answer that is still to come must not be taken for the next command's.
+        # After any error, a reply that is still to come must not be taken for the next command's.
         await connection.disconnect(nowait=True)
         raise
 

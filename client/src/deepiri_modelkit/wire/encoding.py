@@ -9,7 +9,7 @@ from deepiri_modelkit.wire import json_text
 
 OWN_PREFIX = "synapse_"
 LAYOUT, VERSION, ADDED, TYPES = "synapse_layout", "synapse_version", "synapse_added", "synapse_types"
-# What is added for other readers, by the letter that `synapse_added` lists it under.
+# The fields that are added for other readers, by their letter in `synapse_added`.
 LETTERS = {
     "e": "event",
     "t": "timestamp",

@@ -43,7 +43,7 @@ class InferenceErrorEvent(BaseEvent):
     user_id: Identifier | None = Field(default=None, description="User on whose behalf it happened.")
     latency_ms: PositiveNumber | None = Field(default=None, description="Time until it failed, in milliseconds.")
     tokens_used: Count | None = Field(default=None, description="Tokens that the request consumed.")
-    success: Flag | None = Field(default=None, description="False, for who reads one flag for both outcomes.")
+    success: Flag | None = Field(default=None, description="False, for consumers that read one flag for both outcomes.")
 
 
 class ModelLoadedEvent(BaseEvent):

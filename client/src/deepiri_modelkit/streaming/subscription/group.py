@@ -98,7 +98,7 @@ class GroupReader:
 
     async def give_back(self, waiting: Sequence[Delivery]) -> None:
         """Make the entries look long abandoned: the next consumer that asks claims them at once."""
-        # What is stale may have another consumer by now.
+        # A stale entry may belong to another consumer by now.
         if waiting and not self.is_stale(waiting[0]):
             ids = [delivery.entry_id for delivery in waiting]
             idle = ("IDLE", self._claim_idle_ms or USUAL_CLAIM_IDLE_MS, "JUSTID")

@@ -94,7 +94,8 @@ class Link:
         if not self.is_up:
             async with asyncio.timeout(self._connect_within):
                 await self._connection.connect()
-            # For people who look at the server, and for finding a twin. An access list may forbid it.
+            # The name helps operators of the server, and finds a second consumer of the same name. An access list may
+            # forbid it.
             await self._exchange(("CLIENT", "SETNAME", self.title))
         return await self._exchange(command)
 

@@ -1,5 +1,5 @@
 # make run      start everything on this machine: Redis, database, catalog, web server (http://localhost:8002)
-#               open to whoever reaches it; make run SYNAPSE_AUTH=required asks for keys
+#               open to every client that reaches it; make run SYNAPSE_AUTH=required asks for keys
 #               make run PORT=9002 HOST=0.0.0.0 takes another address
 # make test     run the tests; make test ARGS="tests/embedded -x" runs some of them
 # make test-unit  the tests that need no server and no other program: they run anywhere
@@ -26,7 +26,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 IS_NEW_ENOUGH := -c "import sys; sys.exit(sys.version_info < (3, 11))" >/dev/null 2>&1
 CAN_MAKE_VENV := -c "import ensurepip, venv" >/dev/null 2>&1
 
-# A .venv whose Python is gone (upgraded, removed) is made anew.
+# A .venv whose Python is gone (upgraded, removed) is recreated.
 $(shell test -x $(BIN)/python || rm -f $(RUN) $(TESTING) $(NODE_PARTS) $(BENCHING))
 
 .PHONY: help install run test test-unit test-full lint check chaos bench bench-quick soak attacks clean
@@ -36,7 +36,7 @@ help:
 
 install: $(RUN)
 
-# For a laptop: whoever reaches it may do everything, unless SYNAPSE_AUTH says otherwise, here, in a file or in .env.
+# For a laptop: every client that reaches it may do everything, unless SYNAPSE_AUTH is set here, in a file or in .env.
 run: $(RUN)
 	@SYNAPSE_AUTH_DEFAULT=open exec $(BIN)/python manage.py up
 

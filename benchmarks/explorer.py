@@ -1,4 +1,4 @@
-"""`python -m benchmarks.explorer`: search and export 200,000 events in fifty streams, and print each figure with its
+"""`python -m benchmarks.explorer`: search and export 200,000 events in fifty streams, and print each value with its
 limit.
 
 Six streams have 34,000 events each, the others fifty. The longest gap is that of the server's event loop, in processor
@@ -37,7 +37,7 @@ NEEDLE = "order-4711-of-anna"
 
 
 def main() -> int:
-    """Return 1 when a figure exceeds its limit."""
+    """Return 1 when a value exceeds its limit."""
     with TemporaryDirectory(prefix="synapse-bench-explorer-") as name, valkey.serving(Path(name) / "valkey") as server:
         folder = Path(name)
         settings = synapse.environment(folder, server.endpoint.url)

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.filters`: filter events over HTTP, try hostile filters, and print each figure with its limit.
+"""`python -m benchmarks.filters`: filter events over HTTP, try hostile filters, and print each value with its limit.
 
 The longest gap is that of the server's event loop, in processor time of its thread, so that it means something where
 the machine is shared; so are the times of hostile filters. Ends with 1 when a limit is exceeded.
@@ -46,7 +46,7 @@ print(time.perf_counter() - begun, resident() - before)
 
 
 def main() -> int:
-    """Return 1 when a figure exceeds its limit."""
+    """Return 1 when a value exceeds its limit."""
     found = []
     for figure in (*_load(), *_hostile(), *_over_http()):
         print(figure, flush=True)

@@ -1,5 +1,5 @@
 """`python -m benchmarks.find`: index 200,000 events, find some of them, and publish beside the indexer; print each
-figure with its limit.
+value with its limit.
 
 Takes four minutes. Ends with 1 when a limit is exceeded.
 """
@@ -33,7 +33,7 @@ _AT_ONCE = 2_000
 
 
 def main() -> int:
-    """Return 1 when a figure exceeds its limit."""
+    """Return 1 when a value exceeds its limit."""
     with TemporaryDirectory(prefix="synapse-bench-find-") as name, valkey.serving(Path(name) / "valkey") as server:
         folder = Path(name)
         settings = synapse.environment(folder, server.endpoint.url)

@@ -1,4 +1,4 @@
-"""What a reader must know of the machine and the programs to judge the figures. No names of hosts, no paths."""
+"""Facts about the machine and the programs that readers of the values need. No names of hosts, no paths."""
 
 import os
 import platform

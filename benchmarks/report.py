@@ -14,7 +14,7 @@ HEADER = ("work", "beside", "ours", "peer's", "ratio", "to reach", "met")
 
 
 def figure(value: float) -> str:
-    """Return a figure with as many digits as it deserves."""
+    """Return a value with as many digits as it deserves."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
@@ -91,7 +91,7 @@ def draw_plot(outcomes: Sequence[Outcome], path: Path) -> bool:
     axes = figure.subplots()
     labels = [f"{row.name}\nbeside {row.peer}" for row, _, _ in shown]
     colours = [_COLOURS[row.bar.met(measured)] for row, measured, _ in shown]
-    # Bars begin at 1x, where both are equal: to the right when our figure is the larger one.
+    # Bars begin at 1x, where both are equal: to the right when our value is the larger one.
     axes.barh(labels, [ratio - 1 for _, _, ratio in shown], left=1, color=colours, height=0.6)
     for place, (row, _, ratio) in enumerate(shown):
         side = "right" if ratio < 1 else "left"

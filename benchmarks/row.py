@@ -1,4 +1,4 @@
-"""A row of the benchmark, and what came of it."""
+"""A row of the benchmark, and its result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a run needs, each part started when the first row asks for it and ended with the run."""
+"""The programs that a run needs, each started when the first row asks for it and ended with the run."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager

@@ -6,12 +6,12 @@ from statistics import median
 
 
 class NotMeasured(Exception):
-    """A figure cannot be taken here; the message says why, in a few words for the table."""
+    """A value cannot be measured here; the message gives the reason, in a few words for the table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """The same figure, taken once a round."""
+    """One value, measured once a round."""
 
     values: Sequence[float]
 
@@ -30,9 +30,9 @@ class Samples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What a row's measure found: our figure and the peer's, None when there is no peer here.
+    """The result of a row's measure: Synapse's value and the peer's, None when there is no peer here.
 
-    `notes` say what a reader of the figures must know; `rounds` has the facts of each round for the JSON, ours first.
+    `notes` are remarks for readers of the values; `rounds` has the facts of each round for the JSON, ours first.
     """
 
     ours: Samples

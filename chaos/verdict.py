@@ -232,7 +232,7 @@ class Verdict:
             "trimmed": self.trimmed,
             "timelines that differ": self.timelines_wrong,
         }
-        # A frozen worker that wakes up late goes on with what another one has by then: no broker can prevent that.
+        # A frozen worker that wakes up late continues with what another one has by then: no broker can prevent that.
         if plan.order != "none" and not plan.freeze_worker:
             promised["order breaks"] = self.order_breaks
         if not plan.has_faults:

@@ -110,7 +110,7 @@ def _owning(subjects: Iterable[str]) -> Iterator[tuple[str, str, str]]:
 POLL_SECONDS = 0.3
 # A server whose appendfsync is “everysec” has a write on its disk within a second and a little.
 _PATIENCE_FOR_DISK = timedelta(seconds=1.5)
-# In place of a schema that cannot be used: no event keeps it, and all of each is personal.
+# In place of a schema that cannot be used: no event keeps it, and each event counts as PII as a whole.
 REFUSES_ALL: Mapping[str, Any] = {"not": {}, MARK: True}
 _ACTIONS: dict[str, Action] = {Grant.Action.PUBLISH: "publish", Grant.Action.SUBSCRIBE: "read"}
 

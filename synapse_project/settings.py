@@ -130,7 +130,7 @@ else:
     _database = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": _path,
-        # Opening the file and its log anew takes longer than most questions.
+        # Opening the file and its log for each query takes longer than most queries.
         "CONN_MAX_AGE": None,
         # The server, the bridges and a command write side by side: readers never wait, writers queue from the start.
         "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},

@@ -127,7 +127,7 @@ def _run(module: str, order: Mapping[str, Any], *words: str) -> dict[str, Any]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.attacks", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=30, help="how long each attack goes on (30)")
+    parser.add_argument("--seconds", type=float, default=30, help="how long each attack lasts (30)")
     parser.add_argument("--only", nargs="+", choices=list(ATTACKS), metavar="ATTACK", help="only these")
     return parser.parse_args()
 

@@ -30,7 +30,7 @@ _PATIENCE = ClientTimeout(total=30)
 
 @dataclass(slots=True, kw_only=True)
 class Attack:
-    """One attack under way.
+    """One running attack.
 
     Attributes:
         url: Where the server is.
@@ -88,8 +88,8 @@ async def post_costly_schemas(attack: Attack) -> None:
 
 
 async def publish_refused_trees(attack: Attack) -> None:
-    """Publish expression trees of nine levels with a mistake in the deepest, with one key."""
-    tree: object = "a mistake"
+    """Publish expression trees of nine levels with an error in the deepest, with one key."""
+    tree: object = "an error"
     for _ in range(9):
         tree = {"op": "plus", "left": tree, "right": 1}
     body = compact({"event_type": "rule-changed", "rule": tree})

@@ -1,6 +1,6 @@
 """A well-behaved caller: asks for `/healthz` and publishes at a steady pace, and times each answer.
 
-Run as `python -m benchmarks.attacks.bystander`: the order comes as JSON on the standard input, the figures go as JSON
+Run as `python -m benchmarks.attacks.bystander`: the order comes as JSON on the standard input, the values go as JSON
 to the standard output.
 """
 

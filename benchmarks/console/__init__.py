@@ -1,1 +1,1 @@
-"""What statistics cost: the pages that show them, their viewers, the sampler, and publishing beside it."""
+"""The cost of statistics: of the pages that show them, their viewers, the sampler, and publishing beside it."""

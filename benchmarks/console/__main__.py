@@ -1,11 +1,11 @@
-"""`python -m benchmarks.console`: measure, and print each figure with its limit.
+"""`python -m benchmarks.console`: measure, and print each value with its limit.
 
 `pages` makes the overview while time passes over a full hour, `many` the pages of a stream with 10,000 series,
 `sampler` takes samples, `size` writes a stream's history of 30 days, `viewers` lets 50 people look at a server, and
 `publish` compares publishing with the sampler and without.
 
 An installation with 100 streams and 10 groups on each, and, where history is made up, three series in ten changing with
-every sample. Figures are processor time of Synapse, so that they mean something where the machine is shared; those of
+every sample. Values are processor time of Synapse, so that they mean something where the machine is shared; those of
 pages are medians, with the 95th percentile and the highest one in brackets. The limit of a page holds for the 95th
 percentile (of fewer than 20 measurements, that is the highest one). Ends with 1 when a limit is exceeded.
 """
@@ -25,7 +25,7 @@ PARTS = ("pages", "many", "sampler", "size", "viewers", "publish")
 
 
 def main() -> int:
-    """Measure the parts that are asked for. Return 1 when a figure exceeds its limit."""
+    """Measure the parts that are asked for. Return 1 when a value exceeds its limit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--seconds", type=int, default=60, help="for which the server is measured")

@@ -1,4 +1,4 @@
-"""A figure that was measured, and its limit."""
+"""A measured value, and its limit."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ class Figure:
 
     @property
     def is_met(self) -> bool:
-        """Whether the figure keeps to its limits."""
+        """Say whether the value keeps its limits."""
         judged = self.highest if self.p95 is None else self.p95
         too_high = self.most is not None and max(self.value, judged or 0) > self.most
         return not too_high and (self.least is None or self.value >= self.least)
@@ -51,7 +51,7 @@ class Figure:
 
 
 def of_times(name: str, seconds: Sequence[float], *, most: float = 300) -> Figure:
-    """Return the figure of work that was done several times, such as a page, of which 95 of 100 may take `most` ms."""
+    """Return the value of work that was done several times, such as a page, of which 95 of 100 may take `most` ms."""
     ms = sorted(each * 1000 for each in seconds)
     return Figure(name=name, value=median(ms), unit="ms", p95=ms[ceil(0.95 * len(ms)) - 1], highest=ms[-1], most=most)
 

@@ -1,4 +1,4 @@
-"""How each figure is measured."""
+"""The measures of the console's benchmark."""
 
 import asyncio
 import json
@@ -106,7 +106,7 @@ class Stage:
         stream.delete()
 
     def sampler(self) -> Iterator[Figure]:
-        """Take samples while three groups in ten go on: counters, durations and lags."""
+        """Take samples while three groups in ten advance: counters, durations and lags."""
         now = time.time() // _SAMPLE * _SAMPLE
         moments = iter(range(int(now), int(now) + 100 * _SAMPLE))
         sampler = Sampler(connections.executor, lambda: NAMES, clock=lambda: now)

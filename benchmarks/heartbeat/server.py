@@ -38,7 +38,7 @@ class Gaps:
         return elapsed, taken
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Reset the longest gap."""
         self._write(0.0, 0.0)
 
     def note(self, elapsed: float, taken: float) -> None:

@@ -11,7 +11,7 @@ from benchmarks.load.values import Request, Result
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generator:
-    """A load generator. `note` is what a reader of its figures must know."""
+    """A load generator. `note` is a remark for readers of its values."""
 
     name: str
     send: Callable[[Request, int, int], Result]

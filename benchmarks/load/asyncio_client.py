@@ -26,7 +26,7 @@ _PATIENCE = 10
 
 @dataclass(slots=True)
 class Count:
-    """What all connections saw so far; times in seconds."""
+    """The results of all connections so far; times in seconds."""
 
     until: float
     times: list[float] = field(default_factory=list)
@@ -89,7 +89,7 @@ def request_bytes(order: dict[str, Any]) -> bytes:
 
 
 def numbered(request: bytes) -> Iterator[bytes]:
-    """Yield a request for ever, each time with another number in the place of one."""
+    """Yield a request for ever, each time with another number in place of one."""
     before, mark, after = request.partition(NUMBER.encode())
     begun = int(time())
     for count in itertools.count(1):

@@ -16,7 +16,7 @@ _PATIENCE = 30
 
 
 def send(request: Request, connections: int, seconds: int) -> Result:
-    """Send the request over and over for some seconds and return what came of it."""
+    """Send the request over and over for some seconds and return the results."""
     order = {**asdict(request), "body": request.body.decode(), "connections": connections, "seconds": seconds}
     return Result(**run_program("asyncio_client", order, patience=_PATIENCE))
 

@@ -28,7 +28,7 @@ def binary() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelinedAdd:
-    """XADD of one entry, over and over, on 50 connections with `pipeline` commands under way on each."""
+    """XADD of one entry, over and over, on 50 connections with `pipeline` commands in flight on each."""
 
     program: str
     redis: Endpoint

@@ -20,7 +20,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a generator saw. `errors` counts answers of 400 and more, and connections that failed."""
+    """The results of a generator. `errors` counts answers of 400 and more, and connections that failed."""
 
     requests: int
     seconds: float

@@ -1,4 +1,4 @@
--- What wrk sends and how it reports: the benchmark says the first in the environment and reads the last line.
+-- The request that wrk sends, from the environment, and its report, whose last line the benchmark reads.
 wrk.method = os.getenv("BENCH_METHOD")
 if wrk.method ~= "GET" then
   local file = assert(io.open(os.getenv("BENCH_BODY"), "rb"))

@@ -20,7 +20,7 @@ def version(binary: str) -> str:
 
 
 def send(binary: str, folder: Path, request: Request, connections: int, seconds: int) -> Result:
-    """Send the request over and over for some seconds and return what came of it."""
+    """Send the request over and over for some seconds and return the results."""
     body = folder / "wrk-body"
     body.write_bytes(request.body)
     result = subprocess.run(

@@ -35,7 +35,7 @@ def handler(stage: Stage) -> Measured:
 
 
 def beside_client_loop(stage: Stage) -> Measured:
-    """The same, beside a loop that reads ten events at a time and settles each by itself."""
+    """Read and acknowledge, beside a loop that reads ten events at a time and acknowledges each by itself."""
     return compare(stage, "events/s", lambda: _bridge(stage), lambda: _one_by_one(stage, "client_loop", 10_000))
 
 
@@ -72,7 +72,7 @@ def with_a_log(log: str, *, fails: bool = False) -> Callable[[Stage], Measured]:
 
 
 def webhook(stage: Stage) -> Measured:
-    """Read, decode, sign, post, acknowledge; beside posting alone, with the same client and as many under way."""
+    """Read, decode, sign, post, acknowledge; beside posting alone, with the same client and as many in flight."""
     config = {"url": f"{stage.receiver.url}/", "secret": "benchmark", "body": "event", "concurrency": IN_FLIGHT}
 
     def ours() -> Contender:
@@ -104,7 +104,7 @@ def _reader(stage: Stage, name: str, words: Sequence[str], *, a_second: int = EV
 
 
 def _one_by_one(stage: Stage, program: str, most_a_second: int) -> Contender:
-    """Return a peer that settles each event by itself: as slow as the disk, so it is given a time, not a number."""
+    """Return a peer that acknowledges each event by itself, as slowly as the disk: it gets a time, not a number."""
 
     def send(seconds: int) -> Result:
         _fill(stage, most_a_second * seconds)

@@ -1,4 +1,4 @@
-"""What contracts cost: changing them, and looking them up."""
+"""The cost of contracts: of changing them, and of looking them up."""
 
 import json
 import os

@@ -20,7 +20,7 @@ from benchmarks.stage import Stage
 from benchmarks.values import Measured, Samples
 
 RATE = 500
-# What a round that was sent later than so, at its end, was not: at that pace.
+# A round that ends later than this after its plan did not keep the rate.
 _LATE_MS = 250
 _PATIENCE = 15
 

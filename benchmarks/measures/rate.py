@@ -12,7 +12,7 @@ from benchmarks.values import Measured, NotMeasured, Samples
 
 
 class Failed(Exception):
-    """A contender did not do the work that its figure would be about."""
+    """A contender did not do the work that is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ def messages(stage: Stage) -> Measured:
 
 
 def info(stage: Stage) -> Measured:
-    """What Redis knows of a stream."""
+    """The state of a stream in Redis."""
     return _compare(stage, f"/streams/{STREAM}/info")
 
 

@@ -1,1 +1,1 @@
-"""What a user might write instead of Synapse: small honest programs that do the same work."""
+"""Programs that a user might write instead of Synapse: small, honest, and with the same work."""

@@ -1,4 +1,4 @@
-"""What posts with the least that the HTTP client needs: one body over and over, so many requests under way at once.
+"""Posts one body over and over with the least that the HTTP client needs, and a fixed number of requests in flight.
 
 Run as `python -m benchmarks.peers.bare_poster URL COUNT IN_FLIGHT`, with the body on standard input; prints how many$
 were taken and how long it took.

@@ -1,4 +1,4 @@
-"""What reads a group's events with the least that redis-py needs: XREADGROUP, XACK, and nothing done with them.
+"""Reads a group's events with the least that redis-py needs: XREADGROUP, XACK, and no other work.
 
 Run as `python -m benchmarks.peers.bare_reader URL STREAM GROUP`; prints how many there were and how long it took.
 """

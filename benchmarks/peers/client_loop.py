@@ -1,4 +1,4 @@
-"""What reads a group's events as many services do: ten at a time with redis-py, a call and an XACK for each.
+"""Reads a group's events as many services do: ten at a time with redis-py, a call and an XACK for each.
 
 Run as `python -m benchmarks.peers.client_loop SECONDS URL STREAM GROUP`; prints how many there were and how long it
 took: so many seconds, less when nothing is left before.

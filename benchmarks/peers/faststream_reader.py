@@ -1,4 +1,4 @@
-"""What reads a group's events with FastStream: one stream subscriber, whose handler does nothing with them.
+"""Reads a group's events with FastStream: one stream subscriber, whose handler does nothing with them.
 
 Run as `python -m benchmarks.peers.faststream_reader SECONDS URL STREAM GROUP`; prints how many there were and how long
 it took: so many seconds, less when nothing is left before. It fetches as many at once as a bridge does: without a limit

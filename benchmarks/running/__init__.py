@@ -1,1 +1,2 @@
-"""What runs during a benchmark: one file a program. Each is started on loopback and ended by its process number."""
+"""The programs that run during a benchmark, one file each. Each is started on loopback and ended by its process
+number."""

@@ -1,4 +1,4 @@
-"""What contracts cost: a check of compatibility, registering after many versions, a back-test.
+"""The cost of contracts: a check of compatibility, registering after many versions, a back-test.
 
 Run as `python -m benchmarks.running.contracts check|register|back-test ROUNDS`; prints the milliseconds of each round.
 """

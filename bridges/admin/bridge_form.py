@@ -42,8 +42,8 @@ class Offered:
 
 
 def offered_to(user: Any) -> Offered:
-    """Return the names that the forms of a person offer, with two queries. `secrets` is None for a person who may not
-    see them."""
+    """Return the names that the forms of a person offer, with two queries. `secrets` is None for a person without the
+    permission to see them."""
     may_see_streams = user.has_perm("streams.view_stream")
     streams = list(Stream.objects.values_list("name", flat=True)[: MOST_OFFERED + 1]) if may_see_streams else []
     secrets = None

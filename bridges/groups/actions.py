@@ -93,7 +93,7 @@ def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bo
     found = status_of(stream, group)
     check_idle(stream, found)
     if after == END:
-        # The end of this moment: one that goes on before us would never be reached.
+        # The stream's end at this moment: an end that keeps advancing would never be reached.
         after = str(last_of(stream))
     before = found.group.last_delivered_id
     asked = {"to": to, **({"discard_waiting": True} if discard_waiting else {})}

@@ -38,7 +38,7 @@ LOOK_EVERY = 0.05
 # How long a child that does not read may hold up its parent: it reads at once, unless somebody froze it.
 SEND_PATIENCE = 30
 END_PATIENCE = 2.0
-# How long a handler may go on with events in flight once the process was asked to stop.
+# How long a handler may continue with events in flight once the process was asked to stop.
 STOP_PATIENCE = 15.0
 
 Outcome = SinkError | None

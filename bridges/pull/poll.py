@@ -111,7 +111,7 @@ class _Poll:
             fresh, read = yield from self._read(room)
             held += fresh
         wanted = yield from self._wanted(held)
-        # Each is written at once: the whole answer is not written at a stretch.
+        # Each event is written as soon as it is read: writing the whole answer in one piece would hold the event loop.
         shown = yield from map_cooperatively(wanted, self._form.write)
         self._memory.record_given(self._asked, len(wanted))
         more = bool(held or read or leased.dead or leased.lost)

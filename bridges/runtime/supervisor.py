@@ -90,7 +90,7 @@ class ThreadRun:
         except FAILURES as failure:
             self._fail(failure.detail)
         except Exception as error:
-            # A fault of ours, or of a sink's: this bridge says so and is tried again, the others go on.
+            # An error of Synapse or of a sink: this bridge reports it and is tried again, the others continue.
             logger.exception("The bridge %s stopped working", self.bridge.name)
             self._fail(f"{type(error).__name__}: {error}")
         finally:

@@ -282,7 +282,7 @@ def _numbered(
     refuse_unless_compatible(owner, content)
     schema = content.kept()
     refs.link(schema, content.references)
-    # Read anew: a concurrent call that made a version has raised it.
+    # Read again: a concurrent call that made a version has raised it.
     owner.refresh_from_db(fields=["highest"])
     owner.highest = (owner.highest or highest_removed([owner.subject]).get(owner.subject, 0)) + 1
     owner.save(update_fields=["highest"])

@@ -82,7 +82,8 @@ class _Parts:
 
 
 class _SharedParts:
-    """The parts of the first page, made once for people with the same permissions who ask at about the same time."""
+    """The parts of the first page, made once for requests of people with the same permissions at about the same
+    time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -150,7 +150,7 @@ _WIDTH, _HEIGHT, _MARGIN = 1_200, 280, 20
 
 
 # A page of many streams is made with each sample, and most of its charts show minutes. At a full minute all of them are
-# drawn anew, so each takes few steps.
+# redrawn, so each takes few steps.
 @lru_cache(maxsize=500)
 def _drawn(values: Sequence[float | None], label: str, marks: Sequence[float]) -> str:
     highest = max(filter(None, values), default=1)

@@ -27,7 +27,7 @@ def statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the charts of a stream; with `figures` in the query only the numbers above them."""
     stream = admin.found(request, pk)
     if "figures" in request.GET:
-        # The figures above the charts, which are fetched again.
+        # The numbers above the charts, which are fetched again.
         values = strip_values(stream, ask_all(ask_for_strip(stream)))
         return render(request, "streams/admin/strip.html", {"original": stream, **values})
     asked = charts.ask_for(request, stream.name, OF_STREAM)

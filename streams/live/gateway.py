@@ -238,7 +238,7 @@ class GatewaySession:
             until = min([self._written + self._heartbeat, *(stream.rests_until for stream in behind)])
             items = await self._watcher.get(max(until - now, 0.0))
             return items, {} if items else self._live_positions()
-        # Nearly in the order of time: the one that is furthest back goes on.
+        # Nearly in the order of time: the stream that is furthest back is read next.
         stream = min(ready, key=lambda stream: stream.pages.after)
         items = await self._catch_up(stream)
         return [*items, *self._watcher.take()], {stream.name: stream.pages.after} if stream.is_open else {}

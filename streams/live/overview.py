@@ -150,7 +150,7 @@ failures = _Failures()
 def _make(kind: Kind, at: int, before: Frames | None) -> Frames | None:
     try:
         html = home.shared_parts.html(kind.request, sample=at).decode()
-    except Exception as problem:  # such as a database that is away: statistics are pushed all the same
+    except Exception as problem:  # such as an unavailable database: statistics are still pushed
         failures.tell(problem)
         return None
     failures.clear()

@@ -76,7 +76,7 @@ class SocketSession:
         self._command = asyncio.Lock()
         # The streams that were named.
         self._named: set[str] = set()
-        # The position that the client resumed from, and the streams of it that went on there already.
+        # The position that the client resumed from, and those of its streams that have resumed there.
         self._resumed: ReadPositions | None = None
         self._went_on: set[str] = set()
 

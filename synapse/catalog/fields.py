@@ -81,7 +81,7 @@ class Link(Line):
 
     def refusal_of(self, value: str) -> str | None:
         """Return why an address cannot be taken, None when it can."""
-        # A class with slots is made anew, and `super()` without arguments would look for the one before.
+        # A dataclass with slots is a new class, and `super()` without arguments would look for the original one.
         refusal = Line.refusal_of(self, value)
         if refusal or not value or not (complaint := link_complaint(value)):
             return refusal

@@ -271,8 +271,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.Node:
-    # The emitter falls back to quotes where a literal block cannot hold the text. What it does not know: what ends a
-    # line in YAML 1.1 alone must be an escape, and an empty line after a block that ends with one would belong to it.
+    # The emitter falls back to quotes where a literal block cannot hold the text. The emitter ignores two cases: a
+    # character that ends a line in YAML 1.1 alone must be an escape, and an empty line after a block that ends with one
+    # would belong to it.
     style = '"' if _NO_BLOCK.search(text) else "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

@@ -41,7 +41,7 @@ class SatisfiabilityChecker:
         if shape in self._asked:
             return False
         prover = self._prover
-        # Before it counts as asked: where this is one step too many, the proof may go on without it, and ask again.
+        # Before it counts as asked: where the steps run out here, the proof may continue without it, and ask again.
         prover.budget.enter()
         outer, prover.leans_on = prover.leans_on, math.inf
         self._asked.add(shape)

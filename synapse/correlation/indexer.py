@@ -273,7 +273,7 @@ class Indexer:
         replies = self._executor().execute([correlation.segment(known.stream.name, number) for number in small])
         parts = [value(reply) for reply in replies]
         if None in parts:
-            # Another program deleted it: the index is made anew.
+            # Another program deleted it: the index is made again.
             known.state = None
             return
         last = SegmentRange(state.segments[small[-1]].last_id, entries)

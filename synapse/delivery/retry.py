@@ -51,7 +51,7 @@ def _seconds(value: object) -> float:
     return seconds
 
 
-# A receiver that asks for a longer wait is tried again after a day all the same.
+# A receiver that asks for a longer wait is still tried again after a day.
 LONGEST_WAIT = 86_400.0
 # The spread of the retries of events that failed at one moment, as a part of each wait of a written schedule.
 _SPREAD = 0.1

@@ -299,7 +299,7 @@ class _Found:
     ) -> None:
         self.bridge = bridge
         self._beats = beats
-        # A foreign key in the place of a status is ignored; it is no reason to fail.
+        # A foreign key in place of a status is ignored; it is no reason to fail.
         self._said: Mapping[str, Report] = {} if isinstance(said, ReplyError) else said
         self._counters: Mapping[str, bytes] = {} if isinstance(counters, ReplyError) else counters
         self._waiting, self._dead = (0 if isinstance(size, ReplyError) else size for size in sizes)

@@ -261,7 +261,7 @@ class _Page:
         self._behind[found.stream] = following(found.id)
         row = self._selections[found.stream].row(found.entry) if found.entry else None
         if row is not None:
-            # Written at once: no value is kept, and the whole answer is not written at a stretch.
+            # Each event is encoded at once, so that no value is kept, and the event loop is free between two.
             self.result.rows.append(self._search.write(row))
             self.result.moments.append(found.id.ms)
 

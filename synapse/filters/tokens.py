@@ -17,8 +17,8 @@ MOST_DEPTH = 16
 
 Kind = Literal["name", "text", "number", "operator", "variable", "end"]
 
-# CEL specification, Lexis, without comments, bytes, and texts in three quotes. What the library could cut otherwise,
-# such as a text directly behind another one, is no token.
+# CEL specification, Lexis, without comments, bytes, and texts in three quotes. A text that the library could split
+# otherwise, such as a text directly behind another one, is no token.
 _TOKEN = re.compile(
     r"""
     (?P<space>[ \t\n\r\f]+)

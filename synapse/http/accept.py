@@ -114,7 +114,7 @@ def _media_range(text: str) -> MediaRange:
         if key == "q":
             quality = float(value) if _QUALITY.fullmatch(value) else 1.0
             return MediaRange(name, frozenset(parameters), quality)
-        # JSON has no charset; clients name one all the same (RFC 8259, 11).
+        # JSON has no charset; some clients name one (RFC 8259, 11).
         if key and not (key == "charset" and name.endswith("json")):
             parameters.add((key, value.strip('"')))
     return MediaRange(name, frozenset(parameters))

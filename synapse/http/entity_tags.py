@@ -12,7 +12,7 @@ from synapse.http.exchange import Request, Response
 
 _READING = ("GET", "HEAD")
 # The browser of the caller may keep the answer, and asks each time whether it is current. No cache of several callers
-# may (RFC 9111, 5.2.2.7); those that do all the same tell the callers apart.
+# may (RFC 9111, 5.2.2.7); caches that still do tell the callers apart.
 CACHE_CONTROL = "private, no-cache"
 VARY = "Authorization, Cookie, X-API-Key"
 # A member of a list of tags. A text between quotes may hold commas (RFC 9110, 8.8.3).

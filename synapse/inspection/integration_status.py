@@ -120,7 +120,7 @@ def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable
     last: dict[Publisher, int] = {}
     explained: dict[str, int] = {}
     names = frozenset(known)
-    # A foreign key in the place of ours is ignored, and is no reason to fail.
+    # A foreign key in place of ours is ignored, and is no reason to fail.
     for (stream, source), ms in ({} if isinstance(noted, ReplyError) else noted).items():
         if stream not in readers:
             continue

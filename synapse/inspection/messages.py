@@ -193,6 +193,6 @@ class _Page:
         self.position = found.id
         row = self._selection.row(found)
         if row is not None:
-            # Written at once: no value is kept, and the whole answer is not written at a stretch.
+            # Each event is encoded at once, so that no value is kept, and the event loop is free between two.
             self.messages.append(self._write(row))
             self.ids.append(found.id)

@@ -147,7 +147,7 @@ def _statistics(name: str, info: Any, counters: Any) -> StreamStatistics:
 
 
 def _counters(reply: Any, names: Iterable[str]) -> dict[str, int]:
-    # A foreign key or text in the place of ours counts nothing; it is no reason to fail.
+    # A foreign key or text in place of ours counts nothing; it is no reason to fail.
     found = {} if isinstance(reply, ReplyError) else reply
     return {what: number(found.get(what)) for what in names}
 

@@ -55,7 +55,7 @@ class Pages:
         self.after, self._was_seen = at, False
 
     def _ask(self, until: EntryId) -> Conversation[Page]:
-        # The entry that the reader had comes again: if it is there, nothing behind it was trimmed.
+        # The entry that the reader had is read again: if it is there, nothing after it was trimmed.
         first = self.after if self._was_seen else following(self.after)
         read = stream_commands.xrange(self._stream, str(first), str(until), self._count + 1)
         # Asked after the page: what is trimmed between the two is then noticed rather than missed.

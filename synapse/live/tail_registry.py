@@ -164,6 +164,6 @@ def viewer_counts(streams: Iterable[str], *, now_ms: int) -> Conversation[dict[s
 
 
 def _size(reply: Any, now_ms: int) -> int:
-    # A foreign key in the place of ours counts nothing; it is no reason to fail.
+    # A foreign key in place of ours counts nothing; it is no reason to fail.
     told = [] if isinstance(reply, ReplyError) else [text.partition(b" ") for text in reply.values()]
     return sum(int(count) for count, _, until in told if count.isdigit() and until.isdigit() and int(until) > now_ms)

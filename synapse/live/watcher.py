@@ -103,7 +103,7 @@ class Watcher:
         # Of the queue, and of what subscriptions hold back.
         self._count = self._bytes = 0
         self._awake: asyncio.Future[None] | None = None
-        # Ends a wait; one that is early goes on until `_wakes_at`.
+        # Ends a wait; an early wake-up waits on until `_wakes_at`.
         self._alarm: asyncio.TimerHandle | None = None
         self._wakes_at = 0.0
         self.ended: Ended | None = None

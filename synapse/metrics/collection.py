@@ -129,7 +129,7 @@ def _asked(stream: str, group: str) -> tuple[Command, ...]:
 
 
 def _group(group: Group, behind: Lag, found: Sequence[Any], now_ms: float) -> GroupReading:
-    # A foreign key in the place of ours counts nothing; it is no reason to fail.
+    # A foreign key in place of ours counts nothing; it is no reason to fail.
     counters, waiting, due, dead, consumers = (None if isinstance(reply, ReplyError) else reply for reply in found)
     texts = (counters or {}).items()
     return GroupReading(

@@ -46,10 +46,10 @@ from synapse.wire.encoding import TRACESTATE
 from synapse.wire.masking import mask_of_event
 from synapse.wire.trace_context import trace_fields
 
-# Of the violations in a batch, about so many are listed; explaining takes far longer than refusing.
+# The approximate number of violations in a batch that are listed; explaining takes far longer than refusing.
 MAX_EXPLAINED = 500
-# Stands for an event that was written and of which nothing more is to be said. What memory a batch lets go of before it
-# waits for Redis, the next one finds in the processor's cache.
+# Stands for an event that was encoded and is no longer needed. The memory that a batch releases before it waits for
+# Redis is in the processor's cache for the next one.
 _NO_EVENT: Mapping[str, Any] = {}
 _WRITTEN, _WRITTEN_UNREGISTERED = (Accepted(_NO_EVENT, "", None, (), registered=known) for known in (True, False))
 
@@ -233,7 +233,7 @@ def _publish_batch(
         write.add(accepted, item, options.item_key(request, key, index, item, version) if is_keyed else None)
 
     try:
-        # Each is written as soon as it is checked, while it is at hand, and let go of: a batch's values take many times
+        # Each event is encoded as soon as it is checked, and released: a batch's values take many times
         # the memory of their text.
         checks = _Checks(stream, version, request.principal, write_one, counters.refusals)
         outcomes = yield from checks.run(body)

@@ -240,7 +240,7 @@ class Janitor:
         every = max(LOOK_EVERY, LOOK_EVERY_EACH * len(self._known))
         known.looked_at, known.look_at = now, now + min(every, self._pin_for.total_seconds() / 100)
         if isinstance(reply, ReplyError):
-            # The other streams go on; a repeated error is logged once.
+            # The other streams continue; a repeated error is logged once.
             if self._complaints.get(name) != str(reply):
                 logger.warning("the stream “%s” cannot be trimmed: %s", name, reply)
             self._complaints[name] = str(reply)

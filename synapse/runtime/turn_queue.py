@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-# How long the event loop is kept at a stretch, in seconds.
+# The longest time for which a task keeps the event loop, in seconds.
 TURN = 0.005
 
 

@@ -261,7 +261,7 @@ def _of_objects(seen: Observation, depth: int, *, root: bool, quotes: bool) -> D
     if values := _map_values(seen, sometimes, root=root):
         sometimes = {}
         document["additionalProperties"] = _described(values, depth - 1, name="", quotes=quotes)
-    # A name with a NUL could not be kept; objects are open, so its events are accepted all the same.
+    # A name with a NUL could not be kept; objects are open, so its events are still accepted.
     required = sorted(name for name in always if "\0" not in name)
     names = required + sorted(name for name in sometimes if "\0" not in name)
     properties = {name: _described(seen.properties[name], depth - 1, name=name, quotes=quotes) for name in names}

@@ -321,7 +321,7 @@ class _Width:
 
     def followed_by(self, other: "_Width") -> "_Width":
         # Entered once, when it is told by one letter where the first part ends: all texts of the first are equally
-        # long, or none of them could go on with a letter that the other begins with.
+        # long, or none of them could continue with a letter that the other begins with.
         is_entered_once = self.is_fixed or not (other.part.is_optional or self.part.further & other.part.begins)
         active = max(self.active, other.active) + 1 if is_entered_once else self.active + other.places
         if not self.places:

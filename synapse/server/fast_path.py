@@ -191,7 +191,7 @@ class DirectCycle:
     def take(self, part: bytes) -> None:
         """Add a part of the body. Parts that come after the response are dropped."""
         if len(part) > _MOST_JOINED // 2 and self._started and not self._is_held and not self._is_gone:
-            # The loop would read megabytes of each body at a stretch, also of one that is passed over. Of a request
+            # The loop would read megabytes of each body at once, also of one that is ignored. Of a request
             # whose turn has not come nothing more is read anyway, and `_read_on` must not change that.
             self._is_held = True
             self._protocol.pause_reading()
@@ -320,7 +320,7 @@ class DirectCycle:
         await self._protocol.drain()
         if self._is_gone:
             return
-        # Not before: what came meanwhile would begin, and the next one as well when it goes on here.
+        # Not before: the request that came meanwhile would begin, and again when this continues.
         self.response_complete = True
         if not self.keep_alive:
             self._protocol.transport.close()  # the server stops, and left it to the end of this answer

@@ -233,7 +233,7 @@ class RequestParser:
         if self._parser.should_upgrade():
             if self.method == b"CONNECT":
                 raise Refused(501, "Synapse is no proxy: it opens no tunnel with CONNECT.")
-            self._offers_upgrade = True  # it comes again without that
+            self._offers_upgrade = True  # it is parsed again without the header
             return
         self.version = self._parser.get_http_version()
         # The parser refuses a length together with a coding.

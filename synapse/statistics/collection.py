@@ -208,7 +208,7 @@ class _Stream:
             found = {} if is_first else _quantiles(known, others)
             known.update(others)
             if len(known) > len(durations) // 2:
-                # It began anew.
+                # The counter was reset.
                 self._buckets = dict(_pairs(durations))
             self._durations = durations
         if found or self._lasted:

@@ -14,7 +14,7 @@ from synapse.statistics.series import BY_NUMBER, Key, Selection, select
 from synapse.statistics.storage import ALL_STREAMS, RESOLUTIONS
 
 _FINE, _MINUTES = RESOLUTIONS[:2]
-# How far back a failure or refusal still counts as going on, and what a trend is told from. Seconds.
+# The time for which a failure or refusal counts as present, and the time that a trend covers. Seconds.
 RECENT = 120
 HOUR = 3_600
 # A group is behind when its oldest unread event is older. Seconds.

@@ -19,6 +19,24 @@ OPENAPI = {"paths": {"/a": {"get": {"summary": "Settle one event", "operationId"
             plain_words.check_python("a.py", '"""Do the same in a thread."""'),
             ("a.py", 1, "Do the same", "name the action"),
         ),
+        (
+            plain_words.check_python("a.py", "MOST = 3  # of events\n\n# Kept\n# anew.\nLAST = 4"),
+            ("a.py", 4, "anew", "again"),
+        ),
+        (
+            plain_words.check_python("a.py", "# So many are kept.\nMOST = 3"),
+            ("a.py", 1, "So many", "which number, or which time, it is"),
+        ),
+        (
+            plain_words.check_python("a.py", 'def stop():\n    """Refuse who may not stop.\n\n    It is late."""'),
+            ("a.py", 2, "who", "name the subject"),
+        ),
+        (plain_words.check_hash_comments("a.lua", "local a = 1\n-- It goes on."), ("a.lua", 2, "goes on", "continue")),
+        (plain_words.check_hash_comments("Makefile", "a: # anew\n# anew"), ("Makefile", 2, "anew", "again")),
+        (
+            plain_words.check_test_names("test_a.py", "\n    def test_what_is_lost_is_counted(self):"),
+            ("test_a.py", 2, "test_what_is_lost_is_counted", "a sentence that begins with its subject"),
+        ),
         (plain_words.check_template("a.html", "<p\nclass='x'>\nin hand</p>"), ("a.html", 3, "in hand", "in flight")),
         (plain_words.check_openapi(OPENAPI), ("openapi.json/paths//a/get/summary", 1, "Settle", "acknowledge")),
     ],
@@ -43,6 +61,19 @@ def test_a_private_word_is_found_with_its_place_and_its_replacement(findings, ex
 )
 def test_names_questions_and_longer_words_are_not_found(text):
     assert list(plain_words.check_document("a.md", text)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"""Return the callers that wait."""',
+        '"""Return a name.\n\n    Raises:\n        KeyError: when it is unknown what it is for."""',
+        "# The number of rows.\nMOST = 3  # noqa: what it is",
+        "def test_an_event_that_is_lost_is_counted(): ...",
+    ],
+)
+def test_plain_code_and_names_of_tests_have_no_finding(text):
+    assert [*plain_words.check_python("a.py", text), *plain_words.check_test_names("a.py", text)] == []
 
 
 def test_a_finding_is_printed_with_its_file_line_and_replacement(monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""What the names of streams, groups, consumers and event types may be; the server holds to the same rule."""
+"""The rule for names of streams, groups, consumers and event types, which is also the server's."""
 
 import re
 

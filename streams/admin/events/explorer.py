@@ -125,7 +125,7 @@ def of_stream(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     stream = admin.found(request, pk)
     given = request.GET.dict()
     state = ExplorerState.of([("stream", stream.name), *given.items()])
-    # Older addresses continued so. The entry itself comes again, and none is left out.
+    # Older addresses continued so. The entry itself is shown again, and none is left out.
     state = state.but(
         next="", since=state.since or given.get("after", ""), until=state.until or given.get("before", "")
     )

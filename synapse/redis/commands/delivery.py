@@ -26,7 +26,7 @@ _CHECKPOINT = load_script("checkpoint")
 
 # A lease gives out no more than about this many bytes: its answer must come in time over a slow network too.
 MAX_LEASED_BYTES = 4 * 1024 * 1024
-# While so many events of a group wait to come again, or for their turn, nothing new is read: one broken sink, or one
+# While this many events of a group wait for a retry or for their turn, no new ones are read: one broken sink, or one
 # key that does not get on, must not move a whole stream into copies.
 MAX_WAITING = 100_000
 # The length to which an error's text is cut.

@@ -132,7 +132,7 @@ class EmbeddedRedis:
     def _choose_endpoint(self) -> Endpoint:
         """Return the last address if its port is free, else another one with the same password."""
         last = None
-        with contextlib.suppress(EmbeddedRedisError):  # no server runs: a record that cannot be read is made anew
+        with contextlib.suppress(EmbeddedRedisError):  # no server runs: an unreadable record is replaced
             last = recorded_endpoint(self.folder)
         if last and _becomes_free(last.port):
             return last

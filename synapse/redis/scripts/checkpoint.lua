@@ -1,4 +1,4 @@
--- Note how far a group is: behind which id it goes on, should it be lost. All before that is settled, or has a copy.
+-- Record the id after which a group continues, should it be lost. All events up to it are acknowledged, or have a copy.
 -- ARGV: those of group.lua.
 -- Reply: the id, or Redis' error.
 

@@ -1,8 +1,9 @@
--- Delete a group, with all that we keep of it. Asked and deleted in one script: what it is owed would go with it.
+-- Delete a group, with all keys that Synapse has of it. One script checks and deletes, because its backlog is deleted
+-- with it.
 -- KEYS, after those of group.lua, the delivery log among them: reports, pins.
--- ARGV, after those of group.lua: 1 to delete it whatever it is owed and whoever reads, for how long a live consumer is
---       silent at most (milliseconds).
--- Reply: {1 when it was deleted, 1 when it has unread events, pending, waiting, parked, dead, live consumers}, or
+-- ARGV, after those of group.lua: 1 to delete it in spite of a backlog and of live consumers, for how long a live
+-- consumer is silent at most (milliseconds).
+-- Reply: {1 when it was deleted, 1 when it has unread events, pending, waiting, blocked, dead, live consumers}, or
 --        Redis' error. Of a group that is gone already, our keys are removed.
 local force, lively = ARGV[3] == '1', tonumber(ARGV[4])
 local REPORTS, PINS = KEYS[9], KEYS[10]

@@ -1,9 +1,9 @@
--- Settle events: they were delivered, or are not wanted, and the group has no more to do with them.
+-- Acknowledge events: they were delivered, or are not wanted, and the group has no more to do with them.
 -- ARGV, after those of group.lua: the counter that they are added to, how many there are, 1 when tokens are given,
 --       consumer, how long an attempt took (milliseconds) or "-", their ids; then, perhaps, for each the token of its
 --       lease ("" when it was read and is pending): then, of a key, only in their turn. Where there is a delivery log,
 --       last the number of each attempt, or one that is that of all.
--- Reply: how many of them the group still had to settle; only those are counted.
+-- Reply: how many of them the group still had to acknowledge; only those are counted.
 local count, has_tokens, consumer, took, settled = tonumber(ARGV[4]), ARGV[5] == '1', ARGV[6], ARGV[7], 0
 local last_id = 7 + count
 
@@ -37,8 +37,8 @@ local function erase(ids, first, last)
   redis.call('HDEL', MESSAGES, unpack(fields))
 end
 
--- In order: whoever ends an event that it has no more must not end what others hold or wait for. Whose turn it is, by
--- key, is written once, behind all of them.
+-- In order: a consumer that acknowledges an event it lost must not end the event that another holds or waits for. The
+-- holders of the turns, by key, are written once, after all events.
 local function settle_in_order()
   local turns, over = {}, {}
   for i = 8, last_id do
@@ -48,9 +48,9 @@ local function settle_in_order()
     if key and turns[key] == nil then
       turns[key] = redis.call('HGET', LOCKS, key)
     end
-    -- Whoever was silent for so long that another consumer has the event by now has no say: were it settled, the next of
-    -- its key would begin, and the other might begin this one after it. Nor has it a say in what lies behind such an
-    -- event: that shall come again after it.
+    -- A consumer whose lease ended, so that another has the event by now, cannot acknowledge it: the next event of its
+    -- key would begin, and the other consumer might begin this one after it. Nor can it acknowledge events behind such
+    -- a one: they are to be delivered again after it.
     local is_anothers = holder ~= '' and holder ~= NOBODY and holder ~= token
     local is_early = key and turns[key] and turns[key] ~= id
     if not (token and (is_anothers or is_early)) then
@@ -92,7 +92,8 @@ else
     local had = redis.call('XACK', STREAM, GROUP, unpack(ARGV, first, last))
     had = had + redis.call('ZREM', WAITING, unpack(ARGV, first, last))
     settled = settled + had
-    -- Where some were settled before, nobody knows which, and there is a line of none: it could belie an earlier one.
+    -- Where some were acknowledged before, it is unknown which, so none gets a line: it could contradict an earlier
+    -- one.
     for i = first, had == last - first + 1 and last or first - 1 do
       log_done(i)
     end

@@ -1,7 +1,7 @@
--- Prolong what somebody has in hand, by any time: from now on, the lease ends after just that.
--- ARGV, after those of group.lua: the first word of a new token, consumer ("" for whoever has it), lease
+-- Extend the leases of events in flight: each ends after the given time from now.
+-- ARGV, after those of group.lua: the first word of a new token, consumer ("" for any holder), lease
 --       (milliseconds), ids.
--- Reply: for each event 1, or 0 when nobody has it, or somebody else; or Redis' error.
+-- Reply: for each event 1, or 0 when this consumer does not have it; or Redis' error.
 -- A pending event's time is the same for the whole group, so such an event becomes a leased one, with a copy of its own.
 local word, consumer, lease = ARGV[3], ARGV[4], tonumber(ARGV[5])
 

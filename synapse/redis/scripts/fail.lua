@@ -3,10 +3,10 @@
 --       pending), the error, how long the attempt took (milliseconds), after how long the next may begin (milliseconds),
 --       1 when none is to be made, what kind of failure it was, the HTTP status or "-", and the error as the delivery
 --       log has it.
--- Reply: for each "retry", "dead", "lost" (it was trimmed meanwhile), or "stale": somebody else has it by now, or the
---        same was said before, and nothing was changed.
+-- Reply: for each "retry", "dead", "lost" (it was trimmed meanwhile), or "stale": another consumer has it by now, or
+-- the same was said before, and nothing was changed.
 
--- Take an event from whoever had it. Return how many attempts it had, and its copy; or what became of it instead.
+-- Take an event from its holder. Return its number of attempts and its copy; or the reply when it cannot be taken.
 local function taken(id, token)
   if token ~= '' then
     if known(id, ':tok') ~= token then

@@ -13,5 +13,6 @@ local taken = redis.pcall('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
 if taken.err and not string.find(taken.err, 'OOM', 1, true) then
   return taken
 end
--- A Redis that is full takes no new key. Then whoever asks works: cutting twice at once is harmless, not cutting is not.
+-- A Redis that is full takes no new key. Then each process may work: trimming twice at once is harmless, not trimming
+-- is not.
 return 1

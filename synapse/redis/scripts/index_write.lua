@@ -4,7 +4,7 @@
 --       in it, how many entries the stream had taken by then, the marks of PII it was made by; the number of the written
 --       segment, what is told of it, and its bytes; the numbers of the deleted segments.
 -- Reply: the version of the index now, or 0 when it is not the one that is to be changed. A new index starts with the
---        microseconds since 1970, so that no version comes twice: not even after the index was deleted and made anew.
+--        microseconds since 1970, so that no version comes twice: not even after the index was deleted and made again.
 if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then
   return 0
 end

@@ -4,19 +4,19 @@
 --       unless this run made it; "again" is "any" for a consumer that was in it, so making it is counted, and it goes
 --       on where `checkpoint` last saw it, unless the stream is a new one; "keep" is for nobody: it makes the group
 --       alone, like "any" the first time and like "again", from the beginning, when it was lost.
---       Last, 1 when the group is Synapse's by its definition, whoever made it.
--- Reply: {1 when the group was made, 1 when Synapse made it, now or before, 1 when it goes on where it was seen last}, or
+--       Last, 1 when the group is Synapse's by its definition, no matter which program made it.
+-- Reply: {1 when the group was made, 1 when Synapse made it, now or before, 1 when it continues at its checkpoint}, or
 --        Redis' error.
 local consumer, start, mode, run = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
--- What was pending in a group that is no more: where it will not be read again, it must not keep its key for ever.
+-- Release the keys of events that were pending in a deleted group and will not be read again.
 local function free_keys()
   local rows = redis.call('HGETALL', LOCKS)
   for at = 1, #rows, 2 do
     local ids = redis.call('LRANGE', queue_of(rows[at]), 0, -1)
     table.insert(ids, 1, rows[at + 1])
     for _, id in ipairs(ids) do
-      -- What waits or is parked goes on to.
+      -- An event that waits or is blocked stays so.
       local was_pending = not known(id, ':body') and not redis.call('ZSCORE', WAITING, id)
       if was_pending and not entry_of(id) then
         lose(id)

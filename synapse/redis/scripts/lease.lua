@@ -1,9 +1,9 @@
--- Give out waiting events that are due. They stay where they are, due again when the lease ends, until they are settled.
--- One that has no attempt left, because nobody told how the last one ended, is set aside.
+-- Lease waiting events that are due. They keep waiting, due again when the lease ends, until they are acknowledged.
+-- An event without attempts left, whose last one had no reported outcome, becomes a dead letter.
 -- ARGV, after those of group.lua: token of this lease (no other lease has it; it ends with a space and the consumer),
 --       limit, lease (milliseconds), the bytes after which no more are given, attempts that an event has (0: any), 1 to
---       give out what is parked behind an event together with it.
--- Reply: {lost, set aside, milliseconds until the next is due or -1, events that wait or are parked, then {id, body,
+--       give out what is blocked behind an event together with it.
+-- Reply: {lost, set aside, milliseconds until the next is due or -1, events that wait or are blocked, then {id, body,
 --        attempt, key ("" for none)} for each}.
 local token, limit, lease, bytes_left, most, together =
   ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1'
@@ -24,7 +24,7 @@ local function died_every_time(id)
   return true
 end
 
--- Note that nobody told the end of an event's last lease, where there was one.
+-- Record that an event's last lease, where there was one, ended without a reported outcome.
 local function expire(id)
   local holder = known(id, ':tok') or ''
   if holder ~= '' and holder ~= NOBODY then
@@ -35,7 +35,7 @@ local function expire(id)
   end
 end
 
--- Return the events that are due. What was given out together with one before it goes back behind that one first.
+-- Return the events that are due. First put events that were leased together with one before them back behind it.
 local function due()
   local ordered, ids, found = redis.call('EXISTS', LOCKS) == 1, {}, {}
   repeat
@@ -58,7 +58,7 @@ local function give(id, body, parked)
   local attempts, holder = tonumber(known(id, ':att')) or 0, known(id, ':tok') or ''
   local last_after_silence = holder ~= '' and attempts + 1 == most
   bytes_left = bytes_left - #body
-  -- What may have ended those who had it is given out alone for its last attempt: nothing else shall go with it.
+  -- An event that may have killed its consumers is leased alone for its last attempt, so that no other is lost with it.
   if #reply > 4 and (bytes_left < 0 or last_after_silence) then
     return false
   end
@@ -84,7 +84,7 @@ local function give(id, body, parked)
   return not last_after_silence
 end
 
--- Give out what is parked behind an event, up to what is not: that one is still in a consumer's hand.
+-- Lease the events that are blocked behind an event, up to the first that is not: it is still in flight.
 local function give_those_behind(id)
   local key, room = known(id, ':key'), limit - (#reply - 4)
   if not key or room <= 0 then

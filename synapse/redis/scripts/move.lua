@@ -1,11 +1,12 @@
--- Give a group another place in its stream, and keep each of its events in one place.
--- What is skipped is counted. What comes again is unread: of such events nothing waits, is parked, or is in anybody's
--- hand, unless their entry is gone, because then the copy is all that there is.
--- It is done in parts. The place comes first, so that whoever stops between two parts has some events twice, and none lost.
--- ARGV, after those of group.lua: the id after which the group goes on ("+": the end), 1 to forget also what it has and
---       has not settled up to there, how many entries one call may skip, how many it may look at, where to go on ("" to
+-- Move a group to another position in its stream, and keep each of its events in one place.
+-- Skipped events are counted. Events to deliver again become unread: none of them waits, is blocked or is in flight,
+-- unless its entry is gone, because then only the copy is left.
+-- The move has several calls. The position comes first, so that a stop between two calls repeats some events and loses
+-- none.
+-- ARGV, after those of group.lua: the id after which the group continues ("+": the end), 1 to forget also what it has and
+--       has not acknowledged up to there, how many entries one call may skip, how many it may read, where to continue ("" to
 --       begin), and the actor.
--- Reply: {where to go on ("" when all is done), skipped, unread again, the group's place now}, or Redis' error.
+-- Reply: {where to continue ("" when all is done), skipped, unread again, the group's place now}, or Redis' error.
 local target, forgets, room, looks, cursor = ARGV[3], ARGV[4] == '1', tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local actor = ARGV[8]
 
@@ -41,7 +42,7 @@ local function skip(from)
   return target, true
 end
 
--- Say whether the group is to be rid of what it has not settled.
+-- Say whether the group is to drop an event that it has not acknowledged.
 local function drops(id)
   if rank(id) > rank(target) then
     return entry_of(id) and true or false
@@ -101,7 +102,7 @@ local function drop_parked(id, most)
   return #gone, found
 end
 
--- Return where to go on among the pending: "m0" behind the last of them.
+-- Return where to continue among the pending: "m0" behind the last of them.
 local function look_at_pending(from)
   local rows = redis.call('XPENDING', STREAM, GROUP, from, '+', looks)
   for _, row in ipairs(rows) do
@@ -117,7 +118,7 @@ local function look_at_pending(from)
   return #rows == looks and 'p(' .. rows[#rows][1] or 'm0'
 end
 
--- Return where to go on among the copies: all that waits or is parked has one.
+-- Return where to continue among the copies: each event that waits or is blocked has one.
 local function look_at_copies(from)
   local found, left, all = redis.call('HSCAN', MESSAGES, from, 'COUNT', looks), looks, true
   for at = 1, #found[2], 2 do
@@ -163,7 +164,7 @@ if LOG and place ~= from then
 elseif rank(place) > rank(from) then
   doubt(place)
 end
--- What was noted of its old place would swallow what is unread again, were the group lost now.
+-- The checkpoint of the old position would skip the events that are unread again, should the group be lost now.
 redis.call('HDEL', COUNTERS, 'place')
 local began = redis.call('HGET', COUNTERS, 'began')
 if began and rank(place) < rank(began) then

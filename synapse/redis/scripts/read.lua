@@ -1,19 +1,19 @@
--- Read events of an ordered group. Of a key they go to one consumer at a time; the others are parked until their turn.
+-- Read events of an ordered group. Of a key they go to one consumer at a time; the others are blocked until their turn.
 -- ARGV, after those of group.lua: consumer, count, "stream" (all have one key) or "key", the property that is the key, 1
 --       to give out all events of a key that are read here, for the consumer to deliver one after the other; 0: only one.
 -- Reply: {how many were read, or -1 when nothing can be while an earlier event is not done; the last id that the stream
 --        gave; then id, fields and key ("" for none) of each event to be delivered}, or Redis' error.
--- It happens in one script with the reading: read first and park later, and two readers would mix up the order.
+-- Reading and blocking are one script: between two, another reader would mix up the order.
 local consumer, count, mode, property, together = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1'
--- The keys whose turn began in this call: all that lies behind it was read here, and nothing of it is parked.
+-- The keys whose turn began in this call: all events behind it were read here, and none of them is blocked.
 local opened = {}
--- What joins the queues of such keys, and what is to be noted of it: written once, behind all of them.
+-- The events that join the queues of such keys, and their values: written once, after all events.
 local behind, notes = {}, {}
 local has_copies = redis.call('EXISTS', WAITING) == 1 or tonumber(redis.call('HGET', COUNTERS, 'parked') or '0') > 0
 
 local function plain(value)
   if type(value) == 'number' then
-    -- As JSON writes it, so that one key is one whichever way its event lies in Redis.
+    -- As JSON writes it, so that a key is the same in each layout of entries.
     return string.format(value == math.floor(value) and math.abs(value) < 2 ^ 53 and '%.0f' or '%.17g', value)
   end
   return (type(value) == 'string' or type(value) == 'boolean') and tostring(value) or nil
@@ -37,8 +37,8 @@ local function key_of(parts)
   return key and redis.sha1hex(key) or nil
 end
 
--- In the order of the stream, what is read while an earlier event is not done could only be parked: it stays unread. An
--- event that has the turn and is in no place is unread again, because its group was lost.
+-- In the order of the stream, an event that is read while an earlier one is not done could only be blocked, so it stays
+-- unread. An event that has the turn but neither waits nor is pending is unread again, because its group was lost.
 local function is_taken()
   local holder = mode == 'stream' and redis.call('HGET', LOCKS, mode)
   if not holder or redis.call('ZSCORE', WAITING, holder) then

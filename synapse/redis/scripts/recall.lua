@@ -1,6 +1,6 @@
 -- End the leases of a consumer that is gone: what it had is due now.
 -- ARGV, after those of group.lua: consumer, lease (milliseconds), offset, limit.
--- Reply: {leases looked at, ended}. The caller goes on from where this ended until fewer than the limit were there.
+-- Reply: {leases looked at, ended}. The caller continues from where this ended until fewer than the limit were there.
 even_when_full()
 local moment = now()
 local from, to = '(' .. text(moment), text(moment + tonumber(ARGV[4]))

@@ -1,7 +1,7 @@
--- Take back what consumers have had in hand for too long: from the pending entries to the waiting events, each with a
--- copy of its own, so that it outlives a trim. The delivery that came to nothing counts as an attempt.
+-- Reclaim events that consumers have had in flight for too long: from the pending entries to the waiting events, each
+-- with a copy of its own, so that it outlives a trim. The failed delivery counts as an attempt.
 -- ARGV, after those of group.lua: idle (milliseconds), limit, consumer ("" for all).
--- Reply: {taken back, lost}, or Redis' error. Lost are entries that were trimmed before their group settled them.
+-- Reply: {taken back, lost}, or Redis' error. Lost are entries that were trimmed before their group acknowledged them.
 local words = {'XPENDING', STREAM, GROUP, 'IDLE', ARGV[3], '-', '+', ARGV[4]}
 if ARGV[5] ~= '' then
   words[#words + 1] = ARGV[5]
@@ -20,7 +20,7 @@ for _, row in ipairs(rows) do
     put_back(id, copy_of(entry), row[4], NOBODY, now())
     moved = moved + 1
   elseif known(id, ':body') then
-    -- It waits or is parked already, because its group was made again or moved back.
+    -- It waits or is blocked already, because its group was made again or moved back.
     if not is_behind(id) then
       redis.call('ZADD', WAITING, 'NX', text(now()), id)
     end

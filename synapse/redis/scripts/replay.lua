@@ -1,4 +1,4 @@
--- Let dead letters be delivered again: each waits, with all its attempts before it. What was noted of the old ones stays.
+-- Let dead letters be delivered again: each waits, with all its attempts before it. Their records stay.
 -- ARGV, after those of group.lua: after how long the first is due, how much later each next one (milliseconds, a
 --       fraction is fine), the actor, then for each the dead letter's id, and the copy to deliver ("" for the one that it holds).
 -- Reply: for each "retry", "gone" (no such dead letter, or not any more), "waiting" (the event is on its way already;

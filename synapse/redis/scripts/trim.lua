@@ -1,9 +1,9 @@
--- Cut what a stream holds beyond its limits, and count what that takes from its groups.
+-- Trim a stream to its limits, and count the events that its groups lose by that.
 --
 -- KEYS: the stream; its counters; what is remembered of its groups; then the counters of each group named in ARGV.
--- ARGV: entries to keep; age to keep in ms, 0 for any; entries past which owed ones go too, 0 for never; silence in ms
---       after which a group holds nothing back; entries that this call may cut; then for each group its name, and 1
---       when it is durable.
+-- ARGV: entries to keep; age to keep in ms, 0 for any; entries past which unacknowledged ones are trimmed too, 0 for
+-- never; silence in ms after which a group holds nothing back; entries that this call may cut; then for each group its
+-- name, and 1 when it is durable.
 -- Reply: entries cut; 1 when there is more to do at once; entries that are left; milliseconds until the oldest of them is
 --        too old, or -1; the names of the stream's groups. A group that was not named (its counters are no declared key)
 --        ends the call before anything is cut.
@@ -116,7 +116,7 @@ local function is_there(id)
   return #redis.call('XRANGE', stream, id, id) > 0
 end
 
--- The first id that the group still owes, of those that the stream holds: pending or unread.
+-- Return the first id in the stream that the group has not acknowledged: pending or unread.
 local function owed_from(group, first)
   if group.pending == 0 then
     return group.unread
@@ -164,8 +164,9 @@ local function note_pending(group, first, before)
   return earlier(before, after(page[PAGE][1]))
 end
 
--- Cut up to `most` of the oldest entries below `before`, and add to `field` of each loser what it still owed of them.
--- Unread entries are counted by what XTRIM says went, stretch by stretch between the losers' places: no entry is read.
+-- Cut up to `most` of the oldest entries below `before`, and add to `field` of each losing group the number that it had
+-- not acknowledged.
+-- Unread entries are counted by the replies of XTRIM, between the positions of the losing groups: no entry is read.
 local function cut(before, most, losers, field)
   local first = oldest()
   most = math.min(most, left)
@@ -247,7 +248,7 @@ local function count(groups)
     for field, lost in pairs(group.lost) do
       if lost > 0 then
         redis.call('HINCRBY', group.counters, field, lost)
-        -- Whoever later finds pending entries gone must not count those below this id again.
+        -- A later script that finds pending entries gone must not count those below this id again.
         redis.call('HSET', group.counters, 'lost_below', below)
       end
     end
@@ -272,7 +273,7 @@ local writes = observe(groups, now)
 trim(groups, now)
 count(groups)
 for _, write in ipairs(writes) do
-  -- Last, and whatever it answers: a Redis that is full refuses to remember, but never to be trimmed.
+  -- Last, and without regard to errors: a full Redis refuses these writes, but never to be trimmed.
   redis.pcall(unpack(write))
 end
 local rest = max_age > 0 and oldest()

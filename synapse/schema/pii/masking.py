@@ -153,7 +153,7 @@ def _without(text: str, head: str, forms: Sequence[str]) -> str:
     for found in re.finditer(re.escape(forms[0][:ENOUGH]), text, flags=re.IGNORECASE):
         if found.start() >= at:
             kept += [text[at : found.start()], MASK]
-            # The forms may differ behind their head: the one that goes on the furthest stands there.
+            # The forms may differ behind their head: the longest one is stored there.
             at = max(_end_of(form, text, found.end()) for form in forms)
     return "".join([*kept, text[at:]])
 

@@ -1,1 +1,1 @@
-"""What the platform's events look like."""
+"""Models of the platform's events."""

@@ -1,4 +1,4 @@
-"""What the models know of the types of properties, for reading entries that carry text only."""
+"""The types of properties in the models, for reading entries that carry text only."""
 
 from functools import cache
 from typing import Any

@@ -155,7 +155,7 @@ class StreamingClient:
             consumer_group: made when it does not exist.
             consumer_name: unique in its group and the same in every run; made up when not given.
             start: an entry id to read after, "0" for the beginning or "$" for new events only. A group that exists
-                already goes on where it is.
+                already continues where it is.
             count: how many events are fetched at once.
             block_ms: how long one read waits in Redis, in milliseconds.
             claim_idle_ms: how long an event must be pending before it is taken over from its consumer, in

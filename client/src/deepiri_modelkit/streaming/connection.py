@@ -18,9 +18,9 @@ from redis.backoff import NoBackoff
 Command = Sequence[str | bytes | int]
 
 LOST = (redis_errors.ConnectionError, redis_errors.TimeoutError, redis_errors.InvalidResponse, OSError)
-"""What is raised when the connection is of no more use. OSError includes the TimeoutError of Python."""
+"""The exceptions that end a connection. OSError includes the TimeoutError of Python."""
 NO_ENTRY = (redis_errors.AuthenticationError, redis_errors.AuthorizationError)
-"""What redis-py raises when Redis does not let this client in; both are connection errors to redis-py."""
+"""The exceptions of redis-py when Redis refuses this client; redis-py counts both as connection errors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

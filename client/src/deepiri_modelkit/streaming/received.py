@@ -13,7 +13,7 @@ class ReceivedEvent(dict[str, Any]):
         stream: the stream it was read from.
         entry_id: its id in the stream; it orders the events and begins with the time of storing, in milliseconds.
         event_type: its type, "" when the entry names none.
-        layout: how it lay in Redis: `flat` or `dual` (Synapse's own), `envelope` or `foreign` (other publishers').
+        layout: its form in Redis: `flat` or `dual` (Synapse's own), `envelope` or `foreign` (other publishers').
         contract_version: the version of the contract it was checked against; 0 when its type has none, None when
             nobody checked it.
         timestamp: when it happened, in ISO 8601, by the publisher or else the time of storing it; None when unknown.

@@ -1,4 +1,4 @@
-"""How an event lies in Redis: the same specification as the server's, and the same golden files hold both."""
+"""The form of an event in Redis, by the server's specification; the same golden files test both."""
 
 from deepiri_modelkit.wire.decoding import DecodedEntry, Layout, PropertyTypes, decode
 from deepiri_modelkit.wire.encoding import canonical, encode

@@ -1,4 +1,4 @@
--- What XINFO says of one thing, by its names.
+-- Return the fields of one row of XINFO by their names.
 local function fields_of(row)
   local fields = {}
   for at = 1, #row, 2 do

@@ -1,23 +1,23 @@
--- What the scripts of delivery have in common. It stands before the text of each.
+-- The common part of the scripts of delivery, which precedes the text of each.
 -- KEYS: stream, waiting, messages, counters, locks, dead letters, dead letters by event; the delivery log, where lines
 --       are to be written.
 -- ARGV: group, how the names of its queues begin. A queue is the one kind of key that cannot be declared: which one is
---       needed turns out only here. It lies in the stream's slot all the same.
+--       needed turns out only here. It is in the stream's slot, too.
 local STREAM, WAITING, MESSAGES, COUNTERS, LOCKS, DEAD = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local LETTERS, LOG = KEYS[7], KEYS[8]
 local GROUP, QUEUES = ARGV[1], ARGV[2]
 
--- What is noted of an attempt that nobody told the end of, and in place of the token of whoever made it.
+-- The error of an attempt without a reported outcome, and the value in place of its consumer's token.
 local NO_ANSWER, NOBODY = 'nobody answered before the lease ended', '-'
 local MOST_ATTEMPTS = 10
 
--- A Redis that is full refuses a script's first write, if that one could need memory, and none after it. What moves
--- events must go on then, so this comes first: it needs none, and changes nothing.
+-- A Redis that is full refuses a script's first write, if that one could need memory, and none after it. Scripts that
+-- move events must work then, so this write comes first: it needs no memory, and changes nothing.
 local function even_when_full()
   redis.pcall('HDEL', COUNTERS, '')
 end
 
--- Of one script all is at one moment: Redis 6.2 would go on counting.
+-- One script has one time: Redis 6.2 would let the clock advance within it.
 local this_moment
 local function now()
   if not this_moment then
@@ -86,7 +86,7 @@ local function log(id, what, about)
       rank(id) .. ' ' .. text(nth) .. ' ' .. text(now()) .. ' ' .. what .. ' ' .. (about.attempt or '-') .. ' '
         .. (about.took or '-') .. ' ' .. (about.status or '-') .. ' ' .. (about.kind or '-') .. ' '
         .. #(about.by or '') .. ':' .. (about.by or '') .. ',' .. (about.error or ''))
-    -- Not each time: it is bounded all the same.
+    -- Not each time: it is bounded nevertheless.
     if nth % 20 == 0 then
       bound_log()
     end
@@ -123,8 +123,8 @@ local function entry_of(id)
   return redis.call('XRANGE', STREAM, id, id)[1]
 end
 
--- Of a key, one event has the turn (LOCKS). The others that were read lie behind it in a queue, in their order: parked,
--- or given out together with it.
+-- One event of a key has the turn (LOCKS). The others that were read are in a queue behind it, in their order: blocked,
+-- or leased together with it.
 local function queue_of(key)
   return QUEUES .. key .. ':' .. GROUP
 end
@@ -135,19 +135,19 @@ local function is_behind(id)
   return holder and holder ~= id
 end
 
--- What is parked has a copy, and is not due at any time.
+-- A blocked event has a copy, and is not due at any time.
 local function is_parked(id)
   return known(id, ':body') and not redis.call('ZSCORE', WAITING, id)
 end
 
--- Let an event wait, with what is to be known of it.
+-- Let an event wait, with its copy, attempts and token.
 local function keep(id, body, attempts, token, due)
   redis.call('HSET', MESSAGES, id .. ':body', body, id .. ':att', attempts, id .. ':tok', token)
   redis.call('ZADD', WAITING, text(due), id)
 end
 
--- Let an event, whose copy is there and which nobody has any more, be due at a time; behind another of its key it is
--- parked until that one has ended.
+-- Let an event that has a copy and no holder be due at a time; behind another of its key it is
+-- blocked until that one has ended.
 local function let_wait(id, due)
   if is_behind(id) then
     redis.call('ZREM', WAITING, id)
@@ -157,13 +157,13 @@ local function let_wait(id, due)
   end
 end
 
--- The same for an event that was pending, which has no copy yet.
+-- Let an event that was pending, and has no copy yet, be due at a time.
 local function put_back(id, body, attempts, token, due)
   redis.call('HSET', MESSAGES, id .. ':body', body, id .. ':att', attempts, id .. ':tok', token)
   let_wait(id, due)
 end
 
--- An event that is parked, if this is one, has the turn of its key: it is due now. Any other is in a consumer's hand.
+-- Make an event due that got the turn of its key, if it was blocked. Any other event is in flight.
 local function make_due(id)
   if id and is_parked(id) then
     redis.call('ZADD', WAITING, text(now()), id)
@@ -182,7 +182,7 @@ local function pass_on(key)
   make_due(following)
 end
 
--- The group has no more to do with an event, which is not parked; `unqueued` when it is in no queue any more.
+-- Forget an event that the group is done with, and that is not blocked; `unqueued` when it is in no queue any more.
 local function forget(id, unqueued)
   local key = known(id, ':key')
   if key and redis.call('HGET', LOCKS, key) == id then
@@ -194,7 +194,7 @@ local function forget(id, unqueued)
     'HDEL', MESSAGES, id .. ':body', id .. ':att', id .. ':tok', id .. ':key', id .. ':hist', id .. ':first')
 end
 
--- An event is gone that the group still had to settle. What lies below the id that the janitor left, it has counted.
+-- Count an unacknowledged event as lost. The janitor has counted those below the id that it left.
 local function lose(id)
   pass_over(id, 'lost', {})
   redis.call('ZREM', WAITING, id)

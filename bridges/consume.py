@@ -22,6 +22,7 @@ from synapse.delivery.worker import Worker
 from synapse.errors.delivery import NoSuchBridge
 from synapse.filters import EventFilter
 from synapse.runtime import process
+from synapse.runtime.repeated_failures import RepeatedFailures
 from synapse.wire.encoding import text_fields
 from synapse.wire.masking import entry_row
 
@@ -167,7 +168,7 @@ def supervise(supervisor: Supervisor, stop: Stop) -> bool:
 def _enabled(
     names: Sequence[str] | None, known: Mapping[str, BridgeDefinition]
 ) -> Callable[[], Mapping[str, BridgeDefinition]]:
-    last = known
+    last, failures = known, RepeatedFailures()
 
     def wanted() -> Mapping[str, BridgeDefinition]:
         nonlocal last
@@ -175,7 +176,10 @@ def _enabled(
             last = snapshot.holder.current()
         except DatabaseError as error:
             # Events are brought by what was known: a database that is away must not stop them.
-            logger.warning("the bridges cannot be loaded: %s", error)
+            if failures.is_new(str(error)):
+                logger.warning("the bridges cannot be loaded: %s", error)
+        else:
+            failures.end()
         return {
             name: bridge
             for name, bridge in last.items()

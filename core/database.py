@@ -32,6 +32,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from synapse.problems import DatabaseDown
 from synapse.runtime import private_files
 from synapse.runtime.backoff import Backoff
+from synapse.runtime.repeated_failures import RepeatedFailures
 
 
 class SystemUnavailable(Exception):
@@ -104,23 +105,8 @@ _SQLITE_AWAY = frozenset(
 _READ_ONLY = "25006"
 # undefined_table and undefined_column
 _UNDEFINED = ("42P01", "42703")
-_LOG_AGAIN_SECONDS = 60.0
-
-
-class _Log:
-    """Logs the database's errors: each new one, and a repeated one once a minute instead of for each request."""
-
-    def __init__(self) -> None:
-        self._text, self._until = "", 0.0
-
-    def write(self, text: str) -> None:
-        now = time.monotonic()
-        if text != self._text or now >= self._until:
-            self._text, self._until = text, now + _LOG_AGAIN_SECONDS
-            logger.warning("the database cannot be used: %s", text)
-
-
-_log = _Log()
+# An error that lasts is logged once a minute, not for each request.
+_failures = RepeatedFailures(silence=60.0)
 
 
 def lacks_tables(error: BaseException | None) -> bool:
@@ -135,7 +121,9 @@ def database_problem(error: BaseException | None) -> DatabaseDown | None:
     """Return the problem to answer when an error means that the database is unavailable, None for any other error."""
     if not is_database_away(error):
         return None
-    _log.write(" ".join(str(error).split()))
+    text = " ".join(str(error).split())
+    if _failures.is_new(text):
+        logger.warning("the database cannot be used: %s", text)
     return DatabaseDown()
 
 

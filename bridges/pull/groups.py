@@ -25,6 +25,7 @@ from synapse.errors.delivery import CatalogAway, GroupDisabled, GroupNotPulled, 
 from synapse.errors.streams import UnknownStream
 from synapse.problems import Forbidden
 from synapse.pull.protocol import GroupRef
+from synapse.runtime.repeated_failures import RepeatedFailures
 from synapse.shares import CallerId, caller_of
 from synapse.shares.counter import RequestedShare
 
@@ -105,6 +106,7 @@ LONGEST_NAME = 100
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
+_failures = RepeatedFailures()
 
 
 def follow() -> None:
@@ -116,9 +118,12 @@ def follow() -> None:
     try:
         holder.current()
     except (DatabaseError, InterfaceError) as error:
-        logger.warning("the bridges cannot be loaded: %s", error)
+        if _failures.is_new(str(error), "bridges"):
+            logger.warning("the bridges cannot be loaded: %s", error)
         if not holder.was_loaded:
             raise CatalogAway from error
+    else:
+        _failures.end("bridges")
 
 
 def cached_bridge(place: GroupRef) -> BridgeDefinition | None:
@@ -240,7 +245,10 @@ def _free_name(place: GroupRef) -> str:
 def _asked(question: Callable[[], T]) -> T:
     close_stale_connections()
     try:
-        return question()
+        found = question()
     except (DatabaseError, InterfaceError) as error:
-        logger.warning("the groups cannot be asked for: %s", error)
+        if _failures.is_new(str(error), "groups"):
+            logger.warning("the groups cannot be asked for: %s", error)
         raise CatalogAway from error
+    _failures.end("groups")
+    return found

@@ -21,6 +21,7 @@ from streams.live.session_revalidation import ViewerPermission
 from synapse.auth.permission import PersonRights
 from synapse.auth.principal import EVERYTHING, Principal
 from synapse.http.exchange import Request
+from synapse.runtime.repeated_failures import RepeatedFailures
 
 logger = logging.getLogger(__name__)
 
@@ -126,24 +127,7 @@ class PushedOverview:
         return await asyncio.shield(task)
 
 
-class _Failures:
-    """Logs the first of several equal failures in a row; those of the database without their traceback."""
-
-    def __init__(self) -> None:
-        self._last = ""
-
-    def tell(self, problem: Exception) -> None:
-        name = type(problem).__name__
-        if name != self._last:
-            self._last = name
-            is_known = isinstance(problem, DatabaseProblem)
-            logger.warning("the overview cannot be pushed: %s", name, exc_info=None if is_known else problem)
-
-    def clear(self) -> None:
-        self._last = ""
-
-
-failures = _Failures()
+_failures = RepeatedFailures()
 
 
 @checked_connections()
@@ -151,9 +135,12 @@ def _make(kind: Kind, at: int, before: Frames | None) -> Frames | None:
     try:
         html = home.shared_parts.html(kind.request, sample=at).decode()
     except Exception as problem:  # such as an unavailable database: statistics are still pushed
-        failures.tell(problem)
+        name = type(problem).__name__
+        if _failures.is_new(name):
+            is_known = isinstance(problem, DatabaseProblem)
+            logger.warning("the overview cannot be pushed: %s", name, exc_info=None if is_known else problem)
         return None
-    failures.clear()
+    _failures.end()
     return frames_of(html, before)
 
 

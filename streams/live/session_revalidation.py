@@ -16,6 +16,7 @@ from streams.snapshot import holder
 from synapse.auth.principal import EVERY_TYPE, Principal, Rights, sees
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.problems import Unauthenticated
+from synapse.runtime.repeated_failures import RepeatedFailures
 
 # How often the catalog is looked at, and how often all are asked although it did not change: keys expire, too. Seconds.
 _LOOK_EVERY, _ASK_EVERY = 0.25, 1.0
@@ -78,6 +79,7 @@ class Guard:
         self._checks: dict[Callable[[], None], ViewerPermission] = {}
         self._task: asyncio.Task[None] | None = None
         self._renewal: asyncio.Task[None] | None = None
+        self._failures = RepeatedFailures()
 
     @contextmanager
     def calling(self, check: Callable[[], None], pass_: ViewerPermission) -> Iterator[None]:
@@ -113,8 +115,10 @@ class Guard:
             found = await asyncio.to_thread(_rights_of, those)
         except DatabaseProblem as problem:
             # They watch on by what was known, until they have to come back.
-            logger.warning("the rights of watching people cannot be checked: %s", type(problem).__name__)
+            if self._failures.is_new(name := type(problem).__name__):
+                logger.warning("the rights of watching people cannot be checked: %s", name)
             return
+        self._failures.end()
         for check, pass_ in list(self._checks.items()):
             if (person := pass_.person) in found:
                 pass_.renew(found[person])

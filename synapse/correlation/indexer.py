@@ -23,6 +23,7 @@ from synapse.redis.commands import correlation, participants
 from synapse.redis.commands.correlation import IndexState, SegmentRange
 from synapse.redis.commands.statistics import StreamSample, sample
 from synapse.redis.lease import Lease
+from synapse.runtime.repeated_failures import RepeatedFailures
 from synapse.wire.ids import Range, following, parse
 
 logger = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ class Indexer:
         self._known: dict[str, _Known] = {}
         self._clean_at = float("-inf")
         self._used, self._turned, self._spent = busy(), clock(), 0.0
-        self._complaints: dict[str, str] = {}
+        self._failures = RepeatedFailures()
 
     def step(self) -> bool:
         """Do one turn: index for as long as there is something to index and time is left.
@@ -178,7 +179,7 @@ class Indexer:
             for known, reply in zip(part, replies, strict=True):
                 known.ask_at = now + pause
                 if isinstance(reply, ReplyError):
-                    self._complain(known.stream.name, str(reply))
+                    self._log(known.stream.name, reply)
                 elif known.state is not None and self._has_work(known, known.state, reply):
                     found.append(known)
         return sorted(found, key=lambda known: known.read_at)
@@ -188,7 +189,7 @@ class Indexer:
         replies = self._executor().execute([correlation.index_state(known.stream.name) for known in unread])
         for known, reply in zip(unread, replies, strict=True):
             if isinstance(reply, ReplyError):
-                self._complain(known.stream.name, str(reply))
+                self._log(known.stream.name, reply)
             else:
                 known.state = reply
         read = [(known, known.state) for known in unread if known.state is not None and known.state.segments]
@@ -238,7 +239,7 @@ class Indexer:
             entries = value(self._executor().execute([scan.command()])[0])
             found += [(entry.id, digests.of(entry.parts)) for entry in scan.take(entries)]
         known.read_at = self._clock()
-        self._complaints.pop(stream.name, None)
+        self._failures.end(stream.name)
         least = _least_of(scan)
         if len(found) < least and scan.exhausted:
             # Searches read them, until there are more.
@@ -310,11 +311,10 @@ class Indexer:
         value(self._executor().execute([correlation.note_deleted(stream)])[0])
         return True
 
-    def _complain(self, stream: str, error: str) -> None:
-        """Log an error of a stream once; the others continue."""
-        if self._complaints.get(stream) != error:
+    def _log(self, stream: str, error: ReplyError) -> None:
+        """Log an error of a stream, once in a row; the others continue."""
+        if self._failures.is_new(str(error), stream):
             logger.warning("the events of the stream “%s” cannot be indexed: %s", stream, error)
-        self._complaints[stream] = error
 
 
 def _least_of(scan: Scan) -> int:

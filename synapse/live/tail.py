@@ -14,6 +14,7 @@ from synapse.live.watcher import Ended, StreamSignal, Subscription
 from synapse.redis import AsyncExecutor, Command, RedisFailure, ReplyLost, answer
 from synapse.redis.commands.streams import Entry, xinfo_stream, xread
 from synapse.runtime.backoff import Backoff
+from synapse.runtime.repeated_failures import RepeatedFailures
 from synapse.runtime.turn_queue import TURN, turn_queue
 from synapse.wire.ids import FIRST, EntryId, parse
 
@@ -41,7 +42,7 @@ class Tail:
         self._place = ReadCursor()
         self._watchers: set[Subscription] = set()
         self._bells: set[StreamSignal] = set()
-        self._failure = ""
+        self._failures = RepeatedFailures()
         self._count = 1
         self._task: asyncio.Task[None] | None = None
 
@@ -97,7 +98,7 @@ class Tail:
                     failures += 1
                     await asyncio.sleep(_RECONNECT.delay(failures, random.random()))
                 else:
-                    self._failure = ""
+                    self._failures.end()
                     failures = 0
         finally:
             self._executor.close()
@@ -156,9 +157,8 @@ class Tail:
         # A refusal such as UNBLOCKED or LOADING may be about this connection: the next try has a new one.
         self._executor.close()
         # The first loss of a connection is reported by other users of Redis, and is harmless when the next try works.
-        if failure.detail != self._failure and not isinstance(failure, ReplyLost):
+        if not isinstance(failure, ReplyLost) and self._failures.is_new(failure.detail):
             logger.warning("the live tail of %s waits: %s", self.stream, failure.detail)
-            self._failure = failure.detail
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -34,6 +34,7 @@ from synapse.formats.text import is_name
 from synapse.problems import Forbidden, Problem
 from synapse.redis import Conversation, RedisUnavailable, ReplyError, ReplyLost
 from synapse.redis.commands.refusals import RefusalKind, note_refusals
+from synapse.runtime.repeated_failures import RepeatedFailures
 from synapse.wire.encoding import canonical
 
 logger = logging.getLogger(__name__)
@@ -85,8 +86,7 @@ class Refusals:
     def __init__(self) -> None:
         self._noted: dict[tuple[str, KindKey], _Noted] = {}
         self._lock = Lock()
-        # By stream: an error is logged once.
-        self._errors: dict[str, str] = {}
+        self._failures = RepeatedFailures()
 
     def note(
         self,
@@ -146,15 +146,13 @@ class Refusals:
         except RedisUnavailable:
             self._keep(noted)
             raise
-        errors = {}
         for (stream, keys), reply in zip(parts, replies, strict=True):
-            if isinstance(reply, ReplyError):
-                errors[stream] = str(reply)
-                self._keep({(stream, key): noted[stream, key] for key in keys})
-        for stream, error in errors.items():
-            if self._errors.get(stream) != error:
-                logger.warning("the refused events of the stream “%s” cannot be stored: %s", stream, error)
-        self._errors = errors
+            if not isinstance(reply, ReplyError):
+                self._failures.end(stream)
+                continue
+            self._keep({(stream, key): noted[stream, key] for key in keys})
+            if self._failures.is_new(str(reply), stream):
+                logger.warning("the refused events of the stream “%s” cannot be stored: %s", stream, reply)
 
     def _keep(self, noted: Mapping[tuple[str, KindKey], _Noted]) -> None:
         """Keep refusals for the next flush, beside those that were noted since."""

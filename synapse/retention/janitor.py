@@ -26,6 +26,7 @@ from synapse.redis.commands import participants
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Limits, TrimResult
 from synapse.redis.lease import Lease
+from synapse.runtime.repeated_failures import RepeatedFailures
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +129,7 @@ class Janitor:
         self._clock = clock
         self._lease = Lease(keyspace.JANITOR_LEASE, ttl_ms=LEASE_MS)
         self._known: dict[str, _Known] = {}
-        self._complaints: dict[str, str] = {}
+        self._failures = RepeatedFailures()
         # Streams that were cut in the last turn, or have more to cut: they are checked in every turn.
         self._busy: list[str] = []
 
@@ -240,12 +241,11 @@ class Janitor:
         every = max(LOOK_EVERY, LOOK_EVERY_EACH * len(self._known))
         known.looked_at, known.look_at = now, now + min(every, self._pin_for.total_seconds() / 100)
         if isinstance(reply, ReplyError):
-            # The other streams continue; a repeated error is logged once.
-            if self._complaints.get(name) != str(reply):
+            # The other streams continue.
+            if self._failures.is_new(str(reply), name):
                 logger.warning("the stream “%s” cannot be trimmed: %s", name, reply)
-            self._complaints[name] = str(reply)
             return False
-        self._complaints.pop(name, None)
+        self._failures.end(name)
         known.groups, known.length = reply.groups, reply.length
         if reply.expires_ms is not None:
             known.look_at = min(known.look_at, now + reply.expires_ms / 1000)

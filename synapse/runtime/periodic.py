@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from synapse.runtime.backoff import Backoff
+from synapse.runtime.repeated_failures import RepeatedFailures
 
 logger = logging.getLogger(__name__)
 _BACKOFF = Backoff()
@@ -51,7 +52,7 @@ class Periodic:
         self._step = step
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._last_failure = ""
+        self._failures = RepeatedFailures()
 
     def start(self) -> None:
         """Start the thread; a second call changes nothing."""
@@ -79,11 +80,10 @@ class Periodic:
             self._step()
         except Exception as error:
             failure = f"{type(error).__name__}: {error}"
-            if failure != self._last_failure:
+            if self._failures.is_new(failure):
                 logger.warning("%s: %s", self._name, failure, exc_info=logger.isEnabledFor(logging.DEBUG))
-            self._last_failure = failure
         else:
-            self._last_failure = ""
+            self._failures.end()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from django.test import Client
 from core import database
 from synapse.http.exchange import Request
 from synapse.runtime.log_format import WithoutTraceOfRefusals
+from synapse.runtime.repeated_failures import RepeatedFailures
 from synapse.server.conversion import failed
 from synapse_project.server_config import server_config
 
@@ -77,7 +78,7 @@ def test_the_event_loop_answers_such_an_error_in_the_same_way():
 
 
 def test_the_log_tells_what_the_database_said_once(caplog, monkeypatch):
-    monkeypatch.setattr(database, "_log", database._Log())
+    monkeypatch.setattr(database, "_failures", RepeatedFailures())
 
     for error in (AWAY[0], AWAY[0], AWAY[3], AWAY[3]):
         database.database_problem(error)

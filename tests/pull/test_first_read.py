@@ -9,6 +9,7 @@ from bridges.pull import groups
 from core.models import AuditEntry
 from streams.models import Stream
 from synapse.catalog.bridge_definitions import PULL
+from synapse.runtime.repeated_failures import RepeatedFailures
 from tests.pull.cast import GROUP, STREAM
 
 # The event loop's threads see what is committed, and nothing else.
@@ -83,7 +84,7 @@ def test_a_stream_has_so_many_groups_and_no_more(puller, monkeypatch):
     assert worker.read() == []
 
 
-def test_without_its_database_a_new_group_is_refused_and_one_in_use_is_served(puller, monkeypatch):
+def test_without_its_database_a_new_group_is_refused_and_one_in_use_is_served(puller, monkeypatch, caplog):
     worker = puller()
     worker.read()
     id_ = worker.publish(1)
@@ -92,8 +93,13 @@ def test_without_its_database_a_new_group_is_refused_and_one_in_use_is_served(pu
         raise OperationalError("the database is away")
 
     monkeypatch.setattr(groups, "_row", away)
-    answer = worker.post("read", consumer_group="another", consumer_name="x", block_ms=0)
+    monkeypatch.setattr(groups, "_failures", RepeatedFailures())
+    answers = [worker.post("read", consumer_group="another", consumer_name="x", block_ms=0) for _ in range(2)]
 
-    assert (answer.status, answer.json["type"]) == (503, "urn:synapse:problem:database-down")
-    assert answer.headers["retry-after"] == "1"
+    for answer in answers:
+        assert (answer.status, answer.json["type"]) == (503, "urn:synapse:problem:database-down")
+        assert answer.headers["retry-after"] == "1"
+    assert [record.getMessage() for record in caplog.records if record.name == groups.__name__] == [
+        "the groups cannot be asked for: the database is away"
+    ]
     assert worker.ids() == [id_]

@@ -14,6 +14,7 @@ import orjson
 
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.formats import exact_json
+from synapse.tracing.context import trace_id_in
 from synapse.wire.encoding import CLOUDEVENT, VERSION, DecodedEntry, attributes_of, pairs, text_fields
 from synapse.wire.fast_decoder import decode_parts
 from synapse.wire.masking import Mask, mask_of
@@ -24,7 +25,7 @@ LONGEST = 256
 
 _FORMAT = b"1"
 _VERSION, _TRACEPARENT, _CLOUDEVENT = VERSION.encode(), b"traceparent", CLOUDEVENT.encode()
-_TRACE = re.compile(r"(?:[0-9a-f]{2}-)?([0-9a-f]{32})(?:-[0-9a-f]{16}-[0-9a-f]{2}.*)?", re.DOTALL)
+_TRACE = re.compile(r"[0-9a-f]{32}")
 
 
 class Digests:
@@ -116,9 +117,10 @@ def known_by(stream: StreamDefinition, decoded: DecodedEntry, texts: Mapping[str
 
 
 def trace_of(text: str) -> str:
-    """Return the trace id that a text is, or that a `traceparent` holds (W3C Trace Context); "" without one."""
-    found = _TRACE.fullmatch(text.lower()) if len(text) <= LONGEST else None
-    return found[1] if found else ""
+    """Return the trace id that a text is, or that a `traceparent` holds (W3C Trace Context), in capitals too; ""
+    without one."""
+    text = text.lower()
+    return text if _TRACE.fullmatch(text) else trace_id_in(text)
 
 
 def _text_of(value: Any) -> str:

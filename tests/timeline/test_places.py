@@ -320,6 +320,8 @@ def test_the_attributes_of_a_cloudevent_are_told_and_masked(redis, closed, timel
     ("traceparent", "trace"),
     [
         ("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        ("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None),
+        (f"00-{'0' * 32}-00f067aa0ba902b7-01", None),
         (f"00-{'x' * 32}-00f067aa0ba902b7-01", None),
         (f"a-{'-' * 32}-b-c", None),
         ("", None),

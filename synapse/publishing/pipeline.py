@@ -39,7 +39,7 @@ from synapse.runtime.turn_queue import TURN
 from synapse.shares import caller_of
 from synapse.tracing import attributes, switch
 from synapse.tracing.context import TRACEPARENT, read_context, trace_id_of
-from synapse.tracing.span import Span
+from synapse.tracing.span import MOST_LINKS, Span
 from synapse.tracing.tracer import Tracer
 from synapse.wire import fast_encoder
 from synapse.wire.encoding import TRACESTATE
@@ -411,7 +411,7 @@ class _Writer:
         self._stream = stream
         self._is_direct = is_direct
         # Without a trace of the caller, the CloudEvents of a batch have their own traces, to which the span is linked.
-        self._unlinked = span if span is not None and span.parent is None else None
+        self._linked = span if span is not None and span.parent is None else None
         self._counters = counters
         self.by = request.principal
         self.sources: dict[str, str] = {}
@@ -467,10 +467,10 @@ class _Writer:
         trace = self._beside
         if not trace:
             trace = _own_trace(item)
-        elif self._unlinked is not None and (own := _own_trace(item)):
+        elif self._linked is not None and (own := _own_trace(item)):
             trace = own
-            if self._unlinked.link is None:
-                self._unlinked.link = read_context(own[TRACEPARENT], own.get(TRACESTATE, ""))
+            if len(self._linked.links) < MOST_LINKS:
+                self._linked.link_to(read_context(own[TRACEPARENT], own.get(TRACESTATE, "")))
         return "", {**trace, **item.fields()} if trace else item.fields()
 
     def _note_source(self, accepted: Accepted, item: Any) -> None:

@@ -197,7 +197,7 @@ def _readable(span: Span, resource: Resource) -> ReadableSpan:
         parent=None if span.parent is None else _context(span.parent),
         resource=resource,
         attributes=attributes,
-        links=() if span.link is None else (Link(_context(span.link)),),
+        links=[Link(_context(each)) for each in span.links],
         kind=_KINDS[span.kind],
         status=_FAILED if span.error else _UNSET,
         start_time=span.begun_ns,

@@ -9,6 +9,8 @@ from synapse.tracing.context import TraceContext
 Kind = Literal["PRODUCER", "CONSUMER", "SERVER"]
 # How the span of a delivery belongs to that of the publish.
 Relation = Literal["link", "parent"]
+# A span has so many links at most, as the SDK limits those of its own spans (OTEL_SPAN_LINK_COUNT_LIMIT).
+MOST_LINKS = 128
 
 
 class Span:
@@ -17,12 +19,12 @@ class Span:
     Attributes:
         context: its own context, which is passed on.
         parent: the context that it is a child of.
-        link: the context that it belongs to without being its child.
+        links: the contexts that it belongs to without being their child, the first `MOST_LINKS`, in their order.
         begun_ns, ended_ns: nanoseconds since 1970; `ended_ns` is 0 until it has ended.
         error: the class of its failure, "" without one.
     """
 
-    __slots__ = ("_clock", "attributes", "begun_ns", "context", "ended_ns", "error", "kind", "link", "name", "parent")
+    __slots__ = ("_clock", "attributes", "begun_ns", "context", "ended_ns", "error", "kind", "links", "name", "parent")
 
     def __init__(
         self,
@@ -31,7 +33,6 @@ class Span:
         *,
         context: TraceContext,
         parent: TraceContext | None,
-        link: TraceContext | None = None,
         attributes: dict[str, Any],
         clock: Callable[[], int],
     ) -> None:
@@ -39,7 +40,7 @@ class Span:
         self.kind = kind
         self.context = context
         self.parent = parent
-        self.link = link
+        self.links: dict[TraceContext, None] = {}
         self.attributes = attributes
         self._clock = clock
         self.begun_ns = clock()
@@ -50,6 +51,11 @@ class Span:
     def stream(self) -> str:
         """The stream that the work is about, "" for none."""
         return str(self.attributes.get(names.DESTINATION, ""))
+
+    def link_to(self, context: TraceContext | None) -> None:
+        """Link the span to a context, once, unless it has all of its links."""
+        if context is not None and len(self.links) < MOST_LINKS:
+            self.links[context] = None
 
     def begin(self) -> None:
         """Record that the work begins now: the span was made before."""

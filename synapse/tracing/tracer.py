@@ -60,8 +60,11 @@ class Tracer:
             names.MESSAGE_ID: id_,
             names.ATTEMPT: attempt,
         }
-        parent, link = (context, None) if relation == "parent" else (None, context)
-        return self._begin(f"process {stream}", "CONSUMER", parent, described, link=link)
+        if relation == "parent":
+            return self._begin(f"process {stream}", "CONSUMER", context, described)
+        span = self._begin(f"process {stream}", "CONSUMER", None, described)
+        span.link_to(context)
+        return span
 
     def start_request(self, method: str, headers: Mapping[str, str]) -> Span | None:
         """Begin to answer a request in Django; None when it is not traced."""
@@ -80,15 +83,7 @@ class Tracer:
     def _send(self, stream: str, parent: TraceContext | None) -> Span:
         return self._begin(f"send {stream}", "PRODUCER", parent, _messaging("send", stream))
 
-    def _begin(
-        self,
-        name: str,
-        kind: Kind,
-        parent: TraceContext | None,
-        described: dict[str, Any],
-        *,
-        link: TraceContext | None = None,
-    ) -> Span:
+    def _begin(self, name: str, kind: Kind, parent: TraceContext | None, described: dict[str, Any]) -> Span:
         # The vendors' `tracestate` belongs to the caller's trace: a new one begins without it.
         context = TraceContext(
             trace_id=parent.trace_id if parent else self._sampler.new_trace_id(),
@@ -96,7 +91,7 @@ class Tracer:
             flags=_FLAG,
             state=parent.state if parent else "",
         )
-        return Span(name, kind, context=context, parent=parent, link=link, attributes=described, clock=time.time_ns)
+        return Span(name, kind, context=context, parent=parent, attributes=described, clock=time.time_ns)
 
 
 def _messaging(operation: str, stream: str) -> dict[str, Any]:

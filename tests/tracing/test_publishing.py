@@ -5,6 +5,10 @@ import json
 import pytest
 
 from synapse.tracing import attributes, switch
+from synapse.tracing.context import TraceContext
+from synapse.tracing.sampler import Sampler
+from synapse.tracing.span import MOST_LINKS
+from synapse.tracing.tracer import Tracer
 from synapse.wire.encoding import TRACESTATE
 from tests.tracing.test_context import PARENT, SPAN, TRACE
 
@@ -98,16 +102,29 @@ def test_a_trace_that_the_producer_of_a_cloudevent_does_not_sample_is_not_sample
     assert (spans, entry["traceparent"]) == ([], event["traceparent"])
 
 
-def test_the_span_of_a_batch_is_linked_to_the_trace_in_its_cloudevents(event_loop_client, define, redis, spans):
+def test_the_span_of_a_batch_is_linked_to_each_trace_in_its_cloudevents(event_loop_client, define, redis, spans):
     define("orders")
-    events = [EVENT, {**EVENT, **PRODUCER, "id": "2"}]
+    other = f"00-{'7' * 32}-{'8' * 16}-01"
+    parents = [PARENT, other, PARENT]
+    events = [EVENT, *({**EVENT, **PRODUCER, "id": str(n), "traceparent": each} for n, each in enumerate(parents, 2))]
     headers = {"content-type": "application/cloudevents-batch+json"}
 
     event_loop_client("POST", "/events/orders", body=json.dumps(events).encode(), headers=headers)
 
     (span,) = spans
-    assert (span.parent, span.link.traceparent) == (None, PARENT)
-    assert [entry["traceparent"] for entry in stored(redis)] == [span.context.traceparent, PARENT]
+    assert (span.parent, [link.traceparent for link in span.links]) == (None, [PARENT, other])
+    assert [entry["traceparent"] for entry in stored(redis)] == [span.context.traceparent, *parents]
+
+
+def test_a_span_has_the_first_links_up_to_their_limit():
+    tracer = Tracer(Sampler(1.0), [].append)
+    contexts = [TraceContext(TRACE, f"{number:016x}") for number in range(1, MOST_LINKS + 10)]
+    span = tracer.start_send("orders", {})
+
+    for context in contexts:
+        span.link_to(context)
+
+    assert [*span.links] == contexts[:MOST_LINKS]
 
 
 def test_a_refused_publish_is_a_span_with_the_problems_name_and_no_text_of_it(ask, define, redis, spans):

@@ -3,15 +3,17 @@
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import redis
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
 from synapse.redis import embedded
 from synapse_project.environment import SETTINGS
@@ -71,6 +73,7 @@ class Hub:
         database = self.folder / "var" / "synapse.sqlite3"
         if not (self.from_nothing or database.exists() or "DATABASE_URL" in self.others):
             put_database(database)
+            put_admin(database)
         with (self.folder / "output").open("a") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "up"],
@@ -130,6 +133,20 @@ class Hub:
             if match := re.match(rf"\s*(\d+)\s+{self.process.pid}\s.*manage\.py serve", row):
                 return int(match[1])
         raise AssertionError("the web server is not running")
+
+
+def put_admin(database: Path) -> None:
+    """Put the user into a database that a first start creates, with a hash that takes no half second to make."""
+    user = {
+        "username": "admin",
+        "password": PBKDF2PasswordHasher().encode(ADMIN_PASSWORD, "salt-of-the-tests", iterations=1),
+        **dict.fromkeys(("is_superuser", "is_staff", "is_active"), True),
+        **dict.fromkeys(("first_name", "last_name", "email"), ""),
+        "date_joined": "2026-01-01 00:00:00",
+    }
+    row = f"({', '.join(user)}) VALUES ({', '.join('?' * len(user))})"
+    with closing(sqlite3.connect(database)) as opened, opened:
+        opened.execute(f"INSERT INTO auth_user {row}", [*user.values()])
 
 
 @contextmanager

@@ -11,10 +11,10 @@ FOCUSED = "document.activeElement.id === 'id_config-webhook-url'"
 OFFERED = "document.querySelectorAll('#id_event_types_options option').length > 1"
 
 
-def test_a_bridge_is_written_with_the_keyboard_and_the_first_error_has_the_focus(open_at):
+def test_a_bridge_is_written_with_the_keyboard_and_the_first_error_has_the_focus(open_at, hub):
     window = open_at(DESK)
     page = window.page
-    stream = id_of(window, "streams/stream", "model-events")
+    stream = id_of(hub, "streams/stream", "model-events")
     window.open(f"/admin/bridges/bridge/add/?stream={stream}")
 
     url = page.locator("#id_config-webhook-url")

@@ -18,7 +18,7 @@ def publish(hub, count=1):
 
 
 def open_charts(window, hub):
-    stream = id_of(window, "streams/stream", STREAM)
+    stream = id_of(hub, "streams/stream", STREAM)
     window.open(f"/admin/streams/stream/{stream}/statistics/?range=15m")
     window.page.locator("[data-chart=length] canvas").wait_for()
 
@@ -84,7 +84,7 @@ def test_the_page_of_a_stream_that_is_deleted_while_it_is_watched_says_so(open_a
     other.page.locator("#id_name").fill("short-lived")
     other.page.get_by_role("button", name="Save", exact=True).click()
     other.page.get_by_role("heading", name="short-lived").first.wait_for()
-    stream = id_of(other, "streams/stream", "short-lived")
+    stream = id_of(hub, "streams/stream", "short-lived")
     window.open(f"/admin/streams/stream/{stream}/groups/")
     other.open(f"/admin/streams/stream/{stream}/delete/")
     other.page.get_by_role("button", name="Delete", exact=True).click()

@@ -37,9 +37,9 @@ def verdict(window, outcome):
 
 
 @at_both_widths
-def test_the_verdict_is_there_while_the_schema_is_written(open_at, width):
+def test_the_verdict_is_there_while_the_schema_is_written(open_at, hub, width):
     window = open_at(width)
-    contract = id_of(window, "contracts/contract", SUBJECT)
+    contract = id_of(hub, "contracts/contract", SUBJECT)
     under_a_strict_policy(window)
 
     window.open(f"/admin/contracts/contract/{contract}/change/")
@@ -67,9 +67,9 @@ def test_the_verdict_is_there_while_the_schema_is_written(open_at, width):
 
 
 @at_both_widths
-def test_an_activation_is_refused_with_a_witness_and_the_rules_can_be_looked_at(open_at, width):
+def test_an_activation_is_refused_with_a_witness_and_the_rules_can_be_looked_at(open_at, hub, width):
     window = open_at(width)
-    contract = id_of(window, "contracts/contract", SUBJECT)
+    contract = id_of(hub, "contracts/contract", SUBJECT)
     window.open(f"/admin/contracts/contract/{contract}/change/")
     schema = schema_of(window)
     schema["required"] = sorted({*schema["required"], "tenant"})
@@ -91,11 +91,11 @@ def test_an_activation_is_refused_with_a_witness_and_the_rules_can_be_looked_at(
 def test_a_draft_is_tested_on_real_events_and_another_is_made_of_them(open_at, hub, width):
     window = open_at(width)
     name = {DESK: "model-loaded", TELEPHONE: "inference-error"}[width]
-    event_type = id_of(window, "streams/eventtype", name)
+    event_type = id_of(hub, "streams/eventtype", name)
     window.open(f"/admin/streams/eventtype/{event_type}/publish/")
     example = json.loads(window.page.locator("textarea").first.input_value())
     httpx.post(f"{hub.url}/events/inference-events", json=example).raise_for_status()
-    contract = id_of(window, "contracts/contract", f"inference-events.{name}")
+    contract = id_of(hub, "contracts/contract", f"inference-events.{name}")
     window.open(f"/admin/contracts/contract/{contract}/change/")
     schema = schema_of(window)
     schema["required"].append("tenant")
@@ -118,9 +118,9 @@ def test_a_draft_is_tested_on_real_events_and_another_is_made_of_them(open_at, h
 
 
 @at_both_widths
-def test_the_pages_of_a_version_fit_and_give_files(open_at, width):
+def test_the_pages_of_a_version_fit_and_give_files(open_at, hub, width):
     window = open_at(width)
-    contract = id_of(window, "contracts/contract", "training-events.training-started")
+    contract = id_of(hub, "contracts/contract", "training-events.training-started")
 
     for path in ("versions/1/", "versions/1/delete/", "versions/1/deprecate/", "rules/"):
         window.open(f"/admin/contracts/contract/{contract}/{path}")

@@ -76,7 +76,7 @@ def test_a_value_of_the_tree_becomes_a_column_and_a_filter(open_at, hub):
 def test_a_file_is_checked_on_the_page_and_then_stored(open_at, hub):
     window = open_at(DESK)
     page = window.page
-    window.open(f"/admin/streams/stream/{id_of(window, 'streams/stream', STREAM)}/import/")
+    window.open(f"/admin/streams/stream/{id_of(hub, 'streams/stream', STREAM)}/import/")
     lines = b'{"event_type": "of-an-import"}\n{oops\n'
     page.locator("input[type=file]").set_input_files(
         [{"name": "events.ndjson", "mimeType": "application/x-ndjson", "buffer": lines}]

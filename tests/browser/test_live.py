@@ -58,7 +58,7 @@ def test_a_browser_gets_each_event_once_through_the_death_of_the_server(chromium
 @at_both_widths
 def test_a_person_watches_a_stream_live(open_at, hub, width):
     window = open_at(width)
-    stream = id_of(window, "streams/stream", "platform-events")
+    stream = id_of(hub, "streams/stream", "platform-events")
     window.open(f"/admin/streams/stream/{stream}/messages/?event_type=hostile-event")
     window.page.get_by_role("button", name="Watch live").click()
     window.page.get_by_text("Watching: new events appear here.").wait_for()

@@ -1,6 +1,7 @@
 """A cluster of three nodes in place of the single server; scripts may touch only the keys that they declare."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -37,14 +38,19 @@ def executor(executor_of_session: SyncExecutor, redis: Any) -> SyncExecutor:
 
 
 @pytest.fixture(scope="session")
-def watches(cluster: list[Valkey]) -> Iterator[list[Watch]]:
+def clients(cluster: list[Valkey]) -> Iterator[list[redis_py.Redis]]:
+    """A plain client of each node."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(node.client()) for node in cluster]
+
+
+@pytest.fixture(scope="session")
+def watches(clients: list[redis_py.Redis]) -> Iterator[list[Watch]]:
     """Watches of the commands of each node."""
-    clients = [node.client() for node in cluster]
     watches = [Watch(client) for client in clients]
     yield watches
-    for watch, client in zip(watches, clients, strict=True):
+    for watch in watches:
         watch.close()
-        client.close()
 
 
 @pytest.fixture
@@ -54,21 +60,19 @@ def seen(watches: list[Watch]) -> Callable[[], list[Called]]:
 
 
 @pytest.fixture
-def redis(cluster: list[Valkey], seen: Callable[[], list[Called]]) -> Iterator[redis_py.Redis]:
+def redis(
+    cluster: list[Valkey], clients: list[redis_py.Redis], seen: Callable[[], list[Called]]
+) -> Iterator[redis_py.Redis]:
     """The node that has the stream, for arranging and looking: it refuses every key of another node.
 
     After the test, all that scripts touched is compared with what they declared, and the other nodes are empty.
     """
-    home = node_of(cluster, STREAM)
-    with home.client() as client:
-        client.flushall()
-        seen()
-        yield client
-        check(seen())
-    for other in cluster:
-        if other is not home:
-            with other.client() as client:
-                assert client.dbsize() == 0
+    home = clients[cluster.index(node_of(cluster, STREAM))]
+    home.flushall()
+    seen()
+    yield home
+    check(seen())
+    assert [other.dbsize() for other in clients if other is not home] == [0] * (COUNT - 1)
 
 
 def check(calls: list[Called]) -> None:

@@ -261,25 +261,34 @@ class Places(RuleBasedStateMachine):
     @invariant()
     def both_agree(self) -> None:
         model = self.model
-        if not self.redis.exists(STREAM):
-            return
-        rows = self.redis.xpending_range(STREAM, GROUP, "-", "+", 1000)
-        assert {row["message_id"].decode(): row["consumer"].decode() for row in rows} == model.pending
-        assert {id_.decode() for id_ in self.redis.zrange(DUE, 0, -1)} == set(model.waiting)
-        copies = {name.decode().partition(":")[0] for name in self.redis.hkeys(COPIES) if name.endswith(b":body")}
-        assert copies == {*model.waiting, *model.parked}
-        queues = [self.redis.lrange(queue, 0, -1) for queue in self.redis.scan_iter(f"syn:{{{STREAM}}}:queue:*")]
+        with self.redis.pipeline(transaction=False) as asked:
+            asked.xpending_range(STREAM, GROUP, "-", "+", 1000)
+            asked.zrange(DUE, 0, -1)
+            asked.hkeys(COPIES)
+            asked.hvals(LOCKS)
+            asked.xrange(DEAD)
+            asked.hgetall(COUNTERS)
+            asked.xinfo_groups(STREAM)
+            asked.xrange(STREAM)
+            asked.keys(f"syn:{{{STREAM}}}:queue:*")
+            pending, due, copies, locks, dead, counters, groups, entries, names = asked.execute()
+        assert {row["message_id"].decode(): row["consumer"].decode() for row in pending} == model.pending
+        assert {id_.decode() for id_ in due} == set(model.waiting)
+        copied = {name.decode().partition(":")[0] for name in copies if name.endswith(b":body")}
+        assert copied == {*model.waiting, *model.parked}
+        queues = [self.redis.lrange(name, 0, -1) for name in names]
         assert sorted([id_.decode() for id_ in queue] for queue in queues) == sorted(
             list(queue) for queue in model.behind.values() if queue
         )
-        assert sorted(id_.decode() for id_ in self.redis.hvals(LOCKS)) == sorted(model.locks.values())
-        assert sorted(fields[b"id"].decode() for _, fields in self.redis.xrange(DEAD)) == sorted(model.dead)
-        counted = {name.decode(): text for name, text in self.redis.hgetall(COUNTERS).items()}
+        assert sorted(id_.decode() for id_ in locks) == sorted(model.locks.values())
+        assert sorted(fields[b"id"].decode() for _, fields in dead) == sorted(model.dead)
+        counted = {name.decode(): text for name, text in counters.items()}
         assert [int(counted.get(name, 0)) for name in ("done", "lost_trimmed", "discarded", "skipped", "parked")] == [
             *(model.done, model.lost, model.discarded, model.skipped, len(model.parked))
         ]
-        last = self.redis.xinfo_groups(STREAM)[0]["last-delivered-id"].decode()
-        assert [id_.decode() for id_, _ in self.redis.xrange(STREAM, f"({last}")] == list(model.unread)
+        last = order(groups[0]["last-delivered-id"].decode())
+        ids = [id_.decode() for id_, _ in entries]
+        assert [id_ for id_ in ids if order(id_) > last] == list(model.unread)
         self.every_event_is_in_one_place()
         self.every_timeline_agrees()
 

@@ -22,6 +22,7 @@ from tests.bridges.cast import (
     read_and_die,
     wait,
 )
+from tests.chaos.profile import examples
 
 pytestmark = pytest.mark.django_db
 
@@ -176,7 +177,7 @@ def test_a_group_that_is_not_there_is_said(redis, send, moved):
     assert send(group_commands.move(*PLACE, END)).code == "NOGROUP"
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(examples(40)))
 def test_in_an_ordered_group_nothing_is_lost_or_in_two_places_wherever_it_is_moved(redis, send, seed, moved):
     chance = random.Random(seed)
     made_by_us(redis)

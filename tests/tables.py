@@ -18,12 +18,12 @@ def for_each(names: str, rows: Iterable[Any]) -> Callable[[Callable[..., None]],
 
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
         @wraps(test)
-        def test_all(**fixtures: Any) -> None:
+        def test_all(*self: Any, **fixtures: Any) -> None:
             assert table, "a table without rows tests nothing"
             failures: list[BaseException] = []
             for row in table:
                 try:
-                    test(**fixtures, **dict(zip(columns, row, strict=True)))
+                    test(*self, **fixtures, **dict(zip(columns, row, strict=True)))
                 except (Exception, pytest.fail.Exception) as failure:
                     failure.add_note(f"with {names} = {', '.join(map(repr, row))}")
                     failures.append(failure)

@@ -10,6 +10,7 @@ from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands import participants
 from synapse.redis.commands.delivery import Failure
 from tests.bridges.cast import DEAD, GROUP, PLACE, STREAM, KeepingSink, made_by_us, pend, publish, wait
+from tests.tables import for_each
 
 pytestmark = pytest.mark.django_db
 
@@ -22,6 +23,12 @@ def a_bridge(orders):
         return row
 
     return make
+
+
+@pytest.fixture
+def made(redis):
+    """The group, made by Synapse."""
+    made_by_us(redis)
 
 
 def records():
@@ -109,7 +116,7 @@ class TestCreating:
 
         assert api("POST", "", {"name": GROUP})[1]["type"] == "urn:synapse:problem:group-owned"
 
-    @pytest.mark.parametrize(
+    @for_each(
         "body",
         [
             {"name": "reports", "at": "soon"},
@@ -241,13 +248,11 @@ class TestMoving:
         assert worker.sink.ids == [*ids, *ids[4:]]
         assert row.pk
 
-    @pytest.mark.parametrize(
+    @for_each(
         "body",
         [{"to": "soon"}, {"to": ""}, {}, {"to": 7}, {"to": "1-2-3"}, {"to": "end", "dry_run": "yes"}, {"too": "end"}],
     )
-    def test_an_invalid_position_to_move_to_is_refused(self, api, redis, body):
-        made_by_us(redis)
-
+    def test_an_invalid_position_to_move_to_is_refused(self, api, made, body):
         assert api("POST", f"/{GROUP}/move", body)[0] == 400
 
 
@@ -295,10 +300,8 @@ class TestDeleting:
             ("delete", "group warehouse of orders", {"unread": 0}, {"forced": True, "reason": "a test"})
         ]
 
-    @pytest.mark.parametrize("body", [{"force": True}, {"force": True, "reason": "  "}, {"force": "yes"}])
-    def test_force_needs_a_reason(self, api, redis, body):
-        made_by_us(redis)
-
+    @for_each("body", [{"force": True}, {"force": True, "reason": "  "}, {"force": "yes"}])
+    def test_force_needs_a_reason(self, api, made, body):
         assert api("DELETE", f"/{GROUP}", body)[0] == 400
 
     def test_the_group_of_an_enabled_bridge_stays_in_any_case(self, api, redis, a_bridge):
@@ -329,7 +332,7 @@ ACTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "body"), ACTIONS)
+@for_each("method, path, body", ACTIONS)
 def test_a_group_that_is_not_there_is_404(api, redis, method, path, body):
     redis.xadd(STREAM, {"n": 1})
 
@@ -337,14 +340,14 @@ def test_a_group_that_is_not_there_is_404(api, redis, method, path, body):
     assert records() == []
 
 
-@pytest.mark.parametrize(("method", "path", "body"), [*ACTIONS, ("POST", "", {"name": "reports"})])
+@for_each("method, path, body", [*ACTIONS, ("POST", "", {"name": "reports"})])
 def test_a_stream_that_is_not_there_is_404(api, method, path, body):
     api.base = "/streams/nothing/groups"
 
     assert api(method, path, body)[0] == 404
 
 
-@pytest.mark.parametrize(("method", "path", "body"), [*ACTIONS, ("POST", "", {"name": "reports"})])
+@for_each("method, path, body", [*ACTIONS, ("POST", "", {"name": "reports"})])
 def test_a_key_of_another_kind_is_409(api, redis, method, path, body):
     redis.set(STREAM, "theirs")
 
@@ -352,7 +355,7 @@ def test_a_key_of_another_kind_is_409(api, redis, method, path, body):
     assert redis.get(STREAM) == b"theirs"
 
 
-@pytest.mark.parametrize(("method", "path", "body"), [*ACTIONS, ("POST", "", {"name": "reports"})])
+@for_each("method, path, body", [*ACTIONS, ("POST", "", {"name": "reports"})])
 def test_without_redis_it_is_503(api, no_redis, method, path, body):
     assert api(method, path, body)[0] == 503
 

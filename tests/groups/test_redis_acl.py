@@ -24,6 +24,7 @@ from synapse.retention.janitor import Janitor
 from tests.both_ways import EventLoopClient
 from tests.bridges.cast import GROUP, STREAM, TWICE, KeepingSink
 from tests.live.server import running_server, watching
+from tests.tables import for_each
 
 pytestmark = pytest.mark.django_db
 
@@ -210,7 +211,7 @@ class TestTheUser:
 
         assert refused(as_user) == []
 
-    @pytest.mark.parametrize(
+    @for_each(
         "words",
         [
             ("FLUSHALL",),

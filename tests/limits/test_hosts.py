@@ -9,27 +9,26 @@ from hypothesis import strategies as st
 from synapse.auth.client_ip import proxies
 from synapse.http.hosts import allowed_host_mistake, is_allowed
 from synapse_project.request_guard_middleware import check_allowed_hosts, serve_any_host
+from tests.tables import for_each
 
 BY_ADDRESS = ["10.42.0.7:8002", "[fd00::7]:8002", "synapse_pod:8002", "elsewhere.example", ""]
 HEALTH = ["/health", "/healthz", "/readyz", "/healthz/"]
 TOKEN = "a-token-of-metrics"
 
 
-@pytest.mark.parametrize("host", BY_ADDRESS)
-@pytest.mark.parametrize("path", HEALTH)
+@for_each("host", BY_ADDRESS)
+@for_each("path", HEALTH)
 def test_health_routes_answer_a_probe_with_any_host(ask, path, host):
     assert ask("GET", path, headers={"host": host}).status == 200
 
 
-@pytest.mark.parametrize("path", HEALTH)
+@for_each("path", HEALTH)
 def test_health_routes_answer_a_head_request_as_they_answer_others(ask, path):
     # The front door leaves other methods to Django.
     assert ask("HEAD", path, headers={"host": "10.42.0.7"}).status == ask("HEAD", path).status
 
 
-@pytest.mark.parametrize(
-    "path", ["/streams", "/metrics", "/healthz/x", "/healthz;x", "/nowhere", "/admin/", "/health//"]
-)
+@for_each("path", ["/streams", "/metrics", "/healthz/x", "/healthz;x", "/nowhere", "/admin/", "/health//"])
 def test_other_routes_are_served_for_our_hosts_only(ask, path):
     answer = ask("GET", path, headers={"host": "10.42.0.7:8002"})
 
@@ -37,7 +36,7 @@ def test_other_routes_are_served_for_our_hosts_only(ask, path):
     assert answer.json["detail"] == "The host “10.42.0.7:8002” is not in ALLOWED_HOSTS."
 
 
-@pytest.mark.parametrize("host", ["10.42.0.7, 10.42.0.8", "a b", "a/b", "user@host", "a:b:c"])
+@for_each("host", ["10.42.0.7, 10.42.0.8", "a b", "a/b", "user@host", "a:b:c"])
 def test_a_probe_that_names_no_host_in_good_form_is_refused(ask, host):
     assert ask("GET", "/healthz", headers={"host": host}).status == 400
 
@@ -54,8 +53,8 @@ def raw(way, head):
     return way.run(answered()).status
 
 
-@pytest.mark.parametrize(
-    ("head", "status"),
+@for_each(
+    "head, status",
     [
         (b"GET /healthz HTTP/1.0\r\n\r\n", 200),
         (b"GET /health HTTP/1.0\r\n\r\n", 200),
@@ -65,15 +64,14 @@ def raw(way, head):
         (b"GET /healthz HTTP/1.1\r\nHost: 10.42.0.7\r\nHost: 10.42.0.8\r\n\r\n", 400),
         (b"GET /streams HTTP/1.0\r\n\r\n", 400),
     ],
-    ids=lambda value: value if isinstance(value, int) else value.decode()[4:],
 )
 def test_a_host_may_be_missing_in_http_1_0_alone(event_loop_client, head, status):
     assert raw(event_loop_client, head) == status
 
 
-@pytest.mark.parametrize("path", ["/streams", "/streams?", "/admin/login/"])
-@pytest.mark.parametrize(
-    ("target", "hosts", "status"),
+@for_each("path", ["/streams", "/streams?", "/admin/login/"])
+@for_each(
+    "target, hosts, status",
     [
         ("http://localhost", ["localhost"], 200),
         ("HTTPS://localhost:1", ["elsewhere.example"], 200),
@@ -89,7 +87,7 @@ def test_the_host_of_an_absolute_target_counts_and_not_the_headers(event_loop_cl
     assert raw(event_loop_client, f"GET {target}{path} HTTP/1.1\r\n{lines}\r\n".encode()) == status
 
 
-@pytest.mark.parametrize("target", ["http://localhost", "http://localhost?a=b"])
+@for_each("target", ["http://localhost", "http://localhost?a=b"])
 def test_an_absolute_target_without_a_path_asks_for_the_first_page(event_loop_client, target, db):
     head = f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
@@ -135,15 +133,15 @@ def test_a_host_with_an_underscore_is_refused_with_the_reason(ask, settings):
     assert detail.startswith("The host “my_synapse:8002” is not accepted: a host name cannot have an underscore")
 
 
-@pytest.mark.parametrize(("host", "words"), [("bücher.example", "is no host name"), ("a:b", "is no host name")])
+@for_each("host, words", [("bücher.example", "is no host name"), ("a:b", "is no host name")])
 def test_a_host_that_is_none_is_refused_with_the_reason(event_loop_client, host, words):
     headers = {"host": host.encode().decode("latin-1")}
 
     assert words in event_loop_client("GET", "/streams", headers=headers).json["detail"]
 
 
-@pytest.mark.parametrize(
-    ("entry", "words"),
+@for_each(
+    "entry, words",
     [
         ("my_synapse", "alias"),
         (".my_domain.example", "alias"),
@@ -180,8 +178,8 @@ def proxy(settings):
     settings.TRUSTED_PROXIES = proxies(["127.0.0.1"])
 
 
-@pytest.mark.parametrize(
-    ("host", "forwarded", "status"),
+@for_each(
+    "host, forwarded, status",
     [
         ("synapse_upstream", "synapse.example", 200),
         ("10.0.0.7:8002", "synapse.example:8443", 200),

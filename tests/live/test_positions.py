@@ -6,6 +6,7 @@ from synapse.live.positions import LONGEST, MOST_STREAMS, Positions, place_of, r
 from synapse.live.sse import Frame, Gap
 from synapse.problems import BadParameter
 from synapse.wire.ids import FIRST, LAST, MOST, EntryId
+from tests.tables import for_each
 
 FAR = EntryId(1_705_314_600_000, 7)
 
@@ -73,7 +74,7 @@ def test_a_stream_that_was_created_again_continues_at_its_beginning():
 TAG, OTHER = (place_of(stream, EntryId(1, 0))[1:11].decode() for stream in ("orders", "parcels"))
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         *("v", "v2", "v1**", "1705314600000-0", "V1", "v1-", " v1", "v1 ", "*"),

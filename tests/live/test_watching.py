@@ -1,13 +1,13 @@
 """Watching a stream: stored events arrive as they are stored."""
 
 import httpx
-import pytest
 
 from streams.snapshot import holder
 from synapse.shares.resources import Percents
 from tests.access.conftest import bearer
 from tests.live.server import watching
 from tests.patience import eventually
+from tests.tables import for_each
 
 
 def test_events_come_as_they_are_stored(server):
@@ -84,8 +84,8 @@ def test_a_client_that_goes_away_is_noticed(server):
     eventually(lambda: server.watching() == 0)
 
 
-@pytest.mark.parametrize(
-    ("path", "status", "kind"),
+@for_each(
+    "path, status, kind",
     [
         ("/streams/nowhere/live", 404, "unknown-stream"),
         ("/streams/taken/live", 409, "not-a-stream"),
@@ -103,7 +103,7 @@ def test_an_unwatchable_request_is_answered_with_a_problem_document(server, redi
     assert answer.json()["type"].endswith(kind)
 
 
-@pytest.mark.parametrize("method", ["HEAD", "POST", "DELETE"])
+@for_each("method", ["HEAD", "POST", "DELETE"])
 def test_other_methods_are_refused(server, method):
     answer = httpx.request(method, server.live())
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.tables import for_each
+
 DEEP = b'{"event_type":"t","a":' + b"[" * 64 + b"]" * 64 + b"}"
 
 # body: (status, words of the reason)
@@ -58,9 +60,14 @@ BODIES = {
 }
 
 
-@pytest.mark.parametrize(("body", "status", "reason"), BODIES.values(), ids=BODIES.keys())
-def test_a_bad_body_is_refused_with_a_reason(ask, redis, define, body, status, reason):
+@pytest.fixture(autouse=True)
+def orders(define):
     define("orders")
+
+
+@for_each("name", BODIES)
+def test_a_bad_body_is_refused_with_a_reason(ask, redis, name):
+    body, status, reason = BODIES[name]
 
     answer = ask("POST", "/events/orders", body)
 
@@ -86,18 +93,18 @@ GOOD_BODIES = {
 }
 
 
-@pytest.mark.parametrize("body", GOOD_BODIES.values(), ids=GOOD_BODIES.keys())
-def test_an_unusual_but_good_body_is_stored(ask, redis, define, body):
-    define("orders")
+@for_each("name", GOOD_BODIES)
+def test_an_unusual_but_good_body_is_stored(ask, redis, name):
+    redis.delete("orders")
 
-    answer = ask("POST", "/events/orders", body)
+    answer = ask("POST", "/events/orders", GOOD_BODIES[name])
 
     assert answer.status == 201, answer.json
     assert redis.xlen("orders") == 1
 
 
-@pytest.mark.parametrize(
-    ("body", "is_lines"),
+@for_each(
+    "body, is_lines",
     [
         (b'{"event_type":"t","n":1}\n{"event_type":"t","n":2}\n', True),
         (b'{"event_type":"t"}\r\n{"event_type":"t"}', True),
@@ -107,21 +114,15 @@ def test_an_unusual_but_good_body_is_stored(ask, redis, define, body):
         (b'{"event_type":"t"}}', False),
     ],
 )
-def test_lines_of_json_that_are_sent_as_one_value_are_refused_with_their_content_type(
-    ask, redis, define, body, is_lines
-):
-    define("orders")
-
+def test_lines_of_json_that_are_sent_as_one_value_are_refused_with_their_content_type(ask, body, is_lines):
     answer = ask("POST", "/events/orders", body, {"content-type": "application/json"})
 
     assert answer.status == 400
     assert ("application/x-ndjson" in answer.json["detail"]) is is_lines
 
 
-@pytest.mark.parametrize("kind", ["application/jsonl", "text/plain"])
-def test_a_content_type_that_is_not_read_is_refused_with_those_that_are(ask, redis, define, kind):
-    define("orders")
-
+@for_each("kind", ["application/jsonl", "text/plain"])
+def test_a_content_type_that_is_not_read_is_refused_with_those_that_are(ask, kind):
     answer = ask("POST", "/events/orders", b"{}", {"content-type": kind})
 
     assert answer.status == 415

@@ -3,9 +3,9 @@
 import re
 
 import orjson
-import pytest
 
 from tests.both_ways import DjangoAlone, headers_of
+from tests.tables import for_each
 
 GOOD = orjson.dumps({"event_type": "order-placed", "order_id": 7})
 OTHER = orjson.dumps({"event_type": "order-lost"})
@@ -72,8 +72,8 @@ def what_matters(answer):
     return answer.status, headers_of(answer), body
 
 
-@pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS.keys())
-def test_the_fast_path_and_django_answer_alike(event_loop_client, define, redis, asked):
+@for_each("name", REQUESTS)
+def test_the_fast_path_and_django_answer_alike(event_loop_client, define, redis, name):
     define("orders", {"order-placed": {"required": ["order_id"]}})
     define("taken")
     define("payments", idempotency_key="required")
@@ -85,7 +85,7 @@ def test_the_fast_path_and_django_answer_alike(event_loop_client, define, redis,
         for key in redis.keys("syn:*:idem:*"):
             redis.delete(key)
         way("POST", "/events/orders", GOOD, {"idempotency-key": "used"})
-        answers.append(what_matters(way(*asked)))
+        answers.append(what_matters(way(*REQUESTS[name])))
 
     assert answers[0] == answers[1]
 

@@ -9,6 +9,7 @@ from streams.snapshot import holder
 from tests.both_ways import DjangoAlone
 from tests.publish.test_both_ways_agree import what_matters
 from tests.pull.cast import GROUP, STREAM
+from tests.tables import for_each
 
 PUBLISH = {"stream": STREAM, "event_type": "order-placed", "payload": {"n": 1}}
 READ = {"stream": STREAM, "consumer_group": GROUP, "consumer_name": "w", "block_ms": 0}
@@ -65,7 +66,7 @@ def pulled(group):
     holder.refresh()
 
 
-@pytest.mark.parametrize(("verb", "body"), BAD.values(), ids=BAD.keys())
+@for_each("verb, body", BAD.values())
 def test_a_bad_request_is_answered_400_with_a_sentence(ask, redis, verb, body):
     answer = ask("POST", f"/v1/{verb}", orjson.dumps(body))
 
@@ -76,8 +77,10 @@ def test_a_bad_request_is_answered_400_with_a_sentence(ask, redis, verb, body):
     assert Bridge.objects.count() == 2
 
 
-@pytest.mark.parametrize(("verb", "body", "headers", "status"), ODD.values(), ids=ODD.keys())
-def test_a_body_that_cannot_be_read_is_refused(ask, redis, verb, body, headers, status):
+@for_each("name", ODD)
+def test_a_body_that_cannot_be_read_is_refused(ask, redis, name):
+    verb, body, headers, status = ODD[name]
+
     answer = ask("POST", f"/v1/{verb}", body, headers)
 
     assert (answer.status, "error" in answer.json) == (status, True)

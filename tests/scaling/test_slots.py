@@ -4,7 +4,7 @@ import pytest
 from redis.cluster import RedisCluster
 from redis.crc import key_slot
 
-from synapse.redis import Command, acl, keyspace
+from synapse.redis import acl, keyspace
 from synapse.redis.cluster import routing
 from synapse.redis.commands import (
     dead_letters as dead_letter_commands,
@@ -26,6 +26,7 @@ from synapse.redis.commands.streams import Limits
 from synapse.redis.lease import Lease
 from tests.bridges.cast import PLACE, STREAM
 from tests.scaling.cluster import clustered
+from tests.tables import for_each
 from tests.valkey import PASSWORD
 
 FAILURE = Failure(id="1-1", token="t", error="no", took_ms=1, delay_ms=0, fatal=True)
@@ -81,25 +82,19 @@ def cluster():
         yield client
 
 
-def name_of(command: Command) -> str:
-    return " ".join(map(str, command.words[:2]))[:40]
-
-
-@pytest.mark.parametrize("command", OF_A_STREAM, ids=name_of)
+@for_each("command", OF_A_STREAM)
 def test_commands_of_a_stream_go_to_the_slot_of_the_stream(cluster, command):
     assert routing.slot_of(command) == cluster.determine_slot(*command.words) == key_slot(STREAM.encode())
     if command.otherwise:
         assert routing.slot_of(command.otherwise) == routing.slot_of(command)
 
 
-@pytest.mark.parametrize("command", ON_THEIR_OWN, ids=name_of)
+@for_each("command", ON_THEIR_OWN)
 def test_commands_of_no_stream_go_to_the_slot_of_their_own_key(cluster, command):
     assert routing.slot_of(command) == cluster.determine_slot(*command.words)
 
 
-@pytest.mark.parametrize(
-    "command", [stream_commands.ping(), server_commands.info(), stream_commands.multi()], ids=name_of
-)
+@for_each("command", [stream_commands.ping(), server_commands.info(), stream_commands.multi()])
 def test_commands_without_a_key_have_no_slot(command):
     assert routing.slot_of(command) is None
 

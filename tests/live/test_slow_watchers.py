@@ -11,12 +11,15 @@ from tests.live.server import watching
 from tests.patience import eventually
 
 LARGE = "x" * 50_000
+# More of them than the kernel keeps for a connection, and the server for its watcher.
+ENOUGH = 120
 
 
 @pytest.fixture
 def slow(server, monkeypatch):
     """A watcher that requests the stream, and reads nothing until told to."""
     monkeypatch.setattr(http_protocol, "MAX_STALL_SECONDS", 600)
+    monkeypatch.setattr(watcher, "MOST_WAITING_BYTES", 1024 * 1024)
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.settimeout(60)
@@ -46,7 +49,7 @@ def fill(redis, count, *, read_by=None):
 
 def test_a_slow_watcher_is_dropped_with_the_id_to_resume_from(server, redis, slow):
     with watching(server.live()) as quick:
-        fill(redis, 200, read_by=quick)
+        fill(redis, ENOUGH, read_by=quick)
         answer = read_to_the_end(slow)
 
     lines = answer.split(b"\n")
@@ -56,12 +59,12 @@ def test_a_slow_watcher_is_dropped_with_the_id_to_resume_from(server, redis, slo
     assert f'"reason":"slow","last_event_id":"{last_sent}"'.encode() in data
     sent = sum(line.startswith(b'data: {"id"') for line in lines)
     with watching(server.live(), last_id=last_sent) as back:
-        assert back.numbers(200 - sent) == list(range(sent, 200))
+        assert back.numbers(ENOUGH - sent) == list(range(sent, ENOUGH))
 
 
 def test_the_frames_waiting_for_a_slow_watcher_are_bounded(server, redis, slow):
     with watching(server.live()) as quick:
-        fill(redis, 200, read_by=quick)
+        fill(redis, ENOUGH, read_by=quick)
 
         (tail,) = tails()._tails.values()
         waiting = [sum(len(frame.body) for frame in found._watcher._waiting) for found in tail._watchers]
@@ -71,7 +74,7 @@ def test_the_frames_waiting_for_a_slow_watcher_are_bounded(server, redis, slow):
 def test_a_watcher_that_never_reads_is_disconnected(server, redis, slow, monkeypatch):
     monkeypatch.setattr(http_protocol, "MAX_STALL_SECONDS", 0.3)
 
-    fill(redis, 200)
+    fill(redis, ENOUGH)
 
     eventually(lambda: server.watching() == 0)
 

@@ -14,6 +14,8 @@ from synapse.shares.fair_pool import FairQueue
 from tests.both_ways import Wire
 
 GOOD = {"event_type": "order-placed", "order_id": 7, "note": "a text with ] and } and , in it"}
+# Some 280 KB: nine slices, and more than an event may have, so that they wait for their turn.
+MANY = 3200
 HEADERS = {"host": "localhost", "content-type": "application/json"}
 NDJSON = {"content-type": "application/x-ndjson"}
 
@@ -39,14 +41,14 @@ def parsed(monkeypatch):
 
 @pytest.mark.parametrize("indent", [b"", b"\n  "])
 def test_a_large_array_is_parsed_in_slices_and_stored_in_its_order(ask, redis, parsed, indent):
-    events = [{**GOOD, "order_id": number} for number in range(6000)]
+    events = [{**GOOD, "order_id": number} for number in range(MANY)]
     body = b"[" + b",".join(indent + orjson.dumps(event) for event in events) + b"]"
 
     answer = ask("POST", "/events/orders", body)
 
     parsed_here = [size for size in parsed if size > 200]
-    assert answer.json["accepted"] == 6000
-    assert [int(fields[b"order_id"]) for _, fields in redis.xrange("orders")] == list(range(6000))
+    assert answer.json["accepted"] == MANY
+    assert [int(fields[b"order_id"]) for _, fields in redis.xrange("orders")] == list(range(MANY))
     assert max(parsed_here[: len(body) // json_slices.SLICE]) <= json_slices.SLICE + 100
 
 
@@ -67,16 +69,16 @@ def test_a_batch_of_too_many_events_is_refused_before_the_rest_is_parsed(ask, re
     assert sum(parsed) <= 4 * json_slices.SLICE + len(answer.body)
 
 
-def test_eight_million_empty_lines_are_passed_over(ask, redis):
-    answer = ask("POST", "/events/orders", b"\n" * 8_000_000 + orjson.dumps(GOOD), NDJSON)
+def test_a_million_empty_lines_are_passed_over(ask, redis):
+    answer = ask("POST", "/events/orders", b"\n" * 1_000_000 + orjson.dumps(GOOD), NDJSON)
 
     assert answer.status == 200
     assert redis.xlen("orders") == 1
 
 
-@pytest.mark.parametrize("where", [0, 3000, -1])
+@pytest.mark.parametrize("where", [0, MANY // 2, -1])
 def test_a_fault_anywhere_in_a_large_array_stores_nothing(ask, redis, where):
-    events = [orjson.dumps(GOOD)] * 6000
+    events = [orjson.dumps(GOOD)] * MANY
     events[where] = b'{"event_type":"order-placed","order_id":1,"order_id":2}'
 
     answer = ask("POST", "/events/orders", b"[" + b",".join(events) + b"]")
@@ -87,11 +89,11 @@ def test_a_fault_anywhere_in_a_large_array_stores_nothing(ask, redis, where):
 
 
 def test_a_fault_in_a_large_array_is_told_with_its_place_in_the_whole_body(ask):
-    events = [orjson.dumps(GOOD)] * 6000
+    events = [orjson.dumps(GOOD)] * MANY
 
     answer = ask("POST", "/events/orders", b"[" + b",\n".join(events) + b",\n tru]")
 
-    assert "(line 6001, column 2)" in answer.json["detail"]
+    assert f"(line {MANY + 1}, column 2)" in answer.json["detail"]
 
 
 def test_an_event_that_is_too_long_or_has_too_many_parts_harms_no_other_and_is_not_parsed(ask, redis, parsed):
@@ -120,7 +122,7 @@ def test_a_large_batch_that_is_sent_again_under_its_key_is_stored_once(ask, redi
 
 
 def test_large_batches_are_worked_on_one_after_the_other(event_loop_client, monkeypatch):
-    body = orjson.dumps([{**GOOD, "order_id": number} for number in range(6000)])
+    body = orjson.dumps([{**GOOD, "order_id": number} for number in range(MANY)])
     at_work, most = 0, 0
     read = publishing_body.read_body
 
@@ -142,16 +144,16 @@ def test_large_batches_are_worked_on_one_after_the_other(event_loop_client, monk
 
     async def ask_all():
         path = "/events/orders/validate"
-        return await asyncio.gather(*(event_loop_client.ask("POST", path, body, HEADERS) for _ in range(8)))
+        return await asyncio.gather(*(event_loop_client.ask("POST", path, body, HEADERS) for _ in range(4)))
 
     answers = event_loop_client.run(ask_all())
 
-    assert [answer.json["accepted"] for answer in answers] == [6000] * 8
+    assert [answer.json["accepted"] for answer in answers] == [MANY] * 4
     assert most == 2
 
 
 def test_a_large_batch_whose_turn_does_not_come_is_refused_with_a_time_to_come_again(event_loop_client, monkeypatch):
-    body = orjson.dumps([{**GOOD, "order_id": number} for number in range(6000)])
+    body = orjson.dumps([{**GOOD, "order_id": number} for number in range(MANY)])
     queue = FairQueue("large batches", capacity=1, patience=0)
     monkeypatch.setitem(routes.QUEUES, "large batches", queue)
 
@@ -175,7 +177,7 @@ def test_a_large_body_is_read_a_piece_at_a_time_between_the_work_of_others(event
     small = event_loop_client("POST", "/events/orders", orjson.dumps([GOOD] * 100))
     assert calls == []
 
-    large = event_loop_client("POST", "/events/orders", orjson.dumps([GOOD] * 6000))
+    large = event_loop_client("POST", "/events/orders", orjson.dumps([GOOD] * MANY))
 
     assert (small.status, large.status) == (200, 200)
     assert calls == ["pause", "resume"]

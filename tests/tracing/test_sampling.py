@@ -1,5 +1,6 @@
 """Which traces are sampled: a caller's wish counts within the ratio, and cannot be made to count always."""
 
+from functools import cache
 from random import Random
 
 import pytest
@@ -12,6 +13,7 @@ from synapse.tracing.tracer import Tracer
 MANY = 20_000
 
 
+@cache
 def parents(*, flags="01", seed=1):
     random = Random(seed)
     return [f"00-{random.getrandbits(128) or 1:032x}-{random.getrandbits(64) or 1:016x}-{flags}" for _ in range(MANY)]

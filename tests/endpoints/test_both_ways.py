@@ -9,6 +9,7 @@ import pytest
 from synapse.endpoints.openapi import operation, schemas
 from synapse_project.endpoints import ENDPOINTS, ROUTES
 from tests.both_ways import DjangoAlone, EventLoopClient, headers_of
+from tests.tables import for_each
 
 EVENT_LOOP = {(route.method, route.path) for route in ROUTES}
 PLACES = {
@@ -90,10 +91,6 @@ WITH_QUERY = [each for each in ENDPOINTS if each.query is not None]
 WITH_BODY = [each for each in ENDPOINTS if each.body is not None]
 
 
-def name_of(endpoint: Any) -> str:
-    return endpoint.name
-
-
 @pytest.fixture
 def ways(redis, define, db):
     """The fast path and Django, each asked alone: a thread of Django's would not see the rows of the test."""
@@ -127,7 +124,7 @@ def types_of(endpoint):
     return {name: schema["type"] for name, schema in found.items() if isinstance(schema.get("type"), str)}
 
 
-@pytest.mark.parametrize("endpoint", WITH_QUERY, ids=name_of)
+@for_each("endpoint", WITH_QUERY)
 def test_a_number_in_a_query_is_digits_and_nothing_else(ways, endpoint):
     typed = [
         each["name"] for each in operation(endpoint).get("parameters", ()) if each["schema"].get("type") == "integer"
@@ -144,7 +141,7 @@ def test_a_number_in_a_query_is_digits_and_nothing_else(ways, endpoint):
             assert len({answer.body for answer in answers}) == 1
 
 
-@pytest.mark.parametrize("endpoint", WITH_QUERY, ids=name_of)
+@for_each("endpoint", WITH_QUERY)
 def test_a_parameter_that_is_unknown_or_given_twice_is_refused(ways, endpoint):
     # A ticket is looked at first: it tells who asks.
     names = [name for name in endpoint.query.names() if name not in (*endpoint.query.repeatable, "ticket")]
@@ -158,7 +155,7 @@ def test_a_parameter_that_is_unknown_or_given_twice_is_refused(ways, endpoint):
     assert ways(endpoint, "?zzz=1")[0].json["detail"] == f"There is no parameter “zzz” here. {listed}"
 
 
-@pytest.mark.parametrize("endpoint", WITH_BODY, ids=name_of)
+@for_each("endpoint", WITH_BODY)
 def test_a_body_that_is_no_strict_json_object_is_refused(ways, endpoint):
     name = next(iter(endpoint.body.names())).encode()
 
@@ -171,7 +168,7 @@ def test_a_body_that_is_no_strict_json_object_is_refused(ways, endpoint):
         assert len({answer.body for answer in answers}) == 1, what
 
 
-@pytest.mark.parametrize("endpoint", WITH_BODY, ids=name_of)
+@for_each("endpoint", WITH_BODY)
 def test_a_member_of_another_type_is_refused_by_its_name(ways, endpoint):
     for name, kind in types_of(endpoint).items():
         for value in MISTAKEN.get(kind, ()):
@@ -181,20 +178,17 @@ def test_a_member_of_another_type_is_refused_by_its_name(ways, endpoint):
             assert len({answer.body for answer in answers}) == 1
 
 
-@pytest.mark.parametrize("endpoint", WITH_BODY, ids=name_of)
+@for_each("endpoint", WITH_BODY)
 def test_a_body_of_another_content_type_is_refused(ways, endpoint):
     for kind in ("text/plain", "application/x-www-form-urlencoded"):
-        for way in (DjangoAlone(),):
-            answer = way(endpoint.method, endpoint.path.format(**PLACES), b"{}", {"content-type": kind})
+        answer = DjangoAlone()(endpoint.method, endpoint.path.format(**PLACES), b"{}", {"content-type": kind})
 
-            assert answer.status == 415
+        assert answer.status == 415
 
 
-@pytest.mark.parametrize(
-    "target", [("GET", "/nowhere"), ("GET", "/registry/subjects"), ("GET", "/openapi.json"), *TARGETS]
-)
-def test_all_headers_of_an_answer_are_alike_on_both_ways_in(event_loop_client, target):
-    alone, served = (way(*target, b"{}") for way in (DjangoAlone(), event_loop_client))
+@for_each("method, path", [("GET", "/nowhere"), ("GET", "/registry/subjects"), ("GET", "/openapi.json"), *TARGETS])
+def test_all_headers_of_an_answer_are_alike_on_both_ways_in(event_loop_client, method, path):
+    alone, served = (way(method, path, b"{}") for way in (DjangoAlone(), event_loop_client))
 
     assert served.status == alone.status
     assert headers_of(served) == headers_of(alone)

@@ -14,13 +14,14 @@ from synapse_project.endpoints import ENDPOINTS
 from tests.access.conftest import bearer
 from tests.both_ways import DjangoAlone, headers_of
 from tests.endpoints.test_both_ways import EVENT_LOOP, PLACES
+from tests.tables import for_each
 
 TAG = '"a1b2"'
 SUBJECT = "orders.order-placed"
 
 
-@pytest.mark.parametrize(
-    ("header", "is_named"),
+@for_each(
+    "header, is_named",
     [
         ('"a1b2"', True),
         ('W/"a1b2"', True),
@@ -51,8 +52,8 @@ def test_a_list_of_tags_is_compared_weakly(header, is_named):
     assert names_tag(header, TAG, is_weak=True) is is_named
 
 
-@pytest.mark.parametrize(
-    ("header", "is_named"),
+@for_each(
+    "header, is_named",
     [('"a1b2"', True), ('W/"a1b2"', False), ('W/"a1b2", "a1b2"', True), ("*", True), ("", False)],
 )
 def test_a_weak_tag_does_not_match_in_the_strong_comparison(header, is_named):
@@ -69,8 +70,8 @@ def test_a_tag_changes_with_the_content_and_its_type_alone():
     assert len({tag_of("text/plain", b"a"), tag_of("text/plain", b"b"), tag_of("text/html", b"a")}) == 3
 
 
-@pytest.mark.parametrize(
-    ("method", "response"),
+@for_each(
+    "method, response",
     [
         ("POST", Response(body=b"{}")),
         ("GET", Response(status=404, body=b"{}")),
@@ -124,7 +125,7 @@ def conditions_hold(way, path, headers=None):
     return tag
 
 
-@pytest.mark.parametrize("endpoint", TAGGED, ids=lambda each: each.name)
+@for_each("endpoint", TAGGED)
 def test_a_definition_is_not_sent_to_a_client_that_has_it(ways, endpoint):
     path = endpoint.path.format(**PLACES)
 
@@ -133,7 +134,7 @@ def test_a_definition_is_not_sent_to_a_client_that_has_it(ways, endpoint):
     assert len(set(tags)) == 1
 
 
-@pytest.mark.parametrize("endpoint", TAGGED, ids=lambda each: each.name)
+@for_each("endpoint", TAGGED)
 def test_both_ways_answer_a_condition_with_the_same_headers(ways, endpoint):
     path = endpoint.path.format(**PLACES)
 
@@ -142,7 +143,7 @@ def test_both_ways_answer_a_condition_with_the_same_headers(ways, endpoint):
     assert all(each == answers[0] for each in answers)
 
 
-@pytest.mark.parametrize("endpoint", OTHERS, ids=lambda each: each.name)
+@for_each("endpoint", OTHERS)
 def test_events_and_statistics_have_no_tag_and_are_not_kept(ways, endpoint):
     if endpoint.on_event_loop is not None and endpoint.on_event_loop.is_endless:
         return  # no answer of it is ever complete
@@ -161,7 +162,7 @@ def registry_paths():
     return found, named
 
 
-@pytest.mark.parametrize("endpoint", registry_paths()[0], ids=lambda each: each.name)
+@for_each("endpoint", registry_paths()[0])
 def test_a_document_of_the_registry_is_not_sent_to_a_client_that_has_it(ways, redis, endpoint):
     from contracts.models import Contract, ContractVersion
 
@@ -205,7 +206,7 @@ def test_a_caller_who_may_see_less_gets_another_tag_and_none_of_what_others_keep
     assert (anonymous.status, hidden.status) == (401, 401)
 
 
-@pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
+@for_each("path", ["/openapi.json", "/docs"])
 def test_the_documents_of_the_api_are_not_sent_again(db, path):
     conditions_hold(DjangoAlone(), path)
 

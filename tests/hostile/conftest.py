@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -30,14 +30,13 @@ class Answer:
     seconds: float
 
 
-@dataclass
+@dataclass(frozen=True)
 class Server:
     """Where requests go, and its process."""
 
     name: str
     port: int
     pid: int
-    slowest: dict[str, float] = field(default_factory=dict)
 
     def ask(self, case: Case) -> Answer:
         """Send the case over a connection of its own. Status 0: closed without an answer."""
@@ -47,10 +46,7 @@ class Server:
             with suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(case.wire())
             answer = _read(connection, case.method)
-        seconds = time.monotonic() - started
-        self.slowest[case.name] = seconds
-        status, headers, body = answer
-        return Answer(status, headers, body, seconds)
+        return Answer(*answer, time.monotonic() - started)
 
     def peak_memory(self) -> int:
         """Return the most memory that the process has had, in bytes."""

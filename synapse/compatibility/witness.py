@@ -40,19 +40,20 @@ class Sampler:
         """Return a value of the shape, or `NONE`."""
         if shape not in self._ones:
             self._ones[shape] = self.NONE
-            self._ones[shape] = next(self.values(shape), self.NONE)
+            self._ones[shape] = next(self.values(shape, most=1), self.NONE)
         return self._ones[shape]
 
-    def values(self, shape: Shape, *, mask: int = keywords.ANY) -> Iterator[Any]:
+    def values(self, shape: Shape, *, mask: int = keywords.ANY, most: int = _MOST_VALUES) -> Iterator[Any]:
         """Return values of the shape that its own schemas accept, of these types."""
         if self._depth >= _DEEPEST:
             return
         self._depth += 1
         try:
-            found = [value for value in islice(self._guesses(shape, mask), _MOST_TRIES) if self._may_be(shape, value)]
+            guesses = islice(self._guesses(shape, mask), _MOST_TRIES)
+            found = list(islice((value for value in guesses if self._may_be(shape, value)), most))
         finally:
             self._depth -= 1
-        yield from found[:_MOST_VALUES]
+        yield from found
 
     def _may_be(self, shape: Shape, value: Any) -> bool:
         self._prover.budget.spend()

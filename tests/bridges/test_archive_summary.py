@@ -11,6 +11,7 @@ from bridges.archive_summary import EventTotals
 from bridges.models import ArchivedEvent, Bridge
 from streams.models import Stream
 from synapse.catalog.summaries import BadSummary, Summary, read
+from tests.tables import for_each
 
 pytestmark = pytest.mark.django_db
 STREAM = "inference-events"
@@ -150,8 +151,8 @@ def test_a_summary_of_other_types_and_properties_counts_those(keep):
     )
 
 
-@pytest.mark.parametrize(
-    ("values", "said"),
+@for_each(
+    "values, said",
     [
         ("inferences", "A list of summaries"),
         ([{"title": "A", "completed": ["a"]}] * 6, "At most 5"),

@@ -12,6 +12,7 @@ from synapse.delivery.shutdown import Stop
 from synapse.errors.delivery import BadPosition, NotDefined
 from synapse.filters import compile_filter
 from tests.bridges.cast import GROUP, places, publish
+from tests.tables import for_each
 
 
 @pytest.fixture
@@ -101,13 +102,13 @@ def test_a_place_that_is_none_is_refused(define, ask):
         ask("orders", begin="yesterday")
 
 
-@pytest.mark.parametrize("text", ["gone wrong", "", "syn:mine", "a/b", "x" * 101])
+@for_each("text", ["gone wrong", "", "syn:mine", "a/b", "x" * 101])
 def test_a_group_or_consumer_has_a_name(text):
     with pytest.raises(argparse.ArgumentTypeError, match="a name has 1 to 100"):
         _name(text)
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "\u0661"])
+@for_each("text", ["0", "-1", "1.5", "many", "\u0661"])
 def test_a_count_is_a_whole_number(text):
     with pytest.raises(argparse.ArgumentTypeError, match="a whole number"):
         _count(text)

@@ -16,6 +16,7 @@ from bridges.models import Bridge
 from synapse.delivery.shutdown import Stop
 from synapse.errors.delivery import BadConfig, NoSuchBridge
 from tests.patience import eventually
+from tests.tables import for_each
 
 
 @pytest.fixture
@@ -96,8 +97,8 @@ def test_bridges_can_be_drained_and_one_that_cannot_work_makes_that_fail(redis, 
     assert redis.hget("syn:{parcels}:cnt:archive", "done") == b"2"
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
+@for_each(
+    "words, said",
     [
         ([], "Say what to consume: a stream, --bridge NAME, or --all."),
         (["orders", "--all"], "Say what to consume: a stream, --bridge NAME, or --all."),

@@ -25,6 +25,7 @@ from synapse.redis.commands import participants
 from tests.admin.pages import leave_pages_undrawn, messages_of, text_of, url
 from tests.bridges.receiver import Receiver, answer
 from tests.definitions import define
+from tests.tables import for_each
 
 BRIDGE, ARCHIVED = "bridges.bridge", "bridges.archivedevent"
 
@@ -102,8 +103,8 @@ def test_a_bridge_that_does_not_run_shows_it_and_why(admin_client, redis, archiv
     assert (status or {}).get("reason", shown) in page
 
 
-@pytest.mark.parametrize(
-    ("values", "health"),
+@for_each(
+    "values, health",
     [
         ({}, "healthy"),
         ({"failed_lately": 3, "dead": 1}, "failing"),
@@ -218,8 +219,8 @@ def test_a_bridge_is_made_and_recorded(admin_client, redis, archive):
     assert AuditEntry.objects.filter(target="bridge to-shop", action="create").exists()
 
 
-@pytest.mark.parametrize(
-    ("values", "field", "said"),
+@for_each(
+    "values, field, said",
     [
         ({"sink": "handler"}, "config.handler", "is missing"),
         (

@@ -12,6 +12,7 @@ from streams.snapshot import holder
 from synapse.retention import janitor
 from synapse_project import catalog as project_catalog
 from tests.catalog.files import PLATFORM, apply, mistakes, planned
+from tests.tables import for_each
 
 pytestmark = pytest.mark.django_db
 
@@ -178,8 +179,8 @@ def test_a_stream_that_a_bridge_reads_is_not_deleted_by_the_way(db):
         Stream.objects.get(name="orders").delete()
 
 
-@pytest.mark.parametrize(
-    ("rest", "said"),
+@for_each(
+    "rest, said",
     [
         (", colour: red}", "line 3: bridges[0].colour: there is no such key; known here:"),
         (", config: {x: 1}}", "line 3: bridges[0].config.x: there is no such setting; none is known here"),
@@ -219,8 +220,8 @@ def test_an_error_is_reported_with_its_line_and_its_place(rest, said):
     assert any(line.startswith(said) or said == "found duplicate key" for line in found), found
 
 
-@pytest.mark.parametrize(
-    ("bridge", "said"),
+@for_each(
+    "bridge, said",
     [
         ("{stream: orders, group: g, sink: console}", "“name” is missing"),
         ("{name: b, group: g, sink: console}", "“stream” is missing"),

@@ -7,6 +7,7 @@ from synapse.catalog.filters import BadFilter
 from synapse.delivery import retry
 from synapse.delivery.retry import BadWait
 from tests.bridges.cast import STREAM, places
+from tests.tables import for_each
 
 EVENT = {
     "event_type": "order-placed",
@@ -18,8 +19,8 @@ EVENT = {
 }
 
 
-@pytest.mark.parametrize(
-    ("path", "op", "value", "holds"),
+@for_each(
+    "path, op, value, holds",
     [
         ("total", "eq", 100, True),
         ("total", "eq", 100.0, True),
@@ -67,8 +68,8 @@ def test_to_exist_needs_no_value():
     assert one.holds(EVENT)
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
+@for_each(
+    "given, said",
     [
         ({}, "A list of filters"),
         ([{}] * 21, "At most 20 filters."),
@@ -117,9 +118,7 @@ def test_waits_are_numbers_of_seconds_or_texts_with_a_unit(given, seconds):
     assert retry.read_schedule(given) == seconds
 
 
-@pytest.mark.parametrize(
-    "given", ["5m", [True], ["5"], ["5 weeks"], [-1], ["8d"], [None], [1e300], [float("nan")], [1] * 101]
-)
+@for_each("given", ["5m", [True], ["5"], ["5 weeks"], [-1], ["8d"], [None], [1e300], [float("nan")], [1] * 101])
 def test_an_invalid_retry_schedule_is_refused(given):
     with pytest.raises(BadWait):
         retry.read_schedule(given)

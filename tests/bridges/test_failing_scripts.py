@@ -24,6 +24,7 @@ from tests.bridges.cast import (
     read_and_die,
     wait,
 )
+from tests.tables import for_each
 
 
 @pytest.fixture
@@ -393,9 +394,7 @@ def test_failed_attempts_are_counted_by_kind_as_often_as_they_are_counted_at_all
     assert sum(kinds.values()) == counted["retried"] + counted["dead"]
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"), [(302, "http-3xx"), (404, "http-4xx"), (429, "http-4xx"), (503, "http-5xx"), (100, "other")]
-)
+@for_each("status, kind", [(302, "http-3xx"), (404, "http-4xx"), (429, "http-4xx"), (503, "http-5xx"), (100, "other")])
 def test_an_answer_of_a_receiver_is_a_failure_of_its_hundreds(status, kind):
     answer = Answer(status=status, text="", ms=1)
 

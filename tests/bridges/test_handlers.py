@@ -23,6 +23,7 @@ from tests.bridges.cast import always
 from tests.bridges.shop import begun, may_go_on
 from tests.bridges.sinks import HANDLERS, definition, delivery
 from tests.patience import eventually
+from tests.tables import for_each
 
 SHOP = "tests.bridges.shop"
 
@@ -177,8 +178,8 @@ def test_a_process_killed_between_two_batches_is_started_again(shop):
     assert shop.written == ["17-0"]
 
 
-@pytest.mark.parametrize(
-    ("handler", "why"),
+@for_each(
+    "handler, why",
     [
         ("missing", "the module tests.bridges.shop has no function missing"),
         ("number", "the module tests.bridges.shop has no function number"),
@@ -226,7 +227,7 @@ def test_a_function_listed_in_the_settings_may_be_a_handler(path):
     assert refusal_of(path, LISTED) == ""
 
 
-@pytest.mark.parametrize(
+@for_each(
     "path",
     [
         "shop.handlers.on_error",

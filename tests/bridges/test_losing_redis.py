@@ -6,6 +6,7 @@ from streams import connections
 from synapse.delivery.batch_sizer import RECONNECT
 from synapse.errors.delivery import GroupExists
 from tests.bridges.cast import COUNTERS, DUE, GROUP, STREAM, KeepingSink, make_due, places, publish, read_and_die
+from tests.tables import for_each
 
 
 def test_a_worker_waits_for_redis_and_says_each_try(own_valkey, bridge):
@@ -193,8 +194,8 @@ def test_a_key_that_is_no_stream_is_said_and_tried_again(redis, bridge):
     assert consumer.run_dry().sink.ids == ids
 
 
-@pytest.mark.parametrize(
-    ("failures", "chance", "seconds"),
+@for_each(
+    "failures, chance, seconds",
     [(1, 0.0, 0.1), (1, 1.0, 0.2), (2, 1.0, 0.4), (5, 1.0, 3.2), (6, 1.0, 5.0), (6, 0.0, 2.5), (10_000, 1.0, 5.0)],
 )
 def test_waits_double_up_to_five_seconds_and_are_spread(failures, chance, seconds):

@@ -25,6 +25,7 @@ from tests.bridges.notified import ALERT, RESOLVED, SUMMARY, TOKENS, alerts_of, 
 from tests.bridges.receiver import answer
 from tests.bridges.sinks import definition
 from tests.fork_server import started_by_themselves
+from tests.tables import for_each
 
 OK = answer(200, body=b"ok")
 pytestmark = [pytest.mark.usefixtures("db"), pytest.mark.process]
@@ -199,7 +200,7 @@ def test_a_certificate_of_another_name_is_refused(receivers, chat, sink, setting
     assert chat.got == []
 
 
-@pytest.mark.parametrize(
+@for_each(
     "parameter",
     ["verify=no", "Verify=no", "%76erify=no", "redirect=yes", "template=file:///etc/passwd", "+a=b", ":a=b", "x=y"],
 )
@@ -256,8 +257,8 @@ def test_the_url_is_in_no_argument_and_no_environment_of_a_process(chat, sink, s
         assert not any(secret.encode() in part for process in seen for part in process)
 
 
-@pytest.mark.parametrize(
-    ("url", "said"),
+@for_each(
+    "url, said",
     [
         ("json://example.com/tok3n", "webhook bridge"),
         ("jsons://example.com/tok3n", "webhook bridge"),
@@ -285,7 +286,7 @@ def test_a_secret_with_another_url_is_refused_without_being_repeated(settings, u
     assert "tok3n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("value", ["slack://tok3n/b/c", "https://hooks.slack.com/tok3n", "a tok3n", "", "tok3n\n"])
+@for_each("value", ["slack://tok3n/b/c", "https://hooks.slack.com/tok3n", "a tok3n", "", "tok3n\n"])
 def test_a_url_in_place_of_the_name_of_a_secret_is_refused_without_being_repeated(value):
     with pytest.raises(BadConfig) as refusal:
         NotificationConfig.read({"target": value})
@@ -367,8 +368,8 @@ def test_a_message_calls_nobody_and_hides_nothing():
     assert all(line.isprintable() for line in message.body.replace("\N{WORD JOINER}", "").splitlines())
 
 
-@pytest.mark.parametrize(
-    ("text", "mark"),
+@for_each(
+    "text, mark",
     [
         ("<@123>", "<@"),
         ("<@&42>", "<@"),
@@ -387,7 +388,7 @@ def test_a_mark_of_a_chat_in_a_message_is_broken(text, mark):
     assert mark not in message.title + message.body
 
 
-@pytest.mark.parametrize("text", ["a < b", "x[0] (of 3)", "ops@example.com", "List<int>", "<html>"])
+@for_each("text", ["a < b", "x[0] (of 3)", "ops@example.com", "List<int>", "<html>"])
 def test_a_text_that_only_looks_like_a_mark_stays(text):
     (message,) = messages_of(event_of({**ALERT, "owner": text}), one_each=False)
 

@@ -5,10 +5,11 @@ import pytest
 from synapse.delivery.batch_sizer import MANY_FAILURES, BatchSizer
 from synapse.errors.delivery import SinkAway, SinkError
 from tests.bridges.cast import KeepingSink, places, publish
+from tests.tables import for_each
 
 
-@pytest.mark.parametrize(
-    ("lease", "seconds_an_event", "room"),
+@for_each(
+    "lease, seconds_an_event, room",
     [
         (60, 0.00001, 500),  # as many as may be
         (60, 0.001, 50),

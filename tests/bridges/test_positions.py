@@ -6,13 +6,14 @@ import pytest
 
 from synapse.errors.delivery import BadPosition
 from synapse.wire.ids import start_of
+from tests.tables import for_each
 
 NOW = datetime(2025, 12, 24, 12, tzinfo=UTC)
 LAST = 2**64 - 1
 
 
-@pytest.mark.parametrize(
-    ("text", "start"),
+@for_each(
+    "text, start",
     [
         ("beginning", "0"),
         ("new", "$"),
@@ -34,8 +35,8 @@ def test_a_place_is_an_id_or_a_time(text, start):
     assert start_of(text, now=NOW) == start
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
+@for_each(
+    "text, reason",
     [
         ("yesterday", "not a start position"),
         ("", "not a start position"),

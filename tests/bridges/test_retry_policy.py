@@ -5,13 +5,14 @@ import pytest
 from synapse.delivery.retry import GiveUp, Policy, Retry, decide
 from synapse.errors.delivery import SinkError
 from synapse.runtime.backoff import Backoff
+from tests.tables import for_each
 
 DOUBLING = Policy(most_attempts=5, backoff=Backoff(base=2, cap=10))
 WRITTEN = Policy(most_attempts=0, schedule=(0, 5, 300))
 
 
-@pytest.mark.parametrize(
-    ("policy", "attempt", "error", "soonest", "latest"),
+@for_each(
+    "policy, attempt, error, soonest, latest",
     [
         # Waits double, up to the cap, and are spread over half to all of each.
         (DOUBLING, 1, {}, 1, 2),
@@ -36,8 +37,8 @@ def test_a_failed_event_is_retried_after_the_wait_of_its_policy(policy, attempt,
     assert decisions == [Retry(after=pytest.approx(soonest)), Retry(after=pytest.approx(latest))]
 
 
-@pytest.mark.parametrize(
-    ("policy", "attempt", "error"),
+@for_each(
+    "policy, attempt, error",
     [
         (DOUBLING, 5, {}),
         (DOUBLING, 6, {}),

@@ -16,6 +16,7 @@ from tests.bridges.cast import GROUP, STREAM, made_by_us, now_ms, publish
 from tests.bridges.sinks import definition
 from tests.definitions import define
 from tests.patience import eventually
+from tests.tables import for_each
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def test_a_status_is_read_as_it_was_written():
     assert unpack(pack(STATUS)) == STATUS
 
 
-@pytest.mark.parametrize(
+@for_each(
     "words",
     [
         b"",

@@ -12,6 +12,7 @@ from synapse_project import catalog as project_catalog
 from synapse_project import environment
 from tests.admin.pages import messages_of, text_of, url
 from tests.definitions import define
+from tests.tables import for_each
 
 SECRET = "bridges.secret"
 VALUE = "whsec_c2lnbmVkIGJ5IHRoZSBzaG9wIG9mIHRoZSB0ZXN0cw=="
@@ -100,8 +101,8 @@ def test_a_new_value_keeps_the_previous_one_in_use_until_that_is_taken_away(admi
     assert secrets.values_of("shop") == ["another"]
 
 
-@pytest.mark.parametrize(
-    ("values", "words"),
+@for_each(
+    "values, words",
     [
         ({}, "Give a value, or have one made."),
         ({"new_value": "a", "generate": "on"}, "There is a new value already."),

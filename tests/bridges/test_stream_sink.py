@@ -16,6 +16,7 @@ from tests.bridges.cast import always
 from tests.bridges.sinks import definition, delivery
 from tests.cloudevents.cast import CAME, TIME, fields_of
 from tests.definitions import define
+from tests.tables import for_each
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 ORDER = {"event_type": "order-placed", "n": 1}
@@ -174,8 +175,8 @@ def test_the_mapping_says_what_becomes_of_the_event(redis, copies):
     assert events(redis) == [{"event_type": "sale", "id": 7, "total": 9.5, "origin": {"shop": 1}}]
 
 
-@pytest.mark.parametrize(
-    ("mapping", "expected"),
+@for_each(
+    "mapping, expected",
     [
         ({}, {"event_type": "a", "event": "b", "x": 1, "y": 2}),
         ({"keep": ["x"]}, {"event_type": "a", "event": "b", "x": 1}),
@@ -278,8 +279,8 @@ def test_the_stream_that_the_bridge_reads_cannot_be_where_it_writes(redis, db):
         open_("orders")
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "words"),
+@for_each(
+    "field, value, words",
     [
         ("stream", "syn:x", "is no stream's name"),
         ("event_type", "", "must be a type, or left out"),

@@ -203,7 +203,7 @@ def test_a_url_that_could_lead_elsewhere_is_refused_when_it_is_saved(url, settin
     assert list(caught.value.errors) == ["url"]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         "https://example.com",
@@ -336,9 +336,7 @@ def test_an_allowed_host_may_have_http_any_port_and_any_address():
             target.read_target(url, allowed)
 
 
-@pytest.mark.parametrize(
-    "entry", ["10.0.0.0/40", "10.0.0.1/8", "http://example.com", "a b", "*", "*.", "127.1", "x:80"]
-)
+@for_each("entry", ["10.0.0.0/40", "10.0.0.1/8", "http://example.com", "a b", "*", "*.", "127.1", "x:80"])
 def test_an_allowed_entry_must_be_a_host_name_or_a_network(entry):
     with pytest.raises(ValueError, match="host names"):
         target.read_allowed([entry])

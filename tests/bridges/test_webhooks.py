@@ -30,6 +30,7 @@ from tests.bridges.sinks import SECRET, definition, delivery
 from tests.cloudevents.cast import CAME, TIME, fields_of
 from tests.definitions import define
 from tests.patience import eventually
+from tests.tables import for_each
 
 pytestmark = pytest.mark.usefixtures("webhooks", "db")
 ORDER = {"event_type": "order-placed", "n": 1, "timestamp": "2026-11-01T08:00:00Z", "synapse_version": 1}
@@ -169,7 +170,7 @@ def test_a_changed_body_is_not_what_was_signed(receiver, webhook):
         type(request)(request.line, request.headers, request.body + b" ").is_signed_with(SECRET)
 
 
-@pytest.mark.parametrize("body", ["", "{}", '{"name":"Jürgen ✓"}', "x" * 10_000])
+@for_each("body", ["", "{}", '{"name":"Jürgen ✓"}', "x" * 10_000])
 def test_a_signature_is_the_one_that_the_library_of_the_specification_makes(body):
     secrets = [signature.generate(), signature.generate()]
     at = datetime(2026, 11, 1, 8, tzinfo=UTC)
@@ -270,8 +271,8 @@ def test_a_redirect_is_a_failure_and_is_not_followed(receiver, webhook):
 NOW = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
+@for_each(
+    "header, seconds",
     [
         ("7", 7.0),
         (" 120 ", 120.0),
@@ -501,8 +502,8 @@ def test_no_proxy_of_the_environment_is_used(receiver, webhook, monkeypatch):
     assert webhook().deliver(orders(1), always) == [None]
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "words"),
+@for_each(
+    "field, value, words",
     [
         ("secret", "nobody", "There is no secret “nobody”"),
         ("secret", SECRET, "must be the name of a secret, and is a secret itself"),

@@ -1,12 +1,11 @@
 """Types of CloudEvents are mapped in forms and catalog files, and the page of an event shows its attributes."""
 
-import pytest
-
 from streams.models import Stream
 from synapse.catalog.stream_definitions import CLOUDEVENTS_TYPES
 from tests.admin.pages import no_rows, text_of, url
 from tests.admin.test_definitions import STREAM
 from tests.definitions import define
+from tests.tables import for_each
 
 TYPES = {"com.example.order.placed": "order-placed"}
 FORM = {"cloudevents_types-name": "com.example.order.placed", "cloudevents_types-value": "order-placed"}
@@ -28,8 +27,8 @@ def test_a_type_that_is_no_event_type_is_refused_in_the_form(admin_client, redis
     assert not Stream.objects.exists()
 
 
-@pytest.mark.parametrize(
-    ("value", "refusal"),
+@for_each(
+    "value, refusal",
     [
         ({}, None),
         (TYPES, None),

@@ -8,6 +8,7 @@ from synapse.schema.validator import compile_schema
 from synapse.wire.encoding import decode_texts
 from synapse.wire.masking import Mask, entry_row
 from tests.cloudevents.cast import TIME, fields_of
+from tests.tables import for_each
 
 BORN = "1990-05-17T00:00:00Z"
 PERSON = {"type": "object", "properties": {"born": {"x-pii": True}, "name": {"x-pii": True}}}
@@ -44,8 +45,8 @@ def test_a_timestamp_of_the_event_itself_is_judged_by_its_own_mark():
     assert (row["timestamp"], row["cloudevent"]["time"]) == (TIME, MASK)
 
 
-@pytest.mark.parametrize(("state", "shown"), [("hr=Anna Ek", f"hr={MASK}"), ("hr=77", "hr=77")])
-@pytest.mark.parametrize("is_cloudevent", [True, False])
+@for_each("state, shown", [("hr=Anna Ek", f"hr={MASK}"), ("hr=77", "hr=77")])
+@for_each("is_cloudevent", [True, False])
 def test_pii_in_a_trace_state_is_masked_beside_any_event(state, shown, is_cloudevent):
     event = {"event_type": "person-added", "born": BORN, "name": "Anna Ek"}
     fields = fields_of(event) | {"synapse_tracestate": state}

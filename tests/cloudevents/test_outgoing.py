@@ -20,6 +20,7 @@ from synapse.schema.validator import compile_schema
 from synapse.wire.encoding import decode, encode, pairs, text_fields
 from synapse.wire.masking import entry_row
 from tests.cloudevents.cast import CAME, TIME
+from tests.tables import for_each
 
 ID = "1766570400123-0"
 ORDER = {"event_type": "order-placed", "n": 1}
@@ -66,8 +67,8 @@ def test_an_event_without_a_contract_or_in_a_synapse_without_a_public_address_na
     assert "dataschema" not in sent(entry_of({"event_type": "other"}, version=2))
 
 
-@pytest.mark.parametrize(
-    ("source", "reference"),
+@for_each(
+    "source, reference",
     [
         ("cyrex", "cyrex"),
         ("/shop/checkout?a=1#b", "/shop/checkout?a=1#b"),
@@ -89,8 +90,8 @@ def test_an_event_without_a_source_has_the_address_of_its_stream():
     assert sent(foreign(event_type="x"), Snapshot(version=1, streams={}))["source"] == "/streams/orders"
 
 
-@pytest.mark.parametrize(
-    ("timestamp", "time"),
+@for_each(
+    "timestamp, time",
     [
         (TIME, TIME),
         ("2026-11-01T08:00:00.123456+02:00", "2026-11-01T08:00:00.123456+02:00"),
@@ -119,8 +120,8 @@ def test_an_event_that_came_as_a_cloudevent_goes_out_as_it_came():
     }
 
 
-@pytest.mark.parametrize(
-    ("event", "marks", "expected"),
+@for_each(
+    "event, marks, expected",
     [
         (ORDER, "t", {"data": ORDER}),
         (ORDER, "e", {"data": {"n": 1, "event": "order-placed"}}),
@@ -142,8 +143,8 @@ def test_a_type_that_the_stream_maps_comes_back():
     )
 
 
-@pytest.mark.parametrize("layout", ["flat", "dual"])
-@pytest.mark.parametrize("came", [None, {"id": "1", "source": "/s"}])
+@for_each("layout", ["flat", "dual"])
+@for_each("came", [None, {"id": "1", "source": "/s"}])
 def test_a_row_becomes_the_cloudevent_that_its_entry_becomes(layout, came):
     fields = encode(
         {**ORDER, "text": "5", "none": None},
@@ -197,8 +198,8 @@ def test_binary_mode_has_the_attributes_in_headers():
     assert body == b'{"n":1}'
 
 
-@pytest.mark.parametrize(
-    ("attributes", "member", "content_type", "body"),
+@for_each(
+    "attributes, member, content_type, body",
     [
         ({}, {"data": {"n": 1}}, "application/json", b'{"n":1}'),
         ({}, {"data": None}, "application/json", b"null"),
@@ -213,8 +214,8 @@ def test_the_content_type_of_binary_mode_is_that_of_the_data(attributes, member,
     assert (headers.get("Content-Type"), written) == (content_type, body)
 
 
-@pytest.mark.parametrize(
-    ("value", "written"),
+@for_each(
+    "value, written",
     [
         ("plain/~text", "plain/~text"),
         ("Euro € 😀", "Euro%20%E2%82%AC%20%F0%9F%98%80"),
@@ -244,8 +245,8 @@ def test_data_that_is_nested_too_deep_is_replaced_or_refused():
 ONE, MANY = "application/cloudevents+json", "application/cloudevents-batch+json"
 
 
-@pytest.mark.parametrize(
-    ("accept", "form"),
+@for_each(
+    "accept, form",
     [
         ("", "application/json"),
         (ONE, MANY),

@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from synapse.wire import encoding
+from tests.tables import for_each
 
 EVENT = {
     "specversion": "1.0",
@@ -251,7 +252,7 @@ def test_a_number_of_faults_is_told_of_an_event_and_of_a_batch(ask, redis):
     assert "“specversion” is missing" in results[-1][0]["message"]
 
 
-@pytest.mark.parametrize("name", ["ce-id", "ce-source", "ce-type", "ce-specversion"])
+@for_each("name", ["ce-id", "ce-source", "ce-type", "ce-specversion"])
 def test_a_binary_cloudevent_without_a_required_header_is_refused(ask, name):
     answer = post(ask, EVENT["data"], {header: text for header, text in BINARY.items() if header != name})
 
@@ -259,7 +260,7 @@ def test_a_binary_cloudevent_without_a_required_header_is_refused(ask, name):
     assert f"“{name}” is missing" in answer.json["detail"]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "kind",
     [
         "application/cloudevents",
@@ -275,13 +276,13 @@ def test_another_format_of_cloudevents_is_415(ask, kind):
     assert "application/cloudevents-batch+json" in answer.headers["accept-post"]
 
 
-@pytest.mark.parametrize("kind", ["text/xml", "application/x-ndjson", "application/json; charset=utf-16", "", "json"])
+@for_each("kind", ["text/xml", "application/x-ndjson", "application/json; charset=utf-16", "", "json"])
 def test_a_binary_cloudevent_whose_data_is_no_json_is_415(ask, kind):
     assert post(ask, b"<a/>", {**BINARY, "content-type": kind}).status == 415
 
 
-@pytest.mark.parametrize(
-    ("headers", "value"),
+@for_each(
+    "headers, value",
     [(STRUCTURED, [EVENT]), (BATCH, EVENT), (STRUCTURED, b"{"), (STRUCTURED, b""), (BATCH, b"[{]"), (BINARY, b"[1]")],
 )
 def test_a_body_of_another_form_is_400(ask, headers, value):

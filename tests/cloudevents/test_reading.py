@@ -11,6 +11,7 @@ from tests.cloudevents.cast import CAME, TIME, fields_of
 from tests.pii.conftest import EVENT, impersonal
 from tests.pii.conftest import orders as orders_with_pii
 from tests.pii.test_looks import look, operator, seen
+from tests.tables import for_each
 
 __all__ = ["impersonal", "operator", "orders_with_pii"]
 
@@ -66,8 +67,8 @@ def test_the_link_of_a_page_keeps_its_filter_and_replaces_its_position(ask, orde
     assert [each["data"]["n"] for each in answer.json] == [2]
 
 
-@pytest.mark.parametrize(
-    ("accept", "content_type"),
+@for_each(
+    "accept, content_type",
     [
         ("", "application/json"),
         ("*/*", "application/json"),

@@ -5,6 +5,7 @@ and read as messages, by pull and by webhooks. `SYNAPSE_TESTS=full` generates 1,
 import json
 import shutil
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,9 @@ def _content_type(event: dict[str, Any]) -> dict[str, Any]:
 class PythonSdk:
     """The SDK for Python, which reads and writes one event at a time."""
 
+    def close(self) -> None:
+        """Leave nothing open."""
+
     @staticmethod
     def events(seed: int, mode: str) -> list[dict[str, Any]]:
         return Generator(seed).events(COUNT, mode)
@@ -157,43 +161,52 @@ class PythonSdk:
 
 
 class JavaScriptSdk:
-    """The SDK for JavaScript under Node, which writes texts into headers as they are."""
+    """The SDK for JavaScript in a program of Node, which writes texts into headers as they are."""
+
+    def __init__(self) -> None:
+        need(shutil.which("node"), "Node")
+        need((NODE / "node_modules" / "cloudevents").is_dir(), "cloudevents (npm install, as `make test` does)")
+        self._program = subprocess.Popen(
+            ["node", "cloudevents.mjs"], cwd=NODE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
     @staticmethod
     def events(seed: int, mode: str) -> list[dict[str, Any]]:
         return Generator(seed, is_plain=True).events(COUNT, mode)
 
-    @staticmethod
-    def publish(client: httpx.Client, mode: str, events: list[dict[str, Any]]) -> None:
-        assert JavaScriptSdk._run(events, "publish", mode, f"{client.base_url}/events/{mode}") == events
+    def publish(self, client: httpx.Client, mode: str, events: list[dict[str, Any]]) -> None:
+        assert self._ask(given=events, mode=mode, url=f"{client.base_url}/events/{mode}") == events
 
-    @staticmethod
-    def of_batches(bodies: list[str]) -> list[dict[str, Any]]:
-        return JavaScriptSdk._run([{"headers": {"content-type": BATCH}, "body": body} for body in bodies], "read")
+    def of_batches(self, bodies: list[str]) -> list[dict[str, Any]]:
+        return self._ask(given=[{"headers": {"content-type": BATCH}, "body": body} for body in bodies])
 
-    @staticmethod
-    def of_requests(requests: list[Any]) -> list[dict[str, Any]]:
+    def of_requests(self, requests: list[Any]) -> list[dict[str, Any]]:
         bodies = [{"body": request.body.decode()} if request.body else {} for request in requests]
-        given = [{"headers": dict(one.headers), **body} for one, body in zip(requests, bodies, strict=True)]
-        return JavaScriptSdk._run(given, "read")
+        return self._ask(
+            given=[{"headers": dict(one.headers), **body} for one, body in zip(requests, bodies, strict=True)]
+        )
 
     @staticmethod
     def comparable(event: dict[str, Any]) -> dict[str, Any]:
         return event
 
-    @staticmethod
-    def _run(given: Any, *arguments: str) -> Any:
-        need(shutil.which("node"), "Node")
-        need((NODE / "node_modules" / "cloudevents").is_dir(), "cloudevents (npm install, as `make test` does)")
-        command = ["node", "cloudevents.mjs", *arguments]
-        ran = subprocess.run(
-            command, check=False, cwd=NODE, input=json.dumps(given), capture_output=True, text=True, timeout=300
-        )
-        assert ran.returncode == 0, ran.stderr
-        return json.loads(ran.stdout)
+    def close(self) -> None:
+        self._program.communicate(timeout=60)
+
+    def _ask(self, **question: Any) -> Any:
+        self._program.stdin.write(json.dumps(question) + "\n")
+        self._program.stdin.flush()
+        answer = self._program.stdout.readline()
+        assert answer, "the program has ended: its output says why"
+        return json.loads(answer)
 
 
-@pytest.mark.parametrize("sdk", [PythonSdk, JavaScriptSdk])
+@pytest.fixture(params=[PythonSdk, JavaScriptSdk])
+def sdk(request):
+    with closing(request.param()) as sdk:
+        yield sdk
+
+
 def test_events_of_an_sdk_come_back_equal_from_messages_pull_and_webhooks(server, redis, sdk):
     for seed, mode in enumerate(MODES):
         events = sdk.events(seed, mode)

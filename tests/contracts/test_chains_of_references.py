@@ -248,7 +248,7 @@ def test_a_mark_is_found_behind_a_reference_in_every_keyword_that_applies_a_sche
     assert (masked(event, marks) if marks else event) == expected
 
 
-@pytest.mark.parametrize("draft", DRAFTS)
+@for_each("draft", DRAFTS)
 def test_a_mark_is_found_at_every_depth_of_a_tree_whose_schemas_mean_each_other(draft):
     word = "id" if draft == D4 else "$id"
     leaf = {

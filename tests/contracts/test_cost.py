@@ -12,6 +12,7 @@ from synapse.schema.cost.guard import MAX_STEPS
 from synapse.schema.cost.model import CostModel, upper_bound
 from synapse.schema.references import ReferenceResolver
 from tests.patience import that_ends
+from tests.tables import for_each
 
 FRACTIONS = [n + 0.5 for n in range(1_000)]
 OBJECTS = [{"a": n, "b": [n]} for n in range(600)]
@@ -82,7 +83,7 @@ def test_a_costly_leaf_for_many_values_is_refused(leaf, around):
         validator.compile_schema(AROUND[around](LEAVES[leaf]))
 
 
-@pytest.mark.parametrize("around", AROUND)
+@for_each("around", AROUND)
 def test_a_costly_leaf_is_refused_wherever_it_is(around):
     with that_ends(), pytest.raises(BadSchema, match="could take some"):
         validator.compile_schema(AROUND[around](LEAVES["const"]))
@@ -138,8 +139,10 @@ ORDINARY = {
 }
 
 
-@pytest.mark.parametrize("document", ORDINARY.values(), ids=ORDINARY.keys())
-def test_an_ordinary_schema_is_accepted(document):
+@for_each("name", ORDINARY)
+def test_an_ordinary_schema_is_accepted(name):
+    document = ORDINARY[name]
+
     compiled = validator.compile_schema(document)
 
     assert compiled.accepts([] if "items" in document else {}) is not None
@@ -218,8 +221,8 @@ def test_a_registered_schema_is_within_the_bound_for_ordinary_events():
     assert model.whole.of_event(1_000, 16 * 1024, 0) <= MAX_STEPS
 
 
-@pytest.mark.parametrize(
-    ("pattern", "most"),
+@for_each(
+    "pattern, most",
     [
         ("^a+$", 3),
         ("^.{1,500}$", 3),
@@ -234,8 +237,8 @@ def test_a_pattern_that_reads_a_text_one_way_is_narrow(pattern, most):
     assert regex_safety.matching_width(pattern) <= most
 
 
-@pytest.mark.parametrize(
-    ("pattern", "least"),
+@for_each(
+    "pattern, least",
     [
         ("(x{1,100}){1,100}y", 10_000),
         ("^(x{1,100}){1,100}y", 10_000),

@@ -5,6 +5,7 @@ import pytest
 from synapse.schema import validator as schema_validator
 from synapse.schema.explanation import Explainer, finding_of
 from tests.patience import that_ends
+from tests.tables import for_each
 
 OPERATORS = ("add", "subtract", "multiply", "divide")
 
@@ -102,8 +103,9 @@ KEYWORDS = {
 }
 
 
-@pytest.mark.parametrize(("document", "value"), KEYWORDS.values(), ids=KEYWORDS.keys())
-def test_the_explainer_says_what_the_validator_lists(document, value):
+@for_each("keyword", KEYWORDS)
+def test_the_explainer_says_what_the_validator_lists(keyword):
+    document, value = KEYWORDS[keyword]
     validator = schema_validator.compile_schema(document)._validator
     listed = [finding_of(error).as_violation() for error in validator.iter_errors(value)]
 
@@ -223,8 +225,8 @@ def test_missing_properties_and_names_are_told_as_the_validator_tells_them(schem
     }
 
 
-@pytest.mark.parametrize(
-    ("draft", "ignored"),
+@for_each(
+    "draft, ignored",
     [
         ("http://json-schema.org/draft-06/schema#", {"if": {}, "then": {"required": ["b"]}}),
         ("http://json-schema.org/draft-07/schema#", {"dependentRequired": {"a": ["b"]}}),

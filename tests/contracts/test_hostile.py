@@ -9,6 +9,7 @@ from contracts.models import Contract, ContractVersion, Schema
 from synapse.schema import validator
 from tests.contracts.registry_api.conftest import Registry
 from tests.patience import that_ends
+from tests.tables import for_each
 
 
 def doubling(word, levels=40):
@@ -66,11 +67,11 @@ def no_connection(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
-@pytest.mark.parametrize("document", HOSTILE.values(), ids=HOSTILE.keys())
-@pytest.mark.parametrize("path", ["/subjects/a/versions", "/compatibility/subjects/a/versions/latest"])
-def test_a_hostile_schema_is_refused_before_it_can_hurt(db, document, path):
+@for_each("name", HOSTILE)
+@for_each("path", ["/subjects/a/versions", "/compatibility/subjects/a/versions/latest"])
+def test_a_hostile_schema_is_refused_before_it_can_hurt(db, name, path):
     with that_ends():
-        answer = Registry()("POST", path, {"schema": json.dumps(document), "schemaType": "JSON"})
+        answer = Registry()("POST", path, {"schema": json.dumps(HOSTILE[name]), "schemaType": "JSON"})
 
     assert 400 <= answer.status < 500
     assert answer.json["message"]

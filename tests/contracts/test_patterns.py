@@ -60,12 +60,12 @@ ORDINARY = [
 ]
 
 
-@pytest.mark.parametrize("pattern", EXPONENTIAL)
+@for_each("pattern", EXPONENTIAL)
 def test_a_pattern_whose_turns_can_be_cut_in_several_ways_is_found(pattern):
     assert regex_safety.is_exponential(pattern)
 
 
-@pytest.mark.parametrize("pattern", ORDINARY)
+@for_each("pattern", ORDINARY)
 def test_an_ordinary_pattern_is_not(pattern):
     assert not regex_safety.is_exponential(pattern)
 
@@ -79,7 +79,7 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize(("place", "document"), PLACES.items())
+@for_each("place, document", PLACES.items())
 def test_an_exponential_pattern_is_refused_with_its_place(place, document):
     with pytest.raises(BadSchema, match="exponential time") as refused:
         regex_safety.refuse_exponential(document)
@@ -97,16 +97,14 @@ def test_strings_that_are_no_patterns_are_not_checked():
     )
 
 
-@pytest.mark.parametrize(
-    "pattern", ["(a?)" * 8000, "(" + "a?" * 16000 + ")+", "(" + "a|b" * 16000 + ")+", "ab" * 30000]
-)
+@for_each("pattern", ["(a?)" * 8000, "(" + "a?" * 16000 + ")+", "(" + "a|b" * 16000 + ")+", "ab" * 30000])
 def test_a_long_pattern_is_judged_in_time(pattern):
     with that_ends():
         regex_safety.is_exponential(pattern)
 
 
-@pytest.mark.parametrize(
-    ("pattern", "said"),
+@for_each(
+    "pattern, said",
     [
         ("^{[a-z]+}$", "is written \\{"),
         ("a|{b}", "is written \\{"),
@@ -140,7 +138,7 @@ def test_a_pattern_is_refused_with_the_reason(pattern, said):
     assert refused.value.members["pointer"] == "/properties/v/pattern"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "pattern",
     [
         *("^\\Aabc\\z$", "a\\Z", "(?i)abc", "^(?i:a)b$", "(?-u:a)", "(?P<year>[0-9]{4})", "^[[:alpha:]]+$"),
@@ -160,7 +158,7 @@ def test_a_pattern_that_means_something_else_in_ecma_262_is_refused(pattern, pla
     assert refused.value.members["pointer"].startswith(f"/{place}")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "pattern",
     [
         *(
@@ -402,7 +400,7 @@ def test_a_pattern_matches_the_texts_that_it_matches_in_javascript():
         assert [validators.text_matches(pattern, text) for text in texts[:40]] == matches[:40], pattern
 
 
-@pytest.mark.parametrize("draft", validator.DRAFTS)
+@for_each("draft", validator.DRAFTS)
 def test_a_dot_matches_no_line_terminator_and_a_boundary_is_taken_in_every_draft(draft):
     schema = {"$schema": draft, "pattern": "^.$", "patternProperties": {"^a.\\b": {"type": "integer"}}}
     compiled = validator.compile_schema(schema)
@@ -456,14 +454,12 @@ def test_a_mark_under_a_pattern_covers_the_names_that_the_pattern_matches():
     assert schema.personal.of_name("ab") is None
 
 
-@pytest.mark.parametrize("pattern", ["(?i)^a.c$", "^\\b{start}a.$", "^.{1,10000}$", "^[[:alpha:].]+$"])
+@for_each("pattern", ["(?i)^a.c$", "^\\b{start}a.$", "^.{1,10000}$", "^[[:alpha:].]+$"])
 def test_a_pattern_that_was_registered_earlier_is_still_taken(pattern):
     validator.compile_schema({"pattern": pattern}, is_registered=True)
 
 
-@pytest.mark.parametrize(
-    "pattern", ["(" * 30_000, "(?:" * 20_000 + ")" * 20_000, "[" * 60_000, "a{" + "9" * 60_000 + "}"]
-)
+@for_each("pattern", ["(" * 30_000, "(?:" * 20_000 + ")" * 20_000, "[" * 60_000, "a{" + "9" * 60_000 + "}"])
 def test_a_long_pattern_is_read_in_time(pattern):
     with that_ends():
         is_of_the_grammar(pattern)

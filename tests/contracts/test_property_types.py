@@ -1,8 +1,7 @@
 """The text of other programs is read by the types that the contract gives a property, wherever it says so."""
 
-import pytest
-
 from synapse.schema.validator import DRAFTS, compile_schema
+from tests.tables import for_each
 
 D7 = DRAFTS[2]
 STRING, FLAG = {"type": "string"}, {"type": "boolean"}
@@ -12,8 +11,8 @@ def types(schema, references=None):
     return {name: sorted(found) for name, found in compile_schema(schema, references).property_types.items()}
 
 
-@pytest.mark.parametrize(
-    ("schema", "expected"),
+@for_each(
+    "schema, expected",
     [
         (STRING, ["string"]),
         ({"type": ["null", "number"]}, ["null", "number"]),
@@ -45,8 +44,8 @@ def test_the_types_of_a_property_are_those_that_the_validator_may_accept(schema,
     assert types(document, {"other.json": FLAG}).get("a") == expected
 
 
-@pytest.mark.parametrize(
-    ("document", "expected"),
+@for_each(
+    "document, expected",
     [
         ({"$ref": "#/definitions/order"}, {"a": ["string"]}),
         # Older drafts ignore what stands beside a reference.

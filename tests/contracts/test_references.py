@@ -52,7 +52,7 @@ def test_a_pointer_is_followed_for_any_id_of_the_schema(draft: str, address: str
     assert masks_what_it_checks(schema_of(draft, address, "#/definitions/a", definitions={"a": MAIL}))
 
 
-@pytest.mark.parametrize("address", ADDRESSES[:-1])
+@for_each("address", ADDRESSES[:-1])
 def test_a_reference_that_writes_the_address_out_is_followed(address: str) -> None:
     reference = f"{address.rstrip('#')}#/$defs/a"
 
@@ -97,15 +97,15 @@ def test_an_escaped_pointer_is_followed(draft: str, key: str, reference: str) ->
     assert masks_what_it_checks(schema_of(draft, "urn:example:order", reference, definitions={key: MAIL, "a": {}}))
 
 
-@pytest.mark.parametrize("address", [None, *HIERARCHICAL])
-@pytest.mark.parametrize("draft", DRAFTS)
+@for_each("address", [None, *HIERARCHICAL])
+@for_each("draft", DRAFTS)
 def test_a_name_relative_to_the_schema_finds_a_part_with_an_id(draft: str, address: str | None) -> None:
     inner = {"id" if draft == D4 else "$id": "contact.json", **MAIL}
 
     assert masks_what_it_checks(schema_of(draft, address, "contact.json", definitions={"a": inner}))
 
 
-@pytest.mark.parametrize("draft", DRAFTS)
+@for_each("draft", DRAFTS)
 def test_a_fragment_in_a_part_with_an_id_means_that_part(draft: str) -> None:
     word = "id" if draft == D4 else "$id"
     inner = {word: "http://other.example/inner", "allOf": [{"$ref": "#/definitions/a"}], "definitions": {"a": MAIL}}
@@ -123,7 +123,7 @@ def test_in_older_drafts_an_id_beside_a_reference_is_no_base(draft: str) -> None
     assert masks_what_it_checks(schema)
 
 
-@pytest.mark.parametrize("keyword", ["const", "enum", "default", "examples"])
+@for_each("keyword", ["const", "enum", "default", "examples"])
 def test_an_id_in_a_value_names_nothing(keyword: str) -> None:
     value = {"$id": "contact.json", "$anchor": "mail"}
     values = {keyword: [value] if keyword in ("enum", "examples") else value}
@@ -133,7 +133,7 @@ def test_an_id_in_a_value_names_nothing(keyword: str) -> None:
     assert masks_what_it_checks(schema)
 
 
-@pytest.mark.parametrize("draft", DRAFTS)
+@for_each("draft", DRAFTS)
 def test_a_pointer_through_an_unknown_keyword_is_followed(draft: str) -> None:
     assert masks_what_it_checks(schema_of(draft, "urn:example:order", "#/x-parts/0/a", **{"x-parts": [{"a": MAIL}]}))
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import jsonschema_rs
-import pytest
 import yaml
 
 from synapse.inspection.sample import sample
+from tests.tables import for_each
 
 PLATFORM = yaml.safe_load((Path(__file__).parents[2] / "catalog" / "deepiri.yaml").read_text(encoding="utf-8"))
 SCHEMAS = [each["schema"] for stream in PLATFORM["streams"] for each in stream["event_types"] if "schema" in each]
@@ -31,12 +31,12 @@ NESTED = {
 }
 
 
-@pytest.mark.parametrize("schema", [NESTED, *SCHEMAS])
+@for_each("schema", [NESTED, *SCHEMAS])
 def test_a_sample_keeps_its_schema(schema):
     assert jsonschema_rs.validator_for(schema).is_valid(sample(schema))
 
 
-@pytest.mark.parametrize(
+@for_each(
     "schema",
     [
         True,

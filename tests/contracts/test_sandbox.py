@@ -31,6 +31,7 @@ from synapse.sandbox.process import Sandbox
 from synapse.schema.pii import MARK
 from synapse.schema.validator import compile_schema
 from tests.patience import eventually, that_ends
+from tests.tables import for_each
 
 INTEGERS = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 # Checking these takes some 0.2 s of a processor: the numbers hash alike, so that each is compared with each other.
@@ -62,7 +63,7 @@ def test_a_session_that_takes_too_much_processor_time_is_ended_and_the_next_chil
 def test_each_caller_begins_a_new_budget_with_the_same_child(sandbox):
     pids = set()
     # More than a second together.
-    for _ in range(8):
+    for _ in range(6):
         with sandbox.session() as session:
             session.ask("begin_trial", UNIQUE, {})
             session.ask("begin_test", None, 1)
@@ -155,8 +156,8 @@ def test_a_copy_of_the_process_leaves_the_child_to_the_first(sandbox):
     sandbox._channel.close()
 
 
-@pytest.mark.parametrize(
-    ("document", "kind", "words"),
+@for_each(
+    "document, kind, words",
     [
         ({"type": "text"}, BadSchema, "Not a valid JSON Schema"),
         ({"$ref": "elsewhere"}, UnresolvedReference, "“elsewhere”"),

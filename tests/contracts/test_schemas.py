@@ -4,6 +4,7 @@ import pytest
 
 from synapse.errors.contracts import BadSchema
 from synapse.schema import validator
+from tests.tables import for_each
 
 BAD_SCHEMAS = {
     "no JSON": ("{oops", "Not valid JSON"),
@@ -35,7 +36,7 @@ BAD_SCHEMAS = {
 }
 
 
-@pytest.mark.parametrize(("text", "reason"), BAD_SCHEMAS.values(), ids=BAD_SCHEMAS.keys())
+@for_each("text, reason", BAD_SCHEMAS.values())
 def test_a_bad_schema_is_refused_with_a_reason(text, reason):
     with pytest.raises(BadSchema) as refused:
         validator.compile_schema(validator.parse_schema(text))
@@ -43,7 +44,7 @@ def test_a_bad_schema_is_refused_with_a_reason(text, reason):
     assert reason in refused.value.detail
 
 
-@pytest.mark.parametrize("draft", validator.DRAFTS)
+@for_each("draft", validator.DRAFTS)
 def test_every_published_draft_is_understood(draft):
     compiled = validator.compile_schema({"$schema": draft, "required": ["a"]})
 
@@ -90,7 +91,7 @@ SENTENCES = [
 ]
 
 
-@pytest.mark.parametrize(("schema", "value", "words"), SENTENCES, ids=lambda part: str(part)[:30])
+@for_each("schema, value, words", SENTENCES)
 def test_a_violation_is_a_sentence(schema, value, words):
     (violation,) = validator.compile_schema({"properties": {"a": schema}}).violations({"a": value})
 
@@ -117,8 +118,8 @@ def test_the_types_of_properties_are_read_from_the_schema():
     assert compiled.property_types == {"a": frozenset({"null", "number"})}
 
 
-@pytest.mark.parametrize(
-    ("document", "draft", "pointer"),
+@for_each(
+    "document, draft, pointer",
     [
         ({"properties": {"p": {"items": [{}], "additionalItems": False}}}, "draft-07/schema", "/properties/p/items"),
         ({"items": [{"type": "string"}]}, "draft-07/schema", "/items"),
@@ -152,8 +153,8 @@ def test_a_schema_that_is_valid_in_no_draft_is_told_nothing_of_drafts(document):
     assert "$schema" not in refused.value.detail
 
 
-@pytest.mark.parametrize(
-    ("written", "meant"),
+@for_each(
+    "written, meant",
     [
         ("https://json-schema.org/draft-07/schema#", "http://json-schema.org/draft-07/schema"),
         ("https://json-schema.org/draft-04/schema", "http://json-schema.org/draft-04/schema"),
@@ -169,7 +170,7 @@ def test_a_draft_by_the_other_scheme_is_refused_with_the_identifier_to_write(wri
     validator.compile_schema({"$schema": meant})
 
 
-@pytest.mark.parametrize("written", ["http://json-schema.org/schema#", "https://example.com/draft-07/schema", "", 5])
+@for_each("written", ["http://json-schema.org/schema#", "https://example.com/draft-07/schema", "", 5])
 def test_an_unknown_draft_is_refused_with_those_that_there_are(written):
     with pytest.raises(BadSchema, match="must be one of"):
         validator.compile_schema({"$schema": written})

@@ -1,15 +1,14 @@
 """Choosing the form of a response by the header `Accept` (RFC 9110, 12.5.1)."""
 
-import pytest
-
 from synapse.http.accept import choose, media_ranges, names
+from tests.tables import for_each
 
 JSON, YAML, EVENTS = "application/json", "application/yaml", "application/cloudevents+json"
 OFFERS = (JSON, YAML, EVENTS)
 
 
-@pytest.mark.parametrize(
-    ("accept", "chosen"),
+@for_each(
+    "accept, chosen",
     [
         ("", JSON),
         ("*/*", JSON),
@@ -47,8 +46,8 @@ def test_the_form_that_a_client_prefers_is_chosen(accept, chosen):
     assert choose(accept, OFFERS) == chosen
 
 
-@pytest.mark.parametrize(
-    ("accept", "chosen"),
+@for_each(
+    "accept, chosen",
     [
         ("text/plain;version=0.0.4", "text/plain;version=0.0.4"),
         ("text/plain", "text/plain"),
@@ -60,8 +59,8 @@ def test_parameters_of_a_media_type_tell_forms_apart(accept, chosen):
     assert choose(accept, ["text/plain", "text/plain;version=0.0.4"]) == chosen
 
 
-@pytest.mark.parametrize(
-    ("accept", "named"),
+@for_each(
+    "accept, named",
     [
         (EVENTS, True),
         (f"text/event-stream, {EVENTS}", True),

@@ -9,6 +9,8 @@ import pytest
 
 from synapse.http.content_coding import MAX_SLICE, BadCoding, GzipDecoder, UnsupportedCoding, decoded, decoder_of
 from synapse.problems import PayloadTooLarge
+from tests.gzip_bombs import gzip_bomb
+from tests.tables import for_each
 
 TEXT = b'{"event_type": "order-placed", "order_id": 1}'
 MIB = 1024 * 1024
@@ -32,10 +34,8 @@ def with_name(body, size):
     return plain[:3] + b"\x08" + plain[4:10] + b"n" * size + b"\0" + plain[10:]
 
 
-@pytest.mark.parametrize("piece", [1, 7, 4096, MOST])
-@pytest.mark.parametrize(
-    "body", [b"", TEXT, TEXT * 5000, bytes(range(256)) * 300], ids=["none", "one", "many", "bytes"]
-)
+@for_each("piece", [1, 7, 4096, MOST])
+@for_each("body", [b"", TEXT, TEXT * 5000, bytes(range(256)) * 300])
 def test_a_body_is_decoded_however_it_is_cut(body, piece):
     assert all_of(gzipped(body)[:200_000], piece=piece) == body
 
@@ -77,9 +77,11 @@ DAMAGED = {
 }
 
 
-@pytest.mark.parametrize("piece", [1, MOST], ids=["byte by byte", "at once"])
-@pytest.mark.parametrize(("body", "reason"), DAMAGED.values(), ids=DAMAGED.keys())
-def test_a_damaged_body_is_refused_with_the_reason(body, reason, piece):
+@for_each("piece", [1, MOST])
+@for_each("name", DAMAGED)
+def test_a_damaged_body_is_refused_with_the_reason(name, piece):
+    body, reason = DAMAGED[name]
+
     with pytest.raises(BadCoding) as refused:
         all_of(body, piece=piece)
 
@@ -91,7 +93,7 @@ def test_a_damaged_body_is_refused_with_the_reason(body, reason, piece):
 
 
 def test_a_bomb_is_decoded_no_further_than_its_reader_takes_and_a_slice():
-    bomb = gzipped(bytes(200 * MIB))
+    bomb = gzip_bomb(200)
     assert len(bomb) < 300_000
 
     tracemalloc.start()
@@ -113,7 +115,7 @@ def test_no_slice_is_larger_than_the_limit_nor_stands_for_much_input():
     assert len(list(GzipDecoder().slices(with_name(TEXT, MIB)))) >= 64
 
 
-@pytest.mark.parametrize("header", ["gzip", "GZIP", " gzip ", "x-gzip", "X-GZip", "identity, gzip", "gzip,", ",gzip"])
+@for_each("header", ["gzip", "GZIP", " gzip ", "x-gzip", "X-GZip", "identity, gzip", "gzip,", ",gzip"])
 def test_gzip_is_decoded_under_both_of_its_names(header):
     decoder = decoder_of({"content-encoding": header})
 
@@ -121,12 +123,12 @@ def test_gzip_is_decoded_under_both_of_its_names(header):
     assert decoded(decoder, gzipped(TEXT), most=MOST) == TEXT
 
 
-@pytest.mark.parametrize("headers", [{}, *({"content-encoding": each} for each in ("", "identity", "Identity", ", ,"))])
+@for_each("headers", [{}, *({"content-encoding": each} for each in ("", "identity", "Identity", ", ,"))])
 def test_a_body_without_a_coding_is_taken_as_it_is(headers):
     assert decoder_of(headers) is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     "header", ["br", "deflate", "compress", "zstd", "gzip, gzip", "gzip, br", "gzip;q=1", "*", "gzip2", "aes128gcm"]
 )
 def test_another_coding_is_refused_and_the_answer_tells_programs_which_one_is_decoded(header):

@@ -9,6 +9,7 @@ from synapse.endpoints import Answer, Body, Query, QueryInt, Sentence, endpoint
 from synapse.endpoints.openapi import operation, schemas
 from synapse.http.exchange import Request
 from synapse.problems import BadParameter
+from tests.tables import for_each
 
 
 class Found(Answer):
@@ -53,8 +54,8 @@ def test_two_models_of_one_name_are_refused():
         schemas([declared(Found), declared(other)])
 
 
-@pytest.mark.parametrize(
-    ("body", "parameter", "sentence"),
+@for_each(
+    "body, parameter, sentence",
     [
         (b'{"labels":["a",1]}', "labels", "“labels” is a list of texts."),
         (b'{"labels":["a"],"color":"green"}', "color", "“color” is a color."),

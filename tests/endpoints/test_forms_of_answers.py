@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from tests.both_ways import DjangoAlone
+from tests.tables import for_each
 
 JSON, BATCH, STRUCTURED = "application/json", "application/cloudevents-batch+json", "application/cloudevents+json"
 MESSAGES, MESSAGE = "/streams/orders/messages", "/streams/orders/messages/1-1"
@@ -17,8 +18,8 @@ def way(event_loop_client, define, redis):
     return event_loop_client
 
 
-@pytest.mark.parametrize(
-    ("path", "accept", "kind"),
+@for_each(
+    "path, accept, kind",
     [
         (MESSAGES, "", JSON),
         (MESSAGES, "*/*", JSON),
@@ -43,8 +44,8 @@ def test_the_form_with_the_highest_quality_is_sent(way, path, accept, kind):
         assert "accept" in answer.headers["vary"].lower().split(", ")
 
 
-@pytest.mark.parametrize("path", [MESSAGES, MESSAGE, "/metrics"])
-@pytest.mark.parametrize("accept", ["*/*;q=0", "application/*;q=0, text/*;q=0"])
+@for_each("path", [MESSAGES, MESSAGE, "/metrics"])
+@for_each("accept", ["*/*;q=0", "application/*;q=0, text/*;q=0"])
 def test_a_client_that_refuses_all_forms_is_told_which_there_are(way, path, accept):
     for each in (DjangoAlone(), way):
         answer = each("GET", path, headers={"accept": accept})

@@ -48,7 +48,8 @@ def test_curl_publishes_while_it_offers_http_2(server, redis):
     assert numbers(redis) == [1, 2]
 
 
-# curl sends the same offer, so nobody has to install a Java for this, also not under CI.
+# curl sends the same offer: the test above holds it in each run, and nobody has to install a Java, also not under CI.
+@pytest.mark.nightly
 @pytest.mark.skipif(shutil.which("java") is None, reason="java is not installed")
 def test_java_publishes_with_the_client_that_it_comes_with(server, redis, tmp_path):
     program = tmp_path / "Publish.java"

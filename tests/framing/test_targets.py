@@ -3,6 +3,7 @@
 import pytest
 
 from synapse.server.request_parser import Refused, RequestParser
+from tests.tables import for_each
 
 OFFER = b"Host: other\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
@@ -31,8 +32,8 @@ class Served:
         pass
 
 
-@pytest.mark.parametrize(
-    ("target", "read", "host"),
+@for_each(
+    "target, read, host",
     [
         (b"/ws", b"/ws", b"other"),
         (b"/nowhere", b"/nowhere", b"other"),
@@ -54,7 +55,7 @@ def test_websocket_is_looked_for_at_the_path_of_a_target(target, read, host):
     assert served.heads == [(read, read.startswith(b"/ws"), host)]
 
 
-@pytest.mark.parametrize("target", [b"a://", b"http://[::1", b"http:///ws", b"http://localhost:99999/ws"])
+@for_each("target", [b"a://", b"http://[::1", b"http:///ws", b"http://localhost:99999/ws"])
 def test_a_target_that_is_no_url_is_refused_before_websocket_is_looked_for(target):
     served = Served()
 

@@ -10,6 +10,7 @@ from django.test import Client
 from streams.connections import shares_of
 from synapse.server.body_limits import SMALL
 from tests.access.conftest import bearer
+from tests.tables import for_each
 
 MIB = 1024 * 1024
 # Two ways to be read: on the event loop, and by Django.
@@ -63,11 +64,11 @@ def used():
     return shares_of("body-memory").used
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
+@for_each(
+    "method, path, status",
     [("POST", PUBLISH, 401), ("POST", REGISTER, 401), ("POST", LOG_IN, 413), ("GET", "/health", 413)],
 )
-@pytest.mark.parametrize("shown", [{}, {"x-api-key": "syn_live_abcdefgh_" + "x" * 38}, {"cookie": "sessionid=made-up"}])
+@for_each("shown", [{}, {"x-api-key": "syn_live_abcdefgh_" + "x" * 38}, {"cookie": "sessionid=made-up"}])
 def test_a_large_body_without_a_good_key_or_session_is_refused_by_its_head(way, method, path, status, shown):
     async def send_head_alone():
         wire, protocol = way.begin(method, path, b"", {**JSON, **shown, "content-length": str(SMALL + 1)})

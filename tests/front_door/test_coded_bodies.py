@@ -14,6 +14,7 @@ from tests.access.conftest import bearer
 from tests.both_ways import DjangoAlone, headers_of
 from tests.endpoints.test_both_ways import EVENT_LOOP, PLACES
 from tests.explorer.test_import import NDJSON
+from tests.tables import for_each
 
 MIB = 1024 * 1024
 GZIP = {"content-encoding": "gzip"}
@@ -61,9 +62,9 @@ def ways_to(way, endpoint=None):
     return (DjangoAlone(), way) if is_both else (DjangoAlone(),)
 
 
-@pytest.mark.parametrize("asked", GOOD.values(), ids=GOOD.keys())
-def test_a_request_with_gzip_is_answered_as_the_same_one_without(way, asked):
-    path, body, headers = asked
+@for_each("kind", GOOD)
+def test_a_request_with_gzip_is_answered_as_the_same_one_without(way, kind):
+    path, body, headers = GOOD[kind]
 
     # Django's threads do not see the rows of the test: its routes are asked there.
     for each in (DjangoAlone(),) if path == VERSIONS else (DjangoAlone(), way):
@@ -74,7 +75,7 @@ def test_a_request_with_gzip_is_answered_as_the_same_one_without(way, asked):
         assert what_matters(coded) == what_matters(plain)
 
 
-@pytest.mark.parametrize("endpoint", WITH_BODY, ids=lambda each: each.name)
+@for_each("endpoint", WITH_BODY)
 def test_every_route_with_a_body_decodes_it_and_refuses_one_that_it_cannot(way, endpoint):
     path = endpoint.path.format(**PLACES)
     kind = {"content-type": next(iter(endpoint.documented_body), "application/json")}

@@ -7,11 +7,12 @@ from bridges.models import Bridge
 from streams.models import Stream
 from synapse.http import exchange
 from synapse.http.exchange import MOST_JOINED, listing_response
+from tests.tables import for_each
 
 LARGE = b'"' + b"x" * (MOST_JOINED // 4) + b'"'
 
 
-@pytest.mark.parametrize("items", [[], [b"1"], [b"1", b"2,3"], [b'"\xe2\x82\xac"']])
+@for_each("items", [[], [b"1"], [b"1", b"2,3"], [b'"\xe2\x82\xac"']])
 def test_a_short_list_is_one_body(items):
     answer = listing_response({"before": 1, "list": None, "after": "\0"}, "list", items)
 

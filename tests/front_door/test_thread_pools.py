@@ -20,6 +20,7 @@ from synapse.shares.fair_pool import FairPool
 from synapse.shares.resources import RESOURCES
 from synapse_project.django_threads import DjangoHandler, KnownSessions
 from tests.both_ways import EventLoopClient
+from tests.tables import for_each
 
 ANNA, BO = CallerId("person", "anna"), CallerId("person", "bo")
 THREADS = Limits(total=2, per_caller=1, per_address=1, anonymous=1)
@@ -220,8 +221,8 @@ def pool_of(method, path):
     return names[way.pool_of(method, path)]
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments"),
+@for_each(
+    "name, arguments",
     [
         ("login", []),
         ("password_change", []),
@@ -239,7 +240,7 @@ def test_python_code_is_written_in_a_thread_of_its_own():
     assert pool_of("GET", reverse("admin:contracts_contract_python", args=[1, 2])) == "python code"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "path",
     [
         *("/registry/subjects/a/versions", "/registry/compatibility/subjects/a/versions/latest"),
@@ -258,7 +259,7 @@ def test_back_tests_have_a_thread_of_their_own(path):
     assert [pool_of(method, path) for method in ("GET", "POST")] == ["general", "back-tests"]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "path",
     [
         *("/", "/admin/", "/admin/login", "/admin/logout/", "/admin/auth/user/", "/admin/auth/user/7/change/"),

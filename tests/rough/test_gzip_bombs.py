@@ -5,6 +5,7 @@ import gzip
 import pytest
 
 from tests.connection import request
+from tests.gzip_bombs import gzip_bomb
 from tests.rough.load import crowd
 
 MIB = 1024 * 1024
@@ -20,7 +21,7 @@ def bombs():
     small = gzip.compress(bytes(MIB), 9)
     whole = gzip.compress(b"[" + b" " * (8 * MIB - 2) + b"]", 1)
     return {
-        413: gzip.compress(bytes(256 * MIB), 1),
+        413: gzip_bomb(256),
         400: whole,
         "several": small * 1000,
         "damaged": whole[:-8] + bytes(8),

@@ -4,8 +4,6 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-
 from synapse.compatibility import (
     EarlierVersion,
     Mode,
@@ -13,6 +11,7 @@ from synapse.compatibility import (
     check,
 )
 from synapse.compatibility.rules import LENIENT, Rule
+from tests.tables import for_each
 
 PAGE = (Path(__file__).parents[3] / "docs" / "compatibility.md").read_text()
 ROW = re.compile(
@@ -33,7 +32,7 @@ def test_the_rules_that_lenient_lets_through_are_marked():
     assert set(re.findall(r"^\| `([A-Z_]+)`", section, re.MULTILINE)) == LENIENT
 
 
-@pytest.mark.parametrize("rule", ROWS)
+@for_each("rule", ROWS)
 def test_an_example_breaks_its_rule(rule):
     _, old, new = ROWS[rule]
 

@@ -1,7 +1,5 @@
 """Which versions are compared, in which direction, and the content of a difference."""
 
-import pytest
-
 from synapse.compatibility import (
     NO_WITNESS,
     Direction,
@@ -10,6 +8,7 @@ from synapse.compatibility import (
     Policy,
     check,
 )
+from tests.tables import for_each
 
 INTEGER = {"type": "integer"}
 NUMBER = {"type": "number"}
@@ -20,8 +19,8 @@ def versions(*documents):
     return [EarlierVersion(version=number, document=document) for number, document in enumerate(documents, start=1)]
 
 
-@pytest.mark.parametrize(
-    ("mode", "clashes"),
+@for_each(
+    "mode, clashes",
     [
         (Mode.NONE, []),
         (Mode.BACKWARD, []),

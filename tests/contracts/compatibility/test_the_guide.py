@@ -13,6 +13,7 @@ from synapse.compatibility import (
     check,
 )
 from tests import yaml_files
+from tests.tables import for_each
 
 CATALOG = Path(__file__).parents[3] / "catalog" / "deepiri.yaml"
 SCHEMAS = [
@@ -67,7 +68,7 @@ def test_a_required_field_is_removed_under_forward(old, new):
     assert all(difference.has_witness for difference in verdict.differences)
 
 
-@pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema["title"])
+@for_each("schema", SCHEMAS)
 def test_each_schema_may_follow_itself_in_other_words(schema):
     other_words = json.loads(json.dumps({"description": "New.", "$defs": {}, **schema}).replace("Identifier", "Id"))
 

@@ -4,6 +4,7 @@ import pytest
 
 from contracts.registry import settings
 from tests.contracts.registry_api.conftest import VENDOR, schema
+from tests.tables import for_each
 
 OPEN = {"type": "object"}
 BODIES = ("application/vnd.schemaregistry.v1+json", "application/vnd.schemaregistry+json", "application/json")
@@ -32,14 +33,14 @@ ACCEPTED = {
 }
 
 
-@pytest.mark.parametrize("accept", ACCEPTED)
+@for_each("accept", ACCEPTED)
 def test_every_answer_is_json_and_called_as_it_was_asked_for(registry, accept):
     good, bad = registry("GET", "/subjects", accept=accept), registry("GET", "/nowhere", accept=accept)
 
     assert good.headers["content-type"] == bad.headers["content-type"] == ACCEPTED[accept]
 
 
-@pytest.mark.parametrize("path", ["", "/", "/subjects/", "/config/", "/mode/", "/schemas/types/"])
+@for_each("path", ["", "/", "/subjects/", "/config/", "/mode/", "/schemas/types/"])
 def test_a_slash_at_the_end_makes_no_difference(registry, path):
     assert registry("GET", path).status == 200
 
@@ -56,8 +57,8 @@ def test_a_method_that_is_not_served_is_405(registry):
     assert "GET" in answer.headers["allow"]
 
 
-@pytest.mark.parametrize("body", [b"", b"{oops", b"[]", b"5", b"\xff", b'{"schema":"{}","schema":"{}"}', b'"\\ud800"'])
-@pytest.mark.parametrize("path", ["/subjects/a/versions", "/subjects/a", "/compatibility/subjects/a/versions"])
+@for_each("body", [b"", b"{oops", b"[]", b"5", b"\xff", b'{"schema":"{}","schema":"{}"}', b'"\\ud800"'])
+@for_each("path", ["/subjects/a/versions", "/subjects/a", "/compatibility/subjects/a/versions"])
 def test_a_body_that_is_no_object_is_400(registry, path, body):
     assert registry.error("POST", path, body) == (400, 400)
 
@@ -119,8 +120,8 @@ def test_only_the_registry_asks_for_user_and_password(client, db, settings):
     assert outside.headers["www-authenticate"] == 'Bearer realm="synapse"'
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body", "status"),
+@for_each(
+    "method, path, body, status",
     [
         ("GET", "/subjects?subjectPrefix=%00", None, 422),
         ("GET", "/schemas?subjectPrefix=%00", None, 422),

@@ -7,6 +7,7 @@ import pytest
 from contracts.models import ContractVersion, Schema
 from core.models import AuditEntry
 from tests.contracts.registry_api.conftest import schema
+from tests.tables import for_each
 
 OPEN = {"type": "object"}
 MAY_N = {"type": "object", "properties": {"n": {"type": "number"}}}
@@ -229,8 +230,8 @@ def test_an_odd_schema_that_is_registered_is_followed_by_itself(registry, regist
 KINDS = {"left out": {}, "AVRO": {"schemaType": "AVRO"}, "PROTOBUF": {"schemaType": "PROTOBUF"}}
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
-@pytest.mark.parametrize(
+@for_each("kind", KINDS.values())
+@for_each(
     "path",
     ["/subjects/a/versions", "/subjects/a", "/compatibility/subjects/a/versions/latest"],
 )
@@ -265,8 +266,10 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("body", "code"), BAD.values(), ids=BAD.keys())
-def test_a_bad_body_is_422_and_nothing_is_stored(registry, body, code):
+@for_each("name", BAD)
+def test_a_bad_body_is_422_and_nothing_is_stored(registry, name):
+    body, code = BAD[name]
+
     assert registry.error("POST", "/subjects/a/versions", body) == (422, code)
     assert not Schema.objects.exists()
     assert not ContractVersion.objects.exists()

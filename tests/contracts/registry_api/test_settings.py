@@ -4,6 +4,7 @@ import pytest
 
 from core.models import AuditEntry
 from tests.contracts.registry_api.conftest import schema
+from tests.tables import for_each
 
 OPEN = {"type": "object"}
 MAY_N = {"type": "object", "properties": {"n": {"type": "number"}}}
@@ -138,9 +139,9 @@ def test_a_schema_that_is_none_is_refused_there_too(registry):
     assert registry.error("POST", "/compatibility/subjects/a/versions", body) == (422, 42201)
 
 
-@pytest.mark.parametrize("path", ["/config", "/config/a"])
-@pytest.mark.parametrize(
-    ("body", "named"),
+@for_each("path", ["/config", "/config/a"])
+@for_each(
+    "body, named",
     [
         ({"alias": "b"}, "alias"),
         ({"validateFields": True}, "validateFields"),

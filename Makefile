@@ -10,7 +10,7 @@
 # make bench    measure beside the peers (under 15 minutes); make bench-quick takes 2
 # make soak     everybody at once for five minutes: does memory stay flat?
 # make attacks  hostile callers, one kind after the other: what do the others feel of them? (7 minutes)
-# make install  only prepare .venv, which the others do when it is needed
+# make install  only prepare .venv, with all that runs, tests and lints; the others prepare what they need
 # make clean    remove .venv and caches; the data in var/ stays
 #
 # Needs Python 3.11 or newer and nothing else. PYTHON=/path/to/python chooses one.
@@ -34,7 +34,7 @@ $(shell test -x $(BIN)/python || rm -f $(RUN) $(TESTING) $(NODE_PARTS) $(BENCHIN
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
-install: $(RUN)
+install: $(TESTING) $(NODE_PARTS)
 
 # For a laptop: every client that reaches it may do everything, unless SYNAPSE_AUTH is set here, in a file or in .env.
 run: $(RUN)

@@ -109,7 +109,7 @@ class PayloadTooLarge(Problem, status=413, slug="too-large", title="The request 
 class UnsupportedMediaType(
     Problem, status=415, slug="unsupported-media-type", title="This content type is not accepted"
 ):
-    """The body's content type is not one that is read here."""
+    """The body's content type is not supported."""
 
 
 class DatabaseDown(Problem, status=503, slug="database-down", title="The database cannot be used now"):

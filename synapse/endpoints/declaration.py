@@ -191,15 +191,15 @@ class Endpoint:
 # The usual meaning of a status.
 MEANINGS = {
     400: "The request or one of its parameters cannot be used.",
-    401: "No key was shown where one is needed, or it is not good.",
+    401: "A key is required, and the request has none or an invalid one.",
     403: "The caller may not do this; `missing` names the right.",
     404: "There is no such stream or entry.",
     406: "The header Accept refuses every form of the answer with a quality of 0.",
-    409: "Redis holds something else under the stream's name, or the request does not go with what there is.",
+    409: "Redis holds something else under the stream's name, or the request conflicts with the present state.",
     413: "The body, or an event in it, is too large.",
-    415: "The content type is not one that is read here.",
+    415: "The content type is not supported.",
     422: "The content breaks a contract, or does not name its type.",
-    426: "The request is no WebSocket handshake of a version that is spoken here.",
+    426: "The request is no WebSocket handshake of a supported version.",
     501: "This server does not answer this route: it is served on the event loop only.",
     503: "Redis cannot be used now.",
 }

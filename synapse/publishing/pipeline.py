@@ -439,7 +439,7 @@ class _Writer:
                 self.keys.append(key)
 
     def store(self, *, together: bool = False, all_keyed: bool = False) -> Conversation[Sequence[Fate | None]]:
-        """Store what was written, as `storage.store` does."""
+        """Store the encoded events, as `storage.store` does."""
         if self._is_direct:
             return storage.append(self._stream, self._commands, together=together)
         return storage.store(self._stream, self._entries, together=together, keys=self.keys, all_keyed=all_keyed)

@@ -55,13 +55,13 @@ def _decoded(text: str) -> str:
 
 
 def check(headers: Mapping[str, str]) -> None:
-    """Refuse a handshake that is not one of the RFC, or offers protocols of which none is spoken here.
+    """Refuse a handshake that breaks the RFC, or offers no supported protocol.
 
     Raises:
         WebSocketRequired, BadRequest: as their names say.
     """
     if headers.get(_VERSION) != VERSION:
-        raise WebSocketRequired(f"Send Sec-WebSocket-Version: {VERSION}, the version that is spoken here (RFC 6455).")
+        raise WebSocketRequired(f"Send Sec-WebSocket-Version: {VERSION}, the supported version (RFC 6455).")
     if not _NONCE.fullmatch(headers.get(_KEY, "")):
         raise BadRequest("“Sec-WebSocket-Key” is 16 bytes in base64 (RFC 6455, 4.1).")
     offered = _offered(headers)

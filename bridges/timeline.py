@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bridges import archive, snapshot
+from bridges.copies import find_copies
 from bridges.dead_letters.permissions import READING, is_masked
 from bridges.models import ArchivedEvent
 from bridges.sinks.registry import find
-from bridges.sinks.stream import StreamSink, copy_of
+from bridges.sinks.stream import StreamConfig, StreamSink
 from streams.snapshot import holder as catalog
 from synapse.auth.permission import STREAMS_READ, is_visible
 from synapse.auth.principal import PERSONAL, Principal, sees
@@ -69,7 +70,7 @@ class _Known:
 
     Attributes:
         decoded: the event, None where only an archived row is left.
-        mask: of its PII, None when it holds none.
+        mask: of its PII, None when it holds none, or the caller may see it.
         fields: the entry's fields, as text, as the caller may see them.
         form: the digest of its stored copy, "" where only an archived row is left.
     """
@@ -109,7 +110,7 @@ def timeline_of(stream: StreamDefinition, id_: str, by: Principal) -> Conversati
         "event_type": known.event_type or None,
         "source": known.source if is_reader else None,
         "contract_version": (decoded.contract_version or None) if decoded else None,
-        "warnings": _warnings(stream, decoded, known.mask, by) if is_reader else None,
+        "warnings": _warnings(stream, decoded, known.mask) if is_reader else None,
         "trace_id": trace_of(known.fields.get("traceparent", "")) or None,
         "cloudevent": _attributes(known.fields) if is_reader else None,
         "came_through": _hops(known.fields),
@@ -151,10 +152,9 @@ def _known(
     if parts is not None:
         fields = text_fields(pairs(parts))
         decoded = decode_texts(fields, types_of=stream.types_of)
-        mask = mask_of(stream, decoded)
-        is_masked_ = mask is not None and not by.rights.has(PERSONAL)
-        source = mask.source(decoded.source, decoded.event) if mask and is_masked_ else decoded.source
-        fields = mask.fields(fields, decoded.event) if mask and is_masked_ else fields
+        mask = None if by.rights.has(PERSONAL) else mask_of(stream, decoded)
+        source = mask.source(decoded.source, decoded.event) if mask else decoded.source
+        fields = mask.fields(fields, decoded.event) if mask else fields
         form = form_of(b"".join(map(netstring, parts)))
         return _Known(
             event_type=decoded.event_type, source=source, decoded=decoded, mask=mask, fields=fields, form=form
@@ -208,7 +208,7 @@ def _redactor(stream: StreamDefinition, known: _Known, by: Principal) -> Redact:
 
 
 def _warnings(
-    stream: StreamDefinition, decoded: DecodedEntry | None, mask: Mask | None, by: Principal
+    stream: StreamDefinition, decoded: DecodedEntry | None, mask: Mask | None
 ) -> list[Mapping[str, str]] | None:
     """Return the violations of the contract's version that the event was checked against, None without a check.
 
@@ -217,14 +217,13 @@ def _warnings(
     """
     if decoded is None or not decoded.contract_version:
         return None
-    is_hidden = mask is not None and not by.rights.has(PERSONAL)
-    event = mask.event(decoded.event) if mask is not None and is_hidden else decoded.event
+    event = mask.event(decoded.event) if mask else decoded.event
     try:
         found = deferred_validation.check_in_thread(stream, event, version=decoded.contract_version)
         violations = [violation.as_dict() for violation in found.warnings]
     except Problem as problem:
         violations = list(problem.members.get("violations", ()))
-    return [each for each in violations if not (is_hidden and is_masked(event, each["pointer"]))]
+    return [each for each in violations if not (mask and is_masked(event, each["pointer"]))]
 
 
 def _hops(fields: Mapping[str, str]) -> list[str]:
@@ -292,12 +291,12 @@ def _copies(stream: str, id_: str, by: Principal) -> Conversation[list[dict[str,
         try:
             if bridge.stream != stream or not issubclass(find(bridge.sink), StreamSink):
                 continue
-            target, command = copy_of(bridge, id_)
+            target = StreamConfig.read(bridge.config).stream
         except BadConfig:
             # One that cannot run has copied nothing.
             continue
         if target in catalog.current().streams and is_visible(by.rights, target):
-            asked.append((bridge.name, target, command))
+            asked.append((bridge.name, target, find_copies(target, bridge, id_)))
     replies = (yield from ask([command for _, _, command in asked])) if asked else []
     return [
         {"bridge": name, "stream": target, "id": found}

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
+from bridges import copies
 from streams import connections
 from streams.snapshot import holder as catalog
 from synapse.auth.principal import Principal
@@ -14,28 +14,19 @@ from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, Si
 from synapse.errors.contracts import SandboxBusy
 from synapse.errors.delivery import NotBegun, SinkAway, SinkBroken, SinkError
 from synapse.errors.streams import StreamFull
-from synapse.formats import exact_json
-from synapse.formats.text import ALERTS_STREAM, NO_TEXTS, RULE, cut, is_name
+from synapse.formats.text import ALERTS_STREAM, RULE, cut, is_name
 from synapse.problems import Problem
-from synapse.publishing import body, deferred_validation, storage, validation
+from synapse.publishing import body, deferred_validation, storage
 from synapse.publishing.validation import Accepted
 from synapse.redis import Command, RedisUnavailable, ReplyError
-from synapse.redis.commands.publishing import StoreResult, publish_once, stored_under
+from synapse.redis.commands.publishing import StoreResult
 from synapse.tracing import attributes, switch
-from synapse.tracing.context import TraceContext
 from synapse.tracing.span import Span
-from synapse.wire import encoding
-from synapse.wire.encoding import CLOUDEVENT, OWN_PREFIX
-from synapse.wire.ids import iso_of, moment_of
-from synapse.wire.trace_context import trace_fields
+from synapse.wire.encoding import OWN_PREFIX
 
 _TYPE_NAMES = ("event_type", "event")
 
 
-# Through more streams than these, no event is sent on.
-MOST_HOPS = 8
-# How long an event that is delivered again is known by, in milliseconds.
-WINDOW_MS = 24 * 3600 * 1000
 # The number of events that are sent to Redis together: its reply must come in time.
 _AT_ONCE = 100
 # A stream that is full is asked again after so many seconds.
@@ -152,18 +143,24 @@ class StreamSink(Sink):
         prepared: dict[int, tuple[Accepted, Command]] = {}
         spans = self._start_spans(target, batch)
         for place, delivery in enumerate(batch):
-            trail = _trail(delivery)
+            trail = copies.trail_of(delivery)
             try:
                 if self._config.stream not in trail:
                     accepted = self._accepted(target, delivery)
-                    trace = spans[place].context if place in spans else delivery.trace
-                    command = self._command(target, delivery, accepted, [*trail, delivery.stream], trace)
-                    prepared[place] = accepted, command
+                    copy = copies.Copy(
+                        target=target,
+                        original=delivery,
+                        accepted=accepted,
+                        trail=[*trail, delivery.stream],
+                        trace=spans[place].context if place in spans else delivery.trace,
+                        is_changed=self._config.changes_events,
+                    )
+                    prepared[place] = accepted, copy.store(self._bridge)
             except SinkError as error:
                 outcomes[place] = error
         replies, unsafe = self._send(target, [command for _, command in prepared.values()])
         for (place, (accepted, _)), reply in zip(prepared.items(), replies, strict=True):
-            outcomes[place] = self._outcome(reply) or unsafe
+            outcomes[place] = self._outcome(target, reply) or unsafe
             if isinstance(reply, StoreResult) and reply.outcome == "stored":
                 _count(target, accepted)
                 _finish(spans.get(place), reply.id)
@@ -209,43 +206,6 @@ class StreamSink(Sink):
                 f"“{self._config.stream}” does not take it: {_in_one_line(problem)}", permanent=True
             ) from problem
 
-    def _command(
-        self,
-        target: StreamDefinition,
-        delivery: Delivery,
-        accepted: Accepted,
-        trail: Sequence[str],
-        trace: TraceContext | None,
-    ) -> Command:
-        if len(trail) > MOST_HOPS:
-            raise SinkError(f"It came through {len(trail)} streams: {', '.join(trail)}", permanent=True)
-        came, source, timestamp = delivery.entry.cloudevent, delivery.source, delivery.timestamp
-        state = "" if trace is None or self._config.changes_events else trace.state
-        beside = dict(NO_TEXTS if trace is None else trace_fields(trace.traceparent, state))
-        if came is not None and self._config.changes_events:
-            # Another event has other attributes: properties that are dropped may stand in those of the first.
-            source, timestamp = "", iso_of(moment_of(delivery.id))
-        elif came is not None:
-            # As it was read: another program may have written bytes that are no text.
-            beside[CLOUDEVENT] = exact_json.dumps(came).decode()
-        fields = validation.encode(
-            target,
-            accepted,
-            now=lambda: timestamp or _now(),
-            source=source or self._bridge.name,
-            beside=beside,
-        )
-        return publish_once(
-            target.name,
-            [*fields, encoding.HOPS, ",".join(trail)],
-            who=_publisher(self._bridge),
-            key=delivery.id,
-            # One event, one key: what the mapping made of it at another attempt is the same event.
-            fingerprint=delivery.id,
-            window_ms=WINDOW_MS,
-            hard_length=target.hard_length if target.when_full == "reject" else 0,
-        )
-
     def _send(self, target: StreamDefinition, commands: Sequence[Command]) -> tuple[list[Any], SinkError | None]:
         """Send the commands. Return their replies, and an error when the writes are less durable than the stream
         demands.
@@ -263,42 +223,18 @@ class StreamSink(Sink):
         why = storage.shortfall(target, replies.pop()) if barrier else ""
         return replies, SinkError(f"“{self._config.stream}” may have it, but {why}") if why else None
 
-    def _outcome(self, reply: StoreResult | ReplyError) -> Outcome:
+    def _outcome(self, target: StreamDefinition, reply: StoreResult | ReplyError) -> Outcome:
         if isinstance(reply, ReplyError):
             if reply.code == "WRONGTYPE":
                 return SinkError(f"The Redis key “{self._config.stream}” does not hold a stream")
             return SinkError(f"Redis did not store it: {reply}")
         if reply.outcome == "full":
-            connections.counters.refuse(self._config.stream, StreamFull.slug)
-            return SinkError(f"“{self._config.stream}” is full and takes no more", retry_after=FULL_WAIT)
+            text = f"“{target.name}” is full and takes no more"
+            connections.counters.note_refused(target, StreamFull(f"{text}."), self._principal)
+            return SinkError(text, retry_after=FULL_WAIT)
         if reply.outcome == "conflict":
             return SinkError(f"“{self._config.stream}” has something else under the key of this event", permanent=True)
         return None
-
-
-def copy_of(bridge: BridgeDefinition, id_: str) -> tuple[str, Command]:
-    """Return the stream to which a bridge with this sink copies events, and the command that reads the ids of an
-    event's copies there: one, or none when none was stored within the window.
-
-    Raises:
-        BadConfig: when its settings cannot be used.
-    """
-    target = StreamConfig.read(bridge.config).stream
-    return target, stored_under(target, who=_publisher(bridge), key=id_)
-
-
-def _publisher(bridge: BridgeDefinition) -> str:
-    """Return the caller in whose name a bridge stores copies: the group whose events they are."""
-    return f"{bridge.stream}\n{bridge.group}"
-
-
-def _trail(delivery: Delivery) -> list[str]:
-    """Return the streams that an event passed through before its current one."""
-    fields = delivery.fields
-    if encoding.VERSION.encode() not in fields:  # what others write under our names says nothing
-        return []
-    text = fields.get(encoding.HOPS.encode(), b"").decode("utf-8", "replace")
-    return [name for name in text.split(",") if is_name(name)]
 
 
 def _finish(span: Span | None, id_: str) -> None:
@@ -314,10 +250,6 @@ def _count(target: StreamDefinition, accepted: Accepted) -> None:
         connections.counters.add(target.name, "warned")
     if not accepted.registered:
         connections.counters.add(target.name, "unregistered")
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _in_one_line(problem: Problem) -> str:

@@ -4,12 +4,15 @@ from datetime import timedelta
 
 import pytest
 
+from bridges.copies import MOST_HOPS
 from bridges.sinks import stream as stream_sink
 from bridges.sinks.stream import StreamConfig, StreamSink
 from streams import connections
 from streams.models import Stream
 from streams.snapshot import holder
+from synapse.auth.principal import EVERYTHING
 from synapse.errors.delivery import BadConfig, SinkAway, SinkBroken
+from synapse.inspection.refusals import refusals_of, seen_by
 from synapse.redis.commands.publishing import StoreResult, publish_once
 from synapse.wire import encoding
 from tests.bridges.cast import always
@@ -211,7 +214,7 @@ def test_two_streams_that_mirror_each_other_hold_each_event_once(redis, db):
 
 
 def test_an_event_goes_through_so_many_streams_and_no_more(redis, copies):
-    trail = ",".join(f"s{n}" for n in range(stream_sink.MOST_HOPS))
+    trail = ",".join(f"s{n}" for n in range(MOST_HOPS))
     shorter = trail.rpartition(",")[0]
 
     outcomes = open_().deliver([published(ORDER, hops=trail), published(ORDER, hops=shorter, id_="17-1")], always)
@@ -229,6 +232,10 @@ def test_a_stream_that_is_full_is_asked_again_later(redis, db):
     assert outcomes[0] is None
     assert str(outcomes[1]) == "“copies” is full and takes no more"
     assert (outcomes[1].permanent, outcomes[1].retry_after) == (False, stream_sink.FULL_WAIT)
+    executor, target = connections.executor(), holder.current().streams["copies"]
+    executor.run(connections.counters.refusals.flush())
+    (kind,) = seen_by(EVERYTHING, target, executor.run(refusals_of(target)))
+    assert (kind["reason"], kind["publisher"], kind["count"]) == ("stream-full", "bridge copying", 1)
 
 
 def test_a_stream_that_wants_its_events_safe_gets_them_again_until_they_are(redis, db, monkeypatch):

@@ -1,0 +1,103 @@
+"""Copies of events in other streams: each is stored once, and names the streams that it came through."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from synapse.catalog.bridge_definitions import BridgeDefinition
+from synapse.catalog.stream_definitions import StreamDefinition
+from synapse.delivery.sink import Delivery
+from synapse.errors.delivery import SinkError
+from synapse.formats import exact_json
+from synapse.formats.text import NO_TEXTS, is_name
+from synapse.publishing import validation
+from synapse.publishing.validation import Accepted
+from synapse.redis import Command
+from synapse.redis.commands.publishing import publish_once, stored_under
+from synapse.tracing.context import TraceContext
+from synapse.wire import encoding
+from synapse.wire.encoding import CLOUDEVENT
+from synapse.wire.ids import iso_of, moment_of
+from synapse.wire.trace_context import trace_fields
+
+# Through more streams than these, no event is sent on.
+MOST_HOPS = 8
+# How long an event that is delivered again is known by, in milliseconds.
+WINDOW_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """A copy of an event in another stream.
+
+    Attributes:
+        target: the other stream.
+        original: the event that is copied.
+        accepted: the event as the other stream takes it.
+        trail: the streams that it came through, its own the last.
+        trace: the context to store with it.
+        is_changed: whether it may differ from the original.
+    """
+
+    target: StreamDefinition
+    original: Delivery
+    accepted: Accepted
+    trail: Sequence[str]
+    trace: TraceContext | None
+    is_changed: bool
+
+    def store(self, bridge: BridgeDefinition) -> Command:
+        """Return the command that stores the copy for a bridge, once, however often it is sent.
+
+        Raises:
+            SinkError: when the event came through too many streams.
+        """
+        if len(self.trail) > MOST_HOPS:
+            raise SinkError(f"It came through {len(self.trail)} streams: {', '.join(self.trail)}", permanent=True)
+        original, target, trace = self.original, self.target, self.trace
+        attributes, source, timestamp = original.entry.cloudevent, original.source, original.timestamp
+        state = "" if trace is None or self.is_changed else trace.state
+        beside = dict(NO_TEXTS if trace is None else trace_fields(trace.traceparent, state))
+        if attributes is not None and self.is_changed:
+            # Another event has other attributes: properties that are dropped may stand in those of the first.
+            source, timestamp = "", iso_of(moment_of(original.id))
+        elif attributes is not None:
+            # As it was read: another program may have written bytes that are no text.
+            beside[CLOUDEVENT] = exact_json.dumps(attributes).decode()
+        fields = validation.encode(
+            target, self.accepted, now=lambda: timestamp or _now(), source=source or bridge.name, beside=beside
+        )
+        return publish_once(
+            target.name,
+            [*fields, encoding.HOPS, ",".join(self.trail)],
+            who=_publisher(bridge),
+            key=original.id,
+            # One event, one key: what the mapping made of it at another attempt is the same event.
+            fingerprint=original.id,
+            window_ms=WINDOW_MS,
+            hard_length=target.hard_length if target.when_full == "reject" else 0,
+        )
+
+
+def find_copies(target: str, bridge: BridgeDefinition, id_: str) -> Command:
+    """Return the command that reads the ids of an event's copies that a bridge stored in a stream: one, or none when
+    none was stored within the window."""
+    return stored_under(target, who=_publisher(bridge), key=id_)
+
+
+def trail_of(delivery: Delivery) -> list[str]:
+    """Return the streams that an event passed through before its current one."""
+    fields = delivery.fields
+    if encoding.VERSION.encode() not in fields:  # what others write under our names says nothing
+        return []
+    text = fields.get(encoding.HOPS.encode(), b"").decode("utf-8", "replace")
+    return [name for name in text.split(",") if is_name(name)]
+
+
+def _publisher(bridge: BridgeDefinition) -> str:
+    """Return the caller in whose name a bridge stores copies: the group whose events they are."""
+    return f"{bridge.stream}\n{bridge.group}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -1,7 +1,7 @@
 """The pages of alerts that fire or are pending, and of their history."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -64,7 +64,7 @@ def now(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
         opts=None,
         tabs=tabs(request, "now"),
         problem=problem,
-        alerts=[_shown(request, alert) for alert in found.alerts],
+        alerts=_shown(request, found.alerts),
         is_stale=problem is None and (silent is None or silent > STALE),
         silent=silent,
         **_delivery(request),
@@ -95,15 +95,16 @@ def firing_alerts(request: HttpRequest) -> list[FiringAlert]:
     except FAILURES:
         # The first page says so.
         return []
+    firing = [alert for alert in found.alerts if alert["state"] == "firing" and not alert["silenced"]]
+    page = Tab(title="Alerts", url=reverse("admin:alerts_alertrule_now"))
     return [
-        FiringAlert(kinds=_KINDS.get(alert["condition"], ()), line=_line(_shown(request, alert)))
-        for alert in found.alerts
-        if alert["state"] == "firing" and not alert["silenced"]
+        FiringAlert(kinds=_KINDS.get(alert["condition"], ()), line=_line(alert, page))
+        for alert in _shown(request, firing)
     ]
 
 
-def _line(alert: Mapping[str, Any]) -> AttentionLine:
-    actions = [Tab(title="Alerts", url=reverse("admin:alerts_alertrule_now"))]
+def _line(alert: Mapping[str, Any], page: Tab) -> AttentionLine:
+    actions = [page]
     if "silence" in alert:
         actions.append(Tab(title="Silence", url=alert["silence"]))
     return AttentionLine(
@@ -134,17 +135,18 @@ def changes(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
         opts=None,
         tabs=tabs(request, "changes"),
         problem=problem,
-        changes=[_shown(request, alert) for alert in found.changes],
+        changes=_shown(request, found.changes),
         older=urlencode({"before": found.next}) if found.next else "",
     )
 
 
-def _shown(request: HttpRequest, alert: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an alert with what its row shows beside it."""
-    shown = {**alert, "since": _moment(alert["since"]), "at": _moment(alert["at"])}
-    if alert["state"] != "resolved" and request.user.has_perm("alerts.add_silence"):
-        about = {"rule": alert["rule"], "subject": _name_of(alert)}
-        shown["silence"] = f"{reverse('admin:alerts_silence_add')}?{urlencode(about)}"
+def _shown(request: HttpRequest, alerts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return alerts with their moments, and the address of the form that silences them."""
+    form = reverse("admin:alerts_silence_add") if request.user.has_perm("alerts.add_silence") else ""
+    shown = [{**alert, "since": _moment(alert["since"]), "at": _moment(alert["at"])} for alert in alerts]
+    for alert in shown:
+        if form and alert["state"] != "resolved":
+            alert["silence"] = f"{form}?{urlencode({'rule': alert['rule'], 'subject': _name_of(alert)})}"
     return shown
 
 

@@ -186,9 +186,8 @@ def redrive_dead_letters(call: Call[None, models.RedriveAsked]) -> dict[str, Any
     twice. One that is not there (any more) is counted as `gone`."""
     stream, group, asked = call.params["stream"], call.params["group"], call.body
     which = asked.which()
-    dead_letters.check_group(stream, group)
-    if asked.dry_run:
-        return {"dry_run": True, **asdict(dead_letters.preview(stream, group, which, by=call.by))}
+    if preview := _preview(stream, group, asked, which, call.by):
+        return preview
     redriven = dead_letters.redrive(
         stream, group, which, by=call.by, rate=asked.rate, cursor=asked.cursor, most=asked.count
     )
@@ -220,9 +219,8 @@ def discard_dead_letters(call: Call[None, models.DiscardAsked]) -> dict[str, Any
     """They are deleted for good. In parts, as redriving; the reason is recorded with each."""
     stream, group, asked = call.params["stream"], call.params["group"], call.body
     which = asked.which()
-    dead_letters.check_group(stream, group)
-    if asked.dry_run:
-        return {"dry_run": True, **asdict(dead_letters.preview(stream, group, which, by=call.by))}
+    if preview := _preview(stream, group, asked, which, call.by):
+        return preview
     done = dead_letters.discard(
         stream, group, which, by=call.by, reason=asked.reason, cursor=asked.cursor, most=asked.count
     )
@@ -295,6 +293,14 @@ def _edited(call: Call[None, models.RedriveOneAsked], id_: str) -> dict[str, Any
         problem=None, contract_version=edited.contract_version, violations=edited.warnings
     )
     return {"id": id_, "result": _word(result), "check": verdict.as_dict()}
+
+
+def _preview(
+    stream: str, group: str, asked: models.WhichAsked, which: Ids | DeadLetterCriteria, by: Principal
+) -> dict[str, Any] | None:
+    """Check that the group exists. Return the answer to a dry run, None where none is asked for."""
+    dead_letters.check_group(stream, group)
+    return {"dry_run": True, **asdict(dead_letters.preview(stream, group, which, by=by))} if asked.dry_run else None
 
 
 def _word(result: str) -> str:

@@ -19,6 +19,7 @@ from synapse.formats.text import tag_of
 from synapse.http.exchange import Response, listing_response
 from synapse.http.redis_problems import problem_of
 from synapse.inspection.answers import OneMessage
+from synapse.inspection.messages import MESSAGE_EXAMPLE
 from synapse.inspection.range_query import MOMENT, MOST_BYTES, MOST_ENTRIES, Order, QueryTime, intersection
 from synapse.inspection.rows import RowSelection, TextSearch, written_row
 from synapse.problems import BadParameter
@@ -322,17 +323,7 @@ class FoundEvents(Answer):
     )
 
 
-_EVENT = {
-    "stream": "inference-events",
-    "id": "1705314600000-0",
-    "data": {"event_type": "inference-complete", "latency_ms": "45", "synapse_version": "1", "synapse_added": "ets"},
-    "event": {"event_type": "inference-complete", "latency_ms": 45},
-    "event_type": "inference-complete",
-    "timestamp": "2024-01-15T10:30:00.000Z",
-    "source": "anonymous",
-    "contract_version": 1,
-    "layout": "flat",
-}
+_EVENT = {"stream": "inference-events", **MESSAGE_EXAMPLE}
 _PAGE = {
     "events": [_EVENT],
     "order": "newest",

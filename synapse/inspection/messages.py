@@ -24,7 +24,7 @@ from synapse.redis.commands.streams import Entry, xrange
 MOST_MESSAGES, USUAL_MESSAGES = 1000, 10
 # The number of messages that are read without waiting for a turn.
 FEW_MESSAGES = 99
-_MESSAGE = {
+MESSAGE_EXAMPLE = {
     "id": "1705314600000-0",
     "data": {
         "event_type": "inference-complete",
@@ -44,7 +44,7 @@ _MESSAGE = {
 }
 _PAGE = {
     "stream": "inference-events",
-    "messages": [_MESSAGE],
+    "messages": [MESSAGE_EXAMPLE],
     "order": "newest",
     "next": None,
     "scanned": 1,
@@ -135,7 +135,7 @@ def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
     problems=[406],
     query=Query,
     reveals=lambda message: {message["stream"]: [message["id"]]},
-    examples=[Example("a message", {"stream": "inference-events", **_MESSAGE}, 200)],
+    examples=[Example("a message", {"stream": "inference-events", **MESSAGE_EXAMPLE}, 200)],
 )
 def show_message(call: Call[Query, None]) -> Conversation[Response]:
     """The message with this entry id."""

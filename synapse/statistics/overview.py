@@ -1,7 +1,7 @@
 """Whether streams are well: their last hour as rows for charts, and findings that need a person's attention."""
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -373,21 +373,20 @@ def describe_course(row: Sequence[float | None]) -> str:
 
 def add_rows(rows: Iterable[Row]) -> Row:
     """Return the sums of rows, value by value; None where none of them was sampled."""
-    found = list(filter(None, rows))
-    if len(found) == 1:
-        return found[0]
-    columns = zip(*found, strict=True)
-    if not any(None in row for row in found):
-        return list(map(sum, columns))
-    return [None if all(one is None for one in column) else sum(filter(None, column)) for column in columns]
+    return _combine(rows, sum)
 
 
 def highest_of(rows: Iterable[Row]) -> Row:
     """Return the highest of rows, value by value; None where none of them was sampled."""
+    return _combine(rows, max)
+
+
+def _combine(rows: Iterable[Row], combine: Callable[[Iterable[int]], int]) -> Row:
     found = list(filter(None, rows))
     if len(found) == 1:
         return found[0]
     columns = zip(*found, strict=True)
     if not any(None in row for row in found):
-        return list(map(max, columns))
-    return [max((one for one in column if one is not None), default=None) for column in columns]
+        return list(map(combine, columns))
+    sampled = ([one for one in column if one is not None] for column in columns)
+    return [combine(column) if column else None for column in sampled]

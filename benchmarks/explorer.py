@@ -12,18 +12,18 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
-import django
 import orjson
 
-from benchmarks.console.figure import Figure, of_times
+from benchmarks.console.figure import Figure, of_times, report
 from benchmarks.events import EVENT, compact, entry_fields
 from benchmarks.heartbeat.server import Gaps
-from benchmarks.running import synapse, valkey
-from benchmarks.running.program import LOOPBACK, Program, free_port, running
+from benchmarks.running import heartbeat
+from benchmarks.running.installation import installed
+from benchmarks.running.program import LOOPBACK, Program
 from benchmarks.running.valkey import Valkey
 
 LARGE, EVENTS_OF_LARGE = (
@@ -38,27 +38,13 @@ NEEDLE = "order-4711-of-anna"
 
 def main() -> int:
     """Return 1 when a value exceeds its limit."""
-    with TemporaryDirectory(prefix="synapse-bench-explorer-") as name, valkey.serving(Path(name) / "valkey") as server:
-        folder = Path(name)
-        settings = synapse.environment(folder, server.endpoint.url)
-        synapse.manage(folder, settings, "migrate", "--verbosity", "0")
-        os.environ.update(settings)
-        django.setup()
+    with installed("explorer") as installation:
         from streams.models import Stream  # noqa: PLC0415 - needs Django
 
         Stream.objects.bulk_create([Stream(name=name) for name in (*LARGE, *SMALL)])
-        _fill(server)
-        gaps = Gaps.made(folder / "gaps")
-        port = free_port()
-        command = [sys.executable, "-m", "benchmarks.heartbeat.server", str(folder / "gaps")]
-        own = {**settings, "HOST": LOOPBACK, "PORT": str(port), "PYTHONPATH": str(synapse.ROOT)}
-        with running("explorer", command, port=port, folder=folder, environment=own) as program:
-            found = []
-            for part in (_searches, _exports, _imports):
-                for figure in part(program, gaps):
-                    print(figure, flush=True)
-                    found.append(figure)
-    return int(not all(figure.is_met for figure in found))
+        _fill(installation.valkey)
+        with heartbeat.serving("explorer", installation.folder, installation.settings) as (program, gaps):
+            return report(chain.from_iterable(part(program, gaps) for part in (_searches, _exports, _imports)))
 
 
 def _fill(server: Valkey) -> None:

@@ -4,24 +4,22 @@ The longest gap is that of the server's event loop, in processor time of its thr
 the machine is shared; so are the times of hostile filters. Ends with 1 when a limit is exceeded.
 """
 
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from itertools import chain
 from statistics import median
-from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
-import django
 import orjson
 
-from benchmarks.console.figure import Figure
+from benchmarks.console.figure import Figure, report
 from benchmarks.events import EVENT, compact, entry_fields
 from benchmarks.heartbeat.server import Gaps
-from benchmarks.running import synapse, valkey
-from benchmarks.running.program import LOOPBACK, Program, free_port, running
+from benchmarks.running import heartbeat
+from benchmarks.running.installation import installed
+from benchmarks.running.program import Program
 from benchmarks.running.valkey import Valkey
 from synapse.errors.streams import BadFilterExpression
 from synapse.filters import compile_filter
@@ -47,11 +45,7 @@ print(time.perf_counter() - begun, resident() - before)
 
 def main() -> int:
     """Return 1 when a value exceeds its limit."""
-    found = []
-    for figure in (*_load(), *_hostile(), *_over_http()):
-        print(figure, flush=True)
-        found.append(figure)
-    return int(not all(figure.is_met for figure in found))
+    return report(chain(_load(), _hostile(), _over_http()))
 
 
 def _load() -> Iterator[Figure]:
@@ -83,22 +77,13 @@ def _hostile() -> Iterator[Figure]:
 
 
 def _over_http() -> Iterator[Figure]:
-    with TemporaryDirectory(prefix="synapse-bench-filters-") as name, valkey.serving(Path(name) / "valkey") as server:
-        folder = Path(name)
-        settings = synapse.environment(folder, server.endpoint.url)
-        synapse.manage(folder, settings, "migrate", "--verbosity", "0")
-        os.environ.update(settings)
-        django.setup()
+    with installed("filters") as installation:
         from streams.models import Stream  # noqa: PLC0415 - needs Django
 
         Stream.objects.create(name="orders")
         Stream.objects.create(name="large")
-        _fill(server)
-        gaps = Gaps.made(folder / "gaps")
-        port = free_port()
-        command = [sys.executable, "-m", "benchmarks.heartbeat.server", str(folder / "gaps")]
-        own = {**settings, "HOST": LOOPBACK, "PORT": str(port), "PYTHONPATH": str(synapse.ROOT)}
-        with running("filters", command, port=port, folder=folder, environment=own) as program:
+        _fill(installation.valkey)
+        with heartbeat.serving("filters", installation.folder, installation.settings) as (program, gaps):
             _ask(program, "orders", filter="event.n == 1")
             for what, text in {"none, for comparison": "", **FILTERS}.items():
                 yield from _measure(program, gaps, what, text)

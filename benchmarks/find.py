@@ -4,21 +4,19 @@ value with its limit.
 Takes four minutes. Ends with 1 when a limit is exceeded.
 """
 
-import os
 import sys
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 
-import django
-
-from benchmarks.console.figure import Figure, of_times, processor_time
+from benchmarks.console.figure import Figure, of_times, processor_time, report
 from benchmarks.events import EVENT, compact, entry_fields
 from benchmarks.load import generator
 from benchmarks.load.values import Request
-from benchmarks.running import processor, synapse, valkey
+from benchmarks.running import processor, synapse
+from benchmarks.running.installation import installed
 from benchmarks.running.valkey import Valkey
 from synapse.auth.principal import ANONYMOUS
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
@@ -34,17 +32,8 @@ _AT_ONCE = 2_000
 
 def main() -> int:
     """Return 1 when a value exceeds its limit."""
-    with TemporaryDirectory(prefix="synapse-bench-find-") as name, valkey.serving(Path(name) / "valkey") as server:
-        folder = Path(name)
-        settings = synapse.environment(folder, server.endpoint.url)
-        synapse.prepare(folder, settings)
-        os.environ.update(settings)
-        django.setup()
-        found = []
-        for figure in (*_searches(server), *_publishing(folder, settings, server)):
-            print(figure, flush=True)
-            found.append(figure)
-    return int(not all(figure.is_met for figure in found))
+    with installed("find", with_catalog=True) as here:
+        return report(chain(_searches(here.valkey), _publishing(here.folder, here.settings, here.valkey)))
 
 
 class _Bench:

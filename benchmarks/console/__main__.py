@@ -11,14 +11,11 @@ percentile (of fewer than 20 measurements, that is the highest one). Ends with 1
 """
 
 import argparse
-import os
 import sys
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from itertools import chain
 
-import django
-
-from benchmarks.running import synapse, valkey
+from benchmarks.console.figure import report
+from benchmarks.running.installation import installed
 from synapse.runtime.process import tune_garbage_collector
 
 PARTS = ("pages", "many", "sampler", "size", "viewers", "publish")
@@ -30,25 +27,15 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--seconds", type=int, default=60, help="for which the server is measured")
     options = parser.parse_args()
-    found = []
-    with TemporaryDirectory(prefix="synapse-bench-console-") as name, valkey.serving(Path(name) / "valkey") as server:
-        folder = Path(name)
-        settings = synapse.environment(folder, server.endpoint.url)
-        synapse.manage(folder, settings, "migrate", "--verbosity", "0")
-        os.environ.update(settings)
-        django.setup()
+    with installed("console") as here:
         from benchmarks.console import measures  # noqa: PLC0415 - needs Django
 
         # As the web server does when it starts.
         tune_garbage_collector()
 
-        stage = measures.Stage(folder=folder, settings=settings, valkey=server, seconds=options.seconds)
+        stage = measures.Stage(folder=here.folder, settings=here.settings, valkey=here.valkey, seconds=options.seconds)
         stage.define()
-        for part in options.only:
-            for figure in getattr(stage, part)():
-                print(figure, flush=True)
-                found.append(figure)
-    return int(not all(figure.is_met for figure in found))
+        return report(chain.from_iterable(getattr(stage, part)() for part in options.only))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A measured value, and its limit."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from statistics import median
@@ -54,6 +54,15 @@ def of_times(name: str, seconds: Sequence[float], *, most: float = 300) -> Figur
     """Return the value of work that was done several times, such as a page, of which 95 of 100 may take `most` ms."""
     ms = sorted(each * 1000 for each in seconds)
     return Figure(name=name, value=median(ms), unit="ms", p95=ms[ceil(0.95 * len(ms)) - 1], highest=ms[-1], most=most)
+
+
+def report(figures: Iterable[Figure]) -> int:
+    """Print values as they are measured. Return 1 when one exceeds its limit."""
+    status = 0
+    for figure in figures:
+        print(figure, flush=True)
+        status |= not figure.is_met
+    return status
 
 
 def processor_time(work: Callable[[], object]) -> float:

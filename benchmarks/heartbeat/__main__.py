@@ -22,9 +22,8 @@ from benchmarks import machine
 from benchmarks.events import STREAM, entry_fields
 from benchmarks.heartbeat.requests import KINDS, LARGE, Kind
 from benchmarks.heartbeat.server import Gaps
+from benchmarks.running import heartbeat
 from benchmarks.running.many import Crowd
-from benchmarks.running.program import LOOPBACK, free_port, running
-from benchmarks.running.synapse import ROOT
 from benchmarks.stage import staged
 from benchmarks.values import QUICK
 
@@ -41,11 +40,7 @@ def main() -> int:
         stage.manage("catalog", "apply", str(CATALOG))
         crowd: Crowd = stage.crowd(options.streams)
         _fill(crowd.valkey.client)
-        gaps = Gaps.made(Path(folder) / "gaps")
-        port = free_port()
-        own = {**crowd.settings, "HOST": LOOPBACK, "PORT": str(port), "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "benchmarks.heartbeat.server", str(Path(folder) / "gaps")]
-        with running("heartbeat", command, port=port, folder=Path(folder), environment=own) as server:
+        with heartbeat.serving("heartbeat", Path(folder), crowd.settings) as (server, gaps):
             print("\n".join(f"{name}: {fact}" for name, fact in machine.facts(stage).items()))
             print(f"{'requests':24} {'longest gap, ms':>16} {'of the loop, ms':>16}  answers", flush=True)
             held = [_measure(kind, server.url, gaps, options) for kind in KINDS if _is_asked(kind, options.only)]

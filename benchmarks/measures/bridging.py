@@ -1,10 +1,7 @@
 """How fast a bridge brings events to where they go."""
 
 import json
-import os
 import secrets
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
@@ -13,7 +10,7 @@ from benchmarks.load.values import Result
 from benchmarks.measures.rate import Contender, Failed, compare
 from benchmarks.running.bridge import HANDLER
 from benchmarks.running.program import LOOPBACK
-from benchmarks.running.synapse import ROOT
+from benchmarks.running.synapse import run_module
 from benchmarks.stage import Stage
 from benchmarks.values import Measured, NotMeasured
 
@@ -25,7 +22,6 @@ IN_FLIGHT = 64
 _ALLOWED = {"SYNAPSE_HANDLERS": HANDLER, "SYNAPSE_WEBHOOK_ALLOW": LOOPBACK}
 _SECRET = {"SYNAPSE_SECRET_BENCHMARK": "whsec_YSBzZWNyZXQgdGhhdCBub2JvZHkgaGFzIHRvIGtlZXA="}
 _AT_ONCE = 10_000
-_PATIENCE = 120
 
 
 def handler(stage: Stage) -> Measured:
@@ -131,19 +127,7 @@ def _posted(stage: Stage, count: int) -> Result:
 
 
 def _done(stage: Stage, words: Sequence[str], *, count: int, said: str = "") -> Result:
-    result = subprocess.run(
-        [sys.executable, "-m", *words],
-        env={**os.environ, **stage.settings, **_SECRET, **_ALLOWED, "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-        input=said,
-        capture_output=True,
-        text=True,
-        timeout=_PATIENCE,
-        check=False,
-    )
-    if result.returncode:
-        raise Failed(f"{words[0]} failed:\n{(result.stdout + result.stderr)[-2000:]}")
-    found = json.loads(result.stdout)
+    found = json.loads(run_module({**stage.settings, **_SECRET, **_ALLOWED}, *words, said=said))
     if found["events"] < count:
         raise Failed(f"{words[0]} did {found['events']} events of {count}")
     return Result(requests=found["events"], seconds=found["seconds"], errors=0, p50_ms=0, p99_ms=0)

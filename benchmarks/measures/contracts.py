@@ -1,14 +1,11 @@
 """The cost of contracts: of changing them, and of looking them up."""
 
 import json
-import os
-import subprocess
-import sys
 
 from benchmarks.events import STREAM
 from benchmarks.load.values import Request
 from benchmarks.measures.rate import Contender, Failed, compare, over_http
-from benchmarks.running.synapse import ROOT
+from benchmarks.running.synapse import run_module
 from benchmarks.stage import Stage
 from benchmarks.values import Measured, Samples
 
@@ -16,7 +13,6 @@ EVENTS = 10_000
 CONNECTIONS = 8
 _ROUNDS = 20
 _REGISTRATIONS = 5
-_PATIENCE = 120
 
 
 def check(stage: Stage) -> Measured:
@@ -57,15 +53,5 @@ def _reader(stage: Stage, path: str) -> Contender:
 
 
 def _timed(stage: Stage, work: str, rounds: int) -> Measured:
-    result = subprocess.run(
-        [sys.executable, "-m", "benchmarks.running.contracts", work, str(rounds)],
-        env={**os.environ, **stage.settings, "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=_PATIENCE,
-        check=False,
-    )
-    if result.returncode:
-        raise Failed(f"{work} failed:\n{(result.stdout + result.stderr)[-2000:]}")
-    return Measured(ours=Samples(json.loads(result.stdout)), unit="ms")
+    found = run_module(stage.settings, "benchmarks.running.contracts", work, str(rounds))
+    return Measured(ours=Samples(json.loads(found)), unit="ms")

@@ -6,9 +6,7 @@ measured. No server knows the database yet, so none has to hear of it.
 """
 
 import json
-import os
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing
@@ -21,7 +19,7 @@ import redis
 
 from benchmarks.events import EVENT, STREAM
 from benchmarks.running import synapse
-from benchmarks.running.program import DidNotStart, Program
+from benchmarks.running.program import Program
 from benchmarks.running.valkey import Valkey
 
 _PATIENCE = 120
@@ -65,17 +63,7 @@ class Crowd:
         return synapse.serving(self.folder, self.settings)
 
     def _define(self) -> None:
-        result = subprocess.run(
-            [sys.executable, "-m", "benchmarks.running.many", str(self.count)],
-            env={**os.environ, **self.settings, "PYTHONPATH": str(synapse.ROOT)},
-            cwd=synapse.ROOT,
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE,
-            check=False,
-        )
-        if result.returncode:
-            raise DidNotStart(f"the streams could not be defined:\n{result.stderr[-2000:]}")
+        synapse.run_module(self.settings, "benchmarks.running.many", str(self.count))
 
 
 def name_of(number: int) -> str:

@@ -4,7 +4,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,14 +30,15 @@ def environment(folder: Path, redis_url: str) -> dict[str, str]:
     }
 
 
-def prepare(folder: Path, variables: Mapping[str, str]) -> None:
-    """Make the database and define the catalog.
+def prepare(folder: Path, variables: Mapping[str, str], *, with_catalog: bool = True) -> None:
+    """Make the database, and define the catalog.
 
     Raises:
         DidNotStart: when a command fails.
     """
-    for words in (["migrate", "--verbosity", "0"], ["catalog", "apply", CATALOG]):
-        manage(folder, variables, *words)
+    manage(folder, variables, "migrate", "--verbosity", "0")
+    if with_catalog:
+        manage(folder, variables, "catalog", "apply", CATALOG)
 
 
 def manage(folder: Path, variables: Mapping[str, str], *words: str) -> str:
@@ -46,17 +47,31 @@ def manage(folder: Path, variables: Mapping[str, str], *words: str) -> str:
     Raises:
         DidNotStart: when it fails.
     """
+    return _output([MANAGE, *words], folder, variables)
+
+
+def run_module(variables: Mapping[str, str], *words: str, said: str = "") -> str:
+    """Run a module of the benchmarks in a process of its own, with `said` as its input. Return its output.
+
+    Raises:
+        DidNotStart: when it fails.
+    """
+    return _output(["-m", *words], ROOT, {**variables, "PYTHONPATH": str(ROOT)}, said)
+
+
+def _output(words: Sequence[str], folder: Path, variables: Mapping[str, str], said: str = "") -> str:
     result = subprocess.run(
-        [sys.executable, MANAGE, *words],
+        [sys.executable, *words],
         env={**os.environ, **variables},
         cwd=folder,
+        input=said,
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
     if result.returncode:
-        raise DidNotStart(f"manage.py {words[0]} failed:\n{(result.stdout + result.stderr)[-2000:]}")
+        raise DidNotStart(f"{' '.join(words)} failed:\n{(result.stdout + result.stderr)[-2000:]}")
     return result.stdout
 
 

@@ -37,7 +37,7 @@ def create(stream: str, group: str, at: str, *, by: Principal) -> str:
 
     Raises:
         BadParameter: when the name is none.
-        BadPosition: when `at` is no place.
+        BadPosition: when `at` is no position.
         GroupExists, GroupOwned: when there is one, or a bridge will make it.
         Forbidden, UnknownStream, WrongType, RedisUnavailable: as their names say.
     """
@@ -114,9 +114,9 @@ def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bo
         cursor, skipped, again = moved.cursor, skipped + moved.skipped, again + moved.again
         if not cursor or time.monotonic() >= deadline:
             break
-    came_to = {"last_delivered_id": moved.place, "skipped": skipped, "unread_again": again}
+    came_to = {"last_delivered_id": moved.position, "skipped": skipped, "unread_again": again}
     _record(by, "moved", stream, group, before={"last_delivered_id": before}, after=came_to)
-    return Moved(before=before, after=moved.place, skipped=skipped, again=again, more=bool(cursor))
+    return Moved(before=before, after=moved.position, skipped=skipped, again=again, more=bool(cursor))
 
 
 def delete(stream: str, group: str, *, by: Principal, force: bool = False, reason: str = "") -> Deleted:
@@ -190,7 +190,7 @@ def _turned(stream: str, group: str, by: Principal, *, paused: bool) -> str:
 
 
 def _there(stream: str, group: str) -> GroupExists:
-    return GroupExists(f"The stream “{stream}” has a group “{group}” already. To give it another place, move it.")
+    return GroupExists(f"The stream “{stream}” has a group “{group}” already. To give it another position, move it.")
 
 
 def _record(by: Principal, action: str, stream: str, group: str, *, before: Any = None, after: Any = None) -> None:

@@ -182,7 +182,7 @@ def plan_move(stream: str, group: str, to: str, *, discard_waiting: bool = False
     """Return the effect of moving a group to a position.
 
     Raises:
-        BadPosition: when `to` is no place.
+        BadPosition: when `to` is no position.
         UnknownStream, UnknownGroup: when there is none.
         WrongType, RedisUnavailable: when Redis cannot be used for this.
     """

@@ -91,7 +91,7 @@ class _Poll:
         self._memory = memory
         self._types_of = types_of
         self._form = form
-        self._place = (group.stream, group.group)
+        self._group_key = (group.stream, group.group)
         self._count = min(asked.count, group.batch_size)
         self._logs = group.delivery_log != "off"
 
@@ -122,7 +122,7 @@ class _Poll:
         joins = not self._memory.is_joined(self._asked)
         upkeep = self._upkeep()
         lease = delivery_commands.lease(
-            *self._place,
+            *self._group_key,
             self._asked.consumer,
             limit=self._count,
             lease_ms=round(self._group.lease_seconds * 1000),
@@ -141,7 +141,7 @@ class _Poll:
     def _join(self) -> Command:
         again = self._memory.was_joined(self._asked)
         return delivery_commands.join(
-            *self._place,
+            *self._group_key,
             self._asked.consumer,
             start="0" if again else self._start,
             mode="again" if again else "any",
@@ -159,25 +159,25 @@ class _Poll:
         found = []
         if due(asked, "reclaim", RECLAIM_EVERY):
             found.append(
-                delivery_commands.reclaim(*self._place, idle_ms=lease_ms, limit=_RECLAIMED_AT_ONCE, logs=self._logs)
+                delivery_commands.reclaim(*self._group_key, idle_ms=lease_ms, limit=_RECLAIMED_AT_ONCE, logs=self._logs)
             )
         if due(asked, "clean", CLEAN_EVERY):
-            found.append(delivery_commands.clean(*self._place, keep=asked.consumer, idle_ms=_FORGOTTEN_MS))
+            found.append(delivery_commands.clean(*self._group_key, keep=asked.consumer, idle_ms=_FORGOTTEN_MS))
         if due(asked, "checkpoint", CHECKPOINT_EVERY):
-            found.append(delivery_commands.checkpoint(*self._place))
+            found.append(delivery_commands.checkpoint(*self._group_key))
         if due(asked, "report", REPORT_EVERY):
             words = pack(self._memory.status(asked, paused=self._group.paused))
-            found.append(participants.report(*self._place, self._memory.consumer, words, keep_ms=KEEP_MS))
+            found.append(participants.report(*self._group_key, self._memory.consumer, words, keep_ms=KEEP_MS))
         return found
 
     def _read(self, room: int) -> Conversation[tuple[list[InFlightEvent], int]]:
         """Read new events, and return them with the number of entries read to find them."""
         order, consumer = self._group.order, self._asked.consumer
         if order == "none":
-            (reply,) = yield from ask([stream_commands.xreadgroup(*self._place, consumer, count=room, block_ms=0)])
+            (reply,) = yield from ask([stream_commands.xreadgroup(*self._group_key, consumer, count=room, block_ms=0)])
             entries = self._checked(reply)
             return [InFlightEvent(id=entry.id, parts=entry.parts, attempt=1) for entry in entries], len(entries)
-        read = delivery_commands.read(*self._place, consumer, limit=room, order=order, key=self._group.order_key)
+        read = delivery_commands.read(*self._group_key, consumer, limit=room, order=order, key=self._group.order_key)
         (reply,) = yield from ask([read])
         admitted: AdmitResult = self._checked(reply)
         return admitted.events, admitted.read
@@ -201,7 +201,7 @@ class _Poll:
         unwanted = [one.id for one, is_wanted in marked if not is_wanted]
         if unwanted:
             log = DoneLog(consumer=self._asked.consumer) if self._group.delivery_log == "all" else None
-            yield from ask([delivery_commands.done(*self._place, unwanted, counter="filtered", log=log)])
+            yield from ask([delivery_commands.done(*self._group_key, unwanted, counter="filtered", log=log)])
         return [one for one, is_wanted in marked if is_wanted]
 
     def _is_wanted(self, one: Delivery) -> bool:

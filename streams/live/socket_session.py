@@ -216,7 +216,7 @@ class SocketSession:
                 parameter="position",
             ) from None
         self._went_on = set(self._session.streams)
-        self._session.positions.carry(self._resumed)
+        self._session.positions.keep(self._resumed)
         return {"op": "resumed", "position": self._position}
 
     async def _subscribe(self, command: Subscribe) -> dict[str, Any]:
@@ -228,7 +228,7 @@ class SocketSession:
             try:
                 await self._session.subscribe({command.stream: self._continued(query, command.stream)})
             except BaseException:
-                self._carry_again()
+                self._keep_again()
                 raise
             self._named.add(command.stream)
             self._went_on.add(command.stream)
@@ -242,25 +242,24 @@ class SocketSession:
             await self._session.subscribe({name: self._continued(query, name) for name in names}, later=query)
         except BaseException:
             self._session.unsubscribe_from_all()
-            self._carry_again()
+            self._keep_again()
             raise
-        self._session.positions.drop_carried()
+        self._session.positions.drop_earlier()
         self._resumed = None
         return {"op": "subscribed", "stream": ALL, "streams": names, "position": self._position}
 
-    def _carry_again(self) -> None:
-        """Keep the places of streams that could not be followed."""
+    def _keep_again(self) -> None:
+        """Keep the positions in streams that could not be followed."""
         if self._resumed is not None:
-            self._session.positions.carry(self._resumed.without(self._went_on))
+            self._session.positions.keep(self._resumed.without(self._went_on))
 
     def _continued(self, query: TailQuery, stream: str) -> TailQuery:
         """Return a query that begins where the connection before was, unless it says itself where it begins, or the
         stream was followed since: a client that leaves a stream and follows it again gets no event twice."""
         if self._resumed is None or query.after is not None or stream in self._went_on:
             return query
-        place = self._resumed.of(stream)
-        if place is not None:
-            return query.resumed(place)
+        if (position := self._resumed.of(stream)) is not None:
+            return query.resumed(position)
         return replace(query, after=self._resumed.of_later_stream()) if self._resumed.of_all else query
 
     def _unsubscribe(self, stream: str) -> dict[str, Any]:

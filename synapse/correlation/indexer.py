@@ -204,7 +204,7 @@ class Indexer:
         Delete an index for other properties or of a stream that was deleted, and segments whose entries were trimmed.
         """
         if state.version and (
-            (state.of, state.marks) != (known.of, known.marks) or parse(state.place) > parse(now.last_id)
+            (state.of, state.marks) != (known.of, known.marks) or parse(state.position) > parse(now.last_id)
         ):
             known.state = None
             if not self._delete(known.stream.name, state):
@@ -215,7 +215,7 @@ class Indexer:
         gone = [number for number, kept in state.segments.items() if parse(kept.last_id) < first]
         if gone:
             self._write(known, state, deleted=gone)
-        if not now.length or parse(now.last_id) <= parse(state.place):
+        if not now.length or parse(now.last_id) <= parse(state.position):
             return False
         if now.added < 0:
             return self._clock() >= known.read_at + READ_EVERY
@@ -234,7 +234,7 @@ class Indexer:
         (now,) = map(value, self._executor().execute([sample(stream.name, memory=False)]))
         digests = EntryDigests(self._digests(), stream)
         found: list[tuple[str, set[int]]] = []
-        scan = Scan(stream.name, Range(first=following(parse(state.place))), most=SLICE, most_bytes=SLICE_BYTES)
+        scan = Scan(stream.name, Range(first=following(parse(state.position))), most=SLICE, most_bytes=SLICE_BYTES)
         while not scan.done and (self._clock() < until or len(found) < LEAST):
             entries = value(self._executor().execute([scan.command()])[0])
             found += [(entry.id, digests.of(entry.parts)) for entry in scan.take(entries)]
@@ -250,7 +250,7 @@ class Indexer:
         value(self._executor().execute([correlation.note_indexed(stream.name)])[0])
         written = SegmentRange(found[-1][0], len(found))
         state = replace(
-            state, of=known.of, marks=known.marks, place=written.last_id, added=_added(state, now, len(found), scan)
+            state, of=known.of, marks=known.marks, position=written.last_id, added=_added(state, now, len(found), scan)
         )
         number = max(state.segments, default=0) + 1
         if self._write(known, state, written=(number, written, segments.build(found))):

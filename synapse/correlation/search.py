@@ -251,7 +251,7 @@ class _Search:
         if (asked := parse_id(self._text)) and "-" in self._text:
             ids[str(asked.first)] = ENTRY_ID
         commands: list[Command] = [self._find_in_index()]
-        # Each event of a batch has a key of its own, made of the batch's and its place.
+        # Each event of a batch has a key of its own, made of the batch's and its index.
         commands += [
             stored_under(stream.name, who=who, key=key)
             for who in self._publishers
@@ -295,16 +295,16 @@ class _Search:
                 self._look_at(entry, ids[entry.id])
         if not self._stream.correlation:
             return
-        yield from self._read_unindexed(in_index.place, budget)
-        if in_index.place is not None:
+        yield from self._read_unindexed(in_index.position, budget)
+        if in_index.position is not None:
             yield from self._read_blocks(in_index.blocks, budget)
             if in_index.is_damaged:
-                self.report_unsearched(before=in_index.place)
+                self.report_unsearched(before=in_index.position)
 
-    def _read_unindexed(self, place: str | None, budget: _Budget) -> Conversation[None]:
+    def _read_unindexed(self, position: str | None, budget: _Budget) -> Conversation[None]:
         """Look at the entries behind the last indexed one, the newest first."""
         name = self._stream.name
-        after = Range() if place is None else Range(first=following(parse(place)))
+        after = Range() if position is None else Range(first=following(parse(position)))
         most = max(LEAST_UNINDEXED, min(MOST_UNINDEXED, budget.entries))
         scan = Scan(name, after, order="newest", most=most, most_bytes=min(MOST_BYTES, budget.unindexed_bytes // 2))
         oldest = ""
@@ -316,7 +316,7 @@ class _Search:
         budget.entries -= scan.entries
         budget.unindexed_bytes = max(budget.unindexed_bytes - scan.bytes, 0)
         if scan.done and not scan.exhausted:
-            self.report_unsearched(after=place or "", before=oldest)
+            self.report_unsearched(after=position or "", before=oldest)
 
     def _read_blocks(self, blocks: Sequence[str], budget: _Budget) -> Conversation[None]:
         """Look at the entries of blocks, until there are enough matches."""

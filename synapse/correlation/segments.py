@@ -20,8 +20,8 @@ def build(entries: Iterable[tuple[str, Collection[int]]]) -> bytes:
     """Return the segment of entries: of each its id and its digests."""
     pairs: set[int] = set()
     ids: list[bytes] = []
-    for place, (id_, digests) in enumerate(entries):
-        block, within = divmod(place, BLOCK)
+    for number, (id_, digests) in enumerate(entries):
+        block, within = divmod(number, BLOCK)
         if within == 0:
             ms, _, sequence = id_.partition("-")
             ids.append(_ID.pack(int(ms), int(sequence)))
@@ -41,7 +41,7 @@ def merge(segments: Sequence[bytes]) -> bytes:
             digest << 16 | block + first
             for digest, block in zip(_read("I", segment[8:at]), _read("H", segment[at:after]), strict=True)
         ]
-        ids += [segment[place : place + 16] for place in range(after, after + 16 * blocks, 16)]
+        ids += [segment[start : start + 16] for start in range(after, after + 16 * blocks, 16)]
     # Runs that are sorted already: little is left to do.
     pairs.sort()
     return _written(pairs, ids)

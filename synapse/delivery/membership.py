@@ -127,7 +127,7 @@ class Membership:
         self._clock = clock
         self._executor = executor
         self._run = run
-        self._place = (subscription.stream, subscription.group)
+        self._group_key = (subscription.stream, subscription.group)
         self._logs = subscription.delivery_log != "off"
         # Whether the last read found anything, even if only events that are blocked by their key.
         self.found_some = False
@@ -140,21 +140,21 @@ class Membership:
         """Join the group, or make it; return also the consumers that were in it before."""
         start = "0" if mode == "again" else self.subscription.start
         consumer, owned = self.subscription.consumer, self.subscription.owned
-        join = delivery_commands.join(*self._place, consumer, start=start, mode=mode, run=self._run, owned=owned)
+        join = delivery_commands.join(*self._group_key, consumer, start=start, mode=mode, run=self._run, owned=owned)
         # The first answer is an error where the group, or its stream, is yet to be made.
-        before, joined = self._executor.execute([stream_commands.xinfo_consumers(*self._place), join])
+        before, joined = self._executor.execute([stream_commands.xinfo_consumers(*self._group_key), join])
         return self._checked(joined), [] if isinstance(before, ReplyError) else before
 
     def checkpoint(self) -> None:
         """Store the group's position, from which it continues if it is lost."""
-        self._ask(delivery_commands.checkpoint(*self._place))
+        self._ask(delivery_commands.checkpoint(*self._group_key))
 
     def read(self, limit: int, block_ms: int) -> list[InFlightEvent]:
         """Read events that no consumer of the group has had, waiting up to `block_ms` for the first."""
         if self.subscription.order != "none":
             return self._read_in_order(limit, block_ms)
         consumer = self.subscription.consumer
-        entries = self._ask(stream_commands.xreadgroup(*self._place, consumer, count=limit, block_ms=block_ms))
+        entries = self._ask(stream_commands.xreadgroup(*self._group_key, consumer, count=limit, block_ms=block_ms))
         # Taken after the read, which may have waited for events most of the time.
         self.read_at = self._clock()
         return [InFlightEvent(id=entry.id, parts=entry.parts, attempt=1) for entry in entries]
@@ -172,7 +172,7 @@ class Membership:
         subscription = self.subscription
         order: Literal["key", "stream"] = "stream" if subscription.order == "stream" else "key"
         read = delivery_commands.read(
-            *self._place,
+            *self._group_key,
             subscription.consumer,
             limit=limit,
             order=order,
@@ -188,7 +188,7 @@ class Membership:
         """Lease due events that are scheduled for retry. Events without attempts left become dead letters."""
         subscription = self.subscription
         lease = delivery_commands.lease(
-            *self._place,
+            *self._group_key,
             subscription.consumer,
             limit=limit,
             lease_ms=subscription.lease_ms,
@@ -220,7 +220,7 @@ class Membership:
                 # Before the taken ones: an unwanted event keeps no event of its key waiting.
                 (unwanted, self._filtered(unwanted)),
                 (taken, self._done(taken, attempts, took_ms)),
-                (unbegun, delivery_commands.release(*self._place, self.subscription.consumer, unbegun)),
+                (unbegun, delivery_commands.release(*self._group_key, self.subscription.consumer, unbegun)),
                 (failed, self._failed(failed)),
             )
             if ids
@@ -231,11 +231,11 @@ class Membership:
     def _done(self, held: Sequence[tuple[str, str]], attempts: Sequence[int], took_ms: int | None) -> Command:
         ids, tokens = [id_ for id_, _ in held], [token for _, token in held]
         tokens = tokens if self.subscription.order != "none" else []
-        return delivery_commands.done(*self._place, ids, tokens=tokens, log=self._log_of(attempts, took_ms))
+        return delivery_commands.done(*self._group_key, ids, tokens=tokens, log=self._log_of(attempts, took_ms))
 
     def _filtered(self, held: Sequence[tuple[str, str]]) -> Command:
         ids = [id_ for id_, _ in held]
-        return delivery_commands.done(*self._place, ids, counter="filtered", log=self._log_of((), None))
+        return delivery_commands.done(*self._group_key, ids, counter="filtered", log=self._log_of((), None))
 
     def _log_of(self, attempts: Sequence[int], took_ms: int | None) -> DoneLog | None:
         if self.subscription.delivery_log != "all":
@@ -243,17 +243,19 @@ class Membership:
         return DoneLog(consumer=self.subscription.consumer, took_ms=took_ms, attempts=attempts)
 
     def _failed(self, failed: Sequence[Failure]) -> Command:
-        return delivery_commands.fail(*self._place, failed, consumer=self.subscription.consumer, logs=self._logs)
+        return delivery_commands.fail(*self._group_key, failed, consumer=self.subscription.consumer, logs=self._logs)
 
     def consumers(self) -> list[Consumer]:
         """Return the group's consumers."""
-        found: list[Consumer] = self._ask(stream_commands.xinfo_consumers(*self._place))
+        found: list[Consumer] = self._ask(stream_commands.xinfo_consumers(*self._group_key))
         return found
 
     def reclaim(self, *, idle_ms: int, limit: int, consumer: str = "") -> ReclaimResult:
         """Reclaim entries that a consumer, or any consumer, has had pending for `idle_ms`."""
         reclaimed: ReclaimResult = self._ask(
-            delivery_commands.reclaim(*self._place, idle_ms=idle_ms, limit=limit, consumer=consumer, logs=self._logs)
+            delivery_commands.reclaim(
+                *self._group_key, idle_ms=idle_ms, limit=limit, consumer=consumer, logs=self._logs
+            )
         )
         return reclaimed
 
@@ -263,7 +265,7 @@ class Membership:
         while True:
             recalled: RecallResult = self._ask(
                 delivery_commands.recall(
-                    *self._place,
+                    *self._group_key,
                     consumer,
                     lease_ms=self.subscription.lease_ms,
                     offset=offset,
@@ -279,13 +281,13 @@ class Membership:
 
     def leave(self, consumer: str) -> bool:
         """Remove a consumer that has nothing pending. Return whether it was removed."""
-        removed: bool = self._ask(delivery_commands.leave(*self._place, consumer))
+        removed: bool = self._ask(delivery_commands.leave(*self._group_key, consumer))
         return removed
 
     def clean(self, idle_ms: int) -> int:
         """Remove consumers that had nothing pending and were silent for `idle_ms`. Return their number."""
         removed: int = self._ask(
-            delivery_commands.clean(*self._place, keep=self.subscription.consumer, idle_ms=idle_ms)
+            delivery_commands.clean(*self._group_key, keep=self.subscription.consumer, idle_ms=idle_ms)
         )
         return removed
 

@@ -1,10 +1,10 @@
-"""The cursor of a search over several streams: a text for clients, from which follows a place in each stream.
+"""The cursor of a search over several streams: a text for clients, from which the position in each stream follows.
 
 Entries of all streams have one order: by id, and those of one id by their stream's tag. So the last entry that was
 looked at tells where each stream continues. From newest to oldest it suffices: later entries are newer. From oldest
 to newest, a stream that had ended may get entries with ids before that of the last entry, for ids are made of the time:
-such a stream has a place of its own. And entries may be trimmed before they are looked at: so the cursor knows the next
-entry of each other stream, which is missing then.
+such a stream has a position of its own. And entries may be trimmed before they are looked at: so the cursor knows the
+next entry of each other stream, which is missing then.
 """
 
 import re
@@ -18,7 +18,7 @@ from synapse.wire.ids import FIRST, LAST, MOST, NOTHING, EntryId, Range, followi
 
 LONGEST = 12_000  # the head of a request has at most 16 KiB
 _POSITION = re.compile(r"([0-9]{1,20})-([0-9]{1,20})", re.ASCII)
-_PLACE = re.compile(r"([0-9a-f]{10})(?:([._])([0-9]{1,20})-([0-9]{1,20}))?", re.ASCII)
+_LISTED = re.compile(r"([0-9a-f]{10})(?:([._])([0-9]{1,20})-([0-9]{1,20}))?", re.ASCII)
 _TAG = re.compile(r"[0-9a-f]{10}", re.ASCII)
 
 
@@ -35,14 +35,14 @@ class Cursor:
         search: the search that it belongs to, as `search_tag` names it.
         id: of the last entry that was looked at.
         tag: of that entry's stream.
-        places: by tag, the first id that is still to be read, of streams that had ended before that entry.
+        begins: by tag, the first id that is still to be read, of streams that had ended before that entry.
         heads: by tag, the id of the next entry, of streams that had not ended.
     """
 
     search: str
     id: EntryId
     tag: str
-    places: Mapping[str, EntryId] = field(default_factory=dict)
+    begins: Mapping[str, EntryId] = field(default_factory=dict)
     heads: Mapping[str, EntryId] = field(default_factory=dict)
 
     def rest(self, part: Range, stream: str, order: Order) -> Range:
@@ -52,7 +52,7 @@ class Cursor:
             # The later tag comes first.
             last = self.id if tag < self.tag else preceding(self.id)
             return Range(first=part.first, last=min(part.last, last))
-        first = self.places.get(tag) or self.behind(tag)
+        first = self.begins.get(tag) or self.behind(tag)
         return NOTHING if first is None else Range(first=max(part.first, first), last=part.last)
 
     def behind(self, tag: str) -> EntryId | None:
@@ -66,16 +66,16 @@ class Cursor:
         """Return the text for clients, of at most `LONGEST` characters.
 
         No stream of events reaches that: the ids would have to be years apart. A next entry that does not fit is not
-        missed when it is trimmed; a stream whose place does not fit continues behind the last entry.
+        missed when it is trimmed; a stream whose position does not fit continues behind the last entry.
         """
         # Relative to the last entry, to be short: back with a point, forward with a line.
-        places = (
+        begins = (
             f"~{tag}" if first == FIRST else f"~{tag}.{max(self.id.ms - first.ms, 0)}-{first.sequence}"
-            for tag, first in sorted(self.places.items())
+            for tag, first in sorted(self.begins.items())
         )
         heads = (f"~{tag}_{max(head.ms - self.id.ms, 0)}-{head.sequence}" for tag, head in sorted(self.heads.items()))
         text = f"{self.search}~{self.id}~{self.tag}"
-        for each in (*places, *heads):
+        for each in (*begins, *heads):
             if len(text) + len(each) <= LONGEST:
                 text += each
         return text
@@ -107,18 +107,18 @@ def _parse(text: str) -> Cursor | None:
     if len(rest) < 2:
         return None
     position, tag, *listed = rest
-    at, known = _POSITION.fullmatch(position), [_PLACE.fullmatch(each) for each in listed]
+    at, known = _POSITION.fullmatch(position), [_LISTED.fullmatch(each) for each in listed]
     if at is None or None in known or not (_TAG.fullmatch(search) and _TAG.fullmatch(tag)):
         return None
     id_ = EntryId(int(at[1]), int(at[2]))
-    places: dict[str, EntryId] = {}
+    begins: dict[str, EntryId] = {}
     heads: dict[str, EntryId] = {}
     for each in filter(None, known):
         tag_, sign, ms, sequence = each.groups()
         if sign == "_":
             heads[tag_] = EntryId(id_.ms + int(ms), int(sequence))
         else:
-            places[tag_] = FIRST if sign is None else EntryId(id_.ms - int(ms), int(sequence))
-    if any(not (0 <= each.ms <= MOST and each.sequence <= MOST) for each in (id_, *places.values(), *heads.values())):
+            begins[tag_] = FIRST if sign is None else EntryId(id_.ms - int(ms), int(sequence))
+    if any(not (0 <= each.ms <= MOST and each.sequence <= MOST) for each in (id_, *begins.values(), *heads.values())):
         return None
-    return Cursor(search=search, id=id_, tag=tag, places=places, heads=heads)
+    return Cursor(search=search, id=id_, tag=tag, begins=begins, heads=heads)

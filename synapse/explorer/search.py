@@ -278,12 +278,12 @@ class _Page:
         if before is not None and (before.id, before.tag) > (at.id, at.tag):
             # It came to entries that were stored after the page before, with ids from before its end.
             at = Cursor(search=at.search, id=before.id, tag=before.tag)
-            held |= {name for name in self._search.streams if tag_of(name) in before.places}
+            held |= {name for name in self._search.streams if tag_of(name) in before.begins}
         first = {name: self._behind.get(name, self._search.parts[name].first) for name in held}
-        places = {tag_of(name): id_ for name, id_ in first.items() if id_ < (at.behind(tag_of(name)) or LAST)}
+        begins = {tag_of(name): id_ for name, id_ in first.items() if id_ < (at.behind(tag_of(name)) or LAST)}
         coming = merge.next_ids() | self._left
         heads = {tag_of(name): id_ for name, id_ in coming.items() if id_ >= at.id}
-        return Cursor(search=at.search, id=at.id, tag=at.tag, places=places, heads=heads)
+        return Cursor(search=at.search, id=at.id, tag=at.tag, begins=begins, heads=heads)
 
 
 class FoundEvent(OneMessage):

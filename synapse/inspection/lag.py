@@ -39,10 +39,10 @@ def lags_of(groups: Mapping[GroupName, str], *, most: int = MOST_ENTRIES) -> Con
 
     The entries of a stream are walked once for all of its groups.
     """
-    places = {name: parse(delivered) for name, delivered in groups.items()}
+    positions = {name: parse(delivered) for name, delivered in groups.items()}
     by_stream: dict[str, set[EntryId]] = {}
-    for (stream, _), place in places.items():
-        by_stream.setdefault(stream, set()).add(place)
+    for (stream, _), position in positions.items():
+        by_stream.setdefault(stream, set()).add(position)
     counts = {stream: _Count(stream, sorted(some), most=most) for stream, some in by_stream.items()}
     while going_on := [count for count in counts.values() if not count.done]:
         asked = [(count, command) for count in going_on for command in count.commands()]
@@ -52,25 +52,25 @@ def lags_of(groups: Mapping[GroupName, str], *, most: int = MOST_ENTRIES) -> Con
             found.setdefault(count.stream, []).append(answer(reply, count.stream, absent=[]))
         for count in going_on:
             count.take(found[count.stream])
-    return {(stream, group): counts[stream].lags[place] for (stream, group), place in places.items()}
+    return {(stream, group): counts[stream].lags[position] for (stream, group), position in positions.items()}
 
 
 class _Count:
-    """Counts what lies behind each of some places in a stream, walking from its end to the first of them.
+    """Counts what lies behind each of some positions in a stream, walking from its end to the first of them.
 
-    Send the `commands()` and give their replies to `take()`, until `done`; then `lags` has each place. The first chunk
-    is enough for groups that keep up. Places further back are asked once for their ends before the walk continues:
-    behind a place before all entries is the whole stream, whose length Redis knows.
+    Send the `commands()` and give their replies to `take()`, until `done`; then `lags` has each position. The first
+    chunk is enough for groups that keep up. Positions further back are asked once for their ends before the walk
+    continues: behind a position before all entries is the whole stream, whose length Redis knows.
     """
 
-    def __init__(self, stream: str, places: Sequence[EntryId], *, most: int) -> None:
+    def __init__(self, stream: str, positions: Sequence[EntryId], *, most: int) -> None:
         self.stream = stream
         self.lags: dict[EntryId, Lag] = {}
         self._most = most
-        unread = NOTHING if places[0] == LAST else Range(first=following(places[0]))
+        unread = NOTHING if positions[0] == LAST else Range(first=following(positions[0]))
         self._scan = Scan(stream, unread, order="newest", most=most)
         # In order; what was counted is taken off the end.
-        self._open = list(places)
+        self._open = list(positions)
         self._counted = 0
         self._oldest: int | None = None
         self._since: dict[EntryId, int] | None = None
@@ -83,7 +83,7 @@ class _Count:
 
     def commands(self) -> list[Command]:
         if self._must_look:
-            return [command for place in self._open for command in self._ends(place)] + [
+            return [command for position in self._open for command in self._ends(position)] + [
                 stream_commands.xlen(self.stream)
             ]
         return [self._scan.command()]
@@ -98,21 +98,23 @@ class _Count:
     def _must_look(self) -> bool:
         return self._counted > 0 and self._since is None
 
-    def _ends(self, place: EntryId) -> tuple[Command, Command]:
-        """Ask for one entry up to the place, and for the first behind it."""
+    def _ends(self, position: EntryId) -> tuple[Command, Command]:
+        """Ask for one entry up to the position, and for the first behind it."""
         return (
-            stream_commands.xrange(self.stream, stream_commands.FIRST, str(place), 1),
-            stream_commands.xrange(self.stream, str(following(place)), stream_commands.LAST, 1),
+            stream_commands.xrange(self.stream, stream_commands.FIRST, str(position), 1),
+            stream_commands.xrange(self.stream, str(following(position)), stream_commands.LAST, 1),
         )
 
     def _look(self, replies: Sequence[Any]) -> None:
         *ends, length = replies
         read, unread = ends[::2], ends[1::2]
-        self._since = {place: parse(found[0].id).ms for place, found in zip(self._open, unread, strict=True) if found}
-        # Ids only grow: where nothing lay up to a place, all that was counted after that lies behind it.
-        for place in [place for place, found in zip(self._open, read, strict=True) if not found]:
-            self._open.remove(place)
-            self._settle(place, min(length, self._most), exact=length <= self._most)
+        self._since = {
+            position: parse(found[0].id).ms for position, found in zip(self._open, unread, strict=True) if found
+        }
+        # Ids only grow: where nothing lay up to a position, all that was counted after that lies behind it.
+        for position in [position for position, found in zip(self._open, read, strict=True) if not found]:
+            self._open.remove(position)
+            self._settle(position, min(length, self._most), exact=length <= self._most)
         if self._scan.done:
             self._end()
 
@@ -128,16 +130,16 @@ class _Count:
     def _stop_within(self, ids: Sequence[EntryId]) -> None:
         """Finish the positions that lie among these entries, which are in order."""
         while self._open and self._open[-1] >= ids[0]:
-            place = self._open.pop()
-            behind = bisect_right(ids, place)
+            position = self._open.pop()
+            behind = bisect_right(ids, position)
             since = ids[behind].ms if behind < len(ids) else self._oldest
-            self.lags[place] = Lag(events=self._counted + len(ids) - behind, exact=True, since=since)
+            self.lags[position] = Lag(events=self._counted + len(ids) - behind, exact=True, since=since)
 
     def _end(self) -> None:
         """Finish the remaining positions: nothing more is unread, or no more is counted."""
         while self._open:
             self._settle(self._open.pop(), self._counted, exact=self._scan.exhausted)
 
-    def _settle(self, place: EntryId, events: int, *, exact: bool) -> None:
-        since = (self._since or {}).get(place, self._oldest) if events else None
-        self.lags[place] = Lag(events=events, exact=exact, since=since)
+    def _settle(self, position: EntryId, events: int, *, exact: bool) -> None:
+        since = (self._since or {}).get(position, self._oldest) if events else None
+        self.lags[position] = Lag(events=events, exact=exact, since=since)

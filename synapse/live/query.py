@@ -165,7 +165,7 @@ def asked_of_many(call: Call[ManyLiveQuery, None]) -> ManyTails:
     if not names or ALL in names:
         return _all(call, query, positions)
     check_number(len(names))
-    if positions is not None and (positions.of_all or not positions.places.keys() <= {tag_of(name) for name in names}):
+    if positions is not None and (positions.of_all or not positions.ids.keys() <= {tag_of(name) for name in names}):
         raise _of_others()
     missing: Problem | None = None
     streams: dict[str, TailQuery] = {}
@@ -196,9 +196,9 @@ def _all(call: Call[ManyLiveQuery, None], query: TailQuery, positions: ReadPosit
     if not positions.of_all:
         raise _of_others()
     came_later = replace(query, after=positions.of_later_stream())
-    places = {name: positions.of(name) for name in names}
+    begins = {name: positions.of(name) for name in names}
     return ManyTails(
-        streams={name: came_later if at is None else query.resumed(at) for name, at in places.items()}, later=query
+        streams={name: came_later if at is None else query.resumed(at) for name, at in begins.items()}, later=query
     )
 
 

@@ -12,7 +12,7 @@ from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.cloudevents.outgoing import cloudevent_of_row, structured
 from synapse.formats import exact_json
 from synapse.http.exchange import VARY_ACCEPT, StreamedResponse
-from synapse.live.positions import Positions, place_of
+from synapse.live.positions import Positions, encode_position
 from synapse.redis.commands.streams import Entry
 from synapse.wire.encoding import decode_texts, pairs, text_fields
 from synapse.wire.ids import FIRST, EntryId, parse
@@ -50,14 +50,14 @@ class Frame:
 
     Attributes:
         id: of the entry.
-        place: the same within the positions of a connection that watches many streams.
+        part: the id, as its part of the positions of a connection that watches many streams.
         body: the members of the entry's JSON object, with the closing brace: frames begin the object with their own.
         masked: the same for watchers without payload access; empty where the entry holds no PII.
     """
 
     stream: str
     id: EntryId
-    place: bytes
+    part: bytes
     event_type: str
     body: bytes
     masked: bytes = b""
@@ -87,9 +87,9 @@ class Gap:
         return FIRST if self.reason == "restarted" else self.after
 
     @property
-    def place(self) -> bytes:
+    def part(self) -> bytes:
         """The same within the positions of a connection that watches many streams."""
-        return place_of(self.stream, self.id)
+        return encode_position(self.stream, self.id)
 
     @property
     def members(self) -> Mapping[str, str]:
@@ -110,7 +110,7 @@ def of_entry(stream: str, entry: Entry, definition: StreamDefinition | None) -> 
     return Frame(
         stream=stream,
         id=id_,
-        place=place_of(stream, id_),
+        part=encode_position(stream, id_),
         event_type=decoded.event_type,
         body=_members(entry_json(entry.id, texts, decoded)),
         masked=b"" if mask is None else _members(entry_json(entry.id, texts, decoded, mask=mask)),

@@ -39,7 +39,7 @@ class Tail:
         self.holders = 0
         self._executor = executor
         self._render = render
-        self._place = ReadCursor()
+        self._cursor = ReadCursor()
         self._watchers: set[Subscription] = set()
         self._bells: set[StreamSignal] = set()
         self._failures = RepeatedFailures()
@@ -70,8 +70,8 @@ class Tail:
         ends."""
         if self.is_over:
             watcher.end("stopping")
-        if self._place.at is not None:
-            watcher.begin(self._place.at)
+        if self._cursor.at is not None:
+            watcher.begin(self._cursor.at)
         self._watchers.add(watcher)
 
     def detach(self, watcher: Subscription) -> None:
@@ -105,26 +105,26 @@ class Tail:
 
     async def _step(self) -> None:
         """Find out where the stream ends, if that is in doubt; else wait for entries and hand them out."""
-        if self._place.at is None or not self._place.sure:
+        if self._cursor.at is None or not self._cursor.sure:
             info = await self._ask(xinfo_stream(self.stream))
             self._look(parse(info["last-generated-id"]) if info else FIRST)
             return
-        after = str(self._place.at)
+        after = str(self._cursor.at)
         entries = await self._ask(xread(self.stream, after, count=self._count, block_ms=int(BLOCK_SECONDS * 1000)))
         if entries:
             await self._hand_out(entries)
             self._count = _fitting(entries)
         else:
             # Nothing new, or another stream under the name whose ids are lower: that would stay silent for ever.
-            self._place.sure = False
+            self._cursor.sure = False
 
     async def _ask(self, command: Command) -> Any:
         (reply,) = await self._executor.execute([command])
         return answer(reply, self.stream)
 
     def _look(self, last: EntryId) -> None:
-        before = self._place.at
-        if self._place.found(last):
+        before = self._cursor.at
+        if self._cursor.found(last):
             notice = Gap(stream=self.stream, reason="restarted", after=before or FIRST)
             for watcher in self._watchers:
                 watcher.restart(notice)
@@ -142,7 +142,7 @@ class Tail:
                 for watcher in self._watchers:
                     watcher.offer(frame)
             # Set before other tasks run: a watcher that joins meanwhile gets the entries after this one.
-            self._place.passed((parse(entry.id),))
+            self._cursor.passed((parse(entry.id),))
             if time.monotonic() > until:
                 await turn_queue.turn()
                 until = time.monotonic() + TURN
@@ -153,7 +153,7 @@ class Tail:
             bell.ring()
 
     def _failed(self, failure: RedisFailure) -> None:
-        self._place.sure = False
+        self._cursor.sure = False
         # A refusal such as UNBLOCKED or LOADING may be about this connection: the next try has a new one.
         self._executor.close()
         # The first loss of a connection is reported by other users of Redis, and is harmless when the next try works.

@@ -132,7 +132,7 @@ def test_a_cursor_is_read_as_it_was_written():
         search=tag_of("x"),
         id=EntryId(1705314600000, 3),
         tag=tag_of("b"),
-        places={tag_of("a"): EntryId(1705314599000, MOST), tag_of("c"): EntryId(0, 0)},
+        begins={tag_of("a"): EntryId(1705314599000, MOST), tag_of("c"): EntryId(0, 0)},
         heads={tag_of("d"): EntryId(1705314600000, 4), tag_of("e"): EntryId(MOST, MOST)},
     )
 
@@ -148,10 +148,10 @@ def test_the_cursor_of_as_many_streams_as_can_be_searched_fits_into_the_head_of_
     assert read_cursor(text, tags[0]).heads == far
 
 
-@pytest.mark.parametrize("kind", ["heads", "places"])
+@pytest.mark.parametrize("kind", ["heads", "begins"])
 def test_a_cursor_of_ids_that_are_far_apart_is_no_longer_than_one_may_be(kind):
     tags = [tag_of(str(number)) for number in range(300)]
-    id_ = EntryId(MOST, 0) if kind == "places" else EntryId(0, 0)
+    id_ = EntryId(MOST, 0) if kind == "begins" else EntryId(0, 0)
     far = dict.fromkeys(tags, EntryId(MOST - id_.ms, MOST))
 
     text = str(Cursor(search=tags[0], id=id_, tag=tags[0], **{kind: far}))

@@ -45,12 +45,12 @@ def test_few_events_are_not_worth_a_segment_and_are_found_all_the_same(ask, orde
 def test_a_stream_is_indexed_from_its_start_and_then_as_it_grows(ask, orders, add, indexer):
     ids = add("orders", 10_000, request_id="r{}")
     indexer.step()
-    assert state().place == ids[-1]
+    assert state().position == ids[-1]
 
     more = add("orders", LEAST + 10, request_id="s{}")
     indexer.step()
 
-    assert state().place == more[-1]
+    assert state().position == more[-1]
     assert (state().added, sum(kept.entries for kept in state().segments.values())) == (10_266, 10_266)
     for text, id_ in (("r0", ids[0]), ("r9999", ids[-1]), ("r4096", ids[4096]), ("s5", more[5])):
         assert found(ask, text) == [("orders", id_, ["request_id"])]
@@ -319,14 +319,14 @@ def test_few_events_that_are_many_bytes_to_read_are_indexed(orders, add, redis, 
     monkeypatch.setattr(indexing, "ASK_EVERY", 0)
     place = add("orders", 9, **texts)[-1]
     indexer.step()
-    assert state().place == place
+    assert state().position == place
 
     add("orders", 5, **texts)
     indexer.step()
-    assert state().place == place
+    assert state().position == place
     place = add("orders", 5, **texts)[-1]
     indexer.step()
-    assert state().place == place
+    assert state().position == place
 
 
 def test_segments_of_few_large_events_are_merged(ask, orders, add, redis, indexer, monkeypatch):

@@ -57,7 +57,7 @@ def test_events_that_it_is_moved_past_are_not_delivered_and_counted(redis, send,
 
     done = moved(*PLACE, ids[2])
 
-    assert (done.skipped, done.again, done.place, done.cursor) == (3, 0, ids[2], "")
+    assert (done.skipped, done.again, done.position, done.cursor) == (3, 0, ids[2], "")
     assert unread(redis) == ids[3:]
     assert places(redis) == {"skipped": 3}
 
@@ -78,8 +78,8 @@ def test_the_end_is_where_the_stream_is_and_no_further(redis, send, moved):
 
     far = moved(*PLACE, "99999999999999-0")
 
-    assert far.place == ids[-1]
-    assert moved(*PLACE, END).place == ids[-1]
+    assert far.position == ids[-1]
+    assert moved(*PLACE, END).position == ids[-1]
     assert unread(redis) == []
 
 
@@ -153,7 +153,7 @@ def test_a_long_way_is_gone_in_parts_and_each_part_is_a_place(redis, send, moved
 
     parts = [send(group_commands.move(*PLACE, END, skips=10)) for _ in range(3)]
 
-    assert [(one.skipped, one.cursor, one.place) for one in parts] == [
+    assert [(one.skipped, one.cursor, one.position) for one in parts] == [
         (10, "s", ids[9]),
         (10, "s", ids[19]),
         (5, "m0", ids[24]),

@@ -4,7 +4,7 @@ import pytest
 
 from synapse.live import Frame, frame_cache
 from synapse.live.frame_cache import FrameCache
-from synapse.live.positions import place_of
+from synapse.live.positions import encode_position
 from synapse.redis.commands.streams import Entry
 from synapse.wire.ids import parse
 
@@ -22,7 +22,9 @@ def cache(rendered):
     def render(stream, entry, catalog):
         rendered.append((stream, entry.id))
         id_ = parse(entry.id)
-        return Frame(stream=stream, id=id_, place=place_of(stream, id_), event_type="", body=b"".join(entry.parts))
+        return Frame(
+            stream=stream, id=id_, part=encode_position(stream, id_), event_type="", body=b"".join(entry.parts)
+        )
 
     return FrameCache(render)
 

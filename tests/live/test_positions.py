@@ -2,7 +2,7 @@
 
 import pytest
 
-from synapse.live.positions import LONGEST, MOST_STREAMS, Positions, place_of, read_positions
+from synapse.live.positions import LONGEST, MOST_STREAMS, Positions, encode_position, read_positions
 from synapse.live.sse import Frame, Gap
 from synapse.problems import BadParameter
 from synapse.wire.ids import FIRST, LAST, MOST, EntryId
@@ -20,7 +20,7 @@ def positions_of(places, *, of_all=False):
 
 
 def frame(stream, id_):
-    return Frame(stream=stream, id=id_, place=place_of(stream, id_), event_type="", body=b"}")
+    return Frame(stream=stream, id=id_, part=encode_position(stream, id_), event_type="", body=b"}")
 
 
 @pytest.mark.parametrize("of_all", [False, True])
@@ -40,7 +40,7 @@ def test_the_longest_positions_fit_into_a_header_and_can_be_read():
     text = positions_of(places, of_all=True).text.decode()
 
     assert len(text) <= LONGEST
-    assert len(read_positions(text).places) == MOST_STREAMS
+    assert len(read_positions(text).ids) == MOST_STREAMS
 
 
 def test_usual_positions_take_some_twenty_characters_a_stream():
@@ -59,7 +59,7 @@ def test_positions_move_with_what_is_sent_and_leave_out_streams_that_are_not_fol
     positions.remove("orders")
 
     assert read_positions(first.decode()).of("orders") == FAR
-    assert read_positions(positions.text.decode()).places.keys() == {place_of("parcels", FIRST)[1:11].decode()}
+    assert read_positions(positions.text.decode()).ids.keys() == {encode_position("parcels", FIRST)[1:11].decode()}
     assert positions.of("parcels") == EntryId(5, 0)
 
 
@@ -71,7 +71,7 @@ def test_a_stream_that_was_created_again_continues_at_its_beginning():
     assert positions.of("orders") == FIRST
 
 
-TAG, OTHER = (place_of(stream, EntryId(1, 0))[1:11].decode() for stream in ("orders", "parcels"))
+TAG, OTHER = (encode_position(stream, EntryId(1, 0))[1:11].decode() for stream in ("orders", "parcels"))
 
 
 @for_each(

@@ -78,7 +78,7 @@ def test_an_event_that_is_stored_before_the_queue_begins_is_not_missed(server, m
         if not stored:
             stored.extend(await asyncio.to_thread(server.publish, 2))
             (tail,) = tails()._tails.values()
-            while str(tail._place.at) != stored[0]:
+            while str(tail._cursor.at) != stored[0]:
                 await asyncio.sleep(0)
         return page
 
@@ -94,7 +94,7 @@ def test_an_event_that_the_read_loop_hands_out_after_the_pages_had_it_does_not_c
     step, may_go_on = Tail._step, threading.Event()
 
     async def held_back(self):
-        while self._place.at is not None and not may_go_on.is_set():
+        while self._cursor.at is not None and not may_go_on.is_set():
             await asyncio.sleep(0)
         await step(self)
 

@@ -11,7 +11,7 @@ from streams.live.gateway import GatewaySession
 from synapse.auth.principal import EVERY_TYPE, Principal
 from synapse.filters import compile_filter
 from synapse.live import Frame
-from synapse.live.positions import place_of
+from synapse.live.positions import encode_position
 from synapse.live.query import TailQuery
 from synapse.live.watcher import WakeUps
 from synapse.wire.ids import EntryId
@@ -32,7 +32,7 @@ class Reading:
 
 def frame(number, event_type):
     id_ = EntryId(number, 0)
-    place = place_of("orders", id_)
+    place = encode_position("orders", id_)
     return Frame(stream="orders", id=id_, place=place, event_type=event_type, body=b'"event":{}}')
 
 

@@ -6,14 +6,14 @@ from collections import deque
 import pytest
 
 from synapse.live import Frame, Subscription, Watcher, watcher
-from synapse.live.positions import place_of
+from synapse.live.positions import encode_position
 from synapse.live.watcher import WakeUps
 from synapse.wire.ids import FIRST, EntryId
 
 
 def frame(stream, number):
     id_ = EntryId(number, 0)
-    return Frame(stream=stream, id=id_, place=place_of(stream, id_), event_type="a", body=b"x" * 10 + b"}")
+    return Frame(stream=stream, id=id_, part=encode_position(stream, id_), event_type="a", body=b"x" * 10 + b"}")
 
 
 def names(items):

@@ -31,7 +31,7 @@ class IndexState:
         version: rises with each change, and from one index to the next of the same stream; 0: there is no index.
         of: what the index was made for.
         marks: the marks of PII it was made by.
-        place: the id of the last indexed entry.
+        position: the id of the last indexed entry.
         added: how many entries the stream had taken by then; -1 where the server does not count them.
         segments: the segments by number, the oldest first.
     """
@@ -39,7 +39,7 @@ class IndexState:
     version: int = 0
     of: str = ""
     marks: str = ""
-    place: str = "0-0"
+    position: str = "0-0"
     added: int = 0
     segments: dict[int, SegmentRange] = field(default_factory=dict)
 
@@ -47,12 +47,12 @@ class IndexState:
 class IndexMatches(NamedTuple):
     """Blocks of entries that may hold the searched value.
 
-    `place`: the id of the last indexed entry, None when the index is another one, or none. `is_damaged`: part of the
+    `position`: the id of the last indexed entry, None when the index is another one, or none. `is_damaged`: part of the
     index is missing. `blocks`: the ids at which blocks begin, the newest first. `version`: that of the index.
     `searched`: the number of the last segment that was searched, "" when there are no more.
     """
 
-    place: str | None
+    position: str | None
     is_damaged: bool
     blocks: Sequence[str]
     version: str
@@ -97,7 +97,7 @@ def write_index(
     number, entries, data = written or (0, SegmentRange("", 0), b"")
     told: list[Argument] = [str(number), f"{entries.last_id} {entries.entries}", data] if written else ["", "", b""]
     names = [keyspace.correlation_index(stream), *(_segment(stream, each) for each in (number, *deleted))]
-    head: list[Argument] = [state.version, state.of, state.place, state.added, state.marks]
+    head: list[Argument] = [state.version, state.of, state.position, state.added, state.marks]
     return _WRITE.call(names, [*head, *told, *deleted], parse=int)
 
 
@@ -148,13 +148,13 @@ def _state(reply: Any) -> IndexState:
         version=int(texts.get("version", 0)),
         of=texts.get("of", ""),
         marks=texts.get("marks", ""),
-        place=texts.get("place", "0-0"),
+        position=texts.get("place", "0-0"),
         added=int(texts.get("added", 0)),
         segments={number: SegmentRange(last, int(entries)) for number, (last, entries) in sorted(ranges.items())},
     )
 
 
 def _matches(reply: Any) -> IndexMatches:
-    place, is_damaged, version, searched, *blocks = reply
+    position, is_damaged, version, searched, *blocks = reply
     ids = ["{}-{}".format(*_BLOCK.unpack(block)) for block in blocks]
-    return IndexMatches(place.decode() or None, bool(is_damaged), ids, version.decode(), searched.decode())
+    return IndexMatches(position.decode() or None, bool(is_damaged), ids, version.decode(), searched.decode())

@@ -14,7 +14,7 @@ _MOVE, _DELETE = load_script("move"), load_script("delete")
 # How many entries one call skips at most, and how many unacknowledged ones it reads: Redis serves no other client
 # meanwhile.
 SKIPPED_AT_ONCE, LOOKED_AT_ONCE = 2000, 500
-# The end of a stream, as a place to move to.
+# The end of a stream, as a position to move to.
 END = "+"
 
 
@@ -23,13 +23,13 @@ class Moved:
     """The result of one call.
 
     `cursor`: where the next one continues, "" when all is done. `skipped`: events that the group will not get; `again`:
-    unacknowledged events that are unread again; `place`: the id after which the group continues.
+    unacknowledged events that are unread again; `position`: the id after which the group continues.
     """
 
     cursor: str
     skipped: int
     again: int
-    place: str
+    position: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +93,8 @@ def first_waiting(stream: str, group: str, *, count: int) -> Command:
 
 
 def _moved(reply: Any) -> Moved:
-    cursor, skipped, again, place = reply
-    return Moved(cursor=to_text(cursor), skipped=skipped, again=again, place=to_text(place))
+    cursor, skipped, again, position = reply
+    return Moved(cursor=to_text(cursor), skipped=skipped, again=again, position=to_text(position))
 
 
 def _deletion(reply: Any) -> Deletion:

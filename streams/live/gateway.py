@@ -13,25 +13,26 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 from django.conf import settings
 
 from streams import connections
 from streams.connections import render, tails
+from streams.live.followed_streams import FollowedStreams
 from streams.live.session_revalidation import ViewerPermission, guard
 from streams.snapshot import holder
 from synapse.auth.permission import demand_right
 from synapse.auth.principal import PERSONAL, Principal, Rights
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.errors.streams import UnknownStream
-from synapse.live import Frame, Item, Watcher
+from synapse.live import Frame, Item
 from synapse.live.followed_stream import FollowedStream
-from synapse.live.positions import MOST_STREAMS, Positions, of_new_stream
+from synapse.live.positions import MOST_STREAMS
 from synapse.live.query import ALL, ManyTails, TailQuery, check_number, readable_streams
 from synapse.live.watcher import Ended
 from synapse.problems import BadParameter
-from synapse.redis import RedisFailure, together
+from synapse.redis import RedisFailure
 from synapse.runtime.turn_queue import TURN, turn_queue
 from synapse.shares import caller_of
 from synapse.wire.ids import EntryId
@@ -56,7 +57,8 @@ class GatewaySession:
     new entries come in between.
 
     Attributes:
-        positions: how far the connection is in each of its streams. The transport calls `passing` or `move` for the
+        followed: the streams that it follows.
+        positions: how far the connection is in each of them. The transport calls `passing` or `move` for the
             items that it sends, in order, before it asks for the next ones.
         ended: why no more items come; None before.
     """
@@ -75,23 +77,14 @@ class GatewaySession:
             ends_when_empty: Whether the session ends when the caller may read none of its streams any more.
             on_left: Is told each stream that was left because the caller may not read it any more.
         """
-        self.positions = Positions()
         self.ended: Reason | None = None
         self._principal = principal
         self._ends_when_empty = ends_when_empty
         self._on_left = on_left
         self._heartbeat: float = settings.LIVE_HEARTBEAT
         self._permission = ViewerPermission(principal)
-        self._watcher = Watcher(tails().wake_ups)
-        self._streams: dict[str, FollowedStream] = {}
-        # Those of them whose new entries are held back.
-        self._behind: list[FollowedStream] = []
-        self._has_filters = False
-        # The query for streams that are defined later; None where all streams are named.
-        self._later: TailQuery | None = None
-        self._notices: list[Item] = []
-        # Streams that were left since the session was last asked for items.
-        self._left: set[str] = set()
+        self.followed = FollowedStreams(self._permission, pause=min(_PAUSE, self._heartbeat))
+        self.positions = self.followed.positions
         self._written = 0.0
         # The predicates of the event types that the caller may see, of streams where those are not all.
         self._sees: dict[str, Callable[[str], bool]] = {}
@@ -101,7 +94,7 @@ class GatewaySession:
     @property
     def streams(self) -> Sequence[str]:
         """The streams that are followed now."""
-        return list(self._streams)
+        return self.followed.names
 
     @property
     def rights(self) -> Rights:
@@ -130,9 +123,7 @@ class GatewaySession:
             try:
                 yield
             finally:
-                self._watcher.close()
-                for stream in self.streams:
-                    self.unsubscribe(stream)
+                self.followed.leave_all()
 
     async def subscribe(self, queries: Mapping[str, TailQuery], *, later: TailQuery | None = None) -> None:
         """Follow streams, each from where its query says. Either all of them are followed then, or none.
@@ -146,76 +137,37 @@ class GatewaySession:
             Forbidden, UnknownStream: when the caller may not read one, or it is not defined.
             WrongType, RedisUnavailable, Stopping: as their names say.
         """
-        check_number(len(self._streams) + len(queries))
+        check_number(len(self.followed) + len(queries))
         for stream in queries:
             demand_right(replace(self._principal, rights=self._permission.rights), "read", stream)
             if stream not in holder.current().streams:
                 raise UnknownStream(stream)
-            if stream in self._streams:
-                first = stream if self._streams[stream].is_named else ALL
+            if followed := self.followed.get(stream):
+                first = stream if followed.is_named else ALL
                 raise BadParameter(
                     f"“{stream}” is followed already. Unsubscribe from “{first}” first.", parameter="stream"
                 )
-        if later is not None:
-            self._later, self.positions.of_all = later, True
-        try:
-            added = [self._add(stream, query, is_named=later is None) for stream, query in queries.items()]
-            await self._open(added)
-        except BaseException:
-            for stream in queries:
-                self.unsubscribe(stream)
-            raise
+        await self.followed.join(queries, later=later)
         # The catalog may have changed meanwhile.
         self._checked = None
-        self._watcher.wake()
 
     async def subscribe_to_all(self, asked: ManyTails) -> None:
         """Follow what a request for many streams asks for; raises as `subscribe`."""
         await self.subscribe(asked.streams, later=asked.later)
-
-    def unsubscribe(self, stream: str) -> bool:
-        """Leave a stream: what waits of it is not sent. Return False when it was not followed."""
-        found = self._streams.pop(stream, None)
-        if found is None:
-            return False
-        found.detach()
-        tails().leave(found.tail)
-        self.positions.remove(stream)
-        self._left.add(stream)
-        self._behind = [each for each in self._behind if each is not found]
-        self._notices = [notice for notice in self._notices if notice.stream != stream]
-        return True
-
-    def hand_to_all(self, stream: str) -> bool:
-        """Leave a stream that was named. Where all streams are followed, continue it behind its last event, as one of
-        them; return whether that is so."""
-        after, rights = self.positions.of(stream), self._permission.rights
-        self.unsubscribe(stream)
-        if self._later is None or stream not in readable_streams(holder.current(), rights):
-            return False
-        self._add(stream, self._later.resumed(after), is_named=False)
-        self._watcher.wake()
-        return True
-
-    def unsubscribe_from_all(self) -> None:
-        """Leave the streams that were not named, and follow none that comes later."""
-        self._later, self.positions.of_all = None, False
-        for stream in [stream.name for stream in self._streams.values() if not stream.is_named]:
-            self.unsubscribe(stream)
 
     async def items(self) -> AsyncGenerator[Sequence[Item], None]:
         """Yield entries and notices, in order for each stream, and an empty sequence when a heartbeat is due. The
         generator ends with the session. The positions are those behind the yielded entries."""
         self._written = _now()
         while not self._is_over():
-            self._left.clear()
+            self.followed.left.clear()
             taken, reached = await self._next()
             items = await self._matching(taken)
             if items:
                 yield items
                 self._written = _now()
             if reached or items is not taken:
-                self._pass(taken, reached)
+                self.followed.move(taken, reached)
             if not items and _now() - self._written >= self._heartbeat:
                 yield ()
                 self._written = _now()
@@ -224,50 +176,48 @@ class GatewaySession:
 
     async def _next(self) -> tuple[Sequence[Item], Mapping[str, EntryId]]:
         """Return what comes next, before the filter, and how far streams are then, beside the items' own ids."""
-        if self._notices:
-            notices, self._notices = self._notices, []
+        followed = self.followed
+        if followed.notices:
+            notices, followed.notices = followed.notices, []
             return notices, {}
-        now = _now()
-        if not self._behind:
-            items = await self._watcher.get(max(self._written + self._heartbeat - now, 0.0))
-            return items, {} if items else self._live_positions()
-        behind = [stream for stream in self._behind if stream.has_pages()]
-        self._behind = [stream for stream in self._behind if not stream.is_live]
+        now, due = _now(), self._written + self._heartbeat
+        behind = [stream for stream in followed.behind if stream.has_pages()]
+        followed.behind = [stream for stream in followed.behind if not stream.is_live]
         ready = [stream for stream in behind if stream.rests_until <= now]
         if not ready:
-            until = min([self._written + self._heartbeat, *(stream.rests_until for stream in behind)])
-            items = await self._watcher.get(max(until - now, 0.0))
-            return items, {} if items else self._live_positions()
-        # Nearly in the order of time: the stream that is furthest back is read next.
+            until = min([due, *(stream.rests_until for stream in behind)])
+            items = await followed.watcher.get(max(until - now, 0.0))
+            return items, {} if items else followed.live_positions()
+        # Nearly in the order of time: the one that is furthest back continues.
         stream = min(ready, key=lambda stream: stream.pages.after)
         items = await self._catch_up(stream)
-        return [*items, *self._watcher.take()], {stream.name: stream.pages.after} if stream.is_open else {}
+        return [*items, *followed.watcher.take()], {stream.name: stream.pages.after} if stream.is_open else {}
 
     async def _catch_up(self, stream: FollowedStream) -> list[Item]:
         """Return the next page of a stream. Near its end, let its subscription begin."""
         executor = connections.async_executor()
         try:
             if not stream.is_open:
-                await self._open([stream])
+                await self.followed.open([stream])
                 return []
             page, items = await stream.next_page(executor)
         except RedisFailure:
-            self._rest(stream)
+            self.followed.rest(stream)
             return []
         items += await stream.frames(page, render, lambda: self._permission.may_see(stream.name))
-        if page.is_last and stream.subscription is None and self._streams.get(stream.name) is stream:
-            stream.attach(self._watcher, self._permission.may_see(stream.name))
+        if page.is_last and stream.subscription is None and self.followed.get(stream.name) is stream:
+            stream.attach(self.followed.watcher, self._permission.may_see(stream.name))
         return items
 
     async def _matching(self, items: Sequence[Item]) -> Sequence[Item]:
         """Return the frames that meet the filters of their streams, and notices, yielding to other tasks in between: a
         filter may take long on a large event. The caller's rights may have changed since a frame was queued."""
-        if not self._has_filters:
+        if not self.followed.has_filters:
             return self._allowed(items)
         found: list[Item] = []
         until = 0.0
         for item in items:
-            stream = self._streams.get(item.stream)
+            stream = self.followed.get(item.stream)
             if stream is not None and stream.query.filter is not None and isinstance(item, Frame):
                 if time.monotonic() >= until:
                     await turn_queue.turn()
@@ -280,82 +230,26 @@ class GatewaySession:
 
     def _allowed(self, items: Sequence[Item]) -> Sequence[Item]:
         """Return the items of streams that were not left, of event types that the caller may see now."""
-        if not self._left and not self._sees:
+        left = self.followed.left
+        if not left and not self._sees:
             return items
-        return [item for item in items if item.stream not in self._left and self._may_see(item)]
+        return [item for item in items if item.stream not in left and self._may_see(item)]
 
     def _may_see(self, item: Item) -> bool:
         sees = self._sees.get(item.stream)
         return sees is None or not isinstance(item, Frame) or sees(item.event_type)
 
-    # ---- Positions.
-
-    async def _open(self, streams: Sequence[FollowedStream]) -> None:
-        """Compare the positions of streams with their ends, in one round trip. Where all streams are followed, one that
-        cannot be asked rests, and keeps no other back.
-
-        Raises:
-            WrongType, RedisUnavailable: when a named stream, or every stream that is followed, cannot be asked.
-        """
-        asking = {stream.name: stream.newest() for stream in streams}
-        newest: dict[str, Any] = await connections.async_executor().run(together(asking))
-        failures = {name: reply for name, reply in newest.items() if isinstance(reply, RedisFailure)}
-        for stream in streams:
-            if stream.name in failures and (stream.is_named or len(failures) == len(self._streams)):
-                raise failures[stream.name]
-        for stream in streams:
-            if stream.name in failures:
-                self._rest(stream)
-            elif self._streams.get(stream.name) is stream and not stream.is_open:
-                if notice := stream.open(newest[stream.name]):
-                    self._notices.append(notice)
-                self.positions.set(stream.name, stream.pages.after)
-                if stream.pages.after == newest[stream.name]:
-                    stream.attach(self._watcher, self._permission.may_see(stream.name))
-
-    def _rest(self, stream: FollowedStream) -> None:
-        stream.rest(_now() + min(_PAUSE, self._heartbeat))
-
-    def _live_positions(self) -> dict[str, EntryId]:
-        """Return how far the read loops are, where all that they had was sent or left out: nothing waits, and nothing
-        that waited was dropped."""
-        if self._watcher.ended or not self._watcher.is_empty:
-            return {}
-        return {
-            stream.name: stream.subscription.seen
-            for stream in self._streams.values()
-            if stream.is_live and stream.subscription is not None
-        }
-
-    def _pass(self, items: Sequence[Item], reached: Mapping[str, EntryId]) -> None:
-        self.positions.move(item for item in items if item.stream not in self._left)
-        for stream, id_ in reached.items():
-            if stream not in self._left:
-                self.positions.set(stream, id_)
-
     # ---- Streams and rights.
-
-    def _add(self, name: str, query: TailQuery, *, is_named: bool) -> FollowedStream:
-        stream = self._streams[name] = FollowedStream.of(tails().join(name), query, is_named=is_named)
-        self._behind.append(stream)
-        self._has_filters |= query.filter is not None
-        if query.after is not None:
-            self.positions.set(name, query.after)
-        return stream
 
     def _is_over(self) -> bool:
         """Say whether the session has ended. A connection that was too slow for new entries while another stream was
         read in pages is not dropped: all its streams are read in pages again."""
-        watcher = self._watcher
-        if watcher.ended == "slow" and self._behind:
-            watcher.close()
-            self._watcher = Watcher(tails().wake_ups)
-            for stream in filter(lambda stream: stream.is_open, self._streams.values()):
-                stream.begin_again(self.positions.of(stream.name))
-            self._behind = list(self._streams.values())
+        followed, watcher = self.followed, self.followed.watcher
+        if watcher.ended == "slow" and followed.behind:
+            followed.begin_again()
         elif watcher.ended is not None and watcher.is_empty:
             self.ended = self.ended or watcher.ended
-        elif tails().stopping and len(self._behind) == len(self._streams):
+        elif tails().stopping and len(followed.behind) == len(followed):
             self.ended = "stopping"
         return self.ended is not None
 
@@ -369,11 +263,11 @@ class GatewaySession:
         if self._checked is not None and self._checked[0] is rights and self._checked[1] is catalog:
             return
         self._checked = (rights, catalog)
-        had_any = bool(self._streams)
+        had_any = bool(self.followed)
         self._sees.clear()
-        for stream in list(self._streams.values()):
+        for stream in self.followed:
             if not rights.may("read", stream.name) or not (stream.is_named or stream.name in catalog.streams):
-                self.unsubscribe(stream.name)
+                self.followed.leave(stream.name)
                 if self._on_left is not None:
                     self._on_left(stream.name)
                 continue
@@ -382,26 +276,19 @@ class GatewaySession:
                 stream.subscription.may_see = sees
             if sees is not None:
                 self._sees[stream.name] = sees
-        readable = readable_streams(catalog, rights) if self._later is not None else []
-        if not self._streams and self._ends_when_empty:
-            is_waiting = self._later is not None and (readable or not catalog.streams)
+        later = self.followed.later
+        readable = readable_streams(catalog, rights) if later is not None else []
+        if not self.followed and self._ends_when_empty:
+            is_waiting = later is not None and (readable or not catalog.streams)
             if had_any and not is_waiting:
                 self._end("shut out")
                 return
-        self._join(readable)
-
-    def _join(self, readable: Sequence[str]) -> None:
-        new = [stream for stream in readable if stream not in self._streams]
-        if len(self._streams) + len(new) > MOST_STREAMS:
+        if not self.followed.join_later(readable):
             self._end("too many")
-        elif new and self._later is not None and not tails().stopping:
-            for stream in new:
-                self._add(stream, replace(self._later, after=of_new_stream(), was_seen=False), is_named=False)
-            self._watcher.wake()
 
     def _end(self, reason: Reason) -> None:
         self.ended = reason
-        self._watcher.end("shut out")
+        self.followed.watcher.end("shut out")
 
 
 def _now() -> float:

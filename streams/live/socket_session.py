@@ -241,7 +241,7 @@ class SocketSession:
         try:
             await self._session.subscribe({name: self._continued(query, name) for name in names}, later=query)
         except BaseException:
-            self._session.unsubscribe_from_all()
+            self._session.followed.leave_unnamed()
             self._keep_again()
             raise
         self._session.positions.drop_earlier()
@@ -268,10 +268,10 @@ class SocketSession:
             raise BadParameter(f"“{stream[:100]}” is not followed here.", parameter="stream")
         answer: dict[str, Any] = {"op": "unsubscribed", "stream": stream}
         if stream == ALL:
-            self._session.unsubscribe_from_all()
+            self._session.followed.leave_unnamed()
         elif stream in self._named:
             self._named.discard(stream)
-            if self._session.hand_to_all(stream):
+            if self._session.followed.leave_named(stream):
                 answer["followed_with"] = ALL
         else:
             raise BadParameter(f"“{stream}” is followed with all streams. Unsubscribe from “*”.", parameter="stream")

@@ -7,7 +7,7 @@ from collections import defaultdict
 import httpx
 import pytest
 
-from streams.live import gateway
+from streams.live import followed_streams, gateway
 from streams.models import EventType, Stream
 from streams.snapshot import holder
 from synapse.live import pages, query, watcher
@@ -278,7 +278,7 @@ class TestAllStreams:
             assert seen(watch, 1) == [("orders", 3)]
 
     def test_a_stream_beyond_the_most_ends_the_connection_with_the_reason(self, url, define, monkeypatch):
-        monkeypatch.setattr(gateway, "MOST_STREAMS", 3)
+        monkeypatch.setattr(followed_streams, "MOST_STREAMS", 3)
         monkeypatch.setattr(query, "MOST_STREAMS", 3)
         with watching(url) as watch:
             define("letters")

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from streams.live import gateway
+from streams.live import followed_streams, gateway
 from streams.live.gateway import GatewaySession
 from synapse.auth.principal import EVERY_TYPE, Principal
 from synapse.filters import compile_filter
@@ -32,8 +32,8 @@ class Reading:
 
 def frame(number, event_type):
     id_ = EntryId(number, 0)
-    place = encode_position("orders", id_)
-    return Frame(stream="orders", id=id_, place=place, event_type=event_type, body=b'"event":{}}')
+    part = encode_position("orders", id_)
+    return Frame(stream="orders", id=id_, part=part, event_type=event_type, body=b'"event":{}}')
 
 
 @pytest.fixture
@@ -42,14 +42,15 @@ def session(monkeypatch):
     loops = SimpleNamespace(
         wake_ups=WakeUps(), stopping=False, join=lambda stream: SimpleNamespace(stream=stream), leave=lambda _: None
     )
-    monkeypatch.setattr(gateway, "tails", lambda: loops)
+    for module in (gateway, followed_streams):
+        monkeypatch.setattr(module, "tails", lambda: loops)
     monkeypatch.setattr(gateway, "holder", SimpleNamespace(current=lambda: SimpleNamespace(streams={})))
 
     def session(query, *types):
         caller = Principal(kind="person", name="ada", rights=Reading(*types))
         session = GatewaySession(caller)
-        session._add("orders", query, is_named=True)
-        session._behind.clear()
+        session.followed.add("orders", query, is_named=True)
+        session.followed.behind.clear()
         session.positions.set("orders", EntryId(0, 0))
         session._check()
         return session
@@ -79,7 +80,7 @@ def test_an_event_that_waits_is_left_out_when_its_type_may_not_be_read_any_more(
     query = TailQuery(filter=compile_filter(filter_) if filter_ else None)
     watching = session(query, *before)
     for number, event_type in enumerate(("placed", "paid", "placed", ""), 1):
-        watching._watcher.put(frame(number, event_type))
+        watching.followed.watcher.put(frame(number, event_type))
 
     watching._permission.renew(Reading("placed"))
     watching._check()
@@ -89,7 +90,7 @@ def test_an_event_that_waits_is_left_out_when_its_type_may_not_be_read_any_more(
 
 def test_an_event_that_waits_comes_when_all_types_may_be_read_again(session):
     watching = session(TailQuery(), EVERY_TYPE)
-    watching._watcher.put(frame(1, "paid"))
+    watching.followed.watcher.put(frame(1, "paid"))
     for types in (("placed",), (EVERY_TYPE,)):
         watching._permission.renew(Reading(*types))
         watching._check()

@@ -223,31 +223,31 @@ def _opened(asked: PullRead, by: Principal) -> Conversation[BridgeDefinition]:
     return groups.readable(group)
 
 
-def _group(place: GroupRef, by: Principal) -> Conversation[BridgeDefinition]:
+def _group(ref: GroupRef, by: Principal) -> Conversation[BridgeDefinition]:
     """Return the group in which a caller acknowledges events."""
-    yield from _enter(place, by)
-    group = groups.cached_bridge(place)
+    yield from _enter(ref, by)
+    group = groups.cached_bridge(ref)
     if group is None:
-        (group,) = yield _job(groups.find, place)
+        (group,) = yield _job(groups.find, ref)
     demand_group(group, by)
     return group
 
 
-def _may_acknowledge(place: GroupRef, by: Principal) -> Conversation[bool]:
+def _may_acknowledge(ref: GroupRef, by: Principal) -> Conversation[bool]:
     """Say whether the group exists. This is not checked for a caller that may use every group."""
-    yield from _enter(place, by)
-    if groups.cached_bridge(place) is None and may_use_any_group(place, by):
+    yield from _enter(ref, by)
+    if groups.cached_bridge(ref) is None and may_use_any_group(ref, by):
         return True
     try:
-        yield from _group(place, by)
+        yield from _group(ref, by)
     except GroupNotPulled:
         return False
     return True
 
 
-def _enter(place: GroupRef, by: Principal) -> Conversation[None]:
+def _enter(ref: GroupRef, by: Principal) -> Conversation[None]:
     """Check the caller's rights on the stream, and see to it that the bridges are those of the current catalog."""
-    stream_of(place, by)
+    stream_of(ref, by)
     if not bridges.is_current:
         yield _job(groups.follow)
 

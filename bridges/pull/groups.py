@@ -43,9 +43,9 @@ def note_read(stream: str, group: str) -> None:
 
 def flush_reads() -> None:
     """Write the times of the last reads to the database. The catalog does not change, so no process is notified."""
-    for place in list(_read):
-        moment = datetime.fromtimestamp(_read.pop(place), UTC)
-        rows = OpenedGroup.objects.filter(bridge__stream__name=place[0], bridge__group=place[1])
+    for ref in list(_read):
+        moment = datetime.fromtimestamp(_read.pop(ref), UTC)
+        rows = OpenedGroup.objects.filter(bridge__stream__name=ref[0], bridge__group=ref[1])
         rows.filter(read_at__lt=moment - _WRITE_EVERY).update(read_at=moment)
 
 
@@ -54,7 +54,7 @@ GROUPS = "groups:write"
 REQUIRES = Requirement(read=True, read_all=True, of_people=(PERSONAL, GROUPS), is_checked_later=True)
 
 
-def stream_of(place: GroupRef, by: Principal) -> StreamDefinition:
+def stream_of(ref: GroupRef, by: Principal) -> StreamDefinition:
     """Return the stream that a caller pulls from.
 
     Raises:
@@ -62,12 +62,12 @@ def stream_of(place: GroupRef, by: Principal) -> StreamDefinition:
             groups.
         UnknownStream: when none of this name is defined.
     """
-    demand_right(by, "read", place.stream)
+    demand_right(by, "read", ref.stream)
     for scope in REQUIRES.of_people if by.kind == "person" else ():
         demand_scope(by, scope)
-    stream = catalog.current().streams.get(place.stream)
+    stream = catalog.current().streams.get(ref.stream)
     if stream is None:
-        raise UnknownStream(place.stream)
+        raise UnknownStream(ref.stream)
     return stream
 
 
@@ -84,9 +84,9 @@ def demand_group(group: BridgeDefinition, by: Principal) -> None:
         raise Forbidden(refusal, missing=GROUPS)
 
 
-def may_use_any_group(place: GroupRef, by: Principal) -> bool:
+def may_use_any_group(ref: GroupRef, by: Principal) -> bool:
     """Say whether a caller may use every group of the stream, regardless of its owner."""
-    return by.rights.has(GROUPS) and by.rights.may("read", place.stream, EVERY_TYPE)
+    return by.rights.has(GROUPS) and by.rights.may("read", ref.stream, EVERY_TYPE)
 
 
 def owner_for_new_group(by: Principal) -> str:
@@ -126,17 +126,17 @@ def follow() -> None:
         _failures.end("bridges")
 
 
-def cached_bridge(place: GroupRef) -> BridgeDefinition | None:
+def cached_bridge(ref: GroupRef) -> BridgeDefinition | None:
     """Return the bridge that reads as a group, from memory, without a query.
 
     Raises:
         GroupTaken: when it has another sink than `pull`.
     """
-    found = holder.at(place.stream, place.group)
+    found = holder.at(ref.stream, ref.group)
     return None if found is None else _pulled(found)
 
 
-def find(place: GroupRef) -> BridgeDefinition:
+def find(ref: GroupRef) -> BridgeDefinition:
     """Return a pulled group, from the database when this process has not loaded it yet.
 
     Raises:
@@ -144,13 +144,13 @@ def find(place: GroupRef) -> BridgeDefinition:
         GroupTaken: when a bridge with another sink reads as it.
         CatalogAway: when the database does not answer, and the group is not known here.
     """
-    found = cached_bridge(place) or _asked(lambda: _row(place))
+    found = cached_bridge(ref) or _asked(lambda: _row(ref))
     if found is None:
-        raise GroupNotPulled(place.stream, place.group)
+        raise GroupNotPulled(ref.stream, ref.group)
     return _pulled(found)
 
 
-def open_group(place: GroupRef, by: Principal) -> BridgeDefinition:
+def open_group(ref: GroupRef, by: Principal) -> BridgeDefinition:
     """Return the group, creating it when there is none. Safe under concurrent calls.
 
     Raises:
@@ -160,7 +160,7 @@ def open_group(place: GroupRef, by: Principal) -> BridgeDefinition:
         ShareUsedUp, AllInUse: when the caller has, or all callers have, opened the most groups allowed.
         CatalogAway: when the database does not answer, and the group is not known here.
     """
-    return readable(_pulled(cached_bridge(place) or _asked(lambda: _row(place) or _made(place, by))))
+    return readable(_pulled(cached_bridge(ref) or _asked(lambda: _row(ref) or _made(ref, by))))
 
 
 def readable(group: BridgeDefinition) -> BridgeDefinition:
@@ -187,38 +187,38 @@ def _pulled(found: BridgeDefinition) -> BridgeDefinition:
     return found
 
 
-def _row(place: GroupRef) -> BridgeDefinition | None:
-    rows = Bridge.objects.select_related("stream").filter(stream__name=place.stream, group=place.group)
+def _row(ref: GroupRef) -> BridgeDefinition | None:
+    rows = Bridge.objects.select_related("stream").filter(stream__name=ref.stream, group=ref.group)
     row = rows.first()
     return None if row is None else definition_of(row)
 
 
-def _made(place: GroupRef, by: Principal) -> BridgeDefinition:
+def _made(ref: GroupRef, by: Principal) -> BridgeDefinition:
     # A group that a read opens delivers events of all types.
-    _demand_types(place.stream, (EVERY_TYPE,), by)
-    values = {"group": place.group, "sink": PULL, "lease_seconds": PULL_LEASE_SECONDS}
+    _demand_types(ref.stream, (EVERY_TYPE,), by)
+    values = {"group": ref.group, "sink": PULL, "lease_seconds": PULL_LEASE_SECONDS}
     values["opened_by"] = owner_for_new_group(by)
     try:
         with transaction.atomic():
-            stream = Stream.objects.filter(name=place.stream).first()
+            stream = Stream.objects.filter(name=ref.stream).first()
             if stream is None:
-                raise UnknownStream(place.stream)
+                raise UnknownStream(ref.stream)
             if Bridge.objects.filter(stream=stream, sink=PULL).count() >= MOST_GROUPS:
-                raise TooManyGroups(place.stream, MOST_GROUPS)
+                raise TooManyGroups(ref.stream, MOST_GROUPS)
             caller = caller_of(by)
             _check_share(caller)
-            row = Bridge.objects.create(name=_free_name(place), stream=stream, **values)
+            row = Bridge.objects.create(name=_free_name(ref), stream=stream, **values)
             OpenedGroup.objects.create(
                 bridge=row, caller_kind=caller.kind, caller_name=caller.name, read_at=timezone.now()
             )
-            audit.record(by, "create", f"bridge {row.name}", before=None, after={"stream": place.stream, **values})
+            audit.record(by, "create", f"bridge {row.name}", before=None, after={"stream": ref.stream, **values})
     except IntegrityError:
         # Another process created it at the same time.
-        found = _row(place)
+        found = _row(ref)
         if found is None:
             raise
         return found
-    logger.info("The group %s of %s is pulled from now on", place.group, place.stream)
+    logger.info("The group %s of %s is pulled from now on", ref.group, ref.stream)
     return definition_of(row)
 
 
@@ -233,12 +233,12 @@ def _check_share(caller: CallerId) -> None:
     shares_of("pull-groups").check(caller, wanted)
 
 
-def _free_name(place: GroupRef) -> str:
-    name = f"{place.stream}:{place.group}"
+def _free_name(ref: GroupRef) -> str:
+    name = f"{ref.stream}:{ref.group}"
     if len(name) <= LONGEST_NAME and not Bridge.objects.filter(name=name).exists():
         return name
     # Too long, or taken: as much of it as fits, and a digest.
-    digest = hashlib.sha256(f"{place.stream}/{place.group}".encode()).hexdigest()[:12]
+    digest = hashlib.sha256(f"{ref.stream}/{ref.group}".encode()).hexdigest()[:12]
     return f"{name[: LONGEST_NAME - len(digest) - 1]}:{digest}"
 
 

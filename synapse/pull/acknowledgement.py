@@ -115,8 +115,8 @@ def _failure(hand: _InFlight, asked: PullNack, policy: Policy, chance: float, *,
     )
 
 
-def _checked(reply: Any, place: GroupRef, *, absent: Any = 0) -> Any:
+def _checked(reply: Any, ref: GroupRef, *, absent: Any = 0) -> Any:
     """Return a reply, or `absent` where the group does not exist: no consumer holds an event."""
     if isinstance(reply, ReplyError) and reply.code == "NOGROUP":
         return absent
-    return answer(reply, place.stream, absent=absent)
+    return answer(reply, ref.stream, absent=absent)

@@ -37,44 +37,44 @@ class PulledGroups:
         self._groups: dict[tuple[str, str], _Known] = defaultdict(lambda: _Known(since=time.time()))
         self.consumer = new_consumer_name()
 
-    def is_joined(self, place: GroupRef) -> bool:
+    def is_joined(self, ref: GroupRef) -> bool:
         """Say whether the group is known to exist, and to belong to Synapse."""
-        return self._of(place).joined
+        return self._of(ref).joined
 
-    def was_joined(self, place: GroupRef) -> bool:
+    def was_joined(self, ref: GroupRef) -> bool:
         """Say whether the group existed before: if it has to be made again, it was lost."""
-        return self._of(place).was_joined
+        return self._of(ref).was_joined
 
-    def joined(self, place: GroupRef) -> None:
+    def joined(self, ref: GroupRef) -> None:
         """Record that the group exists."""
-        known = self._of(place)
+        known = self._of(ref)
         known.joined = known.was_joined = True
 
-    def lost(self, place: GroupRef) -> None:
+    def lost(self, ref: GroupRef) -> None:
         """Record that the group was deleted."""
-        self._of(place).joined = False
+        self._of(ref).joined = False
 
-    def is_due(self, place: GroupRef, work: str, every: float) -> bool:
+    def is_due(self, ref: GroupRef, work: str, every: float) -> bool:
         """Say whether some work for the group is due. It is due again after `every` seconds."""
-        due, now = self._of(place).due, self._clock()
+        due, now = self._of(ref).due, self._clock()
         if now < due.get(work, float("-inf")):
             return False
         due[work] = now + every
         return True
 
-    def mark_unfinished(self, place: GroupRef, work: str) -> None:
+    def mark_unfinished(self, ref: GroupRef, work: str) -> None:
         """Record that some work was not finished, so it is due at once."""
-        self._of(place).due.pop(work, None)
+        self._of(ref).due.pop(work, None)
 
-    def record_given(self, place: GroupRef, count: int) -> None:
+    def record_given(self, ref: GroupRef, count: int) -> None:
         """Count events that were given to a reader."""
-        known = self._of(place)
+        known = self._of(ref)
         known.given_out += count
         known.last_at = time.time()
 
-    def status(self, place: GroupRef, *, paused: bool) -> Status:
+    def status(self, ref: GroupRef, *, paused: bool) -> Status:
         """Return the status of the group in this process, as a process that runs a bridge reports it."""
-        known = self._of(place)
+        known = self._of(ref)
         return Status(
             state="paused" if paused else "running",
             since=known.since,
@@ -83,23 +83,23 @@ class PulledGroups:
         )
 
     @contextmanager
-    def ringing(self, place: GroupRef, bell: Callable[[], object]) -> Iterator[None]:
+    def ringing(self, ref: GroupRef, bell: Callable[[], object]) -> Iterator[None]:
         """Call `bell`, in any thread, whenever events of the group may have become due, until the block ends."""
-        bells = self._of(place).bells
+        bells = self._of(ref).bells
         bells.add(bell)
         try:
             yield
         finally:
             bells.discard(bell)
 
-    def ring(self, place: GroupRef) -> None:
+    def ring(self, ref: GroupRef) -> None:
         """Wake all waiting readers of the group's events."""
-        known = self._groups.get((place.stream, place.group))
+        known = self._groups.get((ref.stream, ref.group))
         for bell in list(known.bells) if known else ():
             bell()
 
-    def _of(self, place: GroupRef) -> _Known:
-        return self._groups[place.stream, place.group]
+    def _of(self, ref: GroupRef) -> _Known:
+        return self._groups[ref.stream, ref.group]
 
 
 @cache

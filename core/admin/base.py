@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -133,7 +133,7 @@ class RestrictedAdmin(ModelAdmin):  # type: ignore[misc]
         would let a person find out hidden values letter by letter.
         """
         list_filter = self.list_filter if request is None else self.get_list_filter(request)
-        return any(lookup in self._parameters_of(each) for each in list_filter)
+        return any(lookup in _parameters_of(self.model, each) for each in list_filter)
 
     def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
         fields: Sequence[str] = super().get_search_fields(request)
@@ -141,18 +141,20 @@ class RestrictedAdmin(ModelAdmin):  # type: ignore[misc]
             return fields
         return [name for name in fields if name.lstrip("^=@").partition("__")[0] not in self.pii_columns]
 
-    def _parameters_of(self, list_filter: Any) -> Collection[str]:
-        """Return the query parameters in the links of a filter."""
-        if isinstance(list_filter, type) and issubclass(list_filter, SimpleListFilter):
-            return [list_filter.parameter_name or ""]
-        path = str(list_filter[0] if isinstance(list_filter, (list, tuple)) else list_filter)
-        field: Any = get_fields_from_path(self.model, path)[-1]
-        if field.is_relation:
-            return [f"{path}__{field.target_field.name}__exact", f"{path}__isnull"]
-        if isinstance(field, models.DateField):
-            return [f"{path}__gte", f"{path}__lt"]
-        has_choices = field.choices or isinstance(field, models.BooleanField)
-        return [f"{path}__exact" if has_choices else path, f"{path}__isnull"]
+
+@cache
+def _parameters_of(model: type[Model], list_filter: Any) -> frozenset[str]:
+    """Return the query parameters in the links of a filter."""
+    if isinstance(list_filter, type) and issubclass(list_filter, SimpleListFilter):
+        return frozenset((list_filter.parameter_name or "",))
+    path = list_filter[0] if isinstance(list_filter, tuple) else list_filter
+    field: Any = get_fields_from_path(model, path)[-1]
+    if field.is_relation:
+        return frozenset((f"{path}__{field.target_field.name}__exact", f"{path}__isnull"))
+    if isinstance(field, models.DateField):
+        return frozenset((f"{path}__gte", f"{path}__lt"))
+    has_choices = field.choices or isinstance(field, models.BooleanField)
+    return frozenset((f"{path}__exact" if has_choices else path, f"{path}__isnull"))
 
 
 class AuditedInline(TabularInline):  # type: ignore[misc]

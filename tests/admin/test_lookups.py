@@ -20,6 +20,7 @@ from synapse_project.roles import ROLES
 from tests.admin.pages import leave_pages_undrawn, text_of, url
 from tests.admin.test_permissions import MODELS as TABLE
 from tests.chaos.profile import FULL
+from tests.tables import for_each
 
 ADMINS = sorted(admin.site._registry.items(), key=lambda pair: pair[0]._meta.label)
 LABELS = [model._meta.label_lower for model, _ in ADMINS]
@@ -80,7 +81,7 @@ def offered(of: Any, request: Any) -> set[str]:
 def person(name: str) -> User:
     if name == "superuser":
         return User.objects.create_superuser("boss")
-    user = User.objects.create_user("anna", is_staff=True)
+    user = User.objects.create_user(name, is_staff=True)
     if name == "custom":
         # All but seeing what is personal.
         user.user_permissions.set(Permission.objects.exclude(codename="view_personal"))
@@ -117,17 +118,18 @@ def test_every_registered_admin_is_a_restricted_one():
     assert [model._meta.label for model, of in ADMINS if not isinstance(of, RestrictedAdmin)] == []
 
 
-@pytest.mark.parametrize("role", PEOPLE[1:])
 @pytest.mark.parametrize(("model", "of"), ADMINS, ids=LABELS)
-def test_a_list_allows_the_lookups_of_its_filters_and_no_other(db, model, of, role):
-    request = RequestFactory().get("/")
-    request.user = person(role)
+def test_a_list_allows_the_lookups_of_its_filters_and_no_other(db, model, of):
+    tried = lookups_of(model)
+    for role in PEOPLE[1:]:
+        request = RequestFactory().get("/")
+        request.user = person(role)
 
-    wanted = offered(of, request)
+        wanted = offered(of, request)
 
-    allowed = {lookup for lookup in lookups_of(model) | wanted if of.lookup_allowed(lookup, "a", request)}
+        allowed = {lookup for lookup in tried | wanted if of.lookup_allowed(lookup, "a", request)}
 
-    assert allowed == wanted
+        assert allowed == wanted, role
 
 
 @pytest.mark.parametrize("role", PEOPLE if FULL else ["nobody", "custom", "superuser"])
@@ -145,6 +147,9 @@ def test_a_page_refuses_lookups_on_every_column_for_every_role(rows, monkeypatch
         f"{field.name}__{lookup}" for n, field in enumerate(fields) for lookup in (kinds if FULL else kinds[n % 3 :: 3])
     ]
     tried += [f"{field.name}__user_id__startswith" for field in fields if isinstance(field, JSONField)]
+    if not FULL and role != "superuser":
+        # Each list asks its admin alike for each role, as above, so a few do.
+        tried = tried[:2]
 
     wrong = []
     for lookup in [*tried, *SECRETS.get(model._meta.label_lower, ()), "pk__gt", "id__in"]:
@@ -179,11 +184,12 @@ def test_a_history_leads_to_the_entries_of_its_definition_alone(admin_client, ro
     assert "stream orders-2" not in text_of(page)
 
 
-@pytest.mark.parametrize("role", ["viewer", "editor", "operator", "custom"])
-def test_the_archive_is_not_searched_by_a_source_that_may_be_masked(rows, role):
+@for_each("role", ["viewer", "editor", "operator", "custom"])
+def test_the_archive_is_not_searched_by_a_source_that_may_be_masked(rows, monkeypatch, role):
+    leave_pages_undrawn(monkeypatch)
     client = logged_in(role)
 
-    counts = {q: client.get(url("bridges.archivedevent"), {"q": q}).context["cl"].result_count for q in
+    counts = {q: client.get(url("bridges.archivedevent"), {"q": q}).context_data["cl"].result_count for q in
               ("anna@example.org", "nobody@example.org", "anna", "1-1")}  # fmt: skip
 
     assert counts == {"anna@example.org": 0, "nobody@example.org": 0, "anna": 0, "1-1": 1}
@@ -195,11 +201,12 @@ def test_a_person_who_may_see_pii_can_search_the_archive_by_source(admin_client,
     assert page.context["cl"].result_count == 1
 
 
-@pytest.mark.parametrize(("model", "of"), ADMINS, ids=LABELS)
-def test_no_column_sorts_or_searches_what_is_not_shown(rows, admin_client, model, of):
+@for_each("model, of", ADMINS)
+def test_no_column_sorts_or_searches_what_is_not_shown(rows, admin_client, monkeypatch, model, of):
+    leave_pages_undrawn(monkeypatch)
     hidden = {*getattr(of, "pii_columns", ()), *getattr(of, "secret_columns", ())}
     hidden |= {field.name for field in model._meta.get_fields() if isinstance(field, JSONField)}
-    changes = admin_client.get(url(model._meta.label_lower)).context["cl"]
+    changes = admin_client.get(url(model._meta.label_lower)).context_data["cl"]
 
     sorts = {str(changes.get_ordering_field(name)).lstrip("-") for name in of.list_display}
     searches = {name.lstrip("^=@").partition("__")[0] for name in of.search_fields}
@@ -229,7 +236,7 @@ def test_autocompletion_searches_names_and_takes_no_lookup(admin_client, rows):
     assert other.status_code == 403
 
 
-@pytest.mark.parametrize("field", ["event", "source", "entry_id", "bridge__config", "nothing"])
+@for_each("field", ["event", "source", "entry_id", "bridge__config", "nothing"])
 def test_a_popup_names_rows_by_their_keys_only(admin_client, rows, field):
     answer = admin_client.get(url("bridges.archivedevent"), {"_popup": "1", "_to_field": field})
 

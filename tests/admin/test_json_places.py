@@ -3,11 +3,12 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.admin.json_field import line_of
 from synapse.schema.violations import json_pointer
+from tests.chaos.profile import FULL
 
 TEXT = """{
   "a": [1, 2,
@@ -63,6 +64,7 @@ def paths(value, path=()):
 
 
 @given(values)
+@settings(max_examples=100 if FULL else 16)
 def test_every_value_of_any_document_is_found_on_its_line(value):
     for path in paths(value):
         # A document that is the same but for one value differs from there on: on its line.

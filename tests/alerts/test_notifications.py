@@ -11,7 +11,7 @@ from synapse.statistics.collection import MOST_GROUPS
 from tests.alerts.conftest import Stage, only
 from tests.chaos.profile import FULL
 
-MANY = 10_000 if FULL else 2_000
+MANY = 10_000 if FULL else 1_600
 
 
 def told(stage: Stage) -> list[dict]:

@@ -16,7 +16,7 @@ from synapse.catalog.file import BadCatalog
 from synapse.schema import validator
 from synapse_project import catalog
 from tests.catalog.files import ORDERS, apply, planned
-from tests.chaos.profile import examples
+from tests.chaos.profile import FULL
 from tests.definitions import contract, define
 
 pytestmark = pytest.mark.usefixtures("any_schema_may_follow")
@@ -174,7 +174,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=examples(100))
+@settings(deadline=None, max_examples=100 if FULL else 20)
 @given(st.lists(st.dictionaries(TEXTS, VALUES, max_size=4), max_size=3))
 def test_every_json_value_survives_writing_and_reading(items):
     document = {"streams": items, "services": items}

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synapse.schema.pii import (
@@ -13,6 +12,7 @@ from synapse.schema.pii import (
     redacted,
 )
 from synapse.schema.validator import compile_schema
+from tests.chaos.profile import FULL
 
 PII = {"x-pii": True}
 SCHEMAS = [
@@ -40,8 +40,8 @@ def same_form(one: Any, other: Any) -> bool:
     return other == MASK or (one is other or one == other)
 
 
-@pytest.mark.parametrize("marks", MARKS)
-@given(event=values)
+@given(marks=st.sampled_from(MARKS), event=values)
+@settings(max_examples=500 if FULL else 60)
 def test_a_masked_event_keeps_its_form_and_is_masked_only_once(marks, event):
     shown = masked(event, marks)
 
@@ -49,8 +49,8 @@ def test_a_masked_event_keeps_its_form_and_is_masked_only_once(marks, event):
     assert masked(shown, marks) == shown
 
 
-@pytest.mark.parametrize("marks", MARKS)
-@given(event=values, words=st.lists(st.text(max_size=30), max_size=3))
+@given(marks=st.sampled_from(MARKS), event=values, words=st.lists(st.text(max_size=30), max_size=3))
+@settings(max_examples=500 if FULL else 60)
 def test_an_error_that_quotes_every_pii_value_quotes_none_afterwards(marks, event, words):
     texts = pii_texts(event, marks)
     error = "; ".join([*words, *(f"“{text}”" for text in sorted(texts))])

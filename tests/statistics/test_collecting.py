@@ -46,6 +46,7 @@ def go_on(redis, dice, pending):
     connections.executor().run(pending.flush())
 
 
+@pytest.mark.product("seed")
 @pytest.mark.parametrize("seed", range(4))
 def test_a_collector_that_follows_has_what_another_one_finds_afresh(redis, seed):
     dice, pending, followed = random.Random(seed), StreamCounters(), Collector()

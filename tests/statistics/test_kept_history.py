@@ -60,6 +60,7 @@ def live(scene, dice):
         scene.redis.hincrby(keyspace.counters(stream, group), "retried", dice.randint(0, 2))
 
 
+@pytest.mark.product("seed")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_kept_blocks_give_what_decoding_afresh_gives(reader, seed):
     """Over the ends of blocks, gaps, groups that come and go, a clock that was set back, a Redis that lost all, and a

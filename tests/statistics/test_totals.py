@@ -30,6 +30,7 @@ def two(make_scene):
     return scene
 
 
+@pytest.mark.product("seed")
 @pytest.mark.parametrize("seed", [3, 4])
 def test_totals_are_the_sums_and_the_highest_values_of_groups_and_labels(two, seed):
     dice, redis = random.Random(seed), two.redis

@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from tests.access.conftest import bearer
+from tests.tables import for_each
 
 pytestmark = pytest.mark.usefixtures("orders", "required")
 PLACED, SECRET = "order-placed", "order-secret"
@@ -51,8 +52,8 @@ NAMES_NO_OTHER = [
 ]
 
 
-@pytest.mark.parametrize("stream", ["orders", "orders-dual"])
-@pytest.mark.parametrize(("named", "pointer"), NAMES_ANOTHER, ids=str)
+@for_each("stream", ["orders", "orders-dual"])
+@for_each("named, pointer", NAMES_ANOTHER)
 def test_an_event_that_names_a_type_without_a_grant_is_refused(ask, redis, key, stream, named, pointer):
     answer = ask("POST", f"/events/{stream}", orjson.dumps({"event_type": PLACED, **named}), key)
 
@@ -70,7 +71,7 @@ def test_the_refusal_names_the_type_that_has_no_grant(ask, key):
     )
 
 
-@pytest.mark.parametrize("named", NAMES_NO_OTHER, ids=str)
+@for_each("named", NAMES_NO_OTHER)
 def test_an_event_that_names_no_other_type_is_stored(ask, key, named):
     assert ask("POST", "/events/orders", orjson.dumps({"event_type": PLACED, **named}), key).status == 201
 

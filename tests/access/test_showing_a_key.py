@@ -11,6 +11,7 @@ from streams.models import Key
 from synapse.auth import api_key
 from synapse.auth.principal import SYSTEM
 from tests.access.conftest import bearer
+from tests.tables import for_each
 
 pytestmark = pytest.mark.usefixtures("streams")
 BODY = '{"event_type": "training-complete", "run": "r1"}'
@@ -160,7 +161,7 @@ def test_health_checks_are_answered_with_any_credentials_or_none(ask, required, 
     assert ask("GET", path, headers=bearer("wrong")).status == 200
 
 
-@pytest.mark.parametrize(
+@for_each(
     "path",
     [
         "/streams?x=/healthz",

@@ -9,6 +9,7 @@ from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
 from tests.admin.pages import text_of, url
 from tests.definitions import define
+from tests.tables import for_each
 
 CONTRACT = "contracts.contract"
 AT_MOST_9 = '{"properties": {"n": {"type": "integer", "maximum": 9}}}'
@@ -72,7 +73,7 @@ def test_each_event_type_that_keeps_the_contract_is_tested(admin_client, owner, 
     assert "orders / order-changed No events of this type are there to test it on." in text
 
 
-@pytest.mark.parametrize("last", ["0", "-1", "many", "100001", ""])
+@for_each("last", ["0", "-1", "many", "100001", ""])
 def test_a_number_of_events_that_is_none_is_refused(admin_client, owner, last):
     page = back_test(admin_client, owner, last)
 

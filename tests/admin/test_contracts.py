@@ -16,6 +16,7 @@ from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
 from tests.admin.pages import messages_of, text_of, timeless, url
 from tests.definitions import contract, define
+from tests.tables import for_each
 
 pytestmark = pytest.mark.usefixtures("any_schema_may_follow")
 
@@ -118,8 +119,8 @@ def test_looking_at_the_question_changes_nothing(admin_client, owner):
     assert registry.active_version(owner).number == 1
 
 
-@pytest.mark.parametrize(
-    ("schema", "error"),
+@for_each(
+    "schema, error",
     [
         ('{\n  "properties": {\n    "n": {"type": "integr"}\n  }\n}', "Line 3, /properties/n/type: Not a valid JSON"),
         ('{\n  "properties": 5\n}', "Line 2, /properties: Not a valid JSON Schema"),

@@ -5,6 +5,7 @@ import pytest
 from streams.models import EventType
 from tests.admin.pages import messages_of, text_of, url
 from tests.definitions import contract, define
+from tests.tables import for_each
 
 pytestmark = pytest.mark.usefixtures("any_schema_may_follow")
 
@@ -34,8 +35,8 @@ def test_an_example_that_keeps_the_contract_is_saved(admin_client, event_type):
     assert EventType.objects.get().example == {"event_type": "order-placed", "n": 1}
 
 
-@pytest.mark.parametrize(
-    ("example", "error"),
+@for_each(
+    "example, error",
     [
         ('{\n"event_type": "order-placed",\n"n": "one"\n}', "Line 3, /n: “n” must be of type integer"),
         ('{"event_type": "order-placed"}', "The event must have the property “n”."),

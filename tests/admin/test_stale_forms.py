@@ -15,6 +15,7 @@ from core.models import Role
 from streams.models import EventType, Grant, Service, Stream
 from tests.admin.pages import url
 from tests.definitions import define
+from tests.tables import for_each
 
 pytestmark = pytest.mark.usefixtures("redis")
 
@@ -194,7 +195,7 @@ def test_a_form_without_a_revision_is_saved_as_programs_expect(people, orders):
     assert bob.post(page, second | {"purpose": "To buy"}).status_code == 302
 
 
-@pytest.mark.parametrize("spoilt", ["x", "{}", "[]", '{"seen": 1, "state": {}}', '{"seen": "x", "state": []}'])
+@for_each("spoilt", ["x", "{}", "[]", '{"seen": 1, "state": {}}', '{"seen": "x", "state": []}'])
 def test_a_revision_that_is_spoilt_saves_nothing(people, orders, spoilt):
     ada, _ = people
     page = url("streams.stream", "change", orders.pk)

@@ -18,6 +18,7 @@ from synapse.auth.principal import EVERYTHING
 from synapse.redis import keyspace
 from tests.alerts.conftest import only
 from tests.both_ways import DjangoAlone
+from tests.tables import for_each
 
 
 @pytest.fixture
@@ -119,9 +120,7 @@ def test_a_service_without_the_scope_is_refused(ask, stage, as_service, path):
     assert (answer.status, answer.json["missing"]) == (403, "alerts:write" if "silences" in path else "metrics:read")
 
 
-@pytest.mark.parametrize(
-    "query", ["count=0", "count=1001", "before=x", "before=1", "before=99999999999999999999-0", "since=1"]
-)
+@for_each("query", ["count=0", "count=1001", "before=x", "before=1", "before=99999999999999999999-0", "since=1"])
 def test_a_page_of_changes_that_cannot_be_is_refused(ask, stage, query):
     assert ask("GET", f"/alerts/history?{query}").status == 400
 
@@ -160,8 +159,8 @@ def test_times_of_a_silence_are_written_like_those_of_alerts(django):
     assert listed == made
 
 
-@pytest.mark.parametrize(
-    ("changes", "parameter"),
+@for_each(
+    "changes, parameter",
     [
         ({"ends_at": None}, "ends_at"),
         ({"ends_at": ""}, "ends_at"),
@@ -192,7 +191,7 @@ def test_a_silence_of_more_than_ninety_days_is_refused(ask, stage):
     assert ask("POST", "/alerts/silences", _asked(ends_at=ends)).status == 400
 
 
-@pytest.mark.parametrize("number", ["999", "0", "-1", "x", "9" * 30, "٣"])
+@for_each("number", ["999", "0", "-1", "x", "9" * 30, "٣"])
 def test_a_silence_that_is_not_there_is_404(django, number):
     assert django("DELETE", f"/alerts/silences/{number}").status == 404
 

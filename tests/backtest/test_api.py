@@ -11,6 +11,7 @@ from tests.backtest.conftest import PLACED
 from tests.both_ways import DjangoAlone
 from tests.contracts.test_hostile import doubling
 from tests.patience import that_ends
+from tests.tables import for_each
 
 BACKTEST = "/streams/orders/event-types/order-placed/backtest"
 DRAFT = "/streams/orders/event-types/order-placed/draft"
@@ -136,7 +137,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("path", "body", "status", "kind"), BAD.values(), ids=BAD.keys())
+@for_each("path, body, status, kind", BAD.values())
 def test_unusable_requests_are_answered_with_a_problem_document(ask, path, body, status, kind):
     answer = ask("POST", path, body)
 

@@ -10,6 +10,7 @@ from synapse.auth.principal import SYSTEM
 from synapse.inspection import recent_events
 from tests.backtest.conftest import PLACED
 from tests.definitions import contract
+from tests.tables import for_each
 
 SUBJECT = "orders.order-placed"
 STRICTER = {**PLACED, "properties": {"number": {"type": "integer", "minimum": 10}}}
@@ -151,7 +152,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("words", "given", "reason"), BAD.values(), ids=BAD.keys())
+@for_each("words, given, reason", BAD.values())
 def test_unusable_input_ends_backtest_with_one_line_and_status_2(run, words, given, reason):
     ran = run("backtest", *words, given=given)
 
@@ -160,7 +161,7 @@ def test_unusable_input_ends_backtest_with_one_line_and_status_2(run, words, giv
     assert "\n" not in ran.err.strip()
 
 
-@pytest.mark.parametrize("last", ["abc", "0", "-1", "100001", "1.5", "", "٣"])
+@for_each("last", ["abc", "0", "-1", "100001", "1.5", "", "٣"])
 def test_last_is_a_whole_number_within_bounds(run, last):
     ran = run("backtest", SUBJECT, "-", f"--last={last}", given=b"{}")
 

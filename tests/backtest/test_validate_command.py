@@ -7,6 +7,7 @@ import pytest
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse.publishing import event_files
+from tests.tables import for_each
 
 GOOD, BAD_ONE = {"event_type": "order-placed", "number": 1}, {"event_type": "order-placed", "number": "x"}
 SENTENCE = '“number” must be of type integer, but is a string ("x").'
@@ -124,7 +125,7 @@ UNUSABLE = {
 }
 
 
-@pytest.mark.parametrize(("stream", "file", "given", "reason"), UNUSABLE.values(), ids=UNUSABLE.keys())
+@for_each("stream, file, given, reason", UNUSABLE.values())
 def test_unusable_input_ends_validate_with_the_reason_and_status_2(run, stream, file, given, reason):
     ran = run("validate", stream, file, given=given)
 

@@ -6,14 +6,15 @@ from core.models import AuditEntry
 from streams.models import Stream
 from synapse.catalog.file import BadCatalog
 from tests.catalog.files import apply, catalog, mistakes
+from tests.tables import for_each
 
 pytestmark = pytest.mark.django_db
 
 NAME_RULE = "1 to 100 letters, digits, and . _ : -, not beginning with “syn:”"
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
+@for_each(
+    "text, said",
     [
         # Keys
         ("stream: []", "stream: there is no such key; did you mean “streams”?"),

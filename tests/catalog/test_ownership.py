@@ -11,6 +11,7 @@ from streams.snapshot import holder
 from synapse.catalog.ownership import LABELS, OWNER, RUNBOOK
 from synapse_project import catalog as whole
 from tests.catalog.files import apply, mistakes, planned
+from tests.tables import for_each
 
 pytestmark = pytest.mark.django_db
 
@@ -98,9 +99,9 @@ def test_a_plan_names_the_labels_that_change(redis):
     ]
 
 
-@pytest.mark.parametrize("section", ["stream", "event type", "bridge"])
-@pytest.mark.parametrize(
-    ("key", "value"),
+@for_each("section", ["stream", "event type", "bridge"])
+@for_each(
+    "key, value",
     [("owner", "a" * 201), ("runbook", "javascript:alert(1)"), ("labels", {"a b": "c"}), ("labels", {"team": 1})],
 )
 def test_a_file_with_a_hostile_value_is_refused_with_its_place(redis, section, key, value):
@@ -118,14 +119,13 @@ def test_a_file_with_a_hostile_value_is_refused_with_its_place(redis, section, k
     assert not Stream.objects.exists()
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
+@for_each(
+    "field, value",
     [
         *((OWNER, value) for value in NO_OWNERS),
         *((RUNBOOK, value) for value in NO_RUNBOOKS),
         *((LABELS, value) for value in NO_LABELS),
     ],
-    ids=lambda value: getattr(value, "name", None) or repr(value)[:40],
 )
 def test_a_hostile_value_is_refused(field, value):
     assert field.refusal_of(value)

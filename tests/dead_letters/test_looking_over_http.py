@@ -7,6 +7,7 @@ import pytest
 
 from tests.bridges.cast import STREAM
 from tests.definitions import define
+from tests.tables import for_each
 
 pytestmark = pytest.mark.django_db
 
@@ -149,7 +150,7 @@ def test_all_come_as_lines_of_json_and_a_link_leads_on(api, die, client, monkeyp
     assert errors == ["ValueError: c", "ValueError: b", "ValueError: a"]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "query",
     [
         {"count": "0"},

@@ -22,6 +22,7 @@ from synapse.http.exchange import Request
 from synapse.redis import RedisUnreachable
 from synapse.shares import CallerId
 from tests.definitions import key_of
+from tests.tables import for_each
 
 
 @pytest.fixture(autouse=True)
@@ -141,8 +142,8 @@ def test_a_column_that_begins_like_a_formula_is_no_formula_either():
     assert Table(["=1"]).head() == b"'=1\r\n"
 
 
-@pytest.mark.parametrize(
-    ("query", "parameter"),
+@for_each(
+    "query, parameter",
     [
         ({"format": "csv", "columns": "nothing"}, "columns"),
         ({"format": "csv", "columns": "id.x"}, "columns"),

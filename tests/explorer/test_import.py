@@ -10,6 +10,7 @@ from streams.management.commands import import_events as command
 from synapse.publishing import imports
 from synapse.schema.pii import MASK
 from tests.definitions import key_of
+from tests.tables import for_each
 
 NDJSON = {"content-type": "application/x-ndjson"}
 ORDER = {"event_type": "order-placed", "order_id": 7}
@@ -176,8 +177,8 @@ def test_a_caller_without_the_right_to_one_type_imports_the_others(ask, redis, s
     assert refused.status == 403
 
 
-@pytest.mark.parametrize(
-    ("headers", "body", "status"),
+@for_each(
+    "headers, body, status",
     [
         ({"content-type": "application/json"}, b"[{}]", 415),
         ({"content-type": "application/json"}, b"{}", 415),

@@ -10,6 +10,7 @@ from synapse.redis import RedisUnreachable
 from synapse.redis.commands import streams as stream_commands
 from tests.definitions import define as define_stream
 from tests.definitions import key_of
+from tests.tables import for_each
 
 
 @pytest.fixture
@@ -46,6 +47,11 @@ def fill(redis, each=5):
         redis.xadd("parcels", {"event_type": "parcels-event", "n": number}, id=f"{number}50-0")
 
 
+@pytest.fixture
+def filled(redis, shop):
+    fill(redis)
+
+
 def test_events_of_all_streams_come_in_the_order_of_their_ids(ask, redis, shop):
     fill(redis, each=3)
 
@@ -78,11 +84,9 @@ def test_streams_may_be_named_with_commas_and_by_repeating_the_parameter(ask, re
     assert found(page) == ["parcels 150-0", "orders 100-0"]
 
 
-@pytest.mark.parametrize("order", ["newest", "oldest"])
-@pytest.mark.parametrize("count", [1, 2, 4, 15])
-def test_following_next_shows_every_event_once(ask, redis, shop, order, count):
-    fill(redis)
-
+@for_each("order", ["newest", "oldest"])
+@for_each("count", [1, 2, 4, 15])
+def test_following_next_shows_every_event_once(ask, filled, order, count):
     pages = all_pages(ask, order=order, count=count)
 
     seen = [each for page in pages for each in found(page)]
@@ -161,8 +165,17 @@ def test_a_stream_that_is_deleted_meanwhile_is_left_out_of_a_search_over_all(ask
     assert {each.split()[0] for each in found(rest)} == {"orders", "payments"}
 
 
-@pytest.mark.parametrize(
-    ("text", "numbers"),
+@pytest.fixture
+def texts(redis, shop):
+    redis.xadd("orders", {"n": 1, "city": "Berlin"}, id="1-0")
+    redis.xadd("orders", {"n": 2, "city": "Straße 5"}, id="2-0")
+    redis.xadd("orders", {"n": 3, "list": '[{"Nested": ["a Deep value", true]}]'}, id="3-0")
+    redis.xadd("orders", {"n": 4, "order": "47110", "said": 'say "Hi" now'}, id="4-0")
+    redis.xadd("payments", {"n": 5, "event_type": "payments-event", "source": "Warehouse"}, id="5-0")
+
+
+@for_each(
+    "text, numbers",
     [
         ("berlin", [1]),
         ("BERLIN", [1]),
@@ -181,13 +194,7 @@ def test_a_stream_that_is_deleted_meanwhile_is_left_out_of_a_search_over_all(ask
         ("nothing of the kind", []),
     ],
 )
-def test_a_text_is_found_in_names_and_values_regardless_of_case(ask, redis, shop, text, numbers):
-    redis.xadd("orders", {"n": 1, "city": "Berlin"}, id="1-0")
-    redis.xadd("orders", {"n": 2, "city": "Straße 5"}, id="2-0")
-    redis.xadd("orders", {"n": 3, "list": '[{"Nested": ["a Deep value", true]}]'}, id="3-0")
-    redis.xadd("orders", {"n": 4, "order": "47110", "said": 'say "Hi" now'}, id="4-0")
-    redis.xadd("payments", {"n": 5, "event_type": "payments-event", "source": "Warehouse"}, id="5-0")
-
+def test_a_text_is_found_in_names_and_values_regardless_of_case(ask, texts, text, numbers):
     page = find(ask, q=text, order="oldest")
 
     assert [int(each["id"][0]) for each in page["events"]] == numbers
@@ -294,7 +301,7 @@ def test_without_events_and_without_streams_the_answer_is_empty(ask, redis, defi
     assert empty.items() <= find(ask).items()
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         "x",
@@ -318,8 +325,7 @@ def test_without_events_and_without_streams_the_answer_is_empty(ask, redis, defi
         "0123456789~1-1~0123456789",
     ],
 )
-def test_a_forged_cursor_is_refused(ask, redis, shop, text):
-    fill(redis)
+def test_a_forged_cursor_is_refused(ask, filled, text):
     search = find(ask, count=1)["next"].partition("~")[0]
 
     answer = ask("GET", f"/events?next={quote(text.replace('{search}', search))}")
@@ -349,7 +355,7 @@ def test_so_many_streams_that_no_search_takes_them_are_refused(ask, redis, shop)
     assert found(ask("GET", f"/events?{same}").json) == ["orders 100-0"]
 
 
-@pytest.mark.parametrize("name", ["a b", "orders\0", "../x", "sÿn", "{orders}", "orders\n", "x" * 5000, "'; DROP"])
+@for_each("name", ["a b", "orders\0", "../x", "sÿn", "{orders}", "orders\n", "x" * 5000, "'; DROP"])
 def test_odd_names_are_streams_that_there_are_not(ask, shop, name):
     assert ask("GET", f"/events?stream={quote(name)}").status == 404
 

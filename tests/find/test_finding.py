@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.find.conftest import find, found, make_indexer
+from tests.tables import for_each
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -146,9 +147,7 @@ def test_a_stream_that_declares_no_property_is_found_by_entry_id_alone(ask, defi
     assert not redis.keys("syn:*:index*")
 
 
-@pytest.mark.parametrize(
-    "text", ["1-1", "9" * 256, "0-0", "18446744073709551615-18446744073709551615", "ü", "a\nb", '"']
-)
+@for_each("text", ["1-1", "9" * 256, "0-0", "18446744073709551615-18446744073709551615", "ü", "a\nb", '"'])
 def test_a_text_that_nothing_carries_finds_nothing(ask, orders, add, text):
     add("orders", request_id="r")
 

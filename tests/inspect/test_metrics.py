@@ -14,6 +14,7 @@ from streams.snapshot import holder
 from synapse.metrics import METRICS, MOST_LAG, wanted_format
 from synapse.redis import SyncExecutor
 from tests.inspect.traffic import little_read
+from tests.tables import for_each
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
@@ -67,7 +68,7 @@ def infer(redis, **fields):
     redis.xadd("inference-events", {"event": "inference-complete", **fields})
 
 
-@pytest.mark.parametrize(
+@for_each(
     "accept",
     [
         *("", "*/*", "application/json", AXIOS, BROWSER, "text/html", "text/plainly;version=1"),
@@ -80,7 +81,7 @@ def test_json_is_for_programs_and_people(accept):
     assert wanted_format(accept) is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     "accept",
     [
         *(PROMETHEUS_2, PROMETHEUS_3, "text/plain", "text/plain;version=0.0.4", "Text/Plain; Version=0.0.4"),
@@ -166,8 +167,8 @@ def test_the_sums_are_remembered_for_five_seconds(executor: SyncExecutor, redis,
     assert total(now + 5) == 2
 
 
-@pytest.mark.parametrize(
-    ("accept", "content_type"),
+@for_each(
+    "accept, content_type",
     [
         ("text/plain; version=0.0.4", "text/plain; version=0.0.4; charset=utf-8"),
         ("text/plain", "text/plain; version=0.0.4; charset=utf-8"),

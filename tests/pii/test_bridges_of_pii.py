@@ -8,6 +8,7 @@ from bridges.models import Bridge
 from core.models import Role
 from tests.admin.pages import url
 from tests.definitions import define
+from tests.tables import for_each
 
 BRIDGE = "bridges.bridge"
 RIGHT = "streams.view_personal"
@@ -68,7 +69,7 @@ ROUTING = [
 ]
 
 
-@pytest.mark.parametrize(("more", "columns"), ROUTING)
+@for_each("more, columns", ROUTING)
 def test_an_operator_without_the_right_to_pii_changes_no_routing(
     operator, redis, orders, parcels, bridge, more, columns
 ):
@@ -83,7 +84,7 @@ def test_an_operator_without_the_right_to_pii_changes_no_routing(
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("sink", ["console", "database", "webhook", "stream", "pull", "handler"])
+@for_each("sink", ["console", "database", "webhook", "stream", "pull", "handler"])
 def test_an_operator_without_the_right_to_pii_makes_no_bridge_from_a_stream_that_holds_it(
     operator, redis, orders, parcels, sink
 ):

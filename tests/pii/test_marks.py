@@ -7,6 +7,7 @@ import pytest
 
 from synapse.schema.pii import MASK, masked
 from synapse.schema.validator import DRAFTS, compile_schema
+from tests.tables import for_each
 
 PII: Mapping[str, Any] = {"x-pii": True}
 EMAIL: Mapping[str, Any] = {"properties": {"email": {"type": "string", "x-pii": True}}}
@@ -19,8 +20,8 @@ def seen(schema: Mapping[str, Any], event: Any, references: Mapping[str, Any] | 
     return event if marks is None else masked(event, marks)
 
 
-@pytest.mark.parametrize(
-    ("schema", "event", "expected"),
+@for_each(
+    "schema, event, expected",
     [
         # A property, an object within an object, an object as a whole.
         (EMAIL, ANNA, HIDDEN),

@@ -1,12 +1,11 @@
 """Texts that quote PII: errors of handlers, answers of webhooks, sentences about broken contracts."""
 
-import pytest
-
 from synapse.schema.pii import MASK, redacted
+from tests.tables import for_each
 
 
-@pytest.mark.parametrize(
-    ("text", "value", "expected"),
+@for_each(
+    "text, value, expected",
     [
         ("no mailbox anna@example.org here", "anna@example.org", f"no mailbox {MASK} here"),
         ("no mailbox ANNA@EXAMPLE.ORG", "anna@example.org", f"no mailbox {MASK}"),

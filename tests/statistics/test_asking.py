@@ -11,6 +11,7 @@ from synapse.statistics import query
 from synapse.statistics.query import MOST_POINTS, asked_span
 from synapse.statistics.sampler import Sampler
 from tests.statistics.conftest import START
+from tests.tables import for_each
 
 NOW = START + 3600
 
@@ -92,8 +93,8 @@ def test_a_key_without_the_scope_sees_nothing(ask, sampled, key_of, settings):
     assert (answer.status, answer.json["missing"]) == (403, "metrics:read")
 
 
-@pytest.mark.parametrize(
-    ("question", "told"),
+@for_each(
+    "question, told",
     [
         ("from=-10y", "from"),
         ("from=-4000d", "-30d"),

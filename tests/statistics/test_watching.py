@@ -14,6 +14,7 @@ from tests.live.server import running_server, watching
 from tests.patience import eventually
 from tests.proxy import Fault, proxy_to
 from tests.statistics.conftest import Scene
+from tests.tables import for_each
 from tests.valkey import PASSWORD
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -250,6 +251,6 @@ def test_the_server_that_stops_says_so(server, scene):
         assert watch.rest()[-1].data == {"reason": "the server stops"}
 
 
-@pytest.mark.parametrize("query", ["?series=nothing", "?stream=%3Cb%3E", "?since=1"])
+@for_each("query", ["?series=nothing", "?stream=%3Cb%3E", "?since=1"])
 def test_a_question_that_cannot_be_answered_is_refused(server, query):
     assert httpx.get(live(server, query)).status_code in (400, 404)

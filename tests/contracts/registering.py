@@ -12,8 +12,9 @@ from django.db import connection  # noqa: E402 - models need the setup
 
 from contracts import registry  # noqa: E402
 from synapse.auth.principal import SYSTEM  # noqa: E402
+from tests.chaos.profile import FULL  # noqa: E402
 
-THREADS = 3
+THREADS = 3 if FULL else 2
 EACH = 4
 
 

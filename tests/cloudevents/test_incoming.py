@@ -141,7 +141,7 @@ def test_the_value_of_a_header_is_unquoted_and_decoded_once(header, value):  # H
 @for_each("begin", ["", '"'])
 def test_a_long_header_is_decoded_in_time_that_grows_with_its_length(begin, part):
     # In the square of the length, some would take minutes.
-    assert decode_header(begin + part * 60_000 + "é".encode().decode("latin-1")).endswith("é")
+    assert decode_header(begin + part * 20_000 + "é".encode().decode("latin-1")).endswith("é")
 
 
 @for_each("header", ["%C0%A0", "%", "%4", "%zz", "%FF", "%ED%A0%80", "\xe9"])

@@ -17,6 +17,7 @@ from synapse.shares import (
 )
 from synapse.shares.counter import Limits
 from synapse.shares.resources import RESOURCES
+from tests.chaos.profile import examples
 
 HERE, THERE, FAR = (CallerId("address", f"192.0.2.{number}") for number in (1, 2, 3))
 BILLING, ORDERS = CallerId("service", "billing"), CallerId("service", "orders")
@@ -221,4 +222,4 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestHistories.settings = settings(max_examples=examples(60), stateful_step_count=40, deadline=None)

@@ -122,13 +122,10 @@ def test_the_pages_of_a_version_fit_and_give_files(open_at, hub, width):
     window = open_at(width)
     contract = id_of(hub, "contracts/contract", "training-events.training-started")
 
-    for path in ("versions/1/", "versions/1/delete/", "versions/1/deprecate/", "rules/"):
+    for path in ("versions/1/delete/", "versions/1/"):
         window.open(f"/admin/contracts/contract/{contract}/{path}")
         assert window.too_wide == 0, path
-    window.open("/admin/contracts/contract/rules/")
-    assert window.too_wide == 0
 
-    window.open(f"/admin/contracts/contract/{contract}/versions/1/")
     for link, name in (("Download schema", "schema.json"), ("Python code", ".py")):
         with window.page.expect_download() as download:
             window.page.get_by_role("link", name=link).click()

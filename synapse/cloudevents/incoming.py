@@ -6,6 +6,7 @@ After CloudEvents 1.0.2: JSON Event Format, and HTTP Protocol Binding.
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -22,8 +23,6 @@ from synapse.wire.trace_context import trace_fields
 _QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)("?)', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# Attributes that are texts in any mode, and that no hop changes.
-_ONLY_DEFINED = ce.DEFINED | {ce.MARKS}
 # A fault quotes so much of a name or a value.
 _SHOWN = 100
 
@@ -53,25 +52,15 @@ class CloudEvent(NamedTuple):
     def key(self) -> str:
         """The text that identifies the event among those of its producers: no other `source` and `id` make it, and no
         Idempotency-Key of a request."""
-        return f"cloudevent\n{self.source}\n{self.attributes['id']}"
+        return f"cloudevent\n{self.attributes['source']}\n{self.attributes['id']}"
 
     def fields(self) -> dict[str, str]:
         """Return what the entry has of the CloudEvent beside the event, as `encoding.encode` takes it."""
         return {"source": self.attributes["source"], CLOUDEVENT: orjson.dumps(self.attributes).decode()}
 
-    def content(self) -> bytes:
-        """Return the attributes as they are compared with those of a repeated event: in any order and mode, and without
-        the trace, which each attempt to send the event may change."""
-        # Without one, data is JSON (CloudEvents 1.0.2, datacontenttype).
-        content = ce.content_to_compare(self.attributes.get("datacontenttype", "application/json"))
-        kept = {**self.attributes, "datacontenttype": content}
-        if not _ONLY_DEFINED.issuperset(kept):
-            kept = {
-                name: value if type(value) is str else orjson.dumps(value).decode()
-                for name, value in kept.items()
-                if name not in ce.TRACING
-            }
-        return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+    def content(self) -> str:
+        """Return the attributes as they are compared with those of a repeated event."""
+        return ce.content_of(self.attributes)
 
     def trace(self) -> Mapping[str, str]:
         """Return the fields that keep the context of the trace that the event's producer was in (extension Distributed
@@ -106,12 +95,14 @@ def read_structured(value: Any, types: Mapping[str, str]) -> CloudEvent:
     binary = attributes.pop("data_base64", None)
     data = attributes.pop("data", None)
     has_data = data is not None or "data" in value
-    faults = _Faults("“{}”", version, attributes)
-    if binary is not None:
-        faults.add("data_base64", "holds binary data, which is no event: send a JSON object in “data”")
-    if has_data and "datacontenttype" in attributes:
-        faults.check_content(attributes["datacontenttype"])
-    return _make_event(attributes, data, faults, types, has_data=has_data)
+    content = attributes.get("datacontenttype") if has_data else None
+    if binary is not None or not _is_sound(version, attributes, data, content):
+        faults = _Faults("“{}”", version, attributes)
+        if binary is not None:
+            faults.add("data_base64", "holds binary data, which is no event: send a JSON object in “data”")
+        faults.check_content(content)
+        faults.raise_found(data)
+    return _make_event(attributes, data, types, has_data=has_data)
 
 
 def read_binary(
@@ -142,10 +133,12 @@ def read_binary(
         bad.append(("datacontenttype", "must not be there: Content-Type says it (HTTP Protocol Binding, 3.1.1)"))
     if content_type:
         attributes["datacontenttype"] = content_type
-    faults = _Faults("The header “ce-{}”", version, attributes)
-    for name, fault in bad:
-        faults.add(name, fault)
-    return _make_event(attributes, data, faults, types, has_data=has_data)
+    if bad or not _is_sound(version, attributes, data):
+        faults = _Faults("The header “ce-{}”", version, attributes)
+        for name, fault in bad:
+            faults.add(name, fault)
+        faults.raise_found(data)
+    return _make_event(attributes, data, types, has_data=has_data)
 
 
 def check_repeated_headers(headers: Mapping[str, str], value: Any) -> None:
@@ -155,7 +148,8 @@ def check_repeated_headers(headers: Mapping[str, str], value: Any) -> None:
     Raises:
         BadCloudEvent: when they say something else.
     """
-    if not isinstance(value, dict):
+    # Looked for in all names at once: hardly any sender adds them.
+    if HEADER_PREFIX not in " ".join(headers) or not isinstance(value, dict):
         return
     faults = []
     for name, text in attributes_of_headers(headers):
@@ -234,6 +228,28 @@ class _Faults:
         if isinstance(media_type, str) and (fault := ce.find_fault_of_content(media_type)):
             self.add("datacontenttype", f"is {_quote(media_type)}: it {fault}")
 
+    def raise_found(self, data: Any) -> None:
+        """Raise the faults, with that of the data behind the others.
+
+        Raises:
+            BadCloudEvent: when there are any.
+        """
+        if data is not None and not isinstance(data, dict):
+            self.add_message("/data", "The data of an event is a JSON object, or absent.")
+        if self.found:
+            raise BadCloudEvent(self.found)
+
+
+def _is_sound(version: Any, attributes: Mapping[str, Any], data: Any, content: Any = None) -> bool:
+    """Say whether a CloudEvent has no fault, found quickly; `content` is the content type of its data, if it names one.
+    False for one that may have some."""
+    return (
+        version == ce.SPECVERSION
+        and (data is None or isinstance(data, dict))
+        and ce.keep_rules(attributes)
+        and (content is None or not ce.find_fault_of_content(content))
+    )
+
 
 def _pointer_part(name: str) -> str:
     """Return a name as a part of a JSON Pointer (RFC 6901, 3)."""
@@ -247,26 +263,19 @@ def _quote(value: Any) -> str:
 
 
 def _make_event(
-    attributes: dict[str, Any], data: Any, faults: _Faults, types: Mapping[str, str], *, has_data: bool
+    attributes: dict[str, Any], data: dict[str, Any] | None, types: Mapping[str, str], *, has_data: bool
 ) -> CloudEvent:
     """Return the event of attributes and data, with marks for the parts that the event itself does not show.
 
     Raises:
-        BadCloudEvent: when there are faults.
+        BadCloudEvent: when its type is none of an event.
     """
     marks = ""
-    event: dict[str, Any] = {}
-    if isinstance(data, dict):
-        event = data
-    elif data is None:
-        marks = ce.NULL_DATA if has_data else ce.NO_DATA
-    else:
-        faults.add_message("/data", "The data of an event is a JSON object, or absent.")
-    if faults.found:
-        raise BadCloudEvent(faults.found)
+    if data is None:
+        data, marks = {}, ce.NULL_DATA if has_data else ce.NO_DATA
     type_ = attributes["type"]
     event_type = types.get(type_, type_)
-    if not is_name(event_type):
+    if not _is_event_type(event_type):
         raise BadCloudEvent(
             [
                 (
@@ -277,11 +286,11 @@ def _make_event(
         )
     if event_type == type_:
         del attributes["type"]
-    if "event_type" in event:
-        if event["event_type"] != event_type:
-            raise BadCloudEvent([("/data/event_type", _type_mismatch("event_type", event["event_type"], event_type))])
+    if "event_type" in data:
+        if data["event_type"] != event_type:
+            raise BadCloudEvent([("/data/event_type", _type_mismatch("event_type", data["event_type"], event_type))])
         marks += ce.HAS_EVENT_TYPE
-    event = {"event_type": event_type, **event}
+    event = {"event_type": event_type, **data}
     if event.get("event") == event_type:
         # As the canonical form of any event.
         del event["event"]
@@ -289,6 +298,13 @@ def _make_event(
     if marks:
         attributes[ce.MARKS] = marks
     return CloudEvent(event, attributes)
+
+
+def _is_event_type(text: str) -> bool:
+    return _is_name_kept(text) if len(text) <= _SHOWN else is_name(text)
+
+
+_is_name_kept = lru_cache(maxsize=1024)(is_name)
 
 
 def _type_mismatch(name: str, found: Any, event_type: str) -> str:

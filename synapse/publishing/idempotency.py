@@ -50,7 +50,7 @@ def key_of(request: Request, stream: StreamDefinition, *, is_keyed: bool) -> str
 def of_one(request: Request, key: str | None, item: Any, version: int | None) -> IdempotencyKey:
     """Return what a request with one event is known by. A CloudEvent needs no `key`: its source and id are one."""
     if type(item) is CloudEvent:
-        written = item.content() + exact_json.dumps(item.event)
+        written = item.content().encode() + exact_json.dumps(item.event)
         return of_written(request, item.key if key is None else key, written, version)
     return of_written(request, key or "", exact_json.dumps(item), version)
 
@@ -79,6 +79,4 @@ def of_all(request: Request, key: str, items: Sequence[IdempotencyKey]) -> Idemp
 
 def _fingerprint(item: bytes, version: int | None) -> str:
     """Tell one event from another by its JSON and the version of its contract that it asks for."""
-    digest = hashlib.sha256(item)
-    digest.update(b"" if version is None else b"\n%d" % version)
-    return digest.hexdigest()
+    return hashlib.sha256(item if version is None else b"%b\n%d" % (item, version)).hexdigest()

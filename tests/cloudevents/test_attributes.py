@@ -1,8 +1,11 @@
 """Context attributes keep the rules of CloudEvents 1.0.2; a comment names the section of each."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from synapse.cloudevents import attributes as ce
+from synapse.wire.fast_decoder import SecondHitCache
 from tests.tables import for_each
 
 VALID = {"id": "A-7", "source": "/shop", "type": "order-placed"}
@@ -12,6 +15,36 @@ def faults(**attributes):
     """Return the attributes that are wrong, of a valid CloudEvent with these ones changed."""
     changed = {name: value for name, value in (VALID | attributes).items() if value is not None}
     return [name for name, _ in ce.find_faults(changed)]
+
+
+SOUND = {"id": "A-7", "source": "/a?b#c", "time": "2024-02-29T23:59:60.5+01:00", "subject": "é", "ext": "1"}
+WRONG = {"id": "", "source": "a b", "time": "2023-02-29T00:00:00Z", "subject": "a\nb", "Ext": "1", "data": "x"}
+VALUES = st.sampled_from([*SOUND.values(), *WRONG.values(), 1, 2**31, True, 1.5]) | st.text(max_size=3)
+
+
+@given(attributes=st.dictionaries(st.sampled_from([*SOUND, *WRONG, "type", "_"]), VALUES, max_size=6))
+@example(attributes=VALID)
+@example(attributes=VALID | {"subject": ""})
+def test_attributes_that_are_accepted_quickly_have_no_faults(attributes):
+    for _ in range(3):  # the third time, their names are known
+        assert not ce.keep_rules(attributes) or ce.find_faults(attributes) == []
+
+
+@for_each("name", SOUND)
+def test_printable_attributes_are_accepted_quickly(name):
+    assert ce.keep_rules(VALID | {name: SOUND[name]})
+
+
+def test_names_that_are_too_many_or_too_long_are_not_kept(monkeypatch):
+    known = SecondHitCache(8)
+    monkeypatch.setattr(ce, "_names", known)
+
+    for _ in range(3):
+        assert ce.keep_rules(VALID | {"a" * 1000: "x"})
+        assert ce.keep_rules(VALID | {f"a{number}": "x" for number in range(100)})
+        assert ce.keep_rules(VALID | {"a": "x"})
+
+    assert list(known.made) == [(*VALID, "a")]
 
 
 def test_the_required_attributes_are_enough():

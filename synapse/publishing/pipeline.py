@@ -33,7 +33,7 @@ from synapse.publishing.refusals import Refusals
 from synapse.publishing.storage import Fate, Stored
 from synapse.publishing.validation import Accepted, DeferredCheck, TypeRules
 from synapse.redis import MANY, Command, Conversation
-from synapse.redis.commands.publishing import IdempotencyKey
+from synapse.redis.commands.publishing import IdempotencyKey, append_once_packed_now
 from synapse.redis.commands.streams import xadd_packed_now
 from synapse.runtime.turn_queue import TURN
 from synapse.shares import caller_of
@@ -431,8 +431,7 @@ class _Writer:
     def add(self, accepted: Accepted, item: Any, key: IdempotencyKey | None) -> None:
         """Write an event, with its key, if it has one; `item` is the event as it came."""
         if self._is_direct:
-            command = self._append(accepted, item)
-            self._commands.append(command if key is None else storage.once(self._stream, command, key))
+            self._commands.append(self._append(accepted, item, key))
         else:
             self._entries.append(self._entry(accepted, item))
             if key is not None:
@@ -444,15 +443,19 @@ class _Writer:
             return storage.append(self._stream, self._commands, together=together)
         return storage.store(self._stream, self._entries, together=together, keys=self.keys, all_keyed=all_keyed)
 
-    def _append(self, accepted: Accepted, item: Any) -> Command:
+    def _append(self, accepted: Accepted, item: Any, key: IdempotencyKey | None) -> Command:
         source, beside = (self._source, self._beside) if type(item) is not CloudEvent else self._around(item)
+        once = None if key is None else storage.once(self._stream, key)
         found = None
         if self._has_forms:
             event, _, version, _, _ = accepted
             timestamp = _time_of(item) if event.get("timestamp") is None else ""
-            found = fast_encoder.append(self._stream.name, event, timestamp, source, version or 0, beside=beside)
+            found = fast_encoder.append(
+                self._stream.name, event, timestamp, source, version or 0, beside=beside, once=once
+            )
         if found is None:
-            return xadd_packed_now(self._stream.name, self._entry(accepted, item))
+            name, entry = self._stream.name, self._entry(accepted, item)
+            return xadd_packed_now(name, entry) if once is None else append_once_packed_now(name, entry, once)
         if event.get("source") != self._last_source or not source:
             self._note_source(accepted, item)
         return found

@@ -7,7 +7,7 @@ write are one script. Durability beyond the server's memory is waited for behind
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from synapse.catalog.stream_definitions import StreamDefinition
@@ -31,8 +31,9 @@ from synapse.redis.commands.publishing import (
     MAX_WORDS,
     BatchStoreResult,
     IdempotencyKey,
+    Once,
     StoreResult,
-    packed_once,
+    once_under,
     publish_once,
     publish_together,
     publish_together_once,
@@ -105,10 +106,10 @@ def is_direct(stream: StreamDefinition, *, keyed: bool = False) -> bool:
     return stream.durability == "server" and (keyed or stream.when_full == "drop_oldest")
 
 
-def once(stream: StreamDefinition, append: Command, key: IdempotencyKey) -> Command:
-    """Return the command that appends an entry unless it was appended before, of the packed XADD that appends it."""
+def once(stream: StreamDefinition, key: IdempotencyKey) -> Once:
+    """Return how an entry is appended to a stream once under a key."""
     hard_length = stream.hard_length if stream.when_full == "reject" else 0
-    return packed_once(append, key, window_ms=_window_ms(stream), hard_length=hard_length)
+    return once_under(stream.name, key, window_ms=_window_ms(stream.idempotency_window), hard_length=hard_length)
 
 
 def append(
@@ -215,7 +216,7 @@ def _appending(
 ) -> Conversation[list[Command]]:
     hard_length = stream.hard_length if stream.when_full == "reject" else 0
     if together and all_keyed:
-        window_ms = _window_ms(stream)
+        window_ms = _window_ms(stream.idempotency_window)
         return [
             _bounded(publish_together_once(stream.name, entries, keys, window_ms=window_ms, hard_length=hard_length))
         ]
@@ -241,7 +242,7 @@ def _all_or_none(
     stream: StreamDefinition, entries: _Entries, hard_length: int, keys: Sequence[IdempotencyKey]
 ) -> Command:
     key = keys[0] if keys else None
-    window_ms = _window_ms(stream)
+    window_ms = _window_ms(stream.idempotency_window)
     return _bounded(publish_together(stream.name, entries, hard_length=hard_length, key=key, window_ms=window_ms))
 
 
@@ -254,7 +255,7 @@ def _bounded(command: Command) -> Command:
 def _each_once(
     stream: StreamDefinition, entries: _Entries, hard_length: int, keys: Sequence[IdempotencyKey]
 ) -> Conversation[list[Command]]:
-    window_ms = _window_ms(stream)
+    window_ms = _window_ms(stream.idempotency_window)
 
     def once(pair: tuple[Sequence[str], IdempotencyKey]) -> Command:
         fields, key = pair
@@ -278,9 +279,9 @@ def _script_first(appends: Sequence[Command]) -> list[Command]:
     return [first.otherwise or first, *rest]
 
 
-def _window_ms(stream: StreamDefinition) -> int:
-    # Not divided by another duration, which takes ten times as long: this is done for each event.
-    return round(stream.idempotency_window.total_seconds() * 1000)
+@lru_cache(maxsize=64)
+def _window_ms(window: timedelta) -> int:
+    return window // timedelta(milliseconds=1)
 
 
 def _fates(stream: StreamDefinition, replies: Sequence[Any], *, together: int) -> Conversation[Sequence[Fate | None]]:

@@ -29,16 +29,28 @@ def unparsed(reply: Any) -> Any:
 class Command(NamedTuple):
     """One command: its words, and how its reply (RESP2, bytes) is read.
 
-    `otherwise` is sent when the server answers NOSCRIPT: the same script with its text. A `barrier` waits for what was
-    written before it on its connection; it is the last of the commands that it is sent with. `packed` is the command as
-    it goes to the server, where it was made so: of its words, `words` has those that tell where it goes.
+    `script` is what an EVALSHA calls. A `barrier` waits for what was written before it on its connection; it is the
+    last of the commands that it is sent with. `packed` is the command as it goes to the server, where it was made so:
+    of its words, `words` has those that tell where it goes.
     """
 
     words: tuple[Argument, ...]
     parse: Callable[[Any], Any] = unparsed
-    otherwise: "Command | None" = None
+    script: "Script | None" = None
     barrier: bool = False
     packed: bytes | None = None
+
+    @property
+    def otherwise(self) -> "Command | None":
+        """The command with the text of its script, for a server that answered NOSCRIPT; None without a script."""
+        script = self.script
+        if script is None:
+            return None
+        words = ("EVAL", script.text, *self.words[2:])
+        packed = self.packed
+        if packed is not None:
+            packed = packed.replace(_bulks("EVALSHA", script.digest), _bulks(*words[:2]), 1)
+        return Command(words, self.parse, packed=packed)
 
     def read(self, reply: Any) -> Any:
         """Return the parsed reply; an error stays the `ReplyError` it is."""
@@ -71,9 +83,9 @@ def missing_scripts(commands: Sequence[Command], replies: Sequence[Any]) -> list
     A barrier behind one of them waited for nothing, and is sent again too.
     """
     again = [
-        (place, command.otherwise)
+        (place, otherwise)
         for place, (command, reply) in enumerate(zip(commands, replies, strict=True))
-        if command.otherwise is not None and isinstance(reply, ReplyError) and reply.code == "NOSCRIPT"
+        if isinstance(reply, ReplyError) and reply.code == "NOSCRIPT" and (otherwise := command.otherwise) is not None
     ]
     if again and commands[-1].barrier:
         again.append((len(commands) - 1, commands[-1]))
@@ -103,10 +115,13 @@ class Script:
         self, keys: Sequence[str], arguments: Sequence[Argument], parse: Callable[[Any], Any] = unparsed
     ) -> Command:
         """Return the command that runs the script."""
-        rest: tuple[Argument, ...] = (len(keys), *keys, *arguments)
-        return Command(
-            ("EVALSHA", self.digest, *rest), parse=parse, otherwise=Command(("EVAL", self.text, *rest), parse=parse)
-        )
+        return Command(("EVALSHA", self.digest, len(keys), *keys, *arguments), parse=parse, script=self)
+
+
+def _bulks(*words: Argument) -> bytes:
+    """Return words as bulk strings of RESP2."""
+    texts = [str(word).encode() for word in words]
+    return b"".join([b"$%d\r\n%b\r\n" % (len(text), text) for text in texts])
 
 
 # The files of `scripts/parts` whose text stands before that of a script: of each script that needs some.

@@ -14,17 +14,19 @@ import orjson
 from synapse.formats.exact_json import written
 from synapse.formats.text import NO_TEXTS
 from synapse.redis import Command
+from synapse.redis.commands.publishing import Once, append_once, packed_once
 from synapse.redis.commands.streams import packed_xadd, xadd
 from synapse.wire.encoding import JSON_BEGINS, encode, may_read_as_json
 from synapse.wire.fast_decoder import SecondHitCache
 
-_Kind = tuple[str, tuple[str, ...], str, int, tuple[str, ...]]
+_Kind = tuple[str, tuple[str, ...], str, int, tuple[str, ...], tuple[int, int] | None]
 
 # Stands where a value will: no event holds this character (synapse.formats.strict_json).
 _HOLE = "\0"
+_DIGEST = _HOLE * 64
 # The greatest number of forms that are cached, and the limits on the names of an event and on their characters in all.
 _MOST, _NAMES, _CHARACTERS = 1024, 64, 2048
-# By stream, names, source, version, and the names of the fields beside the event.
+# By stream, names, source, version, the names of the fields beside the event, and how it is appended once.
 _forms: SecondHitCache[_Kind, bytes] = SecondHitCache(_MOST)
 
 
@@ -36,17 +38,22 @@ def append(
     contract_version: int,
     *,
     beside: Mapping[str, str] = NO_TEXTS,
+    once: Once | None = None,
 ) -> Command | None:
-    """Return the command that appends a canonical event as `encoding.encode` writes it, in the layout `flat`.
+    """Return the command that appends a canonical event, or appends it `once`, as `encoding.encode` writes it, in the
+    layout `flat`.
 
     None for an event that is the first of its kind, or takes more than values in a form: with a null, or a string that
     reads as JSON.
     """
-    kind = (stream, tuple(event), source, contract_version, tuple(beside))
+    kind = (stream, tuple(event), source, contract_version, tuple(beside), None if once is None else once[2:])
     form = _forms.made.get(kind) or _new(kind)
     if form is None:
         return None
     texts: list[int | bytes] = []
+    if once is not None:
+        text = once.fingerprint.encode()
+        texts += (once.digest.encode(), len(text), text)
     for value in event.values():
         if type(value) is str:
             if value[:1] in JSON_BEGINS and may_read_as_json(value):
@@ -68,18 +75,20 @@ def append(
         if name not in event:
             text = beside[name].encode()
             texts += (len(text), text)
-    return packed_xadd(stream, form % tuple(texts))
+    packed = form % tuple(texts)
+    return packed_xadd(stream, packed) if once is None else packed_once(stream, packed)
 
 
 def _new(kind: _Kind) -> bytes | None:
     """Make a form for events that come for the second time, and keep it."""
     if len(kind[1]) > _NAMES or len("".join(kind[1])) > _CHARACTERS:
         return None
-    return _forms.keep(kind, _form(*kind)) if _forms.seen_before(kind) else None
+    return _forms.keep(kind, _form(kind)) if _forms.seen_before(kind) else None
 
 
-def _form(stream: str, names: tuple[str, ...], source: str, contract_version: int, beside: tuple[str, ...]) -> bytes:
+def _form(kind: _Kind) -> bytes:
     """Return the packed command, with a length and a text to be filled in for each value."""
+    stream, names, source, contract_version, beside, once = kind
     fields = encode(
         dict.fromkeys(names, _HOLE),
         layout="flat",
@@ -88,7 +97,8 @@ def _form(stream: str, names: tuple[str, ...], source: str, contract_version: in
         contract_version=contract_version,
         beside=dict.fromkeys(beside, _HOLE),
     )
-    words = xadd(stream, fields).words
+    command = xadd(stream, fields) if once is None else append_once(stream, fields, Once(_DIGEST, _HOLE, *once))
+    words = command.words
     # RESP2: an array of bulk strings.
     parts = [b"*%d\r\n" % len(words)]
     for word in words:
@@ -96,5 +106,7 @@ def _form(stream: str, names: tuple[str, ...], source: str, contract_version: in
             parts.append(b"$%d\r\n%b\r\n")
         else:
             text = str(word).encode()
-            parts.append(b"$%d\r\n%b\r\n" % (len(text), text.replace(b"%", b"%%")))
+            # The digest of a key is a part of a word.
+            shown = text.replace(b"%", b"%%").replace(_DIGEST.encode(), b"%b")
+            parts.append(b"$%d\r\n%b\r\n" % (len(text), shown))
     return b"".join(parts)

@@ -50,9 +50,11 @@ def call_scripts_about_events(send):
     keys = [publish_commands.IdempotencyKey(who="shop", key="l", fingerprint="f")] * 2
     again = publish_commands.publish_together_once(STREAM, [[b"customer", b"1"]] * 2, keys, window_ms=60_000)
     assert send(again).outcome == "conflict"
-    packed = stream_commands.xadd_packed_now(STREAM, ["customer", "1"])
-    assert send(publish_commands.packed_once(packed, keys[0], window_ms=60_000)).outcome == "conflict"
-    assert "-" in send(publish_commands.packed_once(packed, keys[0]._replace(key="m"), window_ms=60_000))
+    earlier, new = (
+        publish_commands.once_under(STREAM, key, window_ms=60_000) for key in (keys[0], keys[0]._replace(key="m"))
+    )
+    assert send(publish_commands.append_once_packed_now(STREAM, ["customer", "1"], earlier)).outcome == "conflict"
+    assert "-" in send(publish_commands.append_once_packed_now(STREAM, ["customer", "1"], new))
     send(note_refusals(STREAM, [RefusalKind(digest="d", count=1, first_ms=1, last_ms=1, known=b"{}")]))
     assert send(places.place(*PLACE, "1-1")).pending is None
 

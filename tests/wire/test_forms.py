@@ -6,11 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synapse.redis.commands import streams as stream_commands
-from synapse.redis.commands.publishing import IdempotencyKey, packed_once, publish_once
+from synapse.redis.commands.publishing import (
+    IdempotencyKey,
+    append_once_packed_now,
+    once_under,
+    publish_once,
+)
 from synapse.wire import encoding, fast_decoder, fast_encoder
 from synapse.wire.fast_decoder import SecondHitCache
 from tests.wire.test_round_trip import EVENTS, NUMBERS, TEXT, TRACE, written
 
+KEY = IdempotencyKey(who="shop", key="k", fingerprint="f" * 64)
 AROUND = {"timestamp": "2026-01-02T03:04:05.678Z", "source": "100% ours", "contract_version": 3}
 # What services send nearly always: texts and numbers.
 PLAIN_EVENTS = st.builds(
@@ -100,13 +106,23 @@ def test_a_packed_command_says_which_key_it_is_for():
 
 @given(event=PLAIN_EVENTS)
 def test_an_entry_is_appended_once_by_the_words_of_the_plain_command(event):
-    append = appended("orders", event, **AROUND)
-    key = IdempotencyKey(who="shop", key="k", fingerprint="f" * 64)
+    once = once_under("orders", KEY, window_ms=60_000, hard_length=5)
     fields = encoding.encode(event, layout="flat", **AROUND)
 
-    packed = packed_once(append, key, window_ms=60_000, hard_length=5)
+    packed = appended("orders", event, **AROUND, once=once)
 
-    plain = publish_once("orders", fields, **key._asdict(), window_ms=60_000, hard_length=5)
-    assert packed.packed == hiredis.pack_command(plain.words)
-    assert packed.otherwise.packed == hiredis.pack_command(plain.otherwise.words)
-    assert packed.words == plain.words[:4]
+    plain = publish_once("orders", fields, **KEY._asdict(), window_ms=60_000, hard_length=5)
+    for found in (packed, append_once_packed_now("orders", fields, once)):
+        assert found.packed == hiredis.pack_command(plain.words)
+        assert found.otherwise.packed == hiredis.pack_command(plain.otherwise.words)
+        assert found.words == plain.words[:4]
+        assert found.otherwise.words == plain.otherwise.words[:4]
+
+
+def test_forms_differ_by_the_window_of_a_key_and_by_the_length_of_a_stream():
+    event = {"event_type": "order-placed", "n": 1}
+    options = [{"window_ms": 1, "hard_length": 2}, {"window_ms": 3, "hard_length": 2}, {"window_ms": 3}]
+
+    found = [appended("orders", event, **AROUND, once=once_under("orders", KEY, **each)) for each in options]
+
+    assert len({appended("orders", event, **AROUND).packed, *(command.packed for command in found)}) == 4

@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal, NamedTuple
+
+import hiredis
 
 from synapse.redis import keyspace
 from synapse.redis.command import Argument, Command, load_script
@@ -51,6 +52,28 @@ class IdempotencyKey(NamedTuple):
     fingerprint: str
 
 
+class Once(NamedTuple):
+    """How an entry is appended once, as the script takes it.
+
+    Attributes:
+        digest: stands for the caller and the key in the name of what Redis keeps.
+        fingerprint: identifies the content, so that other content under the key is refused.
+        window_ms: how long the key is remembered.
+        hard_length: how many entries the stream holds at the most; 0: it is never full.
+    """
+
+    digest: str
+    fingerprint: str
+    window_ms: int
+    hard_length: int
+
+
+def once_under(stream: str, key: IdempotencyKey, *, window_ms: int, hard_length: int = 0) -> Once:
+    """Return how an entry is appended to a stream once under a key."""
+    # As in `packed_xadd`.
+    return tuple.__new__(Once, (_digest(stream, key.who, key.key), key.fingerprint, window_ms, hard_length))
+
+
 def publish_once(
     stream: str,
     fields: Sequence[str],
@@ -66,77 +89,39 @@ def publish_once(
     `fingerprint` identifies the content, so that other content under the key is refused. `hard_length` 0: the stream is
     never full.
     """
+    once = Once(_digest(stream, who, key), fingerprint, window_ms, hard_length)
+    return append_once(stream, fields, once)._replace(parse=_result_of_once)
+
+
+def append_once(stream: str, fields: Sequence[str], once: Once) -> Command:
+    """Append an entry once. The reply is its id when it was stored now, else a `StoreResult`."""
     return _ONCE.call(
-        [stream, keyspace.idempotency(stream, _digest(stream, who, key)), keyspace.stats(stream)],
-        [window_ms, fingerprint, hard_length, *fields],
-        parse=lambda reply: StoreResult(outcome=_OUTCOMES[reply[0]], id=reply[1].decode() if len(reply) > 1 else ""),
+        [stream, keyspace.idempotency(stream, once.digest), keyspace.stats(stream)],
+        [once.window_ms, once.fingerprint, once.hard_length, *fields],
+        parse=_stored_once,
     )
 
 
-def packed_once(append: Command, key: IdempotencyKey, *, window_ms: int, hard_length: int = 0) -> Command:
-    """Return the command of `publish_once`, packed, for the entry of a packed XADD.
-
-    Its reply is the entry's id when the entry was stored now, else a `StoreResult`.
-    """
-    stream = str(append.words[1])
-    pieces = _pieces_of(stream, window_ms, hard_length)
-    packed = append.packed or b""
-    begun = packed.index(b"\r\n")
-    # In place of XADD, the stream and * there are nine words.
-    number = b"*%d\r\n" % (int(packed[1:begun]) + 6)
-    words = b"".join(
-        (
-            pieces.to_key,
-            _digest(stream, key.who, key.key).encode(),
-            pieces.to_fingerprint,
-            b"$%d\r\n" % len(key.fingerprint),
-            key.fingerprint.encode(),
-            pieces.to_fields,
-            packed[begun + pieces.skipped :],
-        )
-    )
-    by_text = (("EVAL", _ONCE.text, 3, stream), _stored_once, None, False, number + _BY_TEXT + words)
-    called = ("EVALSHA", _ONCE.digest, 3, stream)
-    return tuple.__new__(
-        Command, (called, _stored_once, tuple.__new__(Command, by_text), False, number + _BY_DIGEST + words)
-    )
+def append_once_packed_now(stream: str, fields: Sequence[str], once: Once) -> Command:
+    """Return the command of `append_once`, packed: many words take several times the memory of their packed bytes."""
+    return packed_once(stream, hiredis.pack_command(append_once(stream, fields, once).words))  # type: ignore[arg-type]
 
 
-class _Pieces(NamedTuple):
-    """The words that `packed_once` writes alike for all entries of a stream: up to the digest in the key, from there to
-    the fingerprint, and from there to the fields. `skipped` is the length of the words before the fields of an XADD."""
-
-    to_key: bytes
-    to_fingerprint: bytes
-    to_fields: bytes
-    skipped: int
+def packed_once(stream: str, packed: bytes) -> Command:
+    """Return the command of `append_once` of an entry that is packed already, together with the rest of the command."""
+    # As in `packed_xadd`.
+    return tuple.__new__(Command, (("EVALSHA", _ONCE.digest, 3, stream), _stored_once, _ONCE, False, packed))
 
 
-def _bulk(word: str | int) -> bytes:
-    """Return a word as a bulk string of RESP2."""
-    text = str(word).encode()
-    return b"$%d\r\n%b\r\n" % (len(text), text)
-
-
-_BY_DIGEST, _BY_TEXT = _bulk("EVALSHA") + _bulk(_ONCE.digest), _bulk("EVAL") + _bulk(_ONCE.text)
-_DIGEST = "0" * 64
-
-
-@lru_cache(maxsize=256)
-def _pieces_of(stream: str, window_ms: int, hard_length: int) -> _Pieces:
-    to_key, _, after_key = _bulk(keyspace.idempotency(stream, _DIGEST)).rpartition(_DIGEST.encode())
-    return _Pieces(
-        to_key=_bulk(3) + _bulk(stream) + to_key,
-        to_fingerprint=after_key + _bulk(keyspace.stats(stream)) + _bulk(window_ms),
-        to_fields=b"\r\n" + _bulk(hard_length),
-        skipped=len(b"\r\n" + _bulk("XADD") + _bulk(stream) + _bulk("*")),
-    )
-
-
-def _stored_once(reply: list[bytes]) -> str | StoreResult:
-    if reply[0] == b"OK":
-        return reply[1].decode()
+def _stored_once(reply: Any) -> str | StoreResult:
+    if type(reply) is bytes:
+        return reply.decode()
     return StoreResult(outcome=_OUTCOMES[reply[0]], id=reply[1].decode() if len(reply) > 1 else "")
+
+
+def _result_of_once(reply: Any) -> StoreResult:
+    found = _stored_once(reply)
+    return StoreResult(outcome="stored", id=found) if isinstance(found, str) else found
 
 
 def stored_under(stream: str, *, who: str, key: str) -> Command:

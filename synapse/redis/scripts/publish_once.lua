@@ -1,7 +1,8 @@
 -- Append an entry, unless one was appended under the same key before.
 -- KEYS: stream, what the key stands for, the stream's counters.
 -- ARGV: window (milliseconds), fingerprint of what was sent, hard length (0: none), the entry's names and values in turn.
--- Reply: {'OK' or 'DUP', id}, or {'CONFLICT'} for a fingerprint that differs, or {'FULL'}.
+-- Reply: the id; or {'DUP', id} of the entry that was appended before, or {'CONFLICT'} for a fingerprint that differs, or
+-- {'FULL'}.
 local stored = redis.call('GET', KEYS[2])
 if stored then
   local id, fingerprint = string.match(stored, '^(%S+) (.*)$')
@@ -18,4 +19,4 @@ end
 -- An event has at most 1,024 properties: unpack stays far below the size of Lua's stack.
 local id = redis.call('XADD', KEYS[1], '*', unpack(ARGV, 4))
 redis.call('SET', KEYS[2], id .. ' ' .. ARGV[2], 'PX', ARGV[1])
-return {'OK', id}
+return id

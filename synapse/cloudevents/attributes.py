@@ -72,7 +72,7 @@ _PARAMETER = rf"{_BLANKS};{_BLANKS}{_TOKEN}=(?:{_TOKEN}|{_QUOTED})"
 _MEDIA_TYPE = re.compile(rf"{_TOKEN}/({_TOKEN})((?:{_PARAMETER})*+)(?:{_BLANKS};)?{_BLANKS}")
 # A longer text is not kept for the next event that has it.
 _MOST_KEPT = 256
-# So many sets of names are kept at the most, of so few names with so few characters in all.
+# The greatest number of sets of names that are cached, and the limits on their names and on the characters in all.
 _MOST_NAMES, _NAMES, _CHARACTERS = 512, 32, 512
 
 

@@ -17,7 +17,7 @@ EVENT = {"event_type": "user-action", "user_id": "user_42", "action": "login"}
 def test_the_hub_runs_on_a_postgresql_and_a_redis_of_others_that_comes_later_and_shows_no_password(tmp_path):
     valkey = Valkey(port=free_port(), folder=tmp_path)
     redis = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(valkey.port), "REDIS_PASSWORD": "redispassword"}
-    with running_postgres() as database:
+    with running_postgres(migrated=True) as database:
         hub = Hub(tmp_path, free_port(), others={"DATABASE_URL": database, **redis})
         hub.launch()
         eventually(lambda: hub.output.count(f"127.0.0.1:{valkey.port}") >= 2)

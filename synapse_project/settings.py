@@ -301,7 +301,7 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Synapse",
-    "DESCRIPTION": "Publish events to Redis Streams, checked against their contracts, and inspect what is there. "
+    "DESCRIPTION": "Publish events to Redis Streams, checked against their contracts, and inspect the streams. "
     "Bodies of requests may be sent with `Content-Encoding: gzip`.",
     "VERSION": VERSION,
     "OAS_VERSION": "3.1.0",

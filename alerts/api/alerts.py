@@ -41,14 +41,14 @@ _CHANGE = {"id": "1795400000000-0", **_ALERT}
 class Alert(Answer):
     """An alert that is not ok."""
 
-    alert: str = about("Its name, the same while it fires and when it is resolved.")
+    alert: str = about("The alert's name, the same while it fires and when it is resolved.")
     rule: str
     condition: str = about("The thing that is measured; empty when the rule was deleted.")
     description: str = about("The rule's, for people.")
     severity: Literal["warning", "critical"]
     state: Literal["pending", "firing"]
     since: str = about("When the condition began to hold.")
-    at: str = about("When this was said.")
+    at: str = about("The time of the notification.")
     subject: str = about("The thing that has it, for people.")
     stream: str = maybe()
     group: str = maybe()
@@ -108,7 +108,7 @@ _alerts = partial(endpoint, tag="alerts", requires=Requirement(scope="metrics:re
     examples=[Example("one alert", {"alerts": [_ALERT], "evaluated_at": "2026-11-23T02:20:10Z"}, 200)],
 )
 def list_alerts(call: Call[Query, None]) -> dict[str, Any]:
-    """Those that fire, and those that are pending: their condition does not hold for long enough yet. A key sees those
+    """Alerts that fire, and pending ones, whose condition does not hold for long enough yet. A key sees those
     of streams that it may publish to or read from."""
     found = current.current(call.by.rights, now=time.time())
     at = found.evaluated_at

@@ -65,7 +65,7 @@ _silences = partial(endpoint, tag="alerts", requires=Requirement(scope=silences.
     has_entity_tag=True,
 )
 def list_silences(call: Call[Query, None]) -> dict[str, Any]:
-    """Those that are active or to come."""
+    """Silences that are active or to come."""
     return {"silences": [_shown(row) for row in silences.list_silences(by=call.by)]}
 
 
@@ -103,7 +103,7 @@ def create_silence(call: Call[None, SilenceAsked]) -> dict[str, Any]:
     examples=[Example("ended", {**_SILENCE, "state": "over"}, 200)],
 )
 def end_silence(call: Call[None, None]) -> dict[str, Any]:
-    """It is over from now on, and stays in the list of the admin."""
+    """The silence ends now, and stays in the list of the admin."""
     text = call.params["silence"]
     # No row has a longer number, and no database takes one.
     pk = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0

@@ -15,7 +15,7 @@ _TOGETHER = 500
 
 
 def keys_of(groups: int) -> list[Key]:
-    """Return the series that a stream with so many groups has: of labels one each, of durations all quantiles."""
+    """Return the series of a stream with a number of groups: of labels one each, of durations all quantiles."""
     return [
         Key(each.number, group, label)
         for each in SERIES

@@ -22,7 +22,7 @@ _SECOND = 1_000_000_000
 
 
 async def publish(order: dict[str, Any]) -> dict[str, float]:
-    """Publish so many events a second for so many seconds; return how many were stored, and how late the last was."""
+    """Publish at a rate for some seconds; return how many were stored, and how late the last was."""
     url, count = URL(order["url"]), order["rate"] * order["seconds"]
     stored = 0
     async with ClientSession(connector=TCPConnector(limit=_CONNECTIONS)) as session, asyncio.TaskGroup() as group:

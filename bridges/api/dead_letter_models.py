@@ -221,7 +221,7 @@ class WhichAsked(Body):
     all: Annotated[bool | None, AfterValidator(_check_true), Sentence("“{name}” is true.")] = maybe(
         "True: all of the group."
     )
-    dry_run: bool | None = maybe("Only say how many it would be.")
+    dry_run: bool | None = maybe("Only count the dead letters that match.")
     count: int = about("At most so many now.", default=MOST_AT_ONCE, ge=1, le=MOST_AT_ONCE)
     cursor: str = about("The cursor of the previous answer: continue there.", default="")
 
@@ -300,8 +300,10 @@ class RedriveOneAsked(Body):
 
     optional: ClassVar[bool] = True
     nullable: ClassVar[tuple[str, ...]] = ("event",)
-    event: Any = maybe("Delivered in place of the old one, if its contract lets it.", json_schema_extra=OBJECT)
-    dry_run: bool | None = maybe("Only check it.")
+    event: Any = maybe(
+        "The event to deliver in place of the old one, if it keeps its contract.", json_schema_extra=OBJECT
+    )
+    dry_run: bool | None = maybe("Only check the event.")
 
 
 class RedrivenOne(Answer):

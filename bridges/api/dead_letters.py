@@ -43,10 +43,10 @@ USUAL = 50
 class DeadLettersQuery(Query):
     """Which dead letters are asked for, and in which form."""
 
-    event_type: str = about("Only those whose event is of this type.", default="")
-    fingerprint: str = about("Only those whose error has this fingerprint.", default="")
-    since: str = about(f"Only those whose last failure was then or later. {MOMENT}", default="")
-    until: str = about(f"Only those whose last failure was then or earlier. {MOMENT}", default="")
+    event_type: str = about("Only dead letters whose event is of this type.", default="")
+    fingerprint: str = about("Only dead letters whose error has this fingerprint.", default="")
+    since: str = about(f"Only dead letters whose last failure was then or later. {MOMENT}", default="")
+    until: str = about(f"Only dead letters whose last failure was then or earlier. {MOMENT}", default="")
     filter: str = about(FILTER_HELP.format("those"), default="")
     order: Order = about("Which come first.", default="newest")
     count: QueryInt = about("How many.", default=USUAL, ge=1, le=MOST_ON_A_PAGE)
@@ -174,16 +174,16 @@ _acts = partial(endpoint, tag="dead letters", requires=ACTING)
     problems=_PROBLEMS_OF_ACTIONS,
     examples=[
         Example("named ones", {"ids": [models.ID]}),
-        Example("those of one error, ten a second", {"filter": {"fingerprint": "5e5f1b5b8c3d"}, "rate": 10}),
-        Example("those of large orders", {"filter": {"filter": "event.total > 1000 && attempts >= 3"}}),
+        Example("dead letters of one error, ten a second", {"filter": {"fingerprint": "5e5f1b5b8c3d"}, "rate": 10}),
+        Example("dead letters of large orders", {"filter": {"filter": "event.total > 1000 && attempts >= 3"}}),
         Example("how many that would be", {"all": True, "dry_run": True}),
         Example("a part", {"redriven": 1000, "waiting": 0, "broken": 0, **_PART}, 200),
     ],
 )
 def redrive_dead_letters(call: Call[None, models.RedriveAsked]) -> dict[str, Any]:
-    """They are delivered again with all attempts available, the newest first, up to 1,000 in a request. To continue,
-    repeat the request with the answer's `cursor`, until that is null. Events that fail again meanwhile are not redriven
-    twice. One that is not there (any more) is counted as `gone`."""
+    """The dead letters are delivered again with all attempts available, the newest first, up to 1,000 in a request. To
+    continue, repeat the request with the answer's `cursor`, until that is null. Events that fail again meanwhile are
+    not redriven twice. One that is not there (any more) is counted as `gone`."""
     stream, group, asked = call.params["stream"], call.params["group"], call.body
     which = asked.which()
     if preview := _preview(stream, group, asked, which, call.by):
@@ -216,7 +216,7 @@ def redrive_dead_letters(call: Call[None, models.RedriveAsked]) -> dict[str, Any
     ],
 )
 def discard_dead_letters(call: Call[None, models.DiscardAsked]) -> dict[str, Any]:
-    """They are deleted for good. In parts, as redriving; the reason is recorded with each."""
+    """The dead letters are deleted for good, in parts, as redriving takes them; the reason is recorded with each."""
     stream, group, asked = call.params["stream"], call.params["group"], call.body
     which = asked.which()
     if preview := _preview(stream, group, asked, which, call.by):
@@ -278,7 +278,7 @@ def redrive_dead_letter(call: Call[None, models.RedriveOneAsked]) -> dict[str, A
     ],
 )
 def discard_dead_letter(call: Call[None, models.DiscardOneAsked]) -> dict[str, Any]:
-    """It is deleted for good; the reason is recorded."""
+    """The dead letter is deleted for good; the reason is recorded."""
     stream, group, id_ = call.params["stream"], call.params["group"], str(asked_id(call.params["id"]))
     dead_letters.check_group(stream, group)
     done = dead_letters.discard(stream, group, Ids((id_,)), by=call.by, reason=call.body.reason)

@@ -16,7 +16,7 @@ _PATH = "/streams/{stream}/groups"
 _PROBLEMS = {
     400: "The request cannot be used: `parameter` names the member, or the stream or group has no good name.",
     404: "There is no such stream or group.",
-    409: "It cannot be done in the group's present state: `type` says why.",
+    409: "The group's present state does not allow it: `type` names the reason.",
     503: "Redis cannot be used now. The same request again does no harm.",
 }
 _GROUP = {"stream": "inference-events", "group": "analytics-service"}
@@ -76,7 +76,7 @@ class MoveAsked(Body):
         _WHERE, min_length=1
     )
     discard_waiting: bool | None = maybe("Drop unacknowledged events before the new position; else they stay.")
-    dry_run: bool | None = maybe("Only say what it would do.")
+    dry_run: bool | None = maybe("Only report the consequences.")
 
 
 class _FromTo(Answer):
@@ -128,8 +128,8 @@ _groups = partial(endpoint, tag="groups", requires=REQUIRES)
     ],
 )
 def create_group(call: Call[None, CreateAsked]) -> dict[str, Any]:
-    """A group that no bridge owns: any program may read as it. The groups of bridges, and those that are pulled, are
-    made by themselves."""
+    """A group that no bridge owns: any program may read as it. The groups of bridges, and pulled groups, are created
+    automatically."""
     after = groups.create(call.params["stream"], call.body.name, call.body.at or "beginning", by=call.by)
     return {**call.params, "group": call.body.name, "last_delivered_id": after}
 
@@ -143,7 +143,7 @@ def create_group(call: Call[None, CreateAsked]) -> dict[str, Any]:
     problems=_PROBLEMS,
     examples=[
         Example("one without unacknowledged events", {}),
-        Example("one that nobody needs", {"force": True, "reason": "the service was retired"}),
+        Example("an unused group", {"force": True, "reason": "the service was retired"}),
         Example("gone", {**_GROUP, "deleted": True, "unread": 12, **_UNSETTLED}, 200),
     ],
 )
@@ -191,8 +191,8 @@ def resume_group(call: Call[None, None]) -> dict[str, Any]:
     body=MoveAsked,
     problems=_PROBLEMS,
     examples=[
-        Example("what it would do", {"to": "2026-11-23T10:00:00Z", "dry_run": True}),
-        Example("past all that is there", {"to": "end", "discard_waiting": True}),
+        Example("the consequences alone", {"to": "2026-11-23T10:00:00Z", "dry_run": True}),
+        Example("to the end of the stream", {"to": "end", "discard_waiting": True}),
         Example(
             "moved",
             {**_GROUP, "from": "0-0", "to": "1795432838408-0", "skipped": 3, "unread_again": 0, "more": False},

@@ -50,7 +50,7 @@ _EVENT = {
     "payload": {"request_id": "req_123", "model_name": "m", "latency_ms": 45, "confidence": 0.9},
 }
 _AS_CLOUDEVENTS = "CloudEvents, with `synapseentryid`, one of the `entry_ids` of `POST /v1/ack`, and `synapseattempt`."
-_NOT_HELD = "Those that were not in flight, or in flight to another consumer."
+_NOT_HELD = "Events that were not in flight, or in flight to another consumer."
 
 
 class PulledEvent(Answer):
@@ -79,8 +79,8 @@ class Nacked(Answer):
     """Result of giving events back."""
 
     nacked: int = about("How many were given back, dead letters included.")
-    dead: list[str] = about("Those that are dead letters now.")
-    lost: list[str] = about("Those that were trimmed from the stream meanwhile.")
+    dead: list[str] = about("Events that are dead letters now.")
+    lost: list[str] = about("Events that were trimmed from the stream meanwhile.")
     not_held: list[str] = about(_NOT_HELD)
 
 
@@ -163,7 +163,7 @@ def pull_read(call: Call[None, PullRead]) -> Conversation[Response]:
     examples=[Example("one event", _IDS)],
 )
 def pull_ack(call: Call[None, PullAck]) -> Conversation[Mapping[str, Any]]:
-    """They were handled, and are not delivered again. Events that were acknowledged before are not counted."""
+    """The events were handled, and are not delivered again. Events that were acknowledged before are not counted."""
     asked = call.body
     if not (yield from _may_acknowledge(asked, call.by)):
         return acknowledgement.NOTHING_ACKED

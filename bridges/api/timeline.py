@@ -24,5 +24,5 @@ from synapse.redis import Conversation
 )
 def show_timeline(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     """The answer has the event's place in each group of the stream, its attempts, dead letters, copies and archived
-    rows. An event that was trimmed is told about as long as one of these is left that the caller may see."""
+    rows. A trimmed event has a timeline as long as one of these is left that the caller may see."""
     return (yield from timeline_of(call.stream, str(asked_id(call.params["id"])), call.by))

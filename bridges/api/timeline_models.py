@@ -113,7 +113,7 @@ class EventInGroup(Answer):
     due_at: datetime | None = about("When it is tried next; of an event in flight, when its lease ends.")
     blocked_by: str | None = about("The event of its key that has to end first.")
     ahead: int | None = about("How many events of its key come before it; null where it is not blocked.")
-    attempts: list[TimelineAttempt] = about("Those that are known, oldest first.")
+    attempts: list[TimelineAttempt] = about("The known attempts, oldest first.")
     changes: list[TimelineChange] = about("Other changes of its place, oldest first, by the delivery log.")
     dead_letters: list[TimelineLetter]
     dead_letters_complete: bool = about("False when there were too many old dead letters to look through.")

@@ -123,7 +123,7 @@ class ThreadRun:
 Start = Callable[[BridgeDefinition], Run]
 
 
-# A bridge that failed is tried again after so many seconds: the cause may have been mended elsewhere.
+# The time after which a failed bridge is tried again, in seconds: the cause may have been mended elsewhere.
 TRY_AGAIN = 15.0
 REPORT_EVERY = 1.0
 

@@ -92,7 +92,7 @@ def delete_config(asked: Request) -> Any:
 
 @openapi.described("GET", "/config/{subject}{?defaultToGlobal}", "Show a subject's compatibility", openapi.Config)
 def show_subject_config(asked: Request, subject: str) -> Any:
-    """404 for a subject without settings of its own, unless `defaultToGlobal` asks for those of all instead."""
+    """404 for a subject without settings of its own, unless `defaultToGlobal` asks for the general ones instead."""
     owner = Contract.objects.filter(subject=subject).first()
     if owner is not None and _says_something(owner):
         return _shown(owner)

@@ -85,7 +85,7 @@ class Difference(Model):
     """A difference that makes two schemas incompatible."""
 
     rule: str
-    direction: str = about("BACKWARD: the new schema reads what was written before. FORWARD: the other way.")
+    direction: str = about("BACKWARD: the new schema reads older events. FORWARD: the old schema reads new events.")
     old_pointer: str = about("JSON Pointer (RFC 6901) into the earlier schema.")
     new_pointer: str = about("JSON Pointer into the new one.")
     version: int = about("The earlier version.")
@@ -201,8 +201,8 @@ _QUERY = {
     "force": _query("Makes no difference here.", default=False),
     "latestOnly": _query("Only the latest version of each subject.", default=False),
     "defaultToGlobal": _query("The setting of all subjects, when the subject has none.", default=False),
-    "fetchMaxId": _query("Also the highest id.", default=False),
-    "subjectPrefix": _query("Only subjects that begin so.", "string"),
+    "fetchMaxId": _query("Add the highest id.", default=False),
+    "subjectPrefix": _query("Only subjects with this prefix.", "string"),
     "key": _query("The name of a property of the metadata.", "array", items={"type": "string"}),
     "value": _query("Its value.", "array", items={"type": "string"}),
     "offset": _query("How many are left out.", "integer", default=0),

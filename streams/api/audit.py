@@ -63,7 +63,7 @@ class AuditQuery(Query):
     )
     action: str = about("Only this action, such as `change`.", default="")
     target: str = about("Only targets whose name holds this, such as `stream orders`.", default="")
-    key: str = about("Only what was done with the API key of this id.", default="")
+    key: str = about("Only actions with the API key of this id.", default="")
     since: QueryTime = about(f"Only then or later. {_MOMENT}", default=None)
     until: QueryTime = about(f"Only then or earlier. {_MOMENT}", default=None)
     count: QueryInt = about("How many.", default=USUAL, ge=1, le=MOST)

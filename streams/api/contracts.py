@@ -70,7 +70,7 @@ class BackTested(LookedAt):
     """Result of testing a schema on the newest events."""
 
     refused: int = about("How many of them the schema would refuse.")
-    newly_refused: int = about("How many of these are accepted now.")
+    newly_refused: int = about("The number of these events that are accepted now.")
     refused_by_active: int | None = about("How many the active version refuses; null when there is none.")
     explained: int = about("How many of the refused are counted in `violations`.")
     violations: list[BrokenRule] = about("The rules that they break, the commonest first.")
@@ -99,7 +99,7 @@ _tries = partial(endpoint, tag="contracts", query=LastQuery, requires=Requiremen
 @_tries(
     "POST",
     f"{_PATH}/backtest",
-    "Test a schema on the events that are there",
+    "Test a schema on stored events",
     BackTested,
     problems=[404, 409, 413, 415, 422, 503],
     documented_body={JSON: JSON_SCHEMA, _SCHEMA_JSON: JSON_SCHEMA},
@@ -121,9 +121,7 @@ def back_test(call: Call[LastQuery, None]) -> dict[str, Any]:
     return tested.as_dict()
 
 
-@_tries(
-    "POST", f"{_PATH}/draft", "Propose a contract from the events that are there", Drafted, problems=[404, 409, 503]
-)
+@_tries("POST", f"{_PATH}/draft", "Propose a contract from stored events", Drafted, problems=[404, 409, 503])
 def draft_from_traffic(call: Call[LastQuery, None]) -> dict[str, Any]:
     """A schema that accepts the newest events of a type, whether it is defined or not, and how it differs from the
     active version. Nothing is saved."""

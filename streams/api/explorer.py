@@ -74,8 +74,8 @@ class ImportReport(Answer):
     dry_run: bool
     lines: int = about("Lines that are not empty.")
     accepted: int = about("Lines that are stored, or would be.")
-    repeated: int = about("Of those: lines that were imported before, and are not stored again.")
-    warned: int = about("Of those: lines that break a contract, on a stream that only warns.")
+    repeated: int = about("Accepted lines that were imported before, and are not stored again.")
+    warned: int = about("Accepted lines that break a contract, on a stream that only warns.")
     rejected: int = about("Lines that are no event, or not an event that the caller may publish here.")
     aborted: int = about("Lines that are good, and are not stored: Redis could not take them.")
     errors: list[LineError] = about(f"Why lines were not stored: the first {imports.MOST_ERRORS}.")
@@ -109,8 +109,8 @@ _REPORT: dict[str, Any] = {
     ],
 )
 def import_events(call: Call[ImportQuery, None]) -> Conversation[Response]:
-    """Publishes each line: an event, or a row of an export, whose event is taken. Good lines are stored, also when
-    others are not. A line that was imported before is not stored again, wherever it stands: the lines can be corrected
-    and sent once more. The limits are those of a batch: 8 MiB and 10,000 lines."""
+    """Publishes each line: an event, or a row of an export, whose event is taken. Valid lines are stored, even when
+    others are refused. A line that was imported before is not stored again, wherever it stands: the lines can be
+    corrected and sent once more. The limits are those of a batch: 8 MiB and 10,000 lines."""
     dry_run = call.query.dry_run == "true"
     return (yield from imports.import_events(call.request, call.catalog, connections.counters, dry_run=dry_run))

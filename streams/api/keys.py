@@ -96,7 +96,7 @@ _keys = partial(endpoint, tag="keys", requires=_REQUIRES)
     examples=[Example("one key", {"keys": [_KEY]}, 200)],
 )
 def list_keys(call: Call[None, None]) -> dict[str, Any]:
-    """The newest first, with those that were revoked. The keys themselves are not kept."""
+    """The newest keys first, with revoked ones. The texts of keys are not stored."""
     return {"keys": [_shown(key) for key in key_issuance.keys_of(call.params["service"], by=call.by)]}
 
 
@@ -130,7 +130,7 @@ def issue_key(call: Call[None, IssueAsked]) -> dict[str, Any]:
 
 @_keys("DELETE", "/services/{service}/keys/{key_id}", "Revoke a key", Key, problems=_NOT_FOUND)
 def revoke_key(call: Call[None, None]) -> dict[str, Any]:
-    """It is refused from now on, in every process within a second; connections that watch live end, too."""
+    """The key is refused from now on, in every process within a second; connections that watch live end, too."""
     return _shown(key_issuance.revoke(call.params["service"], call.params["key_id"], by=call.by))
 
 

@@ -46,9 +46,10 @@ MOST_UNINDEXED, MOST_UNINDEXED_OF_ALL, LEAST_UNINDEXED = 10_000, 50_000, 256
 # takes at most half of the remaining bytes, so that all others are read too.
 MOST_BYTES_OF_ALL = 32 * 1024 * 1024
 _REPLY_BYTES = 1024 * 1024
-# Of blocks of a stream of which the caller may not read every type, so many bytes are read.
+# The number of bytes that are read of a stream's blocks when the caller may not read every type.
 _HIDDEN_BYTES = 2 * 1024 * 1024
-# Under an Idempotency-Key, so many publishers are tried for a stream, with so many commands for all streams.
+# The number of publishers that are tried for a stream under an Idempotency-Key, and the number of commands for all
+# streams.
 MOST_PUBLISHERS, MOST_KEY_COMMANDS = 100, 4_000
 # In JSON these may stand as escapes.
 _ESCAPED = re.compile(r'[^ -~]|["\\/<>&\']')

@@ -315,7 +315,7 @@ class FoundEvents(Answer):
     scanned: int = about("How many entries were looked at.")
     complete: bool = about("False when the page ended early because enough had been looked at.")
     histogram: list[Interval] = about(
-        "The events of this answer over time: at most 60 intervals. Those of several answers can be added."
+        "The events of this answer over time: at most 60 intervals. The numbers of several answers can be added."
     )
     unread: list[UnreadStream] = about("Streams that could not be read; the answer is without their events.")
     trimmed: list[str] = about(

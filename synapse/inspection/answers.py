@@ -95,7 +95,7 @@ class Figures(Answer):
     last_entry: EntryPair
     counters: Counters = about("Synapse's counters of the stream.")
     refused_by_reason: dict[str, int] = about(_REASONS)
-    error: str = maybe("Why Redis could not tell of this stream.")
+    error: str = maybe("Why this stream could not be read from Redis.")
 
 
 class Stream(Figures, Definition):
@@ -191,7 +191,7 @@ class Group(Answer):
     dead: int = about("Dead letters.")
     oldest_seconds: float = about("Age of the oldest event that is unread, pending or waiting; 0: none is.")
     oldest_exact: bool = about("False when more than 1,000 wait: only the first of them were looked at.")
-    lost_trimmed: int = about("Events that were gone from the stream before the group had acknowledged them.")
+    lost_trimmed: int = about("Events that were trimmed from the stream before the group had acknowledged them.")
     lost_silent: int = about("Events that were trimmed while the group was silent for too long.")
     skipped: int = about("Events that the group was moved past.")
     members: list[Member]

@@ -53,7 +53,7 @@ def show_stream(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
 @_reads(
     "GET",
     "/streams/{stream}/info",
-    "Show what Redis knows of a stream",
+    "Show the state of a stream in Redis",
     Info,
     requires=_VISIBLE,
     of_stream=True,

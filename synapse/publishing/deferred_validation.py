@@ -19,8 +19,8 @@ from synapse.schema.explanation import OutOfBudget
 from synapse.schema.violations import Violation
 from synapse.shares import CallerId
 
-# A job takes so many events at most, and checking them about as long as the most costly event may take alone: then
-# others have their turn.
+# The greatest number of events in a job, and of steps, which are those of the most costly event: then others have their
+# turn.
 _MOST_OF_JOB, _STEPS_OF_JOB = 500, MAX_STEPS
 
 # The result of checking an event, as `checking.conclude` takes it.

@@ -146,7 +146,7 @@ class _Held(PullAck):
 class PullNack(_Held):
     """Events that could not be handled."""
 
-    reason: str = about("For people who look at the event's attempts.", default="")
+    reason: str = about("The error that people see among the event's attempts.", default="")
     delay_ms: int | None = about(
         "When to deliver them again; otherwise the group's settings say.", default=None, ge=0, le=LONGEST_DELAY_MS
     )

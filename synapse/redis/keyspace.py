@@ -86,7 +86,7 @@ def reports(stream: str, group: str) -> str:
 
 
 def history(stream: str, seconds: int, name: int | str) -> str:
-    """A block of a stream's statistics in steps of so many seconds, by its number.
+    """A block of a stream's statistics in steps of `seconds`, by its number.
 
     "" is of the installation, and "*" of all streams together.
     """

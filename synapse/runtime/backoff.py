@@ -11,7 +11,7 @@ class Backoff:
     cap: float = 10.0
 
     def delay(self, failures: int, chance: float = 1.0) -> float:
-        """Return how long to wait after so many failures in a row, from 1.
+        """Return how long to wait after a number of failures in a row, from 1.
 
         `chance`, from 0 to 1, spreads those who failed together over half to all of the wait.
         """

@@ -22,7 +22,7 @@ from synapse.schema.backtest import BackTest
 from synapse.schema.regex_safety import refuse_exponential, refuse_foreign, refuse_large
 from synapse.schema.validator import CompiledSchema, compile_schema
 
-# A child without a question for so many seconds ends: the next question starts another one.
+# The time after which a child without a question ends, in seconds: the next question starts another one.
 IDLE_SECONDS = 60.0
 _KEPT_SCHEMAS = 32
 _MEGABYTE = 1024 * 1024

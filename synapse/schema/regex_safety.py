@@ -53,7 +53,7 @@ _COUNTS = re.compile(r"\{\d*,?(\d+)")
 MOST_PLACES = 30_000
 """How many letters all patterns of a schema may have, when their repetitions are written out: the engine takes about 50
 MB of memory for so many."""
-# A letter of a Unicode property takes so much more memory than another: it has hundreds of ranges.
+# The memory of a letter of a Unicode property, as a multiple of another's: it has hundreds of ranges.
 _PROPERTY, _PLACES_OF_PROPERTY = re.compile(r"\\[pP]\{"), 30
 # More than so many places are not told apart.
 _MANY = 1_000_000

@@ -17,7 +17,7 @@ _QUARTERS = Percents(caller=25, anonymous=25)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """Something of which there is only so much.
+    """A limited resource.
 
     Attributes:
         name: Its name in settings, metrics and problem documents.

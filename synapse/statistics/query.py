@@ -74,7 +74,7 @@ class StreamSeries(Answer):
     group: str = maybe("Missing where the series is the stream's own.")
     reason: str = maybe("Of `refused`: the last part of the problem's type.")
     failure: str = maybe("Of `failures`: its class, such as `timeout` or `http-5xx`.", alias="class")
-    quantile: str = maybe("Of durations: such a part of them was not longer.")
+    quantile: str = maybe("Of durations: the share of them that was not longer.")
     exact: bool = maybe("Of `lag_events`: whether no value is an estimate.")
     kind: Literal["counter", "gauge"]
     unit: str

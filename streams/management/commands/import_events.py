@@ -69,7 +69,7 @@ class Command(AnsweringCommand):
 
 
 def _small_parts(found: Iterable[Part], *, most: int) -> Iterator[Part]:
-    """Yield parts of so many events at most. Events of an array have their place as the number of their line."""
+    """Yield parts of at most `most` events. Events of an array have their place as the number of their line."""
     first = 1
     for part in found:
         items = part.body.items()

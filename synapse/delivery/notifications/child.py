@@ -38,7 +38,7 @@ _PLUGINS = {
 _MOST_MEMORY = 512 * 1024 * 1024
 # How much of a receiver's answer is read, and how much of it is told.
 _MOST_READ, _MOST_TOLD = 64 * 1024, 1024
-# Parts of a URL of so many characters are taken for secrets, wherever they turn up.
+# Parts of a URL of at least this many characters are taken for secrets, wherever they turn up.
 _SECRET_LENGTH = 4
 _OPSGENIE = {"us": "https://api.opsgenie.com/v2/alerts", "eu": "https://api.eu.opsgenie.com/v2/alerts"}
 

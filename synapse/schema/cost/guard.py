@@ -78,7 +78,7 @@ class Guard:
 
     @classmethod
     def of(cls, cost: Cost) -> "Guard | None":
-        """Return the guard of a schema that costs so much; None when the largest events are checked at once."""
+        """Return the guard of a schema with this cost; None when the largest events are checked at once."""
         if cost.of_largest <= QUICK_STEPS:
             return None
         longer = bisect_right(

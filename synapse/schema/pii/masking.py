@@ -98,7 +98,7 @@ def _of_item(marks: Marks, number: int) -> Marks | None:
     return marks.of_item(number) if marks.has_items else marks.everything
 
 
-# A quotation may be cut: from so many characters on, the beginning of a value is enough to be recognised.
+# A quotation may be cut: from this many characters on, the beginning of a value is enough to be recognised.
 ENOUGH = 12
 # Where the text does not say that it was cut: so much of a value's beginning, at its very end, is taken for one.
 ENOUGH_AT_END = 3

@@ -39,7 +39,7 @@ FAILED, LOCKED = "fail to log in", "lock out"
 UNKNOWN_NAMES = "users that are not there"
 _SUMMED_FOR = timedelta(minutes=15)
 _MOST_NAMES = 10
-# Of all that are kept at most so many, the newest.
+# Of all that are kept at most this many, the newest.
 MOST_ENTRIES = 10_000
 
 

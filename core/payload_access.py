@@ -15,7 +15,7 @@ from synapse.auth.principal import PERSONAL, Principal
 from synapse.formats.text import plural
 
 ACTION = "see payloads"
-# An audit entry names at most so many ids, and otherwise their number.
+# An audit entry names at most this many ids, and otherwise their number.
 MOST_RECORDED = 100
 
 

@@ -29,7 +29,7 @@ from synapse.shares.resources import RESOURCES, Resource
 LONGEST_WAIT = 1.5
 
 counters = StreamCounters()
-# The queues of large requests: large batches, of which so many bytes are processed at a time, and long reads of
+# The queues of large requests: large batches, of which this many bytes are processed at a time, and long reads of
 # messages.
 LARGE_BATCHES, LONG_READS = "large batches", "reads of many messages"
 QUEUES = {

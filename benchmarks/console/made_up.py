@@ -9,7 +9,7 @@ from synapse.statistics.series import QUANTILES, ROUNDS, SERIES, Key
 from synapse.statistics.storage import FINEST, INSTALLATION, RESOLUTIONS, Track
 from synapse.statistics.totals import Totals
 
-# Of ten series so many change with every sample, by up to so many.
+# Of ten series this many change with every sample, by up to this many.
 _CHANGING, _GROWTH = 3, 100
 _TOGETHER = 500
 

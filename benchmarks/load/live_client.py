@@ -18,7 +18,7 @@ import uvloop
 from benchmarks.events import EVENT, compact
 
 _NUMBER = re.compile(rb'"event":\{"event_type":"inference-complete","request_id":"req_(\d+)"')
-# Times are counted in slots, so many a second, up to so many seconds.
+# Times are counted in slots, this many a second, up to this many seconds.
 _FINENESS, _LONGEST = 10_000, 60
 # How long the last events may take after the end of the run, in seconds.
 _PATIENCE = 10

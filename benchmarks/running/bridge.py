@@ -14,7 +14,7 @@ from typing import Any, cast
 import django
 
 HANDLER = f"{__name__}.nothing" if __name__ != "__main__" else "benchmarks.running.bridge.nothing"
-# One in so many events fails once, where some are to fail.
+# One in this many events fails once, where some are to fail.
 FAILING = 20
 
 

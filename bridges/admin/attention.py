@@ -26,7 +26,7 @@ from synapse.problems import Problem
 
 # The number of bridges whose status is read, first by name, and the number of characters that are shown of a reason.
 MOST, _MOST_OF_REASON = 500, 200
-# A bridge that was added or changed starts within so many seconds, and a sink that is waited for is often back.
+# A bridge that was added or changed starts within this many seconds, and a sink that is waited for is often back.
 _SETTLED = 10.0
 
 

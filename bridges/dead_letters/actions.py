@@ -32,7 +32,7 @@ from synapse.wire.trace_context import trace_fields
 
 MOST_AT_ONCE = 1000
 MOST_REASON = 500
-# An audit entry names at most so many ids, and otherwise their number.
+# An audit entry names at most this many ids, and otherwise their number.
 MOST_RECORDED = 100
 
 

@@ -20,7 +20,7 @@ from synapse.formats.text import cut
 
 MOST_DAYS = 36_500
 # How often what is too old or too much is removed, in seconds, and how many rows at once: others wait for the database
-# meanwhile. Removing keeps pace with what came since: so many rows more are removed than came.
+# meanwhile. Removing keeps pace with new rows: this many more are removed than came.
 _TIDY_EVERY = 10.0
 _TIDIED_AT_ONCE = 2_000
 

@@ -29,7 +29,7 @@ _TYPE_NAMES = ("event_type", "event")
 
 # The number of events that are sent to Redis together: its reply must come in time.
 _AT_ONCE = 100
-# A stream that is full is asked again after so many seconds.
+# A stream that is full is asked again after this many seconds.
 FULL_WAIT = 5.0
 
 

@@ -59,8 +59,8 @@ def seconds_answered(took: float) -> float:
     return TIMES * took if TIMES * took > EVERY else FRESH
 
 
-# Parts are kept for so many kinds of viewers, those that asked last. A viewer waits so many seconds for parts that are
-# being made for another one, since Redis may be slow, and then has parts of their own.
+# Parts are kept for this many kinds of viewers, those that asked last. A viewer waits this many seconds for parts that
+# are being made for another one, since Redis may be slow, and then has parts of their own.
 MOST_KINDS, LONGEST_WAIT = 16, 5.0
 
 

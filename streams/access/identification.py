@@ -33,7 +33,7 @@ from synapse.auth.principal import EVERYTHING, Principal, Rights
 from synapse.catalog.stream_definitions import KeyDefinition
 from synapse.problems import Unauthenticated
 
-# A key's row is written at most once in so many seconds, by all processes together.
+# A key's row is written at most once in this many seconds, by all processes together.
 EVERY = 60.0
 
 # Bounded by the number of keys, because only valid ones are noted.

@@ -19,7 +19,7 @@ from synapse.statistics.charts import OF_STREAM
 from synapse.wire import fast_decoder
 from synapse.wire.masking import mask_of
 
-# Of so many events publishers and types are counted, and so many of each are shown.
+# Of this many events publishers and types are counted, and this many of each are shown.
 _NEWEST, _SHOWN = 100, 8
 
 

@@ -25,7 +25,7 @@ from synapse.redis.commands import alerts as commands
 from synapse.wire.ids import EntryId, parse
 
 CHANGED, NOTIFICATION = ALERT_CHANGED, ALERT_NOTIFICATION
-# A notification has so many alerts; of others it says how many there are.
+# A notification has this many alerts; of others it says how many there are.
 MOST_LISTED = 20
 _SOURCE = "synapse"
 # From the name of a condition and its subject to the address of the page where it is mended.

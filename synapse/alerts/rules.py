@@ -14,7 +14,7 @@ from synapse.auth.key_rights import Pattern
 
 SubjectKind = Literal["stream", "group", "key", "redis"]
 Severity = Literal["warning", "critical"]
-# Shares and rates are those of so many seconds.
+# Shares and rates are those of this many seconds.
 WINDOW = 300
 # A share of fewer events or attempts in that time says nothing.
 LEAST_COUNTED = 5

@@ -23,7 +23,7 @@ from synapse.wire.trace_context import trace_fields
 _QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)("?)', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# A fault quotes so much of a name or a value.
+# A fault quotes this much of a name or a value.
 _SHOWN = 100
 
 

@@ -35,7 +35,7 @@ LEASE_MS = 3_000
 LEAST, SLICE, SLICE_BYTES = 256, 4_096, 4 * 1024 * 1024
 SIZES = (LEAST, SLICE, 32_768)
 # How long a turn may work, in seconds. While the rest of this process takes more than such a share of a core, a turn
-# may take so much of its processor time.
+# may take this much of its processor time.
 BUDGET, BUSY, SHARE_OF_BUSY = 0.2, 0.25, 0.02
 # A stream is read again after this many seconds for each stream of the installation, and at the latest after the second
 # number of seconds; those that were published to lately, in each turn. `ASKED_TOGETHER` streams are asked in one
@@ -45,7 +45,7 @@ ASKED_TOGETHER = 200
 # Where the server does not count the added entries, the time after which a stream that may have new ones is read, in
 # seconds.
 READ_EVERY = 5.0
-# Streams that are gone are looked for every so many seconds.
+# Streams that are gone are looked for at this interval, in seconds.
 _CLEAN_EVERY = 60.0
 
 

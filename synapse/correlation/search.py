@@ -36,9 +36,9 @@ from synapse.wire.masking import mask_of
 ENTRY_ID, IDEMPOTENCY_KEY = "entry id", idempotency.HEADER
 # The number of streams that are asked at once.
 _TOGETHER = 20
-# Of a stream so many blocks are looked into, so many at once.
+# Of a stream this many blocks are looked into, this many at once.
 MOST_BLOCKS, _BLOCKS_AT_ONCE, _ENTRIES_OF_BLOCK = 200, 20, 16
-# An index that is changed while it is searched is searched again from its start, so many times.
+# An index that is changed while it is searched is searched again from its start, this many times.
 _MOST_CHANGES = 10
 # The number of entries that are read without the index: of a stream, of all streams, and of each in any case.
 MOST_UNINDEXED, MOST_UNINDEXED_OF_ALL, LEAST_UNINDEXED = 10_000, 50_000, 256

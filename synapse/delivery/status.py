@@ -135,7 +135,7 @@ class Progress:
 
 # A consumer without a report for so long does not run any more.
 FRESH_MS = 10_000
-# Counts read "so many or more" from here on; those of long lists sooner.
+# Counts read "this many or more" from here on; those of long lists sooner.
 MOST_LAG, MOST_LAG_IN_LISTS, _LONG = 1000, 100, 10
 # The state shown for several processes: the worst of theirs.
 _WORST_FIRST = ("failed", "waiting", "running", "paused", "starting")

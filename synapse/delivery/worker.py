@@ -23,7 +23,7 @@ from synapse.wire.encoding import TopLevelTypes
 
 # The interval of the checks of a worker that reads nothing now, in seconds.
 _LOOK_EVERY = 1.0
-# When nothing was read for so many seconds, and no event is scheduled for retry, a read waits for up to so many
+# When nothing was read for this many seconds, and no event is scheduled for retry, a read waits for up to this many
 # milliseconds: a new entry of the stream ends the wait at once, and other work, such as a redriven dead letter, is
 # found behind it.
 IDLE_AFTER, IDLE_BLOCK_MS = 30.0, 5_000

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self, TypeGuard
 import orjson
 
 _INTEGER_LIMITS = (-(2**63), 2**64 - 1)
-# A double keeps each number of 15 digits; with a point and without an exponent that is so many characters.
+# A double keeps each number of 15 digits; with a point and without an exponent that is this many characters.
 _ALWAYS_EXACT = 16
 # The number of exact numbers in one value, and their digits in full, up to which they are compared digit by digit.
 _MOST_COMPARED, _MOST_DIGITS = 32, 2_000

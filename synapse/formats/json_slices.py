@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from synapse.formats import strict_json
 from synapse.formats.strict_json import BadJSON, Malformed, NotUnicode
 
-# A slice has at most so many bytes, unless a single item is longer.
+# A slice has at most this many bytes, unless a single item is longer.
 SLICE = 32 * 1024
 # The bytes of one step: of the walk, of a search in the middle of a string, and of decoding bytes to characters.
 _BLOCK, _STRING_BLOCK, _TEXT_BLOCK = 8 * 1024, 64 * 1024, 256 * 1024

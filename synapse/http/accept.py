@@ -8,8 +8,8 @@ from typing import NamedTuple
 from synapse.problems import NotAcceptable
 
 _QUALITY = re.compile(r"0(?:\.[0-9]*)?|1(?:\.0*)?")
-# Clients send one of a few headers with each request, of some hundred characters: so many are kept, and of a longer one
-# the ranges in so many characters are read.
+# Clients send one of a few headers with each request, of some hundred characters: this many are cached, and of a longer
+# one the ranges in this many characters are read.
 _KEPT, _MOST_READ = 256, 1000
 
 

@@ -43,7 +43,7 @@ def compiled(path: str) -> re.Pattern[str]:
 JSON = "application/json"
 # The answer depends on the header Accept (RFC 9110, 12.5.5).
 VARY_ACCEPT = {"Vary": "Accept"}
-# A body of at most so many bytes is sent in one piece.
+# A body of at most this many bytes is sent in one piece.
 MOST_JOINED = 1024 * 1024
 # Stands for a list until the text around it is written. JSON holds no such byte.
 _LIST = b"\0"

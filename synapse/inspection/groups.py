@@ -64,7 +64,7 @@ def rename_service(before: str, after: str) -> None:
         listener(before, after)
 
 
-# Waiting events lie in the order in which they are due: the oldest is looked for among so many.
+# Waiting events lie in the order in which they are due: the oldest is looked for among this many.
 MOST_WAITING = 1000
 # Counters that scripts keep for a group, and people ask for.
 COUNTED = ("lost_trimmed", "lost_silent", "skipped")

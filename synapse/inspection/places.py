@@ -33,7 +33,8 @@ PlaceName = Literal[
 MOST_GROUPS = 1000
 # A group that moves while it is looked at is looked at again, so often at most.
 _MOST_LOOKS = 3
-# Dead letters from before they were listed by event are looked through, so many and so large at most in all groups.
+# Dead letters from before they were listed by event are searched one by one: at most this many, and this many bytes, in
+# all groups.
 _MOST_UNLISTED, _MOST_BYTES = 1000, 4 * 1024 * 1024
 
 

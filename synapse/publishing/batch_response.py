@@ -16,7 +16,7 @@ from synapse.publishing.storage import Fate, Stored
 from synapse.publishing.validation import Accepted
 from synapse.redis import MANY, Conversation, map_cooperatively
 
-# Results of so many events are written at once.
+# Results of this many events are written at once.
 _AT_ONCE = 100
 _NO_ERRORS: list[Any] = []
 

@@ -19,7 +19,7 @@ from synapse.publishing.body import ACCEPTED, JSON, MAX_BATCH_BYTES, NDJSON, Bod
 
 _ACCEPTED = {ACCEPTED: f"{JSON}, {NDJSON}"}
 _FAMILY = "application/cloudevents"
-# Reading so many takes the event loop some tenths of a millisecond.
+# Reading this many takes the event loop some tenths of a millisecond.
 _AT_ONCE = 50
 # The event may be longer than the CloudEvent that it came as, by its type.
 _TYPE = 200

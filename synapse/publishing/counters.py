@@ -29,8 +29,8 @@ Lasted = Literal["publish", "attempt", "delivered"]
 # Counted too, and of no interest to publishers.
 Dropped = Literal["live_dropped", "spans_dropped"]
 
-# Publishers choose the sources of their events: so many pairs of stream and source are recorded between two flushes,
-# with so many characters of each, and so many are kept in Redis, the latest ones.
+# Publishers choose the sources of their events: this many pairs of stream and source are recorded between two flushes,
+# with this many characters of each, and this many are kept in Redis, the latest ones.
 MOST_NOTED, MOST_CHARACTERS, MOST_KEPT = 5_000, 200, 20_000
 # The number of increments or durations that wait in one list to be added up: a process may flush late, or never.
 MOST_WAITING = 10_000

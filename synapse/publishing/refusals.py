@@ -41,9 +41,9 @@ logger = logging.getLogger(__name__)
 
 # The number of kinds that are kept apart between two flushes. Of further ones the reason alone is kept.
 MOST_NOTED = 1_000
-# Of an event that breaks its contract so many rules are noted.
+# Of an event that breaks its contract this many rules are noted.
 MOST_RULES = 5
-# A sample has so many bytes at most; of its texts, lists, objects and depth so much.
+# A sample has this many bytes at most; of its texts, lists, objects and depth this much.
 MOST_BYTES, _TEXT, _ITEMS, _PROPERTIES, _DEPTH = 2_048, 100, 5, 40, 4
 _LONGEST = 300
 _AT_ONCE = 100

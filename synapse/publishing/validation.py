@@ -14,7 +14,8 @@ from synapse.problems import Forbidden
 from synapse.schema.violations import Violation
 from synapse.wire import encoding
 
-# A refusal names the types, or the newest versions, that there are: at most so many, for each event of a batch is told.
+# A refusal names the defined types, or the newest versions: at most this many, because it is repeated for each event of
+# a batch.
 _MOST_LISTED = 20
 # The number of violations in the sentence of a refusal; many programs show nothing else.
 _MOST_NAMED = 3

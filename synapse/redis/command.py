@@ -216,7 +216,7 @@ def together(
     return {key: found[key] for key in conversations}
 
 
-# Work for so many items is not begun before it is its turn: many such may come in the same moment.
+# Work for this many items is not begun before it is its turn: many such may come in the same moment.
 MANY = 200
 
 R = TypeVar("R")

@@ -42,7 +42,7 @@ TOGETHER = 8
 # streams are visited to see whether they have entries to cut: thousands of idle streams must not keep a core busy.
 BUDGET = 0.5
 LOOKING = 0.2
-# The length of a stream that did not change is asked again after so many seconds for each stream that there is, and
+# The length of a stream that did not change is asked again after this many seconds for each stream that there is, and
 # after the second number of seconds at the latest. The third is how many lengths are asked in one pipeline.
 ASK_EVERY, MOST_ASK_EVERY = 0.005, 10.0
 ASKED_TOGETHER = 500

@@ -17,7 +17,7 @@ from synapse.schema.violations import json_pointer
 
 USUAL_EXAMPLES = 3
 # A schema that breaks everywhere must not fill the memory: further reasons are only reported to exist (`more_reasons`),
-# and beyond so many findings, or so much time, further events are counted but not explained.
+# and beyond this many findings, or this much time, further events are counted but not explained.
 MOST_REASONS = 100
 MOST_FINDINGS = 100_000
 MOST_SECONDS_EXPLAINING = 5.0

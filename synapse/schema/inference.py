@@ -17,7 +17,7 @@ from synapse.schema.validator import MAX_SCHEMA_BYTES, canonical_text
 
 # Deeper than this nothing is told apart: a schema has about two levels for each level of an event.
 DEEPEST = 20
-# An object that had so many names which not all of its kind have is a map, and its names are forgotten.
+# An object that had this many names which not all of its kind have is a map, and its names are forgotten.
 MOST_NAMES = 1000
 MOST_WORDS = 10
 # Texts that can be a constant of a few. Digits belong to versions and ids, of which there will be others.
@@ -166,7 +166,7 @@ def _has_format(text: str, name: str) -> bool:
 ENOUGH_FOR_A_FORMAT = 5
 ENOUGH_FOR_AN_ENUM = 50
 EACH_IN_AN_ENUM = 3
-# From so many names on an object may be a map: sparse names with values of one type, or very many.
+# From this many names on an object may be a map: sparse names with values of one type, or very many.
 MAP_NAMES, SURELY_A_MAP = 20, 100
 # A new publisher or a new piece of work is no other kind of event.
 _NEVER_AN_ENUM = frozenset({"source", "correlation_id"})

@@ -25,7 +25,7 @@ from synapse.schema.jsonschema_engine import PATTERN_MEMORY, takes_pattern
 from synapse.schema.references import HOLD_MAPS
 from synapse.schema.violations import json_pointer
 
-# Repetitions up to so many turns are no danger.
+# Repetitions up to this many turns are no danger.
 _FEW = 10
 # More than these are not compared with each other.
 _MOST_WHOLES = 100
@@ -55,7 +55,7 @@ MOST_PLACES = 30_000
 MB of memory for so many."""
 # The memory of a letter of a Unicode property, as a multiple of another's: it has hundreds of ranges.
 _PROPERTY, _PLACES_OF_PROPERTY = re.compile(r"\\[pP]\{"), 30
-# More than so many places are not told apart.
+# More than this many places are not told apart.
 _MANY = 1_000_000
 
 Letters = frozenset[str]

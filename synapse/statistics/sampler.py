@@ -21,7 +21,7 @@ from synapse.statistics.totals import Totals
 
 # A killed sampler is replaced when its lease ends: three turns without a renewal.
 LEASE_MS = 3_000
-# Memory is measured every so many seconds.
+# Memory is measured at this interval, in seconds.
 _MEMORY_EVERY = 60
 # The number of streams whose blocks are read, or written, in one pipeline: Redis serves no other client until it has
 # all.

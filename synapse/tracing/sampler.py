@@ -6,7 +6,7 @@ from random import getrandbits
 _ALL = 1 << 64
 _SAMPLED = frozenset("13579bdf")
 _LENGTH = 55
-# Traces that callers ask for beyond our ratio: at most as many again as our ratio gives, and so many at once.
+# Traces that callers ask for beyond our ratio: at most as many again as our ratio gives, and this many at once.
 _GENEROSITY, _BURST = 2.0, 100.0
 
 

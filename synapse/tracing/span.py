@@ -9,7 +9,7 @@ from synapse.tracing.context import TraceContext
 Kind = Literal["PRODUCER", "CONSUMER", "SERVER"]
 # How the span of a delivery belongs to that of the publish.
 Relation = Literal["link", "parent"]
-# A span has so many links at most, as the SDK limits those of its own spans (OTEL_SPAN_LINK_COUNT_LIMIT).
+# A span has this many links at most, as the SDK limits those of its own spans (OTEL_SPAN_LINK_COUNT_LIMIT).
 MOST_LINKS = 128
 
 

@@ -29,7 +29,7 @@ from synapse.problems import Problem
 from synapse.publishing.body import NDJSON
 
 PAGE_SIZE = 20
-# A group may have as many errors as dead letters: so many are shown, and so many can be chosen.
+# A group may have as many errors as dead letters: this many are shown, and this many can be chosen.
 _MOST_ERRORS, _MOST_CHOICES = 20, 100
 
 

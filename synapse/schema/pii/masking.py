@@ -100,13 +100,13 @@ def _of_item(marks: Marks, number: int) -> Marks | None:
 
 # A quotation may be cut: from this many characters on, the beginning of a value is enough to be recognised.
 ENOUGH = 12
-# Where the text does not say that it was cut: so much of a value's beginning, at its very end, is taken for one.
+# Where the text does not say that it was cut: this much of a value's beginning, at its very end, is taken for one.
 ENOUGH_AT_END = 3
 # Where a text says that it was cut: as we do, and as others might.
 _CUTS = re.compile(rf"{CUT}+|\.{{3,}}")
 # Characters that may stand behind the end of a quotation.
 _CLOSING = " \t\r\n\"'`”»)]}>.,;:!\u2019\u203a"
-# More than so many are not looked for, and not in more places: the text is masked as a whole.
+# More than this many are not looked for, and not in more places: the text is masked as a whole.
 MOST_VALUES, MOST_CUTS = 1000, 50
 
 

@@ -25,7 +25,7 @@ MAX_MESSAGE_SECONDS = 30.0
 PING_SECONDS = 20.0
 # How long a client may take to confirm the end.
 MAX_CLOSE_SECONDS = 5.0
-# Further messages are left in the network: beyond so many, or so many bytes.
+# Further messages are left in the network: beyond this many, or this many bytes.
 MAX_WAITING_MESSAGES, MAX_WAITING_BYTES = 16, 64 * 1024
 
 _REASONS = {

@@ -18,6 +18,7 @@ from synapse.auth import api_key
 from synapse.auth.principal import SYSTEM
 from synapse.errors.streams import TooManyKeys
 from tests.access.conftest import bearer
+from tests.tables import for_each
 
 pytestmark = pytest.mark.usefixtures("streams", "required")
 EVENT = '{"event_type": "training-complete"}'
@@ -138,8 +139,8 @@ class TestOverHTTP:
 
         assert ask_for(django, warden, f"helox/keys/{old['id']}/rotate").status == 409
 
-    @pytest.mark.parametrize(
-        ("members", "parameter"),
+    @for_each(
+        "members, parameter",
         [
             ({"scopes": ["everything"]}, "scopes"),
             ({"scopes": "keys:write"}, "scopes"),

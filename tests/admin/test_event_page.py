@@ -19,6 +19,7 @@ from synapse.publishing import programs
 from tests.admin.pages import text_of, url
 from tests.conftest import need
 from tests.definitions import define
+from tests.tables import for_each
 
 SCHEMA = {
     "properties": {"n": {"type": "integer"}, "email": {"type": "string", "x-pii": True}},
@@ -348,8 +349,8 @@ class TestComparing:
 
         assert [each["id"] for each in page.context["candidates"]] == [other]
 
-    @pytest.mark.parametrize(
-        ("names", "said"),
+    @for_each(
+        "names, said",
         [
             (("orders/1-1", "orders/2-2"), "holds no entry 1-1"),
             (("nowhere/1-1",), "nowhere"),

@@ -14,6 +14,7 @@ from tests.bridges.cast import KeepingSink
 from tests.callers import callers_with
 from tests.definitions import contract
 from tests.pii.conftest import EVENT, HIDDEN, MASK, Impersonal
+from tests.tables import for_each
 
 BASE = "/streams/orders/groups/warehouse/dead-letters"
 BRIDGE = consume.ConsumeOptions(stream="orders", group="warehouse", handler="shop.handlers.pack").bridge
@@ -220,8 +221,8 @@ class TestEditing:
         worker.leave(worker._membership._executor)
         return [delivery.event for delivery in sink.got]
 
-    @pytest.mark.parametrize("dry_run", [True, False])
-    @pytest.mark.parametrize(
+    @for_each("dry_run", [True, False])
+    @for_each(
         "event", [{**HIDDEN, "n": 8}, {**EVENT, "email": "bo@example.org"}, {**HIDDEN, "event_type": "order-lost"}, {}]
     )
     def test_editing_an_event_that_holds_pii_takes_the_right_to_see_it(self, client, id_, impersonal, event, dry_run):

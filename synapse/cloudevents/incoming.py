@@ -297,7 +297,7 @@ def _make_event(
         marks += ce.HAS_EVENT
     if marks:
         attributes[ce.MARKS] = marks
-    return CloudEvent(event, attributes)
+    return tuple.__new__(CloudEvent, (event, attributes))
 
 
 def _is_event_type(text: str) -> bool:

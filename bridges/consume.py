@@ -141,11 +141,14 @@ def supervisor_for(names: Sequence[str] | None, *, say: Callable[[str, str], Non
             say(name, "Its events are asked for with POST /v1/read: there is nothing to run.")
 
     def start(bridge: BridgeDefinition) -> ThreadRun:
-        return ThreadRun(
-            bridge, say=_without_repeats(lambda line: say(bridge.name, line), said, bridge.name), drain=drain
-        )
+        def say_once(line: str) -> None:
+            # A bridge that cannot open tries for ever.
+            if said.is_new(line, bridge.name):
+                say(bridge.name, line)
 
-    said: dict[str, str] = {}
+        return ThreadRun(bridge, say=say_once, drain=drain)
+
+    said = RepeatedFailures()
     return Supervisor(_enabled(names, known), start=start, report=supervisor.reporter(connections.executor), once=drain)
 
 
@@ -187,16 +190,3 @@ def _enabled(
         }
 
     return wanted
-
-
-def _without_repeats(say: Say, said: dict[str, str], name: str) -> Say:
-    """Return a `say` that drops a bridge's message when it repeats the last one: a bridge that cannot open retries for
-    ever.
-    """
-
-    def once(line: str) -> None:
-        if said.get(name) != line:
-            said[name] = line
-            say(line)
-
-    return once

@@ -5,11 +5,14 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import redis as redis_py
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
 from bridges import consume
 from bridges.models import Bridge
@@ -122,6 +125,17 @@ def test_a_bridge_that_is_not_there_is_refused_and_one_that_is_disabled_is_told(
     consume.supervisor_for(["archive"], say=lambda *line: said.append(line))
 
     assert said == [("archive", "It is disabled, so nothing is done for it until somebody enables it.")]
+
+
+def test_a_database_that_is_away_is_logged_once_while_bridges_run(redis, db, monkeypatch, caplog):
+    supervisor = consume.supervisor_for(None, say=print)
+    away = Mock(side_effect=OperationalError("the database is away"))
+
+    monkeypatch.setattr(consume.snapshot, "holder", SimpleNamespace(current=away))
+    for _ in range(3):
+        supervisor.step()
+
+    assert [record.getMessage() for record in caplog.records] == ["the bridges cannot be loaded: the database is away"]
 
 
 def test_a_handler_that_hangs_does_not_hold_up_others_and_is_ended_with_the_rest(redis, installation, order):

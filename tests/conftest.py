@@ -29,6 +29,7 @@ from synapse.redis import SyncExecutor
 from tests import migrated
 from tests.both_ways import WAYS, DjangoAlone, EventLoopClient
 from tests.chaos.profile import FULL, examples
+from tests.compiled import compile_share
 from tests.fork_server import forking
 from tests.products import left_out
 from tests.rings import Guard, mark_ring
@@ -107,6 +108,7 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
     gc.disable()
     used = session._fixturemanager._node_autousenames[session]
     used[:] = [name for name in used if name not in UNUSED]
+    compile_share(session.config)
     try:
         return (yield)
     finally:

@@ -1,0 +1,33 @@
+"""Compiled files of test modules, of which each process of a run makes its share where a checkout has none.
+
+All processes import all modules in the same order and at the same time: each would compile nearly all of them.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from _pytest.assertion import rewrite
+
+
+def compile_share(config: pytest.Config) -> None:
+    """Compile the modules of this process's share that were changed since they were compiled, as pytest does it."""
+    worker = getattr(config, "workerinput", None)
+    if worker is None or sys.dont_write_bytecode:
+        return
+    number, count = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
+    for file in sorted(_modules(config))[number::count]:
+        compiled = rewrite.get_cache_dir(file) / f"{file.stem}{rewrite.PYC_TAIL}"
+        if not compiled.exists() or compiled.stat().st_mtime < file.stat().st_mtime:
+            source_hash, code = rewrite._rewrite_test(file, config)
+            compiled.parent.mkdir(exist_ok=True, parents=True)
+            rewrite._write_pyc(config.stash[rewrite.assertstate_key], code, source_hash, compiled)
+
+
+def _modules(config: pytest.Config) -> Iterator[Path]:
+    for argument in config.args:
+        for folder, below, names in os.walk(os.path.abspath(argument)):
+            below[:] = set(below).difference(config.getini("norecursedirs"))
+            yield from (Path(folder, name) for name in names if name.startswith("test_") and name.endswith(".py"))

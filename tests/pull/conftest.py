@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from bridges.models import Bridge
 from bridges.snapshot import holder as bridges
@@ -17,8 +18,10 @@ from tests.pull.cast import GROUP, STREAM, Puller
 @pytest.fixture
 def orders(define: Callable[..., Any]) -> Any:
     """A stream of the catalog, and another."""
-    define("parcels")
-    return define("orders", {"order-placed": {"required": ["n"]}, "order-lost": None})
+    # One change, which is loaded once where tests commit.
+    with transaction.atomic():
+        define("parcels")
+        return define("orders", {"order-placed": {"required": ["n"]}, "order-lost": None})
 
 
 @pytest.fixture

@@ -188,10 +188,10 @@ class _Reading:
         data, end = self._data, cut.at
         if end == len(data) and (cut.is_blank or end - start > self._longest):
             raise self._malformed("unexpected end of data", end)
-        if cut.is_blank and cut.is_comma:
-            start = end
+        if cut.is_blank and data[end : end + 1] == b"]":
+            end = start  # the parser reports a trailing comma at the comma
         elif cut.is_blank:
-            end = start
+            start = end
         elif cut.is_single and end < len(data) and self._is_oversized(data[start:end]):
             self._check_end(cut)
             return _PAUSE if self.refusal else Slice([Oversized(end - start)], end - start)

@@ -76,6 +76,8 @@ SIZES = st.fixed_dictionaries(
 @example(b"[1,\n2,\n\xc3\xa9]", {"SLICE": 2})
 @example(b"[1,2]" + b" " * 50 + b"\n x", {"SLICE": 4})
 @example(b"[" + b" " * 50 + b"," + b" " * 50 + b"]", {"SLICE": 4})
+@example(b"[" + b" " * 50 + b"\n}" + b" " * 50 + b"]", {"SLICE": 4})
+@example(b"[1," + b" " * 50 + b"\n]", {"SLICE": 4})
 @example(b'[{"a":1,"a":2},"\\u0000",tru]', {"SLICE": 4})
 @example(b'["\\u0000",' + b"[" * 70 + b"]" * 70 + b',{"a":1,"a":2}]', {"SLICE": 4})
 def test_an_array_read_in_slices_gives_what_the_whole_text_gives(text, sizes):

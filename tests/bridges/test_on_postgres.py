@@ -1,9 +1,11 @@
-"""Archived rows and their sums on PostgreSQL."""
+"""Archived rows and their sums on PostgreSQL, on which the workflow also runs all tests."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.chaos.profile import FULL
 from tests.postgres import running_postgres
@@ -12,6 +14,7 @@ from tests.postgres import running_postgres
 FILES = ["test_archive.py", "test_archive_summary.py", *(["test_every_sink.py"] if FULL else [])]
 
 
+@pytest.mark.nightly
 def test_rows_and_sums_are_the_same_on_postgresql():
     with running_postgres() as url:
         words = [

@@ -30,6 +30,11 @@ BEFORE, AFTER = "before", "after"
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
 
+def at_either_time(test):
+    """Have a process end before or after a step, and in the full run once so and once so."""
+    return pytest.mark.product("when")(pytest.mark.parametrize("when", [BEFORE, AFTER])(test))
+
+
 class DyingExecutor(SyncExecutor):
     """Ends its process before or after it asks for something for the so-many-th time."""
 
@@ -91,7 +96,7 @@ def goes_on(scene: Scene, executor: SyncExecutor) -> None:
     scene.check_the_end()
 
 
-@pytest.mark.parametrize("when", [BEFORE, AFTER])
+@at_either_time
 @pytest.mark.parametrize("what", ASKED)
 @pytest.mark.parametrize("time", TIMES)
 def test_a_worker_may_end_before_and_after_each_thing_that_it_asks_of_redis(scene, executor, what, when, time):
@@ -104,7 +109,7 @@ def test_a_worker_may_end_before_and_after_each_thing_that_it_asks_of_redis(scen
     goes_on(scene, executor)
 
 
-@pytest.mark.parametrize("when", [BEFORE, AFTER])
+@at_either_time
 @pytest.mark.parametrize("time", TIMES if FULL else (1, 3))
 def test_a_worker_may_end_before_and_after_its_handler(scene, executor, when, time):
     alive = SyncExecutor(connections.server())
@@ -115,7 +120,7 @@ def test_a_worker_may_end_before_and_after_its_handler(scene, executor, when, ti
     goes_on(scene, executor)
 
 
-@pytest.mark.parametrize("when", [BEFORE, AFTER])
+@at_either_time
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("time", range(1, 7) if FULL else [1])
 def test_a_process_acting_on_a_group_may_die_before_or_after_each_command(scene, executor, act, when, time):

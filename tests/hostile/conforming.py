@@ -58,8 +58,8 @@ def ask_everything(url: str, *, cases: int) -> Report:
         while report.asked < cases:
             each = -(-(cases - report.asked) // len(operations))
             rounds += 1
-            for operation in operations:
-                _ask_one(operation, each, rounds, url, session, report)
+            for place, operation in enumerate(operations):
+                _ask_one(operation, each, (each + place % 2) // 2, rounds, url, session, report)
     return report
 
 
@@ -70,13 +70,17 @@ def _operations(document: dict[str, Any]) -> Iterator[Any]:
             yield operation
 
 
-def _ask_one(operation: Any, each: int, number: int, url: str, session: requests.Session, report: Report) -> None:
-    """Ask one operation: half is as the document says, and half is not, where anything can be wrong.
+def _ask_one(
+    operation: Any, each: int, wrong: int, number: int, url: str, session: requests.Session, report: Report
+) -> None:
+    """Ask one operation: so many requests are not as the document says, where a request can be wrong.
 
-    Of a text in the path or in a header nothing is: Schemathesis would search long and find nothing.
+    A text in the path or in a header cannot: Schemathesis would search long and find nothing.
     """
-    wrong = each // 2 if operation.query or operation.body else 0
-    _ask(operation, GenerationMode.POSITIVE, each - wrong, number, url, session, report)
+    if not (operation.query or operation.body):
+        wrong = 0
+    if each > wrong:
+        _ask(operation, GenerationMode.POSITIVE, each - wrong, number, url, session, report)
     if wrong:
         with suppress(Unsatisfiable):
             _ask(operation, GenerationMode.NEGATIVE, wrong, number, url, session, report)

@@ -16,7 +16,9 @@ def test_open_is_said_loudly_with_the_way_to_close_it():
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "hub.internal"])
 def test_open_to_a_network_is_said_to_be(host):
-    assert f"every client that reaches this machine over the network (HOST is {host})" in startup.auth_banner("open", host)
+    banner = startup.auth_banner("open", host)
+
+    assert f"every client that reaches this machine over the network (HOST is {host})" in banner
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])

@@ -42,7 +42,6 @@ from synapse.tracing.context import TRACEPARENT, read_context, trace_id_of
 from synapse.tracing.span import MOST_LINKS, Span
 from synapse.tracing.tracer import Tracer
 from synapse.wire import fast_encoder
-from synapse.wire.encoding import TRACESTATE
 from synapse.wire.masking import mask_of_event
 from synapse.wire.trace_context import trace_fields
 
@@ -430,10 +429,12 @@ class _Writer:
 
     def add(self, accepted: Accepted, item: Any, key: IdempotencyKey | None) -> None:
         """Write an event, with its key, if it has one; `item` is the event as it came."""
+        # Found once: the limit on traces that callers name counts each look at a CloudEvent's own.
+        source, beside = (self._source, self._beside) if type(item) is not CloudEvent else self._around(item)
         if self._is_direct:
-            self._commands.append(self._append(accepted, item, key))
+            self._commands.append(self._append(accepted, item, key, source, beside))
         else:
-            self._entries.append(self._entry(accepted, item))
+            self._entries.append(self._entry(accepted, item, source, beside))
             if key is not None:
                 self.keys.append(key)
 
@@ -443,8 +444,9 @@ class _Writer:
             return storage.append(self._stream, self._commands, together=together)
         return storage.store(self._stream, self._entries, together=together, keys=self.keys, all_keyed=all_keyed)
 
-    def _append(self, accepted: Accepted, item: Any, key: IdempotencyKey | None) -> Command:
-        source, beside = (self._source, self._beside) if type(item) is not CloudEvent else self._around(item)
+    def _append(
+        self, accepted: Accepted, item: Any, key: IdempotencyKey | None, source: str, beside: Mapping[str, str]
+    ) -> Command:
         once = None if key is None else storage.once(self._stream, key)
         found = None
         if self._has_forms:
@@ -454,15 +456,14 @@ class _Writer:
                 self._stream.name, event, timestamp, source, version or 0, beside=beside, once=once
             )
         if found is None:
-            name, entry = self._stream.name, self._entry(accepted, item)
+            name, entry = self._stream.name, self._entry(accepted, item, source, beside)
             return xadd_packed_now(name, entry) if once is None else append_once_packed_now(name, entry, once)
         if event.get("source") != self._last_source or not source:
             self._note_source(accepted, item)
         return found
 
-    def _entry(self, accepted: Accepted, item: Any) -> list[str]:
+    def _entry(self, accepted: Accepted, item: Any, source: str, beside: Mapping[str, str]) -> list[str]:
         self._note_source(accepted, item)
-        source, beside = (self._source, self._beside) if type(item) is not CloudEvent else self._around(item)
         return validation.encode(self._stream, accepted, now=lambda: _time_of(item), source=source, beside=beside)
 
     def _around(self, item: CloudEvent) -> tuple[str, Mapping[str, str]]:
@@ -473,7 +474,8 @@ class _Writer:
         elif self._linked is not None and (own := _own_trace(item)):
             trace = own
             if len(self._linked.links) < MOST_LINKS:
-                self._linked.link_to(read_context(own[TRACEPARENT], own.get(TRACESTATE, "")))
+                # Without its `tracestate`, which would make a link three times as large.
+                self._linked.link_to(read_context(own[TRACEPARENT]))
         return "", {**trace, **item.fields()} if trace else item.fields()
 
     def _note_source(self, accepted: Accepted, item: Any) -> None:

@@ -80,6 +80,9 @@ class SpanQueue:
         if waiting >= self._most:
             self._dropped(span.stream, 1)
             return
+        if waiting >= self._batch:
+            # The collector is slow or away: 128 links take forty times the memory of a span.
+            span.keep_first_link()
         self._spans.append(span)
         if waiting + 1 == self._batch:
             self._bell.set()

@@ -57,6 +57,11 @@ class Span:
         if context is not None and len(self.links) < MOST_LINKS:
             self.links[context] = None
 
+    def keep_first_link(self) -> None:
+        """Drop all links but the first."""
+        if len(self.links) > 1:
+            self.links = {next(iter(self.links)): None}
+
     def begin(self) -> None:
         """Record that the work begins now: the span was made before."""
         self.begun_ns = self._clock()

@@ -103,6 +103,23 @@ def test_spans_beyond_the_queue_are_dropped_and_counted_while_the_collector_hang
     assert len(collector.spans) == 30
 
 
+def test_spans_that_wait_behind_a_batch_keep_one_link(collector, queue):
+    collector.answers.clear()
+    opened = queue(most=20, batch=2)
+    ended(opened, 2)
+    eventually(collector.asked.is_set)
+    tracer = Tracer(Sampler(1.0), opened.put)
+    spans = [tracer.start_send("orders", {}) for _ in range(3)]
+    contexts = [TraceContext(TRACE, f"{number:016x}") for number in (1, 2, 3)]
+
+    for span in spans:
+        for context in contexts:
+            span.link_to(context)
+        tracer.finish(span)
+
+    assert [[*span.links] for span in spans] == [contexts, contexts, contexts[:1]]
+
+
 def test_a_collector_that_refuses_loses_the_spans_that_it_refused(collector, queue):
     collector.status = 400
     opened = queue()

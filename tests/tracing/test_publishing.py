@@ -127,6 +127,16 @@ def test_a_span_has_the_first_links_up_to_their_limit():
     assert [*span.links] == contexts[:MOST_LINKS]
 
 
+def test_a_link_to_the_trace_of_a_cloudevent_has_no_tracestate(event_loop_client, define, spans):
+    define("orders")
+    headers = {"content-type": "application/cloudevents-batch+json"}
+
+    event_loop_client("POST", "/events/orders", body=json.dumps([{**EVENT, **PRODUCER}]).encode(), headers=headers)
+
+    (span,) = spans
+    assert [(link.traceparent, link.state) for link in span.links] == [(PARENT, "")]
+
+
 def test_a_refused_publish_is_a_span_with_the_problems_name_and_no_text_of_it(ask, define, redis, spans):
     define("orders", {"order-placed": {"properties": {"n": {"type": "integer"}}}})
 
@@ -174,6 +184,19 @@ def test_an_event_beyond_the_limit_of_sampled_ones_is_stored_as_not_sampled(ask,
     publish(ask, event, **{"content-type": "application/cloudevents+json", "traceparent": ""})
 
     assert [entry["traceparent"] for entry in stored(redis)] == [f"{chosen}-00"] * 2
+
+
+def test_the_trace_of_a_cloudevent_counts_once_against_the_limit_of_traces(event_loop_client, define, redis, spans):
+    define("orders")
+    sampler = switch.tracer._sampler
+    sampler._credit, sampler._gain = 1.0, 0.0  # one more trace that a caller names is sampled
+    # A null keeps it from the form of events that look alike.
+    event = {**EVENT, "data": {"n": None}, "traceparent": PARENT}
+    headers = {"content-type": "application/cloudevents-batch+json"}
+
+    event_loop_client("POST", "/events/orders", body=json.dumps([event]).encode(), headers=headers)
+
+    assert [entry["traceparent"] for entry in stored(redis)] == [PARENT]
 
 
 def test_baggage_is_neither_stored_nor_an_attribute(ask, define, redis, spans):

@@ -80,9 +80,10 @@ class _Names(NamedTuple):
     """The names of one CloudEvent's attributes.
 
     Attributes:
-        checks: the attributes whose texts have a form, with the check of each; None where a name is wrong or missing.
-        compared: the names whose values are compared with those of a repeated event, in their order.
-        heading: these names in one text.
+        checks: the attributes whose texts have a form, with the check of each; None where a name is wrong or missing,
+            or there are too many names.
+        compared: the names of the attributes that a repeated event must have with equal values, in their order.
+        heading: the names in `compared` as one text.
     """
 
     checks: tuple[tuple[str, Callable[[str], str]], ...] | None
@@ -95,7 +96,9 @@ _names: SecondHitCache[tuple[str, ...], _Names] = SecondHitCache(_MOST_NAMES)
 
 def keep_rules(attributes: Mapping[str, Any]) -> bool:
     """Say whether the context attributes of an event keep all rules of `find_faults`, found quickly: producers send the
-    same few sets of names. False for attributes that are to be looked at one by one."""
+    same few sets of names. False for attributes that have to be checked one by one."""
+    if len(attributes) > _NAMES:
+        return False  # their names are not cached, and checking both ways would take twice as long
     names = tuple(attributes)
     checks = (_names.made.get(names) or _names_of(names)).checks
     values = attributes.values()
@@ -128,7 +131,7 @@ def content_of(attributes: Mapping[str, Any]) -> str:
 
 def _names_of(names: tuple[str, ...]) -> _Names:
     compared = tuple(sorted(set(names) - TRACING - {"datacontenttype"}))
-    are_right = set(REQUIRED).issubset(names) and not any(map(fault_of_name, names))
+    are_right = len(names) <= _NAMES and set(REQUIRED).issubset(names) and not any(map(fault_of_name, names))
     checks = tuple((name, check) for name, check in _CHECKS.items() if name in names and check is not _fault_of_text)
     found = _Names(checks if are_right else None, compared, " ".join(compared))
     if len(names) <= _NAMES and len("".join(names)) <= _CHARACTERS and _names.seen_before(names):

@@ -39,9 +39,13 @@ def test_names_that_are_too_many_or_too_long_are_not_kept(monkeypatch):
     known = SecondHitCache(8)
     monkeypatch.setattr(ce, "_names", known)
 
+    many = VALID | {f"a{number}": "x" for number in range(100)}
+
     for _ in range(3):
         assert ce.keep_rules(VALID | {"a" * 1000: "x"})
-        assert ce.keep_rules(VALID | {f"a{number}": "x" for number in range(100)})
+        # Their names are checked once, by `find_faults`.
+        assert (ce.keep_rules(many), ce.find_faults(many)) == (False, [])
+        assert ce.content_of(many)
         assert ce.keep_rules(VALID | {"a": "x"})
 
     assert list(known.made) == [(*VALID, "a")]

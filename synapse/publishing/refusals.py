@@ -103,7 +103,8 @@ class Refusals:
         Args:
             stream: where it was published.
             problem: why it was refused.
-            by: its publisher. event: the event as it came, where it could be read.
+            by: its publisher.
+            event: the event as it came, where it could be read.
             size: the bytes of the request, where it brought one event.
         """
         now = int(time.time() * 1000)
@@ -146,13 +147,16 @@ class Refusals:
         except RedisUnavailable:
             self._keep(noted)
             raise
+        errors: dict[str, ReplyError | None] = {stream: None for stream, _ in parts}
         for (stream, keys), reply in zip(parts, replies, strict=True):
-            if not isinstance(reply, ReplyError):
+            if isinstance(reply, ReplyError):
+                errors[stream] = reply
+                self._keep({(stream, key): noted[stream, key] for key in keys})
+        for stream, error in errors.items():
+            if error is None:
                 self._failures.end(stream)
-                continue
-            self._keep({(stream, key): noted[stream, key] for key in keys})
-            if self._failures.is_new(str(reply), stream):
-                logger.warning("the refused events of the stream “%s” cannot be stored: %s", stream, reply)
+            elif self._failures.is_new(str(error), stream):
+                logger.warning("the refused events of the stream “%s” cannot be stored: %s", stream, error)
 
     def _keep(self, noted: Mapping[tuple[str, KindKey], _Noted]) -> None:
         """Keep refusals for the next flush, beside those that were noted since."""

@@ -6,7 +6,7 @@ import pytest
 
 from streams import connections
 from synapse.publishing import refusals
-from synapse.redis import keyspace
+from synapse.redis import ReplyError, keyspace
 from synapse.redis.commands.refusals import MOST_KINDS
 
 NUMBER = {"type": "object", "properties": {"n": {"type": "integer"}, "note": {"type": "string"}}, "required": ["n"]}
@@ -285,6 +285,20 @@ def test_refusals_are_kept_while_redis_is_away_and_told_later(event_loop_client,
     (row,) = told(event_loop_client)
 
     assert row["count"] == 2
+
+
+def test_an_error_for_some_of_the_refusals_of_a_stream_is_logged_once(ask, orders, monkeypatch, caplog):
+    monkeypatch.setattr(refusals, "_AT_ONCE", 1)
+
+    for _ in range(2):
+        send(ask, {"event_type": "order-placed", "n": "x"})
+        send(ask, {"event_type": "order-placed", "n": 1, "note": 2})
+        flushing = connections.counters.refusals.flush()
+        assert len(next(flushing)) == 2
+        with pytest.raises(StopIteration):
+            flushing.send([1, ReplyError("OOM command not allowed when used memory > 'maxmemory'.")])
+
+    assert sum("“orders” cannot be stored" in each.getMessage() for each in caplog.records) == 1
 
 
 @pytest.mark.parametrize("error", ["foreign kinds", "foreign counts", "out of memory"])

@@ -48,7 +48,7 @@ class Alert(Answer):
     severity: Literal["warning", "critical"]
     state: Literal["pending", "firing"]
     since: str = about("When the condition began to hold.")
-    at: str = about("The time of the notification.")
+    at: str = about("The time of the answer; of a change in the history, the time of the change.")
     subject: str = about("The thing that has it, for people.")
     stream: str = maybe()
     group: str = maybe()
@@ -108,7 +108,7 @@ _alerts = partial(endpoint, tag="alerts", requires=Requirement(scope="metrics:re
     examples=[Example("one alert", {"alerts": [_ALERT], "evaluated_at": "2026-11-23T02:20:10Z"}, 200)],
 )
 def list_alerts(call: Call[Query, None]) -> dict[str, Any]:
-    """Alerts that fire, and pending ones, whose condition does not hold for long enough yet. A key sees those
+    """Alerts that fire, and pending ones, whose condition does not hold for long enough yet. A key sees alerts
     of streams that it may publish to or read from."""
     found = current.current(call.by.rights, now=time.time())
     at = found.evaluated_at

@@ -91,7 +91,7 @@ class Difference(Model):
     version: int = about("The earlier version.")
     description: str
     fix: str = about("The smallest change of the new schema that helps.")
-    decided: bool = about("False when the comparison was too much work, which counts as a break.")
+    decided: bool = about("False when the comparison could not be decided, which counts as a break.")
     witness: Any = maybe("A document that one schema accepts and the other refuses.")
 
 

@@ -112,7 +112,7 @@ class RestrictedAdmin(ModelAdmin):  # type: ignore[misc]
             PermissionDenied: when the person may not `view`, `change` or `delete` it.
         """
         row = self.get_queryset(request).filter(pk=pk).first()
-        # Checked before the row is sought: a person without the permission does not learn which rows exist.
+        # Checked even without a row: a person without the permission does not learn which rows exist.
         if not getattr(self, f"has_{to}_permission")(request, row):
             raise PermissionDenied
         if row is None:

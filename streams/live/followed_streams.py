@@ -21,14 +21,14 @@ class FollowedStreams:
     """The streams of a connection, by name. Each is read in pages until its pages reach the read loop's position.
 
     Args:
-        permission: what the caller may see.
-        pause: after how many seconds a stream that failed is asked again.
+        permission: the caller's current rights.
+        pause: the seconds after which a stream that failed is read again.
 
     Attributes:
         positions: how far the connection is in each stream.
-        watcher: gets the new entries of all of them.
-        behind: those that are read in pages, whose new entries are held back.
-        later: what is asked of streams that come later; None where all streams are named.
+        watcher: gets the new entries of all streams.
+        behind: the streams that are read in pages, whose new entries are held back.
+        later: the query for streams that come later; None where all streams are named.
         notices: notices to be sent.
         left: streams that were left since the session was last asked for items.
         has_filters: whether any stream was asked for with a filter.
@@ -129,7 +129,7 @@ class FollowedStreams:
         stream.rest(asyncio.get_running_loop().time() + self._pause)
 
     def leave(self, name: str) -> None:
-        """Leave a stream: what waits of it is not sent."""
+        """Leave a stream. Its waiting items are not sent."""
         found = self._streams.pop(name, None)
         if found is None:
             return
@@ -165,7 +165,7 @@ class FollowedStreams:
             self.leave(stream.name)
 
     def begin_again(self) -> None:
-        """Read all streams in pages again, behind what the connection has of them, and drop what waits."""
+        """Read all streams in pages again, from the connection's positions, and drop the waiting items."""
         self.watcher.close()
         self.watcher = Watcher(tails().wake_ups)
         for stream in self:

@@ -146,7 +146,7 @@ class FollowedStream:
         found: list[Item] = []
         until = 0.0
         for entry in page.entries:
-            # By a clock that advances within a turn: the loop's own may stand still within a turn.
+            # By a clock that advances within a turn: the loop's own may stand still.
             if time.monotonic() >= until:
                 await turn_queue.turn()
                 until = time.monotonic() + TURN

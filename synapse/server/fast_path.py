@@ -320,7 +320,8 @@ class DirectCycle:
         await self._protocol.drain()
         if self._is_gone:
             return
-        # Not before: the request that came meanwhile would begin, and again when this continues.
+        # Not before the drain: the request that came meanwhile would begin then, and `begin_next` here would begin the
+        # one behind it as well.
         self.response_complete = True
         if not self.keep_alive:
             self._protocol.transport.close()  # the server stops, and left it to the end of this answer

@@ -56,10 +56,10 @@ class Once(NamedTuple):
     """How an entry is appended once, as the script takes it.
 
     Attributes:
-        digest: stands for the caller and the key in the name of what Redis keeps.
+        digest: the digest of caller and key, with which the name of the Redis key ends.
         fingerprint: identifies the content, so that other content under the key is refused.
-        window_ms: how long the key is remembered.
-        hard_length: how many entries the stream holds at the most; 0: it is never full.
+        window_ms: the time for which the key is remembered.
+        hard_length: the greatest number of entries in the stream; 0 for a stream that is never full.
     """
 
     digest: str

@@ -7,11 +7,17 @@ from typing import Any
 
 import pytest
 
+# What pytest-timeout says of a test that it interrupts.
+OF_A_TIMEOUT = "from pytest-timeout"
+# The most letters of a row that are shown.
+MOST_SHOWN = 1_000
+
 
 def for_each(names: str, rows: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Call a test with each row of a table, as `pytest.mark.parametrize` does, but within one test.
 
-    All rows are tried, and what fails names its row. Fixtures are made once for all of them.
+    All rows are tried, and what fails names its row. Fixtures are made once for all of them. A row that takes as long
+    as a test may is the last one: pytest-timeout interrupts a test once, and would let the next row hang.
     """
     columns = [name.strip() for name in names.split(",")]
     table = [(row,) if len(columns) == 1 else tuple(row) for row in rows]
@@ -24,9 +30,11 @@ def for_each(names: str, rows: Iterable[Any]) -> Callable[[Callable[..., None]],
             for row in table:
                 try:
                     test(*self, **fixtures, **dict(zip(columns, row, strict=True)))
-                except (Exception, pytest.fail.Exception) as failure:
-                    failure.add_note(f"with {names} = {', '.join(map(repr, row))}")
+                except (Exception, pytest.fail.Exception, BaseExceptionGroup) as failure:
+                    failure.add_note(f"with {names} = {', '.join(map(repr, row))}"[:MOST_SHOWN])
                     failures.append(failure)
+                    if _is_of_a_timeout(failure):
+                        break
             if len(failures) == 1:
                 raise failures[0]
             if failures:
@@ -38,3 +46,9 @@ def for_each(names: str, rows: Iterable[Any]) -> Callable[[Callable[..., None]],
         return test_all
 
     return decorate
+
+
+def _is_of_a_timeout(failure: BaseException) -> bool:
+    if isinstance(failure, BaseExceptionGroup):
+        return any(map(_is_of_a_timeout, failure.exceptions))
+    return OF_A_TIMEOUT in str(failure)

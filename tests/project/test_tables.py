@@ -52,3 +52,35 @@ def test_a_table_without_rows_fails():
 
     with pytest.raises(AssertionError, match="without rows"):
         test()
+
+
+def test_a_row_that_takes_too_long_is_the_last_one_also_of_a_table_around_it():
+    tried = []
+
+    @for_each("number", range(2))
+    @for_each("text", ["wrong", "hangs", "hangs too"])
+    def test(number, text):
+        tried.append((number, text))
+        pytest.fail("Timeout (>400.0s) from pytest-timeout." if text == "hangs" else "no")
+
+    with pytest.raises(BaseExceptionGroup, match="2 of 3 rows fail"):
+        test()
+
+    assert tried == [(0, "wrong"), (0, "hangs")]
+
+
+def test_failures_of_several_rows_hide_none_of_the_table_around_it():
+    @for_each("number", [1, 2])
+    @for_each("text", ["a", "b"])
+    def test(number, text):
+        pytest.fail(f"{number} {text}")
+
+    with pytest.raises(BaseExceptionGroup, match="2 of 2 rows fail") as failed:
+        test()
+
+    assert [str(failure) for each in failed.value.exceptions for failure in each.exceptions] == [
+        "1 a",
+        "1 b",
+        "2 a",
+        "2 b",
+    ]

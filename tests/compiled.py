@@ -6,6 +6,7 @@ All processes import all modules in the same order and at the same time: each wo
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,17 +14,23 @@ from _pytest.assertion import rewrite
 
 
 def compile_share(config: pytest.Config) -> None:
-    """Compile the modules of this process's share that were changed since they were compiled, as pytest does it."""
+    """Compile the modules of this process's share that were changed since they were compiled, as pytest does it.
+
+    A module that cannot be compiled or kept is left to the collection, which says why, or does without.
+    """
     worker = getattr(config, "workerinput", None)
-    if worker is None or sys.dont_write_bytecode:
+    state = config.stash.get(rewrite.assertstate_key, None)
+    if worker is None or state is None or sys.dont_write_bytecode:
         return
     number, count = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
     for file in sorted(_modules(config))[number::count]:
         compiled = rewrite.get_cache_dir(file) / f"{file.stem}{rewrite.PYC_TAIL}"
-        if not compiled.exists() or compiled.stat().st_mtime < file.stat().st_mtime:
-            source_hash, code = rewrite._rewrite_test(file, config)
+        if compiled.exists() and compiled.stat().st_mtime >= file.stat().st_mtime:
+            continue
+        with suppress(OSError, SyntaxError, ValueError, Warning):
             compiled.parent.mkdir(exist_ok=True, parents=True)
-            rewrite._write_pyc(config.stash[rewrite.assertstate_key], code, source_hash, compiled)
+            source_hash, code = rewrite._rewrite_test(file, config)
+            rewrite._write_pyc(state, code, source_hash, compiled)
 
 
 def _modules(config: pytest.Config) -> Iterator[Path]:

@@ -46,3 +46,23 @@ def test_a_module_that_did_not_change_is_not_compiled_again(config, tmp_path):
     compile_share(config)
 
     assert compiled.read_bytes() == b"kept"
+
+
+def test_a_module_that_cannot_be_compiled_is_left_to_the_collection(config, tmp_path):
+    (tmp_path / "test_a.py").write_text("def test_it(:\n")
+    (tmp_path / "test_always_true.py").write_text("assert (1, 'one')\n")
+    (tmp_path / "test_b.py").write_text("def test_it():\n    assert True\n")
+    config.workerinput["workercount"] = 1
+
+    (compiled,) = compiled_by(config, "gw0", tmp_path)
+
+    assert compiled.name.startswith("test_b.")
+
+
+def test_a_folder_in_which_nothing_can_be_kept_is_passed_over(config, tmp_path):
+    (tmp_path / "test_it.py").write_text("def test_it():\n    assert True\n")
+    (tmp_path / "__pycache__").write_text("a file")
+
+    compile_share(config)
+
+    assert not list(tmp_path.rglob("*.pyc"))

@@ -8,6 +8,7 @@ own code; `pytest.mark.process` moves one for which Synapse starts a program. A 
 import sys
 from collections.abc import Iterator
 from functools import cache
+from inspect import unwrap
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -60,8 +61,7 @@ def _rings_of(function: Any) -> frozenset[str]:
         found = waiting.pop()
         if isinstance(found, type):
             waiting += [each for each in vars(found).values() if isinstance(each, FunctionType)]
-        found = getattr(found, "__wrapped__", found)
-        found = getattr(found, "__func__", found)
+        found = unwrap(getattr(found, "__func__", found))
         if not isinstance(found, FunctionType) or found in seen:
             continue
         seen.add(found)

@@ -9,11 +9,16 @@ import pytest
 
 from tests.products import left_out
 from tests.rings import Guard, _rings_of
+from tests.tables import for_each
 from tests.valkey import running_valkey
 
 
 def helper():
     return running_valkey()
+
+
+def starts(a, b):
+    return subprocess.run([a, b], check=False)
 
 
 class Helper:
@@ -28,6 +33,7 @@ class Helper:
         (lambda: len(""), "unit"),
         (lambda: subprocess.run(["true"], check=False), "process"),
         (Helper, "process"),
+        (for_each("a", [1])(for_each("b", [2])(starts)), "process"),
     ],
 )
 def test_a_test_is_in_the_ring_of_what_its_helpers_start(function, ring):

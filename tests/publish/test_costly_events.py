@@ -78,22 +78,23 @@ def full_queue(*callers):
             shares.give_back(caller, amount)
 
 
-def test_a_costly_event_is_checked_in_the_child_and_stored(ask, redis, child):
+def test_a_costly_event_is_checked_in_the_child_and_stored(ask, redis, child, questions):
     answer = post(ask, reading(COSTLY))
 
     assert answer.status == 201
+    assert "check_event" in questions
     assert child.pid not in (None, os.getpid())
     assert redis.xlen("readings") == 1
 
 
 @pytest.mark.parametrize("values", [QUICK, IN_PLACE])
 @pytest.mark.parametrize(("last", "status"), [(0.5, 201), (99, 422)])
-def test_no_child_is_started_for_an_event_that_is_checked_in_milliseconds(ask, questions, values, last, status):
+def test_the_child_is_not_asked_about_an_event_that_is_checked_in_milliseconds(ask, questions, values, last, status):
     assert post(ask, reading(values, last=last)).status == status
     assert questions == []
 
 
-def test_no_child_is_started_for_an_event_that_is_refused_as_too_costly(ask, questions):
+def test_the_child_is_not_asked_about_an_event_that_is_refused_as_too_costly(ask, questions):
     answer = post(ask, reading(TOO_COSTLY))
 
     assert (answer.status, answer.json["type"]) == (422, "urn:synapse:problem:too-costly")

@@ -163,7 +163,7 @@ def let_all_leases_end(redis):
 
 def test_a_server_that_is_killed_loses_nothing(server, redis):
     """Four consumers take and settle, while the server is killed; over and over in the full run."""
-    total, handled, stop = (300 if FULL else 60), set(), threading.Event()
+    total, handled, stop = (300 if FULL else 120), set(), threading.Event()
     ids = {redis.xadd(STREAM, {"event_type": "order-placed", "n": n}).decode() for n in range(total)}
 
     def work(n):

@@ -4,7 +4,8 @@
 Of each kind one test in eight is taken, and at least one. A hash of their names chooses, the same on each machine.
 
 `ask`, the fixture for both ways in, is such a parameter everywhere: the two run the same code behind their adapters,
-which the tests that compare them hold to each other (`test_both_ways_agree.py` in several folders).
+which the tests that compare them hold to each other (`test_both_ways_agree.py` in several folders). A table of rows is
+asked both ways, since one way for all of its rows would be no sample.
 """
 
 import zlib
@@ -27,13 +28,20 @@ def left_out(items: list[pytest.Item]) -> set[pytest.Item]:
     for item in items:
         product = item.get_closest_marker("product")
         given = item.callspec.params if hasattr(item, "callspec") else {}
-        repeated = {*(product.args if product else ()), *({"ask"} & given.keys())}
+        repeated = set(product.args if product else ())
+        if not is_table(item):
+            repeated |= {"ask"} & given.keys()
         if unknown := repeated - given.keys():
             raise pytest.UsageError(f"{item.nodeid}: no such parameters: {', '.join(sorted(unknown))}")
         if repeated:
             others = sorted((name, shown(value)) for name, value in given.items() if name not in repeated)
             kinds[item.nodeid.partition("[")[0], *others].append(item)
     return {item for kind in kinds.values() for item in sorted(kind, key=_chance)[-(-len(kind) // ONE_IN) :]}
+
+
+def is_table(item: pytest.Item) -> bool:
+    """Say whether a test tries the rows of a table (`tests.tables.for_each`)."""
+    return getattr(item.function, "is_table", False)  # type: ignore[attr-defined]
 
 
 def _chance(item: pytest.Item) -> int:

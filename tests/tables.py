@@ -43,6 +43,7 @@ def for_each(names: str, rows: Iterable[Any]) -> Callable[[Callable[..., None]],
         takes = signature(test)
         kept = [each for name, each in takes.parameters.items() if name not in columns]
         test_all.__signature__ = takes.replace(parameters=kept)  # type: ignore[attr-defined]
+        test_all.is_table = True  # type: ignore[attr-defined]
         return test_all
 
     return decorate

@@ -55,6 +55,7 @@ class Item:
 
     def __init__(self, kind, repeated):
         self.nodeid = f"tests/test_file.py::test_it[{kind}-{repeated}]"
+        self.function = len
         self.callspec = SimpleNamespace(params={"kind": kind, "repeated": repeated})
 
     def get_closest_marker(self, name):
@@ -78,6 +79,15 @@ def test_of_the_two_ways_in_each_test_that_asks_takes_one():
     left = left_out(items)
 
     assert Counter(item.callspec.params["kind"] for item in items if item not in left) == {"a": 1, "b": 1, "c": 1}
+
+
+def test_a_table_is_asked_both_ways():
+    items = [Item("a", way) for way in ("event loop", "django")]
+    for item in items:
+        item.callspec.params = {"ask": item.callspec.params["repeated"]}
+        item.function = for_each("row", [1, 2])(print)
+
+    assert left_out(items) == set()
 
 
 def test_a_product_of_parameters_that_a_test_does_not_have_is_refused():

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.catalog.stream_definitions import StreamDefinition
@@ -17,7 +16,7 @@ from synapse.redis.commands.publishing import publish_once, stored_under
 from synapse.tracing.context import TraceContext
 from synapse.wire import encoding
 from synapse.wire.encoding import CLOUDEVENT
-from synapse.wire.ids import iso_of, moment_of
+from synapse.wire.ids import iso_now, iso_of, moment_of
 from synapse.wire.trace_context import trace_fields
 
 # Through more streams than these, no event is sent on.
@@ -65,7 +64,7 @@ class Copy:
             # As it was read: another program may have written bytes that are no text.
             beside[CLOUDEVENT] = exact_json.dumps(attributes).decode()
         fields = validation.encode(
-            target, self.accepted, now=lambda: timestamp or _now(), source=source or bridge.name, beside=beside
+            target, self.accepted, now=lambda: timestamp or iso_now(), source=source or bridge.name, beside=beside
         )
         return publish_once(
             target.name,
@@ -75,7 +74,7 @@ class Copy:
             # One event, one key: what the mapping made of it at another attempt is the same event.
             fingerprint=original.id,
             window_ms=WINDOW_MS,
-            hard_length=target.hard_length if target.when_full == "reject" else 0,
+            hard_length=target.refused_length,
         )
 
 
@@ -97,7 +96,3 @@ def trail_of(delivery: Delivery) -> list[str]:
 def _publisher(bridge: BridgeDefinition) -> str:
     """Return the caller in whose name a bridge stores copies: the group whose events they are."""
     return f"{bridge.stream}\n{bridge.group}"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -192,6 +192,11 @@ class StreamDefinition:
     # By event type, deleted event types too: the PII marks of all versions of its contract.
     marks: Mapping[str, tuple[Marks, ...]] = field(default_factory=dict)
 
+    @property
+    def refused_length(self) -> int:
+        """The length from which on a publish is refused; 0 for a stream that is never full."""
+        return self.hard_length if self.when_full == "reject" else 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyDefinition:

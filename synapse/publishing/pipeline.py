@@ -8,7 +8,7 @@ is checked in `validation.py` and, where that takes long, in `deferred_validatio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import orjson
@@ -42,6 +42,7 @@ from synapse.tracing.context import TRACEPARENT, read_context, trace_id_of
 from synapse.tracing.span import MOST_LINKS, Span
 from synapse.tracing.tracer import Tracer
 from synapse.wire import fast_encoder
+from synapse.wire.ids import iso_now
 from synapse.wire.masking import mask_of_event
 from synapse.wire.trace_context import trace_fields
 
@@ -89,8 +90,11 @@ def publish_events(
     stream, span = _stream(request, catalog, counters), None
     if (tracer := switch.tracer) is not None:
         request, body, span = _begin_span(tracer, request, stream, body)
-    publishing = _publish(stream, request, counters, body=body, key=key, batch=batch, span=span)
-    response = yield from publishing if tracer is None or span is None else _traced(tracer, span, publishing)
+    if tracer is None or span is None:
+        response = yield from _publish(stream, request, counters, body=body, key=key, batch=batch, span=span)
+    else:
+        publish = partial(_publish, stream, request, counters, body=body, key=key, batch=batch, span=span)
+        response = yield from _traced(tracer, span, publish)
     counters.observe(stream.name, "publish", time.perf_counter() - begun)
     return response
 
@@ -105,6 +109,7 @@ def _publish(
     batch: BatchOptions,
     span: Span | None,
 ) -> Conversation[Response]:
+    """Read the body, and return the conversation that stores its events."""
     try:
         version = publishing_body.contract_version(request)
         body = body or read_events(request, stream)
@@ -114,11 +119,9 @@ def _publish(
         counters.note_refused(stream, problem, request.principal, size=len(request.body))
         raise
     if not body.batch:
-        return (yield from _publish_one(stream, body, request, counters, version=version, key=key))
-    return (
-        yield from _publish_batch(
-            stream, body, request, counters, version=version, key=key, together=together, options=batch, span=span
-        )
+        return _publish_one(stream, body, request, counters, version=version, key=key)
+    return _publish_batch(
+        stream, body, request, counters, version=version, key=key, together=together, options=batch, span=span
     )
 
 
@@ -153,10 +156,10 @@ def _read_trace(request: Request, stream: StreamDefinition, body: Body | None) -
     return {name: str(value) for name, value in found.items() if name in TRACING}, body
 
 
-def _traced(tracer: Tracer, span: Span, publishing: Conversation[Response]) -> Conversation[Response]:
-    """Run the conversation that publishes a traced request, and end its span."""
+def _traced(tracer: Tracer, span: Span, publish: Callable[[], Conversation[Response]]) -> Conversation[Response]:
+    """Publish a traced request, and end its span."""
     try:
-        response = yield from publishing
+        response = yield from publish()
         if attributes.BATCH_COUNT not in span.attributes:
             span.attributes[attributes.MESSAGE_ID] = orjson.loads(response.body)["id"]
         return response
@@ -501,11 +504,7 @@ def _own_trace(item: CloudEvent) -> Mapping[str, str]:
 
 def _time_of(item: Any) -> str:
     """Return the time of an event that has none as a property."""
-    return (type(item) is CloudEvent and item.time) or _now()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return (type(item) is CloudEvent and item.time) or iso_now()
 
 
 def _description(stream: StreamDefinition, accepted: Accepted) -> dict[str, Any]:

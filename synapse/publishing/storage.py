@@ -33,8 +33,8 @@ from synapse.redis.commands.publishing import (
     IdempotencyKey,
     Once,
     StoreResult,
+    append_once,
     once_under,
-    publish_once,
     publish_together,
     publish_together_once,
 )
@@ -108,8 +108,8 @@ def is_direct(stream: StreamDefinition, *, keyed: bool = False) -> bool:
 
 def once(stream: StreamDefinition, key: IdempotencyKey) -> Once:
     """Return how an entry is appended to a stream once under a key."""
-    hard_length = stream.hard_length if stream.when_full == "reject" else 0
-    return once_under(stream.name, key, window_ms=_window_ms(stream.idempotency_window), hard_length=hard_length)
+    window_ms = _window_ms(stream.idempotency_window)
+    return once_under(stream.name, key, window_ms=window_ms, hard_length=stream.refused_length)
 
 
 def append(
@@ -214,7 +214,7 @@ def _wanted(stream: StreamDefinition) -> int:
 def _appending(
     stream: StreamDefinition, entries: _Entries, *, together: bool, keys: Sequence[IdempotencyKey], all_keyed: bool
 ) -> Conversation[list[Command]]:
-    hard_length = stream.hard_length if stream.when_full == "reject" else 0
+    hard_length = stream.refused_length
     if together and all_keyed:
         window_ms = _window_ms(stream.idempotency_window)
         return [
@@ -223,7 +223,7 @@ def _appending(
     if together and (keys or hard_length):
         return [_all_or_none(stream, entries, hard_length, keys)]
     if keys:
-        return (yield from _each_once(stream, entries, hard_length, keys))
+        return (yield from _each_once(stream, entries, keys))
     if hard_length:
         return [_all_or_none(stream, [fields], hard_length, keys) for fields in entries]
     appends = yield from _packed(stream, entries)
@@ -253,23 +253,13 @@ def _bounded(command: Command) -> Command:
 
 
 def _each_once(
-    stream: StreamDefinition, entries: _Entries, hard_length: int, keys: Sequence[IdempotencyKey]
+    stream: StreamDefinition, entries: _Entries, keys: Sequence[IdempotencyKey]
 ) -> Conversation[list[Command]]:
-    window_ms = _window_ms(stream.idempotency_window)
-
-    def once(pair: tuple[Sequence[str], IdempotencyKey]) -> Command:
+    def append(pair: tuple[Sequence[str], IdempotencyKey]) -> Command:
         fields, key = pair
-        return publish_once(
-            stream.name,
-            fields,
-            who=key.who,
-            key=key.key,
-            fingerprint=key.fingerprint,
-            window_ms=window_ms,
-            hard_length=hard_length,
-        )
+        return append_once(stream.name, fields, once(stream, key))
 
-    return _script_first((yield from map_cooperatively(list(zip(entries, keys, strict=True)), once)))
+    return _script_first((yield from map_cooperatively(list(zip(entries, keys, strict=True)), append)))
 
 
 def _script_first(appends: Sequence[Command]) -> list[Command]:

@@ -68,6 +68,11 @@ def iso_of(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+def iso_now() -> str:
+    """Return the current time as `iso_of` writes it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
 def time_of(ms: int | None) -> str | None:
     """Return a moment, in milliseconds since 1970, in ISO 8601 (UTC); None for none, or outside the calendar."""
     return None if ms is None else iso_of(moment_of_ms(ms))

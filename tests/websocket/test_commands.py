@@ -32,6 +32,16 @@ def numbers(client, count):
     return [(each["stream"], each["event"]["n"]) for each in found]
 
 
+def break_between_two_events(server, client, *, stream):
+    """Follow a stream, break the connection behind its first event, publish a second, and return the position."""
+    client.ask(op="subscribe", stream=stream)
+    server.publish(1)
+    position = client.hear()["position"]
+    client.socket.close()
+    server.publish(2)
+    return position
+
+
 class TestFollowing:
     def test_an_event_has_the_members_of_a_live_tail_its_stream_and_a_position(self, server, client):
         answer = client.ask(op="subscribe", stream="orders")
@@ -131,11 +141,7 @@ class TestFollowing:
         assert sorted(seen + rest) == [1, 2, 3, 4, 5]
 
     def test_a_second_position_is_refused_and_the_first_one_resumes(self, server, client):
-        client.ask(op="subscribe", stream="orders")
-        server.publish(1)
-        position = client.hear()["position"]
-        client.socket.close()
-        server.publish(2)
+        position = break_between_two_events(server, client, stream="orders")
 
         with connected(server.port) as again:
             again.ask(op="resume", position=position)
@@ -187,11 +193,7 @@ class TestFollowing:
         assert numbers(client, 1) == [("orders", 3)]
 
     def test_a_resumed_position_of_all_streams_goes_on_in_all(self, server, client):
-        client.ask(op="subscribe", stream="*")
-        server.publish(1)
-        position = client.hear()["position"]
-        client.socket.close()
-        server.publish(2)
+        position = break_between_two_events(server, client, stream="*")
 
         with connected(server.port) as again:
             again.ask(op="resume", position=position)

@@ -120,6 +120,25 @@ def test_redriving_discarding_and_moving_are_told_with_the_person(redis, worker,
     assert place(second)["certain"]
 
 
+def test_attempts_and_moves_are_told_in_the_order_in_which_they_came(redis, worker, send, place):
+    made = worker(delivery_log="all", retry=TWICE)
+    made.run_dry()
+    failed, done = publish(redis, 1, mood="no stock")[0], publish(redis, 1)[0]
+    made.run_dry()
+
+    def move_to(position):
+        send(group_commands.move(*PLACE, position, actor="person:anna", logs=True))
+
+    move_to("0-0")
+    unread = place(done)
+    move_to(group_commands.END)
+
+    assert [each["what"] for each in place(failed)["changes"]] == ["dead", "moved", "moved"]
+    assert [each["what"] for each in place(done)["changes"]] == ["moved", "moved"]
+    # An attempt before the moves is not how its stay ended.
+    assert (unread["place"], place(done)["place"], place(done)["certain"]) == ("unread", "skipped", True)
+
+
 def test_the_log_holds_no_pii_and_an_error_of_the_event_is_masked_in_it(redis, bridge, worker):
     define(STREAM, {"order-placed": {"properties": {"mood": {"x-pii": True}}}})
     holder.refresh()

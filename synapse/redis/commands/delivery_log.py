@@ -92,7 +92,9 @@ def line_in(line: bytes) -> LogLine:
 def move_in(line: bytes) -> MoveLine:
     """Return the line about a move that a member of the log is."""
     nth, at, start, end, by = (*line.split(b" ", 4), *[b""] * 5)[:5]
-    return MoveLine(nth=number(nth[1:]), at_ms=number(at), start=to_text(start), end=to_text(end), by=to_text(by))
+    # Zeros before the number put the lines in order.
+    nth = nth[1:].lstrip(b"0")
+    return MoveLine(nth=number(nth), at_ms=number(at), start=to_text(start), end=to_text(end), by=to_text(by))
 
 
 def _maybe(digits: bytes) -> int | None:

@@ -21,6 +21,7 @@ BIN := .venv/bin
 RUN := .venv/.for-running
 TESTING := .venv/.for-testing
 NODE_PARTS := .venv/.for-testing-with-node
+SUITE := .venv/json-schema-test-suite
 BENCHING := .venv/.for-benchmarks
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 IS_NEW_ENOUGH := -c "import sys; sys.exit(sys.version_info < (3, 11))" >/dev/null 2>&1
@@ -34,21 +35,21 @@ $(shell test -x $(BIN)/python || rm -f $(RUN) $(TESTING) $(NODE_PARTS) $(BENCHIN
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
-install: $(TESTING) $(NODE_PARTS)
+install: $(TESTING) $(NODE_PARTS) $(SUITE)
 
 # For a laptop: every client that reaches it may do everything, unless SYNAPSE_AUTH is set here, in a file or in .env.
 run: $(RUN)
 	@SYNAPSE_AUTH_DEFAULT=open exec $(BIN)/python manage.py up
 
 # Tests start some hundred processes: without the compiled files each would compile all of Synapse.
-test: $(TESTING) $(NODE_PARTS)
+test: $(TESTING) $(NODE_PARTS) $(SUITE)
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(ARGS)
 
 # These wait for nothing: as many at once as there are processors, each of which collects all tests for itself.
-test-unit: $(TESTING)
+test-unit: $(TESTING) $(SUITE)
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto -m unit $(ARGS)
 
-test-full: $(TESTING) $(NODE_PARTS)
+test-full: $(TESTING) $(NODE_PARTS) $(SUITE)
 	@SYNAPSE_TESTS=full PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(ARGS)
 
 lint: $(TESTING)
@@ -116,6 +117,15 @@ $(NODE_PARTS): $(TESTING) tests/acceptance/node/package.json
 	  cd tests/acceptance/node && npm install --no-package-lock --no-audit --no-fund --silent; \
 	fi
 	@touch $@
+
+# The official test suite of JSON Schema comes with the source of the package jsonschema, and not with its wheel.
+$(SUITE): $(TESTING)
+	@echo "Fetching the official test suite of JSON Schema ..."
+	@rm -rf $@.part && mkdir $@.part
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary jsonschema --dest $@.part \
+	  jsonschema==4.26.0
+	@tar -xzf $@.part/jsonschema-*.tar.gz -C $@.part --strip-components=1 && rm -rf $@ && mv $@.part/json $@ && touch $@
+	@rm -rf $@.part
 
 $(BENCHING): requirements-bench.txt $(RUN)
 	@echo "Installing what the benchmarks need into .venv ..."

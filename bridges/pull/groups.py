@@ -23,7 +23,7 @@ from synapse.catalog.bridge_definitions import PULL, PULL_LEASE_SECONDS, BridgeD
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.errors.delivery import CatalogAway, GroupDisabled, GroupNotPulled, GroupTaken, TooManyGroups
 from synapse.errors.streams import UnknownStream
-from synapse.problems import Forbidden
+from synapse.problems import Forbidden, Problem
 from synapse.pull.protocol import GroupRef
 from synapse.runtime.repeated_failures import RepeatedFailures
 from synapse.shares import CallerId, caller_of
@@ -250,5 +250,9 @@ def _asked(question: Callable[[], T]) -> T:
         if _failures.is_new(str(error), "groups"):
             logger.warning("the groups cannot be asked for: %s", error)
         raise CatalogAway from error
+    except Problem:
+        # The database has answered.
+        _failures.end("groups")
+        raise
     _failures.end("groups")
     return found

@@ -103,3 +103,21 @@ def test_without_its_database_a_new_group_is_refused_and_one_in_use_is_served(pu
         "the groups cannot be asked for: the database is away"
     ]
     assert worker.ids() == [id_]
+
+
+def test_a_database_that_refuses_a_group_is_back_and_its_next_failure_is_logged(puller, monkeypatch, caplog):
+    worker, row = puller(), groups._row
+    monkeypatch.setattr(groups, "MOST_GROUPS", 0)
+    monkeypatch.setattr(groups, "_failures", RepeatedFailures())
+
+    def away(*_, **__):
+        raise OperationalError("the database is away")
+
+    for question, status in ((away, 503), (row, 409), (away, 503)):
+        monkeypatch.setattr(groups, "_row", question)
+        answer = worker.post("read", consumer_group="another", consumer_name="x", block_ms=0)
+        assert answer.status == status
+
+    assert [record.getMessage() for record in caplog.records if record.name == groups.__name__] == [
+        "the groups cannot be asked for: the database is away"
+    ] * 2

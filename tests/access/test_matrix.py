@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -16,6 +16,7 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from bridges.models import Bridge
+from core import catalog_version
 from streams.access import key_issuance
 from streams.connections import shares_of, tails
 from streams.models import Grant, Key, Service, Stream
@@ -32,6 +33,7 @@ from tests.both_ways import DjangoAlone, EventLoopClient
 from tests.chaos.profile import FULL
 from tests.conftest import using
 from tests.definitions import define
+from tests.tables import for_each
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +42,9 @@ ON_EVENT_LOOP = {(route.method, route.path) for route in ROUTES}
 OPEN_TO_ALL = {(route.method, route.path) for route in ROUTES if route.identify is nobody}
 UNSEEN = "There is nothing here that you may see."
 WRONG = "syn_live_abcdefgh_" + "x" * 38
+# Keys that are refused as a request without one is.
+NOT_GOOD = ("wrong", "revoked", "expired")
+EVIL = ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"})
 # Where the installation has made no such role, what it would hold.
 ROLES = {
     "viewer": ["streams.view_stream", "contracts.view_contract", "bridges.view_bridge"],
@@ -141,6 +146,20 @@ def _person(house: House, name: str, *, role: str = "", also: str = "") -> None:
     house.rights[name] = rights_of(User.objects.get(pk=user.pk))
 
 
+@contextmanager
+def undone() -> Iterator[None]:
+    """Take back what the block changes, as the end of a test does: each row of a table begins in the same house."""
+    version = catalog_version.current()
+    inner = transaction.atomic()
+    inner._from_testcase = True
+    with inner:
+        yield
+        transaction.set_rollback(True)
+    # The next change has the same number.
+    if holder.loaded is not None and holder.loaded.version != version:
+        holder.forget()
+
+
 def address(house: House, path: str) -> str:
     filled = path.format(
         stream=STREAM,
@@ -209,18 +228,24 @@ def test_an_endpoint_that_declares_no_rights_is_meant_to_require_none():
     }
 
 
-@pytest.mark.parametrize(("method", "path"), sorted(ROWS), ids=str)
-def test_a_route_lets_in_exactly_the_callers_with_its_right(house, method, path):
+@for_each("number, method, path", [(number, *row) for number, row in enumerate(sorted(ROWS))])
+def test_a_route_lets_in_exactly_the_callers_with_its_right(house, number, method, path):
     rule, where, body = ROWS[method, path], address(house, path), orjson.dumps(BODY)
     ways = [house.django, house.express] if (method, path) in ON_EVENT_LOOP else [house.django]
+    # Of the keys that are not good each route is asked with one, and in the full run with all.
+    passed_over = set() if FULL else {*NOT_GOOD} - {NOT_GOOD[number % len(NOT_GOOD)]}
 
-    answers = {
-        (caller, way.name): way(method, where, body, headers) for way in ways for caller, headers in house.keys.items()
-    }
-    answers |= {
-        (caller, "django"): client.generic(method, where, body, content_type="application/json")
-        for caller, client in house.people.items()
-    }
+    with undone():
+        answers = {
+            (caller, way.name): way(method, where, body, headers)
+            for way in ways
+            for caller, headers in house.keys.items()
+            if caller not in passed_over
+        }
+        answers |= {
+            (caller, "django"): client.generic(method, where, body, content_type="application/json")
+            for caller, client in house.people.items()
+        }
 
     came = {who: found(status_of(answer), body_of(answer)) for who, answer in answers.items()}
     wanted = {who: expected(house, rule, who[0]) for who in came}
@@ -230,7 +255,7 @@ def test_a_route_lets_in_exactly_the_callers_with_its_right(house, method, path)
     assert came == wanted
 
 
-@pytest.mark.parametrize(("method", "path"), sorted(ROWS), ids=str)
+@for_each("method, path", sorted(ROWS))
 def test_an_offer_to_leave_http_changes_no_answer(house, method, path):
     rule, where, body = ROWS[method, path], address(house, path), orjson.dumps(BODY)
     offer = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c"}
@@ -239,7 +264,8 @@ def test_an_offer_to_leave_http_changes_no_answer(house, method, path):
         if (method, path) not in ON_EVENT_LOOP and method != "GET" and expected(house, rule, caller) == "let in":
             continue
 
-        answers = [house.express(method, where, body, {**house.keys[caller], **more}) for more in ({}, offer)]
+        with undone():
+            answers = [house.express(method, where, body, {**house.keys[caller], **more}) for more in ({}, offer)]
 
         without, offering = ((answer.status, found(answer.status, answer.body)) for answer in answers)
         assert offering == without, caller
@@ -261,11 +287,11 @@ def shares_of_route(house: House, method: str, path: str) -> dict[str, tuple[Sha
     return shares
 
 
-@pytest.mark.parametrize(("method", "path"), sorted(ROWS), ids=str)
+@for_each("method, path", sorted(ROWS))
 def test_a_caller_whose_share_is_used_up_is_refused_and_another_one_is_served(house, method, path):
     where, full = address(house, path), CallerId("service", "full")
     for name, (shares, body) in shares_of_route(house, method, path).items():
-        with shares.holding(full, shares.limits.per_caller):
+        with undone(), shares.holding(full, shares.limits.per_caller):
             refused = house.express(method, where.removesuffix("?since=never"), body, house.keys["full"])
             others = [
                 house.express(method, where, body, house.keys[caller])
@@ -287,18 +313,19 @@ def test_a_caller_whose_share_is_used_up_is_refused_and_another_one_is_served(ho
             assert b"problem:busy" not in other.body, name
 
 
-@pytest.mark.product("origin")
-@pytest.mark.parametrize("origin", [{"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}], ids=str)
-@pytest.mark.parametrize(("method", "path"), sorted(row for row in ROWS if row[0] != "GET"), ids=str)
-def test_where_access_is_open_no_route_lets_a_page_of_another_site_change_anything(house, method, path, origin):
-    # What a page can send without asking first: a form's content type, and no body.
-    headers = {"content-type": "text/plain", **origin}
-    ways = [house.django, house.express]
+@for_each("number, method, path", [(number, *row) for number, row in enumerate(sorted(ROWS)) if row[0] != "GET"])
+def test_where_access_is_open_no_route_lets_a_page_of_another_site_change_anything(house, number, method, path):
+    # Of the two signs of another site each route is shown one, and in the full run both.
+    for origin in EVIL if FULL else [EVIL[number % 2]]:
+        # What a page can send without asking first: a form's content type, and no body.
+        headers = {"content-type": "text/plain", **origin}
 
-    with override_settings(AUTH="open"):
-        answers = [way(method, address(house, path), b"", headers) for way in ways]
+        with undone(), override_settings(AUTH="open"):
+            answers = [way(method, address(house, path), b"", headers) for way in (house.django, house.express)]
 
-    assert {(answer.status, answer.json["type"]) for answer in answers} == {(403, "urn:synapse:problem:foreign-origin")}
+        assert {(answer.status, answer.json["type"]) for answer in answers} == {
+            (403, "urn:synapse:problem:foreign-origin")
+        }
 
 
 @pytest.mark.parametrize("path", ["/health", "/streams", "/streams/{stream}/messages", "/registry/subjects"])

@@ -50,7 +50,7 @@ WORK = (
     Periodic("catalog", POLL_SECONDS, follow_catalog),
     Periodic("counters", 1.0, flush_counters),
     Periodic("viewers", 1.0, report_viewers),
-    Periodic("use of keys", identification.EVERY, identification.flush),
+    Periodic("use of keys", identification.WRITE_INTERVAL, identification.write_last_uses),
     Periodic("streams", 0.5, StreamCreator(connections.executor, holder.current).step),
     Periodic("janitor", 1.0, Janitor(connections.executor, lambda: holder.current().streams).step),
     Periodic("statistics", 1.0, Sampler(connections.executor, lambda: holder.current().streams).step),
@@ -73,4 +73,4 @@ def stop() -> None:
         work.stop()
     tracing.stop()
     Periodic("counters", 1.0, flush_counters).turn()
-    Periodic("use of keys", identification.EVERY, identification.flush).turn()
+    Periodic("use of keys", identification.WRITE_INTERVAL, identification.write_last_uses).turn()

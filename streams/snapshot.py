@@ -186,7 +186,7 @@ class SnapshotHolder:
             # Read between two looks at the number: what changed meanwhile is read again, and no lock is held.
             version = catalog_version.current()
             streams, former = self._streams()
-            keys = loaded_keys()
+            keys = load_keys()
             if catalog_version.current() == version:
                 return Snapshot(
                     version=version,
@@ -252,7 +252,7 @@ class SnapshotHolder:
                 self._compiled[schema.pk] = validator.compile_schema(REFUSES_ALL)
 
 
-def granted_to(service: Service) -> list[Granted]:
+def grants_of(service: Service) -> list[Granted]:
     """Return the grants of a service."""
     rows = service.grants.order_by().values_list("action", "stream", "event_type")
     return [_granted(*row) for row in rows]
@@ -262,7 +262,7 @@ def _granted(action: str, stream: str, event_type: str) -> Granted:
     return Granted(action=_ACTIONS[action], stream=stream, event_type=event_type)
 
 
-def loaded_keys() -> list[KeyDefinition]:
+def load_keys() -> list[KeyDefinition]:
     """Return the keys that are not revoked, each with its rights, in two queries."""
     rows = list(
         Key.objects.filter(revoked_at=None)

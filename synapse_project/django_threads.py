@@ -155,11 +155,11 @@ class DjangoHandler:
         Raises:
             DatabaseDown: when it cannot be asked.
         """
-        if not access.is_a_persons(headers):
+        if not access.has_only_session(headers):
             return None
         try:
             person = await asyncio.get_running_loop().run_in_executor(
-                _LOOKUPS, identification.of_session, headers, address
+                _LOOKUPS, identification.person_of_session, headers, address
             )
         except DatabaseError as error:
             raise database.database_problem(error) or error from None

@@ -25,7 +25,7 @@ def server_config() -> ServerConfig:
         rate_per_address=settings.RATE_PER_ADDRESS,
         rate_per_key=settings.RATE_PER_KEY,
         identify=access.identify,
-        is_session=access.is_a_persons,
+        is_session=access.has_only_session,
         shows_metrics_token=access.shows_metrics_token,
         shares_of=shares_of,
         async_executor=connections.async_executor,

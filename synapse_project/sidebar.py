@@ -63,7 +63,7 @@ UNFOLD: dict[str, object] = {
     "DASHBOARD_CALLBACK": "core.admin.home.context",
     # The search finds definitions by name, and events by an id that they carry.
     "COMMAND": {
-        "search_callback": "streams.admin.events.find.offer",
+        "search_callback": "streams.admin.events.find.offer_events",
         "search_models": [
             "streams.stream",
             "bridges.bridge",

@@ -22,7 +22,7 @@ tabs.STREAM_PAGES.append(PageLink("New group", "admin:bridges_bridge_group_new",
 tabs.GROUP_PAGES.append(PageLink("Manage", "admin:bridges_bridge_group", (_LOOK,)))
 tabs.GROUP_PAGES.append(PageLink("Dead letters", "admin:bridges_bridge_dead_letters_group", (_LOOK, VIEW_PAYLOAD)))
 tabs.STREAM_ADDITIONS.append(
-    AdditionLink("Add a bridge", lambda stream: tabs.adding("bridges_bridge", stream=stream.pk), "bridges.add_bridge")
+    AdditionLink("Add a bridge", lambda stream: tabs.add_url("bridges_bridge", stream=stream.pk), "bridges.add_bridge")
 )
 MESSAGE_PARTS.append(MessagePart(template="bridges/admin/timeline.html", values=timeline.values_of))
 streams_home.READER_LINES.append(attention.find_lines)

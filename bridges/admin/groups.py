@@ -207,7 +207,7 @@ _MOST_LETTERS, _MOST_ERRORS = 1_000, 5
 
 def group_statistics(request: HttpRequest, stream: Stream, group: str) -> dict[str, Any]:
     """Return what `bridges/admin/group_statistics.html` shows."""
-    asked = charts.ask_for(request, stream.name, OF_GROUP, group=group)
+    asked = charts.chart_query_of(request, stream.name, OF_GROUP, group=group)
     now = int(time.time())
     found = ask_all({"charts": asked.conversation, "trend": read_trend(stream.name, group, now=now)})
     bridge = Bridge.objects.filter(stream=stream, group=group).first()
@@ -217,7 +217,7 @@ def group_statistics(request: HttpRequest, stream: Stream, group: str) -> dict[s
         *([f"bridge {bridge.name}"] if bridge else []),
     ]
     return {
-        "charts": charts.shown(request, asked, found["charts"], targets=targets, group=group),
+        "charts": charts.build_context(request, asked, found["charts"], targets=targets, group=group),
         "trend": "" if isinstance(found["trend"], Problem) else found["trend"],
         "errors": _errors(request, stream, group),
     }

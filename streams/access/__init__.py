@@ -1,11 +1,11 @@
-"""Authentication of callers, and the keys that they show.
+"""Authentication of callers, and their API keys.
 
-- `identification`          from a key or a session to a principal, without a query; the rights and last use of keys
-- `authentication`          the same for views of Django REST framework
+- `identification`          the principal of a key (without a query) or a session; the rights and last use of keys
+- `authentication`          authentication classes for Django REST framework
 - `require_authentication`  a middleware that closes all other paths to anonymous callers
 - `key_issuance`            issue, rotate and revoke keys
 
-The rights of a key are in `synapse.auth.key_rights`, and part of the snapshot; operations demand it with
+`synapse.auth.key_rights` computes the rights of a key, which are part of the snapshot; operations demand them with
 `synapse.auth.permission`.
 """
 
@@ -15,4 +15,4 @@ from streams.access.authentication import (
     principal_of,
     shows_metrics_token,
 )
-from streams.access.identification import identify, is_a_persons
+from streams.access.identification import has_only_session, identify

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 
-from streams.access.identification import identify, is_a_persons
+from streams.access.identification import has_only_session, identify
 from synapse.auth.api_key import AUTHORIZATION
 from synapse.auth.key_rights import ScopesAlone
 from synapse.auth.permission import person_of
@@ -22,28 +22,28 @@ def principal_of(request: Any) -> Principal:
     return principal
 
 
-def authenticated(request: HttpRequest) -> Principal:
-    """Return the principal of a Django request. Where keys are required and none is sent, a session of the admin
-    counts.
+def authenticate_request(request: HttpRequest) -> Principal:
+    """Return the principal of a Django request: by its key, or by a session of the admin where a key is required and
+    none is sent.
 
     Raises:
         Unauthenticated: as `identify` does.
-        rest_framework.exceptions.PermissionDenied: when a request of a session that could change something has no CSRF
+        rest_framework.exceptions.PermissionDenied: when a request with a session could change something and has no CSRF
             token of Django: a page of another site may have sent it.
     """
     headers = {name.lower(): text for name, text in request.headers.items()}
     address = request.META.get("REMOTE_ADDR", "")
-    if is_a_persons(headers) and request.user.is_authenticated:
-        SessionAuthentication().enforce_csrf(request)  # type: ignore[arg-type]  # it asks no more of it
+    if has_only_session(headers) and request.user.is_authenticated:
+        SessionAuthentication().enforce_csrf(request)  # type: ignore[arg-type]  # it needs only these attributes
         return replace(person_of(request.user, address=address), session=request.session.session_key or "")
     return identify(headers, address=address)
 
 
 class PrincipalAuthentication(BaseAuthentication):
-    """Authenticates a request with `authenticated`."""
+    """Authenticates a request with `authenticate_request`."""
 
     def authenticate(self, request: Any) -> tuple[Principal, None]:
-        return authenticated(request._request), None
+        return authenticate_request(request._request), None
 
 
 def shows_metrics_token(headers: Mapping[str, str]) -> bool:

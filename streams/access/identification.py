@@ -1,4 +1,4 @@
-"""Identification of a request's principal: a key by the snapshot, without a query, or a person by the admin's session.
+"""Identification of a request's principal: a service by its key, without a query, or a person by the admin's session.
 
 The last use of each key is kept in memory and written to the database at intervals. A person's rights follow from
 Django's permissions.
@@ -34,30 +34,30 @@ from synapse.catalog.stream_definitions import KeyDefinition
 from synapse.problems import Unauthenticated
 
 # A key's row is written at most once in this many seconds, by all processes together.
-EVERY = 60.0
+WRITE_INTERVAL = 60.0
 
-# Bounded by the number of keys, because only valid ones are noted.
+# The time of the last use by key id. Only valid keys are recorded, so their number bounds it.
 _used: dict[str, float] = {}
 
 
-def note(key_id: str) -> None:
-    """Record that a key is used now."""
+def record_use(key_id: str) -> None:
+    """Record that a key was used at this moment."""
     _used[key_id] = time.time()
 
 
-def flush() -> None:
-    """Write the last uses of keys to the database. The catalog does not change, so no process is notified."""
+def write_last_uses() -> None:
+    """Write the last uses of keys to the database. The catalog's version stays, because no process needs to reload."""
     if not _used:
         return
     close_old_connections()
     for key_id in list(_used):
         moment = datetime.fromtimestamp(_used.pop(key_id), UTC)
-        is_due = Q(last_used_at=None) | Q(last_used_at__lte=moment - timedelta(seconds=EVERY - 1))
+        is_due = Q(last_used_at=None) | Q(last_used_at__lte=moment - timedelta(seconds=WRITE_INTERVAL - 1))
         Key.objects.filter(is_due, key_id=key_id).update(last_used_at=moment)
 
 
-def forget() -> None:
-    """Drop the uses of keys that are not written yet."""
+def forget_uses() -> None:
+    """Drop the recorded uses of keys that are not written yet."""
     _used.clear()
 
 
@@ -66,18 +66,18 @@ _SHOW = "Show a key: Authorization: Bearer KEY, X-API-Key: KEY, or Basic with th
 
 
 def identify(headers: Mapping[str, str], *, address: str = "") -> Principal:
-    """Return the principal of a request from its headers (names in lower case): anonymous, where access is open and no
-    key is sent.
+    """Return the principal of a request from its headers, whose names are in lower case. Without a key, callers are
+    anonymous where access is open.
 
     Raises:
         Unauthenticated: when the key is invalid, or is required and missing.
     """
     text = None if headers.keys().isdisjoint(CREDENTIALS) else shown(headers, settings.KEY_ENVIRONMENT)
     if settings.AUTH == OPEN and (text is None or _is_foreign(text, headers)):
-        return _principal("anonymous", "anonymous", "", address, EVERYTHING)  # type: ignore[arg-type]  # see below
+        return _cached_principal("anonymous", "anonymous", "", address, EVERYTHING)  # type: ignore[arg-type]  # see below
     if text is None:
         raise Unauthenticated(f"A key is needed here. {_SHOW}")
-    return principal_of_key(_found(text), address=address)
+    return principal_of_key(_find_key(text), address=address)
 
 
 def principal_of_key(key: KeyDefinition, *, address: str = "") -> Principal:
@@ -88,19 +88,21 @@ def principal_of_key(key: KeyDefinition, *, address: str = "") -> Principal:
     """
     if key.expires is not None and key.expires <= time.time():
         raise Unauthenticated(f"The key {key.id} of {key.service} has expired.")
-    note(key.id)
-    return _principal("service", key.service, key.id, address, key.rights)
+    record_use(key.id)
+    return _cached_principal("service", key.service, key.id, address, key.rights)
 
 
 @lru_cache(maxsize=1024)
-def _principal(kind: Literal["anonymous", "service"], name: str, key: str, address: str, rights: Rights) -> Principal:
+def _cached_principal(
+    kind: Literal["anonymous", "service"], name: str, key: str, address: str, rights: Rights
+) -> Principal:
     """Return a principal from the cache, which is several times faster than building one. Rights are compared by
-    identity: those of another catalog are other objects.
+    identity: each snapshot of the catalog has its own objects.
     """
     return Principal(kind=kind, name=name, key=key, address=address, rights=rights)
 
 
-def is_a_persons(headers: Mapping[str, str]) -> bool:
+def has_only_session(headers: Mapping[str, str]) -> bool:
     """Say whether the only credential of a request is a session of the admin, where credentials are required.
 
     Finding the person takes a query, so the fast path leaves such requests to Django.
@@ -114,7 +116,7 @@ def is_a_persons(headers: Mapping[str, str]) -> bool:
     )
 
 
-def _found(text: str) -> KeyDefinition:
+def _find_key(text: str) -> KeyDefinition:
     digest = api_key.digest(text)
     found = holder.current().keys.get(digest)
     if found is None or not compare_digest(found.digest, digest):
@@ -138,23 +140,26 @@ def _why_unknown(text: str) -> str:
 
 
 @checked_connections()
-def of_session(headers: Mapping[str, str], address: str) -> Principal | None:
-    """Return the person logged in with the session cookie, None without one. Asks the database, in a thread."""
+def person_of_session(headers: Mapping[str, str], address: str) -> Principal | None:
+    """Return the person logged in with the session cookie, or None. Queries the database; call it in a thread."""
     cookie = parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME)
-    return logged_in(cookie, address=address) if cookie else None
+    return load_session_person(cookie, address=address) if cookie else None
 
 
-def logged_in(session: str, *, address: str = "") -> Principal | None:
-    """Return the person logged in with a session, None when it has ended. Asks the database."""
+def load_session_person(session: str, *, address: str = "") -> Principal | None:
+    """Return the person logged in with a session, or None when it has ended. Queries the database."""
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session)
     user = get_user(request)
     return replace(person_of(user, address=address), session=session) if user.is_authenticated else None
 
 
-def people_still(people: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Principal | None]:
-    """Return of each person with their session what `person_still` returns: of any number in two queries, where nothing
-    is unusual with a session."""
+def recheck_people(people: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Principal | None]:
+    """Recheck many people at once, given as name and session: two queries for all usual sessions.
+
+    Returns:
+        For each name and session, the result of `recheck_person`.
+    """
     store, model = import_module(settings.SESSION_ENGINE).SessionStore(), get_user_model()
     rows = Session.objects.filter(session_key__in={session for _, session in people}, expire_date__gt=timezone.now())
     data = {row.session_key: store.decode(row.session_data) for row in rows}
@@ -166,13 +171,14 @@ def people_still(people: Collection[tuple[str, str]]) -> Mapping[tuple[str, str]
         if user is not None and user.get_username() == name and _is_usual(known, user):
             found[name, session] = replace(person_of(user, address=""), session=session)
         else:
-            found[name, session] = person_still(name, session)
+            found[name, session] = recheck_person(name, session)
     return found
 
 
 def _is_usual(session: Mapping[str, str], user: Any) -> bool:
-    """Say whether a user is logged in with what their session holds, by the rules of `django.contrib.auth.get_user` for
-    a session that was begun with a password and the current secret key."""
+    """Say whether session data logs a user in, by the rules of `django.contrib.auth.get_user` for sessions that were
+    begun with a password and the current secret key.
+    """
     return (
         user.is_active
         and session.get(BACKEND_SESSION_KEY) == _BACKEND in settings.AUTHENTICATION_BACKENDS
@@ -183,11 +189,12 @@ def _is_usual(session: Mapping[str, str], user: Any) -> bool:
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
-def person_still(name: str, session: str, address: str = "") -> Principal | None:
-    """Return the person of a session, while it is logged in; without a session, a person with the right to log in. None
-    otherwise."""
+def recheck_person(name: str, session: str, address: str = "") -> Principal | None:
+    """Return the person with this name while their session is logged in, else None. Without a session (""), return the
+    person while they are active.
+    """
     if session:
-        found = logged_in(session, address=address)
+        found = load_session_person(session, address=address)
         return found if found is not None and found.name == name else None
     user = get_user_model().objects.filter(username=name, is_active=True).first()
     return None if user is None else person_of(user, address=address)
@@ -198,7 +205,7 @@ def current_rights(principal: Principal) -> Rights:
     began.
 
     Raises:
-        Unauthenticated: when their key was revoked, or has expired.
+        Unauthenticated: when the principal's key was revoked, or has expired.
     """
     if not principal.key:
         return principal.rights

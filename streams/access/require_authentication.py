@@ -1,7 +1,7 @@
-"""Close all paths to anonymous callers where keys are required; a page is open because it is named here.
+"""Middleware that closes all paths to anonymous callers where keys are required, except the views listed here.
 
 Views of the API authenticate by themselves, with `PrincipalAuthentication`; the admin's pages lead to its log-in. All
-else is closed here, paths that are not there included: a new view is not open because somebody forgot to ask.
+other paths are closed here, also those without a view, so that a new view is never open by accident.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from django.urls import Resolver404, resolve
 from rest_framework.exceptions import APIException
 
 from core.views import as_problem, problem_to_django
-from streams.access.authentication import PrincipalAuthentication, authenticated
+from streams.access.authentication import PrincipalAuthentication, authenticate_request
 from streams.access.identification import REQUIRED
 from synapse.problems import Problem
 
@@ -29,9 +29,9 @@ class RequireAuthentication:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if settings.AUTH == REQUIRED and not _is_asked_elsewhere(request):
+        if settings.AUTH == REQUIRED and not _is_exempt(request):
             try:
-                authenticated(request)
+                authenticate_request(request)
             except (Problem, APIException) as error:
                 problem = as_problem(error, request)
                 if problem is None:
@@ -40,7 +40,7 @@ class RequireAuthentication:
         return self._get_response(request)
 
 
-def _is_asked_elsewhere(request: HttpRequest) -> bool:
+def _is_exempt(request: HttpRequest) -> bool:
     try:
         match = resolve(request.path_info)
     except Resolver404:

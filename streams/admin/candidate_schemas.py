@@ -36,8 +36,8 @@ _RIGHTS = ("streams.view_eventtype", "streams.view_stream", VIEW_PAYLOAD)
 
 
 def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask how many events to test a contract's draft on, or with `version` in the query that version; a POST tests it.
-    Nothing changes but the audit log, which records the payload access.
+    """Show the form that back-tests a contract's draft, or the version that the parameter `version` names; a POST runs
+    the test. Changes only the audit log, which records the payload access.
     """
     contract = admin.found(request, pk)
     if not request.user.has_perms(_RIGHTS):
@@ -50,7 +50,7 @@ def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     problem = None
     if request.method == "POST" and tested is not None:
         try:
-            results = _results(request, tested, parse_last(last))
+            results = _run_back_tests(request, tested, parse_last(last))
         except FAILURES as failure:
             problem = problem_of(failure)
     page: HttpResponse = admin.show(
@@ -68,17 +68,17 @@ def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     return page
 
 
-def _results(request: HttpRequest, version: ContractVersion, last: int) -> list[dict[str, Any]]:
-    """Return the test results of each event type."""
+def _run_back_tests(request: HttpRequest, version: ContractVersion, last: int) -> list[dict[str, Any]]:
+    """Back-test a version on the newest events of each event type, and return the results."""
     subject, candidate = version.contract.subject, candidate_schemas.from_version(version)
     found = list(candidate_schemas.back_tests(subject, candidate, by=person(request), last=last))
     for tested in found:
         place, events = f"stream {tested.stream}", tested.walk.events
         payload_access.record(person(request), place, tested.example_ids, events=events, back_test=tested.event_type)
-    return [_result(tested, version.text) for tested in found]
+    return [_describe_result(tested, version.text) for tested in found]
 
 
-def _result(tested: Tested, text: str) -> dict[str, Any]:
+def _describe_result(tested: Tested, text: str) -> dict[str, Any]:
     found = tested.as_dict()
     events, refused = found["events"], found["refused"]
     return {
@@ -89,7 +89,7 @@ def _result(tested: Tested, text: str) -> dict[str, Any]:
     }
 
 
-def _offer(request: HttpRequest, contract: Contract) -> Iterator[ActionLink]:
+def _link_back_test(request: HttpRequest, contract: Contract) -> Iterator[ActionLink]:
     if draft_of(contract) is not None and request.user.has_perms(_RIGHTS):
         yield ActionLink(
             title="Back-test the draft…", url=reverse("admin:contracts_contract_back_test", args=[contract.pk])
@@ -97,21 +97,21 @@ def _offer(request: HttpRequest, contract: Contract) -> Iterator[ActionLink]:
 
 
 ContractAdmin.pages.append(Page(path="<int:pk>/back-test/", name="back_test", view=back_test))
-extensions.register_action_links(_offer)
+extensions.register_action_links(_link_back_test)
 
 
 DRAFT_TITLE = "Draft from traffic"
 
 
 class ProposalForm(forms.Form):
-    """A proposal that a person may save as the draft."""
+    """The proposed schema that a person saves as the draft."""
 
     schema = JsonText(strip=False)
     replace = forms.BooleanField(required=False)
 
 
 def draft_from_newest_events(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask how many events to read; one POST proposes a contract from them, and another saves it as the draft."""
+    """Show the form that drafts a contract from events: one POST proposes a schema, another saves it as the draft."""
     event_type = admin.found(request, pk)
     if not person(request).rights.may("read", event_type.stream.name, event_type.name):
         # A proposal can contain values of events.
@@ -126,9 +126,9 @@ def draft_from_newest_events(admin: Any, request: HttpRequest, pk: int) -> HttpR
         if "save" in request.POST:
             if not may_save:
                 raise PermissionDenied
-            return _saved(admin, request, event_type, subject)
+            return _save_draft(admin, request, event_type, subject)
         if request.method == "POST":
-            proposal = _proposed(request, event_type, parse_last(last))
+            proposal = _propose_draft(request, event_type, parse_last(last))
     except FAILURES as failure:
         problem = problem_of(failure)
     page: HttpResponse = admin.show(
@@ -151,7 +151,7 @@ def draft_from_newest_events(admin: Any, request: HttpRequest, pk: int) -> HttpR
     return page
 
 
-def _proposed(request: HttpRequest, event_type: EventType, last: int) -> Proposal:
+def _propose_draft(request: HttpRequest, event_type: EventType, last: int) -> Proposal:
     stream, by = event_type.stream.name, person(request)
     asked = draft_from_traffic.draft_schema(holder.current(), stream, event_type.name, by=by, last=last)
     proposal = connections.executor().run(asked)
@@ -166,7 +166,7 @@ def _may_save(admin: Any, request: HttpRequest, contract: Contract | None) -> bo
     return bool(owner.has_change_permission(request, contract))
 
 
-def _saved(admin: Any, request: HttpRequest, event_type: EventType, subject: str) -> HttpResponse:
+def _save_draft(admin: Any, request: HttpRequest, event_type: EventType, subject: str) -> HttpResponse:
     """Save the proposal that the person saw as the draft, and show the contract."""
     form = ProposalForm(request.POST)
     if not form.is_valid():

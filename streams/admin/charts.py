@@ -1,4 +1,4 @@
-"""Charts on the pages of streams and groups: the time range that is asked for, values, and marks for changes."""
+"""Charts on the pages of streams and groups: their time range, values, and marks for changes of definitions."""
 
 import time
 from collections.abc import Collection, Sequence
@@ -30,17 +30,17 @@ _CHANGES = (
     *("create", "change", "update", "delete", "expire", "move", "pause", "resume", "disable"),
     *("activate", "deprecate", "roll back", "configure", "delete for good"),
 )
-# The latest of them that are shown.
+# The number of changes that are marked: the latest.
 MOST_MARKS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskedCharts:
-    """The charts that a request asks for.
+class ChartQuery:
+    """The charts that a request selects.
 
     Attributes:
         name: the time range, one of `RANGES`.
-        unknown: what was asked for in place of one of them, "" otherwise.
+        unknown: the requested range when it is not one of `RANGES`, "" otherwise.
         window: the time range, in seconds since 1970.
         conversation: reads the values.
     """
@@ -51,41 +51,45 @@ class AskedCharts:
     conversation: Conversation[dict[str, Any]]
 
 
-def ask_for(
+def chart_query_of(
     request: HttpRequest, stream: str, definitions: Sequence[ChartDefinition], *, group: str | None = None
-) -> AskedCharts:
-    """Return what reads the charts of a stream or group over the time range that the request names."""
+) -> ChartQuery:
+    """Return the query for the charts of a stream or group over the time range that the request names."""
     text, now = request.GET.get("range", USUAL_RANGE), int(time.time())
     name = text if text in RANGES else USUAL_RANGE
     window = window_of(name, now=now)
     conversation = read_charts(stream, definitions, window, group=group, now=now)
-    return AskedCharts(name=name, unknown="" if name == text else text[:40], window=window, conversation=conversation)
+    return ChartQuery(name=name, unknown="" if name == text else text[:40], window=window, conversation=conversation)
 
 
-def shown(
+def build_context(
     request: HttpRequest,
-    asked: AskedCharts,
+    asked: ChartQuery,
     found: dict[str, Any] | Problem,
     *,
     targets: Collection[str],
     group: str = "",
     limits: Sequence[tuple[str, int]] = (),
 ) -> dict[str, Any]:
-    """Return what `core/admin/charts.html` shows.
+    """Return the context of `core/admin/charts.html`.
 
     Args:
-        request: the request, whose person may or may not see the audit log.
-        asked: the charts that it asks for.
-        found: their values, or why there are none.
-        targets: what the audit log calls the definitions of which changes are marked.
-        group: the group that the charts are about, "" for all of a stream.
+        request: the person's request; marks need the permission to see the audit log.
+        asked: the charts that the request selects.
+        found: the values of the charts, or why there are none.
+        targets: the audit log's names of the definitions whose changes are marked.
+        group: the group of the charts, "" for charts of a whole stream.
         limits: names and values of the limits of the stream's length.
     """
     ranges = [{"name": name, "title": _TITLES[name], "active": name == asked.name} for name in RANGES]
     page = {"ranges": ranges, "title": _TITLES[asked.name], "unknown": asked.unknown}
     if isinstance(found, Problem):
         return page | {"problem": found}
-    data = found | {"range": RANGES[asked.name][0], "group": group, "marks": _marks(request, asked.window, targets)}
+    data = found | {
+        "range": RANGES[asked.name][0],
+        "group": group,
+        "marks": _find_marks(request, asked.window, targets),
+    }
     for chart in data["charts"]:
         if chart["name"] == "length":
             chart["limits"] = [{"name": name, "value": value} for name, value in limits if value]
@@ -93,14 +97,14 @@ def shown(
 
 
 def targets_of_stream(stream: Stream) -> list[str]:
-    """Return what the audit log calls a stream, its event types with their contracts, and its bridges."""
+    """Return the audit log's names of a stream, its event types with their contracts, and its bridges."""
     event_types = EventType.objects.filter(stream=stream).select_related("contract", "stream")
     contracts = [f"contract {one.contract}" for one in event_types if one.contract_id]
     bridges = [f"bridge {owner.name}" for (name, _), owner in owners().items() if name == stream.name]
     return [f"stream {stream.name}", *(f"event type {one}" for one in event_types), *contracts, *bridges]
 
 
-def _marks(request: HttpRequest, window: Window, targets: Collection[str]) -> list[dict[str, Any]]:
+def _find_marks(request: HttpRequest, window: Window, targets: Collection[str]) -> list[dict[str, Any]]:
     """Return the latest changes of definitions within a time range, oldest first, as far as the viewer may see them."""
     if not request.user.has_perm("core.view_auditentry"):
         return []
@@ -118,7 +122,7 @@ def _marks(request: HttpRequest, window: Window, targets: Collection[str]) -> li
 
 
 def last_hour_marks(request: HttpRequest) -> list[float]:
-    """Return when definitions were changed in the last hour, in minutes since its begin."""
+    """Return the times at which definitions were changed in the last hour, in minutes since one hour ago."""
     if not request.user.has_perm("core.view_auditentry"):
         return []
     begin = datetime.now(UTC) - timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""Event types in the admin: their definitions, their contracts, and examples that keep them."""
+"""Event types in the admin: their definitions, contracts and examples."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,7 +20,7 @@ from core.admin.json_field import JsonValue, refuse
 from core.admin.list_fields import MappingField
 from streams.admin import candidate_schemas, tabs
 from streams.admin.events import test_event
-from streams.admin.events.test_event import mistakes, sentence
+from streams.admin.events.test_event import find_example_errors, format_error
 from streams.models import EventType
 from synapse.auth.permission import VIEW_PERSONAL
 from synapse.catalog.ownership import LABELS, OWNERSHIP_FIELDS
@@ -53,14 +53,14 @@ class EventTypeForm(forms.ModelForm):
         model = EventType
         fields = ["stream", "name", "description", *_OWNED, "contract", "example"]
 
-    # Whether the person may take marks of PII away.
+    # Whether the person may remove PII marks from published events.
     may_unmask = False
     may_make_contracts = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         if "contract" in self.fields:
-            # A contract with versions cannot be deleted; its own page says so, a link beside the field would not.
+            # A contract with versions cannot be deleted. Its own page explains that; a link beside the field would not.
             self.fields["contract"].widget.can_delete_related = False
         if not self.may_make_contracts:
             del self.fields["make_contract"]
@@ -70,9 +70,9 @@ class EventTypeForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         self._keep_marks()
-        # Stored values are not refused here: a newer version may have made them wrong.
+        # Unchanged values are accepted, even if a newer version of the contract refuses them.
         if {"stream", "name"} <= values.keys() and {"stream", "name", "contract", "example"} & set(self.changed_data):
-            found = mistakes(
+            found = find_example_errors(
                 stream=values["stream"].name,
                 name=values["name"],
                 example=values.get("example"),
@@ -84,7 +84,7 @@ class EventTypeForm(forms.ModelForm):
         return values
 
     def _keep_marks(self) -> None:
-        """Refuse changes that would take their contract's PII marks from published events."""
+        """Refuse changes after which the contract's PII marks would no longer apply to published events."""
         changed = {"stream", "name", "contract"} & set(self.changed_data)
         before = EventType.objects.filter(pk=self.instance.pk).select_related("contract").first()
         if changed and before is not None and not self.may_unmask and _has_marks(before):
@@ -95,7 +95,7 @@ class EventTypeForm(forms.ModelForm):
 @admin.register(EventType)
 class EventTypeAdmin(AuditedAdmin):
     form = EventTypeForm
-    list_display = ["named", "stream", "contract", "attempt"]
+    list_display = ["name_cell", "stream", "contract", "attempt"]
     list_filter = [("stream", RelatedFilter)]
     list_select_related = ["stream", "contract"]
     search_fields = ["name", "description", "stream__name"]
@@ -113,7 +113,7 @@ class EventTypeAdmin(AuditedAdmin):
     )
 
     @admin.display(description="event type", ordering="name")
-    def named(self, event_type: EventType) -> str:
+    def name_cell(self, event_type: EventType) -> str:
         about = {"name": event_type.name, "about": event_type.description}
         return render_to_string("streams/admin/named.html", about)
 
@@ -137,7 +137,7 @@ class EventTypeAdmin(AuditedAdmin):
         ]
 
     def has_delete_permission(self, request: HttpRequest, obj: EventType | None = None) -> bool:
-        # Also asked of the event types that go with a stream.
+        # Django also calls this for the event types that are deleted with their stream.
         is_kept = obj is not None and not request.user.has_perm(VIEW_PERSONAL) and _has_marks(obj)
         return not is_kept and bool(super().has_delete_permission(request, obj))
 
@@ -152,10 +152,10 @@ class EventTypeAdmin(AuditedAdmin):
         if form.cleaned_data.get("make_contract"):
             give_contract(request, obj)
         super().save_model(request, obj, form, change)
-        for pointer, mistake in mistakes(
+        for pointer, mistake in find_example_errors(
             stream=obj.stream.name, name=obj.name, example=obj.example, contract=obj.contract
         ):
-            warning = f"The example is no longer an event that “{obj.stream}” takes: {sentence(pointer, mistake)}"
+            warning = f"The example is no longer an event that “{obj.stream}” takes: {format_error(pointer, mistake)}"
             self.message_user(request, warning, messages.WARNING)
 
 
@@ -165,7 +165,7 @@ def may_make_contracts(request: HttpRequest) -> bool:
 
 
 def give_contract(request: HttpRequest, event_type: EventType) -> None:
-    """Register what the example of an event type suggests as its contract; say so when that is not possible."""
+    """Register a contract proposed from an event type's example. Show the person a message when that fails."""
     seen = Observation()
     seen.see(event_type.example)
     text = validator.canonical_text(propose(seen, event_type.name))
@@ -193,7 +193,7 @@ def _uses_of(contract: Contract, schema: Mapping[str, Any] | None) -> Iterator[C
     """Yield the event types of a contract, with the errors of their examples under a schema."""
     for found in EventType.objects.filter(contract=contract).select_related("stream"):
         stream = found.stream
-        complaints = [] if schema is None else _complaints(found, contract, schema)
+        complaints = [] if schema is None else _list_complaints(found, contract, schema)
         yield ContractUse(
             name=str(found),
             url=reverse("admin:streams_eventtype_change", args=[found.pk]),
@@ -202,9 +202,11 @@ def _uses_of(contract: Contract, schema: Mapping[str, Any] | None) -> Iterator[C
         )
 
 
-def _complaints(found: EventType, contract: Contract, schema: Mapping[str, Any]) -> list[str]:
-    wrong = mistakes(stream=found.stream.name, name=found.name, example=found.example, contract=contract, schema=schema)
-    return [sentence(pointer, mistake) for pointer, mistake in wrong]
+def _list_complaints(found: EventType, contract: Contract, schema: Mapping[str, Any]) -> list[str]:
+    wrong = find_example_errors(
+        stream=found.stream.name, name=found.name, example=found.example, contract=contract, schema=schema
+    )
+    return [format_error(pointer, mistake) for pointer, mistake in wrong]
 
 
 extensions.register_uses(_uses_of)

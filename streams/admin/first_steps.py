@@ -1,4 +1,4 @@
-"""The first steps of a new installation: publish, consume, define a stream. They tick themselves off."""
+"""The first steps of a new installation: publish, consume, define a stream. Each is ticked once it is found done."""
 
 import json
 import shlex
@@ -16,16 +16,16 @@ from streams.models import EventType, Stream
 from synapse.inspection import groups
 from synapse.inspection.stream_stats import Activity
 
-# The definitions that an installation begins with are made within this time.
+# Definitions created within this time after the first one come from the catalog file of the installation.
 _BEGINNING = timedelta(minutes=5)
-# Steps that were found done, by the audit log's first entry: what has happened once in a database stays so, and is not
-# asked for again.
+# Steps that were found done, by the audit log's first entry, which identifies the database. They stay done, and are not
+# checked again.
 _done: dict[tuple[int, datetime], set[str]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A step: its title, what to do, a command and a page that do it ("": none)."""
+    """A step: its title, a text, and a command and a page that do it ("" for none)."""
 
     title: str
     text: str
@@ -35,7 +35,7 @@ class Step:
 
 
 def find_steps(request: HttpRequest, overviews: Mapping[str, Activity]) -> list[Step]:
-    """Return the three steps; none when all are done. A query, and until then a few more."""
+    """Return the three steps; none when all are done. Takes one query then, and a few more before."""
     checks = {
         "publish": lambda: any(one.last_ms for one in overviews.values()),
         "consume": lambda: _is_read(overviews),
@@ -71,7 +71,7 @@ def find_steps(request: HttpRequest, overviews: Mapping[str, Activity]) -> list[
             title="Define a stream of your own",
             text="A name, its event types, an example of each: contracts follow from the examples.",
             is_done="define" in done,
-            url=tabs.adding("streams_stream") if may_add else "",
+            url=tabs.add_url("streams_stream") if may_add else "",
         ),
     ]
 
@@ -88,7 +88,7 @@ def _find_done(checks: Mapping[str, Callable[[], bool]]) -> set[str]:
 
 
 def _is_read(overviews: Mapping[str, Activity]) -> bool:
-    """Say whether a group reads that belongs to no bridge of the installation."""
+    """Say whether any group is external, or read with pull over HTTP."""
     owners = groups.owners()
     bridged: dict[str, int] = {}
     for (stream, _), owner in owners.items():
@@ -99,7 +99,7 @@ def _is_read(overviews: Mapping[str, Activity]) -> bool:
 
 
 def _is_defined() -> bool:
-    """Say whether there is a stream that the installation did not begin with."""
+    """Say whether somebody defined a stream besides those of the catalog file."""
     made = AuditEntry.objects.filter(action="create", target__startswith="stream ")
     first = made.order_by("pk").first()
     if first is None:

@@ -34,11 +34,11 @@ from synapse.statistics.health import Health
 from synapse.statistics.overview import Finding, StreamHistory, add_rows, describe_course, highest_of
 from synapse.statistics.query import scaled
 
-# The number of rows: the page asks again every few seconds. Where there are more streams, those with problems come
-# first, and then those with the latest events.
+# The number of rows, limited because the page reloads every few seconds. Of more streams, those with problems are shown
+# first, then those with the latest events.
 MOST = 100
 _LATEST = 10 * MOST
-# Findings that are shown one by one. So many streams are read at once to learn which groups they are of.
+# The number of findings that are listed; and the number of findings whose groups are read in one round trip.
 MOST_FINDINGS = 12
 _TOGETHER = 4
 _SENTENCES = {
@@ -56,14 +56,14 @@ class AttentionLine:
     """A finding about a stream, group or bridge, as the page shows it.
 
     Attributes:
-        kind: what it is, in a word.
+        kind: the kind of the finding, a key of `_SENTENCES` or a kind of another app.
         is_bad: whether events are refused, lost or not delivered now.
-        text: what happened, behind the name.
-        since: since when it has been so, None where that is unknown.
-        name: the stream, group or bridge that has it, with the address of its page.
-        actions: the pages with what helps.
-        place: the stream and the group that have it ("" for the stream itself).
-        alert: the severity of the alert that tells people of it, "" without one.
+        text: what happened, as the rest of a sentence that begins with the name.
+        since: when it began, None where that is unknown.
+        name: the stream, group or bridge; `url` is the address of its page.
+        actions: pages that help to solve it.
+        place: the stream and the group ("" for the stream itself).
+        alert: the severity of the firing alert about it, "" without one.
     """
 
     kind: str
@@ -78,7 +78,7 @@ class AttentionLine:
 
     @property
     def seconds(self) -> float | None:
-        """For how long it has been so."""
+        """The seconds since it began, None where that is unknown."""
         return (datetime.now(UTC) - self.since).total_seconds() if self.since else None
 
 
@@ -107,20 +107,20 @@ class FiringAlert:
     """An alert that fires.
 
     Attributes:
-        kinds: the kinds of lines that tell of the same.
-        line: its line, where there is no other that tells of it.
+        kinds: the kinds of lines that report the same problem.
+        line: the alert's line, shown unless another line reports the problem.
     """
 
     kinds: Collection[str]
     line: AttentionLine
 
 
-# Parts about alerts, which apps above this one add.
+# Functions that return the firing alerts; other apps add them.
 FIRING_ALERTS: list[Callable[[HttpRequest], Sequence[FiringAlert]]] = []
-# Parts about the readers of streams, which apps above this one add: lines, and pages of the groups.
+# Functions of other apps about the readers of streams: lines to show, and pages by group.
 READER_LINES: list[Callable[[HttpRequest], Sequence[AttentionLine]]] = []
 READER_PAGES: list[Callable[[HttpRequest, Collection[GroupName]], Mapping[GroupName, Sequence[Tab]]]] = []
-# The order of urgency: events are turned away or not delivered, then late, then refused one by one.
+# The order of urgency: first events that are refused as a whole or not delivered, then late ones, then single refusals.
 _URGENCY = ("full", "failing", "stopped", "waiting", "lost", "alert", "dead", "lagging", "refusing", "paused")
 
 
@@ -130,11 +130,11 @@ class StreamRow:
 
     Attributes:
         stream: the stream.
-        overview: what Redis says of it, None when it says nothing.
-        past: its last hour, None when nothing was sampled.
-        url: its page.
-        worst: the worst that is the matter with it.
-        marks: when definitions were changed, in minutes since the begin of the hour.
+        overview: its current activity by Redis, None when Redis did not answer.
+        past: its samples of the last hour, None without any.
+        url: the address of its statistics.
+        worst: its most urgent finding, None without any.
+        marks: the times of changes of definitions, in minutes since one hour ago.
     """
 
     stream: Stream
@@ -146,13 +146,14 @@ class StreamRow:
 
     @property
     def health(self) -> Health:
-        """The health of the stream, in a word."""
+        """The health of the stream."""
         return self.worst.health if self.worst else "healthy"
 
     @property
     def html(self) -> SafeString:
-        """Return the row as HTML. Filled into a text: the template language takes three times as long for a hundred
-        rows, which are made with each sample."""
+        """The row as HTML. It is formatted here because a template takes three times as long for a hundred rows, and
+        rows are rendered with each sample.
+        """
         found = self.overview
         refused = found.figures.counters["refused"] if found else 0
         return format_html(
@@ -167,10 +168,10 @@ class StreamRow:
             refused_class="s-none" if not refused else "s-bad" if self.worst else "",
             length=stream_length(self.stream, found),
             last=moment(moment_of_ms(found.last_ms)) if found else NOTHING,
-            **(self._sampled(self.past) if self.past else _NOT_SAMPLED),
+            **(self._sampled_cells(self.past) if self.past else _NOT_SAMPLED),
         )
 
-    def _sampled(self, past: StreamHistory) -> Mapping[str, str]:
+    def _sampled_cells(self, past: StreamHistory) -> Mapping[str, str]:
         lags = scaled(series.LAG_SECONDS, past.highest(series.LAG_SECONDS))
         dead, events = sum(past.last(series.DEAD).values()), past.lag_events
         return {
@@ -187,16 +188,18 @@ class StreamRow:
 
 @lru_cache(maxsize=1_000)
 def _page_of(pk: int, _prefix: str) -> str:
-    """Return the address of a stream's statistics, which begins with the prefix that the server is mounted under."""
+    """Return the address of a stream's statistics. `_prefix`, under which the server is mounted, is a part of the
+    cache's key.
+    """
     return reverse("admin:streams_stream_statistics", args=[pk])
 
 
-def values(request: HttpRequest) -> Mapping[str, Any]:
-    """Return what the template shows: a query or two, and as many pipelines."""
+def build_context(request: HttpRequest) -> Mapping[str, Any]:
+    """Return the context of the template, with one or two queries and as many pipelines of Redis."""
     if not request.user.has_perm("streams.view_stream"):
         return {"may_see": False}
     limits = {row.name: row for row in Stream.objects.only("name", "hard_length", "when_full", "purpose")}
-    asked = {"past": overview.read_totals()} | ({"latest": _latest_publishers()} if len(limits) > MOST else {})
+    asked = {"past": overview.read_totals()} | ({"latest": _read_latest_publishers()} if len(limits) > MOST else {})
     found = ask_all(asked)
     past = {} if isinstance(found["past"], Problem) else found["past"]
     histories: Mapping[str, StreamHistory] = {name: past[name] for name in past if name in limits}
@@ -206,7 +209,7 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
         rejecting={name for name, row in limits.items() if row.when_full == "reject"},
     )
     findings = find_attention(histories)
-    # The most urgent finding of each stream, with its place among all: one that fails before one that is late.
+    # The index of the most urgent finding of each stream: failing ones come before the others.
     worst: dict[str, int] = {}
     for place, finding in enumerate(findings):
         known_place = worst.setdefault(finding.stream, place)
@@ -219,7 +222,7 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
     shown: list[Finding] = []
     told = 0
     while told < len(findings) and len(shown) < MOST_FINDINGS:
-        shown += _detailed(findings[told : told + _TOGETHER], find_attention)
+        shown += _detail_findings(findings[told : told + _TOGETHER], find_attention)
         told += _TOGETHER
     further = len(findings[told:]) + len(shown[MOST_FINDINGS:])
     marks = charts.last_hour_marks(request)
@@ -234,7 +237,7 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
         )
         for stream in streams
     ]
-    lines, cut = _lines(request, shown[:MOST_FINDINGS], streams)
+    lines, cut = _build_lines(request, shown[:MOST_FINDINGS], streams)
     return {
         "may_see": True,
         "may_add": request.user.has_perm("streams.add_stream"),
@@ -244,18 +247,18 @@ def values(request: HttpRequest) -> Mapping[str, Any]:
         "attention": lines,
         "further": further + cut,
         "is_sampled": any(past.recent for past in histories.values()),
-        "figures": _figures(histories, findings) if histories else [],
+        "figures": _build_figures(histories, findings) if histories else [],
         "marks": marks,
-        # Trouble first; the others by name.
+        # Streams with findings first, by urgency; then the others by name.
         "rows": sorted(rows, key=lambda row: worst.get(row.stream.name, len(findings))),
         "count": len(limits),
     }
 
 
-def _detailed(
+def _detail_findings(
     findings: Sequence[Finding], find_attention: Callable[[Mapping[str, StreamHistory]], Sequence[Finding]]
 ) -> Sequence[Finding]:
-    """Return findings that totals tell of, for each group or label that has them."""
+    """Return findings about streams as findings about the groups or labels that have them."""
     streams = sorted({finding.stream for finding in findings})
     past = ask_all({"past": overview.read_histories(streams)})["past"]
     if isinstance(past, Problem):
@@ -267,34 +270,36 @@ def _detailed(
 def _names_of_rows(
     troubled: Sequence[str], latest: Mapping[participants.Publisher, int] | Problem | None, names: Sequence[str]
 ) -> list[str]:
-    """Return the names of the streams that are shown: those in trouble first, then those published to last."""
+    """Return the names of the streams to show: those with findings first, then those with the latest publishers."""
     publishers = {} if latest is None or isinstance(latest, Problem) else latest
     known = set(names)
     lately = [stream for stream, _ in publishers if stream in known]
     return list(dict.fromkeys([*troubled, *lately, *names]))[:MOST]
 
 
-def _lines(
+def _build_lines(
     request: HttpRequest, findings: Sequence[Finding], streams: Sequence[Stream]
 ) -> tuple[Sequence[AttentionLine], int]:
-    """Return the lines to show, the most urgent first, and how many more there are of bridges."""
+    """Return the lines to show, the most urgent first, and the number of lines that are cut off."""
     by_name = {stream.name: stream for stream in streams}
     places = {(finding.stream, finding.group) for finding in findings if finding.group}
     pages: dict[GroupName, Sequence[Tab]] = {}
     for pages_of in READER_PAGES if places else ():
         pages |= pages_of(request, places)
-    lines = [_line(request, finding, by_name[finding.stream], pages) for finding in findings]
+    lines = [_build_line(request, finding, by_name[finding.stream], pages) for finding in findings]
     lines += [line for lines_of in READER_LINES for line in lines_of(request)]
     own = len(lines)
     for alert in (alert for alerts_of in FIRING_ALERTS for alert in alerts_of(request)):
         _add_alert(lines, alert, own)
-    # Those of which people are told stand first, however many there are.
+    # Lines with a firing alert come first.
     lines.sort(key=lambda line: (not line.alert, _URGENCY.index(line.kind)))
     return lines[:MOST_FINDINGS], len(lines[MOST_FINDINGS:])
 
 
 def _add_alert(lines: list[AttentionLine], alert: FiringAlert, own: int) -> None:
-    """Mark the line of the first `own` ones that is about an alert's subject; without any, the alert has a line."""
+    """Add an alert to the line about its subject, among the first `own` lines. Without such a line, append the alert's
+    own.
+    """
     told = alert.line
     for place, line in enumerate(lines[:own]):
         if line.place == told.place and line.kind in alert.kinds:
@@ -303,7 +308,7 @@ def _add_alert(lines: list[AttentionLine], alert: FiringAlert, own: int) -> None
     lines.append(told)
 
 
-def _line(
+def _build_line(
     request: HttpRequest, finding: Finding, stream: Stream, pages_of_readers: Mapping[GroupName, Sequence[Tab]]
 ) -> AttentionLine:
     amount = span(finding.amount) if finding.kind == "lagging" else number(int(finding.amount))
@@ -322,7 +327,7 @@ def _line(
         wanted = ("Refusals", "Statistics", "Definition") if is_refusing else ("Statistics", "Groups", "Definition")
         pages = [page for page in tabs.of_stream(request, stream, "") if page.title in wanted]
         if finding.label == ContractViolated.slug and (contract := _latest_contract(request, stream)):
-            # It may be rolled back.
+            # The contract may be rolled back.
             pages.append(Tab(title="Contract", url=reverse("admin:contracts_contract_change", args=[contract.pk])))
             ago = datetime.now(UTC) - contract.activated_at
             text += f". The contract {contract} was changed {span(ago.total_seconds(), past=True)}"
@@ -339,15 +344,15 @@ def _line(
 
 
 def _latest_contract(request: HttpRequest, stream: Stream) -> Any:
-    """Return the contract that was changed last of those that events of a stream keep, with the moment."""
+    """Return the contract of a stream's event types that was activated last, with `activated_at`."""
     if not request.user.has_perm("contracts.view_contract"):
         return None
     kept = Contract.objects.filter(event_types__stream=stream).annotate(activated_at=Max("versions__activated_at"))
     return kept.exclude(activated_at=None).order_by("-activated_at").first()
 
 
-def _figures(histories: Mapping[str, StreamHistory], findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Return the statistics of all streams together, each with its last hour and, in a word, its trend."""
+def _build_figures(histories: Mapping[str, StreamHistory], findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Return the statistics of all streams together, each with the values of the last hour and its trend."""
     all_of = histories.values()
     published, delivered, refused = (
         (add_rows(past.total(each) for past in all_of), sum(filter(None, (past.rate(each) for past in all_of))))
@@ -375,6 +380,6 @@ def _figures(histories: Mapping[str, StreamHistory], findings: Sequence[Finding]
     return figures
 
 
-def _latest_publishers() -> Conversation[Mapping[participants.Publisher, int]]:
+def _read_latest_publishers() -> Conversation[Mapping[participants.Publisher, int]]:
     (reply,) = yield from ask([participants.latest_publishers(_LATEST)])
     return {} if isinstance(reply, ReplyError) else reply

@@ -16,7 +16,7 @@ from core.admin.base import MOST_CHOICES, Tab, person
 from streams.access import key_issuance
 from streams.admin import tabs
 from streams.models import EventType, Grant, Key, Service, Stream
-from streams.snapshot import granted_to
+from streams.snapshot import grants_of
 from synapse.auth import key_rights
 from synapse.auth.key_rights import WORDS, sentence_of
 from synapse.problems import Problem
@@ -28,9 +28,9 @@ _MOST_COMMANDS = 4
 _JSON = "-H 'Content-Type: application/json'"
 
 
-def keys(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the keys of a service, and issue one. Only the answer to that POST shows the new key."""
-    service = _service(admin, request, pk, _ISSUE if request.method == "POST" else _SEE)
+def show_keys(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the keys of a service; a POST issues one. Only the answer to that POST shows the new key."""
+    service = _find_service(admin, request, pk, _ISSUE if request.method == "POST" else _SEE)
     issued = refused = None
     if request.method == "POST":
         try:
@@ -38,35 +38,35 @@ def keys(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
                 service.name,
                 by=person(request),
                 label=request.POST.get("label", ""),
-                scopes=_scopes(request),
-                expires_at=_expiry(request.POST.get("days", "")),
+                scopes=_posted_scopes(request),
+                expires_at=_expiry_of(request.POST.get("days", "")),
             )
         except Problem as problem:
             refused = problem
-    return _shown(admin, request, service, issued=issued, refused=refused)
+    return _show_page(admin, request, service, issued=issued, refused=refused)
 
 
 def issue_first(admin: Any, request: HttpRequest, service: Service) -> HttpResponse:
     """Issue the first key of a new service, and show it."""
     try:
-        return _shown(admin, request, service, issued=key_issuance.issue(service.name, by=person(request)))
+        return _show_page(admin, request, service, issued=key_issuance.issue(service.name, by=person(request)))
     except Problem as refused:
-        return _shown(admin, request, service, refused=refused)
+        return _show_page(admin, request, service, refused=refused)
 
 
 def rotate(admin: Any, request: HttpRequest, pk: int, key_id: str) -> HttpResponse:
-    """Ask to confirm, and issue a key that replaces another."""
-    service = _service(admin, request, pk, _CHANGE)
-    key = _key(service, key_id)
+    """Ask for confirmation; a POST issues a key that replaces another."""
+    service = _find_service(admin, request, pk, _CHANGE)
+    key = _find_key(service, key_id)
     refused = None
     if request.method == "POST":
         try:
-            return _shown(
+            return _show_page(
                 admin, request, service, issued=key_issuance.rotate(service.name, key.key_id, by=person(request))
             )
         except Problem as problem:
             refused = problem
-    return _asked(
+    return _ask_to_confirm(
         admin,
         request,
         service,
@@ -81,15 +81,15 @@ def rotate(admin: Any, request: HttpRequest, pk: int, key_id: str) -> HttpRespon
 
 
 def revoke(admin: Any, request: HttpRequest, pk: int, key_id: str) -> HttpResponse:
-    """Ask to confirm, and revoke a key."""
-    service = _service(admin, request, pk, _CHANGE)
-    key = _key(service, key_id)
+    """Ask for confirmation; a POST revokes the key."""
+    service = _find_service(admin, request, pk, _CHANGE)
+    key = _find_key(service, key_id)
     if request.method == "POST":
         key_issuance.revoke(service.name, key.key_id, by=person(request))
         messages.success(request, f"The key {key.key_id} was revoked.")
         return redirect(admin.page_url("keys", service.pk))
     used = f"It was last used {key.last_used_at:%Y-%m-%d %H:%M} UTC." if key.last_used_at else "It was never used."
-    return _asked(
+    return _ask_to_confirm(
         admin,
         request,
         service,
@@ -103,12 +103,12 @@ def revoke(admin: Any, request: HttpRequest, pk: int, key_id: str) -> HttpRespon
     )
 
 
-def _shown(
+def _show_page(
     admin: Any,
     request: HttpRequest,
     service: Service,
     *,
-    issued: key_issuance.Issued | None = None,
+    issued: key_issuance.NewKey | None = None,
     refused: Problem | None = None,
 ) -> HttpResponse:
     answer: HttpResponse = admin.show(
@@ -120,9 +120,9 @@ def _shown(
         tabs=tabs.of_service(request, service, TITLE),
         keys=[(key, [sentence_of(scope) for scope in key.scopes]) for key in service.keys.all()],
         words=WORDS.items(),
-        granted=_granted(service),
-        streams=_streams(request, service),
-        commands=_commands(request, service, issued) if issued else [],
+        granted=_scopes_of_grants(service),
+        streams=_pages_of_streams(request, service),
+        commands=_example_commands(request, service, issued) if issued else [],
         days=_DAYS,
         issued=issued,
         refused=refused,
@@ -132,14 +132,14 @@ def _shown(
     return answer
 
 
-def _granted(service: Service) -> list[tuple[str, str]]:
+def _scopes_of_grants(service: Service) -> list[tuple[str, str]]:
     """Return the scope and the sentence of each stream that the service may publish to or read."""
     actions = {Grant.Action.PUBLISH: "publish", Grant.Action.SUBSCRIBE: "read"}
     scopes = dict.fromkeys(f"{actions[Grant.Action(grant.action)]}:{grant.stream}" for grant in service.grants.all())
     return [(scope, sentence_of(scope)) for scope in scopes]
 
 
-def _streams(request: HttpRequest, service: Service) -> list[Tab]:
+def _pages_of_streams(request: HttpRequest, service: Service) -> list[Tab]:
     """Return the pages of the streams that grants of the service name."""
     if not request.user.has_perm("streams.view_stream"):
         return []
@@ -148,15 +148,15 @@ def _streams(request: HttpRequest, service: Service) -> list[Tab]:
     return [Tab(title=stream.name, url=reverse("admin:streams_stream_change", args=[stream.pk])) for stream in found]
 
 
-def _commands(request: HttpRequest, service: Service, issued: key_issuance.Issued) -> list[tuple[str, str]]:
-    """Return commands that use a new key, each with its title: publish, and read, where the service may."""
+def _example_commands(request: HttpRequest, service: Service, issued: key_issuance.NewKey) -> list[tuple[str, str]]:
+    """Return commands that use a new key, each with its title: to publish and to read, as the service may."""
     url, header = request.build_absolute_uri("/").rstrip("/"), f"-H 'Authorization: Bearer {issued.text}'"
     found: list[tuple[str, str]] = []
     for grant in service.grants.filter(action__in=Grant.Action.values):
         is_publish = grant.action == Grant.Action.PUBLISH
-        if len(found) < _MOST_COMMANDS and "*" not in grant.stream and _allows(issued, grant):
+        if len(found) < _MOST_COMMANDS and "*" not in grant.stream and _may_use_grant(issued, grant):
             if is_publish:
-                event = _example(grant)
+                event = _example_event(grant)
                 command = f"curl {url}/events/{grant.stream} {header} {_JSON} -d {shlex.quote(event)}"
             else:
                 reader = {"consumer_group": service.name, "consumer_name": f"{service.name}-1", "count": 10}
@@ -166,13 +166,13 @@ def _commands(request: HttpRequest, service: Service, issued: key_issuance.Issue
     return found
 
 
-def _allows(issued: key_issuance.Issued, grant: Grant) -> bool:
-    rights = key_rights.KeyRights(granted_to(issued.key.service), issued.key.scopes)
+def _may_use_grant(issued: key_issuance.NewKey, grant: Grant) -> bool:
+    rights = key_rights.KeyRights(grants_of(issued.key.service), issued.key.scopes)
     return rights.may("publish" if grant.action == Grant.Action.PUBLISH else "read", grant.stream)
 
 
-def _example(grant: Grant) -> str:
-    """Return an event that the service may publish: the example of an event type, if it fits."""
+def _example_event(grant: Grant) -> str:
+    """Return an event (JSON) that the service may publish: the example of a granted event type if there is one."""
     types = EventType.objects.filter(stream__name=grant.stream)
     if "*" not in grant.event_type:
         types = types.filter(name=grant.event_type)
@@ -181,7 +181,7 @@ def _example(grant: Grant) -> str:
     return json.dumps((found and found.example) or {"event_type": name})
 
 
-def _asked(admin: Any, request: HttpRequest, service: Service, **about: Any) -> HttpResponse:
+def _ask_to_confirm(admin: Any, request: HttpRequest, service: Service, **about: Any) -> HttpResponse:
     answer: HttpResponse = admin.show(
         request,
         "streams/admin/key_confirm.html",
@@ -193,28 +193,28 @@ def _asked(admin: Any, request: HttpRequest, service: Service, **about: Any) -> 
     return answer
 
 
-def _service(admin: Any, request: HttpRequest, pk: int, permission: str) -> Service:
+def _find_service(admin: Any, request: HttpRequest, pk: int, permission: str) -> Service:
     service: Service = admin.found(request, pk)
     if not request.user.has_perm(permission):
         raise PermissionDenied
     return service
 
 
-def _key(service: Service, key_id: str) -> Key:
+def _find_key(service: Service, key_id: str) -> Key:
     found = service.keys.filter(key_id=key_id).first()
     if found is None:
         raise Http404
     return found
 
 
-def _scopes(request: HttpRequest) -> list[str]:
-    """Return the ticked scopes and the typed patterns, which are separated by white space; of streams only those that
-    are to narrow the key.
+def _posted_scopes(request: HttpRequest) -> list[str]:
+    """Return the scopes of the form: ticked ones, typed patterns (separated by white space), and streams if the key is
+    narrowed to some.
     """
     narrowed = request.POST.getlist("streams") if request.POST.get("reach") == "some" else []
     return [*request.POST.getlist("scopes"), *narrowed, *request.POST.get("patterns", "").split()]
 
 
-def _expiry(days: str) -> Any:
+def _expiry_of(days: str) -> Any:
     number = int(days) if days.isascii() and days.isdigit() and len(days) < 5 else 0
     return timezone.now() + timedelta(days=number) if number else None

@@ -1,4 +1,4 @@
-"""The tab of a stream's refused events: a row for each kind, with the pages of its contract and its publisher."""
+"""The tab of a stream's refused events: a row for each kind, with links to its contract and its publisher."""
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
@@ -22,7 +22,7 @@ from synapse.problems import Problem
 _SERVICE = "service:"
 
 
-def refusals(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+def show_refusals(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the refused events of a stream, as far as the person may see them."""
     stream = admin.found(request, pk)
     definition = holder.current().streams[stream.name]
@@ -31,22 +31,26 @@ def refusals(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     rows = [] if isinstance(answer, Problem) else seen_by(person(request).rights, definition, answer)
     samples = [f"refusal {row['id']}" for row in rows if row["sample"] is not None]
     payload_access.record(person(request), f"stream {stream.name}", samples)
-    pages = _pages(request, rows)
+    pages_of_row = _page_finder(request, rows)
     return show_tab(
         admin,
         request,
         stream,
         "Refusals",
         found,
-        rows=[{**row, **pages(row), "last_at": datetime.fromisoformat(row["last_seen"])} for row in rows],
+        rows=[{**row, **pages_of_row(row), "last_at": datetime.fromisoformat(row["last_seen"])} for row in rows],
         is_by_reason=not person(request).rights.may("read", stream.name, EVERY_TYPE),
         has_marks=bool(definition.marks),
         refused=answer if isinstance(answer, Problem) else None,
     )
 
 
-def _pages(request: HttpRequest, rows: Collection[Mapping[str, Any]]) -> Callable[[Mapping[str, Any]], dict[str, str]]:
-    """Return a function that names the pages of a row: of its contract's version, its back-test, and its publisher."""
+def _page_finder(
+    request: HttpRequest, rows: Collection[Mapping[str, Any]]
+) -> Callable[[Mapping[str, Any]], dict[str, str]]:
+    """Return a function that returns the addresses for a row: of its contract's version, its back-test, and its
+    publisher.
+    """
     versions = {}
     if request.user.has_perm("contracts.view_contract"):
         subjects = {row["contract"] for row in rows if row["contract"]}
@@ -60,7 +64,7 @@ def _pages(request: HttpRequest, rows: Collection[Mapping[str, Any]]) -> Callabl
         services = dict(Service.objects.filter(name__in=names).values_list("name", "pk"))
     may_test = request.user.has_perms(("streams.view_eventtype", "streams.view_stream", VIEW_PAYLOAD))
 
-    def pages(row: Mapping[str, Any]) -> dict[str, str]:
+    def pages_of_row(row: Mapping[str, Any]) -> dict[str, str]:
         found = {}
         number = row["contract_version"]
         if contract_pk := versions.get((row["contract"], number)):
@@ -73,4 +77,4 @@ def _pages(request: HttpRequest, rows: Collection[Mapping[str, Any]]) -> Callabl
             found["publisher_url"] = reverse("admin:streams_service_change", args=[service])
         return found
 
-    return pages
+    return pages_of_row

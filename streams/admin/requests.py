@@ -1,4 +1,4 @@
-"""Requests of a person to the API's own operations, and their answers as values."""
+"""Requests of a person to operations of the API, and their answers as values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from synapse.problems import Problem
 def request_of(
     request: HttpRequest, stream: str, *, query: Mapping[str, str] | None = None, **params: str
 ) -> exchange.Request:
-    """Return a person's request about a stream."""
+    """Return a person's request about a stream, for an operation of the API."""
     query = query or {}
     raw = urlencode(query)
     params = {"stream": stream, **params}

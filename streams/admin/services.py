@@ -38,16 +38,16 @@ from synapse.retention.janitor import durable_groups
 
 # The button that saves a new service and issues its first key.
 ISSUE = "_issue"
-# Services on a page; streams that are named for each; and names that belong to no service.
-PAGE_SIZE, MOST_STREAMS, MOST_STRANGERS = 50, 5, 50
+# The number of services on a page, of streams listed for each, and of listed names that belong to no service.
+PAGE_SIZE, MOST_STREAMS, MOST_UNKNOWN = 50, 5, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrationRow:
-    """One service. A state is None where the service has no such grant, and no use of one was observed.
+    """The row of one service. A state is None where the service has no such grant and no such activity was observed.
 
-    `published` and `consumed` are the latest observations. `more_published` and `more_consumed` count the further
-    streams with one.
+    `published` and `consumed` are the latest observations; `more_published` and `more_consumed` count the streams
+    beyond them.
     """
 
     service: Service
@@ -63,11 +63,11 @@ class IntegrationRow:
 
 def integration_rows(services: Iterable[Service], seen: Observations, now_ms: int) -> list[IntegrationRow]:
     """Return a row for each service."""
-    return [_row(service, seen, now_ms) for service in services]
+    return [_build_row(service, seen, now_ms) for service in services]
 
 
-def integration(admin: Any, request: HttpRequest) -> HttpResponse:
-    """Show the observed activity of every service, and other names that were observed."""
+def show_integration(admin: Any, request: HttpRequest) -> HttpResponse:
+    """Show the observed activity of every service, and observed names that belong to no service."""
     if not admin.has_view_permission(request):
         raise PermissionDenied
     now_ms = int(time.time() * 1000)
@@ -76,43 +76,43 @@ def integration(admin: Any, request: HttpRequest) -> HttpResponse:
     found = ask_all({"seen": look(streams, now_ms, holder.current(), known)})["seen"]
     seen = Observations(published={}, consumed={}) if isinstance(found, Problem) else found
     for (stream, source), ms in seen.fresh.items():
-        # Noted by its masked name, so that the next look at the page need not find it again.
+        # Record the source by its masked name, so that the next request for the page need not find it again.
         connections.counters.note_sources(stream, {source: source}, f"{ms}-0")
     services = Paginator(admin.get_queryset(request).order_by("name"), PAGE_SIZE).get_page(request.GET.get("page"))
     rows = integration_rows(services, seen, now_ms)
     ours = {group for groups in durable_groups().values() for group in groups}
     sources = [(name, one) for name, each in sorted(seen.published.items()) if name not in known for one in each]
     groups = [one for name, each in sorted(seen.consumed.items()) if name not in known | ours for one in each]
-    lags = _lags([one for row in rows for one in row.consumed] + groups[:MOST_STRANGERS])
+    lags = _read_lags([one for row in rows for one in row.consumed] + groups[:MOST_UNKNOWN])
     page: HttpResponse = admin.show(
         request,
         "streams/admin/integration.html",
         title="Integration status",
         services=services,
-        rows=[replace(row, consumed=_with(lags, row.consumed)) for row in rows],
+        rows=[replace(row, consumed=_add_lags(lags, row.consumed)) for row in rows],
         problem=found if isinstance(found, Problem) else None,
         problems=seen.problems,
         looked_at=LOOKED_AT,
         streams_looked_at=STREAMS_LOOKED_AT,
         unseen=seen.unseen,
         minutes=ACTIVE_SECONDS // 60,
-        strange_sources=sources[:MOST_STRANGERS],
-        strange_groups=_with(lags, groups[:MOST_STRANGERS]),
-        more_strangers=len(sources[MOST_STRANGERS:]) + len(groups[MOST_STRANGERS:]),
+        strange_sources=sources[:MOST_UNKNOWN],
+        strange_groups=_add_lags(lags, groups[:MOST_UNKNOWN]),
+        more_strangers=len(sources[MOST_UNKNOWN:]) + len(groups[MOST_UNKNOWN:]),
     )
     return page
 
 
-def _lags(consumed: Sequence[Consumed]) -> Mapping[tuple[str, str], Lag]:
+def _read_lags(consumed: Sequence[Consumed]) -> Mapping[tuple[str, str], Lag]:
     found = ask_all({"lags": with_lag(consumed)})["lags"]
     return {} if isinstance(found, Problem) else found
 
 
-def _with(lags: Mapping[tuple[str, str], Lag], consumed: Sequence[Consumed]) -> list[Consumed]:
+def _add_lags(lags: Mapping[tuple[str, str], Lag], consumed: Sequence[Consumed]) -> list[Consumed]:
     return [replace(each, lag=lags.get((each.stream, each.group))) for each in consumed]
 
 
-def _row(service: Service, seen: Observations, now_ms: int) -> IntegrationRow:
+def _build_row(service: Service, seen: Observations, now_ms: int) -> IntegrationRow:
     grants = list(service.grants.all())
     publishes = [grant for grant in grants if grant.action == Grant.Action.PUBLISH]
     subscribes = [grant for grant in grants if grant.action == Grant.Action.SUBSCRIBE]
@@ -142,11 +142,11 @@ class GrantInline(AuditedInline):
     fields = ("action", "stream", "event_type")
 
     def get_extra(self, request: HttpRequest, obj: Service | None = None, **options: Any) -> int:
-        return 0 if obj else max(1, len(_grants_asked(request)))
+        return 0 if obj else max(1, len(_suggested_grants(request)))
 
 
-def _grants_asked(request: HttpRequest) -> list[dict[str, str]]:
-    """Return the grants that the address of a new service's form suggests, as `?publish=orders`."""
+def _suggested_grants(request: HttpRequest) -> list[dict[str, str]]:
+    """Return the grants that the address of a new service's form suggests, such as `?publish=orders`."""
     return [
         {"action": action, "stream": stream, "event_type": "*"}
         for action in Grant.Action.values
@@ -156,14 +156,14 @@ def _grants_asked(request: HttpRequest) -> list[dict[str, str]]:
 
 @admin.register(Service)
 class ServiceAdmin(AuditedAdmin):
-    list_display = ["named", "publishes", "subscribes"]
+    list_display = ["name_cell", "publishes", "subscribes"]
     search_fields = ["name", "description"]
     inlines = [GrantInline]
     list_before_template = "streams/admin/service_list.html"
     change_form_template = "streams/admin/service.html"
     pages = (
-        Page(path="integration/", name="integration", view=integration),
-        Page(path="<int:pk>/keys/", name="keys", view=keys.keys),
+        Page(path="integration/", name="integration", view=show_integration),
+        Page(path="<int:pk>/keys/", name="keys", view=keys.show_keys),
         Page(path="<int:pk>/keys/<str:key_id>/rotate/", name="rotate_key", view=keys.rotate),
         Page(path="<int:pk>/keys/<str:key_id>/revoke/", name="revoke_key", view=keys.revoke),
     )
@@ -174,8 +174,8 @@ class ServiceAdmin(AuditedAdmin):
 
     def get_formset_kwargs(self, request: HttpRequest, obj: Service, inline: Any, prefix: str) -> dict[str, Any]:
         options: dict[str, Any] = super().get_formset_kwargs(request, obj, inline, prefix)
-        # Of what is sent, initial values would count as unchanged, and not be saved.
-        asked: list[dict[str, str]] = _grants_asked(request) if request.method == "GET" and obj.pk is None else []
+        # Only for GET: in a POST, values equal to the initial ones would count as unchanged and not be saved.
+        asked: list[dict[str, str]] = _suggested_grants(request) if request.method == "GET" and obj.pk is None else []
         return {**options, "initial": asked} if asked else options
 
     def response_add(self, request: HttpRequest, obj: Service, post_url_continue: str | None = None) -> HttpResponse:
@@ -191,7 +191,7 @@ class ServiceAdmin(AuditedAdmin):
             rename_service(before, obj.name)
 
     @admin.display(description="service", ordering="name")
-    def named(self, service: Service) -> str:
+    def name_cell(self, service: Service) -> str:
         return render_to_string("streams/admin/named.html", {"name": service.name, "about": service.description})
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
@@ -204,11 +204,11 @@ class ServiceAdmin(AuditedAdmin):
 
     @admin.display(description="publishes to")
     def publishes(self, service: Service) -> str:
-        return _grants(service, Grant.Action.PUBLISH)
+        return _grants_cell(service, Grant.Action.PUBLISH)
 
     @admin.display(description="subscribes to")
     def subscribes(self, service: Service) -> str:
-        return _grants(service, Grant.Action.SUBSCRIBE)
+        return _grants_cell(service, Grant.Action.SUBSCRIBE)
 
 
 @admin.register(Grant)
@@ -220,6 +220,6 @@ class GrantAdmin(AuditedAdmin):
     autocomplete_fields = ["service"]
 
 
-def _grants(service: Service, action: Any) -> str:
+def _grants_cell(service: Service, action: Any) -> str:
     grants = [grant for grant in service.grants.all() if grant.action == action]
     return render_to_string("streams/admin/grants.html", {"grants": grants})

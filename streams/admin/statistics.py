@@ -19,21 +19,21 @@ from synapse.statistics.charts import OF_STREAM
 from synapse.wire import fast_decoder
 from synapse.wire.masking import mask_of
 
-# Of this many events publishers and types are counted, and this many of each are shown.
+# The number of newest events whose publishers and types are counted, and the number of each that are shown.
 _NEWEST, _SHOWN = 100, 8
 
 
-def statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the charts of a stream; with `figures` in the query only the numbers above them."""
+def show_statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the charts of a stream; with `figures` in the query, only the numbers above them."""
     stream = admin.found(request, pk)
     if "figures" in request.GET:
-        # The numbers above the charts, which are fetched again.
+        # The page fetches only these numbers when it refreshes itself.
         values = strip_values(stream, ask_all(ask_for_strip(stream)))
         return render(request, "streams/admin/strip.html", {"original": stream, **values})
-    asked = charts.ask_for(request, stream.name, OF_STREAM)
+    asked = charts.chart_query_of(request, stream.name, OF_STREAM)
     conversations = {**ask_for_strip(stream), "charts": asked.conversation}
     if payload_access.may_see(request):
-        conversations["newest"] = _newest(stream)
+        conversations["newest"] = _count_newest(stream)
     found = ask_all(conversations)
     newest = found.get("newest")
     return show_tab(
@@ -42,7 +42,7 @@ def statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         stream,
         "Statistics",
         found,
-        charts=charts.shown(
+        charts=charts.build_context(
             request,
             asked,
             found["charts"],
@@ -53,10 +53,10 @@ def statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-def _newest(stream: Stream) -> Conversation[dict[str, Any]]:
+def _count_newest(stream: Stream) -> Conversation[dict[str, Any]]:
     """Count the newest events by their publisher and by their type, the most frequent first.
 
-    Publishers that are PII are masked for everybody: statistics reach more people than events do.
+    Publishers that are PII are masked for everybody, because more people may see statistics than events.
     """
     newest = stream_commands.xrevrange(stream.name, stream_commands.LAST, stream_commands.FIRST, _NEWEST)
     (reply,) = yield from ask([newest])

@@ -24,7 +24,7 @@ from streams.admin import refusals, statistics, tabs
 from streams.admin.event_types import give_contract, may_make_contracts
 from streams.admin.events import event_import, event_pages, explorer, find, messages, test_event
 from streams.admin.events.messages import LiveList, attach_overviews
-from streams.admin.events.test_event import mistakes
+from streams.admin.events.test_event import find_example_errors
 from streams.leftovers import describe_leftovers
 from streams.models import EventType, Stream
 from streams.templatetags.stream_cells import refused_count, stream_length
@@ -34,20 +34,20 @@ from synapse.redis import Conversation
 from synapse.statistics.overview import read_histories
 
 
-def _overviews(streams: Sequence[Stream]) -> Conversation[Any]:
+def _read_overviews(streams: Sequence[Stream]) -> Conversation[Any]:
     return stream_stats.overviews_of([stream.name for stream in streams])
 
 
 class StreamList(LiveList):
-    """The streams, each with its statistics; a row leads to the stream's messages, or to its groups."""
+    """The streams with their statistics. A row links to messages, or without payload access to groups."""
 
-    overviews = _overviews
+    overviews = _read_overviews
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self._page = "messages" if payload_access.may_see(request) else "groups"
 
-    def further(self) -> Mapping[str, Conversation[Mapping[str, Any]]]:
+    def further_conversations(self) -> Mapping[str, Conversation[Mapping[str, Any]]]:
         return {"past": read_histories([stream.name for stream in self.result_list], with_hour=False)}
 
     def url_for_result(self, result: Stream) -> str:
@@ -55,15 +55,15 @@ class StreamList(LiveList):
 
 
 class EventTypeInline(AuditedInline):
-    """A stream's event types, to look at; each has a page of its own."""
+    """A stream's event types, read-only, with links to their pages."""
 
     model = EventType
-    fields = readonly_fields = ("named", "description", "contract")
+    fields = readonly_fields = ("name_cell", "description", "contract")
     can_delete = False
     hide_title = True
 
     @admin.display(description="name")
-    def named(self, event_type: EventType) -> str:
+    def name_cell(self, event_type: EventType) -> str:
         page = reverse("admin:streams_eventtype_change", args=[event_type.pk])
         return format_html('<a class="s-link" href="{}">{}</a>', page, event_type.name)
 
@@ -72,7 +72,7 @@ class EventTypeInline(AuditedInline):
 
 
 class NewEventTypeForm(forms.ModelForm):
-    """An event type of a new stream: its name, and an example from which its contract is made."""
+    """The form of an event type of a new stream: its name, and an example from which its contract is made."""
 
     example = JsonValue(required=False, widget=forms.Textarea({"rows": 1, "class": " ".join(TEXTAREA_CLASSES)}))
 
@@ -83,13 +83,13 @@ class NewEventTypeForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         if values.get("name") and values.get("example") is not None:
-            found = mistakes(stream="new", name=values["name"], example=values["example"], contract=None)
+            found = find_example_errors(stream="new", name=values["name"], example=values["example"], contract=None)
             refuse(self, "example", self["example"].data or "", found)
         return values
 
 
 class NewEventTypeInline(AuditedInline):
-    """The event types of a stream that is being made."""
+    """The event types in the form of a new stream."""
 
     model = EventType
     form = NewEventTypeForm
@@ -99,7 +99,7 @@ class NewEventTypeInline(AuditedInline):
 
 
 class SummariesField(RowsField):
-    """The summaries of a stream (synapse.catalog.summaries), one a row."""
+    """The summaries of a stream (`synapse.catalog.summaries`), one per row."""
 
     columns = (
         Column(name="title", label="Title", placeholder="Inferences"),
@@ -127,7 +127,7 @@ class SummariesField(RowsField):
 
 
 class StreamForm(forms.ModelForm):
-    """A stream, with its labels, types of CloudEvents and summaries as rows."""
+    """The form of a stream, with labels, types of CloudEvents and summaries as rows."""
 
     labels = MappingField(required=False, help_text=LABELS.help)
     correlation = NamesField(required=False, help_text=CORRELATION.help)
@@ -138,23 +138,23 @@ class StreamForm(forms.ModelForm):
 @admin.register(Stream)
 class StreamAdmin(AuditedAdmin):
     form = StreamForm
-    list_display = ["named", "length", "last_event", "rate", "groups", "lag", "refused", "checks"]
+    list_display = ["name_cell", "length", "last_event", "rate", "groups", "lag", "refused", "checks"]
     list_filter = ["enforcement", "layout", "unknown_event_types"]
     search_fields = ["name", "purpose"]
     list_before_template = "streams/admin/stream_list_problem.html"
     change_form_template = "streams/admin/stream.html"
     fieldsets = fieldsets(STREAM_FIELDS, {None: ["name"]})
     pages = (
-        Page(path="<int:pk>/statistics/", name="statistics", view=statistics.statistics),
-        Page(path="explorer/", name="explorer", view=explorer.explorer),
-        Page(path="<int:pk>/messages/", name="messages", view=explorer.of_stream),
-        Page(path="<int:pk>/messages/<str:id>/", name="message", view=messages.message),
+        Page(path="<int:pk>/statistics/", name="statistics", view=statistics.show_statistics),
+        Page(path="explorer/", name="explorer", view=explorer.show_explorer),
+        Page(path="<int:pk>/messages/", name="messages", view=explorer.redirect_stream),
+        Page(path="<int:pk>/messages/<str:id>/", name="message", view=messages.show_message),
         Page(path="<int:pk>/messages/<str:id>/publish/", name="publish_again", view=test_event.publish_again),
-        Page(path="<int:pk>/groups/", name="groups", view=messages.groups),
+        Page(path="<int:pk>/groups/", name="groups", view=messages.show_groups),
         Page(path="<int:pk>/import/", name="import", view=event_import.import_events),
-        Page(path="<int:pk>/refusals/", name="refusals", view=refusals.refusals),
+        Page(path="<int:pk>/refusals/", name="refusals", view=refusals.show_refusals),
         Page(path="compare/", name="compare", view=event_pages.compare),
-        Page(path="find/", name="find", view=find.find),
+        Page(path="find/", name="find", view=find.find_event),
     )
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[LiveList]:
@@ -162,12 +162,12 @@ class StreamAdmin(AuditedAdmin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
         if stream := options.get("obj"):
-            problem = attach_overviews([stream], _overviews)
+            problem = attach_overviews([stream], _read_overviews)
             context |= {
                 "tabs": tabs.of_stream(request, stream, "Definition"),
                 "problem": problem,
                 "overview": stream.overview,
-                "additions": tabs.additions(request, stream),
+                "additions": tabs.addition_tabs(request, stream),
             }
         shown: HttpResponse = super().render_change_form(request, context, **options)
         return shown
@@ -183,7 +183,7 @@ class StreamAdmin(AuditedAdmin):
         super().save_formset(request, form, formset, change)
 
     def response_add(self, request: HttpRequest, obj: Stream, post_url_continue: str | None = None) -> HttpResponse:
-        # Its page shows the next steps: its publishers, its readers, and its bridges.
+        # The page of the new stream offers the next steps: publishers, readers, bridges.
         if {"_addanother", "_continue", IS_POPUP_VAR} & set(request.POST):
             shown: HttpResponse = super().response_add(request, obj, post_url_continue)
             return shown
@@ -194,11 +194,11 @@ class StreamAdmin(AuditedAdmin):
         return describe_leftovers(lambda: leftovers.left_by_stream(row.name))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Stream | None = None) -> tuple[str, ...]:
-        # The name is the key in Redis: under another one the events would be gone.
+        # The name is the key in Redis: a renamed stream would have no events.
         return () if obj is None else ("name",)
 
     @admin.display(description="stream", ordering="name")
-    def named(self, stream: Stream) -> str:
+    def name_cell(self, stream: Stream) -> str:
         return render_to_string("streams/admin/named.html", {"name": stream.name, "about": stream.purpose})
 
     @admin.display(description="events")
@@ -211,7 +211,7 @@ class StreamAdmin(AuditedAdmin):
 
     @admin.display(description="per minute")
     def rate(self, stream: Any) -> str:
-        return _cell("rate", stream)
+        return _render_cell("rate", stream)
 
     @admin.display(description="groups")
     def groups(self, stream: Any) -> str:
@@ -219,7 +219,7 @@ class StreamAdmin(AuditedAdmin):
 
     @admin.display(description="worst lag")
     def lag(self, stream: Any) -> str:
-        return _cell("worst_lag", stream)
+        return _render_cell("worst_lag", stream)
 
     @admin.display(description="contracts", ordering="enforcement")
     def checks(self, stream: Stream) -> str:
@@ -230,7 +230,7 @@ class StreamAdmin(AuditedAdmin):
         return refused_count(stream.overview)
 
 
-def _cell(name: str, stream: Any) -> str:
+def _render_cell(name: str, stream: Any) -> str:
     return render_to_string(
         f"streams/admin/{name}.html", {"overview": stream.overview, "past": stream.past, "stream": stream}
     )

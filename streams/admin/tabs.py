@@ -1,4 +1,4 @@
-"""The pages of one stream, side by side. Apps above this one may add theirs."""
+"""Links between the pages of one stream, group, service or event type. Other apps add theirs to the lists here."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from synapse.auth.permission import PUBLISH, VIEW_PAYLOAD
 
 @dataclass(frozen=True, slots=True)
 class PageLink:
-    """A tab: its title, the name of a URL, and the permissions that it requires."""
+    """A tab: its title, the name of its URL, and the permissions that it requires."""
 
     title: str
     url: str
     permissions: Sequence[str] = ()
 
 
-# Their URLs take the stream's primary key.
+# The URLs of these pages take the stream's primary key.
 STREAM_PAGES = [
     PageLink("Statistics", "admin:streams_stream_statistics"),
     PageLink("Messages", "admin:streams_stream_messages", (VIEW_PAYLOAD,)),
@@ -29,7 +29,7 @@ STREAM_PAGES = [
     PageLink("Refusals", "admin:streams_stream_refusals"),
     PageLink("Definition", "admin:streams_stream_change"),
 ]
-# Their URLs take the stream's primary key and a group's name.
+# The URLs of these pages take the stream's primary key and a group's name.
 GROUP_PAGES: list[PageLink] = []
 SERVICE_PAGES = [
     PageLink("Definition", "admin:streams_service_change"),
@@ -44,66 +44,70 @@ EVENT_TYPE_PAGES = [
 
 @dataclass(frozen=True, slots=True)
 class AdditionLink:
-    """A page that adds something to a stream: its title, its address (None: not for this stream), the permission."""
+    """A page that adds something to a stream: its title, its address (None when the stream cannot have it), the
+    permission.
+    """
 
     title: str
     url: Callable[[Stream], str | None]
     permission: str
 
 
-def _publish(stream: Stream) -> str | None:
+def _publish_url(stream: Stream) -> str | None:
     event_type = stream.event_types.first()
     return None if event_type is None else reverse("admin:streams_eventtype_publish", args=[event_type.pk])
 
 
 STREAM_ADDITIONS = [
-    AdditionLink("Publish a test event", _publish, PUBLISH),
+    AdditionLink("Publish a test event", _publish_url, PUBLISH),
     AdditionLink("Import events", lambda stream: reverse("admin:streams_stream_import", args=[stream.pk]), PUBLISH),
     AdditionLink(
-        "Add an event type", lambda stream: adding("streams_eventtype", stream=stream.pk), "streams.add_eventtype"
+        "Add an event type", lambda stream: add_url("streams_eventtype", stream=stream.pk), "streams.add_eventtype"
     ),
     AdditionLink(
-        "Add a publisher", lambda stream: adding("streams_service", publish=stream.name), "streams.add_service"
+        "Add a publisher", lambda stream: add_url("streams_service", publish=stream.name), "streams.add_service"
     ),
     AdditionLink(
-        "Add a reader", lambda stream: adding("streams_service", subscribe=stream.name), "streams.add_service"
+        "Add a reader", lambda stream: add_url("streams_service", subscribe=stream.name), "streams.add_service"
     ),
 ]
 
 
-def adding(model: str, **values: object) -> str:
-    """Return the address of the form that adds a row, with some values in it."""
+def add_url(model: str, **values: object) -> str:
+    """Return the address of the form that adds a row, with initial values."""
     query = f"?{urlencode(values)}" if values else ""
     return f"{reverse(f'admin:{model}_add')}{query}"
 
 
-def additions(request: HttpRequest, stream: Stream) -> list[Tab]:
-    """Return the pages that add something to a stream, as far as the person may use them."""
+def addition_tabs(request: HttpRequest, stream: Stream) -> list[Tab]:
+    """Return the pages that add something to a stream and that the person may use."""
     offered = [each for each in STREAM_ADDITIONS if request.user.has_perm(each.permission)]
     return [Tab(title=each.title, url=url) for each in offered if (url := each.url(stream))]
 
 
 def of_stream(request: HttpRequest, stream: Stream, active: str) -> list[Tab]:
     """Return the tabs of a stream's pages."""
-    return _tabs(request, STREAM_PAGES, [stream.pk], active)
+    return _build_tabs(request, STREAM_PAGES, [stream.pk], active)
 
 
 def of_group(request: HttpRequest, stream: Stream, group: str) -> list[Tab]:
-    """Return the pages of a stream's group: none when no address can hold its name."""
-    return [] if "/" in group else _tabs(request, GROUP_PAGES, [stream.pk, group])
+    """Return the pages of a stream's group; none when its name cannot be part of an address."""
+    return [] if "/" in group else _build_tabs(request, GROUP_PAGES, [stream.pk, group])
 
 
 def of_service(request: HttpRequest, service: Service, active: str) -> list[Tab]:
     """Return the tabs of a service's pages."""
-    return _tabs(request, SERVICE_PAGES, [service.pk], active)
+    return _build_tabs(request, SERVICE_PAGES, [service.pk], active)
 
 
 def of_event_type(request: HttpRequest, event_type: EventType, active: str) -> list[Tab]:
     """Return the tabs of an event type's pages."""
-    return _tabs(request, EVENT_TYPE_PAGES, [event_type.pk], active)
+    return _build_tabs(request, EVENT_TYPE_PAGES, [event_type.pk], active)
 
 
-def _tabs(request: HttpRequest, pages: Iterable[PageLink], arguments: Sequence[object], active: str = "") -> list[Tab]:
+def _build_tabs(
+    request: HttpRequest, pages: Iterable[PageLink], arguments: Sequence[object], active: str = ""
+) -> list[Tab]:
     return [
         Tab(title=page.title, url=reverse(page.url, args=arguments), active=page.title == active)
         for page in pages

@@ -1,4 +1,4 @@
-"""The endpoints of streams: those that need no database are declared in the engine, the others here."""
+"""The endpoints of streams. The engine declares those that need no database, this package the others."""
 
 from streams.api import audit, contracts, explorer, find, keys, live, operations, publish
 from synapse.endpoints import endpoints_of

@@ -1,4 +1,4 @@
-"""The audit log over HTTP, to be read."""
+"""The endpoint that reads the audit log."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -51,7 +51,7 @@ class AuditPage(Answer):
     next: int | None = about("The value of `before` for the next page.")
 
 
-def _stripped(text: Any) -> Any:
+def _strip_text(text: Any) -> Any:
     return (text.strip() or None) if isinstance(text, str) else text
 
 
@@ -68,7 +68,7 @@ class AuditQuery(Query):
     until: QueryTime = about(f"Only then or earlier. {_MOMENT}", default=None)
     count: QueryInt = about("How many.", default=USUAL, ge=1, le=MOST)
     before: Annotated[
-        QueryInt | None, BeforeValidator(_stripped), Sentence("“{name}” is what the page before gave as its next.")
+        QueryInt | None, BeforeValidator(_strip_text), Sentence("“{name}” is what the page before gave as its next.")
     ] = about("`next` of the page before.", default=None)
 
 
@@ -87,14 +87,14 @@ def list_audit_entries(call: Call[AuditQuery, None]) -> dict[str, Any]:
     query = call.query
     wanted = AuditFilter(
         **{name: getattr(query, name).replace("\0", "") for name in ("actor", "action", "target", "key")},
-        since=None if query.since is None else _moment(query.since.first.ms, "since"),
-        until=None if query.until is None else _moment(query.until.last.ms + 1, "until"),
+        since=None if query.since is None else _moment_of(query.since.first.ms, "since"),
+        until=None if query.until is None else _moment_of(query.until.last.ms + 1, "until"),
     )
     found = audit_query.page(wanted, by=call.by, count=query.count, before=query.before)
     return {"entries": [audit.as_dict(entry) for entry in found.entries], "next": found.next}
 
 
-def _moment(ms: int, parameter: str) -> datetime:
+def _moment_of(ms: int, parameter: str) -> datetime:
     try:
         return datetime.fromtimestamp(ms / 1000, UTC)
     except (ValueError, OverflowError, OSError):

@@ -1,4 +1,6 @@
-"""Contracts and the events that are there: testing one, and drafting one. On Django's way alone: both take a while."""
+"""Endpoints that test a contract on stored events, and draft one from them. Only Django answers them, because both take
+a while.
+"""
 
 from functools import partial
 from typing import Any

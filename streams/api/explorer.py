@@ -1,4 +1,4 @@
-"""Exporting the events of a search, which the event loop alone answers, and importing events."""
+"""Endpoints that export the events of a search, which only the event loop answers, and that import events."""
 
 from typing import Any, Literal, NoReturn
 
@@ -20,7 +20,7 @@ from synapse.redis import Conversation
 _TEXT = {"type": "string"}
 
 
-async def _export(request: Request) -> StreamedResponse:
+async def _export_events(request: Request) -> StreamedResponse:
     return await export.export(export_events.call(request, holder.current()))
 
 
@@ -39,7 +39,7 @@ async def _export(request: Request) -> StreamedResponse:
     tag="events",
     query=ExportQuery,
     problems=[403, 404, 409, 501, 503],
-    on_event_loop=EventLoop(handler=_export, is_endless=True, identify=person_or_key),
+    on_event_loop=EventLoop(handler=_export_events, is_endless=True, identify=person_or_key),
 )
 def export_events(call: Call[ExportQuery, None]) -> NoReturn:
     """All events that a search finds, as `GET /events` finds them, in one answer: a line for each, or a table. One

@@ -1,4 +1,4 @@
-"""Finding an event over all streams by an id that it carries."""
+"""The endpoint that finds an event over all streams by an id in it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The keys of a service over HTTP. On Django's way alone."""
+"""Endpoints for the keys of a service. Only Django answers them."""
 
 from datetime import datetime, timedelta
 from functools import partial
@@ -97,7 +97,7 @@ _keys = partial(endpoint, tag="keys", requires=_REQUIRES)
 )
 def list_keys(call: Call[None, None]) -> dict[str, Any]:
     """The newest keys first, with revoked ones. The texts of keys are not stored."""
-    return {"keys": [_shown(key) for key in key_issuance.keys_of(call.params["service"], by=call.by)]}
+    return {"keys": [_describe_key(key) for key in key_issuance.keys_of(call.params["service"], by=call.by)]}
 
 
 @_keys(
@@ -117,7 +117,7 @@ def issue_key(call: Call[None, IssueAsked]) -> dict[str, Any]:
     """The answer is the only place where the key is shown, ever. A service has two live keys at most, and two more of
     each other service that issues keys for it."""
     asked = call.body
-    return _new(
+    return _describe_new_key(
         key_issuance.issue(
             call.params["service"],
             by=call.by,
@@ -131,7 +131,7 @@ def issue_key(call: Call[None, IssueAsked]) -> dict[str, Any]:
 @_keys("DELETE", "/services/{service}/keys/{key_id}", "Revoke a key", Key, problems=_NOT_FOUND)
 def revoke_key(call: Call[None, None]) -> dict[str, Any]:
     """The key is refused from now on, in every process within a second; connections that watch live end, too."""
-    return _shown(key_issuance.revoke(call.params["service"], call.params["key_id"], by=call.by))
+    return _describe_key(key_issuance.revoke(call.params["service"], call.params["key_id"], by=call.by))
 
 
 @_keys(
@@ -147,13 +147,15 @@ def revoke_key(call: Call[None, None]) -> dict[str, Any]:
 def rotate_key(call: Call[None, RotateAsked]) -> dict[str, Any]:
     """A new key that may do the same. The old one expires after `overlap` seconds; until then both are good."""
     overlap = timedelta(seconds=call.body.overlap)
-    return _new(key_issuance.rotate(call.params["service"], call.params["key_id"], by=call.by, overlap=overlap))
+    return _describe_new_key(
+        key_issuance.rotate(call.params["service"], call.params["key_id"], by=call.by, overlap=overlap)
+    )
 
 
-def _new(issued: key_issuance.Issued) -> dict[str, Any]:
-    return {**_shown(issued.key), "key": issued.text}
+def _describe_new_key(issued: key_issuance.NewKey) -> dict[str, Any]:
+    return {**_describe_key(issued.key), "key": issued.text}
 
 
-def _shown(key: Row) -> dict[str, Any]:
+def _describe_key(key: Row) -> dict[str, Any]:
     values = {name: getattr(key, name) for name in Key.model_fields}
     return {**values, "id": key.key_id, "service": key.service.name}

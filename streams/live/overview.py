@@ -189,7 +189,7 @@ async def viewer_of(request: Request, by: Principal) -> OverviewViewer | None:
     person: Principal | None = by
     if by.kind == "anonymous":
         # Where access is open, a session is not looked at otherwise.
-        person = await asyncio.to_thread(identification.of_session, request.headers, by.address)
+        person = await asyncio.to_thread(identification.person_of_session, request.headers, by.address)
     if person is None or person.kind != "person" or not person.rights.has("metrics:read"):
         return None
     return OverviewViewer(person, request.headers)

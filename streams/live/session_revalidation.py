@@ -135,7 +135,7 @@ def _run_check(check: Callable[[], None]) -> None:
 
 @checked_connections()
 def _rights_of(those: set[Person]) -> Mapping[Person | None, Rights | None]:
-    people = identification.people_still(those)
+    people = identification.recheck_people(those)
     return {person: None if principal is None else principal.rights for person, principal in people.items()}
 
 

@@ -14,7 +14,7 @@ import orjson
 
 from core.database import checked_connections
 from streams import connections
-from streams.access import identification, identify, is_a_persons
+from streams.access import has_only_session, identification, identify
 from streams.access.identification import principal_of_key
 from streams.snapshot import holder
 from synapse.auth.api_key import API_KEY, AUTHORIZATION
@@ -89,9 +89,9 @@ async def person_or_key(request: Request) -> Principal:
 
 
 async def _person_of_session(request: Request) -> Principal | None:
-    if not is_a_persons(request.headers):
+    if not has_only_session(request.headers):
         return None
-    return await asyncio.to_thread(identification.of_session, request.headers, request.principal.address)
+    return await asyncio.to_thread(identification.person_of_session, request.headers, request.principal.address)
 
 
 async def _named(value: dict[str, Any], ticket: str, address: str) -> Principal:
@@ -113,7 +113,7 @@ async def _named(value: dict[str, Any], ticket: str, address: str) -> Principal:
 
 @checked_connections()
 def _person(name: str, session: str, address: str) -> Principal | None:
-    return identification.person_still(name, session, address)
+    return identification.recheck_person(name, session, address)
 
 
 def _spent() -> Unauthenticated:

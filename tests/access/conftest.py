@@ -16,9 +16,9 @@ def required(settings: object) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_used() -> Iterator[None]:
-    identification.forget()
+    identification.forget_uses()
     yield
-    identification.forget()
+    identification.forget_uses()
 
 
 @pytest.fixture

@@ -259,19 +259,19 @@ class TestUse:
         django("POST", "/events/training-events", EVENT, key)
         assert Key.objects.get().last_used_at is None
 
-        identification.flush()
+        identification.write_last_uses()
 
         first = Key.objects.get().last_used_at
         assert begun <= first <= timezone.now()
         django("POST", "/events/training-events", EVENT, key)
-        identification.flush()
+        identification.write_last_uses()
         assert Key.objects.get().last_used_at == first
 
     def test_using_a_key_does_not_change_the_catalog_version(self, django, key_of):
         django("POST", "/events/training-events", EVENT, bearer(key_of("helox", publishes=["training-events"])))
         before = holder.refresh().version
 
-        identification.flush()
+        identification.write_last_uses()
 
         assert holder.refresh().version == before
 
@@ -281,6 +281,6 @@ class TestUse:
         holder.forget()
 
         django("GET", "/streams", headers=bearer(key))
-        identification.flush()
+        identification.write_last_uses()
 
         assert Key.objects.get().last_used_at is None

@@ -482,7 +482,7 @@ class TestAskingAgain:
         people = self.people(5)
 
         with django_assert_num_queries(2):
-            found = identification.people_still(people)
+            found = identification.recheck_people(people)
 
         assert {person: (each.name, each.session, each.rights) for person, each in found.items()} == {
             (name, session): (name, session, EVERYTHING) for name, session in people
@@ -510,9 +510,9 @@ class TestAskingAgain:
         else:
             settings.AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend"]
 
-        found = identification.people_still(people)
+        found = identification.recheck_people(people)
 
-        assert found == {person: identification.person_still(*person) for person in people}
+        assert found == {person: identification.recheck_person(*person) for person in people}
         assert found[people[0]] is None
         assert (found[other] is None) == (ended == "another backend")
 
@@ -520,13 +520,13 @@ class TestAskingAgain:
         (person,) = self.people()
         settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another" * 10
 
-        (found,) = identification.people_still([person]).values()
+        (found,) = identification.recheck_people([person]).values()
 
         assert found is not None
 
     def test_a_person_whose_ticket_names_no_session_is_asked_for_by_name(self):
         ((name, _),) = self.people()
 
-        found = identification.people_still([(name, ""), ("bo", "")])
+        found = identification.recheck_people([(name, ""), ("bo", "")])
 
         assert [each and each.name for each in found.values()] == [name, None]

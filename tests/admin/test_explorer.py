@@ -112,9 +112,9 @@ def test_a_sent_form_redirects_to_the_canonical_address_of_its_state(admin_clien
     ],
 )
 def test_the_address_of_a_state_is_read_as_the_state(query):
-    state = ExplorerState.read(query)
+    state = ExplorerState.from_query(query)
 
-    assert ExplorerState.read(state.query) == state
+    assert ExplorerState.from_query(state.query) == state
     assert sorted(parse_qsl(state.query)) == sorted(parse_qsl(query))
 
 
@@ -260,7 +260,7 @@ def test_a_histogram_has_what_was_found_with_links_to_its_times(admin_client, ev
     histogram = shown(admin_client).context["histogram"]
 
     assert sum(row["count"] for row in histogram["rows"]) == 4
-    first = ExplorerState.read(histogram["rows"][0]["url"].removeprefix("?"))
+    first = ExplorerState.from_query(histogram["rows"][0]["url"].removeprefix("?"))
     assert int(first.since) <= 1_705_314_600_000 <= int(first.until)
 
 

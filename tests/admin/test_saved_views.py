@@ -69,7 +69,10 @@ def test_a_second_view_of_a_name_is_refused_until_it_is_to_replace_the_first(adm
     save(admin_client, query="q=other", replace="on")
     assert SavedView.objects.get().query == "q=other"
     entry = AuditEntry.objects.first()
-    assert [ExplorerState.read(each["query"]).streams for each in (entry.before, entry.after)] == [("orders",), ()]
+    assert [ExplorerState.from_query(each["query"]).streams for each in (entry.before, entry.after)] == [
+        ("orders",),
+        (),
+    ]
 
 
 def test_two_people_keep_views_of_one_name_but_share_one(admin_client, mika):
@@ -176,7 +179,7 @@ def test_the_audit_log_keeps_no_text_that_a_view_looks_for(admin_client, mika):
     entries = AuditEntry.objects.filter(target="saved view late").order_by("pk")
     assert [entry.action for entry in entries] == ["create", "change", "delete"]
     assert "@x" not in str([(entry.before, entry.after) for entry in entries]).replace("%40", "@")
-    state = ExplorerState.read(entries[0].after["query"])
+    state = ExplorerState.from_query(entries[0].after["query"])
     assert (state.streams, state.q, state.filter) == (("orders",), "…", 'event.email == "…" && event.n > 3')
     assert entries[1].after["texts"] == "changed"
 

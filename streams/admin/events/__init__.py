@@ -1,12 +1,12 @@
 """Pages of events in the admin.
 
-- `explorer`        events of one or many streams, found by text, filter, type and time
-- `explorer_state`  the search that an address of the explorer names
-- `explorer_rows`   its rows and columns
+- `explorer`        events of one or many streams, searched by text, filter, type and time
+- `explorer_state`  the explorer's search, as the query of its address
+- `explorer_rows`   the explorer's rows and columns
 - `saved_views`     searches of the explorer that people keep
-- `find`            one event by an id that it carries
+- `find`            one event by an id in it
 - `messages`        one event, and a stream's groups
-- `event_pages`     one event as a program, and the difference of two
-- `test_event`      publish a test event, or an event again
+- `event_pages`     one event as a program that publishes it, and the difference of two
+- `test_event`      publish a test event, or a stored event again
 - `event_import`    files of events, checked and stored
 """

@@ -1,4 +1,6 @@
-"""The page of a stream that imports lines of JSON: checked first, and stored when the person has seen the result."""
+"""The page of a stream that imports lines of JSON: it checks them first, and stores them after the person saw the
+result.
+"""
 
 import hashlib
 from typing import Any
@@ -39,7 +41,11 @@ def import_events(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         digest = hashlib.sha256(text).hexdigest()
         is_other = "store" in request.POST and form.cleaned_data["checked"] != digest
         dry_run = "store" not in request.POST or is_other
-        values = {"report": _imported(request, stream, text, dry_run=dry_run), "checked": digest, "is_other": is_other}
+        values = {
+            "report": _run_import(request, stream, text, dry_run=dry_run),
+            "checked": digest,
+            "is_other": is_other,
+        }
     page: HttpResponse = admin.show(
         request,
         "streams/admin/import.html",
@@ -52,10 +58,10 @@ def import_events(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     return page
 
 
-def _imported(request: HttpRequest, stream: Stream, text: bytes, *, dry_run: bool) -> dict[str, Any]:
-    """Return the report of the import, or why there is none: `problem`.
+def _run_import(request: HttpRequest, stream: Stream, text: bytes, *, dry_run: bool) -> dict[str, Any]:
+    """Import or check the lines of a file. Return the report, or a dict with the error text as `problem`.
 
-    An import that may store events leaves an audit entry before it begins, and one of what came out.
+    An import that may store events leaves two audit entries: when it begins, and with its result.
     """
     asked = exchange.Request(
         method="POST",

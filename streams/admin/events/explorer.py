@@ -1,7 +1,7 @@
-"""The explorer's page: events of one or many streams, merged by time, found by text, filter, type and time.
+"""The explorer's page: events of one or many streams, merged by time, searched by text, filter, type and time.
 
-`streams.admin.events.explorer_state` reads its address, and `synapse.explorer` searches. Each page reads one bounded
-part of the streams: *Continue* is a link to the next one.
+`streams.admin.events.explorer_state` reads its address, and `synapse.explorer` searches. Each page reads a bounded part
+of the streams, and its link *Continue* leads to the next part.
 """
 
 import json
@@ -20,7 +20,7 @@ from core import payload_access
 from core.admin.base import person
 from streams.admin import tabs
 from streams.admin.events import saved_views
-from streams.admin.events.explorer_rows import declares, properties_of, row_of
+from streams.admin.events.explorer_rows import declares_property, properties_of, row_of
 from streams.admin.events.explorer_state import ANY_TIME, ExplorerState, request_for
 from streams.admin.requests import answer_of
 from streams.connections import ask_all
@@ -42,16 +42,16 @@ from synapse.wire.ids import iso_of, moment_of_ms
 
 PAGE_SIZE = 25
 MOST_BARS = 60
-# Of more streams, what was stored over time is not added up for each page.
+# The number of streams up to which a page adds up the events stored over time.
 MOST_COUNTED = 100
-# The range of the numbers for people without payload access who choose no range.
+# The time range of the counts that people without payload access see, unless they choose one.
 _COUNTED_RANGE = "24h"
 # Before the path of a property in filters and exports.
 _PREFIX = "event."
 MOST_EVENT_TYPES = 200
-# Event types that are offered to be published where there is no event yet.
+# The number of event types that a page without events offers to publish.
 MOST_OFFERED = 5
-# The properties of which examples are made, in this order, and the examples without any.
+# The kinds of properties for which filters are suggested, in this order; and the filters suggested without properties.
 _KINDS = ("choice", "number", "string", "boolean", "other")
 _USUAL_EXAMPLES = ('event.status == "failed"', "event.attempts > 3", "has(event.coupon)")
 _TITLES = {
@@ -65,14 +65,14 @@ _TITLES = {
 Bar = Mapping[str, int]
 
 
-def explorer(admin: Any, request: HttpRequest) -> HttpResponse:
-    """Show the events that the address asks for. Without payload access a person gets only numbers of events."""
+def show_explorer(admin: Any, request: HttpRequest) -> HttpResponse:
+    """Show the events that the address selects. People without payload access see only numbers of events."""
     if not admin.has_view_permission(request):
         raise PermissionDenied
     given = [(name, text) for name, texts in request.GET.lists() for text in texts]
-    state = _with_short_columns(ExplorerState.of(given))
+    state = _with_short_columns(ExplorerState.from_pairs(given))
     if sorted(given) != sorted(state.pairs):
-        # As a form sends it, with what says nothing: an address to be sent on has none of that.
+        # A form also sends empty parameters. Redirect to the address without them, which people can share.
         return redirect(f"{request.path}{f'?{state.query}' if state.query else ''}")
     now, catalog = time.time(), holder.current()
     pks = dict(Stream.objects.values_list("name", "pk"))
@@ -80,7 +80,7 @@ def explorer(admin: Any, request: HttpRequest) -> HttpResponse:
     may_see = payload_access.may_see(request)
     asked: dict[str, Conversation[Any]] = {}
     if may_see:
-        pairs = state.search(now=now, count=str(PAGE_SIZE))
+        pairs = state.api_parameters(now=now, count=str(PAGE_SIZE))
         asked["page"] = search_events(request_for(pairs, principal=person(request)), catalog)
     else:
         asked["overviews"] = stream_stats.overviews_of(chosen[:MOST_COUNTED])
@@ -94,21 +94,21 @@ def explorer(admin: Any, request: HttpRequest) -> HttpResponse:
     if page is not None:
         payload_access.record_each(person(request), ids_by_stream(page))
     stream = Stream.objects.filter(name=state.streams[0]).first() if len(state.streams) == 1 else None
-    query = state.but(next="").query
+    query = state.with_changes(next="").query
     values = {
         "state": state,
-        "fields": _fields(state, pks, chosen, catalog),
+        "fields": _build_form(state, pks, chosen, catalog),
         "may_see": may_see,
         "page": page,
         "refused": refused,
-        "errors": _errors(refused, state),
-        "views": saved_views.offered(request, query),
+        "errors": _errors_by_field(refused, state),
+        "views": saved_views.offer_views(request, query),
         "save": f"{reverse('admin:streams_savedview_add')}?{urlencode({'query': query})}",
-        "histogram": _histogram(state, found, page),
-        "counts": _counts(found.get("overviews"), pks) if not may_see else None,
+        "histogram": _build_histogram(state, found, page),
+        "counts": _count_by_stream(found.get("overviews"), pks) if not may_see else None,
     }
     if page is not None:
-        values |= _shown(request, state, page, pks)
+        values |= _build_results(request, state, page, pks)
     shown: HttpResponse = admin.show(
         request,
         "streams/admin/explorer.html",
@@ -120,37 +120,39 @@ def explorer(admin: Any, request: HttpRequest) -> HttpResponse:
     return shown
 
 
-def of_stream(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Redirect to the explorer with a stream chosen, and what older addresses asked for."""
+def redirect_stream(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Redirect to the explorer with one stream selected, and translate the parameters of older addresses."""
     stream = admin.found(request, pk)
     given = request.GET.dict()
-    state = ExplorerState.of([("stream", stream.name), *given.items()])
-    # Older addresses continued so. The entry itself is shown again, and none is left out.
-    state = state.but(
+    state = ExplorerState.from_pairs([("stream", stream.name), *given.items()])
+    # Older addresses continued with `after` and `before`. The entry that they name is shown again; none is left out.
+    state = state.with_changes(
         next="", since=state.since or given.get("after", ""), until=state.until or given.get("before", "")
     )
     return redirect(f"{reverse('admin:streams_stream_explorer')}?{state.query}")
 
 
-def _shown(
+def _build_results(
     request: HttpRequest, state: ExplorerState, page: Mapping[str, Any], pks: Mapping[str, int]
 ) -> dict[str, Any]:
-    """Return the rows, how far the search came, and where it continues."""
+    """Return the part of the context about the results: rows, how far the search came, and links to continue and
+    export.
+    """
     at = read_cursor(page["next"], page["next"].partition("~")[0]) if page["next"] else None
-    search = urlencode(state.but(next="").search(now=time.time()))
+    search = urlencode(state.with_changes(next="").api_parameters(now=time.time()))
     export = reverse("export_events")
     may_publish = person(request).rights.may("publish", state.streams[0] if state.streams else "")
     values: dict[str, Any] = {
         "rows": [row_of(event, state.columns, state.q, pks) for event in page["events"]],
         "width": 4 + len(state.columns),
         "reached": str(at.id) if at is not None else "",
-        "further": f"?{state.but(next=page['next']).query}" if page["next"] else "",
-        "begin": f"?{state.but(next='').query}" if state.next else "",
+        "further": f"?{state.with_changes(next=page['next']).query}" if page["next"] else "",
+        "begin": f"?{state.with_changes(next='').query}" if state.next else "",
         "exports": [("NDJSON", f"{export}?{search}"), ("CSV", f"{export}?{search}&format=csv{_csv_columns(state)}")],
         "may_publish": may_publish,
     }
     if state.range or state.since or state.until:
-        values["any_time"] = f"?{state.but(range='', since='', until='', next='').query}"
+        values["any_time"] = f"?{state.with_changes(range='', since='', until='', next='').query}"
     if may_publish and len(state.streams) == 1 and state.streams[0] in pks:
         values["importing"] = reverse("admin:streams_stream_import", args=[pks[state.streams[0]]])
     if not values["rows"] and may_publish and not state.is_narrowed:
@@ -171,25 +173,29 @@ def _shown(
 
 
 def _with_short_columns(state: ExplorerState) -> ExplorerState:
-    """Return a state whose columns are paths within the event, also where they are written as filters and exports write
-    them: behind `event.`, unless an event has a property of that name."""
+    """Return the state with the prefix `event.`, which filters and exports use, removed from its columns, unless a
+    contract declares a property named `event`.
+    """
     if not any(path.startswith(_PREFIX) for path in state.columns):
         return state
     catalog = holder.current()
-    if declares(catalog, state.streams or catalog.streams, _PREFIX.removesuffix(".")):
+    if declares_property(catalog, state.streams or catalog.streams, _PREFIX.removesuffix(".")):
         return state
-    return state.but(columns=tuple(dict.fromkeys(path.removeprefix(_PREFIX) or path for path in state.columns)))
+    return state.with_changes(
+        columns=tuple(dict.fromkeys(path.removeprefix(_PREFIX) or path for path in state.columns))
+    )
 
 
 def _csv_columns(state: ExplorerState) -> str:
-    """Return the columns of an exported table: those of the page, where some are chosen."""
+    """Return the query parameter for the columns of an exported table, "" when the page has no chosen ones."""
     chosen = [f"{_PREFIX}{path}" for path in state.columns if "," not in path]
     return f"&{urlencode({'columns': ','.join(['id', 'stream', 'event_type', *chosen])})}" if chosen else ""
 
 
 def _is_watchable(state: ExplorerState, pks: Mapping[str, int]) -> bool:
-    """Say whether new events of the search can be shown live: of so many streams as one connection watches, newest
-    first, up to now."""
+    """Say whether new events of the search can be shown live: it is ordered newest first, ends now, and has at most as
+    many streams as one connection may watch.
+    """
     watched = state.streams or tuple(pks)
     if not 0 < len(watched) <= MOST_STREAMS or not pks.keys() >= set(watched):
         return False
@@ -199,8 +205,10 @@ def _is_watchable(state: ExplorerState, pks: Mapping[str, int]) -> bool:
 # ---- The form.
 
 
-def _fields(state: ExplorerState, pks: Mapping[str, int], chosen: Collection[str], catalog: Snapshot) -> dict[str, Any]:
-    """Return the choices of the form, and the values that the address does not hold as inputs do."""
+def _build_form(
+    state: ExplorerState, pks: Mapping[str, int], chosen: Collection[str], catalog: Snapshot
+) -> dict[str, Any]:
+    """Return the context of the search form: choices, and values in the format of HTML inputs."""
     properties = properties_of(catalog, chosen, state.event_type)
     types = EventType.objects.filter(stream__name__in=chosen) if state.streams else EventType.objects.all()
     names = types.order_by("name").values_list("name", flat=True).distinct()
@@ -214,12 +222,14 @@ def _fields(state: ExplorerState, pks: Mapping[str, int], chosen: Collection[str
         "event_types": names[:MOST_EVENT_TYPES],
         "properties": [{"path": path, "is_chosen": path in state.columns} for path in properties],
         "free": ", ".join(path for path in state.columns if path not in properties),
-        "examples": _examples(state, properties),
+        "examples": _suggest_filters(state, properties),
     }
 
 
 def _for_input(text: str, parameter: str) -> str:
-    """Return a time of the address as inputs of times hold it, in UTC; a text that is none unchanged."""
+    """Return a time of the address in the format of HTML time inputs, in UTC; a text that is no time is returned
+    unchanged.
+    """
     try:
         found = parse_moment(text, parameter)
     except Problem:
@@ -228,18 +238,18 @@ def _for_input(text: str, parameter: str) -> str:
     return "" if at is None else (iso_of(at) or "").removesuffix("Z").removesuffix(".000")
 
 
-def _examples(state: ExplorerState, properties: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Return filters that fit the chosen event types, each with its address."""
+def _suggest_filters(state: ExplorerState, properties: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return example filters for the chosen event types, each with the address that applies it."""
     found: dict[str, str] = {}
     for path, schema in properties.items():
         if all(name.isidentifier() and name.isascii() for name in path.split(".")):
-            kind, text = _example(f"event.{path}", schema)
+            kind, text = _suggest_filter(f"event.{path}", schema)
             found.setdefault(kind, text)
     texts = [found[kind] for kind in _KINDS if kind in found] or list(_USUAL_EXAMPLES)
-    return [{"text": text, "url": f"?{state.but(filter=text, next='').query}"} for text in texts]
+    return [{"text": text, "url": f"?{state.with_changes(filter=text, next='').query}"} for text in texts]
 
 
-def _example(path: str, schema: Mapping[str, Any]) -> tuple[str, str]:
+def _suggest_filter(path: str, schema: Mapping[str, Any]) -> tuple[str, str]:
     """Return the kind of a property, one of `_KINDS`, and a filter for it."""
     choices = schema.get("enum")
     if isinstance(choices, list) and choices and isinstance(choices[0], str) and choices[0].isidentifier():
@@ -253,8 +263,8 @@ def _example(path: str, schema: Mapping[str, Any]) -> tuple[str, str]:
     }.get(kind if isinstance(kind, str) else "", ("other", f"has({path})"))
 
 
-def _errors(refused: Problem | None, state: ExplorerState) -> dict[str, Any]:
-    """Return the error text of each field; an error of no field stands above the results."""
+def _errors_by_field(refused: Problem | None, state: ExplorerState) -> dict[str, Any]:
+    """Return the error text by field; an error that belongs to no field has the key `page`."""
     if refused is None:
         return {}
     field = str(refused.members.get("parameter", ""))
@@ -273,7 +283,7 @@ def _errors(refused: Problem | None, state: ExplorerState) -> dict[str, Any]:
 
 
 def _read_stored(streams: Sequence[str], range_: str, *, now: int) -> Conversation[list[Bar]]:
-    """Return how many events were stored over a time range, by the samples of statistics."""
+    """Return the bars of events stored over a time range, from the samples of statistics."""
     window = window_of(range_, now=now)
     history = yield from read_history(
         streams, window.span, series.select(series.PUBLISHED), now=now, instead=window.span.shorter
@@ -292,8 +302,10 @@ def _read_stored(streams: Sequence[str], range_: str, *, now: int) -> Conversati
     ]
 
 
-def _histogram(state: ExplorerState, found: Mapping[str, Any], page: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return the bars of the chart over the list; None where there are none."""
+def _build_histogram(
+    state: ExplorerState, found: Mapping[str, Any], page: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    """Return the chart above the list, or None when it would have no bars."""
     stored = found.get("stored")
     if stored is not None and not isinstance(stored, Problem):
         bars, title = stored, "Events stored"
@@ -304,7 +316,7 @@ def _histogram(state: ExplorerState, found: Mapping[str, Any], page: Mapping[str
     if not any(bar["count"] for bar in bars):
         return None
     rows = [
-        {**bar, "begin": moment_of_ms(bar["from"]), "url": f"?{_between(state, bar).query}"}
+        {**bar, "begin": moment_of_ms(bar["from"]), "url": f"?{_narrow_to_bar(state, bar).query}"}
         for bar in bars
         if bar["count"]
     ]
@@ -317,12 +329,12 @@ def _histogram(state: ExplorerState, found: Mapping[str, Any], page: Mapping[str
     }
 
 
-def _between(state: ExplorerState, bar: Bar) -> ExplorerState:
-    return state.but(range="", since=str(bar["from"]), until=str(bar["to"] - 1), next="")
+def _narrow_to_bar(state: ExplorerState, bar: Bar) -> ExplorerState:
+    return state.with_changes(range="", since=str(bar["from"]), until=str(bar["to"] - 1), next="")
 
 
-def _counts(overviews: Any, pks: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Return how many events each stream has, for people without payload access."""
+def _count_by_stream(overviews: Any, pks: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Return the number of events of each stream, for people without payload access."""
     if overviews is None or isinstance(overviews, Problem):
         return []
     return [{"name": name, "pk": pks[name], "overview": overview} for name, overview in overviews.items()]

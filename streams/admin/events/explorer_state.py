@@ -1,7 +1,7 @@
 """The state of the explorer's page as the query of its address: the search, its columns, and where it continues.
 
-Each state has one address: parameters in a fixed order, without those that say nothing. So an address can be sent to a
-person, kept as a saved view, and compared with another.
+Each state has exactly one address: its parameters have a fixed order, and empty ones are left out. So addresses can be
+shared, kept as saved views, and compared.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ from synapse.statistics.charts import RANGES
 MOST_COLUMNS = 8
 # An exported table has the same columns, with `event.` before each.
 LONGEST_COLUMN = export.LONGEST_COLUMN - len("event.")
-# More parameters than a page can make: a stream each, and the others.
+# More parameters than any page makes: one for each stream, and some others.
 _MOST_PARAMETERS = 1_000
 ANY_TIME = "any"
 HIDDEN = "…"
@@ -31,16 +31,16 @@ class ExplorerState:
     """The state of a page of the explorer.
 
     Attributes:
-        streams: names of streams; none: all of them.
-        q: the text that is looked for.
-        filter: the filter.
-        event_type: the one event type that is shown; "" for all.
+        streams: names of streams; empty for all.
+        q: the text to search for.
+        filter: a filter expression.
+        event_type: the only event type to show; "" for all.
         range: a time range up to now, one of `RANGES`; "" for any time, or `since` and `until`.
-        since: from when on, as the API takes it.
-        until: until when, as the API takes it.
-        order: newest or oldest first.
+        since: the begin of the time range, in a format of the API.
+        until: the end of the time range, in a format of the API.
+        order: `newest` or `oldest`: which events come first.
         columns: the paths of properties that have columns of their own.
-        next: where the search continues, as the answer before said; "" for its beginning.
+        next: where the search continues: `next` of the previous answer; "" for its beginning.
     """
 
     streams: tuple[str, ...] = ()
@@ -55,10 +55,10 @@ class ExplorerState:
     next: str = ""
 
     @classmethod
-    def of(cls, pairs: Iterable[tuple[str, str]]) -> "ExplorerState":
-        """Return the state that parameters ask for. Parameters without a meaning are left out.
+    def from_pairs(cls, pairs: Iterable[tuple[str, str]]) -> "ExplorerState":
+        """Return the state for query parameters. Unknown and empty ones are ignored.
 
-        The button of a time range sends `preset`, with all else that the form holds: it counts alone.
+        A button for a time range sends `preset` along with the whole form; it overrides the form's other times.
         """
         one: dict[str, str] = {}
         streams: list[str] = []
@@ -71,7 +71,7 @@ class ExplorerState:
             elif name == "column":
                 columns.append(text)
             elif name == "columns":
-                # Written by hand, in one field.
+                # The form's text field has several paths, separated by commas.
                 columns += [part for each in text.split(",") if (part := each.strip())]
             else:
                 one[name] = text
@@ -93,16 +93,16 @@ class ExplorerState:
         )
 
     @classmethod
-    def read(cls, query: str) -> "ExplorerState":
+    def from_query(cls, query: str) -> "ExplorerState":
         """Return the state of an address's query.
 
         Raises:
             ValueError: when it has too many parameters.
         """
-        return cls.of(parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS))
+        return cls.from_pairs(parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS))
 
-    def but(self, **changes: Any) -> "ExplorerState":
-        """Return the state with changes."""
+    def with_changes(self, **changes: Any) -> "ExplorerState":
+        """Return a copy of the state with some attributes changed."""
         return replace(self, **changes)
 
     @property
@@ -123,20 +123,20 @@ class ExplorerState:
         return urlencode(self.pairs)
 
     def without_texts(self) -> "ExplorerState":
-        """Return the state with “…” in place of the texts that are looked for, which may be PII."""
+        """Return the state with “…” in place of the texts that are searched for, which may be PII."""
         try:
             filter_ = self.filter and without_texts(self.filter)
         except BadFilterExpression:
             filter_ = HIDDEN
-        return self.but(q=self.q and HIDDEN, filter=filter_, next="")
+        return self.with_changes(q=self.q and HIDDEN, filter=filter_, next="")
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether the search leaves out events of its streams and its time range."""
+        """Whether the search selects only some of the events in its streams and time range."""
         return bool(self.q or self.filter or self.event_type)
 
-    def search(self, *, now: float, **more: str) -> list[tuple[str, str]]:
-        """Return the parameters with which the API is asked.
+    def api_parameters(self, *, now: float, **more: str) -> list[tuple[str, str]]:
+        """Return the query parameters for the API.
 
         Args:
             now: seconds since 1970, for time ranges up to now.
@@ -147,15 +147,15 @@ class ExplorerState:
         one |= {"order": self.order, "next": self.next} | more
         return [*(("stream", name) for name in self.streams), *((name, text) for name, text in one.items() if text)]
 
-    def check(self) -> None:
-        """Make sure that the search can be asked for; whether its streams exist is not asked.
+    def check_parameters(self) -> None:
+        """Make sure that the parameters are valid. Whether the streams exist is not checked.
 
         Raises:
-            Problem: when a parameter cannot be used; the member `parameter` names it.
+            Problem: when a parameter is invalid; the member `parameter` names it.
         """
-        EventsQuery.of(request_for(self.search(now=RANGES["30d"][0])))
+        EventsQuery.of(request_for(self.api_parameters(now=RANGES["30d"][0])))
 
 
 def request_for(pairs: Sequence[tuple[str, str]], **more: Any) -> Request:
-    """Return a request of these parameters to the API."""
+    """Return a request to `GET /events` with these parameters."""
     return Request(method="GET", path="/events", query=dict(pairs), raw_query=urlencode(pairs), **more)

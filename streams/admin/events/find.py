@@ -1,4 +1,4 @@
-"""Finding an event by an id that it carries: the page, and the search of the whole admin (Ctrl K)."""
+"""Search for an event by an id in it: the page, and the results in the search of the whole admin (Ctrl K)."""
 
 from typing import Any
 
@@ -20,18 +20,18 @@ from synapse.explorer.search import ids_by_stream
 from synapse.problems import Problem
 
 MOST_LISTED = 50
-# The search of the whole admin asks with every pause in typing: shorter texts are the beginnings of names.
+# Limits for the search of the whole admin, which runs with each pause in typing. Shorter texts are beginnings of names.
 SHORTEST, MOST_OFFERED, MOST_OFFERED_BYTES = 3, 5, 8 * 1024 * 1024
 
 
-def find(admin: Any, request: HttpRequest) -> HttpResponse:
-    """Show the events that carry the id `q`; a single one is shown on its own page."""
+def find_event(admin: Any, request: HttpRequest) -> HttpResponse:
+    """Show the events that carry the id `q`; redirect to the event's page when there is only one."""
     if not admin.has_view_permission(request):
         raise PermissionDenied
     payload_access.check_permission(request)
     text = request.GET.get("q", "").strip()
-    found = _found(request, text, count=MOST_LISTED + 1)
-    events = [] if isinstance(found, Problem) else _linked(found)
+    found = _search(request, text, count=MOST_LISTED + 1)
+    events = [] if isinstance(found, Problem) else _link_matches(found)
     if len(events) == 1:
         return redirect(events[0]["url"])
     payload_access.record_each(person(request), ids_by_stream({"events": events[:MOST_LISTED]}))
@@ -48,13 +48,13 @@ def find(admin: Any, request: HttpRequest) -> HttpResponse:
     return page
 
 
-def offer(request: HttpRequest, lowered: str) -> list[SearchResult]:
-    """Return the events that the search of the whole admin finds. It passes the text in lower case."""
+def offer_events(request: HttpRequest, lowered: str) -> list[SearchResult]:
+    """Return the events for the search of the whole admin, which passes the text in lower case."""
     text = request.GET.get("s", lowered).strip()
     if len(text) < SHORTEST or not payload_access.may_see(request):
         return []
-    found = _found(request, text, count=MOST_OFFERED, own_keys=True, most_bytes=MOST_OFFERED_BYTES)
-    events = [] if isinstance(found, Problem) else _linked(found)
+    found = _search(request, text, count=MOST_OFFERED, own_keys=True, most_bytes=MOST_OFFERED_BYTES)
+    events = [] if isinstance(found, Problem) else _link_matches(found)
     payload_access.record_each(person(request), ids_by_stream({"events": events}))
     return [
         SearchResult(
@@ -67,7 +67,7 @@ def offer(request: HttpRequest, lowered: str) -> list[SearchResult]:
     ]
 
 
-def _found(
+def _search(
     request: HttpRequest,
     text: str,
     *,
@@ -88,7 +88,7 @@ def _found(
     return found
 
 
-def _linked(found: Found) -> list[dict[str, Any]]:
+def _link_matches(found: Found) -> list[dict[str, Any]]:
     names = {match.stream for match in found.matches}
     pks = dict(Stream.objects.filter(name__in=names).values_list("name", "pk"))
     return [

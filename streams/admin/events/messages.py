@@ -1,4 +1,4 @@
-"""Admin pages of one message and of a stream's groups, and lists whose rows show live statistics beside definitions."""
+"""Admin pages of one message and of a stream's groups, and the base class of lists that show live statistics."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +25,9 @@ from synapse.statistics.overview import group_health, read_failures, read_histor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagePart:
-    """A part of the page of one message that an app above this one adds: its template, and its values by stream and
-    entry id. It must hold nothing that the viewer may not see; the viewer may lack payload access."""
+    """A part of the page of one message that another app adds: its template, and its values by stream and entry id. It
+    is also shown without payload access, so the values must hold only what the viewer may see.
+    """
 
     template: str
     values: Callable[[HttpRequest, Stream, str], Mapping[str, Any]]
@@ -35,9 +36,10 @@ class MessagePart:
 MESSAGE_PARTS: list[MessagePart] = []
 
 
-def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
-    """Show one message: the event, and the raw fields of its entry in Redis; without payload access only what other
-    apps add."""
+def show_message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
+    """Show one message: the event, and the raw fields of its entry in Redis. Without payload access, show only the
+    parts that other apps add.
+    """
     stream = admin.found(request, pk)
     asked = ask_for_strip(stream)
     if payload_access.may_see(request):
@@ -53,13 +55,15 @@ def message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
         "Message",
         found,
         message=None if isinstance(answer, Problem) else answer,
-        actions=None if answer is None or isinstance(answer, Problem) else event_pages.actions(request, stream, answer),
+        actions=None
+        if answer is None or isinstance(answer, Problem)
+        else event_pages.build_actions(request, stream, answer),
         refused=answer if isinstance(answer, Problem) else None,
         parts=[{"template": part.template, "values": part.values(request, stream, id)} for part in MESSAGE_PARTS],
     )
 
 
-def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+def show_groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the stream's consumer groups: their lag, their backlog and their consumers."""
     stream = admin.found(request, pk)
     found = ask_all(
@@ -99,7 +103,7 @@ def groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def ask_for_strip(stream: Stream) -> dict[str, Conversation[Any]]:
-    """Return what reads the statistics that all pages of a stream show."""
+    """Return the conversations that read the statistics shown on all pages of a stream."""
     return {
         "overview": stream_stats.overviews_of([stream.name]),
         "past": read_histories([stream.name], with_hour=False),
@@ -137,8 +141,9 @@ Overviews = Callable[[Sequence[Any]], Conversation[Mapping[str, Any]]]
 def attach_overviews(
     rows: Sequence[Any], overviews: Overviews, **further: Conversation[Mapping[str, Any]]
 ) -> Problem | None:
-    """Set each row's `overview`, and more attributes that conversations find out; None where Redis could not answer.
-    Return why there are no overviews."""
+    """Set each row's `overview`, and an attribute for each further conversation; None where Redis could not answer.
+    Return the problem when there are no overviews.
+    """
     found = ask_all({"overview": overviews(rows), **further})
     for name, values in found.items():
         for row in rows:
@@ -148,7 +153,7 @@ def attach_overviews(
 
 
 class LiveList(ChangeList):  # type: ignore[misc]
-    """A page of the list with each row's overview, read in a fixed number of round trips."""
+    """A change list whose rows have overviews, read in a fixed number of round trips."""
 
     overviews: ClassVar[Overviews]
     problem: Problem | None = None
@@ -157,8 +162,8 @@ class LiveList(ChangeList):  # type: ignore[misc]
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = list(self.result_list)
-        self.problem = attach_overviews(self.result_list, type(self).overviews, **self.further())
+        self.problem = attach_overviews(self.result_list, type(self).overviews, **self.further_conversations())
 
-    def further(self) -> Mapping[str, Conversation[Mapping[str, Any]]]:
-        """Return what else is read for the rows, by the attribute that it is set as."""
+    def further_conversations(self) -> Mapping[str, Conversation[Mapping[str, Any]]]:
+        """Return further conversations to run for the rows, by the attribute that receives the result."""
         return {}

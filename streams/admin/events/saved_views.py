@@ -32,9 +32,8 @@ def address_of(query: str) -> str:
 
 
 def visible_to(user: Any) -> QuerySet[SavedView]:
-    """Return the saved views that a person finds: their own, and the shared ones if they may see payloads.
-
-    A view holds the texts that are looked for, which may be those of an event.
+    """Return the saved views that a person may see: their own, and with payload access the shared ones. A view holds
+    the texts to search for, which may come from an event.
     """
     found = Q(owner=user) | Q(shared=True) if user.has_perm(VIEW_PAYLOAD) else Q(owner=user)
     return SavedView.objects.filter(found).select_related("owner")
@@ -43,7 +42,7 @@ def visible_to(user: Any) -> QuerySet[SavedView]:
 class SavedViewForm(forms.ModelForm):
     """The form of a saved view: its name, and whether it is shared.
 
-    A person has one view of a name. A second one replaces the first only when “Replace” is ticked.
+    Names are unique for each person. A view replaces an older one of the same name only when “Replace” is ticked.
     """
 
     replace = forms.BooleanField(required=False, label="Replace", help_text="Replace the view of this name.")
@@ -57,28 +56,28 @@ class SavedViewForm(forms.ModelForm):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        if "replace" in self.fields and not (self.is_bound and self._of_this_name(self.data.get("name", "").strip())):
-            # There is nothing to be replaced.
+        if "replace" in self.fields and not (self.is_bound and self._find_same_name(self.data.get("name", "").strip())):
+            # No view with this name exists, so there is nothing to replace.
             self.fields["replace"].widget = forms.HiddenInput()
 
     def clean_query(self) -> str:
         try:
-            state = ExplorerState.read(self.cleaned_data["query"]).but(next="")
-            state.check()
+            state = ExplorerState.from_query(self.cleaned_data["query"]).with_changes(next="")
+            state.check_parameters()
         except ValueError as error:
             raise ValidationError(f"This is no address of the explorer: {error}.") from None
         except Problem as problem:
             raise ValidationError(problem.detail) from None
-        # As the explorer itself writes it.
+        # The canonical query, as the explorer writes it.
         return state.query
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         name = values.get("name", "")
-        if own := self._of_this_name(name):
+        if own := self._find_same_name(name):
             if values.get("replace") and self.instance.pk is None:
                 self.replaced = own
-                # So the constraints of the model do not take the replaced row for another one.
+                # So that the model's constraints treat the replaced row as this one.
                 self.instance.pk, self.instance._state.adding = own.pk, False
             else:
                 way_out = "Choose another name." if self.instance.pk else "Tick “Replace”, or choose another name."
@@ -89,7 +88,7 @@ class SavedViewForm(forms.ModelForm):
             self.add_error("name", f"{others.owner} shares a view “{name}” already. Choose another name.")
         return values
 
-    def _of_this_name(self, name: str) -> SavedView | None:
+    def _find_same_name(self, name: str) -> SavedView | None:
         owner = self.instance.owner if self.instance.pk else self.user
         return SavedView.objects.filter(owner=owner, name=name).exclude(pk=self.instance.pk).first()
 
@@ -97,7 +96,7 @@ class SavedViewForm(forms.ModelForm):
 @admin.register(SavedView)
 class SavedViewAdmin(AuditedAdmin):
     form = SavedViewForm
-    list_display = ["named", "search", "owner", "is_shared"]
+    list_display = ["name_cell", "search", "owner", "is_shared"]
     search_fields = ["name"]
     fields = ("name", "shared", "query", "replace")
 
@@ -119,7 +118,7 @@ class SavedViewAdmin(AuditedAdmin):
         return form
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        # A view that exists keeps its place.
+        # “Replace” is only for new views.
         return self.fields if obj is None else self.fields[:-1]
 
     def save_model(self, request: HttpRequest, obj: SavedView, form: Any, change: bool) -> None:
@@ -130,31 +129,31 @@ class SavedViewAdmin(AuditedAdmin):
         was = SavedView.objects.filter(pk=obj.pk).first()
         super().save_model(request, obj, form, change)
         if was is not None and was.query != obj.query and self.described(was) == (after := self.described(obj)):
-            # The values say nothing of a change in the texts alone.
+            # A change of only the searched texts would not show in these values.
             audit.record(person(request), "change", obj, before=after, after={**(after or {}), "texts": "changed"})
 
     def described(self, row: Model | None) -> dict[str, Any] | None:
-        """Return a view as the audit log shows it, which has more readers: without the texts that it looks for."""
+        """Return a view for the audit log, which more people read: without the texts that it searches for."""
         if (values := super().described(row)) is None:
             return None
         try:
-            shown = ExplorerState.read(values["query"]).without_texts().query
+            shown = ExplorerState.from_query(values["query"]).without_texts().query
         except ValueError:
             shown = HIDDEN
         return {**values, "query": shown}
 
     def response_add(self, request: HttpRequest, obj: SavedView, post_url_continue: str | None = None) -> HttpResponse:
-        return self._back(request, obj)
+        return self._redirect_to_explorer(request, obj)
 
     def response_change(self, request: HttpRequest, obj: SavedView) -> HttpResponse:
-        return self._back(request, obj)
+        return self._redirect_to_explorer(request, obj)
 
-    def _back(self, request: HttpRequest, obj: SavedView) -> HttpResponse:
+    def _redirect_to_explorer(self, request: HttpRequest, obj: SavedView) -> HttpResponse:
         self.message_user(request, f"The view “{visible(obj.name)}” is saved.", messages.SUCCESS)
         return redirect(address_of(obj.query))
 
     @admin.display(description="view", ordering="name")
-    def named(self, view: SavedView) -> str:
+    def name_cell(self, view: SavedView) -> str:
         return view.name
 
     @admin.display(description="search")
@@ -162,7 +161,7 @@ class SavedViewAdmin(AuditedAdmin):
         return format_html(
             '<a class="s-link s-mono s-hostile" href="{}">{}</a>',
             address_of(view.query),
-            describe(view.query),
+            describe_search(view.query),
         )
 
     @admin.display(description="shared", boolean=True, ordering="shared")
@@ -174,9 +173,9 @@ def _is_own(request: HttpRequest, view: SavedView | None) -> bool:
     return view is not None and view.owner_id == request.user.pk
 
 
-def describe(query: str) -> str:
-    """Return the search of a view in a line."""
-    state = ExplorerState.read(query)
+def describe_search(query: str) -> str:
+    """Return a view's search as one line of text."""
+    state = ExplorerState.from_query(query)
     parts = [
         ", ".join(state.streams) or "all streams",
         state.event_type,
@@ -187,8 +186,8 @@ def describe(query: str) -> str:
     return visible(" · ".join(part for part in parts if part))
 
 
-def offered(request: HttpRequest, query: str) -> Mapping[str, Any]:
-    """Return the saved views for the explorer's page, and which of them it shows."""
+def offer_views(request: HttpRequest, query: str) -> Mapping[str, Any]:
+    """Return the saved views for the explorer's page, and which one is open."""
     may_view = request.user.has_perm(_VIEW)
     views = list(visible_to(request.user)[: MOST_OFFERED + 1]) if may_view else []
     return {

@@ -18,7 +18,7 @@ from core.admin.base import MOST_CHOICES, Tab, person
 from core.admin.json_field import JsonText, line_of, mark
 from streams import connections
 from streams.admin import tabs
-from streams.admin.events.event_pages import publishable
+from streams.admin.events.event_pages import publishable_event
 from streams.admin.requests import answer_of, request_of
 from streams.connections import ask_all
 from streams.models import EventType, Stream
@@ -35,9 +35,9 @@ from synapse.problems import Problem, document
 from synapse.publishing import event_files, idempotency, pipeline
 from synapse.schema import pii
 
-# Signs which event a person was shown to publish it again.
+# Signs the id of the event that a person was shown to publish again.
 _SIGNER = signing.Signer(salt="publish again")
-# In a catalog file it must be said; here it is asked for.
+# A prefix that the error texts need in catalog files only; this page asks for the schema's rules anyway.
 _BREAKS = "breaks the schema: "
 _MASKED = (
     f"The event has “{pii.MASK}” in it, which stands for a value that you may not see. Publish it with another value in"
@@ -45,12 +45,11 @@ _MASKED = (
 )
 
 
-def mistakes(
+def find_example_errors(
     *, stream: str, name: str, example: Any, contract: Contract | None, schema: Mapping[str, Any] | None = None
 ) -> list[tuple[str, str]]:
-    """Return the errors of an example as JSON Pointers and sentences, none when there is no example.
-
-    It is checked against `schema`, or against the contract's active version when none is given.
+    """Return the errors of an example event, as JSON Pointers and sentences; none without an example. It is checked
+    against `schema`, or without one against the contract's active version.
     """
     subject = None if contract is None else contract.subject
     if schema is None and contract is not None and (active := registry.active_version(contract)):
@@ -59,13 +58,13 @@ def mistakes(
     return [(pointer, text.removeprefix(_BREAKS)) for pointer, text in event_files.complaints(values, schema)]
 
 
-def sentence(pointer: str, mistake: str) -> str:
-    """Return an error with its JSON Pointer."""
+def format_error(pointer: str, mistake: str) -> str:
+    """Return an error's text behind its JSON Pointer."""
     return f"{pointer}: {mistake}" if pointer else mistake
 
 
 class PublishForm(forms.Form):
-    """The form of an event's text, which the server validates when it is published."""
+    """The form with an event as text; publishing validates it."""
 
     event = JsonText(required=False, strip=False)
 
@@ -79,7 +78,7 @@ def publish(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         admin,
         request,
         stream,
-        first=_first(event_type),
+        first=_first_text(event_type),
         title=f"Publish a test event to {stream.name}",
         row=event_type,
         tabs=tabs.of_event_type(request, event_type, "Publish a test event"),
@@ -91,16 +90,17 @@ def publish(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def publish_again(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
-    """Show a stored event to publish it again, changed or not, without the values that the person may not see."""
+    """Show a stored event in a form that publishes it again, without the values that the person may not see."""
     stream = admin.found(request, pk)
     payload_access.check_permission(request)
     _check_right(request, stream)
     again = {"row": stream, "tabs": tabs.of_stream(request, stream, "Messages")}
-    original_id = _entry_id(id)
+    original_id = _parse_entry_id(id)
     signature = _SIGNER.signature(f"{request.user.pk}/{stream.name}/{original_id}")
     again |= {"title": f"Publish again to {stream.name}", "original_id": original_id, "signature": signature}
     if request.method == "POST":
-        # Not read again: an event may be trimmed while a person edits it. The form is proof that it was there.
+        # The event is not read again, because it may be trimmed while a person edits it. The signature proves that it
+        # existed.
         if not constant_time_compare(request.POST.get("signature", ""), signature):
             raise Http404
         return _form_page(admin, request, stream, first="", **again)
@@ -116,12 +116,12 @@ def publish_again(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpRes
         if isinstance(answer, Problem):
             return _form_page(admin, request, stream, first="", refused=answer, **again)
     payload_access.record(person(request), f"stream {stream.name}", [message["id"]])
-    shown, stored = publishable(message), publishable(whole)
-    first = _indented(without_hidden(shown, stored))
+    shown, stored = publishable_event(message), publishable_event(whole)
+    first = _format_event(without_hidden(shown, stored))
     return _form_page(admin, request, stream, first=first, is_masked=shown != stored, **again)
 
 
-def _entry_id(text: str) -> str:
+def _parse_entry_id(text: str) -> str:
     try:
         return str(asked_id(text))
     except Problem:
@@ -162,7 +162,7 @@ def _form_page(
         if _has_mask(text) and not person(request).rights.has(PERSONAL):
             form.add_error("event", _MASKED)
         else:
-            answer = _sent(request, stream, text, original_id)
+            answer = _publish_text(request, stream, text, original_id)
             mark(form, "event", [found["line"] for found in answer["violations"]])
     found = ask_all({"overview": stream_stats.overviews_of([stream.name])})["overview"]
     page: HttpResponse = admin.show(
@@ -180,59 +180,60 @@ def _form_page(
 
 
 def _has_mask(text: str) -> bool:
-    """Say whether an event's text has a mask in it, also as a part of a value: a person may have typed around one."""
+    """Say whether an event's text contains a mask, also within a longer value: a person may have typed around it."""
     try:
         return pii.MASK in exact_json.dumps(strict_json.loads(text.encode())).decode()
     except (UnicodeEncodeError, strict_json.BadJSON):
-        return False  # Publishing says what is wrong with it.
+        return False  # Publishing reports the error.
 
 
-def _first(event_type: EventType) -> str:
-    """Return the event to begin with: the example, else what the contract asks for."""
-    example = event_type.example or _of_contract(event_type) or {"event_type": event_type.name}
-    return _indented(example)
+def _first_text(event_type: EventType) -> str:
+    """Return the text that the form begins with: the example, else an event sampled from the contract."""
+    example = event_type.example or _sample_event(event_type) or {"event_type": event_type.name}
+    return _format_event(example)
 
 
-def _indented(event: Any) -> str:
+def _format_event(event: Any) -> str:
     return exact_json.dumps(event, option=orjson.OPT_INDENT_2).decode()
 
 
-def _of_contract(event_type: EventType) -> dict[str, Any] | None:
+def _sample_event(event_type: EventType) -> dict[str, Any] | None:
     active = None if event_type.contract is None else registry.active_version(event_type.contract)
     found = None if active is None else sample(orjson.loads(active.text))
     return {"event_type": event_type.name, **found} if isinstance(found, dict) else None
 
 
-def _sent(request: HttpRequest, to: Stream, text: str, original_id: str) -> dict[str, Any]:
-    """Publish the event and return the answer for the page. A stored event leaves an audit entry, with the id of the
-    event that is published again, if it is one."""
+def _publish_text(request: HttpRequest, to: Stream, text: str, original_id: str) -> dict[str, Any]:
+    """Publish or check the event, and return the answer for the page. A stored event leaves an audit entry, with
+    `original_id` if it is published again.
+    """
     stream = to.name
     asked = exchange.Request(
         method="POST",
         path=f"/events/{stream}",
         params={"stream": stream},
-        # Each press of the button is an event of its own, also where a stream wants a key.
+        # Each press of the button publishes a new event, also where a stream requires a key.
         headers={"content-type": exchange.JSON, idempotency.HEADER.lower(): uuid4().hex},
         body=text.encode("utf-8", "surrogatepass"),
         principal=person(request),
     )
     only_check = "check" in request.POST
     try:
-        answer = _answer(asked, only_check=only_check)
+        answer = _run_request(asked, only_check=only_check)
     except FAILURES as failure:
         problem = problem_of(failure)
-        return _shown(problem.status, document(problem), text, problem=problem)
+        return _answer_values(problem.status, document(problem), text, problem=problem)
     body = exact_json.loads(answer.whole_body)
     if not only_check:
-        # The warnings of what it breaks quote the event.
+        # Warnings are left out, because they quote the event.
         said = {name: value for name, value in body.items() if name != "warnings"}
         if original_id:
             said["published_again"] = original_id
         audit.record(person(request), "publish", f"stream {stream}", after=said)
-    return _shown(answer.status, body, text)
+    return _answer_values(answer.status, body, text)
 
 
-def _answer(asked: exchange.Request, *, only_check: bool) -> exchange.Response:
+def _run_request(asked: exchange.Request, *, only_check: bool) -> exchange.Response:
     if only_check:
         return connections.executor().run(pipeline.validate_events(asked, holder.current()))
     catalog = holder.current()
@@ -240,7 +241,7 @@ def _answer(asked: exchange.Request, *, only_check: bool) -> exchange.Response:
     return executor.run(pipeline.publish_events(asked, catalog, connections.counters))
 
 
-def _shown(status: int, body: dict[str, Any], text: str, problem: Problem | None = None) -> dict[str, Any]:
+def _answer_values(status: int, body: dict[str, Any], text: str, problem: Problem | None = None) -> dict[str, Any]:
     found = body.get("violations") or body.get("warnings") or []
     return {
         "status": status,

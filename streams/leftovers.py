@@ -13,7 +13,7 @@ from streams import connections
 from streams.models import Stream
 from synapse.auth.principal import Principal
 from synapse.formats.text import plural
-from synapse.inspection.groups import GroupStatus, owners, standings
+from synapse.inspection.groups import GroupStatus, owners, statuses_of
 from synapse.redis import RedisUnavailable, WrongType, answer, answer_or, ask, keyspace
 from synapse.redis.commands import streams as stream_commands
 from synapse.redis.sync_executor import keys_of
@@ -110,7 +110,7 @@ def left_by_stream(stream: str) -> list[str]:
 
 def _standings(stream: str, group: str | None) -> list[GroupStatus]:
     try:
-        return connections.executor().run(standings(stream, only=group))
+        return connections.executor().run(statuses_of(stream, only=group))
     except WrongType:
         return []
 

@@ -14,7 +14,7 @@ from typing import Any
 from synapse.filters import EventFilter, compile_filter
 from synapse.formats.exact_json import is_number
 from synapse.formats.text import cut
-from synapse.inspection.range_query import asked_range
+from synapse.inspection.range_query import parse_range
 from synapse.problems import BadParameter
 from synapse.redis.commands.dead_letters import Attempt, Replayed
 from synapse.tracing.context import TRACEPARENT, trace_id_in
@@ -341,7 +341,7 @@ def read_criteria(query: Mapping[str, str]) -> DeadLetterCriteria:
     given = {name: query.get(name, "").strip() for name in FILTERS}
     if given["fingerprint"] and not _FINGERPRINT.fullmatch(given["fingerprint"]):
         raise BadParameter("“fingerprint” is twelve hexadecimal digits.", parameter="fingerprint")
-    span = asked_range({name: given[name] for name in ("since", "until")})
+    span = parse_range({name: given[name] for name in ("since", "until")})
     return DeadLetterCriteria(
         event_type=given["event_type"],
         fingerprint=given["fingerprint"],

@@ -19,7 +19,7 @@ from synapse.auth.permission import VIEW_PAYLOAD
 from synapse.catalog.bridge_definitions import PULL
 from synapse.formats.text import plural
 from synapse.http.redis_problems import FAILURES, problem_of
-from synapse.inspection.range_query import asked_id
+from synapse.inspection.range_query import parse_entry_id
 from synapse.wire.ids import moment_of
 
 # The word for each place, and its colour.
@@ -90,7 +90,7 @@ def values_of(request: HttpRequest, stream: Stream, id_: str) -> Mapping[str, An
         return {"told": None, "problem": None}
     by = person(request)
     try:
-        told = executor().run(timeline_of(definition, str(asked_id(id_)), by))
+        told = executor().run(timeline_of(definition, str(parse_entry_id(id_)), by))
     except FAILURES as failure:
         return {"told": None, "problem": problem_of(failure)}
     payload_access.record(by, f"stream {stream.name}", quoted_events(told))

@@ -21,7 +21,7 @@ from synapse.endpoints import Call, Example, Meaning, Query, QueryInt, about, en
 from synapse.errors.delivery import NoSuchDeadLetter
 from synapse.filters import FILTER_HELP
 from synapse.http.exchange import JSON, Request, Response
-from synapse.inspection.range_query import MOMENT, Order, asked_id
+from synapse.inspection.range_query import MOMENT, Order, parse_entry_id
 from synapse.publishing.body import NDJSON
 
 _PATH = "/streams/{stream}/groups/{group}/dead-letters"
@@ -89,7 +89,7 @@ def list_dead_letters(call: Call[DeadLettersQuery, None]) -> dict[str, Any] | Re
     stream, group, query = call.params["stream"], call.params["group"], call.query
     wanted = query.wanted
     cursor = "before" if query.order == "newest" else "after"
-    past = str(asked_id(given)) if (given := getattr(query, cursor)) else ""
+    past = str(parse_entry_id(given)) if (given := getattr(query, cursor)) else ""
     dead_letters.check_group(stream, group)
     if query.format == "ndjson":
         found = dead_letters.export(stream, group, wanted, order=query.order, past=past, by=call.by)
@@ -120,7 +120,7 @@ def list_dead_letters(call: Call[DeadLettersQuery, None]) -> dict[str, Any] | Re
 )
 def show_dead_letter(call: Call[Query, None]) -> dict[str, Any]:
     """The event and its fields, each of the last ten attempts, and the result of checking the event now."""
-    stream, group, id_ = call.params["stream"], call.params["group"], str(asked_id(call.params["id"]))
+    stream, group, id_ = call.params["stream"], call.params["group"], str(parse_entry_id(call.params["id"]))
     dead_letters.check_group(stream, group)
     letter = dead_letters.get(stream, group, id_)
     _record(call.by, stream, group, [letter.id])
@@ -245,7 +245,7 @@ def discard_dead_letters(call: Call[None, models.DiscardAsked]) -> dict[str, Any
 def redrive_dead_letter(call: Call[None, models.RedriveOneAsked]) -> dict[str, Any]:
     """With an `event`, that one goes out in its place, under its id, if publishing it would be accepted. One that is
     not there (any more) is answered with the result `gone`."""
-    stream, group, id_ = call.params["stream"], call.params["group"], str(asked_id(call.params["id"]))
+    stream, group, id_ = call.params["stream"], call.params["group"], str(parse_entry_id(call.params["id"]))
     is_edited = "event" in call.body.model_fields_set
     dead_letters.check_group(stream, group)
     try:
@@ -279,7 +279,7 @@ def redrive_dead_letter(call: Call[None, models.RedriveOneAsked]) -> dict[str, A
 )
 def discard_dead_letter(call: Call[None, models.DiscardOneAsked]) -> dict[str, Any]:
     """The dead letter is deleted for good; the reason is recorded."""
-    stream, group, id_ = call.params["stream"], call.params["group"], str(asked_id(call.params["id"]))
+    stream, group, id_ = call.params["stream"], call.params["group"], str(parse_entry_id(call.params["id"]))
     dead_letters.check_group(stream, group)
     done = dead_letters.discard(stream, group, Ids((id_,)), by=call.by, reason=call.body.reason)
     return {"id": id_, "result": "discarded" if done.count else "gone"}

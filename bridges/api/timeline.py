@@ -6,7 +6,7 @@ from bridges.api.timeline_models import EXAMPLE, Timeline
 from bridges.timeline import quoted_events, timeline_of
 from synapse.auth.permission import STREAMS_READ, Requirement
 from synapse.endpoints import Call, Example, Query, endpoint
-from synapse.inspection.range_query import asked_id
+from synapse.inspection.range_query import parse_entry_id
 from synapse.redis import Conversation
 
 
@@ -25,4 +25,4 @@ from synapse.redis import Conversation
 def show_timeline(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     """The answer has the event's place in each group of the stream, its attempts, dead letters, copies and archived
     rows. A trimmed event has a timeline as long as one of these is left that the caller may see."""
-    return (yield from timeline_of(call.stream, str(asked_id(call.params["id"])), call.by))
+    return (yield from timeline_of(call.stream, str(parse_entry_id(call.params["id"])), call.by))

@@ -12,7 +12,7 @@ from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.status import fresh_statuses
 from synapse.errors.delivery import BadPosition, GroupInUse, UnknownGroup
 from synapse.errors.streams import UnknownStream
-from synapse.inspection.groups import GroupStatus, standings
+from synapse.inspection.groups import GroupStatus, statuses_of
 from synapse.inspection.range_query import Scan
 from synapse.redis import Conversation, ReplyError, answer, ask
 from synapse.redis.commands import participants
@@ -113,7 +113,7 @@ def status_of(stream: str, group: str) -> GroupStatus:
         WrongType, RedisUnavailable: when Redis cannot be used for this.
     """
     check_stream(stream)
-    found = connections.executor().run(standings(stream, only=group))
+    found = connections.executor().run(statuses_of(stream, only=group))
     if not found:
         raise UnknownGroup(stream, group)
     return found[0]
@@ -218,5 +218,5 @@ def _counted(stream: str, part: Range) -> Conversation[Scan]:
     scan = Scan(stream, part)
     while not scan.done:
         (reply,) = yield from ask([scan.command()])
-        scan.take(answer(reply, stream, absent=[]))
+        scan.take_chunk(answer(reply, stream, absent=[]))
     return scan

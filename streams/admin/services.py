@@ -27,8 +27,8 @@ from synapse.inspection.integration_status import (
     Observations,
     Published,
     State,
-    look,
     names_of,
+    observe_participants,
     state,
     with_lag,
 )
@@ -73,7 +73,7 @@ def show_integration(admin: Any, request: HttpRequest) -> HttpResponse:
     now_ms = int(time.time() * 1000)
     streams = list(Stream.objects.values_list("name", flat=True))
     known = {name for service in Service.objects.values_list("name", flat=True) for name in names_of(service)}
-    found = ask_all({"seen": look(streams, now_ms, holder.current(), known)})["seen"]
+    found = ask_all({"seen": observe_participants(streams, now_ms, holder.current(), known)})["seen"]
     seen = Observations(published={}, consumed={}) if isinstance(found, Problem) else found
     for (stream, source), ms in seen.fresh.items():
         # Record the source by its masked name, so that the next request for the page need not find it again.

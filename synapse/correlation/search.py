@@ -311,7 +311,7 @@ class _Search:
         oldest = ""
         while not scan.done and len(self.matches) < self._count:
             (reply,) = yield from ask([scan.command()])
-            entries = scan.take(answer(reply, name, absent=[]))
+            entries = scan.take_chunk(answer(reply, name, absent=[]))
             yield from map_cooperatively(entries, self._offer, at_once=20)
             oldest = entries[-1].id if entries else oldest
         budget.entries -= scan.entries

@@ -17,7 +17,7 @@ from synapse.endpoints import about
 from synapse.explorer.paths import MISSING, value_at
 from synapse.explorer.search import Search, SearchQuery, find_events
 from synapse.formats import exact_json
-from synapse.inspection.rows import written_row
+from synapse.inspection.rows import row_as_json
 from synapse.problems import BadParameter
 from synapse.redis import Conversation
 
@@ -70,7 +70,7 @@ class Lines:
 
     def line(self, row: Mapping[str, Any]) -> bytes:
         """Return a row as a line."""
-        return written_row(row) + b"\n"
+        return row_as_json(row) + b"\n"
 
     def incomplete(self, reason: str, following: str) -> bytes:
         """Return an object without an id: every row has one."""

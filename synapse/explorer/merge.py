@@ -55,7 +55,7 @@ class _Source:
         """Add a chunk; return its size in bytes."""
         found = [
             Found(parse(entry.id), self.tag, self.stream, entry, sum(map(len, entry.parts)))
-            for entry in self.scan.take(list(entries))
+            for entry in self.scan.take_chunk(list(entries))
         ]
         if self.first is None and found:
             self.first = found[0].id

@@ -21,7 +21,7 @@ from synapse.http.redis_problems import problem_of
 from synapse.inspection.answers import OneMessage
 from synapse.inspection.messages import MESSAGE_EXAMPLE
 from synapse.inspection.range_query import MOMENT, MOST_BYTES, MOST_ENTRIES, Order, QueryTime, intersection
-from synapse.inspection.rows import RowSelection, TextSearch, written_row
+from synapse.inspection.rows import RowSelection, TextSearch, row_as_json
 from synapse.problems import BadParameter
 from synapse.redis import Conversation, map_cooperatively
 from synapse.wire.ids import LAST, EntryId, Range, following
@@ -86,7 +86,7 @@ class Search:
     cursor: Cursor | None = None
     most: int = MOST_ENTRIES
     most_bytes: int = MOST_BYTES
-    write: Callable[[Mapping[str, Any]], bytes] = written_row
+    write: Callable[[Mapping[str, Any]], bytes] = row_as_json
 
     @classmethod
     def of(
@@ -188,7 +188,7 @@ def find_events(search: Search) -> Conversation[SearchResult]:
         WrongType, RedisUnavailable: when no stream can be read.
     """
     page = _Page(search)
-    merge = Merge(search.parts, search.order, wanted=search.most if page.is_choosy else search.count + 1)
+    merge = Merge(search.parts, search.order, wanted=search.most if page.may_skip else search.count + 1)
     while not merge.done and not page.ended:
         batch = yield from merge.next_batch()
         yield ()  # many may have been answered at once
@@ -236,9 +236,9 @@ class _Page:
         self.result = SearchResult()
 
     @property
-    def is_choosy(self) -> bool:
+    def may_skip(self) -> bool:
         """Whether entries may be passed over."""
-        return any(selection.is_choosy for selection in self._selections.values())
+        return any(selection.may_skip for selection in self._selections.values())
 
     @property
     def ended(self) -> bool:

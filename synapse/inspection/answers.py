@@ -17,7 +17,7 @@ _ENTRY = {
     "maxItems": 2,
     "description": "The id of an entry and its fields as text; null when there is none.",
 }
-# With a name of its own, so that the OpenAPI document has it once.
+# Named, so that the OpenAPI document defines it once.
 EntryPair = TypeAliasType("EntryPair", Annotated[list[Any] | None, WithJsonSchema(_ENTRY)])
 Texts = Annotated[dict[str, str], WithJsonSchema(_TEXTS)]
 _REASONS = "The refused events by the last part of the problem's type, such as `stream-full`."
@@ -35,7 +35,7 @@ class EventType(Answer):
 
 
 class Counters(Answer):
-    """Counters of Synapse since the stream was defined."""
+    """Synapse's counters since the stream was defined."""
 
     published: int
     refused: int
@@ -60,7 +60,7 @@ _TYPES = {
 
 
 def _with_settings(model: type[M]) -> type[M]:
-    """Add the settings of a stream to a model of an answer (a class decorator)."""
+    """Add the settings of a stream as fields to a response model (class decorator)."""
     settings: dict[str, Any] = {}
     for field in STREAM_FIELDS:
         kind: Any = _TYPES.get(type(field), list[dict[str, Any]])
@@ -109,7 +109,7 @@ class Streams(Answer):
 
 
 class Info(Answer):
-    """XINFO STREAM by Redis' own names, and Synapse's own data."""
+    """The reply of XINFO STREAM with Redis' own names, and Synapse's own data."""
 
     length: int
     groups: int
@@ -125,7 +125,7 @@ class Info(Answer):
 
 
 class Message(Answer):
-    """An entry of a stream, and the event that it means."""
+    """An entry of a stream, and the event decoded from it."""
 
     id: str
     data: Texts = about("The entry's fields, as stored in Redis.")
@@ -139,7 +139,7 @@ class Message(Answer):
 
 
 class OneMessage(Message):
-    """An entry of a stream, and the event that it means."""
+    """An entry of a stream, and the event decoded from it."""
 
     stream: str
 

@@ -7,7 +7,7 @@ from typing import Any
 from synapse.auth.principal import Principal
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.errors.streams import NoEvents
-from synapse.inspection.recent_events import ScanReport, find_stream, scan_newest, shown_id
+from synapse.inspection.recent_events import ScanReport, find_stream, id_with_time, scan_newest
 from synapse.redis import Conversation
 from synapse.redis.commands.streams import Entry
 from synapse.sandbox import SchemaTrial
@@ -22,9 +22,9 @@ MOST_EXAMPLES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tested:
-    """A back-test of one event type: the events read, and the result.
+    """The back-test of one event type: the events read, and the result.
 
-    `active_version` is the version that its events are checked against now, None when they are not checked.
+    `active_version` is the version that events of this type are checked against now, None when they are not checked.
     """
 
     stream: str
@@ -35,11 +35,11 @@ class Tested:
 
     @property
     def example_ids(self) -> list[str]:
-        """The ids of the events that stand in the report as examples, each once."""
+        """The ids of the events that the report quotes as examples, each once."""
         return list(dict.fromkeys(each.id for reason in self.report.reasons for each in reason.examples))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the report as JSON."""
         report = self.report
         return {
             "stream": self.stream,
@@ -50,11 +50,11 @@ class Tested:
             "newly_refused": report.newly_refused,
             "refused_by_active": report.refused_by_active,
             "explained": report.explained,
-            "violations": [self._violation(reason) for reason in report.reasons],
+            "violations": [self._violation_as_dict(reason) for reason in report.reasons],
             "more_violations": report.more_reasons,
         }
 
-    def _violation(self, reason: Reason) -> dict[str, Any]:
+    def _violation_as_dict(self, reason: Reason) -> dict[str, Any]:
         return {
             "schema_pointer": reason.schema_pointer,
             "keyword": reason.keyword,
@@ -62,8 +62,8 @@ class Tested:
             "message": reason.message,
             "events": reason.events,
             # The newest events come first.
-            "first_seen": shown_id(reason.last),
-            "last_seen": shown_id(reason.first),
+            "first_seen": id_with_time(reason.last),
+            "last_seen": id_with_time(reason.first),
             "examples": [
                 {
                     "id": example.id,
@@ -86,14 +86,14 @@ def back_test(
     last: int,
     examples: int = USUAL_EXAMPLES,
 ) -> Conversation[Tested]:
-    """Check the newest events of a type, at most `last`, against a schema that is no contract yet.
+    """Check the newest events of a type, at most `last`, against a schema that is not yet a contract.
 
-    Entries of other programs, whose fields are text, are read by the types that the candidate schema names. Where `by`
-    has no payload access, both schemas judge masked events: a schema is a question about each value.
+    Text fields of entries that other programs wrote are converted by the types of the candidate schema. Without payload
+    access for `by`, both schemas check masked events, because testing a schema can reveal any value.
 
     Raises:
         UnknownStream: when no stream of this name is defined.
-        NoEvents: when the type is not defined, and no such event was found either.
+        NoEvents: when the type is not defined, and no event of it was found.
     """
     definition = find_stream(catalog, stream)
     kind = definition.event_types.get(event_type)
@@ -113,7 +113,7 @@ def back_test(
             found.id,
             decoded.event,
             as_active_reads_it=None if read is None else read.event,
-            # Masked values have no other readings.
+            # A masked value cannot be read as another type.
             other_readings=_other_readings(found, decoded) if hide is None and read is not None else None,
         )
 
@@ -143,18 +143,19 @@ def _as_active_reads_it(stream: StreamDefinition, found: Entry, decoded: Decoded
 def lines(tested: Tested, candidate: str) -> Iterator[str]:
     """Yield the lines of a report; `candidate` names the tested schema."""
     found = tested.as_dict()
-    yield f"{candidate} on {tested.stream}/{tested.event_type}: {_verdict(found)}"
+    yield f"{candidate} on {tested.stream}/{tested.event_type}: {_verdict_line(found)}"
     if found["events"]:
-        yield f"  {_count(found['events'], 'event')}, {_span(found['oldest'], found['newest'])}{_foreign(found)}"
-    yield f"  {_count(found['scanned'], 'entry', 'entries')} looked at{_stopped(found)}"
+        span = _format_span(found["oldest"], found["newest"])
+        yield f"  {_format_count(found['events'], 'event')}, {span}{_format_foreign(found)}"
+    yield f"  {_format_count(found['scanned'], 'entry', 'entries')} looked at{_format_stop(found)}"
     if found["events"]:
-        yield f"  {_now(found)}"
+        yield f"  {_active_version_line(found)}"
     for rule in found["violations"]:
         yield ""
-        yield f"  {_count(rule['events'], 'event')}: {rule['message']}"
+        yield f"  {_format_count(rule['events'], 'event')}: {rule['message']}"
         yield f"      rule      {rule['schema_pointer']}"
         yield f"      place     {rule['pointer'] or 'the event itself'}"
-        yield f"      seen      {_span(rule['first_seen'], rule['last_seen'])}"
+        yield f"      seen      {_format_span(rule['first_seen'], rule['last_seen'])}"
         yield f"      examples  {', '.join(example['id'] for example in rule['examples'])}"
     if found["more_violations"]:
         yield "  There are further reasons; these are the first that were met."
@@ -162,15 +163,15 @@ def lines(tested: Tested, candidate: str) -> Iterator[str]:
         yield f"  The reasons are those of the newest {found['explained']:,} of the refused events."
 
 
-def _verdict(found: dict[str, Any]) -> str:
+def _verdict_line(found: dict[str, Any]) -> str:
     if not found["events"]:
         return "there are no events of this type to test it on."
     if not found["refused"]:
         return "it would refuse none."
-    return f"it would refuse {found['refused']:,} of {_count(found['events'], 'event')}."
+    return f"it would refuse {found['refused']:,} of {_format_count(found['events'], 'event')}."
 
 
-def _now(found: dict[str, Any]) -> str:
+def _active_version_line(found: dict[str, Any]) -> str:
     if found["active_version"] is None:
         return "They are checked against no contract now."
     now = found["refused_by_active"]
@@ -178,23 +179,23 @@ def _now(found: dict[str, Any]) -> str:
     return f"{sentence}; {found['newly_refused']:,} would be newly refused." if found["refused"] else f"{sentence}."
 
 
-def _span(first: dict[str, Any], last: dict[str, Any]) -> str:
-    one, other = (_time(end) for end in (first, last))
+def _format_span(first: dict[str, Any], last: dict[str, Any]) -> str:
+    one, other = (_format_time(end) for end in (first, last))
     return one if one == other else f"{one} to {other}"
 
 
-def _time(end: dict[str, Any]) -> str:
+def _format_time(end: dict[str, Any]) -> str:
     time: str | None = end["time"]
     return f"the id {end['id']}" if time is None else time.replace("T", " ").replace("Z", " UTC")
 
 
-def _foreign(found: dict[str, Any]) -> str:
+def _format_foreign(found: dict[str, Any]) -> str:
     return f"; {found['foreign']:,} written by other programs" if found["foreign"] else ""
 
 
-def _stopped(found: dict[str, Any]) -> str:
+def _format_stop(found: dict[str, Any]) -> str:
     return "" if found["complete"] else f"; the search ended early, because {found['stopped']}"
 
 
-def _count(number: int, one: str, many: str = "") -> str:
+def _format_count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -19,7 +19,8 @@ class Proposal:
     """A schema that accepts the events it was made from.
 
     `active` is the text of the version that events are checked against now, with its number; both are None when there
-    is none. `difference` are the lines of a unified diff from there to the proposal, none when both say the same.
+    is none. `difference` has the lines of a unified diff from that version to the proposal, none when they are
+    equivalent.
     """
 
     stream: str
@@ -31,19 +32,19 @@ class Proposal:
 
     @property
     def text(self) -> str:
-        """The schema as it would be kept."""
+        """The text of the proposed schema, as it would be saved."""
         return canonical_text(self.document)
 
     @property
     def difference(self) -> list[str]:
-        """The changes that the proposal makes to the active version."""
+        """The changes from the active version to the proposal."""
         if self.active is None:
             return []
         name = f"version {self.active_version}"
         return list(unified_diff(self.active.splitlines(), self.text.splitlines(), name, "proposal", lineterm=""))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the proposal as JSON."""
         return {
             "stream": self.stream,
             "event_type": self.event_type,
@@ -59,8 +60,8 @@ def draft_schema(
 ) -> Conversation[Proposal]:
     """Propose a schema from the newest events of a type, at most `last`.
 
-    The type need not be defined: a stream may carry others. Descriptions and order come from the active version. Where
-    `by` has no payload access, it is made of masked events.
+    The type need not be defined: a stream may carry undefined types. Descriptions and order come from the active
+    version. Without payload access for `by`, the proposal is inferred from masked events.
 
     Raises:
         UnknownStream: when no stream of this name is defined.
@@ -89,7 +90,7 @@ def draft_schema(
             event_type,
             like=None if active is None else active.schema.document,
             marks=None if active is None else active.schema.personal,
-            # A new schema does not know which words are PII: so none of them stands in it.
+            # A new schema does not mark PII yet, so it must not quote any value.
             quotes=not definition.marks.get(event_type),
         ),
         active_version=None if active is None else active.version,

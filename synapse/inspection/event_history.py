@@ -1,4 +1,4 @@
-"""The history of one event in a group: its attempts, and what else happened to it, from all that is kept of it."""
+"""The history of one event in a group: its attempts and its other changes, from all records that are kept."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from synapse.redis.commands.places import StoredPlace
 from synapse.wire.ids import parse
 
 AttemptOutcome = Literal["done", "failed", "silent"]
-# How an event's stay in a group ends, where that leaves nothing but a line in the delivery log.
+# The end of an event's stay in a group, for ends that only the delivery log records.
 End = Literal["acknowledged", "discarded", "skipped", "lost"]
 _OUTCOMES: Mapping[LoggedAs, AttemptOutcome] = {
     "done": "done",
@@ -39,17 +39,19 @@ _CHANGES: Mapping[LoggedAs, ChangeName] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownAttempt:
-    """An attempt to deliver an event to a group, as far as something of it is kept.
+    """An attempt to deliver an event to a group, with the details that are still known.
 
     Attributes:
         at_ms: when it ended (milliseconds since 1970).
-        number: its number, from 1; took_ms how long it took; both None where they are not known.
-        outcome: `silent` when the consumer never reported an end.
-        worker: the consumer, "" where it is not known.
+        number: its number, from 1. None when unknown.
+        took_ms: its duration in milliseconds. None when unknown.
+        outcome: `silent` when the consumer never reported a result.
+        worker: the consumer, "" when unknown.
         kind: the kind of failure, "" without one.
-        status: the HTTP status that a receiver answered.
-        error: the error; where it `is_told` it holds no PII, else it may quote the event in the form that has the
-            digest `form`, "" for one that is not kept.
+        status: the HTTP status of the receiver's response.
+        error: the error text. It may quote the event unless `is_told`.
+        is_told: whether `error` comes from the delivery log and holds no PII.
+        form: the digest of the event's form that `error` may quote, "" when that form is not kept.
     """
 
     at_ms: int
@@ -66,10 +68,10 @@ class KnownAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A change of an event's place other than by an attempt: it became a dead letter, or somebody acted on it.
+    """A change of an event's place other than an attempt: it became a dead letter, or somebody acted on it.
 
     Attributes:
-        what: what happened. `moved` is the group, from the id `start` to the id `end`.
+        what: the kind of change. `moved`: the group was moved from the id `start` to the id `end`.
         by: the person or program that acted, "" for none.
     """
 
@@ -81,10 +83,10 @@ class Change:
 
 
 def attempts_of(kept: StoredPlace, letters: Sequence[StoredLetter]) -> tuple[KnownAttempt, ...]:
-    """Return the attempts of an event, oldest first: those of the delivery log, and those that are kept with it.
+    """Return the attempts of an event, oldest first, from the delivery log and from the records kept with the event.
 
     Args:
-        letters: its dead letters; each has the last attempts that led to it.
+        letters: the event's dead letters; each has the last attempts before it.
     """
     logged = {(line.at_ms, line.attempt): line for line in kept.lines if line.what in _OUTCOMES and line.attempt}
     forms = [*((letter.form, letter.attempts) for letter in letters), (kept.form, kept.attempts)]
@@ -93,14 +95,14 @@ def attempts_of(kept: StoredPlace, letters: Sequence[StoredLetter]) -> tuple[Kno
         for form, attempts in forms
         for attempt in attempts
     }
-    found = [_attempt(logged.get(place), *noted.get(place, (None, ""))) for place in {**noted, **logged}]
+    found = [_merge_attempt(logged.get(place), *noted.get(place, (None, ""))) for place in {**noted, **logged}]
     return tuple(sorted(found, key=lambda each: (each.at_ms, each.number or 0)))
 
 
-def _attempt(line: LogLine | None, attempt: Attempt | None, form: str) -> KnownAttempt:
-    """Return an attempt, of which a line is logged, or the error is kept with the event, or both."""
+def _merge_attempt(line: LogLine | None, attempt: Attempt | None, form: str) -> KnownAttempt:
+    """Merge the log line of an attempt with the error that is kept with the event. One of them may be missing."""
     if line is None:
-        assert attempt is not None  # noqa: S101 - one of them is there
+        assert attempt is not None  # noqa: S101 - the caller passes at least one
         is_silent = attempt.error == NO_ANSWER
         return KnownAttempt(
             at_ms=attempt.at_ms,
@@ -110,7 +112,7 @@ def _attempt(line: LogLine | None, attempt: Attempt | None, form: str) -> KnownA
             error="" if is_silent else attempt.error,
             form=form,
         )
-    # The error that is stored with the event is longer, and complete for callers with the right to see PII.
+    # The error stored with the event is longer, and complete for callers with payload access.
     is_told = attempt is None or line.what == "silent"
     return KnownAttempt(
         at_ms=line.at_ms,
@@ -127,7 +129,7 @@ def _attempt(line: LogLine | None, attempt: Attempt | None, form: str) -> KnownA
 
 
 def changes_of(kept: StoredPlace) -> tuple[Change, ...]:
-    """Return the changes of an event's place other than by attempts, oldest first, by the delivery log."""
+    """Return the changes of an event's place other than attempts, oldest first, from the delivery log."""
     return tuple(
         Change(at_ms=line.at_ms, what="moved", by=line.by, start=line.start, end=line.end)
         if isinstance(line, MoveLine)
@@ -138,20 +140,21 @@ def changes_of(kept: StoredPlace) -> tuple[Change, ...]:
 
 
 def last_end(kept: StoredPlace) -> End | None:
-    """Return the end of the event's last stay in the group, by the delivery log; None when no line tells it."""
+    """Return the end of the event's last stay in the group by the delivery log, None when the log has none."""
     end: End | None = None
     for line in _in_order(kept):
         if isinstance(line, LogLine):
             end = _ENDS.get(line.what)
         else:
-            # Moved forward over it, the group skipped it; moved back, it has it once more.
+            # A group that was moved forward past the event skipped it; one that was moved back has it again.
             end = "skipped" if parse(line.end) > parse(line.start) else None
     return end
 
 
 def was_buried_last(kept: StoredPlace) -> bool:
-    """Say whether the last line about the event is that it became a dead letter: if there is no dead letter, it was
-    removed without a line."""
+    """Say whether the last log line of the event reports a dead letter. If that letter is gone, it was removed without
+    a log line.
+    """
     lines = _in_order(kept)
     return bool(lines) and isinstance(lines[-1], LogLine) and lines[-1].what == "dead"
 

@@ -16,7 +16,7 @@ from synapse.redis.commands.statistics import number
 from synapse.redis.commands.streams import Consumer, Group, hgetall, xinfo_consumers, xinfo_groups, xlen, zcard
 from synapse.wire.ids import parse
 
-# A stream and a group of it.
+# The names of a stream and of a group of that stream.
 Place = tuple[str, str]
 
 
@@ -40,12 +40,14 @@ _renamers: list[Callable[[str, str], None]] = []
 
 
 def on_owners(provider: Callable[[], Owners]) -> None:
-    """Register a provider of group owners. It is called whenever groups are shown, so it must answer from memory."""
+    """Register a provider of group owners. It is called whenever groups are shown, so it must answer from memory,
+    without I/O.
+    """
     _providers.append(provider)
 
 
 def owners() -> Owners:
-    """Return the owners that are known. A group without one is some other program's."""
+    """Return the known owners by group. A group without an owner belongs to another program."""
     found: dict[Place, Owner] = {}
     for provider in _providers:
         found |= provider()
@@ -53,20 +55,21 @@ def owners() -> Owners:
 
 
 def on_renamed_service(listener: Callable[[str, str], None]) -> None:
-    """Register a listener for renamed services: called with the old and the new name, in the transaction of the
-    renaming."""
+    """Register a listener for renamed services. It is called with the old and the new name, in the transaction that
+    renames.
+    """
     _renamers.append(listener)
 
 
 def rename_service(before: str, after: str) -> None:
-    """Let the groups of a service follow its new name."""
+    """Tell the listeners that a service was renamed, so that its groups follow."""
     for listener in _renamers:
         listener(before, after)
 
 
-# Waiting events lie in the order in which they are due: the oldest is looked for among this many.
+# Waiting events are sorted by due time, not by age: the oldest is searched among this many.
 MOST_WAITING = 1000
-# Counters that scripts keep for a group, and people ask for.
+# Counters that the delivery scripts keep for a group and the API shows.
 COUNTED = ("lost_trimmed", "lost_silent", "skipped")
 
 
@@ -74,8 +77,9 @@ COUNTED = ("lost_trimmed", "lost_silent", "skipped")
 class GroupStatus:
     """The status of a group: its backlog by state, and its consumers.
 
-    `oldest_ms` is when the oldest unacknowledged event was published, dead letters left out; it is `oldest_exact`
-    unless too many are scheduled for retry to read all. `counted` are the `COUNTED`.
+    `oldest_ms` is the publishing time of the oldest unacknowledged event, dead letters left out. It is not exact
+    (`oldest_exact`) when too many events are scheduled for retry to read all. `counted` has the counters named in
+    `COUNTED`.
     """
 
     group: Group
@@ -91,11 +95,11 @@ class GroupStatus:
 
     @property
     def owed(self) -> int:
-        """The number of unacknowledged events, dead letters included; unread ones as far as they were counted."""
+        """The number of unacknowledged events with dead letters. Unread events count up to the limit of the lag."""
         return self.behind.events + self.group.pending + self.waiting + self.parked + self.dead
 
-    def shown(self, now_ms: float) -> dict[str, Any]:
-        """Return it as the API shows it."""
+    def as_dict(self, now_ms: float) -> dict[str, Any]:
+        """Return the status as the API shows it. `now_ms` is in milliseconds since 1970."""
         age = 0.0 if self.oldest_ms is None else round(max(0.0, now_ms - self.oldest_ms) / 1000, 3)
         return {
             "name": self.group.name,
@@ -132,26 +136,26 @@ class GroupStatus:
 def list_groups(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     """Lists the groups of a stream with their consumers, unacknowledged events and lag. Lag is counted up to 10,000
     events; `lag_exact` is false when there are more."""
-    found = yield from standings(call.stream.name)
+    found = yield from statuses_of(call.stream.name)
     now_ms = time.time() * 1000
-    return {"stream": call.stream.name, "groups": [one.shown(now_ms) for one in found]}
+    return {"stream": call.stream.name, "groups": [one.as_dict(now_ms) for one in found]}
 
 
-def standings(stream: str, *, only: str | None = None) -> Conversation[list[GroupStatus]]:
-    """Return the status of the groups of a stream, or of `only` one.
+def statuses_of(stream: str, *, only: str | None = None) -> Conversation[list[GroupStatus]]:
+    """Return the status of each group of a stream, or of the group `only`.
 
-    One pipeline for all of them, and some more to count unread events.
+    Takes one pipeline for all groups, and more to count unread events.
     """
     (reply,) = yield from ask([xinfo_groups(stream)])
     rows: list[Group] = answer(reply, stream, absent=[])
     found = [row for row in rows if only in (None, row.name)]
-    asked = [_asked(stream, group.name) for group in found]
+    asked = [_status_commands(stream, group.name) for group in found]
     replies = (yield from ask([command for some in asked for command in some])) if asked else []
     behind = yield from lags_of({(stream, group.name): group.last_delivered_id for group in found})
     whose = owners()
     size = len(replies) // len(found) if found else 0
     return [
-        _standing(
+        _status_of(
             stream,
             group,
             replies[place * size : (place + 1) * size],
@@ -162,7 +166,7 @@ def standings(stream: str, *, only: str | None = None) -> Conversation[list[Grou
     ]
 
 
-def _asked(stream: str, group: str) -> list[Command]:
+def _status_commands(stream: str, group: str) -> list[Command]:
     return [
         xinfo_consumers(stream, group),
         oldest_pending(stream, group),
@@ -173,7 +177,7 @@ def _asked(stream: str, group: str) -> list[Command]:
     ]
 
 
-def _standing(stream: str, group: Group, replies: Sequence[Any], *, behind: Lag, owner: Owner | None) -> GroupStatus:
+def _status_of(stream: str, group: Group, replies: Sequence[Any], *, behind: Lag, owner: Owner | None) -> GroupStatus:
     members, pending = (
         answer(reply, stream, absent=absent) for reply, absent in zip(replies[:2], ([], ""), strict=True)
     )

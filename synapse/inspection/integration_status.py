@@ -1,8 +1,8 @@
 """The services that publish or read, as Redis shows them: the sources of events, and the groups that read them.
 
-Web servers record the sources that publish through them (synapse.publishing.counters). Of streams that other programs
-write to, some of the newest entries are read. Events name their source, and groups have names; neither is proof, and
-readers over HTTP without a group leave no trace. So *Integration status* shows its evidence beside its findings.
+Web servers record the sources that publish through them (synapse.publishing.counters). For streams that other programs
+write to, some of the newest entries are read. Sources and group names are only claims, and readers over HTTP without a
+group leave no trace. So *Integration status* shows the evidence beside each finding.
 """
 
 import random
@@ -20,19 +20,19 @@ from synapse.wire.encoding import decode, pairs
 from synapse.wire.ids import Range, parse
 from synapse.wire.masking import mask_of, may_hold_pii
 
-# How many of a stream's newest entries are read for their source, and how many bytes of them.
+# How many of a stream's newest entries, and how many of their bytes, are read to find sources.
 LOOKED_AT = 100
 _MOST_BYTES = 256 * 1024
 # How many streams are read at a time: first those with an entry newer than every recorded publish.
 STREAMS_LOOKED_AT = 50
-# How far lag is counted.
+# The limit up to which lag is counted.
 MOST_LAG = 1000
-# Seen within this time is active.
+# A participant seen within this time is active.
 ACTIVE_SECONDS = 15 * 60
 
 State = Literal["active", "silent", "never seen"]
 
-# Names under which programs of the platform write and read, beside that of their service.
+# Further names under which a service publishes and reads.
 ALIASES: Mapping[str, Sequence[str]] = {
     "platform-analytics-service": ("analytics-service", "synapse-archive"),
     "realtime-gateway": ("real-time-gateway", "realtime-gateway-sg-canary"),
@@ -44,7 +44,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """When a source was last seen to publish to a stream (ms)."""
+    """The last time that a source was seen to publish to a stream (milliseconds since 1970)."""
 
     stream: str
     last_ms: int
@@ -54,9 +54,9 @@ class Published:
 class Consumed:
     """A group's observed reading of one stream.
 
-    `delivered_id` is the last entry that it got, `read_up_to_ms` that entry's time, None if there is none. `asked_ms`
-    is when one of its consumers last asked Redis, None when it has none. `caught_up`: it got the stream's latest entry.
-    `lag` is None until it was counted.
+    `delivered_id` is the last entry delivered to the group, `read_up_to_ms` the time of that entry, None if there is
+    none. `asked_ms` is the last request of any of its consumers, None without consumers. `caught_up` is true when the
+    group got the stream's latest entry. `lag` is None until it is counted. Times are milliseconds since 1970.
     """
 
     stream: str
@@ -70,16 +70,18 @@ class Consumed:
 
     @property
     def seen_ms(self) -> int | None:
-        """When the group was last active: a consumer's last request, else the latest event that it got."""
+        """The time when the group was last active: a consumer's last request, else the time of the latest event
+        delivered to it.
+        """
         return self.asked_ms or self.read_up_to_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
-    """All observations, by source and by group, the latest first.
+    """All observations by source and by group, each list latest first.
 
-    `fresh` are the sources found in entries by this look: by stream and source, the time of the newest entry (ms).
-    `unseen` is how many streams have entries of unrecorded sources, and were left for the next time.
+    `fresh` has the sources that were found in entries just now: by stream and source, the time of the newest entry
+    (ms). `unseen` is the number of streams whose entries come from unrecorded sources and were left for the next call.
     """
 
     published: Mapping[str, Sequence[Published]]
@@ -90,24 +92,26 @@ class Observations:
 
 
 def names_of(service: str) -> tuple[str, ...]:
-    """Return the names that a service goes by in events and groups."""
+    """Return the names that a service uses in events and groups."""
     return (service, *ALIASES.get(service, ()))
 
 
 def state(seen_ms: Sequence[int | None], now_ms: int) -> State:
-    """Return the state of a participant from its last-seen times; None is evidence without a time."""
+    """Return the state of a participant from the times when it was seen; a time of None is evidence without a time."""
     if not seen_ms:
         return "never seen"
     latest = max(moment or 0 for moment in seen_ms)
     return "active" if now_ms - latest <= ACTIVE_SECONDS * 1000 else "silent"
 
 
-def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable[str]) -> Conversation[Observations]:
+def observe_participants(
+    streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable[str]
+) -> Conversation[Observations]:
     """Find the publishers of the streams and the groups that read them, in two round trips for any number of streams.
 
-    Sources that are PII are masked, for everybody: statistics reach more people than events do. If a
-    stream's contracts mark PII, its recorded sources are masked, except those in `known`, the names of services: a
-    source may have been recorded before the mark.
+    Sources that are PII are masked for all callers, because statistics reach more people than events do. When a
+    stream's contracts mark PII, its recorded sources are masked, too, except the names of services in `known`: a source
+    may have been recorded before it was marked.
     """
     noted, *replies = yield from ask([publishers(), *map(readers_of, streams)])
     problems: dict[str, RedisFailure] = {}
@@ -120,7 +124,7 @@ def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable
     last: dict[Publisher, int] = {}
     explained: dict[str, int] = {}
     names = frozenset(known)
-    # A foreign key in place of ours is ignored, and is no reason to fail.
+    # A key of another program under this name is ignored and is no error.
     for (stream, source), ms in ({} if isinstance(noted, ReplyError) else noted).items():
         if stream not in readers:
             continue
@@ -132,10 +136,10 @@ def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable
     unseen = sorted(
         (stream for stream, id_ in latest.items() if id_.ms > explained.get(stream, 0)), key=latest.__getitem__
     )
-    # Streams with recorded sources may have other writers too: the remaining capacity is for streams picked at random.
+    # Streams with recorded sources may have other writers, too: use the remaining capacity for a random choice of them.
     rest = [stream for stream in latest if stream not in frozenset(unseen)]
     picked = [*reversed(unseen), *random.sample(rest, len(rest))][:STREAMS_LOOKED_AT]
-    asked = {stream: _sources(stream, catalog.shown(stream)) for stream in picked}
+    asked = {stream: _find_sources(stream, catalog.shown(stream)) for stream in picked}
     fresh: dict[Publisher, int] = {}
     for stream, part in (yield from together(asked)).items():
         if isinstance(part, RedisFailure):
@@ -154,7 +158,7 @@ def look(streams: Sequence[str], now_ms: int, catalog: Snapshot, known: Iterable
 
 
 def with_lag(consumed: Iterable[Consumed]) -> Conversation[dict[GroupName, Lag]]:
-    """Count how far these groups are behind."""
+    """Count the lag of these groups."""
     places = {(each.stream, each.group): each for each in consumed}
     behind = yield from lags_of(
         {name: each.delivered_id for name, each in places.items() if not each.caught_up}, most=MOST_LAG
@@ -173,13 +177,13 @@ def _by_group(readers: Mapping[str, Readers], now_ms: int) -> dict[str, list[Con
     found: dict[str, list[Consumed]] = {}
     for stream, those in readers.items():
         for one in those.groups:
-            found.setdefault(one.group, []).append(_consumed(stream, one, those.last_id, now_ms))
+            found.setdefault(one.group, []).append(_consumption_of(stream, one, those.last_id, now_ms))
     for group in found.values():
         group.sort(key=lambda each: (-(each.seen_ms or 0), each.stream))
     return found
 
 
-def _consumed(stream: str, one: Reader, last_id: str, now_ms: int) -> Consumed:
+def _consumption_of(stream: str, one: Reader, last_id: str, now_ms: int) -> Consumed:
     return Consumed(
         stream=stream,
         group=one.group,
@@ -191,13 +195,15 @@ def _consumed(stream: str, one: Reader, last_id: str, now_ms: int) -> Consumed:
     )
 
 
-def _sources(stream: str, definition: StreamDefinition | None) -> Conversation[dict[str, int]]:
-    """Find out which sources the stream's newest entries name, and the moment of the newest of each; "" for none."""
+def _find_sources(stream: str, definition: StreamDefinition | None) -> Conversation[dict[str, int]]:
+    """Return the time (ms) of the newest entry of each source among the stream's newest entries; "" stands for no
+    source.
+    """
     last: dict[str, int] = {}
     scan = Scan(stream, Range(), order="newest", most=LOOKED_AT, most_bytes=_MOST_BYTES)
     while not scan.done:
         (reply,) = yield from ask([scan.command()])
-        for found in scan.take(answer(reply, stream, absent=[])):
+        for found in scan.take_chunk(answer(reply, stream, absent=[])):
             decoded = decode(pairs(found.parts))
             mask = mask_of(definition, decoded)
             source = (mask.decoded(decoded) if mask else decoded).source or ""

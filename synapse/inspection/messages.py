@@ -15,14 +15,14 @@ from synapse.errors.streams import UnknownEntry
 from synapse.filters import FILTER_HELP, QueryFilter
 from synapse.http.exchange import JSON, VARY_ACCEPT, Request, Response, array_response, listing_response
 from synapse.inspection.answers import Messages, OneMessage
-from synapse.inspection.range_query import MOMENT, MOST_ENTRIES, Order, QueryTime, Scan, asked_id, intersection
-from synapse.inspection.rows import RowSelection, written_row
+from synapse.inspection.range_query import MOMENT, MOST_ENTRIES, Order, QueryTime, Scan, intersection, parse_entry_id
+from synapse.inspection.rows import RowSelection, row_as_json
 from synapse.inspection.streams import READ
 from synapse.redis import Conversation, answer, ask, map_cooperatively
 from synapse.redis.commands.streams import Entry, xrange
 
 MOST_MESSAGES, USUAL_MESSAGES = 1000, 10
-# The number of messages that are read without waiting for a turn.
+# A request for at most this many messages is answered without a turn in the queue.
 FEW_MESSAGES = 99
 MESSAGE_EXAMPLE = {
     "id": "1705314600000-0",
@@ -66,7 +66,7 @@ class MessagesQuery(Query):
 
 
 def long_read(request: Request) -> int:
-    """Return 1 for a request that may have to read many entries, else 0."""
+    """Return 1 for a request that may read many entries, else 0."""
     rights = request.principal.rights
     if (
         request.query.get("event_type")
@@ -102,18 +102,18 @@ def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
     stream, query = call.stream, call.query
     selection = RowSelection(stream, call.by.rights, event_type=query.event_type, filter=query.filter)
     form = chosen_form_of_list(call.request.headers.get("accept", ""))
-    page = _Page(selection, count=query.count, write=_writer(form, call))
-    # Without a filter one entry more than the page holds tells whether there is a next one.
-    most = MOST_ENTRIES if selection.is_choosy else query.count + 1
+    page = _Page(selection, count=query.count, write=_encoder_of(form, call))
+    # Without a filter, one entry more than the page holds shows whether there is a next page.
+    most = MOST_ENTRIES if selection.may_skip else query.count + 1
     part = intersection(since=query.since, until=query.until, after=query.after, before=query.before)
     scan = Scan(stream.name, part, order=query.order, most=most)
     while not scan.done and not page.full:
         (reply,) = yield from ask([scan.command()])
-        yield ()  # many may have been answered at once
-        yield from map_cooperatively(scan.take(answer(reply, stream.name, absent=[])), page.offer)
+        yield ()  # other requests may have been answered in this round trip
+        yield from map_cooperatively(scan.take_chunk(answer(reply, stream.name, absent=[])), page.offer)
     ended = scan.exhausted and not page.full
     if form != JSON:
-        link = {} if ended or page.position is None else {"Link": _link(call, page.position)}
+        link = {} if ended or page.position is None else {"Link": _next_page_link(call, page.position)}
         headers, shown = VARY_ACCEPT | link, {stream.name: page.ids}
         return array_response(page.messages, content_type=form, headers=headers, shown=shown)
     document = {
@@ -140,31 +140,31 @@ def list_messages(call: Call[MessagesQuery, None]) -> Conversation[Response]:
 def show_message(call: Call[Query, None]) -> Conversation[Response]:
     """The message with this entry id."""
     stream = call.stream
-    id_ = str(asked_id(call.params["id"]))
+    id_ = str(parse_entry_id(call.params["id"]))
     (reply,) = yield from ask([xrange(stream.name, id_, id_, 1)])
     found = answer(reply, stream.name, absent=[])
     row = RowSelection(stream, call.by.rights, with_stream=True).row(found[0]) if found else None
     if row is None:
         raise UnknownEntry(f"The stream “{stream.name}” holds no entry {id_}: it never did, or it was trimmed.")
     form = chosen_form(call.request.headers.get("accept", ""), STRUCTURED, BATCH)
-    body = _writer(form, call)(row)
+    body = _encoder_of(form, call)(row)
     shown = {stream.name: [id_]}
     if form == BATCH:
         return array_response([body], content_type=BATCH, headers=VARY_ACCEPT, shown=shown)
     return Response(body=body, content_type=form, headers=VARY_ACCEPT, shown=shown)
 
 
-def _writer(form: str, call: Call[Any, None]) -> Callable[[Mapping[str, Any]], bytes]:
-    """Return the function that writes a row in the form that the client gets."""
-    return written_row if form == JSON else partial(_written_cloudevent, call.catalog, call.stream.name)
+def _encoder_of(form: str, call: Call[Any, None]) -> Callable[[Mapping[str, Any]], bytes]:
+    """Return the function that encodes a row in the form that the client accepts."""
+    return row_as_json if form == JSON else partial(_encode_cloudevent, call.catalog, call.stream.name)
 
 
-def _written_cloudevent(catalog: Snapshot, stream: str, row: Mapping[str, Any]) -> bytes:
+def _encode_cloudevent(catalog: Snapshot, stream: str, row: Mapping[str, Any]) -> bytes:
     return structured(cloudevent_of_row(catalog, stream, row), otherwise=row["data"])
 
 
-def _link(call: Call[MessagesQuery, None], position: str) -> str:
-    """Return the header that names the next page (RFC 8288), with an address that is relative to this one's."""
+def _next_page_link(call: Call[MessagesQuery, None], position: str) -> str:
+    """Return the header `Link` to the next page (RFC 8288), with an address relative to the current one."""
     name = "before" if call.query.order == "newest" else "after"
     given = parse_qsl(call.request.raw_query, keep_blank_values=True)
     query = [*(each for each in given if each[0] != name), (name, position)]
@@ -172,7 +172,7 @@ def _link(call: Call[MessagesQuery, None], position: str) -> str:
 
 
 class _Page:
-    """The messages of a response: up to `count` that match. One more than that makes it full."""
+    """The messages of a response: up to `count` that match. A further entry makes it full."""
 
     def __init__(self, selection: RowSelection, *, count: int, write: Callable[[Mapping[str, Any]], bytes]) -> None:
         self._selection = selection
@@ -193,6 +193,7 @@ class _Page:
         self.position = found.id
         row = self._selection.row(found)
         if row is not None:
-            # Each event is encoded at once, so that no value is kept, and the event loop is free between two.
+            # Each event is encoded at once, so that its value need not be kept and the event loop can serve others in
+            # between.
             self.messages.append(self._write(row))
             self.ids.append(found.id)

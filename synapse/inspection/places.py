@@ -29,12 +29,12 @@ PlaceName = Literal[
     "discarded",
     "lost",
 ]
-# A stream may have more groups than a person can read, made by programs that give each run a name of its own.
+# A stream may have more groups than a person can read: some programs create a group for each run.
 MOST_GROUPS = 1000
-# A group that moves while it is looked at is looked at again, so often at most.
+# How often a group that moves during the reading is read again.
 _MOST_LOOKS = 3
-# Dead letters from before they were listed by event are searched one by one: at most this many, and this many bytes, in
-# all groups.
+# Dead letters from before the index by event are searched one by one: at most this many, and this many bytes, in all
+# groups together.
 _MOST_UNLISTED, _MOST_BYTES = 1000, 4 * 1024 * 1024
 
 
@@ -43,18 +43,19 @@ class EventPlace:
     """The place of an event in one group, with its known attempts. Times are milliseconds since 1970.
 
     Attributes:
-        place: where it is. `acknowledged` is everything that was read and of which nothing is left.
-        is_certain: whether `acknowledged` can be told from what was skipped, discarded or lost.
-        consumer: who has it in flight, or had it last.
-        deliveries: how often it was delivered, as far as that is kept.
-        since_ms: since when it is in flight.
-        due_ms: when it is tried next; of one in flight, when its lease ends. None where that is not known.
-        blocked_by: the event of its key that has to end first; `ahead`: how many of its key come before it.
-        attempts: its attempts, oldest first, as far as they are kept.
-        changes: what else happened to it, oldest first, by the delivery log.
-        letters: its dead letters, also where the group was moved back and has it once more.
+        place: the state of the event. `acknowledged` is an event that the group read and keeps nothing of.
+        is_certain: False when an `acknowledged` event may have been skipped, discarded or lost instead.
+        consumer: the consumer that has the event in flight, or had it last.
+        deliveries: the number of its deliveries that are recorded.
+        since_ms: when its delivery in flight began.
+        due_ms: the time of the next attempt; for an event in flight, the end of its lease. None when unknown.
+        blocked_by: the event with the same key that has to end first.
+        ahead: the number of events with the same key before it.
+        attempts: its recorded attempts, oldest first.
+        changes: its other changes by the delivery log, oldest first.
+        letters: its dead letters, also when the group was moved back and has the event again.
         has_copy: whether the group keeps a copy of it.
-        is_complete: whether all dead letters of the group were looked at.
+        is_complete: whether all dead letters of the group were searched.
     """
 
     group: str
@@ -75,9 +76,10 @@ class EventPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPlaces:
-    """An event's entry, None when the stream does not hold it (any more), and its place in each group, by name.
+    """The entry of an event, and its place in each group, sorted by name.
 
-    `is_complete`: the stream has no further groups.
+    `entry` is None when the stream does not hold it (any more). `is_complete` is false when the stream has further
+    groups.
     """
 
     entry: Entry | None
@@ -86,10 +88,10 @@ class EventPlaces:
 
 
 def places_of(stream: str, id_: str, *, further: Iterable[str] = ()) -> Conversation[EventPlaces]:
-    """Return the place of an event in the groups of its stream, and in `further` ones, which Redis may not have.
+    """Return the place of an event in the groups of its stream, and in the `further` groups, which Redis may not have.
 
-    Two round trips, unless a group was moved meanwhile, or has dead letters that are not listed by their events: of
-    those, a bounded number is read from all groups together.
+    Takes two round trips, and more when a group was moved meanwhile or has dead letters that are not indexed by event.
+    Of those, a bounded number is read in all groups together.
     """
     found, reply = yield from ask([xrange(stream, id_, id_, 1), xinfo_groups(stream)])
     entries: list[Entry] = answer(found, stream, absent=[])
@@ -112,7 +114,7 @@ def places_of(stream: str, id_: str, *, further: Iterable[str] = ()) -> Conversa
             scan = Scan(keyspace.dead_letters(stream, name), Range(), most=letters_left, most_bytes=bytes_left)
             letters = yield from _letters_in(scan, stream, id_)
             is_complete = scan.exhausted or bool(letters)
-            # Each group takes a round trip of its own, however few letters it has.
+            # Each group takes a round trip of its own, even with few letters.
             letters_left = max(0, letters_left - max(scan.entries, FIRST_CHUNK))
             bytes_left -= scan.bytes
         places.append(
@@ -135,13 +137,13 @@ def derive_place(
     is_there: bool,
     is_complete: bool = True,
 ) -> EventPlace:
-    """Return the place of an event in a group (None: Redis has none of this name).
+    """Return the place of an event in a group. `group` is None when Redis has no group of this name.
 
     Args:
-        kept: what the group keeps of the event.
-        letters: its dead letters.
-        is_there: whether the stream holds its entry.
-        is_complete: whether all dead letters were looked at.
+        kept: the group's records of the event.
+        letters: the event's dead letters.
+        is_there: whether the stream holds the event's entry.
+        is_complete: whether all dead letters of the group were searched.
     """
     common: dict[str, Any] = {
         "group": name,
@@ -196,10 +198,10 @@ def _have_read(groups: Mapping[str, Group], id_: str) -> set[str]:
 
 
 def _letters_in(scan: Scan, stream: str, id_: str) -> Conversation[tuple[StoredLetter, ...]]:
-    """Return the dead letters of an event among those that a scan reads."""
+    """Return the dead letters of an event that the scan finds."""
     found: list[StoredLetter] = []
     while not scan.done:
         (reply,) = yield from ask([scan.command()])
-        letters = map(letter_in, scan.take(answer_or(reply, stream, [])))
+        letters = map(letter_in, scan.take_chunk(answer_or(reply, stream, [])))
         found += [letter for letter in letters if letter.event_id == id_]
     return tuple(found)

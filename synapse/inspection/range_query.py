@@ -1,6 +1,6 @@
-"""Entries of a stream that a request asks for: from its parameters to a range of ids, which is read in chunks.
+"""Ranges of a stream's entries: parse a request's parameters to a range of ids, and read it in chunks.
 
-A scan never reads more than a bound: one request must not hold up all others.
+A scan reads a bounded number of entries and bytes, so that one request cannot hold up all others.
 """
 
 import re
@@ -19,19 +19,19 @@ Order = Literal["newest", "oldest"]
 
 MOST_ENTRIES = 10_000
 MOST_BYTES = 16 * 1024 * 1024
-# The first chunk shows how large the entries are; later ones are as long as fits into a reply of this size. Between
+# The first chunk shows how large the entries are; the length of later ones is chosen for a reply of this size. Between
 # two chunks the event loop serves others.
 FIRST_CHUNK, LONGEST_CHUNK = 20, 250
 _CHUNK_BYTES = 256 * 1024
 
 
 class Scan:
-    """Where a walk through a range of a stream stands.
+    """A bounded scan through a range of a stream, in chunks.
 
-    Send `command()` and give the entries of its reply to `take()`, until `done`. Then either `exhausted` says that
-    there is nothing more in the range, or a bound was hit: `most` entries, or `most_bytes`. The first chunk has
-    `first_chunk` entries, and each later one is at most `growth` times as long as the one before, and of about
-    `chunk_bytes`. `entries` and `bytes` count those that were read.
+    Send `command()` and give the entries of its reply to `take_chunk()`, until `done`. Then either the range is
+    `exhausted`, or a limit was reached: `most` entries, or `most_bytes`. The first chunk has `first_chunk` entries;
+    each later one is at most `growth` times as long as the one before, and has about `chunk_bytes`. `entries` and
+    `bytes` count what was read.
     """
 
     def __init__(
@@ -61,23 +61,23 @@ class Scan:
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing more to read."""
+        """Whether the scan is over: the range is exhausted, or a limit was reached."""
         return self.exhausted or self.entries >= self._most or self.bytes >= self._most_bytes
 
     def command(self) -> Command:
         """Return the command that reads the next chunk."""
-        self._asked = min(self._chunk(), self._most - self.entries)
+        self._asked = min(self._next_chunk_length(), self._most - self.entries)
         first, last = str(self._part.first), str(self._part.last)
         if self._order == "newest":
             return xrevrange(self._stream, last, first, self._asked)
         return xrange(self._stream, first, last, self._asked)
 
     def expected_bytes(self, usual: int) -> int:
-        """Return about how many bytes the next chunk has. `usual`: those of an entry, where none was read yet."""
-        return self._chunk() * (self.bytes // self.entries if self.entries else usual)
+        """Estimate the bytes of the next chunk. `usual` is the size of an entry, used before the first chunk."""
+        return self._next_chunk_length() * (self.bytes // self.entries if self.entries else usual)
 
-    def take(self, entries: list[Entry]) -> list[Entry]:
-        """Count the chunk that came, and return it."""
+    def take_chunk(self, entries: list[Entry]) -> list[Entry]:
+        """Count the entries of a reply, move behind them, and return them."""
         self.entries += len(entries)
         self.bytes += sum([sum(map(len, entry.parts)) for entry in entries])
         if len(entries) < self._asked:
@@ -86,7 +86,7 @@ class Scan:
             self._move_behind(entries[-1])
         return entries
 
-    def _chunk(self) -> int:
+    def _next_chunk_length(self) -> int:
         if not self.entries:
             return self._first_chunk
         fitting = self._chunk_bytes * self.entries // max(self.bytes, 1)
@@ -98,7 +98,7 @@ class Scan:
             self._part = Range(first=self._part.first, last=preceding(id_))
         else:
             self._part = Range(first=following(id_), last=self._part.last)
-        # At either end of all ids there is no further one.
+        # There is no id beyond the lowest and the highest one.
         self.exhausted = self._part.empty or (id_ in (self._part.first, self._part.last))
 
 
@@ -106,11 +106,11 @@ _ID = re.compile(r"([0-9]{1,20})(?:-([0-9]{1,20}))?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def asked_range(query: Mapping[str, str]) -> Range:
-    """Return the range that `since`, `until`, `after` and `before` of a query agree on, as `intersection` does.
+def parse_range(query: Mapping[str, str]) -> Range:
+    """Return the range that the parameters `since`, `until`, `after` and `before` of a query select together.
 
     Raises:
-        BadParameter: when one of them is no time.
+        BadParameter: when one of them is neither an id nor a time.
     """
     return intersection(
         **{name: parse_moment(query.get(name, ""), name) for name in ("since", "until", "after", "before")}
@@ -124,7 +124,7 @@ def intersection(
     after: Range | None = None,
     before: Range | None = None,
 ) -> Range:
-    """Return the range that all agree on: `since` and `until` are included, `after` and `before` left out."""
+    """Return the range that all limits allow: `since` and `until` are inclusive, `after` and `before` exclusive."""
     first = FIRST if since is None else since.first
     last = LAST if until is None else until.last
     if after is not None:
@@ -138,11 +138,11 @@ def intersection(
     return Range(first=first, last=last)
 
 
-def asked_order(query: Mapping[str, str]) -> Order:
-    """Return `order`: the newest entries first, unless asked otherwise.
+def parse_order(query: Mapping[str, str]) -> Order:
+    """Parse the parameter `order`; the default is `newest` first.
 
     Raises:
-        BadParameter: when it is another word.
+        BadParameter: when it is neither `newest` nor `oldest`.
     """
     match query.get("order") or "newest":
         case "newest":
@@ -152,11 +152,11 @@ def asked_order(query: Mapping[str, str]) -> Order:
     raise BadParameter("“order” is newest or oldest.", parameter="order")
 
 
-def asked_id(text: str) -> EntryId:
-    """Return the entry id that a path names.
+def parse_entry_id(text: str) -> EntryId:
+    """Parse the entry id in a request's path.
 
     Raises:
-        BadRequest: when it is no whole id.
+        BadRequest: when it is not a whole id.
     """
     found = parse_id(text)
     if found is None or "-" not in text:
@@ -168,7 +168,7 @@ MOMENT = "An entry id, milliseconds since 1970, or a time in ISO 8601 (without a
 
 
 def parse_moment(text: str, parameter: str) -> Range | None:
-    """Return the ids that a parameter's text means: one, or those of a whole millisecond; None for a blank one.
+    """Parse a parameter to a range: one id, or all ids of one millisecond. Return None for a blank text.
 
     Raises:
         BadParameter: when it is neither an entry id, nor milliseconds since 1970, nor a time in ISO 8601.
@@ -185,7 +185,7 @@ def parse_moment(text: str, parameter: str) -> Range | None:
     return found
 
 
-# A moment in a query, such as `since`: the ids that it means.
+# A time or an id in a query, such as `since`, as the range of ids that it names.
 QueryTime = Annotated[
     SkipValidation[Range | None],
     BeforeValidator(lambda text, info: parse_moment(text, info.field_name) if isinstance(text, str) else text),
@@ -194,7 +194,7 @@ QueryTime = Annotated[
 
 
 def parse_id(text: str) -> Range | None:
-    """Return the id that a text is, or those of a whole millisecond; None when it is neither."""
+    """Parse an id, or milliseconds since 1970, to the range of ids that it names. Return None for any other text."""
     match = _ID.fullmatch(text)
     if match is None:
         return None
@@ -202,19 +202,19 @@ def parse_id(text: str) -> Range | None:
     if ms > MOST or (sequence and int(sequence) > MOST):
         return None
     if sequence is None:
-        return _millisecond(ms)
+        return _range_of_ms(ms)
     return Range(first=EntryId(ms, int(sequence)), last=EntryId(ms, int(sequence)))
 
 
-def asked_moment(text: str) -> int | None:
-    """Return the moment that a text is, in milliseconds since 1970; None when it is none."""
+def parse_moment_ms(text: str) -> int | None:
+    """Parse an id, milliseconds since 1970 or a time to milliseconds since 1970. Return None for any other text."""
     found = parse_id(text) or _parse_time(text)
     return found.first.ms if found else None
 
 
 def _parse_time(text: str) -> Range | None:
     if "T" in text:
-        # An unescaped plus of a UTC offset arrives as a space.
+        # A plus that was not percent-encoded arrives as a space.
         text = text.replace(" ", "+")
     try:
         moment = datetime.fromisoformat(text)
@@ -224,8 +224,8 @@ def _parse_time(text: str) -> Range | None:
         moment = moment.replace(tzinfo=UTC)
     since_1970 = moment - _EPOCH
     ms = since_1970.days * 86_400_000 + since_1970.seconds * 1000 + since_1970.microseconds // 1000
-    return _millisecond(max(ms, 0))
+    return _range_of_ms(max(ms, 0))
 
 
-def _millisecond(ms: int) -> Range:
+def _range_of_ms(ms: int) -> Range:
     return Range(first=EntryId(ms, 0), last=EntryId(ms, MOST))

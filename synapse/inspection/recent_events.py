@@ -16,7 +16,7 @@ from synapse.wire.fast_decoder import decode_parts
 from synapse.wire.ids import Range, iso_of, moment_of
 
 MOST_EVENTS, USUAL_EVENTS = 100_000, 10_000
-# A rare type among many others must not keep Redis and a thread busy for ever.
+# The search for a rare type among many others must not occupy Redis and a thread for long.
 MOST_SCANNED = 200_000
 MOST_BYTES = 256 * 1024 * 1024
 MOST_SECONDS = 10.0
@@ -39,11 +39,12 @@ class ScanReport:
 
     Attributes:
         events: how many events of the type were found.
-        foreign: how many of these other programs wrote.
-        newest, oldest: the ids of the first and the last event found.
+        foreign: how many of these events other programs wrote.
+        newest, oldest: the ids of the newest and the oldest event found.
         scanned: how many entries of all types were read.
-        stopped: the limit that ended the scan early; None when enough events were found, or there are no more.
-        masked: whether PII was masked before any use.
+        stopped: the limit that ended the scan early. None when enough events were found, or the stream was read to
+            its beginning.
+        masked: whether PII was masked before the events were used.
     """
 
     events: int
@@ -60,12 +61,12 @@ class ScanReport:
         return None if self.stopped is None else _REASONS[self.stopped]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the report as JSON."""
         return {
             "events": self.events,
             "foreign": self.foreign,
-            "oldest": shown_id(self.oldest),
-            "newest": shown_id(self.newest),
+            "oldest": id_with_time(self.oldest),
+            "newest": id_with_time(self.newest),
             "scanned": self.scanned,
             "complete": self.stopped is None,
             "stopped": self.why_stopped,
@@ -75,10 +76,10 @@ class ScanReport:
 
 
 def parse_last(text: str) -> int:
-    """Parse the number of events that is asked for: 1 to `MOST_EVENTS`, `USUAL_EVENTS` when the text is empty.
+    """Parse the requested number of events: 1 to `MOST_EVENTS`, `USUAL_EVENTS` when the text is empty.
 
     Raises:
-        BadParameter: when it is not such a number.
+        BadParameter: when it is not a number in this range.
     """
     text = text or str(USUAL_EVENTS)
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MOST_EVENTS):
@@ -107,7 +108,7 @@ def scan_newest(
     see: Callable[[Entry, DecodedEntry], None],
     hide: Callable[[DecodedEntry], DecodedEntry] | None = None,
 ) -> Conversation[ScanReport]:
-    """Pass at most `last` events of a type to `see`, newest first, each as `hide` returns it."""
+    """Pass the newest events of a type, at most `last`, to `see`, newest first, masked by `hide`."""
     until = time.monotonic() + MOST_SECONDS
     scan = Scan(stream, Range(), order="newest", most=MOST_SCANNED, most_bytes=MOST_BYTES)
     events = foreign = scanned = 0
@@ -116,7 +117,7 @@ def scan_newest(
     stopped: Stopped | None = None
     while not scan.done and events < last and stopped is None:
         (reply,) = yield from ask([scan.command()])
-        for found in scan.take(answer(reply, stream, absent=[])):
+        for found in scan.take_chunk(answer(reply, stream, absent=[])):
             scanned += 1
             decoded = decode_parts(found.parts, types_of=types_of)
             if decoded.event_type == event_type:
@@ -144,8 +145,8 @@ def scan_newest(
     )
 
 
-def shown_id(id_: str | None) -> dict[str, str | None] | None:
-    """Return an entry's id with its timestamp, which is None when no calendar has it."""
+def id_with_time(id_: str | None) -> dict[str, str | None] | None:
+    """Return an entry's id with its timestamp, which is None when the id is beyond the range of a calendar."""
     if id_ is None:
         return None
     return {"id": id_, "time": iso_of(moment_of(id_))}

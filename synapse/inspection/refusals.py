@@ -17,7 +17,7 @@ METRICS_READ = "metrics:read"
 
 
 class RefusedEvents(Answer):
-    """Refused events of one kind."""
+    """Refused events with the same reason, rule, event type and publisher."""
 
     id: str = about("Id of this row.")
     reason: str = about("The last part of the problem's `type`.")
@@ -47,7 +47,7 @@ class StreamRefusals(Answer):
 
 
 # Properties that are null for callers that may not see the publisher or the event.
-_UNTOLD: Mapping[str, Any] = dict.fromkeys(
+_HIDDEN: Mapping[str, Any] = dict.fromkeys(
     (
         *("publisher", "key", "event_type", "contract", "contract_version", "rule", "keyword"),
         *("detail", "size", "unknown_type", "sample"),
@@ -77,23 +77,23 @@ def list_refusals(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
 
 
 def refusals_of(stream: StreamDefinition) -> Conversation[list[RefusalKind]]:
-    """Return the kinds of a stream's refused events, those that were met last first."""
+    """Return the refusals of a stream in their kinds, the latest first."""
     latest, fields = yield from ask(read_refusals(stream.name))
     return kinds_of(answer_or(latest, stream.name, ()), answer_or(fields, stream.name, ()))
 
 
 def seen_by(rights: Rights, stream: StreamDefinition, kinds: Iterable[RefusalKind]) -> list[dict[str, Any]]:
-    """Return kinds as a caller may see them."""
+    """Return the kinds as rows that the caller may see."""
     rows = [(kind, orjson.loads(kind.known)) for kind in kinds]
     if rights.may("read", stream.name):
-        return [_row(stream, kind, known) for kind, known in rows if sees(rights, stream.name, known["event_type"])]
+        return [_row_of(stream, kind, known) for kind, known in rows if sees(rights, stream.name, known["event_type"])]
     return _by_reason(stream, rows)
 
 
-def _row(stream: StreamDefinition, kind: RefusalKind, known: Mapping[str, Any]) -> dict[str, Any]:
+def _row_of(stream: StreamDefinition, kind: RefusalKind, known: Mapping[str, Any]) -> dict[str, Any]:
     sample = orjson.loads(kind.sample) if kind.sample else None
     if sample is not None and sample["plain"] and stream.marks:
-        # It was kept before a contract marked anything.
+        # The sample was stored before a contract marked PII.
         sample = None
     return {
         "id": kind.digest,
@@ -118,10 +118,10 @@ def _row(stream: StreamDefinition, kind: RefusalKind, known: Mapping[str, Any]) 
 
 
 def _by_reason(stream: StreamDefinition, rows: Sequence[tuple[RefusalKind, Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """Return one row for each reason."""
+    """Return one row for each reason, without the properties in `_HIDDEN`."""
     found: dict[str, dict[str, Any]] = {}
     for kind, known in rows:
-        row = {**_row(stream, kind, known), **_UNTOLD}
+        row = {**_row_of(stream, kind, known), **_HIDDEN}
         one = found.setdefault(row["reason"], {**row, "id": row["reason"], "count": 0})
         one["count"] += row["count"]
         one["first_seen"] = min(one["first_seen"] or "", row["first_seen"] or "") or None

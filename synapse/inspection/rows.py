@@ -1,6 +1,6 @@
-"""Rows: the entries of a stream that a caller may see and asks for, each in the form of the API.
+"""Rows: the entries of a stream that a caller may see and selects, each in the form of the API.
 
-`GET /streams/{stream}/messages`, the explorer and its exports read entries here, so that all show and hide the same.
+`GET /streams/{stream}/messages`, the explorer and its exports all read entries here, so that they show and mask alike.
 """
 
 import re
@@ -18,10 +18,10 @@ from synapse.wire.encoding import decode_texts, pairs, text_fields
 from synapse.wire.fast_decoder import decode_parts, type_of_parts
 from synapse.wire.masking import entry_row, mask_of, row_json
 
-# In place of a quotation mark and a backslash in a text: no decoded text holds these surrogates.
+# These stand for an escaped quotation mark and an escaped backslash: no decoded text holds these surrogates.
 _QUOTE, _BACKSLASH = "\ud800", "\ud801"
 _ESCAPED = {
-    "\\\\": _BACKSLASH,  # before all others, which begin with one
+    "\\\\": _BACKSLASH,  # first, because the others begin with a backslash
     '\\"': _QUOTE,
     **{exact_json.dumps(character)[1:-1].decode(): character for character in ("\n", *map(chr, range(0x20)))},
 }
@@ -30,38 +30,38 @@ _PLAIN = re.compile(r"[-+.0-9a-z]*", re.ASCII)
 
 
 class TextSearch:
-    """A text that is looked for in the names and values of an event, regardless of case.
+    """A search for a text in the names and values of an event, regardless of case.
 
-    A number is found by its JSON text, and so are true, false and null. The event's JSON is searched as a whole: one
-    entry may hold hundreds of thousands of values, and the event loop waits meanwhile.
+    A number, true, false and null are found by their JSON text. The event's JSON is searched as a whole: one entry may
+    hold hundreds of thousands of values, and the event loop waits meanwhile.
     """
 
     def __init__(self, text: str) -> None:
         self._text = text.casefold()
-        self._in_json = _unescaped(exact_json.dumps(self._text)[1:-1].decode())
+        self._in_json = _unescape(exact_json.dumps(self._text)[1:-1].decode())
         self._may_be_plain = _PLAIN.fullmatch(self._text) is not None
 
     def matches(self, row: Mapping[str, Any]) -> bool:
-        """Say whether a row's event has the text, or its source or event type, which may stand beside the event."""
+        """Say whether the text is in a row's event, or in its source or event type, which may be outside the event."""
         if any(self._text in (row[name] or "").casefold() for name in ("source", "event_type")):
             return True
-        json = _unescaped(_json_of(row["event"]).casefold())
+        json = _unescape(_json_of(row["event"]).casefold())
         if self._in_json not in json:
             return False
-        # It holds no quotation mark of JSON: it stands within one text or between two. Between them only a number,
-        # true, false or null is a value; all else is punctuation.
+        # The text holds no quotation mark, so it was found either within one JSON string or between two. Between them
+        # only numbers, true, false and null are values; the rest is punctuation.
         return self._may_be_plain or self._in_json in '"'.join(json.split('"')[1::2])
 
 
 def _json_of(event: Any) -> str:
     try:
         return exact_json.dumps(event).decode()
-    except orjson.JSONEncodeError:  # a foreign event, nested deeper than JSON can be written
+    except orjson.JSONEncodeError:  # another program's event, nested deeper than orjson can write
         return exact_json.dumps(_parts_of(event)).decode()
 
 
 def _parts_of(event: Any) -> list[Any]:
-    """Return the names and the plain values in an event. A loop: events may be nested hundreds of levels deep."""
+    """Return the names and the scalar values in an event. A loop: events may be nested hundreds of levels deep."""
     parts: list[Any] = []
     waiting = [event]
     while waiting:
@@ -77,8 +77,8 @@ def _parts_of(event: Any) -> list[Any]:
     return parts
 
 
-def _unescaped(json: str) -> str:
-    """Return JSON without escapes, in which each remaining quotation mark begins or ends a text."""
+def _unescape(json: str) -> str:
+    """Replace the escapes in JSON, so that each remaining quotation mark begins or ends a string."""
     for escape, character in _ESCAPED.items():
         if "\\" not in json:
             break
@@ -89,8 +89,8 @@ def _unescaped(json: str) -> str:
 class RowSelection:
     """Decides which entries of a stream a caller sees, and returns each as a row.
 
-    A row is what `GET /streams/{stream}/messages` answers for an entry. PII is masked for callers without payload
-    access before the text is looked for and the filter applied, so a search tells them nothing of it.
+    A row is what `GET /streams/{stream}/messages` answers for an entry. For callers without payload access, PII is
+    masked before the text is searched and the filter applied, so that a search reveals nothing about it.
     """
 
     def __init__(
@@ -120,29 +120,31 @@ class RowSelection:
         self._first = {"stream": stream.name} if with_stream else {}
 
     @property
-    def is_choosy(self) -> bool:
-        """Whether entries may be passed over."""
+    def may_skip(self) -> bool:
+        """Whether the selection may skip entries."""
         return bool(self._event_type or self._text or self._filter) or self._rights is not None
 
     def row(self, found: Entry) -> dict[str, Any] | None:
-        """Return the row of an entry; None when it is not selected."""
-        # Most skipped entries are recognized by the bytes of their type.
-        raw_type = type_of_parts(found.parts) if self.is_choosy else None
-        if raw_type is not None and not self._wants(raw_type):
+        """Return the row of an entry, None when the entry is not selected."""
+        # Most skipped entries are recognized by the bytes of their type, without decoding.
+        raw_type = type_of_parts(found.parts) if self.may_skip else None
+        if raw_type is not None and not self._is_wanted_type(raw_type):
             return None
-        if (self._text or self._filter) and not self._meets(found):
+        if (self._text or self._filter) and not self._is_match(found):
             return None
         texts = text_fields(pairs(found.parts))
         decoded = decode_texts(texts, types_of=self._stream.types_of)
-        if not self._wants(decoded.event_type):
+        if not self._is_wanted_type(decoded.event_type):
             return None
         mask = None if self._personal else mask_of(self._stream, decoded)
         return self._first | entry_row(found.id, texts, decoded, mask=mask)
 
-    def _meets(self, found: Entry) -> bool:
-        """Say whether an entry has the text and meets the filter. Most do not: only what these look at is decoded."""
+    def _is_match(self, found: Entry) -> bool:
+        """Say whether an entry has the text and meets the filter. Most entries do not, so only the needed fields are
+        decoded.
+        """
         decoded = decode_parts(found.parts, types_of=self._stream.types_of)
-        if not self._wants(decoded.event_type):
+        if not self._is_wanted_type(decoded.event_type):
             return False
         data = text_fields(pairs(found.parts)) if self._filter and "data" in self._filter.names else {}
         mask = None if self._personal else mask_of(self._stream, decoded)
@@ -151,12 +153,12 @@ class RowSelection:
             return False
         return not self._filter or self._filter.matches(row)
 
-    def _wants(self, event_type: str) -> bool:
+    def _is_wanted_type(self, event_type: str) -> bool:
         if self._event_type and event_type != self._event_type:
             return False
         return self._rights is None or sees(self._rights, self._stream.name, event_type)
 
 
-def written_row(row: Mapping[str, Any]) -> bytes:
+def row_as_json(row: Mapping[str, Any]) -> bytes:
     """Return a row as JSON."""
     return orjson.dumps(row_json(row))

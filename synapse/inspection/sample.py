@@ -1,11 +1,11 @@
-"""Write a document for a schema, for people to start from. It is no proof: the validator has the last word."""
+"""Sample documents for schemas, for people to start from. They need not be valid: only the validator decides that."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from synapse.compatibility import scalar_samples
 
-# A schema may be recursive, and demand a larger sample than people read.
+# A schema may be recursive, or require a larger sample than people read.
 _DEEPEST, _MOST_VALUES, _MOST_ITEMS, _LONGEST = 8, 300, 5, 200
 _FORMATS = {
     "date-time": "2025-01-31T12:00:00Z",
@@ -18,15 +18,15 @@ _FORMATS = {
 }
 
 
-def sample(schema: Any) -> Any:
-    """Return a value with what the schema requires: its own examples and constants first. References are followed
-    within the document alone.
+def make_sample(schema: Any) -> Any:
+    """Return a value with everything that the schema requires, preferring the schema's own examples and constants. Only
+    references within the document are followed.
     """
     return _Writer(schema).value(schema, 0)
 
 
 class _Writer:
-    """Writes one document for a schema."""
+    """Writes one sample document for a schema."""
 
     def __init__(self, root: Any) -> None:
         self._root = root
@@ -44,7 +44,7 @@ class _Writer:
         if "default" in schema:
             return schema["default"]
         if "$ref" in schema:
-            return self.value(self._referred(str(schema["$ref"])), depth + 1)
+            return self.value(self._resolve(str(schema["$ref"])), depth + 1)
         for name in ("oneOf", "anyOf", "allOf"):
             if schema.get(name) and "properties" not in schema:
                 return self.value(schema[name][0], depth + 1)
@@ -60,21 +60,21 @@ class _Writer:
                 items = min(schema.get("minItems", 0), _MOST_ITEMS)
                 return [self.value(schema.get("items"), depth + 1) for _ in range(int(items))]
             case "string":
-                return _text(schema)
+                return _sample_text(schema)
             case "integer" | "number":
                 return schema.get("minimum", schema.get("exclusiveMinimum", -1) + 1)
             case "boolean":
                 return True
         return None
 
-    def _referred(self, reference: str) -> Any:
+    def _resolve(self, reference: str) -> Any:
         found: Any = self._root
         for part in reference.removeprefix("#").split("/")[1:]:
             found = found.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
         return found if reference.startswith("#") else None
 
 
-def _text(schema: Mapping[str, Any]) -> str:
+def _sample_text(schema: Mapping[str, Any]) -> str:
     if schema.get("format") in _FORMATS:
         return _FORMATS[schema["format"]]
     if "pattern" in schema:

@@ -1,7 +1,6 @@
 """Statistics of streams, in one pipeline for any number: length, ends, counters, and an overview for lists.
 
-An overview reads the newest entries only. A count beyond them is shown as "at least": the page of a stream counts
-further.
+An overview reads only the newest entries. A larger number is shown as "at least"; the page of a stream counts further.
 """
 
 import re
@@ -24,7 +23,7 @@ from synapse.wire.masking import mask_of, may_hold_pii
 
 _SLUG = re.compile(r"[a-z-]{1,40}")
 
-# The last is counted by the scripts that store an event once.
+# The last one is counted by the scripts that store an event with an idempotency key.
 COUNTED: tuple[str, ...] = (*get_args(Counted), "duplicates")
 
 # XINFO STREAM of a stream that never had an entry: shown for a stream that Redis does not know yet.
@@ -46,11 +45,11 @@ NOTHING: Mapping[str, Any] = {
 class StreamStatistics:
     """The statistics of one stream in Redis.
 
-    `info` is XINFO STREAM by Redis' own names. `counters` are `COUNTED` since the stream was defined.
-    `refused_by_reason` splits the refused events by the slug of the problem, since that is counted.
-    `live_dropped` counts watchers that were too slow for the live stream, `spans_dropped` spans about the stream that
-    were not sent. `problem` says why Redis could not answer for
-    this stream; the rest is then that of an empty one.
+    `info` is the reply of XINFO STREAM with Redis' own names. `counters` has the counters named in `COUNTED`, since the
+    stream was defined. `refused_by_reason` counts the refused events by the slug of the problem; older refusals have no
+    reason. `live_dropped` counts watchers that were too slow for the live tail, `spans_dropped` spans of the stream
+    that were not sent. `problem` is the error with which Redis answered for this stream; the other values are then
+    those of an empty stream.
     """
 
     info: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
@@ -62,21 +61,21 @@ class StreamStatistics:
 
     @property
     def length(self) -> int:
-        """How many entries the stream holds."""
+        """The number of entries in the stream."""
         return int(self.info["length"])
 
     @property
     def groups(self) -> int:
-        """How many consumer groups it has."""
+        """The number of consumer groups."""
         return int(self.info["groups"])
 
     @property
     def last_generated_id(self) -> str:
-        """The id of the latest entry ever added, "0-0" when there was none."""
+        """The id of the latest entry ever added, "0-0" when none was."""
         return str(self.info["last-generated-id"])
 
     def seen_by(self, rights: Rights, stream: str) -> "StreamStatistics":
-        """Return the statistics without entries of types that the caller may not read."""
+        """Return the statistics without the entries of types that the caller may not read."""
         if rights.may("read", stream, EVERY_TYPE):
             return self
         hidden = {
@@ -88,12 +87,12 @@ class StreamStatistics:
         return replace(self, info={**self.info, **hidden}) if hidden else self
 
     def summary(self, stream: StreamDefinition | None) -> dict[str, Any]:
-        """Return the statistics as `/streams` and `/metrics` show them, by the stream's definition."""
+        """Return the statistics as `/streams` and `/metrics` show them. `stream` is the definition of the stream."""
         shown = {
             "length": self.length,
             "groups": self.groups,
-            "first_entry": shown_entry(self.info["first-entry"], stream),
-            "last_entry": shown_entry(self.info["last-entry"], stream),
+            "first_entry": entry_as_pair(self.info["first-entry"], stream),
+            "last_entry": entry_as_pair(self.info["last-entry"], stream),
             "counters": self.counters,
             "refused_by_reason": self.refused_by_reason,
         }
@@ -108,15 +107,15 @@ def stats_of(streams: Iterable[str]) -> Conversation[dict[str, StreamStatistics]
     asked = [command for name in names for command in (xinfo_stream(name), hgetall(keyspace.stats(name)))]
     replies = (yield from ask(asked)) if asked else []
     return {
-        name: _statistics(name, info, counters)
+        name: _parse_statistics(name, info, counters)
         for name, info, counters in zip(names, replies[::2], replies[1::2], strict=True)
     }
 
 
-def shown_entry(entry: Entry | None, stream: StreamDefinition | None) -> list[Any] | None:
-    """Return an entry as a pair: its id, and its fields as text.
+def entry_as_pair(entry: Entry | None, stream: StreamDefinition | None) -> list[Any] | None:
+    """Return an entry as a pair of its id and its fields as text.
 
-    PII is masked for all callers, because statistics need no right to see payloads.
+    PII is masked for all callers, because statistics do not require payload access.
     """
     if entry is None:
         return None
@@ -129,34 +128,34 @@ def shown_entry(entry: Entry | None, stream: StreamDefinition | None) -> list[An
     return [entry.id, shown]
 
 
-def _statistics(name: str, info: Any, counters: Any) -> StreamStatistics:
+def _parse_statistics(name: str, info: Any, counters: Any) -> StreamStatistics:
     try:
         found = answer(info, name, absent=NOTHING)
     except WrongType as problem:
         return StreamStatistics(
-            counters=_counters(counters, COUNTED), refused_by_reason=_refused_by_reason(counters), problem=problem
+            counters=_parse_counters(counters, COUNTED), refused_by_reason=_parse_reasons(counters), problem=problem
         )
-    dropped = _counters(counters, get_args(Dropped))
+    dropped = _parse_counters(counters, get_args(Dropped))
     return StreamStatistics(
         info={**NOTHING, **found},
-        counters=_counters(counters, COUNTED),
-        refused_by_reason=_refused_by_reason(counters),
+        counters=_parse_counters(counters, COUNTED),
+        refused_by_reason=_parse_reasons(counters),
         live_dropped=dropped["live_dropped"],
         spans_dropped=dropped["spans_dropped"],
     )
 
 
-def _counters(reply: Any, names: Iterable[str]) -> dict[str, int]:
-    # A foreign key or text in place of ours counts nothing; it is no reason to fail.
+def _parse_counters(reply: Any, names: Iterable[str]) -> dict[str, int]:
+    # A key of another type, or another program's text, counts as 0 and is no error.
     found = {} if isinstance(reply, ReplyError) else reply
     return {what: number(found.get(what)) for what in names}
 
 
-def _refused_by_reason(reply: Any) -> dict[str, int]:
+def _parse_reasons(reply: Any) -> dict[str, int]:
     if isinstance(reply, ReplyError):
         return {}
     reasons = ((name.removeprefix(REFUSED_FOR), text) for name, text in reply.items() if name.startswith(REFUSED_FOR))
-    # A foreign text is no reason.
+    # A reason that another program wrote is left out.
     return {reason: number(text) for reason, text in sorted(reasons) if _SLUG.fullmatch(reason)}
 
 
@@ -166,7 +165,9 @@ _MINUTE_MS = 60_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """Events a minute: counted over the last one, or, when they are too many, reckoned from the newest."""
+    """The number of events a minute: counted over the last minute, or extrapolated from the newest when there are too
+    many.
+    """
 
     per_minute: int
     exact: bool
@@ -174,24 +175,24 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """The activity of one stream, as its statistics tell it."""
+    """The activity of one stream according to its counters."""
 
     figures: StreamStatistics
 
     @property
     def last_ms(self) -> int | None:
-        """The moment of the latest event ever, None when there never was one."""
+        """The time of the latest event ever, None when there never was one. Milliseconds since 1970."""
         return parse(self.figures.last_generated_id).ms or None
 
     @property
     def problem(self) -> RedisFailure | None:
-        """Why Redis could not answer."""
+        """The error with which Redis answered, None without one."""
         return self.figures.problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview(Activity):
-    """The activity of one stream, as its newest entries tell it, too. `worst` is the lag of the group that is furthest
+    """The activity of one stream according to its newest entries, too. `worst` is the lag of the group that is furthest
     behind, None without groups.
     """
 
@@ -214,16 +215,16 @@ def activities_of(streams: Iterable[str]) -> Conversation[dict[str, Activity]]:
 def overviews_of(streams: Iterable[str], *, now_ms: int | None = None) -> Conversation[dict[str, Overview]]:
     """Return the activity of the streams by name. An error with one stream becomes its `problem`."""
     names = list(streams)
-    found = yield from together({"figures": stats_of(names), "newest": _newest(names)})
+    found = yield from together({"figures": stats_of(names), "newest": _read_newest(names)})
     for part in found.values():
         if isinstance(part, RedisFailure):
             raise part
     now = int(time.time() * 1000) if now_ms is None else now_ms
-    return {name: _overview(found["figures"][name], *found["newest"][name], now_ms=now) for name in names}
+    return {name: _overview_of(found["figures"][name], *found["newest"][name], now_ms=now) for name in names}
 
 
-def _newest(names: Sequence[str]) -> Conversation[dict[str, tuple[list[Group], list[EntryId]]]]:
-    """Find out the groups of each stream, and the ids of its newest entries, newest first."""
+def _read_newest(names: Sequence[str]) -> Conversation[dict[str, tuple[list[Group], list[EntryId]]]]:
+    """Read the groups of each stream, and the ids of its newest entries, newest first."""
     asked = [
         command
         for name in names
@@ -234,43 +235,45 @@ def _newest(names: Sequence[str]) -> Conversation[dict[str, tuple[list[Group], l
     ]
     replies = (yield from ask(asked)) if asked else []
     return {
-        name: (_or_none(groups, name), [parse(entry.id) for entry in _or_none(entries, name)])
+        name: (_answer_or_empty(groups, name), [parse(entry.id) for entry in _answer_or_empty(entries, name)])
         for name, groups, entries in zip(names, replies[::2], replies[1::2], strict=True)
     }
 
 
-def _or_none(reply: Any, name: str) -> Any:
+def _answer_or_empty(reply: Any, name: str) -> Any:
     try:
         return answer(reply, name, absent=[])
     except RedisFailure:
-        # The statistics of the stream name the error.
+        # The statistics of the stream already report the error.
         return []
 
 
-def _overview(found: StreamStatistics, groups: Sequence[Group], newest: Sequence[EntryId], *, now_ms: int) -> Overview:
+def _overview_of(
+    found: StreamStatistics, groups: Sequence[Group], newest: Sequence[EntryId], *, now_ms: int
+) -> Overview:
     first = found.info["first-entry"]
     oldest = None if first is None else parse(first.id)
-    lags = [_lag(parse(group.last_delivered_id), newest, oldest, found.length) for group in groups]
+    lags = [_estimate_lag(parse(group.last_delivered_id), newest, oldest, found.length) for group in groups]
     return Overview(
         figures=found,
-        rate=_rate(newest, now_ms),
+        rate=_rate_of(newest, now_ms),
         worst=max(lags, key=lambda lag: (lag.seconds(now_ms), lag.events), default=None),
         now_ms=now_ms,
     )
 
 
-def _rate(newest: Sequence[EntryId], now_ms: int) -> Rate:
+def _rate_of(newest: Sequence[EntryId], now_ms: int) -> Rate:
     recent = [id_ for id_ in newest if id_.ms > now_ms - _MINUTE_MS]
     if len(recent) < LOOKED_AT:
         return Rate(per_minute=len(recent), exact=True)
-    # Events of less than a minute are extrapolated to a minute, over a second at least, so that a burst of one
-    # millisecond does not look like millions.
+    # The newest entries span less than a minute: extrapolate to a minute, from a second at least, so that a burst
+    # within one millisecond does not look like millions of events.
     span = max(now_ms - recent[-1].ms, 1000)
     return Rate(per_minute=round(len(recent) * _MINUTE_MS / span), exact=False)
 
 
-def _lag(delivered: EntryId, newest: Sequence[EntryId], oldest: EntryId | None, length: int) -> Lag:
-    """Return how far a group is behind, as far as the newest entries and the oldest one tell."""
+def _estimate_lag(delivered: EntryId, newest: Sequence[EntryId], oldest: EntryId | None, length: int) -> Lag:
+    """Estimate the lag of a group from the newest entries and the oldest one."""
     unread = [id_ for id_ in newest if id_ > delivered]
     if len(unread) < len(newest) or len(newest) < LOOKED_AT:
         return Lag(events=len(unread), exact=True, since=unread[-1].ms if unread else None)

@@ -13,10 +13,10 @@ from synapse.catalog.ownership import OWNERSHIP_FIELDS
 from synapse.catalog.stream_definitions import STREAM_FIELDS, Snapshot, StreamDefinition
 from synapse.endpoints import Call, Query, endpoint
 from synapse.inspection.answers import Info, Stream, Streams
-from synapse.inspection.stream_stats import StreamStatistics, shown_entry, stats_of
+from synapse.inspection.stream_stats import StreamStatistics, entry_as_pair, stats_of
 from synapse.redis import Conversation, map_cooperatively
 
-# The number of streams in one request to Redis.
+# The number of streams that are read in one pipeline.
 _AT_ONCE = 50
 
 
@@ -37,8 +37,8 @@ def list_streams(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     for begin in range(0, len(visible), _AT_ONCE):
         names = visible[begin : begin + _AT_ONCE]
         of_names = yield from stats_of(names)
-        yield ()  # many may have been answered at once
-        described = partial(_written, catalog, of_names, rights)
+        yield ()  # other requests may have been answered in this round trip
+        described = partial(_stream_as_json, catalog, of_names, rights)
         found += yield from map_cooperatively(names, described)
     return {"streams": found}
 
@@ -46,8 +46,8 @@ def list_streams(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
 @_reads("GET", "/streams/{stream}", "Show a stream", Stream, requires=_VISIBLE, of_stream=True, has_entity_tag=True)
 def show_stream(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     """A stream's definition and its statistics."""
-    found = yield from _figures(call.stream)
-    return _described(call.stream, found, call.by.rights)
+    found = yield from _read_statistics(call.stream)
+    return _stream_as_dict(call.stream, found, call.by.rights)
 
 
 @_reads(
@@ -63,36 +63,36 @@ def stream_info(call: Call[Query, None]) -> Conversation[dict[str, Any]]:
     """The response of XINFO STREAM by Redis' own names, and Synapse's own data on the stream in `synapse`. Names that
     older servers leave out are 0."""
     stream = call.stream
-    found = (yield from _figures(stream)).seen_by(call.by.rights, stream.name)
-    ends = {end: shown_entry(found.info[end], stream) for end in ("first-entry", "last-entry")}
+    found = (yield from _read_statistics(stream)).seen_by(call.by.rights, stream.name)
+    ends = {end: entry_as_pair(found.info[end], stream) for end in ("first-entry", "last-entry")}
     about = {
         "name": stream.name,
-        **definition(stream),
+        **definition_as_dict(stream),
         "counters": found.counters,
         "refused_by_reason": found.refused_by_reason,
     }
     return {**found.info, **ends, "synapse": about}
 
 
-# By name: definitions, as long as a snapshot holds them, and what was made of them. Most answers about streams hold it.
-_made: dict[str, tuple[ref[StreamDefinition], dict[str, Any]]] = {}
+# The definitions as JSON, by name, each with a weak reference to its definition. Most answers about streams hold one.
+_rendered: dict[str, tuple[ref[StreamDefinition], dict[str, Any]]] = {}
 
 
-def definition(stream: StreamDefinition) -> dict[str, Any]:
-    """Return a stream's definition as JSON, not to be changed; durations in seconds."""
-    known, made = _made.get(stream.name, (None, {}))
+def definition_as_dict(stream: StreamDefinition) -> dict[str, Any]:
+    """Return a stream's definition as JSON, with durations in seconds. The caller must not change it."""
+    known, made = _rendered.get(stream.name, (None, {}))
     if known is None or known() is not stream:
-        made = _definition(stream)
-        _made[stream.name] = ref(stream, partial(_forget, stream.name)), made
+        made = _render_definition(stream)
+        _rendered[stream.name] = ref(stream, partial(_forget_rendered, stream.name)), made
     return made
 
 
-def _forget(name: str, gone: ref[StreamDefinition]) -> None:
-    if (known := _made.get(name)) is not None and known[0] is gone:
-        del _made[name]
+def _forget_rendered(name: str, gone: ref[StreamDefinition]) -> None:
+    if (known := _rendered.get(name)) is not None and known[0] is gone:
+        del _rendered[name]
 
 
-def _definition(stream: StreamDefinition) -> dict[str, Any]:
+def _render_definition(stream: StreamDefinition) -> dict[str, Any]:
     return {
         **{field.name: field.to_json(getattr(stream, field.name)) for field in STREAM_FIELDS},
         "event_types": [
@@ -107,15 +107,17 @@ def _definition(stream: StreamDefinition) -> dict[str, Any]:
     }
 
 
-def _described(stream: StreamDefinition, found: StreamStatistics, rights: Rights) -> dict[str, Any]:
-    return {"name": stream.name, **found.seen_by(rights, stream.name).summary(stream), **definition(stream)}
+def _stream_as_dict(stream: StreamDefinition, found: StreamStatistics, rights: Rights) -> dict[str, Any]:
+    return {"name": stream.name, **found.seen_by(rights, stream.name).summary(stream), **definition_as_dict(stream)}
 
 
-def _written(catalog: Snapshot, found: Mapping[str, StreamStatistics], rights: Rights, name: str) -> orjson.Fragment:
-    return orjson.Fragment(orjson.dumps(_described(catalog.streams[name], found[name], rights)))
+def _stream_as_json(
+    catalog: Snapshot, found: Mapping[str, StreamStatistics], rights: Rights, name: str
+) -> orjson.Fragment:
+    return orjson.Fragment(orjson.dumps(_stream_as_dict(catalog.streams[name], found[name], rights)))
 
 
-def _figures(stream: StreamDefinition) -> Conversation[StreamStatistics]:
+def _read_statistics(stream: StreamDefinition) -> Conversation[StreamStatistics]:
     found = (yield from stats_of([stream.name]))[stream.name]
     if found.problem is not None:
         raise found.problem

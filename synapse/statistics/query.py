@@ -10,7 +10,7 @@ from pydantic import Field
 from synapse.auth.permission import Requirement, is_visible
 from synapse.endpoints import Answer, Call, Example, Query, about, endpoint, maybe
 from synapse.errors.streams import UnknownStream
-from synapse.inspection.range_query import asked_moment
+from synapse.inspection.range_query import parse_moment_ms
 from synapse.problems import BadParameter
 from synapse.redis import Conversation
 from synapse.statistics import history, series
@@ -238,7 +238,7 @@ def _moment(query: Mapping[str, str], parameter: str, otherwise: str, now: int) 
         return now
     if text.startswith("-") and (ago := _duration(text[1:])) is not None:
         return now - ago
-    ms = asked_moment(text)
+    ms = parse_moment_ms(text)
     if ms is None:
         raise BadParameter(
             f"“{parameter}” is now, a time before now such as -1h, milliseconds since 1970, or a time such as "

@@ -296,7 +296,7 @@ def test_a_handler_that_fails_is_a_500_and_the_connection_goes_on(connection, mo
         raise ZeroDivisionError
         yield
 
-    monkeypatch.setattr("synapse.inspection.streams._figures", broken)
+    monkeypatch.setattr("synapse.inspection.streams._read_statistics", broken)
     connection.send(request("GET", "/streams/orders/info") + publishing(1))
 
     status, headers, _ = connection.answer()

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from synapse.inspection import lag
-from synapse.inspection.groups import standings
+from synapse.inspection.groups import statuses_of
 from synapse.redis.errors import WrongType
 
 
@@ -108,7 +108,7 @@ def test_entries_are_read_once_for_all_groups(executor, redis, monkeypatch, db):
         redis.xgroup_create("orders", f"group-{number}", f"{2999 - number}-1")
     watched = Watched(executor, monkeypatch)
 
-    found = executor.run(standings("orders"))
+    found = executor.run(statuses_of("orders"))
 
     assert [one.behind.events for one in sorted(found, key=lambda one: one.behind.events)] == list(range(1, 16))
     assert len(watched.trips) == 3
@@ -120,7 +120,7 @@ def test_more_groups_take_no_more_round_trips(executor, redis, monkeypatch, db):
         for number in range(groups):
             redis.xgroup_create("orders", f"group-{groups}-{number}", f"{100 + number}-1")
         watched = Watched(executor, monkeypatch)
-        executor.run(standings("orders"))
+        executor.run(statuses_of("orders"))
         monkeypatch.undo()
         return len(watched.trips)
 
@@ -136,7 +136,7 @@ def test_the_lag_of_groups_that_never_read_is_known_without_a_walk(executor, red
     redis.xtrim("orders", minid="3001-1", approximate=False)
     watched = Watched(executor, monkeypatch)
 
-    never, overtaken = executor.run(standings("orders"))
+    never, overtaken = executor.run(statuses_of("orders"))
 
     assert never.behind == overtaken.behind == lag.Lag(events=9000, exact=True, since=3001)
     assert len(watched.trips) == 4

@@ -7,9 +7,9 @@ import pytest
 from synapse.http.exchange import Request
 from synapse.inspection.messages import MessagesQuery
 from synapse.inspection.range_query import (
-    asked_id,
-    asked_order,
-    asked_range,
+    parse_entry_id,
+    parse_order,
+    parse_range,
 )
 from synapse.problems import BadParameter, BadRequest
 from synapse.wire.ids import (
@@ -52,14 +52,14 @@ NEW_YEAR = 1_704_067_200_000
     ],
 )
 def test_a_range_is_given_by_ids_milliseconds_or_times(query, first, last):
-    assert asked_range(query) == Range(first=EntryId(*first), last=EntryId(*last))
+    assert parse_range(query) == Range(first=EntryId(*first), last=EntryId(*last))
 
 
 @pytest.mark.parametrize(
     "query", [{"before": "0"}, {"before": "1960-01-01"}, {"after": f"{MOST}-{MOST}"}, {"since": "9", "until": "8"}]
 )
 def test_some_ranges_hold_nothing(query):
-    assert asked_range(query).empty
+    assert parse_range(query).empty
 
 
 @pytest.mark.parametrize("name", ["since", "until", "after", "before"])
@@ -69,7 +69,7 @@ def test_some_ranges_hold_nothing(query):
 )
 def test_a_moment_that_cannot_be_used_is_named(name, text):
     with pytest.raises(BadParameter) as refused:
-        asked_range({name: text})
+        parse_range({name: text})
 
     assert refused.value.members == {"parameter": name}
 
@@ -90,16 +90,16 @@ def test_a_count_that_cannot_be_used_is_refused(text):
 
 
 def test_the_order_is_one_of_two_words():
-    assert (asked_order({}), asked_order({"order": "oldest"})) == ("newest", "oldest")
+    assert (parse_order({}), parse_order({"order": "oldest"})) == ("newest", "oldest")
     with pytest.raises(BadParameter):
-        asked_order({"order": "NEWEST"})
+        parse_order({"order": "NEWEST"})
 
 
 @pytest.mark.parametrize("text", ["abc", "5000", "-", "+", "5000-", "5000-*", "5000-0-0", "99999999999999999999-0"])
 def test_an_id_in_a_path_is_a_whole_one(text):
-    assert asked_id("5000-1") == EntryId(5000, 1)
+    assert parse_entry_id("5000-1") == EntryId(5000, 1)
     with pytest.raises(BadRequest):
-        asked_id(text)
+        parse_entry_id(text)
 
 
 def test_ids_follow_each_other_over_the_edge_of_a_millisecond():

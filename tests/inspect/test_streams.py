@@ -171,4 +171,4 @@ def test_a_deleted_stream_leaves_nothing_of_its_definition():
 
     del stream
 
-    assert "gone" not in streams._made
+    assert "gone" not in streams._rendered

@@ -24,7 +24,7 @@ from synapse.dead_letters import read_criteria
 from synapse.errors.delivery import NoSuchDeadLetter
 from synapse.errors.streams import BadFilterExpression
 from synapse.http.redis_problems import FAILURES, problem_of
-from synapse.inspection.range_query import asked_id, asked_order
+from synapse.inspection.range_query import parse_entry_id, parse_order
 from synapse.problems import Problem
 from synapse.publishing.body import NDJSON
 
@@ -107,8 +107,8 @@ def _page(stream: Stream, group: str, request: HttpRequest, wanted: DeadLetterCr
         group,
         wanted,
         limit=PAGE_SIZE,
-        order=asked_order(request.GET.dict()),
-        past=str(asked_id(past)) if past else "",
+        order=parse_order(request.GET.dict()),
+        past=str(parse_entry_id(past)) if past else "",
         by=person(request),
     )
 

@@ -29,8 +29,8 @@ from synapse.formats import exact_json, strict_json
 from synapse.http import exchange
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.inspection import stream_stats
-from synapse.inspection.range_query import asked_id
-from synapse.inspection.sample import sample
+from synapse.inspection.range_query import parse_entry_id
+from synapse.inspection.sample import make_sample
 from synapse.problems import Problem, document
 from synapse.publishing import event_files, idempotency, pipeline
 from synapse.schema import pii
@@ -123,7 +123,7 @@ def publish_again(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpRes
 
 def _parse_entry_id(text: str) -> str:
     try:
-        return str(asked_id(text))
+        return str(parse_entry_id(text))
     except Problem:
         raise Http404 from None
 
@@ -199,7 +199,7 @@ def _format_event(event: Any) -> str:
 
 def _sample_event(event_type: EventType) -> dict[str, Any] | None:
     active = None if event_type.contract is None else registry.active_version(event_type.contract)
-    found = None if active is None else sample(orjson.loads(active.text))
+    found = None if active is None else make_sample(orjson.loads(active.text))
     return {"event_type": event_type.name, **found} if isinstance(found, dict) else None
 
 

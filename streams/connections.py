@@ -171,9 +171,9 @@ def tails() -> Tails:
 @cache
 def _frames() -> FrameCache:
     """Return the frames that this process's event loop rendered last."""
-    return FrameCache(lambda stream, entry, catalog: sse.of_entry(stream, entry, catalog.shown(stream)))
+    return FrameCache(lambda stream, entry, catalog: sse.frame_of(stream, entry, catalog.shown(stream)))
 
 
 def render(stream: str, entry: Entry) -> Frame:
     """Return an entry as a frame for viewers, read by the stream's contracts. Called on the event loop alone."""
-    return _frames().frame(stream, entry, holder.current())
+    return _frames().frame_of(stream, entry, holder.current())

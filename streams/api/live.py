@@ -14,7 +14,7 @@ from synapse.endpoints import Answer, Call, EventLoop, Example, Meaning, Query, 
 from synapse.errors.streams import EventLoopOnly, UnknownStream
 from synapse.http.exchange import AcceptedWebSocket, Request, Response, StreamedResponse
 from synapse.inspection.streams import READ
-from synapse.live.query import ID_HELP, LiveQuery, ManyLiveQuery, asked, asked_of_many
+from synapse.live.query import ID_HELP, LiveQuery, ManyLiveQuery, parse_many_tails, parse_tail_query
 from synapse.redis import Conversation
 from synapse.shares import caller_of
 from synapse.statistics.query import SERIES_PARAMETER, check_names
@@ -72,7 +72,7 @@ async def _watch(request: Request) -> Response | StreamedResponse:
 def watch_stream(call: Call[LiveQuery, None]) -> NoReturn:
     """Events as they are stored, as server-sent events: from now on, or from where a connection before ended. Comments
     keep the connection open. A client that reads too slowly is dropped, and can come back for the rest."""
-    asked(call)
+    parse_tail_query(call)
     raise EventLoopOnly("Streams are watched on the event loop: ask the server that `manage.py serve` or `up` runs.")
 
 
@@ -123,7 +123,7 @@ async def _watch_many(request: Request) -> Response | StreamedResponse:
 def watch_streams(call: Call[ManyLiveQuery, None]) -> NoReturn:
     """Events of many streams as they are stored, over one connection: from now on, or from where a connection before
     ended. Each stream's events come in order, each once. Streams that the caller may not read any more are left out."""
-    asked_of_many(call)
+    parse_many_tails(call)
     raise EventLoopOnly("Streams are watched on the event loop: ask the server that `manage.py serve` or `up` runs.")
 
 
@@ -135,7 +135,7 @@ class SocketQuery(Query):
 
 async def _open_socket(request: Request) -> AcceptedWebSocket:
     call = open_websocket.call(request, holder.current())
-    with tails().seated(caller_of(call.by)):
+    with tails().hold_seat(caller_of(call.by)):
         pass  # without a seat, the handshake is refused; the connection takes its own
     shows_ticket = call.query.ticket and not request.headers.get(AUTHORIZATION) and not request.headers.get(API_KEY)
     return AcceptedWebSocket(serve=SocketSession(call.by, may_publish=not shows_ticket).serve)

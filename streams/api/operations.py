@@ -12,7 +12,7 @@ from synapse.endpoints import Answer, Call, EventLoop, Example, Meaning, about, 
 from synapse.http.exchange import JSON, Done, Failed, Request, Response
 from synapse.inspection.answers import Figures
 from synapse.inspection.inference_summary import Inference
-from synapse.metrics import metrics as collected
+from synapse.metrics import answer_metrics
 from synapse.redis import Conversation, SyncExecutor
 
 
@@ -152,7 +152,7 @@ def readiness(call: Call[None, None]) -> Response:
 def metrics(call: Call[None, None]) -> Conversation[Response]:
     """JSON for people and programs, and Prometheus' format when the Accept header names it as Prometheus does."""
     inference, version = _inference_of(connections.executor()), str(settings.SPECTACULAR_SETTINGS["VERSION"])
-    return (yield from collected(call.request, call.catalog, inference, all_shares(), version))
+    return (yield from answer_metrics(call.request, call.catalog, inference, all_shares(), version))
 
 
 @cache

@@ -11,7 +11,7 @@ from streams.live.session_revalidation import ViewerPermission
 from streams.snapshot import holder
 from synapse.live import Item, Watcher
 from synapse.live.followed_stream import FollowedStream
-from synapse.live.positions import MOST_STREAMS, Positions, of_new_stream
+from synapse.live.positions import MOST_STREAMS, Positions, start_of_new_stream
 from synapse.live.query import TailQuery, readable_streams
 from synapse.redis import RedisFailure, together
 from synapse.wire.ids import EntryId
@@ -84,7 +84,7 @@ class FollowedStreams:
             return False
         if new and self.later is not None and not tails().stopping:
             for stream in new:
-                self.add(stream, replace(self.later, after=of_new_stream(), was_seen=False), is_named=False)
+                self.add(stream, replace(self.later, after=start_of_new_stream(), was_seen=False), is_named=False)
             self.watcher.wake()
         return True
 
@@ -108,7 +108,7 @@ class FollowedStreams:
         Raises:
             WrongType, RedisUnavailable: when a named stream, or every stream that is followed, cannot be asked.
         """
-        asking = {stream.name: stream.newest() for stream in streams}
+        asking = {stream.name: stream.read_newest_id() for stream in streams}
         newest: dict[str, Any] = await connections.async_executor().run(together(asking))
         failures = {name: reply for name, reply in newest.items() if isinstance(reply, RedisFailure)}
         for stream in streams:
@@ -116,7 +116,7 @@ class FollowedStreams:
                 raise failures[stream.name]
         for stream in streams:
             if stream.name in failures:
-                self.rest(stream)
+                self.pause(stream)
             elif self._streams.get(stream.name) is stream and not stream.is_open:
                 if notice := stream.open(newest[stream.name]):
                     self.notices.append(notice)
@@ -124,9 +124,9 @@ class FollowedStreams:
                 if stream.pages.after == newest[stream.name]:
                     stream.attach(self.watcher, self._permission.may_see(stream.name))
 
-    def rest(self, stream: FollowedStream) -> None:
+    def pause(self, stream: FollowedStream) -> None:
         """Ask a stream that failed again after a pause."""
-        stream.rest(asyncio.get_running_loop().time() + self._pause)
+        stream.pause_until(asyncio.get_running_loop().time() + self._pause)
 
     def leave(self, name: str) -> None:
         """Leave a stream. Its waiting items are not sent."""
@@ -143,7 +143,7 @@ class FollowedStreams:
     def leave_named(self, name: str) -> bool:
         """Leave a stream that was named. Where all streams are followed, continue it behind its last event, as one of
         them; return whether that is so."""
-        after, rights = self.positions.of(name), self._permission.rights
+        after, rights = self.positions.position_of(name), self._permission.rights
         self.leave(name)
         if self.later is None or name not in readable_streams(holder.current(), rights):
             return False
@@ -170,7 +170,7 @@ class FollowedStreams:
         self.watcher = Watcher(tails().wake_ups)
         for stream in self:
             if stream.is_open:
-                stream.begin_again(self.positions.of(stream.name))
+                stream.begin_again(self.positions.position_of(stream.name))
         self.behind = list(self)
 
     def live_positions(self) -> dict[str, EntryId]:
@@ -186,7 +186,7 @@ class FollowedStreams:
 
     def move(self, items: Iterable[Item], reached: Mapping[str, EntryId]) -> None:
         """Move behind items, and to the ids that streams have reached beside them, except in streams that were left."""
-        self.positions.move(item for item in items if item.stream not in self.left)
+        self.positions.advance_all(item for item in items if item.stream not in self.left)
         for stream, id_ in reached.items():
             if stream not in self.left:
                 self.positions.set(stream, id_)

@@ -4,7 +4,7 @@ session = GatewaySession(principal)
 with session.seated():
     await session.subscribe({"orders": TailQuery()})
     async for items in session.items():
-        ...  # write them with `session.positions.passing(item)`; none: a heartbeat is due
+        ...  # write them with `session.positions.advance(item)`; none: a heartbeat is due
     ...  # `session.ended` and `session.reason` say why
 """
 
@@ -112,14 +112,14 @@ class GatewaySession:
         return _WHY.get(self.ended or "", "")
 
     @contextmanager
-    def seated(self) -> Iterator[None]:
+    def hold_seat(self) -> Iterator[None]:
         """Take one seat of the caller's share for the session, and keep its rights current. All streams are left in the
         end.
 
         Raises:
             ShareUsedUp, TooManyWatchers, Stopping: as their names say.
         """
-        with tails().seated(caller_of(self._principal)), guard.calling(self._check, self._permission):
+        with tails().hold_seat(caller_of(self._principal)), guard.calling(self._check, self._permission):
             try:
                 yield
             finally:
@@ -183,15 +183,15 @@ class GatewaySession:
         now, due = _now(), self._written + self._heartbeat
         behind = [stream for stream in followed.behind if stream.has_pages()]
         followed.behind = [stream for stream in followed.behind if not stream.is_live]
-        ready = [stream for stream in behind if stream.rests_until <= now]
+        ready = [stream for stream in behind if stream.paused_until <= now]
         if not ready:
-            until = min([due, *(stream.rests_until for stream in behind)])
-            items = await followed.watcher.get(max(until - now, 0.0))
+            until = min([due, *(stream.paused_until for stream in behind)])
+            items = await followed.watcher.next_items(max(until - now, 0.0))
             return items, {} if items else followed.live_positions()
         # Nearly in the order of time: the one that is furthest back continues.
         stream = min(ready, key=lambda stream: stream.pages.after)
         items = await self._catch_up(stream)
-        return [*items, *followed.watcher.take()], {stream.name: stream.pages.after} if stream.is_open else {}
+        return [*items, *followed.watcher.take_items()], {stream.name: stream.pages.after} if stream.is_open else {}
 
     async def _catch_up(self, stream: FollowedStream) -> list[Item]:
         """Return the next page of a stream. Near its end, let its subscription begin."""
@@ -202,9 +202,9 @@ class GatewaySession:
                 return []
             page, items = await stream.next_page(executor)
         except RedisFailure:
-            self.followed.rest(stream)
+            self.followed.pause(stream)
             return []
-        items += await stream.frames(page, render, lambda: self._permission.may_see(stream.name))
+        items += await stream.render_frames(page, render, lambda: self._permission.may_see(stream.name))
         if page.is_last and stream.subscription is None and self.followed.get(stream.name) is stream:
             stream.attach(self.followed.watcher, self._permission.may_see(stream.name))
         return items

@@ -14,7 +14,14 @@ from synapse.auth.principal import Principal
 from synapse.endpoints import Call
 from synapse.http.exchange import StreamedResponse
 from synapse.live import sse
-from synapse.live.query import LiveQuery, ManyLiveQuery, ManyTails, asked, asked_of_many, wants_cloudevents
+from synapse.live.query import (
+    LiveQuery,
+    ManyLiveQuery,
+    ManyTails,
+    parse_many_tails,
+    parse_tail_query,
+    wants_cloudevents,
+)
 from synapse.live.watcher import MOST_WAITING
 
 
@@ -29,14 +36,17 @@ async def live(call: Call[LiveQuery, None]) -> StreamedResponse:
     name = call.stream.name
     session = GatewaySession(call.by)
     return await _answer(
-        session, ManyTails(streams={name: asked(call)}), sse.OneStream(name, session.positions, _form(call)), call.by
+        session,
+        ManyTails(streams={name: parse_tail_query(call)}),
+        sse.OneStream(name, session.positions, _form(call)),
+        call.by,
     )
 
 
 async def live_of_many(call: Call[ManyLiveQuery, None]) -> StreamedResponse:
     """Answer `GET /live`: the events of many streams from now on, or from the requested positions; raises as `live`."""
     session = GatewaySession(call.by)
-    return await _answer(session, asked_of_many(call), sse.ManyStreams(session.positions, _form(call)), call.by)
+    return await _answer(session, parse_many_tails(call), sse.ManyStreams(session.positions, _form(call)), call.by)
 
 
 def _form(call: Call[Any, None]) -> sse.Form:
@@ -48,7 +58,7 @@ async def _answer(
 ) -> StreamedResponse:
     if by.kind == "person":
         await asyncio.to_thread(_record, by, list(asked.streams), everything=asked.later is not None)
-    return await sse.streamed(_chunks(session, asked, frames))
+    return await sse.stream_response(_chunks(session, asked, frames))
 
 
 async def _chunks(
@@ -59,21 +69,21 @@ async def _chunks(
     Raises:
         WrongType, RedisUnavailable, ShareUsedUp, TooManyWatchers, Stopping: before the first frame; later none.
     """
-    with session.seated():
+    with session.hold_seat():
         await session.subscribe_to_all(asked)
-        yield sse.opening(frames.position)
+        yield sse.opening_frame(frames.position)
         async with aclosing(session.items()) as batches:
             async for items in batches:
                 if items:
                     yield frames.items(items, personal=session.personal)
                 else:
-                    yield sse.heartbeat(frames.position)
+                    yield sse.heartbeat_frame(frames.position)
         if session.ended == "slow":
             for stream in session.streams:
                 connections.counters.add(stream, "live_dropped")
-            yield sse.dropped(frames.position, limit=MOST_WAITING)
+            yield sse.dropped_frame(frames.position, limit=MOST_WAITING)
         else:
-            yield sse.bye(session.reason, frames.position)
+            yield sse.bye_frame(session.reason, frames.position)
 
 
 @checked_connections()

@@ -26,7 +26,7 @@ from synapse.http.exchange import JSON, Request, Response, WebSocket
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.live import Frame, Item
 from synapse.live.commands import CommandId, Envelope, Publish, Resume, Subscribe, Unsubscribe, read_envelope
-from synapse.live.positions import ReadPositions, read_positions
+from synapse.live.positions import ReadPositions, parse_positions
 from synapse.live.query import ALL, TailQuery, readable_streams
 from synapse.live.watcher import MOST_WAITING
 from synapse.problems import BadParameter, Forbidden, Problem, document
@@ -84,7 +84,7 @@ class SocketSession:
         """Serve the client until one side ends the connection."""
         self._socket = socket
         try:
-            with self._session.seated():
+            with self._session.hold_seat():
                 await self._run(socket)
         except FAILURES as failure:
             socket.close(_TRY_AGAIN, problem_of(failure).detail)
@@ -133,7 +133,7 @@ class SocketSession:
     def _messages(self, items: Sequence[Item]) -> Iterator[bytes]:
         personal, positions = self._session.personal, self._session.positions
         for item in items:
-            position = positions.passing(item)
+            position = positions.advance(item)
             if isinstance(item, Frame):
                 # Positions and names of streams need no escapes in JSON.
                 body = item.body_for(personal=personal)
@@ -209,14 +209,14 @@ class SocketSession:
         if self._resumed is not None:
             raise BadParameter("This connection resumed a position already. Open another one for another position.")
         try:
-            self._resumed = read_positions(position)
+            self._resumed = parse_positions(position)
         except BadParameter:
             raise BadParameter(
                 "“position” is not that of a message of this route. Send the last one that you received unchanged.",
                 parameter="position",
             ) from None
         self._went_on = set(self._session.streams)
-        self._session.positions.keep(self._resumed)
+        self._session.positions.keep_earlier(self._resumed)
         return {"op": "resumed", "position": self._position}
 
     async def _subscribe(self, command: Subscribe) -> dict[str, Any]:
@@ -251,16 +251,16 @@ class SocketSession:
     def _keep_again(self) -> None:
         """Keep the positions in streams that could not be followed."""
         if self._resumed is not None:
-            self._session.positions.keep(self._resumed.without(self._went_on))
+            self._session.positions.keep_earlier(self._resumed.without(self._went_on))
 
     def _continued(self, query: TailQuery, stream: str) -> TailQuery:
         """Return a query that begins where the connection before was, unless it says itself where it begins, or the
         stream was followed since: a client that leaves a stream and follows it again gets no event twice."""
         if self._resumed is None or query.after is not None or stream in self._went_on:
             return query
-        if (position := self._resumed.of(stream)) is not None:
+        if (position := self._resumed.position_of(stream)) is not None:
             return query.resumed(position)
-        return replace(query, after=self._resumed.of_later_stream()) if self._resumed.of_all else query
+        return replace(query, after=self._resumed.start_of_later_stream()) if self._resumed.of_all else query
 
     def _unsubscribe(self, stream: str) -> dict[str, Any]:
         followed = self._session.positions.of_all if stream == ALL else stream in self._session.streams

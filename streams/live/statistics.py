@@ -40,7 +40,7 @@ async def live(
         RedisUnavailable, ShareUsedUp, TooManyWatchers, Stopping: as their names say.
     """
     session = Session(streams, names, by, heartbeat=settings.LIVE_HEARTBEAT, overview=overview)
-    return await sse.streamed(session.chunks())
+    return await sse.stream_response(session.chunks())
 
 
 class LatestSample:
@@ -115,9 +115,9 @@ class Session:
             RedisUnavailable, ShareUsedUp, TooManyWatchers, Stopping: before the first frame; later none.
         """
         clock = asyncio.get_running_loop().time
-        with tails().seated(self._caller), guard.calling(self._check, self._pass):
+        with tails().hold_seat(self._caller), guard.calling(self._check, self._pass):
             sent = sample.at if (sample := await SAMPLES.get()) else 0
-            yield sse.opening(b"%d" % sent)
+            yield sse.opening_frame(b"%d" % sent)
             written = clock()
             while not (self._is_shut_out or tails().stopping):
                 await asyncio.sleep(min(LOOK_EVERY, self._heartbeat))
@@ -134,8 +134,8 @@ class Session:
                     yield pushed + SAMPLES.frame(sample, self._streams(sample.streams), self._names)
                 elif clock() - written >= self._heartbeat:
                     written = clock()
-                    yield sse.heartbeat()
-            yield sse.bye(
+                    yield sse.heartbeat_frame()
+            yield sse.bye_frame(
                 "the server stops" if tails().stopping else "show again who you are: your key or your rights changed"
             )
 

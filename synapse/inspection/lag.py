@@ -96,7 +96,7 @@ class _LagCount:
         if self._needs_entries_around:
             self._use_entries_around(replies)
         else:
-            self._count_chunk(self._scan.take_replies(replies[0]))
+            self._count_chunk(self._scan.take_chunk(replies[0]))
 
     @property
     def _needs_entries_around(self) -> bool:

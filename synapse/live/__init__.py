@@ -1,6 +1,7 @@
 """Following streams as they grow: one XREAD loop a stream and process, for any number of watchers.
 
-Begin at `Tails`: `join()` for connections that read the entries, `bell()` for callers that only need to be woken.
+The entry point is `Tails`: `join()` for connections that read the entries, `bell()` for callers that only wait for new
+ones.
 """
 
 from synapse.live.sse import Frame, Gap, Item

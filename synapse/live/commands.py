@@ -1,4 +1,4 @@
-"""The commands of a WebSocket connection that watches streams: JSON objects, whose member `op` names the command."""
+"""The commands of a WebSocket connection that watches streams: JSON objects whose member `op` names the command."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,14 +20,14 @@ _HIGHEST_ID = 2**53 - 1
 CommandId = int | str | None
 
 
-def _moment(value: Any) -> Any:
-    """Return the ids of a moment. Milliseconds are also taken as a number."""
+def _parse_since(value: Any) -> Any:
+    """Parse the member `since` to the range of ids that it names. A number means milliseconds since 1970."""
     text = str(value) if type(value) is int else value
     return parse_moment(text, "since") if isinstance(text, str) else text
 
 
 class Command(Body):
-    """A command that was read; the class is named as its `op`, in lower case."""
+    """A parsed command. The name of its class in lower case is its `op`."""
 
 
 class Ping(Command):
@@ -39,7 +39,7 @@ class Subscribe(Command):
 
     stream: str = about("The stream; * for all that the caller may read, with those that come later.", min_length=1)
     after: str = about("The id of the last event that was received; 0 is everything there is.", default="")
-    since: Annotated[SkipValidation[Range | None], BeforeValidator(_moment)] = about(
+    since: Annotated[SkipValidation[Range | None], BeforeValidator(_parse_since)] = about(
         "From here on: an entry id, milliseconds since 1970, or a time in ISO 8601.", default=None
     )
     event_type: list[str] = about("Only events of these types.", default=[])
@@ -54,7 +54,7 @@ class Subscribe(Command):
         """Return the query of the live tail.
 
         Raises:
-            BadParameter, BadFilterExpression: when the id, or the filter, cannot be used.
+            BadParameter, BadFilterExpression: when the id or the filter is invalid.
         """
         query = TailQuery(
             event_types=frozenset(self.event_type), filter=compile_filter(self.filter) if self.filter else None
@@ -63,7 +63,7 @@ class Subscribe(Command):
             raise BadParameter("Say “after” or “since”, not both.", parameter="since")
         if self.after:
             found = parse_id(self.after)
-            # An id belongs to one stream; the beginning is that of each.
+            # An id belongs to one stream; only 0, the beginning, is valid for all of them.
             if found is None or (self.is_of_all and found.first != FIRST):
                 raise BadParameter(
                     "“after” is 0 for all there is, or the id of an entry of one stream, such as 1705314600000-0.",
@@ -74,13 +74,13 @@ class Subscribe(Command):
 
 
 class Unsubscribe(Command):
-    """Leaves a stream, or all that were followed with `*`."""
+    """Leaves one stream, or all streams that were followed with `*`."""
 
     stream: str = about("The stream, or *.", min_length=1)
 
 
 class Resume(Command):
-    """Names the position of a connection before: the streams that are followed next continue there."""
+    """Sets the positions of an earlier connection: streams that are followed afterwards continue there."""
 
     position: str = about("The `position` of the last message that was received.", min_length=1)
 
@@ -99,7 +99,7 @@ COMMANDS: Mapping[str, type[Command]] = {
 
 
 class Envelope(NamedTuple):
-    """A message of a client, of which only the member `id` was looked at: the answer repeats it.
+    """A client's message of which only the member `id` was parsed, because the answer repeats it.
 
     Attributes:
         id: The client's own number or text for the command, None without one.
@@ -110,10 +110,10 @@ class Envelope(NamedTuple):
     members: Mapping[str, Any]
 
     def command(self) -> Command:
-        """Return the command.
+        """Parse the command.
 
         Raises:
-            BadParameter: when there is no such command, or a member cannot be used.
+            BadParameter: when the command is unknown, or a member is invalid.
         """
         members = dict(self.members)
         kind = COMMANDS.get(op) if isinstance(op := members.pop("op", None), str) else None
@@ -123,11 +123,11 @@ class Envelope(NamedTuple):
 
 
 def read_envelope(message: bytes) -> Envelope:
-    """Return a client's message as an object with an id.
+    """Parse a client's message to an object and its id.
 
     Raises:
-        BadRequest: when it is not strict JSON, or no object.
-        BadParameter: when its id cannot be used.
+        BadRequest: when the message is not strict JSON, or not an object.
+        BadParameter: when the id is invalid.
     """
     try:
         value = strict_json.loads_value(message)

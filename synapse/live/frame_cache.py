@@ -1,5 +1,6 @@
-"""Keeps the frames that were rendered last: when a server comes back, all its watchers come at once, and read the same
-entries."""
+"""A cache of the frames rendered last. When a server comes back, all its watchers reconnect at once and read the same
+entries.
+"""
 
 from collections.abc import Callable
 
@@ -13,24 +14,26 @@ LARGEST_BYTES = 32 * 1024
 
 
 class FrameCache:
-    """Renders entries, each once as long as it is kept, for the catalog and the content that it was rendered from."""
+    """Renders entries, each once while its frame is cached. A changed catalog, or other content of an entry, is
+    rendered anew.
+    """
 
     def __init__(self, render: Callable[[str, Entry, Snapshot], Frame]) -> None:
         self._render = render
         self._catalog: Snapshot | None = None
-        # By stream and id, the oldest first: the entry, its frame, and the bytes of both.
+        # By stream and id, oldest first: the entry, its frame, and the size of both in bytes.
         self._kept: dict[tuple[str, str], tuple[Entry, Frame, int]] = {}
         self.bytes = 0
 
-    def frame(self, stream: str, entry: Entry, catalog: Snapshot) -> Frame:
-        """Return the frame of an entry of a stream."""
+    def frame_of(self, stream: str, entry: Entry, catalog: Snapshot) -> Frame:
+        """Return the frame of an entry of a stream, from the cache if possible."""
         if catalog is not self._catalog:
             self._catalog = catalog
             self._kept.clear()
             self.bytes = 0
         key = (stream, entry.id)
         kept = self._kept.get(key)
-        # A stream that was created again may have other entries of the same ids.
+        # A stream that was deleted and created again may have other entries with the same ids.
         if kept is not None and kept[0].parts == entry.parts:
             return kept[1]
         frame = self._render(stream, entry, catalog)

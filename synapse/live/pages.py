@@ -1,4 +1,4 @@
-"""Reads the stored entries of a stream in pages, and notices when some of them are gone."""
+"""Reads the stored entries of a stream in pages, and notices when entries are missing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,14 +10,16 @@ from synapse.redis.commands.streams import Entry
 from synapse.wire.ids import LAST, EntryId, following, parse
 
 _FIRST, _MOST = 10, 100
-# The approximate bytes of entries in a page: a client that catches up must not keep others waiting.
+# The approximate size of a page: a client that catches up must not keep others waiting.
 _BYTES = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Entries, oldest first. `is_last`: the requested range has no more. `has_gap`: the entry before the page is gone,
-    and older ones too, so entries between may be missing.
+    """A page of entries, oldest first.
+
+    `is_last`: the requested range has no more. `has_gap`: the entry before the page is gone, and so are older ones, so
+    entries in between may be missing.
     """
 
     entries: list[Entry]
@@ -26,7 +28,10 @@ class Page:
 
 
 class Pages:
-    """Reads a stream forward from `after`. `was_seen`: the reader had the entry of that id."""
+    """Reads a stream forward from the id `after`.
+
+    `was_seen`: the reader has received the entry of that id.
+    """
 
     def __init__(self, stream: str, after: EntryId, *, was_seen: bool) -> None:
         self._stream = stream
@@ -35,30 +40,30 @@ class Pages:
         self.after = after
 
     async def next(self, executor: AsyncExecutor, until: EntryId = LAST) -> Page:
-        """Return the next page, up to an id.
+        """Return the next page, up to the id `until`.
 
         Raises:
-            WrongType, RedisUnavailable: as their names say; the same page can be asked for again.
+            WrongType, RedisUnavailable: when the stream cannot be read; the call can be repeated for the same page.
         """
-        page = await executor.run(self._ask(until))
+        page = await executor.run(self._read_page(until))
         if page.entries:
             self.after, self._was_seen = parse(page.entries[-1].id), True
             size = sum(len(part) for entry in page.entries for part in entry.parts) // len(page.entries)
             self._count = min(_MOST, max(1, _BYTES // max(size, 1)))
         elif page.has_gap:
-            # It was told once.
+            # The gap was reported once.
             self._was_seen = False
         return page
 
     def begin_again(self, at: EntryId) -> None:
-        """Continue reading after another id, which the reader never had."""
+        """Continue reading after another id, whose entry the reader has not received."""
         self.after, self._was_seen = at, False
 
-    def _ask(self, until: EntryId) -> Conversation[Page]:
-        # The entry that the reader had is read again: if it is there, nothing after it was trimmed.
+    def _read_page(self, until: EntryId) -> Conversation[Page]:
+        # Read the reader's last entry again: if it still exists, nothing after it was trimmed.
         first = self.after if self._was_seen else following(self.after)
         read = stream_commands.xrange(self._stream, str(first), str(until), self._count + 1)
-        # Asked after the page: what is trimmed between the two is then noticed rather than missed.
+        # XINFO comes after the page, so that a trim between the two is noticed rather than missed.
         replies = yield from ask([read, stream_commands.xinfo_stream(self._stream)])
         found, info = (answer(reply, self._stream, absent=[]) for reply in replies)
         is_last = len(found) <= self._count
@@ -71,8 +76,8 @@ class Pages:
         return Page(entries=found, is_last=is_last, has_gap=has_gap)
 
     def _may_lack_some(self, info: Mapping[str, Any]) -> bool:
-        """Say whether entries after the reader's position may be gone: there were some, and the oldest that is left
-        lies behind it.
+        """Say whether entries after the reader's position may be missing: there were some, and the oldest that is left
+        is behind the position.
         """
         if not info or parse(info["last-generated-id"]) <= self.after:
             return False

@@ -1,4 +1,4 @@
-"""Parse a request for a live tail, of one stream or many, and keep the read loop's position in its stream."""
+"""Parse the request for a live tail, of one stream or many, and keep the read loop's position in its stream."""
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
@@ -15,40 +15,44 @@ from synapse.filters import FILTER_HELP, EventFilter, QueryFilter
 from synapse.formats.text import tag_of
 from synapse.http.accept import names
 from synapse.inspection.range_query import QueryTime, parse_id
-from synapse.live.positions import MOST_STREAMS, ReadPositions, read_positions
+from synapse.live.positions import MOST_STREAMS, ReadPositions, parse_positions
 from synapse.problems import BadParameter, Forbidden, Problem
 from synapse.wire.ids import FIRST, EntryId, preceding
 
-# A primary that takes over may lack the newest entries; this many are known again.
+# After a failover, the new primary may lack the newest entries; this many ids are recognized again.
 _REMEMBERED = 1000
 
 
 class ReadCursor:
-    """`at` is the last id that was read, None before the first look. After a silence or a failure the loop is not
-    `sure` of it: the stream may have been deleted and created again, with ids that begin again."""
+    """The position of a read loop in its stream.
+
+    `at` is the last id that was read, None before the first look. The position is not `sure` after a silence or a
+    failure: the stream may have been deleted and created again, with ids that start over.
+    """
 
     def __init__(self) -> None:
         self.at: EntryId | None = None
         self.sure = False
         self._recent: deque[EntryId] = deque(maxlen=_REMEMBERED)
 
-    def found(self, last: EntryId) -> bool:
-        """Take up the stream's last id, 0-0 when there is no stream. Return True when it is another stream than
-        before: everything in it is new."""
+    def compare(self, last: EntryId) -> bool:
+        """Compare the position with the stream's last id, 0-0 when there is no stream. Return True when the stream was
+        created again: all its entries are new.
+        """
         self.sure = True
         if self.at is None:
             self._begin(last)
         elif last < self.at:
             if last in self._recent:
-                # The same stream without its end, as after a failover: what comes next is what is new.
+                # The same stream without its newest entries, as after a failover: whatever follows `last` is new.
                 self.at = last
             else:
                 self._begin(FIRST)
                 return True
         return False
 
-    def passed(self, ids: Iterable[EntryId]) -> None:
-        """Move on: these entries were read."""
+    def advance(self, ids: Iterable[EntryId]) -> None:
+        """Move behind these entries, which were read."""
         self._recent.extend(ids)
         self.at = self._recent[-1]
 
@@ -64,13 +68,14 @@ ALL = "*"
 
 
 class WatchQuery(Query):
-    """Which events are watched, and from where on."""
+    """The watched events, and the position from which on."""
 
     repeatable: ClassVar[Collection[str]] = ("event_type",)
     event_type: list[str] = about("Only events of this type; can be given several times.", default=[])
     filter: QueryFilter = about(FILTER_HELP.format("events"), default=None)
     last_event_id: str = about(f"Like the header `Last-Event-ID`, where no header can be set. {ID_HELP}", default="")
-    # As event sources in place of the browser's own send it, of which a page of another origin can set no header.
+    # Replacements for the browser's own event source send this parameter, because a page of another origin can set no
+    # header.
     lastEventId: str = about("Like `last_event_id`: some event sources send it under this name.", default="")
     since: QueryTime = about(
         "From here on, this one included: an entry id, milliseconds since 1970, or a time in ISO 8601.", default=None
@@ -82,13 +87,13 @@ class WatchQuery(Query):
 
 
 class LiveQuery(WatchQuery):
-    """Which events of one stream are watched."""
+    """The watched events of one stream."""
 
     ticket: str = about("The ticket from `POST /streams/{stream}/live-ticket`, instead of a key.", default="")
 
 
 class ManyLiveQuery(WatchQuery):
-    """Which streams are watched over one connection, and which of their events."""
+    """The streams that are watched over one connection, and the events in each."""
 
     repeatable: ClassVar[Collection[str]] = ("stream", "event_type")
     stream: list[str] = about(
@@ -101,10 +106,10 @@ class ManyLiveQuery(WatchQuery):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TailQuery:
-    """`event_types` is empty for all of them.
+    """The watched events of a stream. No `event_types` means all types.
 
-    `after` is where to continue: None means from now on. `was_seen` says that the caller had the entry of this id, so
-    that it must hear when what follows it is gone.
+    `after` is the id to continue after; None means only new events. `was_seen` is true when the caller has received the
+    entry of this id, so that it has to be told when entries after it are missing.
     """
 
     event_types: Set[str] = frozenset()
@@ -113,24 +118,24 @@ class TailQuery:
     was_seen: bool = False
 
     def wants(self, event_type: str, may_see: Callable[[str], bool] | None) -> bool:
-        """Say whether events of a type are asked for, by a caller that may see them."""
+        """Say whether events of a type are requested and the caller may see them."""
         if self.event_types and event_type not in self.event_types:
             return False
         return may_see is None or may_see(event_type)
 
     def resumed(self, after: EntryId) -> "TailQuery":
-        """Return the query that continues after an entry that the caller had."""
+        """Return the query that continues after an entry that the caller has received."""
         return replace(self, after=after, was_seen=after != FIRST)
 
 
-def asked(call: Call[LiveQuery, None]) -> TailQuery:
-    """Return what a call asks for. The header `Last-Event-ID` counts before the parameters of that name, and these
-    before `since`: a browser that comes back sends the header, and its first address again.
+def parse_tail_query(call: Call[LiveQuery, None]) -> TailQuery:
+    """Parse the query of a request. The header `Last-Event-ID` takes precedence over the parameters of that name, and
+    these over `since`: a browser that reconnects sends the header together with its first address.
 
     Raises:
-        BadParameter: when an id cannot be used.
+        BadParameter: when an id is invalid.
     """
-    query = _selection(call.query)
+    query = _tail_query(call.query)
     if given := _last_event_id(call):
         return query.resumed(_whole_id(given))
     return query
@@ -141,36 +146,36 @@ class ManyTails:
     """The streams that a caller watches over one connection.
 
     Attributes:
-        streams: by name, what is asked of each of them, and where it continues.
-        later: what is asked of streams that come later; None when the streams are named.
+        streams: the query of each stream by name, with the position to continue from.
+        later: the query of streams that are defined later; None when the caller named the streams.
     """
 
     streams: Mapping[str, TailQuery]
     later: TailQuery | None = None
 
 
-def asked_of_many(call: Call[ManyLiveQuery, None]) -> ManyTails:
-    """Return what a call asks for; positions count as in `asked`.
+def parse_many_tails(call: Call[ManyLiveQuery, None]) -> ManyTails:
+    """Parse the query of a request for many streams. Positions take precedence as in `parse_tail_query`.
 
     Raises:
-        BadParameter: when there are too many streams, or the positions are none, or of other streams.
-        Forbidden, UnknownStream: for a stream that the caller may not read, or that is not defined. Where it has a
-            position in one, it is left out instead.
+        BadParameter: when there are too many streams, or the positions are invalid or belong to other streams.
+        Forbidden, UnknownStream: for a stream that the caller may not read, or that is not defined. If the caller
+            has a position in the stream and other streams remain, the stream is left out instead.
     """
     names = {name.strip(" ") for each in call.query.stream for name in each.split(",")} - {""}
-    query, given = _selection(call.query), _last_event_id(call)
+    query, given = _tail_query(call.query), _last_event_id(call)
     if given == "0":
         query, given = query.resumed(FIRST), ""
-    positions = read_positions(given) if given else None
+    positions = parse_positions(given) if given else None
     if not names or ALL in names:
-        return _all(call, query, positions)
+        return _all_tails(call, query, positions)
     check_number(len(names))
     if positions is not None and (positions.of_all or not positions.ids.keys() <= {tag_of(name) for name in names}):
-        raise _of_others()
+        raise _wrong_streams()
     missing: Problem | None = None
     streams: dict[str, TailQuery] = {}
     for name in sorted(names):
-        at = None if positions is None else positions.of(name)
+        at = None if positions is None else positions.position_of(name)
         try:
             demand_right(call.by, "read", name)
             if name not in call.catalog.streams:
@@ -186,7 +191,7 @@ def asked_of_many(call: Call[ManyLiveQuery, None]) -> ManyTails:
     return ManyTails(streams=streams)
 
 
-def _all(call: Call[ManyLiveQuery, None], query: TailQuery, positions: ReadPositions | None) -> ManyTails:
+def _all_tails(call: Call[ManyLiveQuery, None], query: TailQuery, positions: ReadPositions | None) -> ManyTails:
     names = readable_streams(call.catalog, call.by.rights)
     if not names and call.catalog.streams:
         raise refused_right(call.by, "read", "any stream")
@@ -194,9 +199,9 @@ def _all(call: Call[ManyLiveQuery, None], query: TailQuery, positions: ReadPosit
     if positions is None:
         return ManyTails(streams=dict.fromkeys(names, query), later=query)
     if not positions.of_all:
-        raise _of_others()
-    came_later = replace(query, after=positions.of_later_stream())
-    begins = {name: positions.of(name) for name in names}
+        raise _wrong_streams()
+    came_later = replace(query, after=positions.start_of_later_stream())
+    begins = {name: positions.position_of(name) for name in names}
     return ManyTails(
         streams={name: came_later if at is None else query.resumed(at) for name, at in begins.items()}, later=query
     )
@@ -208,10 +213,10 @@ def readable_streams(catalog: Snapshot, rights: Rights) -> list[str]:
 
 
 def check_number(streams: int) -> None:
-    """Check how many streams one connection watches.
+    """Check the number of streams that one connection watches.
 
     Raises:
-        BadParameter: when they are too many.
+        BadParameter: when there are too many.
     """
     if streams > MOST_STREAMS:
         raise BadParameter(
@@ -221,7 +226,7 @@ def check_number(streams: int) -> None:
         )
 
 
-def _of_others() -> BadParameter:
+def _wrong_streams() -> BadParameter:
     return BadParameter(
         "“Last-Event-ID” is of a connection that watched other streams. Send it with the “stream” of that connection, "
         "or leave it out.",
@@ -230,12 +235,13 @@ def _of_others() -> BadParameter:
 
 
 def wants_cloudevents(call: Call[Any, None]) -> bool:
-    """Say whether a viewer wants events as CloudEvents: by the parameter, or by naming them beside server-sent events
-    in the header `Accept`."""
+    """Say whether a viewer wants CloudEvents: by the parameter, or by naming their media type besides server-sent
+    events in the header `Accept`.
+    """
     return call.query.format == "cloudevents" or names(call.request.headers.get("accept", ""), STRUCTURED)
 
 
-def _selection(query: WatchQuery) -> TailQuery:
+def _tail_query(query: WatchQuery) -> TailQuery:
     since = None if query.since is None else preceding(query.since.first)
     return TailQuery(event_types=frozenset(query.event_type), filter=query.filter, after=since)
 

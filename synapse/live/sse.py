@@ -18,21 +18,22 @@ from synapse.wire.encoding import decode_texts, pairs, text_fields
 from synapse.wire.ids import FIRST, EntryId, parse
 from synapse.wire.masking import entry_json, mask_of
 
-# When a browser comes back after the connection was lost, in milliseconds: not all in the same moment.
+# The range of times (milliseconds) after which a browser reconnects, random so that not all come at once.
 _RETRY_MS = (1000, 3000)
-# Larger entries are not kept as values.
+# Larger entries are not cached as values.
 _KEPT_BYTES = 8 * 1024
 _HEADERS = {
     "Cache-Control": "no-cache, no-transform",
-    # For nginx, which otherwise holds back what it passes on.
+    # Without this header, nginx holds the response back.
     "X-Accel-Buffering": "no",
     **VARY_ACCEPT,
 }
 
 
-async def streamed(chunks: AsyncGenerator[bytes, None]) -> StreamedResponse:
-    """Return the answer that sends chunks of frames. An error before the first chunk is raised, and answered as
-    everywhere else."""
+async def stream_response(chunks: AsyncGenerator[bytes, None]) -> StreamedResponse:
+    """Return the response that sends chunks of frames. An error before the first chunk is raised, and answered like any
+    other.
+    """
     first = await anext(chunks)
     return StreamedResponse(first=first, chunks=chunks, content_type="text/event-stream", headers=_HEADERS)
 
@@ -46,13 +47,14 @@ _GAPS: Mapping[GapReason, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """An entry as JSON, rendered once for all watchers. `event_type` is "" when it names none.
+    """An entry as JSON, rendered once for all watchers. `event_type` is "" for an entry without a type.
 
     Attributes:
-        id: of the entry.
-        part: the id, as its part of the positions of a connection that watches many streams.
-        body: the members of the entry's JSON object, with the closing brace: frames begin the object with their own.
-        masked: the same for watchers without payload access; empty where the entry holds no PII.
+        id: the id of the entry.
+        part: the id, encoded as a part of the positions of a connection that watches many streams.
+        body: the members of the entry's JSON object with the closing brace. Frames begin the object with members of
+            their own.
+        masked: the body for watchers without payload access; empty when the entry holds no PII.
     """
 
     stream: str
@@ -63,7 +65,7 @@ class Frame:
     masked: bytes = b""
 
     def body_for(self, *, personal: bool) -> bytes:
-        """Return the members for a watcher: with PII, or masked."""
+        """Return the body for a watcher: with PII, or masked."""
         return self.body if personal else self.masked or self.body
 
     def row_for(self, *, personal: bool) -> Mapping[str, Any]:
@@ -74,8 +76,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """The notice that events of a stream may be missing after an id. `id` is where the stream continues: after a
-    restart, at its beginning."""
+    """The notice that events of a stream may be missing after an id.
+
+    `id` is the position at which the stream continues: its beginning after a restart.
+    """
 
     stream: str
     reason: GapReason
@@ -88,21 +92,21 @@ class Gap:
 
     @property
     def part(self) -> bytes:
-        """The same within the positions of a connection that watches many streams."""
+        """The position encoded as a part of the positions of a connection that watches many streams."""
         return encode_position(self.stream, self.id)
 
     @property
     def members(self) -> Mapping[str, str]:
-        """The members of its JSON object, without the stream."""
+        """The members of the notice's JSON object, without the stream."""
         return {"reason": self.reason, "after": str(self.after), "detail": _GAPS[self.reason]}
 
 
-# The items that a watcher gets of a stream.
+# The items of a stream that a watcher gets.
 Item = Frame | Gap
 
 
-def of_entry(stream: str, entry: Entry, definition: StreamDefinition | None) -> Frame:
-    """Return the frame of an entry of a stream. The definition has its contracts."""
+def frame_of(stream: str, entry: Entry, definition: StreamDefinition | None) -> Frame:
+    """Return the frame of an entry of a stream. `definition` supplies the contracts and their PII marks."""
     texts = text_fields(pairs(entry.parts))
     decoded = decode_texts(texts, types_of=definition.types_of if definition else {})
     mask = mask_of(definition, decoded)
@@ -112,12 +116,12 @@ def of_entry(stream: str, entry: Entry, definition: StreamDefinition | None) -> 
         id=id_,
         part=encode_position(stream, id_),
         event_type=decoded.event_type,
-        body=_members(entry_json(entry.id, texts, decoded)),
-        masked=b"" if mask is None else _members(entry_json(entry.id, texts, decoded, mask=mask)),
+        body=_members_json(entry_json(entry.id, texts, decoded)),
+        masked=b"" if mask is None else _members_json(entry_json(entry.id, texts, decoded, mask=mask)),
     )
 
 
-def _members(data: Mapping[str, Any]) -> bytes:
+def _members_json(data: Mapping[str, Any]) -> bytes:
     return orjson.dumps(data)[1:]
 
 
@@ -126,7 +130,7 @@ def _read_row(body: bytes) -> Mapping[str, Any]:
     return row
 
 
-# Watchers with filters come to the same frames one after the other.
+# Watchers with filters read the same frames shortly after one another.
 _row = lru_cache(maxsize=256)(_read_row)
 
 
@@ -141,11 +145,11 @@ class Form(Protocol):
     stream: bytes
 
     def body(self, frame: Frame, *, personal: bool) -> bytes:
-        """Return the further members of the entry's JSON object, with the closing brace."""
+        """Return the remaining members of the entry's JSON object, with the closing brace."""
 
 
 class Rows:
-    """Entries as `GET /streams/{stream}/messages` has them."""
+    """Entries in the form of `GET /streams/{stream}/messages`."""
 
     stream = b'{"stream":"%s",'
     body = staticmethod(Frame.body_for)
@@ -160,16 +164,16 @@ class CloudEvents:
         self._catalog = catalog
 
     def body(self, frame: Frame, *, personal: bool) -> bytes:
-        """Return the further members of the entry's JSON object, with the closing brace."""
+        """Return the remaining members of the entry's JSON object, with the closing brace."""
         row = frame.row_for(personal=personal)
         event = cloudevent_of_row(self._catalog(), frame.stream, row)
-        # Another Synapse may have named its stream.
+        # An event of another Synapse may have this attribute already.
         attributes = {name: value for name, value in event.attributes.items() if name != "synapsestream"}
         return structured(event._replace(attributes=attributes), otherwise=row["data"])[1:]
 
 
 class OneStream:
-    """Writes the frames of a connection that watches one stream: ids are those of entries."""
+    """Writes the frames of a connection that watches one stream. Their ids are those of entries."""
 
     def __init__(self, stream: str, positions: Positions, form: Form) -> None:
         self._stream = stream
@@ -179,26 +183,27 @@ class OneStream:
     @property
     def position(self) -> bytes:
         """The position of the connection."""
-        return str(self._positions.of(self._stream)).encode()
+        return str(self._positions.position_of(self._stream)).encode()
 
     def items(self, items: Sequence[Item], *, personal: bool) -> bytes:
-        """Return frames, a message for each entry, which browsers hand to `onmessage`; and move the position behind
-        them."""
+        """Return the frames of the items, each a message that browsers pass to `onmessage`, and move the position
+        behind them.
+        """
         parts: list[bytes] = []
         body = self._form.body
         for item in items:
             if isinstance(item, Frame):
                 parts += (b"id: %d-%d\ndata: {" % item.id, body(item, personal=personal), b"\n\n")
             else:
-                # After a restart, earlier ids are void.
+                # After a restart, earlier ids are invalid.
                 before = b"id: %s\n" % str(item.id).encode() if item.reason == "restarted" else b""
-                parts.append(_named("gap", item.members, before=before))
-        self._positions.move(items)
+                parts.append(_named_frame("gap", item.members, before=before))
+        self._positions.advance_all(items)
         return b"".join(parts)
 
 
 class ManyStreams:
-    """Writes the frames of a connection that watches many streams: ids are its positions in all of them."""
+    """Writes the frames of a connection that watches many streams. Their ids are its positions in all of them."""
 
     def __init__(self, positions: Positions, form: Form) -> None:
         self._positions = positions
@@ -211,39 +216,44 @@ class ManyStreams:
         return self._positions.text
 
     def items(self, items: Sequence[Item], *, personal: bool) -> bytes:
-        """Return frames, each of which names its stream, and move the positions behind them."""
+        """Return the frames of the items, each with the name of its stream, and move the positions behind them."""
         parts: list[bytes] = []
         body, data = self._form.body, self._data
         for item in items:
-            position = self._positions.passing(item)
+            position = self._positions.advance(item)
             if isinstance(item, Frame):
                 parts += (b"id: ", position, data % item.stream.encode(), body(item, personal=personal), b"\n\n")
             else:
-                parts.append(_named("gap", {"stream": item.stream, **item.members}, before=b"id: %s\n" % position))
+                parts.append(
+                    _named_frame("gap", {"stream": item.stream, **item.members}, before=b"id: %s\n" % position)
+                )
         return b"".join(parts)
 
 
-def opening(at: bytes) -> bytes:
-    """Return the first frame: when to come back after a break, and from where, even if nothing else was received."""
+def opening_frame(at: bytes) -> bytes:
+    """Return the first frame: the time after which to reconnect, and the position, which is needed when nothing else
+    arrives.
+    """
     return b"retry: %d\nid: %s\n\n" % (random.randint(*_RETRY_MS), at)
 
 
-def heartbeat(at: bytes = b"") -> bytes:
+def heartbeat_frame(at: bytes = b"") -> bytes:
     """Return a comment that keeps the connection open, with the position, if any: a frame without data sets a browser's
-    last event id and is handed to no listener."""
+    last event id and reaches no listener.
+    """
     return b": heartbeat\nid: %s\n\n" % at if at else b": heartbeat\n\n"
 
 
-def dropped(at: bytes, *, limit: int) -> bytes:
-    """Tell a watcher that it was too slow, and where it can continue."""
+def dropped_frame(at: bytes, *, limit: int) -> bytes:
+    """Return the frame that tells a watcher that it was too slow, and from which id it can continue."""
     detail = f"More than {limit} events or too many bytes were waiting for you. Come back with this id."
-    return _named("dropped", {"reason": "slow", "last_event_id": at.decode(), "detail": detail})
+    return _named_frame("dropped", {"reason": "slow", "last_event_id": at.decode(), "detail": detail})
 
 
-def bye(reason: str, at: bytes = b"") -> bytes:
-    """Say that the server ends the connection, and from where a watcher of entries can continue."""
-    return _named("bye", {"reason": reason, "last_event_id": at.decode()} if at else {"reason": reason})
+def bye_frame(reason: str, at: bytes = b"") -> bytes:
+    """Return the frame that tells a watcher that the server ends the connection, and from which id it can continue."""
+    return _named_frame("bye", {"reason": reason, "last_event_id": at.decode()} if at else {"reason": reason})
 
 
-def _named(name: str, data: Mapping[str, Any], *, before: bytes = b"") -> bytes:
+def _named_frame(name: str, data: Mapping[str, Any], *, before: bytes = b"") -> bytes:
     return b"%sevent: %s\ndata: %s\n\n" % (before, name.encode(), orjson.dumps(data))

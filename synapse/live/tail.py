@@ -1,4 +1,4 @@
-"""The read loop of one stream: reads each entry once, and hands it to all watchers."""
+"""The read loop of one stream: reads each entry once, and sends it to all watchers."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from synapse.wire.ids import FIRST, EntryId, parse
 
 BLOCK_SECONDS = 2.0
 _AT_ONCE = 200
-# About how many bytes are read at once: far fewer than may wait for a watcher, so that none is overrun.
+# The approximate bytes read at once: far fewer than a watcher's queue may hold, so that none overflows.
 _BYTES_AT_ONCE = 1024 * 1024
 _RECONNECT = Backoff(base=0.1, cap=2.0)
 
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class Tail:
-    """Follows a stream on a connection of its own, from `start` until `stop`.
+    """Follows a stream on its own connection to Redis, from `start` until `stop`.
 
     It survives every failure of Redis and of the stream: no stored entry is left out, and a stream that was deleted and
     created again is read from its beginning, after a notice.
@@ -47,27 +47,28 @@ class Tail:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to read; a second call changes nothing."""
+        """Begin to read. A second call changes nothing."""
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"tail of {self.stream}")
-            self._task.add_done_callback(self._finished)
+            self._task.add_done_callback(self._on_task_done)
 
     def stop(self, reason: Ended = "stopping") -> None:
         """Stop reading, end all watchers, and wake all waiting readers."""
         if self._task is not None:
             self._task.cancel()
-        self._ring()
+        self._ring_bells()
         for watcher in self._watchers:
             watcher.end(reason)
 
     @property
     def is_over(self) -> bool:
-        """Whether it was stopped, or has failed: it begins no more."""
+        """Whether the tail was stopped or has failed, and cannot be started again."""
         return self._task is not None and (self._task.done() or self._task.cancelling() > 0)
 
     def attach(self, watcher: Subscription) -> None:
-        """Hand entries to a watcher until it is detached. It `begins` at once, or when it is known where the stream
-        ends."""
+        """Send entries to a watcher until it is detached. The watcher begins at once, or as soon as the end of the
+        stream is known.
+        """
         if self.is_over:
             watcher.end("stopping")
         if self._cursor.at is not None:
@@ -75,12 +76,12 @@ class Tail:
         self._watchers.add(watcher)
 
     def detach(self, watcher: Subscription) -> None:
-        """Hand no more entries to a watcher."""
+        """Stop sending entries to a watcher."""
         self._watchers.discard(watcher)
 
     @contextmanager
     def ringing(self, bell: StreamSignal) -> Iterator[None]:
-        """Ring the bell for as long as the block lasts."""
+        """Ring the bell on new entries until the block ends."""
         self._bells.add(bell)
         try:
             yield
@@ -94,7 +95,7 @@ class Tail:
                 try:
                     await self._step()
                 except RedisFailure as failure:
-                    self._failed(failure)
+                    self._handle_failure(failure)
                     failures += 1
                     await asyncio.sleep(_RECONNECT.delay(failures, random.random()))
                 else:
@@ -104,27 +105,30 @@ class Tail:
             self._executor.close()
 
     async def _step(self) -> None:
-        """Find out where the stream ends, if that is in doubt; else wait for entries and hand them out."""
+        """Find the end of the stream when the position is not sure; otherwise wait for entries and send them to the
+        watchers.
+        """
         if self._cursor.at is None or not self._cursor.sure:
-            info = await self._ask(xinfo_stream(self.stream))
-            self._look(parse(info["last-generated-id"]) if info else FIRST)
+            info = await self._execute(xinfo_stream(self.stream))
+            self._compare_end(parse(info["last-generated-id"]) if info else FIRST)
             return
         after = str(self._cursor.at)
-        entries = await self._ask(xread(self.stream, after, count=self._count, block_ms=int(BLOCK_SECONDS * 1000)))
+        entries = await self._execute(xread(self.stream, after, count=self._count, block_ms=int(BLOCK_SECONDS * 1000)))
         if entries:
             await self._hand_out(entries)
-            self._count = _fitting(entries)
+            self._count = _count_at_once(entries)
         else:
-            # Nothing new, or another stream under the name whose ids are lower: that would stay silent for ever.
+            # Either nothing is new, or a stream with lower ids has taken the name, from which this read would never
+            # return.
             self._cursor.sure = False
 
-    async def _ask(self, command: Command) -> Any:
+    async def _execute(self, command: Command) -> Any:
         (reply,) = await self._executor.execute([command])
         return answer(reply, self.stream)
 
-    def _look(self, last: EntryId) -> None:
+    def _compare_end(self, last: EntryId) -> None:
         before = self._cursor.at
-        if self._cursor.found(last):
+        if self._cursor.compare(last):
             notice = Gap(stream=self.stream, reason="restarted", after=before or FIRST)
             for watcher in self._watchers:
                 watcher.restart(notice)
@@ -132,7 +136,7 @@ class Tail:
             for watcher in self._watchers:
                 watcher.begin(last)
         if last != before:
-            self._ring()
+            self._ring_bells()
 
     async def _hand_out(self, entries: list[Entry]) -> None:
         until = time.monotonic() + TURN
@@ -141,33 +145,33 @@ class Tail:
                 frame = self._render(entry)
                 for watcher in self._watchers:
                     watcher.offer(frame)
-            # Set before other tasks run: a watcher that joins meanwhile gets the entries after this one.
-            self._cursor.passed((parse(entry.id),))
+            # Set the position before other tasks run: a watcher that joins meanwhile gets the entries after this one.
+            self._cursor.advance((parse(entry.id),))
             if time.monotonic() > until:
                 await turn_queue.turn()
                 until = time.monotonic() + TURN
-        self._ring()
+        self._ring_bells()
 
-    def _ring(self) -> None:
+    def _ring_bells(self) -> None:
         for bell in self._bells:
             bell.ring()
 
-    def _failed(self, failure: RedisFailure) -> None:
+    def _handle_failure(self, failure: RedisFailure) -> None:
         self._cursor.sure = False
-        # A refusal such as UNBLOCKED or LOADING may be about this connection: the next try has a new one.
+        # An error such as UNBLOCKED or LOADING may concern only this connection: use a new one for the next try.
         self._executor.close()
-        # The first loss of a connection is reported by other users of Redis, and is harmless when the next try works.
+        # A first lost connection is reported by other users of Redis, and is harmless when the next try works.
         if not isinstance(failure, ReplyLost) and self._failures.is_new(failure.detail):
             logger.warning("the live tail of %s waits: %s", self.stream, failure.detail)
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("the live tail of %s failed", self.stream, exc_info=error)
             for watcher in self._watchers:
                 watcher.end("failed")
 
 
-def _fitting(entries: list[Entry]) -> int:
-    """Return how many entries like these are to be read at once."""
+def _count_at_once(entries: list[Entry]) -> int:
+    """Return the number of entries of this size to read at once."""
     size = sum(len(part) for entry in entries for part in entry.parts) // len(entries)
     return max(1, min(_AT_ONCE, _BYTES_AT_ONCE // max(size, 1)))

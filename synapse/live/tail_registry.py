@@ -1,6 +1,6 @@
-"""All tails of a process, and the number of live viewers of each stream, of all processes.
+"""All tails of a process, and the number of live viewers of each stream over all processes.
 
-A tail is begun for the first watcher, and ended a little after the last one leaves. Every process reports its viewers
+A tail starts with its first watcher, and ends a little after the last one leaves. Every process reports its viewers
 once a second, and the sum is shown.
 """
 
@@ -20,9 +20,9 @@ from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.streams import Entry
 from synapse.shares import AllInUse, CallerId, Shares
 
-# A reader that reloads a page comes back at once.
+# A reader that reloads a page reconnects at once.
 LINGER_SECONDS = 5.0
-# An answer later than this is taken for a dead connection.
+# The connection counts as dead when a reply takes longer.
 PATIENCE_SECONDS = BLOCK_SECONDS + 3
 
 
@@ -30,9 +30,9 @@ class Tails:
     """The tails of a process's event loop, by stream.
 
     Attributes:
-        shares: the seats of all connections, all streams together.
-        wake_ups: wake their watchers.
-        stopping: whether the server is about to end.
+        shares: the seats of all connections, over all streams.
+        wake_ups: wakes the watchers.
+        stopping: whether the server is about to stop.
     """
 
     def __init__(
@@ -48,28 +48,28 @@ class Tails:
         self.stopping = False
 
     def join(self, stream: str) -> Tail:
-        """Give the stream's tail to a connection with a seat, until it leaves.
+        """Return the stream's tail for a connection that has a seat. The connection calls `leave` at its end.
 
         Raises:
-            Stopping: when the server is about to end.
+            Stopping: when the server is about to stop.
         """
         tail = self._hold(stream)
         self._seats[stream] += 1
         return tail
 
     def leave(self, tail: Tail) -> None:
-        """Take the tail back from a connection that joined."""
+        """Give the tail back that `join` returned."""
         self._seats[tail.stream] -= 1
         self._release(tail)
 
     @contextmanager
-    def seated(self, caller: CallerId) -> Iterator[None]:
-        """Give a caller's connection a seat, however many streams it watches, for as long as the block lasts.
+    def hold_seat(self, caller: CallerId) -> Iterator[None]:
+        """Hold a seat for a caller's connection until the block ends, however many streams it watches.
 
         Raises:
             ShareUsedUp: when the caller has as many seats as one caller may.
             TooManyWatchers: when no seat is free.
-            Stopping: when the server is about to end.
+            Stopping: when the server is about to stop.
         """
         try:
             self.shares.take(caller)
@@ -83,10 +83,10 @@ class Tails:
 
     @contextmanager
     def bell(self, stream: str) -> Iterator[StreamSignal]:
-        """Give a bell that rings when the stream gets entries, for as long as the block lasts. Takes no seat.
+        """Return a bell that rings when the stream gets entries, until the block ends. Takes no seat.
 
         Raises:
-            Stopping: when the server is about to end.
+            Stopping: when the server is about to stop.
         """
         bell = StreamSignal()
         tail = self._hold(stream)
@@ -97,7 +97,7 @@ class Tails:
             self._release(tail)
 
     def watching(self) -> dict[str, int]:
-        """Return how many watch, by stream."""
+        """Return the number of watching connections by stream."""
         return {stream: count for stream, count in self._seats.items() if count}
 
     def stop(self) -> None:
@@ -131,7 +131,7 @@ class Tails:
             tail.stop()
 
 
-# A report expires after a few seconds: a killed process soon counts no more.
+# A report expires after some seconds, so that a killed process soon no longer counts.
 _REPORT_SECONDS = 5
 
 
@@ -140,11 +140,11 @@ class ViewerReports:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def report(self, watching: Mapping[str, int], *, now_ms: int) -> Conversation[None]:
-        """Report the number of viewers of each stream, also a number that fell to zero."""
-        streams = self._told | watching.keys()
+        """Report the number of viewers of each stream, including one that fell to zero."""
+        streams = self._reported | watching.keys()
         until = now_ms + _REPORT_SECONDS * 1000
         asked = []
         for stream in sorted(streams):
@@ -153,17 +153,17 @@ class ViewerReports:
             asked.append(stream_commands.expire(key, _REPORT_SECONDS))
         if asked:
             yield asked
-        self._told = set(watching)
+        self._reported = set(watching)
 
 
 def viewer_counts(streams: Iterable[str], *, now_ms: int) -> Conversation[dict[str, int]]:
-    """Return the number of viewers of each stream now."""
+    """Return the current number of viewers of each stream."""
     names = list(streams)
     replies = (yield from ask([stream_commands.hgetall(keyspace.watchers(name)) for name in names])) if names else []
-    return {name: _size(reply, now_ms) for name, reply in zip(names, replies, strict=True)}
+    return {name: _viewers_in(reply, now_ms) for name, reply in zip(names, replies, strict=True)}
 
 
-def _size(reply: Any, now_ms: int) -> int:
-    # A foreign key in place of ours counts nothing; it is no reason to fail.
+def _viewers_in(reply: Any, now_ms: int) -> int:
+    # A key of another type under this name counts as 0 and is no error.
     told = [] if isinstance(reply, ReplyError) else [text.partition(b" ") for text in reply.values()]
     return sum(int(count) for count, _, until in told if count.isdigit() and until.isdigit() and int(until) > now_ms)

@@ -1,4 +1,6 @@
-"""Wait for new entries of a stream: a bounded queue for watchers, and a bell for readers that only need to wake."""
+"""Waiting for new entries of a stream: a bounded queue for watchers, and a signal for readers that only need to
+wake.
+"""
 
 import asyncio
 from collections import deque
@@ -11,10 +13,10 @@ from synapse.wire.ids import FIRST, EntryId
 
 
 class StreamSignal:
-    """Rings when a stream got entries, and when that cannot be known: after a reconnect, when the loop begins.
+    """Rings when a stream got entries, and when that is unknown: after a reconnect, and when the loop begins.
 
-    Take the bell first, then read the stream, then wait: an entry stored after the reading rings. A ring may be
-    spurious; a ring is never missing while Redis answers.
+    Take the signal first, then read the stream, then wait: an entry that is stored after the read rings. A ring may be
+    spurious; none is missed while Redis answers.
     """
 
     def __init__(self) -> None:
@@ -25,7 +27,7 @@ class StreamSignal:
         self._rung.set()
 
     async def wait(self, seconds: float) -> bool:
-        """Wait for a ring since the last wait. Return False when there was none in this time."""
+        """Wait for a ring since the last wait. Return False when there was none within this time."""
         try:
             async with asyncio.timeout(seconds):
                 await self._rung.wait()
@@ -35,24 +37,27 @@ class StreamSignal:
         return True
 
 
-# Queues hold the same frames: together they hold no more than the one that holds the most.
+# All queues share the same frames, so together they hold no more than the longest one.
 MOST_WAITING = 5000
 MOST_WAITING_BYTES = 8 * 1024 * 1024
-# The bytes taken at once: about as many as a transport buffers before it tells its writer to wait.
+# The bytes taken at once: about the size of a transport's buffer, beyond which a writer has to wait.
 _AT_ONCE = 64 * 1024
-# Size of a notice, for the bound of a queue.
+# The size of a notice in the accounting of a queue.
 _NOTICE_BYTES = 200
 
 Ended = Literal["slow", "stopping", "failed", "shut out"]
 
 
 class WakeUps:
-    """Wakes the watchers of an event loop together. The more there are, the longer entries are gathered before: waking
-    one costs the same for one entry as for three, of whichever stream."""
+    """Wakes the watchers of an event loop together.
 
-    # Seconds for each watcher, and at most.
+    The more watchers there are, the longer entries are collected first: waking a watcher costs the same for one entry
+    as for three, of whichever streams.
+    """
+
+    # Seconds to collect for each watcher, and at most.
     EACH, MOST = 0.00005, 0.04
-    # The number of watchers that are woken before other work of the event loop has its turn.
+    # The number of watchers woken before other work of the event loop gets its turn.
     AT_ONCE = 100
 
     def __init__(self) -> None:
@@ -63,10 +68,10 @@ class WakeUps:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def add(self, watcher: "Watcher") -> None:
-        """Wake a watcher soon."""
+        """Wake a watcher soon, together with others."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            # Callbacks of a stopped loop will never run.
+            # Callbacks of a stopped loop never run.
             self._due.clear()
             self._loop, self._is_planned, self._last = loop, False, float("-inf")
         self._due[watcher] = None
@@ -93,52 +98,53 @@ class WakeUps:
 class Watcher:
     """The queue of one connection, for all its streams together.
 
-    When it grows too long, it is dropped and the watcher is `ended`: it comes back later, and reads the missed entries
-    from Redis at its own pace.
+    When the queue grows too long, it is dropped and the watcher is `ended`: its client reconnects later, and reads the
+    missed entries from Redis at its own pace.
     """
 
     def __init__(self, wake_ups: WakeUps) -> None:
         self._wake_ups = wake_ups
         self._waiting: deque[Item] = deque()
-        # Of the queue, and of what subscriptions hold back.
+        # The items in the queue and in those of its subscriptions, and their bytes.
         self._count = self._bytes = 0
         self._awake: asyncio.Future[None] | None = None
-        # Ends a wait; an early wake-up waits on until `_wakes_at`.
+        # Ends a wait. When the timer fires before `_wakes_at`, it is set again.
         self._alarm: asyncio.TimerHandle | None = None
         self._wakes_at = 0.0
         self.ended: Ended | None = None
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits."""
+        """Whether the queue is empty."""
         return not self._waiting
 
     def end(self, reason: Ended) -> None:
-        """Offer no more. A watcher that stops still gets its queue; one that is slow, or shut out, does not."""
+        """Accept no more items. A watcher that stops still gets its queue; one that is slow or shut out does not."""
         if self.ended is None:
             self.ended = reason
             if reason in ("slow", "shut out"):
                 self._waiting.clear()
             self.wake()
 
-    async def get(self, seconds: float) -> list[Item]:
-        """Return what comes next, up to a bound of its bytes. Nothing after this time, after `wake`, and after the
-        end."""
+    async def next_items(self, seconds: float) -> list[Item]:
+        """Return the next items up to `_AT_ONCE` bytes. Return none after this many seconds, after `wake`, and after
+        the end.
+        """
         if not self._waiting and not self.ended:
             loop = asyncio.get_running_loop()
             self._awake = loop.create_future()
             self._wakes_at = loop.time() + seconds
-            # An alarm for each wait would cost more than the rest of it: most waits end long before.
+            # A new timer for each wait would cost more than the wait itself, because most waits end long before.
             if self._alarm is None or self._alarm.when() > self._wakes_at:
                 self._set_alarm(loop)
             try:
                 await self._awake
             finally:
                 self._awake = None
-        return self.take()
+        return self.take_items()
 
     def close(self) -> None:
-        """Let nothing of the watcher stay with the event loop."""
+        """Cancel the timer, so that the event loop keeps no reference."""
         if self._alarm is not None:
             self._alarm.cancel()
 
@@ -153,22 +159,22 @@ class Watcher:
         else:
             self.wake()
 
-    def take(self) -> list[Item]:
-        """Return what waits, up to a bound of its bytes."""
+    def take_items(self) -> list[Item]:
+        """Return the next items in the queue, up to `_AT_ONCE` bytes."""
         taken: list[Item] = []
         size = 0
         while self._waiting and size < _AT_ONCE:
             item = self._waiting.popleft()
             taken.append(item)
-            size += _size(item)
+            size += _size_of(item)
         self._bytes -= size
         self._count -= len(taken)
         return taken
 
     def put(self, item: Item, queue: deque[Item] | None = None) -> None:
-        """Queue an item, or let a subscription hold it back in its own queue."""
-        size = _size(item)
-        # A single item of any size always has room.
+        """Add an item to the queue, or to the queue of a subscription that holds it back."""
+        size = _size_of(item)
+        # One item of any size always fits.
         if self._count and (self._count >= MOST_WAITING or self._bytes + size > MOST_WAITING_BYTES):
             self.end("slow")
             return
@@ -182,39 +188,39 @@ class Watcher:
             queue.append(item)
 
     def release(self, queue: deque[Item]) -> None:
-        """Take over what a subscription held back."""
+        """Move the items that a subscription held back to the queue."""
         self._waiting += queue
         queue.clear()
 
-    def forget(self, stream: str, held: deque[Item]) -> None:
-        """Drop what waits of a stream, and what its subscription held back."""
+    def drop_stream(self, stream: str, held: deque[Item]) -> None:
+        """Drop the items of a stream, and those that its subscription holds back."""
         kept = deque(item for item in self._waiting if item.stream != stream)
         dropped = [item for item in self._waiting if item.stream == stream] + list(held)
         self._waiting = kept
         held.clear()
         self._count -= len(dropped)
-        self._bytes -= sum(map(_size, dropped))
+        self._bytes -= sum(map(_size_of, dropped))
 
     def wake(self) -> None:
-        """Let a waiting `get` return."""
+        """Let a waiting `next_items` return."""
         if self._awake is not None and not self._awake.done():
             self._awake.set_result(None)
 
 
-def _size(item: Item) -> int:
+def _size_of(item: Item) -> int:
     return len(item.body) if isinstance(item, Frame) else _NOTICE_BYTES
 
 
 class Subscription:
     """The part of a watcher that belongs to one stream.
 
-    It gets the frames of the event types that the watcher asks for (all, when it names none), later than `after`.
+    It gets the frames later than `after` of the event types that the watcher asks for (all types, when it names none).
     Frames are held back until `go_live`, so that the stored ones up to `begins` can be sent first.
 
     Attributes:
-        may_see: says which types the watcher may see; without it, all.
-        begins: the position of the read loop when it began to offer frames; None until it is known.
-        seen: everything up to here was taken up or left out.
+        may_see: the predicate of the event types that the watcher may see; None for all.
+        begins: the position of the read loop when it began to offer frames; None until known.
+        seen: the position up to which all entries were queued or left out.
     """
 
     __slots__ = ("_after", "_event_types", "_held", "_watcher", "begins", "may_see", "seen", "stream")
@@ -230,7 +236,7 @@ class Subscription:
     ) -> None:
         self._watcher = watcher
         self._event_types = event_types
-        # None once nothing is held back.
+        # None after `go_live`.
         self._held: deque[Item] | None = deque()
         self._after = after
         self.stream = stream
@@ -239,20 +245,20 @@ class Subscription:
         self.seen = after
 
     def begin(self, at: EntryId) -> None:
-        """Begin after this id, and after `after`."""
+        """Begin after `at`, or after `after` when that is later."""
         self.begins = at
         self._after = self.seen = max(self._after, at)
         self._watcher.wake()
 
     def go_live(self) -> None:
-        """Hold nothing back any more."""
+        """Stop holding frames back."""
         if self._held is not None:
             self._watcher.release(self._held)
             self._held = None
 
     def leave(self) -> None:
-        """Drop what waits for the watcher of this stream."""
-        self._watcher.forget(self.stream, self._held or deque())
+        """Drop this stream's items from the watcher's queue."""
+        self._watcher.drop_stream(self.stream, self._held or deque())
 
     def wants_type(self, event_type: str) -> bool:
         """Say whether the watcher asks for an event type, and may see it."""
@@ -261,7 +267,7 @@ class Subscription:
         return self.may_see is None or self.may_see(event_type)
 
     def offer(self, frame: Frame) -> None:
-        """Take up an entry, if it is wanted."""
+        """Queue an entry, if it is wanted."""
         if self._watcher.ended or frame.id <= self._after:
             return
         self.seen = frame.id
@@ -269,11 +275,11 @@ class Subscription:
             self._watcher.put(frame, self._held)
 
     def restart(self, notice: Gap) -> None:
-        """Queue the notice that the stream was created again, and that its ids start over."""
+        """Queue the notice that the stream was created again and its ids start over."""
         if not self._watcher.ended:
             self._after = self.seen = FIRST
             self._watcher.put(notice, self._held)
 
     def end(self, reason: Ended) -> None:
-        """End the watcher, with all its streams."""
+        """End the watcher with all its streams."""
         self._watcher.end(reason)

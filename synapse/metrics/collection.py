@@ -17,17 +17,17 @@ from synapse.redis.commands.statistics import number
 from synapse.redis.commands.streams import Group, hgetall, lowest_score, xinfo_consumers, xinfo_groups, xlen, zcard
 from synapse.shares import Shares
 
-# A scrape counts lag no further: an alert on the seconds fires long before.
+# The limit up to which a scrape counts lag: an alert on `lag_seconds` fires long before.
 MOST_LAG = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupReading:
-    """The state of a group; the lag's `seconds` are those at the moment of reading.
+    """The state of a group. `lag_seconds` is the lag at the moment of reading.
 
-    `counters` are kept by the scripts of delivery. `waiting` events are scheduled for retry, `overdue` is for how many
-    seconds the first of them has been due. `dead` is the number of dead letters. `last_poll` is when one of its
-    consumers last asked for events (seconds since 1970), None while it has none.
+    `counters` are kept by the delivery scripts. `waiting` is the number of events scheduled for retry, `overdue` the
+    seconds since the first of them was due. `dead` is the number of dead letters. `last_poll` is the time when one of
+    its consumers last asked for events (seconds since 1970), None without consumers.
     """
 
     consumers: int
@@ -43,11 +43,13 @@ class GroupReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """The state in Redis at one moment: streams and their watchers by name, groups by the names of stream and group.
-    `limits` are the lengths at which streams are full. `shares` are the counters of this process.
-    `durations` have the number of samples in each bucket, by measured step, stream and group ("" for the stream's own).
-    `unindexed` events are those that the index of their stream does not have yet, of streams with an index.
-    `alerts` are counted by rule and state; `alerts_evaluated_at` is when they were last evaluated (seconds since 1970).
+    """The state in Redis at one moment.
+
+    `streams` and `watchers` are by stream, `groups` by the names of stream and group. `limits` are the lengths at which
+    streams are full. `shares` are the counters of this process. `durations` has the number of samples in each bucket,
+    by measured step, stream and group ("" for the stream itself). `unindexed` counts the events that are missing in the
+    index of their stream, for streams with an index. `alerts` are counted by rule and state; `alerts_evaluated_at` is
+    the time of their last evaluation (seconds since 1970).
     """
 
     streams: Mapping[str, StreamStatistics]
@@ -61,7 +63,7 @@ class Reading:
     alerts_evaluated_at: float | None = None
 
 
-def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
+def read_metrics(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
     """Read all measured values from Redis."""
     streams = yield from stats_of(sorted(catalog.streams))
     with_groups = [name for name, found in streams.items() if found.groups]
@@ -72,7 +74,7 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
         for group in answer(reply, name, absent=[])
     }
     lags = yield from lags_of({name: group.last_delivered_id for name, group in groups.items()}, most=MOST_LAG)
-    asked = [command for name in groups for command in _asked(*name)]
+    asked = [command for name in groups for command in _group_commands(*name)]
     found = (yield from ask(asked)) if asked else []
     now_ms = time.time() * 1000
     of_streams = [command(name) for command in (_durations_of, indexed_entries) for name in streams]
@@ -81,9 +83,9 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
     return Reading(
         alerts=count_states({} if isinstance(states, ReplyError) else states),
         alerts_evaluated_at=None if isinstance(evaluated, ReplyError) else evaluated,
-        durations=_durations(dict(zip(streams, lasted, strict=False))),
+        durations=_parse_durations(dict(zip(streams, lasted, strict=False))),
         unindexed={
-            name: _unindexed(streams[name], indexed)
+            name: _count_unindexed(streams[name], indexed)
             for name, indexed in zip(streams, lasted[len(streams) :], strict=True)
             if catalog.streams[name].correlation and isinstance(indexed, int) and indexed >= 0
         },
@@ -92,7 +94,7 @@ def read(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Reading]:
         shares=shares,
         watchers=(yield from viewer_counts(streams, now_ms=int(now_ms))),
         groups={
-            name: _group(group, lags[name], found[place : place + 5], now_ms)
+            name: _parse_group(group, lags[name], found[place : place + 5], now_ms)
             for (name, group), place in zip(groups.items(), range(0, len(found), 5), strict=True)
         },
     )
@@ -102,12 +104,12 @@ def _durations_of(stream: str) -> Command:
     return hgetall(keyspace.durations(stream))
 
 
-def _unindexed(found: StreamStatistics, indexed: int) -> int:
-    """Return how many of a stream's entries are not indexed: all of them without an index."""
+def _count_unindexed(found: StreamStatistics, indexed: int) -> int:
+    """Return the number of a stream's entries that are not indexed: all of them when there is no index."""
     return min(found.length, max(0, int(found.info["entries-added"]) - indexed)) if indexed else found.length
 
 
-def _durations(replies: Mapping[str, Any]) -> dict[tuple[str, str, str], dict[str, int]]:
+def _parse_durations(replies: Mapping[str, Any]) -> dict[tuple[str, str, str], dict[str, int]]:
     found: dict[tuple[str, str, str], dict[str, int]] = {}
     for stream, reply in replies.items():
         for name, text in () if isinstance(reply, ReplyError) else reply.items():
@@ -117,7 +119,7 @@ def _durations(replies: Mapping[str, Any]) -> dict[tuple[str, str, str], dict[st
     return found
 
 
-def _asked(stream: str, group: str) -> tuple[Command, ...]:
+def _group_commands(stream: str, group: str) -> tuple[Command, ...]:
     waiting = keyspace.waiting(stream, group)
     return (
         hgetall(keyspace.counters(stream, group)),
@@ -128,8 +130,8 @@ def _asked(stream: str, group: str) -> tuple[Command, ...]:
     )
 
 
-def _group(group: Group, behind: Lag, found: Sequence[Any], now_ms: float) -> GroupReading:
-    # A foreign key in place of ours counts nothing; it is no reason to fail.
+def _parse_group(group: Group, behind: Lag, found: Sequence[Any], now_ms: float) -> GroupReading:
+    # A key of another type under one of these names counts as 0 and is no error.
     counters, waiting, due, dead, consumers = (None if isinstance(reply, ReplyError) else reply for reply in found)
     texts = (counters or {}).items()
     return GroupReading(

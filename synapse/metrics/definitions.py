@@ -21,7 +21,7 @@ from synapse.wire.ids import parse
 
 # Reasons that are shown from the start, with 0.
 _USUAL_REASONS = (ContractViolated.slug, StreamFull.slug)
-# Label values and the value, of each sample.
+# The label values and the value of each sample.
 Samples = Iterator[tuple[tuple[str, ...], float]]
 Kind = Literal["counter", "gauge"]
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class Definition:
     samples: Callable[[Reading], Samples]
 
     def family(self, reading: Reading) -> Metric:
-        """Return the metric with its samples, as prometheus-client writes them."""
+        """Return the metric with its samples, in the form of prometheus-client."""
         kind = CounterMetricFamily if self.kind == "counter" else GaugeMetricFamily
         family = kind(self.name, self.meaning, labels=self.labels)
         for labels, value in self.samples(reading):
@@ -48,7 +48,9 @@ class Definition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistogramDefinition:
-    """One metric whose samples are durations; `what` lasts is told as by `StreamCounters.observe`."""
+    """One metric whose samples are durations. `what` is the measured step, a name that `StreamCounters.observe`
+    takes.
+    """
 
     name: str
     labels: tuple[str, ...]
@@ -57,7 +59,7 @@ class HistogramDefinition:
     kind: Literal["histogram"] = "histogram"
 
     def family(self, reading: Reading) -> Metric:
-        """Return the metric with its samples, as prometheus-client writes them."""
+        """Return the metric with its samples, in the form of prometheus-client."""
         family = HistogramMetricFamily(self.name, self.meaning, labels=self.labels)
         for (what, *names), counts in reading.durations.items():
             if what == self.what:
@@ -67,16 +69,18 @@ class HistogramDefinition:
         return family
 
 
-def _lasting(what: str) -> HistogramDefinition:
+def _define_histogram(what: str) -> HistogramDefinition:
     each = series.DURATIONS[what]
     labels = ("stream", "group") if each.scope == "group" else ("stream",)
     return HistogramDefinition(name=each.metric, labels=labels, meaning=each.meaning, what=what)
 
 
-def _of(
+def _definer_for(
     things: Callable[[Reading], Iterable[tuple[GroupName | tuple[str], T]]], *labels: str
 ) -> Callable[..., Definition]:
-    """Return a function that defines a metric by its value of each thing; a thing whose value is None has no sample."""
+    """Return a function that defines a metric by its value for each thing. A thing whose value is None has no
+    sample.
+    """
 
     def define(name: str, meaning: str, value: Callable[[T], float | None], kind: Kind = "gauge") -> Definition:
         def samples(reading: Reading) -> Samples:
@@ -87,21 +91,26 @@ def _of(
     return define
 
 
-_of_stream = _of(lambda reading: (((name,), found) for name, found in reading.streams.items()), "stream")
-_of_watched_stream = _of(lambda reading: (((name,), count) for name, count in reading.watchers.items()), "stream")
-_of_group = _of(lambda reading: reading.groups.items(), "stream", "group")
-_of_resource = _of(lambda reading: (((shares.resource.name,), shares) for shares in reading.shares), "resource")
+_of_stream = _definer_for(lambda reading: (((name,), found) for name, found in reading.streams.items()), "stream")
+_of_watched_stream = _definer_for(
+    lambda reading: (((name,), count) for name, count in reading.watchers.items()), "stream"
+)
+_of_group = _definer_for(lambda reading: reading.groups.items(), "stream", "group")
+_of_resource = _definer_for(
+    lambda reading: (((shares.resource.name,), shares) for shares in reading.shares), "resource"
+)
 
 
-def _refused(reading: Reading) -> Samples:
+def _refused_samples(reading: Reading) -> Samples:
     for stream, found in reading.streams.items():
-        # With 0 the first refusal is a rise. Refusals from before there were reasons have the reason “other”.
+        # The sample 0 makes the first refusal a rise. Refusals from before reasons were counted have the reason
+        # “other”.
         reasons = dict.fromkeys(_USUAL_REASONS, 0) | dict(found.refused_by_reason)
         reasons["other"] = max(0, found.counters["refused"] - sum(found.refused_by_reason.values()))
         yield from (((stream, reason), count) for reason, count in reasons.items())
 
 
-def _failures(reading: Reading) -> Samples:
+def _failure_samples(reading: Reading) -> Samples:
     prefix = series.FAILURES.source[0]
     for (stream, name), group in reading.groups.items():
         for what, count in group.counters.items():
@@ -110,22 +119,22 @@ def _failures(reading: Reading) -> Samples:
 
 
 def _in_use(shares: Shares, attribute: str) -> int | None:
-    """Return a count of the process; None for a resource that is counted in the database."""
+    """Return a count of this process, or None for a resource that is counted in the database."""
     return getattr(shares, attribute) if shares.resource.is_of_process else None
 
 
-def _counted_of_group(name: str, what: str, meaning: str) -> Definition:
+def _define_group_counter(name: str, what: str, meaning: str) -> Definition:
     return _of_group(name, meaning, lambda group: group.counters.get(what, 0), "counter")
 
 
-def _gauge(each: Series, value: Callable[[Any], float | None]) -> Definition:
+def _define_gauge(each: Series, value: Callable[[Any], float | None]) -> Definition:
     return (_of_group if each.scope == "group" else _of_stream)(each.metric, each.meaning, value)
 
 
-def _counter(each: Series) -> Definition:
+def _define_counter(each: Series) -> Definition:
     (what,) = each.source
     if each.scope == "group":
-        return _counted_of_group(each.metric, what, each.meaning)
+        return _define_group_counter(each.metric, what, each.meaning)
     return _of_stream(each.metric, each.meaning, lambda found: found.counters[what], "counter")
 
 
@@ -135,23 +144,23 @@ def _last_event(found: StreamStatistics) -> float | None:
 
 
 METRICS: tuple[Definition | HistogramDefinition, ...] = (
-    _counter(series.PUBLISHED),
+    _define_counter(series.PUBLISHED),
     Definition(
         name="synapse_events_refused_total",
         kind="counter",
         labels=("stream", "reason"),
         meaning="Events that were not stored, by the end of the problem's type, such as `stream-full`.",
-        samples=_refused,
+        samples=_refused_samples,
     ),
-    _counter(series.WARNED),
-    _counter(series.UNREGISTERED),
-    _counter(series.REPLAYED),
+    _define_counter(series.WARNED),
+    _define_counter(series.UNREGISTERED),
+    _define_counter(series.REPLAYED),
     _of_stream(
         "synapse_stream_readable",
         "1 when Redis holds a stream (or nothing yet) under the stream's name, 0 when it holds something else.",
         lambda found: 0 if found.problem else 1,
     ),
-    _gauge(series.LENGTH, lambda found: found.length),
+    _define_gauge(series.LENGTH, lambda found: found.length),
     Definition(
         name="synapse_stream_limit_events",
         kind="gauge",
@@ -193,55 +202,55 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
         "Time when a consumer of the group last asked for events, in seconds since 1970. Missing without a consumer.",
         lambda group: group.last_poll,
     ),
-    _gauge(series.IN_FLIGHT, lambda group: group.pending),
+    _define_gauge(series.IN_FLIGHT, lambda group: group.pending),
     _of_group(
         "synapse_group_lag_events",
         f"Events that the group has not read yet, counted to {MOST_LAG}: this value means that many or more.",
         lambda group: group.lag_events,
     ),
-    _gauge(series.LAG_SECONDS, lambda group: group.lag_seconds),
-    _gauge(series.SCHEDULED, lambda group: group.waiting),
+    _define_gauge(series.LAG_SECONDS, lambda group: group.lag_seconds),
+    _define_gauge(series.SCHEDULED, lambda group: group.waiting),
     _of_group(
         "synapse_group_overdue_seconds",
         "For how long the first scheduled event has been due, 0 when none is due.",
         lambda group: group.overdue,
     ),
-    _gauge(series.BLOCKED, lambda group: group.counters.get("parked", 0)),
-    _gauge(series.DEAD, lambda group: group.dead),
-    _counter(series.ACKNOWLEDGED),
-    _counter(series.FILTERED),
-    _counter(series.RETRIED),
-    _counter(series.BURIED),
+    _define_gauge(series.BLOCKED, lambda group: group.counters.get("parked", 0)),
+    _define_gauge(series.DEAD, lambda group: group.dead),
+    _define_counter(series.ACKNOWLEDGED),
+    _define_counter(series.FILTERED),
+    _define_counter(series.RETRIED),
+    _define_counter(series.BURIED),
     Definition(
         name=series.FAILURES.metric,
         kind="counter",
         labels=("stream", "group", "class"),
         meaning=series.FAILURES.meaning,
-        samples=_failures,
+        samples=_failure_samples,
     ),
-    _counter(series.REDRIVEN),
-    _counted_of_group("synapse_group_discarded_total", "discarded", "Dead letters that were discarded."),
-    _counted_of_group(
+    _define_counter(series.REDRIVEN),
+    _define_group_counter("synapse_group_discarded_total", "discarded", "Dead letters that were discarded."),
+    _define_group_counter(
         "synapse_group_reaped_total",
         "reaped",
         "Pending events that were reclaimed from a consumer that had ended or was silent for too long.",
     ),
-    _counted_of_group(
+    _define_group_counter(
         "synapse_group_lease_expiries_total",
         "expired",
         "Repeated deliveries whose lease ended before their outcome was reported.",
     ),
-    _counted_of_group(
+    _define_group_counter(
         "synapse_group_lost_total",
         "lost_trimmed",
         "Events that were trimmed or deleted before the group acknowledged them.",
     ),
-    _counted_of_group(
+    _define_group_counter(
         "synapse_group_lost_silent_total",
         "lost_silent",
         "Events that were trimmed after the group had been silent for so long that it no longer held back trimming.",
     ),
-    _counted_of_group(
+    _define_group_counter(
         "synapse_group_recreated_total",
         "groups_recreated",
         "How often the group was lost from Redis while consumers read as it, and was created again.",
@@ -303,7 +312,7 @@ METRICS: tuple[Definition | HistogramDefinition, ...] = (
         meaning="When the rules of alerts were last evaluated, in seconds since 1970. Missing before the first time.",
         samples=lambda reading: (((), at) for at in [reading.alerts_evaluated_at] if at is not None),
     ),
-    _lasting("publish"),
-    _lasting("attempt"),
-    _lasting("delivered"),
+    _define_histogram("publish"),
+    _define_histogram("attempt"),
+    _define_histogram("delivered"),
 )

@@ -1,4 +1,4 @@
-"""Send the metrics to a collector: one process does, as long as it holds the lease."""
+"""Sending the metrics to a collector: the one process that holds the lease does it."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -6,30 +6,31 @@ from collections.abc import Callable, Iterable, Sequence
 from prometheus_client.core import Metric
 
 from synapse.catalog.stream_definitions import Snapshot
-from synapse.metrics.collection import read
+from synapse.metrics.collection import read_metrics
 from synapse.metrics.definitions import METRICS
 from synapse.redis import SyncExecutor, keyspace, value
 from synapse.redis.lease import Lease
 from synapse.shares import Shares
 
-# A killed exporter is replaced when its lease ends. Longer than a collector is waited for (OTEL_EXPORTER_OTLP_TIMEOUT,
-# 10 s): otherwise processes would take turns while a slow one keeps each of them waiting.
+# A killed exporter is replaced when its lease ends. The lease is longer than the timeout of a collector
+# (OTEL_EXPORTER_OTLP_TIMEOUT, 10 s): otherwise a slow collector would make all processes wait in turn.
 LEASE_MS = 30_000
 
 
 class MetricsNotTaken(Exception):
-    """A collector did not take the metrics."""
+    """The collector did not accept the metrics."""
 
 
 class MetricsExport:
-    """Exports all metrics, those of the whole installation and those of this process, every so many seconds.
+    """Exports all metrics, of the whole installation and of this process, in fixed intervals.
 
     Args:
         executor: returns the connection to Redis.
-        catalog: returns the catalog as it is now.
+        catalog: returns the current catalog.
         shares: returns the counters of this process.
-        send: takes the metrics and the time in nanoseconds since 1970; says whether the collector took them.
-        seconds: the time between two exports.
+        send: sends the metrics with the time in nanoseconds since 1970, and returns whether the collector accepted
+            them.
+        seconds: the interval of exports.
         clock: the time in seconds.
     """
 
@@ -53,10 +54,10 @@ class MetricsExport:
         self._due = float("-inf")
 
     def step(self) -> bool:
-        """Export the metrics if it is time to. Return whether this process is the one that exports.
+        """Export the metrics if they are due. Return whether this process is the one that exports.
 
         Raises:
-            MetricsNotTaken: when the collector does not take them.
+            MetricsNotTaken: when the collector does not accept them.
             RedisUnavailable: when Redis cannot be used.
             ReplyError: when Redis refuses the lease.
         """
@@ -66,7 +67,7 @@ class MetricsExport:
         now = self._clock()
         if now >= self._due:
             self._due = now + self._seconds
-            reading = self._executor().run(read(self._catalog(), self._shares()))
+            reading = self._executor().run(read_metrics(self._catalog(), self._shares()))
             if not self._send([metric.family(reading) for metric in METRICS], time.time_ns()):
                 raise MetricsNotTaken("the collector did not take the metrics; the next ones are sent nevertheless")
         return True

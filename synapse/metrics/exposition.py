@@ -14,20 +14,21 @@ from synapse.http.accept import MediaRange, form_of, media_ranges
 from synapse.http.exchange import JSON, VARY_ACCEPT, Request, Response, json_response
 from synapse.inspection.inference_summary import Inference
 from synapse.inspection.stream_stats import stats_of
-from synapse.metrics.collection import Reading, read
+from synapse.metrics.collection import Reading, read_metrics
 from synapse.metrics.definitions import METRICS
 from synapse.redis import Conversation
 from synapse.shares import Shares
 
 _TEXT, _OPEN_METRICS = "text/plain", "application/openmetrics-text"
 _FORMS = (JSON, _TEXT, _OPEN_METRICS)
-# The versions of OpenMetrics that are written: prometheus-client would write another version's name over the same text.
+# The versions of OpenMetrics that are available: prometheus-client would write another version's name over the same
+# text.
 _OPEN_METRICS_VERSIONS = ("", "1.0.0")
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
 
 class Collector:
-    """Hands a reading to prometheus-client (its interface for custom collectors)."""
+    """Passes a reading to prometheus-client (its interface for custom collectors)."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
@@ -37,15 +38,15 @@ class Collector:
         return [metric.family(self._reading) for metric in METRICS]
 
 
-def metrics(
+def answer_metrics(
     request: Request, catalog: Snapshot, inference: Inference, shares: Sequence[Shares], version: str
 ) -> Conversation[Response]:
     """Answer `GET /metrics`: in Prometheus' own format when the Accept header names it, else in JSON."""
     accept = request.headers.get("accept", "")
     if (wanted := wanted_format(accept)) is not None:
         registry = CollectorRegistry()
-        registry.register(Collector((yield from read(catalog, shares))))
-        # Of the process that answers: memory, processor time, descriptors and start, under Prometheus' own names.
+        registry.register(Collector((yield from read_metrics(catalog, shares))))
+        # Metrics of the answering process under Prometheus' own names: memory, processor time, descriptors and start.
         ProcessCollector(registry=registry)
         build = Gauge(
             "synapse_build_info", "1, with Synapse's version and Python's.", ["version", "python"], registry=registry
@@ -67,22 +68,22 @@ def metrics(
 def wanted_format(accept: str) -> str | None:
     """Return Prometheus' format that an Accept header prefers, as a media range; None when it prefers JSON.
 
-    JSON is for clients that name neither. Other versions of OpenMetrics are not available; a client that accepts
-    nothing else gets Prometheus' text.
+    JSON is for clients that name neither of Prometheus' formats. A client that accepts only another version of
+    OpenMetrics gets Prometheus' text.
 
     Raises:
-        NotAcceptable: when it refuses all of them.
+        NotAcceptable: when the header refuses all formats.
     """
     ranges = media_ranges(accept)
     named = {each.name for each in ranges}
-    wanted = sorted((each for each in ranges if each.quality), key=_rank)
+    wanted = sorted((each for each in ranges if each.quality), key=_sort_key)
     for each in wanted:
         for form in _FORMS:
             # A range with a wildcard is for the forms that no other range describes better (RFC 9110, 12.5.1).
             if each.name == form or (form not in named and each.name == _widest_of(form, named)):
                 if form == JSON:
                     return None
-                if form == _TEXT or _parameter(each, "version") in _OPEN_METRICS_VERSIONS:
+                if form == _TEXT or _parameter_of(each, "version") in _OPEN_METRICS_VERSIONS:
                     return _as_prometheus_reads(form, each)
     if wanted and wanted[0].name == _OPEN_METRICS and _TEXT not in named:
         return _TEXT
@@ -90,26 +91,27 @@ def wanted_format(accept: str) -> str | None:
     return None if form == JSON else form
 
 
-def _rank(given: MediaRange) -> tuple[float, int]:
-    """Return the sort key of a range: highest quality first. Of equal ones Prometheus' own formats, then JSON: axios
-    sends `application/json, text/plain, */*` with every request."""
-    if given.name == _OPEN_METRICS or (given.name == _TEXT and _parameter(given, "version")):
+def _sort_key(given: MediaRange) -> tuple[float, int]:
+    """Return the sort key of a range: highest quality first. With equal quality, Prometheus' own formats come first,
+    then JSON, because axios sends `application/json, text/plain, */*` with every request.
+    """
+    if given.name == _OPEN_METRICS or (given.name == _TEXT and _parameter_of(given, "version")):
         return -given.quality, 0
     return -given.quality, {JSON: 1, _TEXT: 2}.get(given.name, 3)
 
 
 def _widest_of(form: str, named: Collection[str]) -> str:
-    """Return the range with a wildcard that describes a form best, of those that a header names."""
+    """Return the wildcard range that matches a form most closely, of those in the header."""
     family = form.partition("/")[0] + "/*"
     return family if family in named else "*/*"
 
 
-def _parameter(given: MediaRange, name: str) -> str:
+def _parameter_of(given: MediaRange, name: str) -> str:
     return next((value for key, value in given.parameters if key == name), "")
 
 
 def _as_prometheus_reads(form: str, given: MediaRange) -> str:
-    """Return a form with the version and the escaping that a range asks for."""
-    version, escaping = _parameter(given, "version"), _parameter(given, "escaping")
+    """Return a form with the version and the escaping that a range requests."""
+    version, escaping = _parameter_of(given, "version"), _parameter_of(given, "escaping")
     texts = (f"version={version}" if _VERSION.fullmatch(version) else "", f"escaping={escaping}" if escaping else "")
     return ";".join([form, *filter(None, texts)])

@@ -9,11 +9,11 @@ from synapse.metrics import METRICS
 
 # The version of the dashboard's JSON model; newer versions of Grafana migrate it when they load it.
 _SCHEMA_VERSION = 39
-# Grafana replaces it with a range that holds at least four scrapes.
+# Grafana replaces this variable with a range that holds at least four scrapes.
 _RANGE = "$__rate_interval"
 _STREAM = '{stream=~"$stream"}'
 _GROUP = '{stream=~"$stream",group=~"$group"}'
-# The width of Grafana's grid, and what a panel takes of it.
+# The width of Grafana's grid, and the size of a panel in it.
 _COLUMNS, _STAT_HEIGHT, _CHART_HEIGHT = 24, 4, 8
 _STATS_A_ROW, _CHARTS_A_ROW = 6, 3
 
@@ -26,12 +26,12 @@ class Panel:
     """A chart, or one number.
 
     Attributes:
-        title: what it shows.
+        title: the subject of the panel.
         unit: Grafana's name of the unit, such as `s`, `short` or `percentunit`.
         queries: PromQL expressions by the legend of their series.
-        kind: how it is drawn.
-        description: what it means; without one, what its first metric means.
-        bad_from: the value from which a number is red; None: never.
+        kind: Grafana's type of panel.
+        description: the meaning in a sentence; "" for the meaning of the first metric.
+        bad_from: the value from which a number is red; None for never.
     """
 
     title: str = field(kw_only=False)
@@ -48,7 +48,7 @@ class Panel:
         return self.description or next((_MEANINGS[name] for name in metrics if name in _MEANINGS), "")
 
 
-def _rate(metric: str, labels: str, by: str) -> str:
+def _rate_query(metric: str, labels: str, by: str) -> str:
     return f"sum by ({by}) (rate({metric}{labels}[{_RANGE}]))"
 
 
@@ -56,7 +56,7 @@ def _total_rate(metric: str, labels: str) -> str:
     return f"sum(rate({metric}{labels}[{_RANGE}]))"
 
 
-def _quantiles(metric: str, labels: str, by: str, legend: str) -> dict[str, str]:
+def _quantile_queries(metric: str, labels: str, by: str, legend: str) -> dict[str, str]:
     return {
         f"{legend} p{round(quantile * 100)}": (
             f"histogram_quantile({quantile}, sum by (le, {by}) (rate({metric}_bucket{labels}[{_RANGE}])))"
@@ -65,7 +65,7 @@ def _quantiles(metric: str, labels: str, by: str, legend: str) -> dict[str, str]
     }
 
 
-def _stat(title: str, unit: str, query: str, *, bad_from: float | None = None, description: str = "") -> Panel:
+def _number_panel(title: str, unit: str, query: str, *, bad_from: float | None = None, description: str = "") -> Panel:
     return Panel(title, unit, {"": query}, kind="stat", bad_from=bad_from, description=description)
 
 
@@ -74,23 +74,23 @@ _PUBLISHED = _total_rate("synapse_events_published_total", _STREAM)
 _OF_STREAM, _OF_GROUP = "{{stream}}", "{{stream}} / {{group}}"
 ROWS: dict[str, tuple[Panel, ...]] = {
     "Is it well?": (
-        _stat("Published", "reqps", _PUBLISHED, description="Events a second."),
-        _stat(
+        _number_panel("Published", "reqps", _PUBLISHED, description="Events a second."),
+        _number_panel(
             "Delivered",
             "reqps",
             _total_rate("synapse_group_delivered_total", _GROUP),
             description="Events a second that groups acknowledged.",
         ),
-        _stat("Worst lag", "s", f"max(synapse_group_lag_seconds{_GROUP})", bad_from=60),
-        _stat("Dead letters", "short", f"sum(synapse_group_dead_letters{_GROUP})", bad_from=1),
-        _stat(
+        _number_panel("Worst lag", "s", f"max(synapse_group_lag_seconds{_GROUP})", bad_from=60),
+        _number_panel("Dead letters", "short", f"sum(synapse_group_dead_letters{_GROUP})", bad_from=1),
+        _number_panel(
             "Refused",
             "percentunit",
             f"{_REFUSED} / clamp_min({_REFUSED} + {_PUBLISHED}, 0.000001)",
             bad_from=0.01,
             description="The share of events that were refused.",
         ),
-        _stat(
+        _number_panel(
             "Lost in the last hour",
             "short",
             "sum("
@@ -100,11 +100,11 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
     ),
     "Streams": (
-        Panel("Published", "reqps", {_OF_STREAM: _rate("synapse_events_published_total", _STREAM, "stream")}),
+        Panel("Published", "reqps", {_OF_STREAM: _rate_query("synapse_events_published_total", _STREAM, "stream")}),
         Panel(
             "Refused, by reason",
             "reqps",
-            {"{{stream}}: {{reason}}": _rate("synapse_events_refused_total", _STREAM, "stream, reason")},
+            {"{{stream}}: {{reason}}": _rate_query("synapse_events_refused_total", _STREAM, "stream, reason")},
         ),
         Panel(
             "Filled",
@@ -122,7 +122,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Warned, unregistered, duplicates",
             "reqps",
             {
-                f"{_OF_STREAM}: {what}": _rate(f"synapse_events_{what}_total", _STREAM, "stream")
+                f"{_OF_STREAM}: {what}": _rate_query(f"synapse_events_{what}_total", _STREAM, "stream")
                 for what in ("warned", "unregistered", "duplicates")
             },
             description="Events that break their contract where the stream only warns, events of undefined types,"
@@ -154,11 +154,15 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             description="Events by where they wait: not read yet, in flight, scheduled for another attempt, or blocked"
             " by an event with the same key.",
         ),
-        Panel("Delivered", "reqps", {_OF_GROUP: _rate("synapse_group_delivered_total", _GROUP, "stream, group")}),
+        Panel("Delivered", "reqps", {_OF_GROUP: _rate_query("synapse_group_delivered_total", _GROUP, "stream, group")}),
         Panel(
             "Failed attempts, by class",
             "reqps",
-            {f"{_OF_GROUP}: {{{{class}}}}": _rate("synapse_group_failures_total", _GROUP, "stream, group, class")},
+            {
+                f"{_OF_GROUP}: {{{{class}}}}": _rate_query(
+                    "synapse_group_failures_total", _GROUP, "stream, group, class"
+                )
+            },
         ),
         Panel("Dead letters", "short", {_OF_GROUP: f"synapse_group_dead_letters{_GROUP}"}),
         Panel("Overdue", "s", {_OF_GROUP: f"synapse_group_overdue_seconds{_GROUP}"}),
@@ -184,19 +188,19 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         Panel(
             "Publish",
             "s",
-            _quantiles("synapse_publish_seconds", _STREAM, "stream", _OF_STREAM),
+            _quantile_queries("synapse_publish_seconds", _STREAM, "stream", _OF_STREAM),
             description=_MEANINGS["synapse_publish_seconds"],
         ),
         Panel(
             "Attempt",
             "s",
-            _quantiles("synapse_attempt_seconds", _GROUP, "stream, group", _OF_GROUP),
+            _quantile_queries("synapse_attempt_seconds", _GROUP, "stream, group", _OF_GROUP),
             description=_MEANINGS["synapse_attempt_seconds"],
         ),
         Panel(
             "From publish to delivered",
             "s",
-            _quantiles("synapse_delivered_seconds", _GROUP, "stream, group", _OF_GROUP),
+            _quantile_queries("synapse_delivered_seconds", _GROUP, "stream, group", _OF_GROUP),
             description=_MEANINGS["synapse_delivered_seconds"],
         ),
     ),
@@ -210,7 +214,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         Panel(
             "Requests refused for a share",
             "reqps",
-            {"{{resource}}": _rate("synapse_share_refused_total", "", "resource")},
+            {"{{resource}}": _rate_query("synapse_share_refused_total", "", "resource")},
         ),
         Panel(
             "Memory",
@@ -235,7 +239,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
 
 
 def dashboard() -> dict[str, Any]:
-    """Return the dashboard as the JSON that Grafana imports. A person picks data source, streams and groups on it."""
+    """Return the dashboard as the JSON that Grafana imports. Variables select the data source, streams and groups."""
     return {
         "title": "Synapse",
         "uid": "synapse",
@@ -247,22 +251,22 @@ def dashboard() -> dict[str, Any]:
         "templating": {
             "list": [
                 {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"},
-                _variable("stream", "Stream", "label_values(synapse_stream_events, stream)"),
-                _variable("group", "Group", 'label_values(synapse_group_consumers{stream=~"$stream"}, group)'),
+                _define_variable("stream", "Stream", "label_values(synapse_stream_events, stream)"),
+                _define_variable("group", "Group", 'label_values(synapse_group_consumers{stream=~"$stream"}, group)'),
             ]
         },
-        "panels": list(_placed()),
+        "panels": list(_place_panels()),
     }
 
 
-def _variable(name: str, label: str, query: str) -> dict[str, Any]:
+def _define_variable(name: str, label: str, query: str) -> dict[str, Any]:
     return {
         "name": name,
         "label": label,
         "type": "query",
         "datasource": _SOURCE,
         "query": {"query": query, "refId": name},
-        "refresh": 2,  # when the range of time changes: streams and groups come and go
+        "refresh": 2,  # refreshed with the time range: streams and groups come and go
         "sort": 1,
         "multi": True,
         "includeAll": True,
@@ -274,26 +278,36 @@ def _variable(name: str, label: str, query: str) -> dict[str, Any]:
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 
-def _placed() -> Iterator[dict[str, Any]]:
-    """Yield the panels with their places, below the heading of their row."""
+def _place_panels() -> Iterator[dict[str, Any]]:
+    """Yield the panels with their positions, below the heading of their row."""
     number, top = 1, 0
     for title, panels in ROWS.items():
-        yield {"id": number, "type": "row", "title": title, "gridPos": _place(0, top, _COLUMNS, 1), "panels": []}
+        yield {
+            "id": number,
+            "type": "row",
+            "title": title,
+            "gridPos": _position_json(0, top, _COLUMNS, 1),
+            "panels": [],
+        }
         number, top = number + 1, top + 1
         across, height = (_STATS_A_ROW, _STAT_HEIGHT) if panels[0].kind == "stat" else (_CHARTS_A_ROW, _CHART_HEIGHT)
         width = _COLUMNS // across
         for place, panel in enumerate(panels):
             down, right = divmod(place, across)
-            yield {"id": number, "gridPos": _place(right * width, top + down * height, width, height), **_drawn(panel)}
+            yield {
+                "id": number,
+                "gridPos": _position_json(right * width, top + down * height, width, height),
+                **_panel_json(panel),
+            }
             number += 1
         top += -(-len(panels) // across) * height
 
 
-def _place(left: int, top: int, width: int, height: int) -> dict[str, int]:
+def _position_json(left: int, top: int, width: int, height: int) -> dict[str, int]:
     return {"x": left, "y": top, "w": width, "h": height}
 
 
-def _drawn(panel: Panel) -> dict[str, Any]:
+def _panel_json(panel: Panel) -> dict[str, Any]:
     steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
     if panel.bad_from is not None:
         steps.append({"color": "red", "value": panel.bad_from})

@@ -10,7 +10,7 @@ from typing import Any
 
 from synapse.alerts.rules import CONDITIONS, Rule, SubjectKind
 
-# The subject of an alert in Prometheus, as labels of its series.
+# The labels of a series that are the subject of an alert in Prometheus.
 _SUBJECTS: dict[SubjectKind, str] = {
     "stream": "Stream {{ $labels.stream }}",
     "group": "Group {{ $labels.group }} of stream {{ $labels.stream }}",
@@ -22,16 +22,16 @@ _VALUES = {
     "percent": '{{ printf "%.1f" $value }} %',
     "": "{{ $value }}",
 }
-# Of the alerts that Synapse raises by itself; a rule for some subjects only, and one without a metric, refers to them.
-# Each process of a web server tells of all of them.
+# The metric of alerts that Synapse raises itself. Rules for some subjects only, and rules without a metric of their
+# own, use it. Each process of a web server reports all alerts.
 _RAISED = 'max by (job) (synapse_alerts{{rule="{name}",state="firing"}}) > 0'
 # Characters that the name of a label may have in the catalog, but not in Prometheus.
 _NO_LABEL = re.compile(r"[^A-Za-z0-9_]")
 
 
 def alerting_rules(rules: Iterable[Rule]) -> dict[str, Any]:
-    """Return a file of alerting rules: one for each enabled rule, and one for a Synapse that nobody scrapes."""
-    found = [_alert(rule) for rule in rules if rule.enabled]
+    """Return a file of alerting rules: one for each enabled rule, and one for a Synapse that is not scraped."""
+    found = [_alert_rule(rule) for rule in rules if rule.enabled]
     return {"groups": [{"name": "synapse", "rules": [*found, _ABSENT]}]}
 
 
@@ -47,33 +47,33 @@ _ABSENT = {
 }
 
 
-def _alert(rule: Rule) -> dict[str, Any]:
+def _alert_rule(rule: Rule) -> dict[str, Any]:
     condition = CONDITIONS[rule.condition]
     own = condition.prometheus if not rule.subjects else ""
-    said = _literal(rule.description or rule.name)
+    said = _literal_template(rule.description or rule.name)
     if own:
         summary = f"{_SUBJECTS[condition.subject]}: {said}"
         description = f"{condition.meaning} Now: {_VALUES.get(condition.unit, _VALUES[''])}"
     else:
-        # The metric tells how many alerts there are, and not of what.
+        # The metric has the number of alerts, and not their subjects.
         summary = f"Synapse: {said}"
         description = "Alerts of Synapse that fire: {{ $value }}. Its page of alerts shows them."
     annotations = {"summary": summary, "description": description}
     if rule.runbook:
-        annotations["runbook_url"] = _literal(rule.runbook)
+        annotations["runbook_url"] = _literal_template(rule.runbook)
     return {
         "alert": "Synapse" + "".join(word.capitalize() for word in rule.name.split("-")),
         "expr": own.replace("{threshold}", f"{rule.threshold:g}") or _RAISED.format(name=rule.name),
-        # Synapse itself waited for an alert that it raised.
+        # Synapse itself already waited before it raised the alert.
         "for": f"{rule.for_seconds if own else 0}s",
-        "labels": {_NO_LABEL.sub("_", name): _literal(text) for name, text in rule.labels.items()}
+        "labels": {_NO_LABEL.sub("_", name): _literal_template(text) for name, text in rule.labels.items()}
         | {"severity": rule.severity},
         "annotations": annotations,
     }
 
 
-def _literal(text: str) -> str:
-    """Return a text as a template that gives the text: Prometheus expands templates in annotations and labels."""
+def _literal_template(text: str) -> str:
+    """Return a template that renders to the text: Prometheus expands templates in annotations and labels."""
     return text.replace("{{", '{{ "{{" }}')
 
 
@@ -83,12 +83,12 @@ def service_monitor(
     """Return a ServiceMonitor as a Kubernetes object.
 
     Args:
-        name: of the ServiceMonitor, and of the Service's label `app.kubernetes.io/name`.
-        namespace: of the Service.
+        name: the name of the ServiceMonitor, and the value of the Service's label `app.kubernetes.io/name`.
+        namespace: the namespace of the Service.
         port: the name of the Service's port.
-        interval: how often to scrape, such as `30s`.
+        interval: the scrape interval, such as `30s`.
         secret: the Kubernetes Secret whose key `token` is a key of Synapse with the scope `metrics:read`, or
-            SYNAPSE_METRICS_TOKEN; None where the installation runs open.
+            SYNAPSE_METRICS_TOKEN; None when the installation runs without keys.
     """
     endpoint: dict[str, Any] = {"port": port, "path": "/metrics", "interval": interval}
     if secret:

@@ -13,13 +13,17 @@ from synapse.redis.commands import delivery as delivery_commands
 from synapse.redis.commands.delivery import Failure, Pending
 from synapse.redis.commands.delivery_log import DoneLog
 
-# The reply where the group does not exist: no consumer holds an event.
+# The result when the group does not exist: no consumer holds an event.
 NOTHING_ACKED: Mapping[str, int] = {"acked": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _InFlight:
-    """An event in flight, under the token of a lease or ("") pending; `took_ms` None: unknown."""
+    """An event in flight.
+
+    `token` is the token of its lease, "" for a pending event without a lease. `took_ms` is the time since its delivery,
+    None when unknown.
+    """
 
     id: str
     token: str
@@ -28,31 +32,34 @@ class _InFlight:
 
 
 def ack(asked: PullAck, *, logs: bool = False) -> Conversation[dict[str, Any]]:
-    """Acknowledge events; with `logs` the delivery log tells so. A repeated acknowledgement changes nothing, and
-    neither does a late one for an event that another consumer has."""
+    """Acknowledge events.
+
+    `logs` adds them to the delivery log. A repeated acknowledgement changes nothing, and neither does a late one for an
+    event that another consumer holds.
+    """
     log = DoneLog() if logs else None
     (settled,) = yield [delivery_commands.done(asked.stream, asked.group, asked.ids, log=log)]
-    return {"acked": _checked(settled, asked)}
+    return {"acked": _answer_or_absent(settled, asked)}
 
 
 def nack(
     group: BridgeDefinition, asked: PullNack, chance: float, *, logs_reason: bool = True
 ) -> Conversation[dict[str, Any]]:
-    """Release events: each is scheduled for retry, or becomes a dead letter. `chance` as for Backoff. `logs_reason`:
-    the reason holds no PII, so that the delivery log may have it.
+    """Release events: each is scheduled for retry, or becomes a dead letter.
 
     An event that is not in flight, or that a consumer other than `consumer` holds, is `not_held`. An event whose entry
-    was trimmed is `lost`.
+    was trimmed is `lost`. `chance` is a random number from 0 to 1, as for `Backoff`. `logs_reason` is true when the
+    reason holds no PII and may be in the delivery log.
     """
-    hands = yield from _in_hand(asked)
+    hands = yield from _find_in_flight(asked)
     policy = Policy.of(group)
-    failures = [_failure(hand, asked, policy, chance, logs_reason=logs_reason) for hand in hands]
+    failures = [_failure_of(hand, asked, policy, chance, logs_reason=logs_reason) for hand in hands]
     fates: Sequence[str] = ()
     if failures:
         logs = group.delivery_log != "off"
         fail = delivery_commands.fail(group.stream, group.group, failures, consumer=asked.consumer, logs=logs)
         (reply,) = yield [fail]
-        fates = _checked(reply, asked)
+        fates = _answer_or_absent(reply, asked)
     by_fate = {fate: [one.id for one, was in zip(failures, fates, strict=True) if was == fate] for fate in set(fates)}
     gone = {*by_fate.get("retry", ()), *by_fate.get("dead", ()), *by_fate.get("lost", ())}
     return {
@@ -70,7 +77,7 @@ def extend(group: BridgeDefinition, asked: PullExtend) -> Conversation[dict[str,
     (reply,) = yield [
         delivery_commands.extend(group.stream, group.group, asked.ids, lease_ms=lease_ms, consumer=asked.consumer)
     ]
-    has = _checked(reply, asked, absent=[False] * len(asked.ids))
+    has = _answer_or_absent(reply, asked, absent=[False] * len(asked.ids))
     return {
         "extended": sum(has),
         "lease_ms": lease_ms,
@@ -78,16 +85,16 @@ def extend(group: BridgeDefinition, asked: PullExtend) -> Conversation[dict[str,
     }
 
 
-def _in_hand(asked: PullNack) -> Conversation[list[_InFlight]]:
+def _find_in_flight(asked: PullNack) -> Conversation[list[_InFlight]]:
     leases, *pending = yield delivery_commands.find_holders(asked.stream, asked.group, asked.ids)
     found = [
-        _hand(id_, lease, _checked(row, asked, absent=None), asked.consumer)
-        for id_, lease, row in zip(asked.ids, _checked(leases, asked), pending, strict=True)
+        _in_flight_of(id_, lease, _answer_or_absent(row, asked, absent=None), asked.consumer)
+        for id_, lease, row in zip(asked.ids, _answer_or_absent(leases, asked), pending, strict=True)
     ]
     return [hand for hand in found if hand is not None]
 
 
-def _hand(id_: str, lease: tuple[str, int], pending: Pending | None, consumer: str) -> _InFlight | None:
+def _in_flight_of(id_: str, lease: tuple[str, int], pending: Pending | None, consumer: str) -> _InFlight | None:
     token, attempt = lease
     if pending is not None:
         holder, hand = pending.consumer, _InFlight(id=id_, token="", attempt=1, took_ms=pending.idle)
@@ -99,7 +106,7 @@ def _hand(id_: str, lease: tuple[str, int], pending: Pending | None, consumer: s
     return hand if consumer in ("", holder) else None
 
 
-def _failure(hand: _InFlight, asked: PullNack, policy: Policy, chance: float, *, logs_reason: bool) -> Failure:
+def _failure_of(hand: _InFlight, asked: PullNack, policy: Policy, chance: float, *, logs_reason: bool) -> Failure:
     reason = asked.reason or "refused by the consumer"
     next_ = decide(policy, attempt=hand.attempt, error=SinkError(reason, permanent=asked.dead), chance=chance)
     delay_ms = 0 if isinstance(next_, GiveUp) else round(next_.after * 1000)
@@ -115,8 +122,8 @@ def _failure(hand: _InFlight, asked: PullNack, policy: Policy, chance: float, *,
     )
 
 
-def _checked(reply: Any, ref: GroupRef, *, absent: Any = 0) -> Any:
-    """Return a reply, or `absent` where the group does not exist: no consumer holds an event."""
+def _answer_or_absent(reply: Any, ref: GroupRef, *, absent: Any = 0) -> Any:
+    """Return the value of a reply, or `absent` when the group does not exist and no consumer holds an event."""
     if isinstance(reply, ReplyError) and reply.code == "NOGROUP":
         return absent
     return answer(reply, ref.stream, absent=absent)

@@ -30,7 +30,7 @@ from synapse.wire.masking import entry_json
 
 MOST_EVENTS, LONGEST_BLOCK_MS = 100, 30_000
 MOST_IDS = 1000
-# Ten at a time, a second of patience: the defaults for requests that name neither.
+# The defaults of `count` and `block_ms` for requests without them.
 EVENTS, BLOCK_MS = 10, 1000
 SHORTEST_LEASE_MS, LONGEST_LEASE_MS = 1000, 3_600_000
 LONGEST_DELAY_MS = 604_800_000
@@ -52,7 +52,7 @@ def _check_short(value: Any) -> Any:
     return value
 
 
-def _entry_id(text: str) -> str:
+def _check_entry_id(text: str) -> str:
     found = parse_id(text) if "-" in text else None
     if found is None:
         raise ValueError("not an entry id")
@@ -63,15 +63,17 @@ _Text = Annotated[str, Field(min_length=1)]
 _SHORT = Sentence(f"“{{name}}” is a text of at most {MOST_CHARACTERS} characters, all of them printable.")
 _MOST = Field(json_schema_extra={"maxLength": MOST_CHARACTERS})
 _Short = Annotated[str, AfterValidator(_check_short), _SHORT, _MOST]
-_EntryId = Annotated[str, AfterValidator(_entry_id), Field(json_schema_extra={"pattern": "^[0-9]{1,20}-[0-9]{1,20}$"})]
+_EntryId = Annotated[
+    str, AfterValidator(_check_entry_id), Field(json_schema_extra={"pattern": "^[0-9]{1,20}-[0-9]{1,20}$"})
+]
 
 
 class _PullBody(RequestBody):
-    """A JSON object. Unknown members are ignored, as the clients' own server does."""
+    """A JSON object. Unknown members are ignored, as by the server of the original clients."""
 
     @classmethod
     def of(cls, request: Request) -> Self:
-        """Return the body of a request, with the limits that events have."""
+        """Parse the body of a request, within the limits of events."""
         if request.body.lstrip()[:1] == b"[":
             raise BadRequest("The body is one JSON object.")
         body = read_body(request)
@@ -82,7 +84,7 @@ class _PullBody(RequestBody):
 
 
 class PullPublish(_PullBody):
-    """An event to publish, and metadata that is no part of it."""
+    """An event to publish, and metadata that is not part of the event."""
 
     nullable: ClassVar[tuple[str, ...]] = ("payload",)
     stream: _Text
@@ -95,8 +97,11 @@ class PullPublish(_PullBody):
 
     @property
     def event(self) -> Mapping[str, Any]:
-        """The event: a payload that is an object with the type and, unless it has one, the sender as its `source`; any
-        other payload is the event's property `payload`."""
+        """The event to store.
+
+        A payload that is an object becomes the event, with the type and, unless it has one, the sender as its `source`.
+        Any other payload becomes the event's property `payload`.
+        """
         event = {"event_type": self.event_type, "payload": self.payload}
         if isinstance(self.payload, dict):
             event = {**self.payload, "event_type": self.event_type}
@@ -106,7 +111,7 @@ class PullPublish(_PullBody):
 
     @property
     def beside(self) -> Mapping[str, str]:
-        """The metadata that is no part of the event, as text."""
+        """The metadata that is not part of the event, as text."""
         priority = self.priority
         found = {name: str(getattr(self, name) or "") for name in _BESIDE} | {"priority": str(priority)}
         return {name: text for name, text in found.items() if text}
@@ -188,20 +193,20 @@ def publish(
 def delivery_json(delivery: Delivery) -> dict[str, Any]:
     """Return an event as `POST /v1/read` answers it, in the form that clients of the protocol expect.
 
-    `fields` are the entry's, as text, for entries of any writer; further fields of an envelope are added where the
-    entry lacks them, and `payload` is an object where it can be one: a client that cannot parse a text gets no text.
+    `fields` are the fields of the entry as text, whichever program wrote it. Fields of an envelope that the entry lacks
+    are added. A `payload` that is the text of a JSON object becomes that object, because clients do not parse it.
     """
     entry = delivery.entry
     row = entry_json(delivery.id, text_fields(delivery.fields), entry)
     fields: dict[str, Any] = dict(row["data"])
     if "payload" not in fields:
         fields["payload"] = row["event"]
-    elif (found := _object(fields["payload"])) is not None:
+    elif (found := _parse_object(fields["payload"])) is not None:
         fields["payload"] = found
     fields.setdefault("event_type", entry.event_type)
     fields.setdefault("sender", entry.source or "")
     fields.setdefault("priority", "normal")
-    # Where no calendar has the moment of its id, the event goes without a time.
+    # An event whose id is beyond the range of a calendar gets no time.
     if time := entry.timestamp or iso_of(moment_of(delivery.id)):
         fields.setdefault("timestamp", time)
     return {
@@ -218,8 +223,8 @@ class AnswerForm:
     """The form of an answer to `POST /v1/read`.
 
     Attributes:
-        write: returns one event, serialized.
-        respond: returns the response with serialized events.
+        write: serializes one event.
+        respond: returns the response that contains serialized events.
     """
 
     write: Callable[[Delivery], bytes]
@@ -234,22 +239,24 @@ _AS_BATCH = partial(array_response, content_type=BATCH, headers=VARY_ACCEPT)
 
 
 def answer_form(request: Request, catalog: Snapshot) -> AnswerForm:
-    """Return the form of answer that a reader prefers: events of this protocol, or a batch of CloudEvents."""
+    """Return the form that a reader prefers: events of this protocol, or a batch of CloudEvents."""
     if chosen_form_of_list(request.headers.get("accept", "")) == JSON:
         return _NATIVE
-    return AnswerForm(write=partial(written_cloudevent, catalog), respond=_AS_BATCH)
+    return AnswerForm(write=partial(encode_cloudevent, catalog), respond=_AS_BATCH)
 
 
-def written_cloudevent(catalog: Snapshot, delivery: Delivery) -> bytes:
-    """Return an event as a CloudEvent, with extension attributes for the id by which readers acknowledge it and the
-    number of the attempt."""
+def encode_cloudevent(catalog: Snapshot, delivery: Delivery) -> bytes:
+    """Return an event as a serialized CloudEvent.
+
+    Extension attributes have the entry id, by which readers acknowledge the event, and the number of the attempt.
+    """
     event = cloudevent_of(catalog, delivery.stream, delivery.id, delivery.entry)
     attributes = {**event.attributes, "synapseentryid": delivery.id, "synapseattempt": delivery.attempt}
     return structured(event._replace(attributes=attributes), otherwise=text_fields(delivery.fields))
 
 
-def _object(text: str) -> orjson.Fragment | None:
-    """Return the JSON object that a text is, digit for digit, None when it is none."""
+def _parse_object(text: str) -> orjson.Fragment | None:
+    """Return a text that is a JSON object as that object, digit for digit. Return None for any other text."""
     try:
         is_object = isinstance(orjson.loads(text), dict)
     except orjson.JSONDecodeError:

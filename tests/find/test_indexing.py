@@ -358,7 +358,7 @@ def test_the_metrics_tell_how_many_events_are_not_indexed(define, orders, add, i
     add("orders", LEAST + 44)
 
     def unindexed():
-        return connections.executor().run(collection.read(holder.current(), [])).unindexed
+        return connections.executor().run(collection.read_metrics(holder.current(), [])).unindexed
 
     assert unindexed() == {"orders": LEAST + 44}
     indexer.step()

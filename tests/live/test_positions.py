@@ -2,7 +2,7 @@
 
 import pytest
 
-from synapse.live.positions import LONGEST, MOST_STREAMS, Positions, encode_position, read_positions
+from synapse.live.positions import LONGEST, MOST_STREAMS, Positions, encode_position, parse_positions
 from synapse.live.sse import Frame, Gap
 from synapse.problems import BadParameter
 from synapse.wire.ids import FIRST, LAST, MOST, EntryId
@@ -27,7 +27,7 @@ def frame(stream, id_):
 def test_positions_are_read_as_they_were_written(of_all):
     places = {"orders": FAR, "parcels": FIRST, "a" * 100: LAST, "b:c": EntryId(0, 1)}
 
-    found = read_positions(positions_of(places, of_all=of_all).text.decode())
+    found = parse_positions(positions_of(places, of_all=of_all).text.decode())
 
     assert found.of_all == of_all
     assert {stream: found.of(stream) for stream in places} == places
@@ -40,7 +40,7 @@ def test_the_longest_positions_fit_into_a_header_and_can_be_read():
     text = positions_of(places, of_all=True).text.decode()
 
     assert len(text) <= LONGEST
-    assert len(read_positions(text).ids) == MOST_STREAMS
+    assert len(parse_positions(text).ids) == MOST_STREAMS
 
 
 def test_usual_positions_take_some_twenty_characters_a_stream():
@@ -53,22 +53,22 @@ def test_usual_positions_take_some_twenty_characters_a_stream():
 def test_positions_move_with_what_is_sent_and_leave_out_streams_that_are_not_followed():
     positions = positions_of({"orders": FIRST, "parcels": FIRST})
 
-    first = positions.passing(frame("orders", FAR))
-    positions.passing(frame("letters", FAR))
-    positions.move([frame("parcels", EntryId(5, 0)), frame("letters", FAR)])
+    first = positions.advance(frame("orders", FAR))
+    positions.advance(frame("letters", FAR))
+    positions.advance_all([frame("parcels", EntryId(5, 0)), frame("letters", FAR)])
     positions.remove("orders")
 
-    assert read_positions(first.decode()).of("orders") == FAR
-    assert read_positions(positions.text.decode()).ids.keys() == {encode_position("parcels", FIRST)[1:11].decode()}
-    assert positions.of("parcels") == EntryId(5, 0)
+    assert parse_positions(first.decode()).of("orders") == FAR
+    assert parse_positions(positions.text.decode()).ids.keys() == {encode_position("parcels", FIRST)[1:11].decode()}
+    assert positions.position_of("parcels") == EntryId(5, 0)
 
 
 def test_a_stream_that_was_created_again_continues_at_its_beginning():
     positions = positions_of({"orders": FAR})
 
-    positions.passing(Gap(stream="orders", reason="restarted", after=FAR))
+    positions.advance(Gap(stream="orders", reason="restarted", after=FAR))
 
-    assert positions.of("orders") == FIRST
+    assert positions.position_of("orders") == FIRST
 
 
 TAG, OTHER = (encode_position(stream, EntryId(1, 0))[1:11].decode() for stream in ("orders", "parcels"))
@@ -101,14 +101,14 @@ TAG, OTHER = (encode_position(stream, EntryId(1, 0))[1:11].decode() for stream i
 )
 def test_a_text_that_no_frame_had_is_refused(text):
     with pytest.raises(BadParameter, match="is not the id of a frame of this route"):
-        read_positions(text)
+        parse_positions(text)
 
 
 def test_a_stream_that_came_later_begins_shortly_before_the_newest_position(monkeypatch):
     monkeypatch.setattr("synapse.live.positions._now_ms", lambda: 2_000_000)
 
     begins = [
-        read_positions(text).of_later_stream()
+        parse_positions(text).start_of_later_stream()
         for text in ("v1*", f"v1*~{TAG}{1_000_000:x}", f"v1*~{TAG}1~{OTHER}{1_500_000:x}", f"v1*~{TAG}{MOST:x}")
     ]
 

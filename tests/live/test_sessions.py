@@ -65,7 +65,7 @@ def came(session, count):
         async with aclosing(session.items()) as batches:
             items = await anext(batches)
             for item in items:
-                session.positions.passing(item)
+                session.positions.advance(item)
             found.extend(item.id.ms for item in items)
 
     found: list[int] = []

@@ -78,7 +78,7 @@ def current(rights: Rights, *, now: float) -> CurrentAlerts:
     Raises:
         RedisFailure: when Redis cannot be used, or another program's value is in the way.
     """
-    texts, evaluated = _ask(commands.states(), commands.evaluated())
+    texts, evaluated = _ask(commands.states(), commands.last_evaluation())
     definitions = holder.current()
     alerts: list[tuple[bool, float, dict[str, Any]]] = []
     for rule_name, subject, found in _known(texts, definitions):

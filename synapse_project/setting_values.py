@@ -65,7 +65,7 @@ def each(parse: Callable[[str], str]) -> Callable[[str], list[str]]:
 
 def redis_url(text: str) -> str:
     """Read the URL of a Redis, and the files named in it."""
-    address.read(text)
+    address.parse_url(text)
     parts = urlsplit(text)
     for name, paths in parse_qs(parts.query).items():
         if name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):

@@ -163,7 +163,7 @@ def _at_work(stream: str, group: str) -> list[str]:
         ask(
             [
                 participants.read_reports(stream, group),
-                participants.read_beats(),
+                participants.read_heartbeats(),
                 participants.read_time(),
             ]
         )

@@ -238,12 +238,12 @@ def reporter(
 
     def note(found: Sequence[Report]) -> None:
         now = clock()
-        asked = [participants.beat(membership.process_name(), keep_ms=FRESH_MS)]
+        asked = [participants.store_heartbeat(membership.process_name(), keep_ms=FRESH_MS)]
         for one in found:
             place = (one.bridge.stream, one.bridge.group, one.consumer)
             last = told.pop(place, None)
             if one.status is None:
-                asked.append(participants.withdraw(*place))
+                asked.append(participants.delete_report(*place))
             elif last and last[0] == one.status and now - last[1] < REPEAT_EVERY:
                 told[place] = last
             else:

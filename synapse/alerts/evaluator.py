@@ -141,7 +141,7 @@ class Evaluator:
     def _turn(self, sample: bytes | None, now: float) -> Conversation[None]:
         definitions = self._definitions()
         series = yield from self._follow(sample, definitions, now)
-        states, evaluated = yield from ask([commands.states(), commands.evaluated()])
+        states, evaluated = yield from ask([commands.states(), commands.last_evaluation()])
         texts: Mapping[str, bytes] = value(states)
         if evaluated is None:
             # Redis lost what it had, or never had any.

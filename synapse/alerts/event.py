@@ -230,7 +230,7 @@ class Notifier:
         yield from self._read()
         if not self._waiting:
             return 0
-        (told,) = yield from ask([commands.told()])
+        (told,) = yield from ask([commands.last_notifications()])
         if isinstance(told, ReplyError):
             raise told
         asked = {rule: command for rule in self._waiting if (command := self._notify(rule, told, stream, now))}

@@ -79,7 +79,7 @@ def ask_redis(
         participants.read_time(),
         server_commands.info(),
         server_commands.config_get("appendfsync"),
-        participants.read_beats(),
+        participants.read_heartbeats(),
         *(participants.read_reports(*place) for place in bridges),
         *(commands.oldest_in_flight(*place) for place in groups),
         *(stream_commands.xrevrange(name, "+", "-", 1) for name in streams),

@@ -21,7 +21,7 @@ from synapse.inspection.range_query import Scan
 from synapse.redis import ReplyError, SyncExecutor, keyspace, value
 from synapse.redis.commands import correlation, participants
 from synapse.redis.commands.correlation import IndexState, SegmentRange
-from synapse.redis.commands.statistics import StreamSample, sample
+from synapse.redis.commands.statistics import StreamSample, sample_stream
 from synapse.redis.lease import Lease
 from synapse.runtime.repeated_failures import RepeatedFailures
 from synapse.wire.ids import Range, following, parse
@@ -119,7 +119,7 @@ class Indexer:
             self._spent = time.thread_time() - begun
 
     def _turn(self, until: float) -> bool:
-        held, lately = self._executor().execute([self._lease.hold(), participants.streams_of_late()])
+        held, lately = self._executor().execute([self._lease.hold(), participants.recently_published_streams()])
         if not value(held):
             # Another process may write meanwhile.
             self._known, self._clean_at = {}, float("-inf")
@@ -177,7 +177,7 @@ class Indexer:
         for start in range(0, len(due), ASKED_TOGETHER):
             part = due[start : start + ASKED_TOGETHER]
             self._read_states([known for known in part if known.state is None])
-            replies = self._executor().execute([sample(known.stream.name, memory=False) for known in part])
+            replies = self._executor().execute([sample_stream(known.stream.name, memory=False) for known in part])
             for known, reply in zip(part, replies, strict=True):
                 known.ask_at = now + pause
                 if isinstance(reply, ReplyError):
@@ -233,7 +233,7 @@ class Indexer:
         state, stream = known.state, known.stream
         if state is None:
             return False
-        (now,) = map(value, self._executor().execute([sample(stream.name, memory=False)]))
+        (now,) = map(value, self._executor().execute([sample_stream(stream.name, memory=False)]))
         digests = EntryDigests(self._digests(), stream)
         found: list[tuple[str, set[int]]] = []
         scan = Scan(stream.name, Range(first=following(parse(state.position))), most=SLICE, most_bytes=SLICE_BYTES)

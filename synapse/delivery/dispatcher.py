@@ -14,7 +14,7 @@ from synapse.delivery.shutdown import Stop
 from synapse.delivery.sink import Delivery, Outcome, Sink
 from synapse.delivery.status import Progress
 from synapse.errors.delivery import NotBegun, SinkAway, SinkDisabled, SinkError, SinkGone
-from synapse.redis.commands.delivery import Failure, Fate, InFlightEvent
+from synapse.redis.commands.delivery import Failure, FailureResult, InFlightEvent
 from synapse.tracing import attributes, switch
 from synapse.tracing.tracer import Tracer
 from synapse.wire.encoding import TopLevelTypes
@@ -242,7 +242,7 @@ class Dispatcher:
         )
         self._failed.append((failure, told))
 
-    def _tell_failure(self, failure: Failure, text: str, fate: Fate) -> None:
+    def _tell_failure(self, failure: Failure, text: str, fate: FailureResult) -> None:
         if fate == "retry":
             self._say(f"{text}. It will be retried in {failure.delay_ms / 1000:.3g} s.")
         elif fate == "dead":

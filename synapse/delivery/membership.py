@@ -21,7 +21,7 @@ from synapse.redis.commands import streams as stream_commands
 from synapse.redis.commands.delivery import (
     AdmitResult,
     Failure,
-    Fate,
+    FailureResult,
     InFlightEvent,
     JoinResult,
     LeaseResult,
@@ -208,7 +208,7 @@ class Membership:
         unwanted: Sequence[tuple[str, str]] = (),
         unbegun: Sequence[tuple[str, str]] = (),
         failed: Sequence[Failure] = (),
-    ) -> list[Fate]:
+    ) -> list[FailureResult]:
         """Record the outcomes of events (ids, with the token of the lease): acknowledge taken and unwanted events,
         release events that were not begun. Return the fates of the failed events.
 

@@ -223,7 +223,7 @@ def fresh_statuses(said: Mapping[str, Report], beats: Any, now_ms: int) -> dict[
 
     Args:
         said: the reports by consumer.
-        beats: the heartbeats of the processes, as `participants.read_beats` reads them, or an error.
+        beats: the heartbeats of the processes, as `participants.read_heartbeats` reads them, or an error.
         now_ms: the time by the server's clock.
     """
     return {
@@ -248,7 +248,7 @@ def overviews(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Ove
         return {}
     asked = [
         participants.read_time(),
-        participants.read_beats(),
+        participants.read_heartbeats(),
         *(command for bridge in known for command in _asked(bridge)),
     ]
     now_ms, beats, *replies = yield from ask(asked)
@@ -270,7 +270,7 @@ def states(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overvi
     """
     known = list(bridges)
     reports = [participants.read_reports(bridge.stream, bridge.group) for bridge in known]
-    now_ms, beats, *replies = yield from ask([participants.read_time(), participants.read_beats(), *reports])
+    now_ms, beats, *replies = yield from ask([participants.read_time(), participants.read_heartbeats(), *reports])
     found = {}
     for bridge, reply in zip(known, replies, strict=True):
         said: Mapping[str, Report] = {} if isinstance(reply, ReplyError) else reply

@@ -11,7 +11,7 @@ from synapse.inspection import event_history as history
 from synapse.inspection.event_history import Change, KnownAttempt
 from synapse.inspection.range_query import FIRST_CHUNK, Scan
 from synapse.redis import Conversation, answer, answer_or, ask, keyspace
-from synapse.redis.commands.dead_letters import StoredLetter, letter_in
+from synapse.redis.commands.dead_letters import StoredLetter, parse_letter
 from synapse.redis.commands.places import StoredPlace, place
 from synapse.redis.commands.streams import Entry, Group, xinfo_groups, xrange
 from synapse.wire.ids import Range, parse
@@ -202,6 +202,6 @@ def _letters_in(scan: Scan, stream: str, id_: str) -> Conversation[tuple[StoredL
     found: list[StoredLetter] = []
     while not scan.done:
         (reply,) = yield from ask([scan.command()])
-        letters = map(letter_in, scan.take_chunk(answer_or(reply, stream, [])))
+        letters = map(parse_letter, scan.take_chunk(answer_or(reply, stream, [])))
         found += [letter for letter in letters if letter.event_id == id_]
     return tuple(found)

@@ -79,7 +79,7 @@ def read_metrics(catalog: Snapshot, shares: Sequence[Shares]) -> Conversation[Re
     now_ms = time.time() * 1000
     of_streams = [command(name) for command in (_durations_of, indexed_entries) for name in streams]
     lasted = (yield from ask(of_streams)) if streams else []
-    states, evaluated = yield from ask([alert_commands.states(), alert_commands.evaluated()])
+    states, evaluated = yield from ask([alert_commands.states(), alert_commands.last_evaluation()])
     return Reading(
         alerts=count_states({} if isinstance(states, ReplyError) else states),
         alerts_evaluated_at=None if isinstance(evaluated, ReplyError) else evaluated,

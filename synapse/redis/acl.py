@@ -1,9 +1,9 @@
-"""The permissions that a Redis user needs for Synapse to work as it, and no more."""
+"""The permissions that Synapse's Redis user needs, and no more."""
 
 from collections.abc import Iterable
 
-# Every command that is sent, and every one that a script calls: a user that runs a script needs the right to all its
-# commands. Subcommands are named one by one. A test holds the list to the commands and scripts of this package.
+# Every command that Synapse sends or that a script calls: a user that runs a script needs the right to all commands in
+# it. Subcommands are listed one by one. A test compares the list with the commands and scripts of this package.
 _NAMES = (
     "ping info time scan type exists expire pexpire del get getdel getrange set eval evalsha multi exec wait waitaof"
     " hdel hexists hget hgetall hincrby hkeys hlen hmget hscan hset hsetnx lpop lpos lrange lrem memory|usage rpush"
@@ -13,23 +13,23 @@ _NAMES = (
     " xrange xread xreadgroup xrevrange xtrim"
 )
 COMMANDS = tuple(_NAMES.split())
-# Asked for, and done without where it is refused. CONFIG GET also tells passwords.
+# Commands that Synapse can do without when they are refused. CONFIG GET also reveals passwords.
 NOT_NEEDED = ("config|get",)
-# Redis knows it from 7.2 on, and refuses a rule that names a command that it does not know.
+# Redis knows this command from 7.2 on, and refuses a rule with an unknown command.
 SINCE_7_2 = ("waitaof",)
-# Needed besides on the nodes of a cluster, and unknown to a server that is none.
+# Further commands for the nodes of a cluster; a server outside a cluster does not know them.
 IN_A_CLUSTER = ("asking", "cluster|slots")
-# The keys of our own.
+# The patterns of Synapse's own keys.
 OWN_KEYS = "syn:*"
 _SPECIAL = "*?[]\\"
 
 
 def rule(user: str, streams: Iterable[str], *, all_streams: bool = False, before_7_2: bool = False) -> list[str]:
-    """Return the words of `ACL SETUSER` for a user that can reach these streams, or, with `all_streams`, any key.
+    """Return the words of `ACL SETUSER` for a user that can reach these streams, or any key with `all_streams`.
 
-    The user is left without a password. `before_7_2`: leave out what older servers do not know.
+    The user gets no password. `before_7_2` leaves out what older servers do not know.
     """
-    patterns = ["*"] if all_streams else [OWN_KEYS, *map(literally, sorted(streams))]
+    patterns = ["*"] if all_streams else [OWN_KEYS, *map(escape_pattern, sorted(streams))]
     commands = [name for name in COMMANDS if not (before_7_2 and name in SINCE_7_2)]
     return [
         *("ACL", "SETUSER", user, "reset", "on"),
@@ -38,6 +38,6 @@ def rule(user: str, streams: Iterable[str], *, all_streams: bool = False, before
     ]
 
 
-def literally(name: str) -> str:
-    """Return the pattern that a name alone matches."""
+def escape_pattern(name: str) -> str:
+    """Return the pattern that matches only this name."""
     return "".join(f"\\{mark}" if mark in _SPECIAL else mark for mark in name)

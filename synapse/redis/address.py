@@ -1,4 +1,4 @@
-"""The address of the events' server, from a URL: one server, the primary that Sentinels name, or a cluster."""
+"""The address of the Redis server in a URL: one server, the primary that Sentinels name, or a cluster."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Literal
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 Kind = Literal["server", "sentinel", "cluster"]
-Place = tuple[str, int]
+NodeAddress = tuple[str, int]
 
 FORMS = (
     "a URL that begins with redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, redis+cluster://"
@@ -17,7 +17,7 @@ FORMS = (
 )
 _KINDS: Mapping[str, Kind] = {"": "server", "sentinel": "sentinel", "cluster": "cluster"}
 _PORTS: Mapping[Kind, int] = {"server": 6379, "sentinel": 26379, "cluster": 6379}
-# The query parameters of a URL; redis-py reads them. Anything else would fail at the first connection.
+# The query parameters that redis-py accepts. Any other would fail only at the first connection.
 _OF_ALL = ("db", "client_name")
 _OF_TLS = (
     "ssl_ca_certs",
@@ -37,23 +37,23 @@ _OF_SENTINEL = ("sentinel_username", "sentinel_password")
 class Address:
     """The address in a URL.
 
-    `places` are the hosts and ports that it names, none for a unix socket; `service` is the Sentinels' name of the
-    primary, and `logins` are the user and password for the Sentinels themselves. `is_verified`: whether TLS checks that
-    the server is the one that the URL names.
+    `places` are the hosts and ports in it, none for a unix socket. `service` is the Sentinels' name of the primary, and
+    `logins` are the user and password for the Sentinels themselves. `is_verified` is true when TLS checks that the
+    certificate is for the host in the URL.
     """
 
     kind: Kind
     is_tls: bool
     is_verified: bool = True
-    places: tuple[Place, ...]
+    places: tuple[NodeAddress, ...]
     service: str = ""
     logins: Mapping[str, str] = field(default_factory=dict)
     _before: str
     _behind: str
 
-    def url_of(self, place: Place) -> str:
+    def url_of(self, place: NodeAddress) -> str:
         """Return the URL of one server, with the user, password, database and TLS parameters that all of them share."""
-        return f"{self._before}{_shown(place)}{self._behind}"
+        return f"{self._before}{_format_node(place)}{self._behind}"
 
     @property
     def is_local(self) -> bool:
@@ -61,10 +61,10 @@ class Address:
         return all(is_loopback(host) for host, _ in self.places)
 
     def __str__(self) -> str:
-        """Return the address for people, without user and password."""
+        """Return the address for display, without user and password."""
         if not self.places:
             return urlsplit(self._before).path
-        places = ",".join(map(_shown, self.places))
+        places = ",".join(map(_format_node, self.places))
         match self.kind:
             case "sentinel":
                 return f"{self.service} as the Sentinels at {places} say"
@@ -74,28 +74,28 @@ class Address:
 
 
 @lru_cache(maxsize=16)
-def read(url: str) -> Address:
+def parse_url(url: str) -> Address:
     """Parse a URL.
 
     Raises:
-        ValueError: when it cannot be used; the message describes the expected form.
+        ValueError: when the URL is invalid; the message describes the expected form.
     """
     try:
         parts = urlsplit(url)
-    except ValueError:  # an address that is cut off
+    except ValueError:  # an incomplete IPv6 address
         raise ValueError(FORMS) from None
     scheme, _, kind = parts.scheme.partition("+")
     if kind not in _KINDS or scheme not in ("redis", "rediss", "unix") or (scheme == "unix" and kind):
         raise ValueError(FORMS)
     is_tls = scheme == "rediss"
-    asked = _parameters(parts.query, kind=_KINDS[kind], is_tls=is_tls)
+    asked = _parse_parameters(parts.query, kind=_KINDS[kind], is_tls=is_tls)
     login, _, hosts = parts.netloc.rpartition("@")
     before = f"{scheme}://{login}@" if login else f"{scheme}://"
     if scheme == "unix":
         url = f"{before}{hosts}{parts.path}"
-        return Address(kind="server", is_tls=False, places=(), _before=url, _behind=_query(asked))
-    places = tuple(_place(host, _PORTS[_KINDS[kind]]) for host in hosts.split(","))
-    service, database = _path(parts.path, _KINDS[kind])
+        return Address(kind="server", is_tls=False, places=(), _before=url, _behind=_query_string(asked))
+    places = tuple(_parse_node(host, _PORTS[_KINDS[kind]]) for host in hosts.split(","))
+    service, database = _parse_path(parts.path, _KINDS[kind])
     if kind == "cluster" and int(asked.get("db", database)):
         raise ValueError("no database other than 0: a cluster has only that one")
     if len(places) > 1 and "" in hosts.split(","):
@@ -109,14 +109,14 @@ def read(url: str) -> Address:
         and asked.get("ssl_check_hostname", "true") in _YES,
         places=places,
         service=service,
-        # For the Sentinels alone: taken out before the rest becomes the query again.
+        # Parameters for the Sentinels alone: removed before the rest becomes the query again.
         logins=MappingProxyType({name[9:]: asked.pop(name) for name in _OF_SENTINEL if name in asked}),
         _before=before,
-        _behind=f"/{database}{_query(asked)}",
+        _behind=f"/{database}{_query_string(asked)}",
     )
 
 
-def _parameters(query: str, *, kind: Kind, is_tls: bool) -> dict[str, str]:
+def _parse_parameters(query: str, *, kind: Kind, is_tls: bool) -> dict[str, str]:
     known = (*_OF_ALL, *(_OF_TLS if is_tls else ()), *(_OF_SENTINEL if kind == "sentinel" else ()))
     asked = {name: texts[-1] for name, texts in parse_qs(query, keep_blank_values=True).items()}
     for name, text in asked.items():
@@ -126,31 +126,31 @@ def _parameters(query: str, *, kind: Kind, is_tls: bool) -> dict[str, str]:
             raise ValueError(f"none but {', '.join(known)} behind the question mark")
         if not text:
             raise ValueError(f"a value for “{name}”")
-    _one_of(asked, "ssl_cert_reqs", ("none", "optional", "required"))
-    _one_of(asked, "ssl_check_hostname", (*_YES, *_NO))
+    _check_choice(asked, "ssl_cert_reqs", ("none", "optional", "required"))
+    _check_choice(asked, "ssl_check_hostname", (*_YES, *_NO))
     if "db" in asked and not (asked["db"].isascii() and asked["db"].isdigit()):
         raise ValueError("a number as “db”")
     return asked
 
 
-def _one_of(asked: Mapping[str, str], name: str, choices: tuple[str, ...]) -> None:
+def _check_choice(asked: Mapping[str, str], name: str, choices: tuple[str, ...]) -> None:
     if name in asked and asked[name] not in choices:
         raise ValueError(f"{', '.join(choices)} as “{name}”")
 
 
-def _place(text: str, default: int) -> Place:
+def _parse_node(text: str, default: int) -> NodeAddress:
     try:
         parts = urlsplit(f"//{text}")
         port = parts.port
-    except ValueError:  # the port is no number, or an address is cut off
+    except ValueError:  # the port is not a number, or the IPv6 address is incomplete
         raise ValueError(f"{FORMS}, with hosts and ports that can be") from None
     if port == 0 or parts.path:
         raise ValueError(f"{FORMS}, with hosts and ports that can be")
     return unquote(parts.hostname or "localhost"), port or default
 
 
-def _path(path: str, kind: Kind) -> tuple[str, str]:
-    """Return the name of the service and the number of the database."""
+def _parse_path(path: str, kind: Kind) -> tuple[str, str]:
+    """Parse the path to the name of the service and the number of the database."""
     names = [unquote(name) for name in path.split("/") if name]
     service = ""
     if kind == "sentinel":
@@ -163,17 +163,17 @@ def _path(path: str, kind: Kind) -> tuple[str, str]:
     return service, database
 
 
-def _query(asked: Mapping[str, str]) -> str:
+def _query_string(asked: Mapping[str, str]) -> str:
     return f"?{urlencode(asked, quote_via=quote)}" if asked else ""
 
 
-def _shown(place: Place) -> str:
+def _format_node(place: NodeAddress) -> str:
     host, port = place
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether only this machine can reach a server that listens on `host`."""
+    """Say whether a server that listens on `host` can be reached from this machine only."""
     if host == "localhost":
         return True
     try:

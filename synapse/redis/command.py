@@ -1,9 +1,9 @@
-"""A Redis command as a value, scripts (several commands that run as one), and conversations: commands to send, in
-steps.
+"""Redis commands as values, scripts (several commands that run as one), and conversations: generators that yield
+commands in steps.
 
-Sending commands is left to the executors. A script's text is part of this package; users' data is only passed in.
-Conversations that only read can be held several at once, and long work in turns: others go first every few
-milliseconds. An error in place of a reply is raised here, as one of synapse.redis.errors.
+The executors send the commands. The text of a script is part of this package; users' data is passed only as arguments.
+Conversations that only read can run together in one pipeline, and long work yields to others every few milliseconds.
+This module raises an error in place of a reply as one of `synapse.redis.errors`.
 """
 
 import hashlib
@@ -22,16 +22,16 @@ T = TypeVar("T")
 
 
 def unparsed(reply: Any) -> Any:
-    """Return a reply unchanged: for commands whose reply needs no parsing."""
+    """Return a reply unchanged, for commands whose reply needs no parsing."""
     return reply
 
 
 class Command(NamedTuple):
-    """One command: its words, and how its reply (RESP2, bytes) is read.
+    """One command: its words, and the function that parses its reply (RESP2, bytes).
 
-    `script` is what an EVALSHA calls. A `barrier` waits for what was written before it on its connection; it is the
-    last of the commands that it is sent with. `packed` is the command as it goes to the server, where it was made so:
-    of its words, `words` has those that tell where it goes.
+    `script` is the script that an EVALSHA calls. A `barrier` waits for the earlier writes on its connection, and is the
+    last of the commands that it is sent with. `packed` has the bytes to send, when the command was packed in advance;
+    `words` then has only the words that decide where to send it.
     """
 
     words: tuple[Argument, ...]
@@ -42,45 +42,45 @@ class Command(NamedTuple):
 
     @property
     def otherwise(self) -> "Command | None":
-        """The command with the text of its script, for a server that answered NOSCRIPT; None without a script."""
+        """The command with the text of its script, to repeat it after NOSCRIPT; None without a script."""
         script = self.script
         if script is None:
             return None
         words = ("EVAL", script.text, *self.words[2:])
         packed = self.packed
         if packed is not None:
-            packed = packed.replace(_bulks("EVALSHA", script.digest), _bulks(*words[:2]), 1)
+            packed = packed.replace(_encode_bulks("EVALSHA", script.digest), _encode_bulks(*words[:2]), 1)
         return Command(words, self.parse, packed=packed)
 
-    def read(self, reply: Any) -> Any:
-        """Return the parsed reply; an error stays the `ReplyError` it is."""
+    def parse_reply(self, reply: Any) -> Any:
+        """Parse the reply. A `ReplyError` is returned unchanged."""
         return reply if isinstance(reply, ReplyError) else self.parse(reply)
 
 
 class Job(NamedTuple):
-    """Work that takes longer than the event loop may be kept, and that waits for something else than Redis.
+    """Work that would hold the event loop up for too long, and that waits for something other than Redis.
 
     Attributes:
-        caller: whose share of such work it takes; None for short work, which counts for no caller.
-        work: what is to be called, in any thread; what it raises is thrown into the conversation.
+        caller: the caller whose share of such work it takes; None for short work, which is not counted.
+        work: the function to call, in any thread. Its exceptions are thrown into the conversation.
     """
 
     caller: CallerId | None
     work: Callable[[], list[Any]]
 
 
-# Yields the commands of one round trip and is sent their replies; returns what was found out. No commands at all means
-# "let others go first": long work on the event loop is done in parts. A job in place of commands is done elsewhere, and
-# what it returns is sent; what it raises is thrown in. Written once, it runs on either executor. A reply is the
-# command's parsed value or a ReplyError. When the server cannot be used, the executor throws a RedisUnavailable in at
-# the yield. So each conversation may raise it, and WrongType where it reads a stream: their docstrings repeat neither.
+# A conversation yields the commands of one round trip, is sent their replies, and returns its result. An empty list
+# yields to other work on the event loop. A job in place of commands runs elsewhere; its result is sent, and its
+# exception thrown in. A conversation runs on either executor. A reply is the parsed value or a ReplyError. When Redis
+# cannot be used, the executor throws a RedisUnavailable at the yield. So each conversation may raise it, and WrongType
+# when it reads a stream: their docstrings do not repeat this.
 Conversation = Generator[Sequence[Command] | Job, list[Any], T]
 
 
 def missing_scripts(commands: Sequence[Command], replies: Sequence[Any]) -> list[tuple[int, Command]]:
-    """Return what to send again, with its place: commands whose script the server did not know, in their order.
+    """Return the commands whose script the server did not know, with the script's text, and their indexes in the call.
 
-    A barrier behind one of them waited for nothing, and is sent again too.
+    A barrier behind one of them waited for nothing, and is repeated, too.
     """
     again = [
         (place, otherwise)
@@ -93,12 +93,12 @@ def missing_scripts(commands: Sequence[Command], replies: Sequence[Any]) -> list
 
 
 def is_no_primary(replies: Sequence[Any]) -> bool:
-    """Say whether the server answered that it takes no writes: after a failover the address may lead elsewhere."""
+    """Say whether the server replied that it accepts no writes: after a failover, the address may lead elsewhere."""
     return any(isinstance(reply, ReplyError) and reply.code in ("READONLY", "MASTERDOWN") for reply in replies)
 
 
 def value(reply: Any) -> Any:
-    """Return a reply, raising it when it is an error."""
+    """Return a reply, or raise it when it is an error."""
     if isinstance(reply, ReplyError):
         raise reply
     return reply
@@ -106,7 +106,7 @@ def value(reply: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A Lua script, called by its digest; the executors send the text when the server does not know it yet."""
+    """A Lua script, called by its digest. The executors send its text when the server does not know it yet."""
 
     text: str
     digest: str
@@ -118,13 +118,13 @@ class Script:
         return Command(("EVALSHA", self.digest, len(keys), *keys, *arguments), parse=parse, script=self)
 
 
-def _bulks(*words: Argument) -> bytes:
-    """Return words as bulk strings of RESP2."""
+def _encode_bulks(*words: Argument) -> bytes:
+    """Encode words as bulk strings of RESP2."""
     texts = [str(word).encode() for word in words]
     return b"".join([b"$%d\r\n%b\r\n" % (len(text), text) for text in texts])
 
 
-# The files of `scripts/parts` whose text stands before that of a script: of each script that needs some.
+# The files in `scripts/parts` that precede the text of a script, by script.
 _PARTS: Mapping[str, tuple[str, ...]] = {
     "readers": ("fields",),
     **dict.fromkeys(("done", "fail", "reclaim", "lease", "recall", "release", "extend", "replay", "place"), ("group",)),
@@ -133,7 +133,7 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
 
 
 def load_script(name: str) -> Script:
-    """Return the script of the file `scripts/<name>.lua` of this package, after the parts that it needs."""
+    """Return the script in the file `scripts/<name>.lua` of this package, preceded by the parts that it needs."""
     files = [*(f"parts/{part}.lua" for part in _PARTS.get(name, ())), f"{name}.lua"]
     folder = resources.files(__package__).joinpath("scripts")
     text = "".join(folder.joinpath(file).read_text(encoding="utf-8") for file in files)
@@ -144,7 +144,7 @@ def ask(commands: Sequence[Command]) -> Conversation[list[Any]]:
     """Return the replies to commands that only read.
 
     Raises:
-        RedisUnavailable: when Redis cannot be used. A lost answer is no unknown outcome here: nothing was to happen.
+        RedisUnavailable: when Redis cannot be used. A lost reply does no harm, because the commands change nothing.
     """
     try:
         return (yield commands)
@@ -153,15 +153,15 @@ def ask(commands: Sequence[Command]) -> Conversation[list[Any]]:
 
 
 def answer(reply: Any, stream: str, *, absent: Any = None) -> Any:
-    """Return a reply about a stream, and `absent` when Redis has no such key or group.
+    """Return a reply about a stream, or `absent` when Redis has no such key or group.
 
     Raises:
-        WrongType: when the key holds something else.
+        WrongType: when the key does not hold a stream.
         RedisRefused: when Redis answered with any other error.
     """
     if not isinstance(reply, ReplyError):
         return reply
-    # Redis words this one "ERR no such key", and a client library may take the first word off.
+    # Redis sends "ERR no such key", and client libraries may remove the first word.
     if "no such key" in str(reply) or reply.code == "NOGROUP":
         return absent
     if reply.code == "WRONGTYPE":
@@ -170,7 +170,9 @@ def answer(reply: Any, stream: str, *, absent: Any = None) -> Any:
 
 
 def answer_or(reply: Any, stream: str, otherwise: Any) -> Any:
-    """Return a reply, or `otherwise` when it is an error: a foreign key in place of ours is no failure."""
+    """Return a reply, or `otherwise` when it is an error: a key of another type under Synapse's name is not a
+    failure.
+    """
     try:
         return answer(reply, stream, absent=otherwise)
     except RedisFailure:
@@ -183,14 +185,14 @@ K = TypeVar("K", bound=Hashable)
 def together(
     conversations: Mapping[K, Conversation[Any]], *, failures: tuple[type[Exception], ...] = (RedisFailure,)
 ) -> Conversation[dict[K, Any]]:
-    """Hold the conversations at once: each round trip is one pipeline with what all of them ask then.
+    """Run conversations together: each round trip is one pipeline with the commands of all of them.
 
-    Return what each found out, or the one of `failures` that ended it.
+    Return the result of each, or the exception among `failures` that ended it.
     """
     found: dict[K, Any] = {}
     asking: dict[K, Sequence[Command]] = {}
 
-    def go_on(key: K, told: list[Any] | Exception | None) -> None:
+    def advance(key: K, told: list[Any] | Exception | None) -> None:
         asking.pop(key, None)
         conversation: Any = conversations[key]
         try:
@@ -201,31 +203,31 @@ def together(
             found[key] = failure
 
     for key in conversations:
-        go_on(key, None)
+        advance(key, None)
     while asking:
         asked = dict(asking)
         try:
             replies = yield [command for commands in asked.values() for command in commands]
         except RedisFailure as failure:
             for key in asked:
-                go_on(key, failure)
+                advance(key, failure)
             continue
         for key, commands in asked.items():
-            go_on(key, replies[: len(commands)])
+            advance(key, replies[: len(commands)])
             replies = replies[len(commands) :]
     return {key: found[key] for key in conversations}
 
 
-# Work for this many items is not begun before it is its turn: many such may come in the same moment.
+# Work for this many items waits for a turn before it begins: many such requests may arrive at once.
 MANY = 200
 
 R = TypeVar("R")
 
 
 def map_cooperatively(items: Sequence[T], work: Callable[[T], R], *, at_once: int = 1) -> Conversation[list[R]]:
-    """Map `work` over the items, and yield to the event loop every few milliseconds, for a batch may be large.
+    """Map `work` over the items, and yield to the event loop every few milliseconds, because a batch may be large.
 
-    The clock is read after every `at_once` items: for light work, reading it is a large part of the time.
+    The clock is read after every `at_once` items, because for light work reading the clock would take much of the time.
     """
     if len(items) > MANY:
         yield ()

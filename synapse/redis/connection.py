@@ -1,7 +1,7 @@
-"""Locate the Redis server, and open connections to it: redis-py does TLS, unix sockets, AUTH and SELECT.
+"""Locating the Redis server, and opening connections to it. redis-py does TLS, unix sockets, AUTH and SELECT.
 
-Whenever a connection opens, the Sentinels name the current primary. redis-py's own connections for Sentinels turn a
-READONLY answer into a lost connection; a refused write would then have an unknown outcome.
+Whenever a connection opens, the Sentinels are asked for the current primary. redis-py's own connections for Sentinels
+are not used: they turn a READONLY reply into a lost connection, and a refused write would then have an unknown outcome.
 """
 
 from collections.abc import Callable
@@ -19,21 +19,21 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
 from synapse.redis import address
-from synapse.redis.address import Address, Place
+from synapse.redis.address import Address, NodeAddress
 from synapse.redis.errors import RedisUnreachable
 
-# Seconds that one Sentinel may take: if some are unavailable, the next ones are asked within the same request.
+# Seconds that one Sentinel may take. If some are unavailable, the next ones are asked within the same request.
 SENTINEL_TIMEOUT = 0.25
 
 
 class Primary:
-    """Finds the primary of an address. The Sentinel that answered last is asked first."""
+    """Finds the primary of an address. The Sentinel that replied last is asked first."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
         self._places = list(address.places)
 
-    def find(self) -> Place:
+    def find(self) -> NodeAddress:
         """Return the address of the primary.
 
         Raises:
@@ -41,28 +41,28 @@ class Primary:
         """
         with Sentinel(self._places, sentinel_kwargs=self._options(Retry(NoBackoff(), 0))) as sentinel:
             try:
-                return self._found(sentinel.discover_master(self._address.service), sentinel)
+                return self._remember_first(sentinel.discover_master(self._address.service), sentinel)
             except MasterNotFoundError as error:
-                raise self._nobody_knows() from error
+                raise self._no_primary_error() from error
 
-    async def look(self) -> Place:
-        """Return the address of the primary, on the event loop."""
+    async def find_async(self) -> NodeAddress:
+        """Return the address of the primary, on the event loop. Raises like `find`."""
         sentinel = AsyncSentinel(self._places, sentinel_kwargs=self._options(redis.asyncio.retry.Retry(NoBackoff(), 0)))
         try:
-            return self._found(await sentinel.discover_master(self._address.service), sentinel)
+            return self._remember_first(await sentinel.discover_master(self._address.service), sentinel)
         except redis.asyncio.sentinel.MasterNotFoundError as error:
-            raise self._nobody_knows() from error
+            raise self._no_primary_error() from error
         finally:
             await sentinel.aclose()
 
-    def _found(self, place: tuple[Any, Any], sentinel: Sentinel | AsyncSentinel) -> Place:
+    def _remember_first(self, place: tuple[Any, Any], sentinel: Sentinel | AsyncSentinel) -> NodeAddress:
         answered = sentinel.sentinels[0].connection_pool.connection_kwargs
         first = (answered["host"], answered["port"])
-        # Another thread may do this too: replacing the list as a whole keeps it consistent.
+        # Another thread may run this, too: the list is replaced as a whole, so that it stays consistent.
         self._places = [first, *(other for other in self._places if other != first)]
         return str(place[0]), int(place[1])
 
-    def _nobody_knows(self) -> RedisConnectionError:
+    def _no_primary_error(self) -> RedisConnectionError:
         return RedisConnectionError(f"no Sentinel knows a primary “{self._address.service}” that is up")
 
     def _options(self, retry: Any) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class Primary:
 class ConnectionToPrimary(redis.Connection):
     """A connection that locates the primary each time it is opened."""
 
-    def __init__(self, *, find: Callable[[], Place], **options: Any) -> None:
+    def __init__(self, *, find: Callable[[], NodeAddress], **options: Any) -> None:
         self._find = find
         super().__init__(**options)  # type: ignore[no-untyped-call]
 
@@ -101,21 +101,22 @@ CONNECT_TIMEOUT = 0.5
 
 
 def unreachable(error: Exception) -> str:
-    """Return the reason why no connection was made, as a sentence; a timeout of the client has no text."""
+    """Return the reason why no connection was opened, as a sentence. A timeout of redis-py has no text of its own."""
     return f"Redis cannot be reached: {str(error).rstrip('. ') or 'no answer in time'}."
 
 
 @lru_cache(maxsize=16)
 def _primary(url: str) -> Primary:
-    return Primary(address.read(url))
+    return Primary(address.parse_url(url))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """The server of the events.
+    """The Redis server that holds the events.
 
-    `locate` returns its URL, again for each connection (the embedded server can move to another port), or raises
-    `synapse.redis.errors.RedisUnreachable` when there is none. `timeout` is how many seconds an answer may take.
+    `locate` returns its URL and is called for each connection, because the embedded server can move to another port. It
+    raises `synapse.redis.errors.RedisUnreachable` when there is no server. `timeout` is the time for a reply in
+    seconds.
     """
 
     locate: Callable[[], str]
@@ -123,17 +124,17 @@ class Server:
 
     def address(self) -> Address:
         """Return the parsed URL, whose text has neither user nor password."""
-        return address.read(self.locate())
+        return address.parse_url(self.locate())
 
     def is_cluster(self) -> bool:
-        """Say whether the URL names a cluster, which has no single server to connect to."""
+        """Say whether the URL names a cluster. A cluster has no single server to connect to."""
         try:
             return self.address().kind == "cluster"
         except RedisUnreachable:  # the embedded server, which was never started
             return False
 
-    def node(self, place: Place) -> "Server":
-        """Return one node of the cluster, as a server of its own."""
+    def node(self, place: NodeAddress) -> "Server":
+        """Return one node of the cluster as a server of its own."""
         url = self.address().url_of(place)
         return replace(self, locate=lambda: url)
 
@@ -141,31 +142,31 @@ class Server:
         """Return a pool of blocking connections."""
         url, options = self.locate(), self._options(timeout or self.timeout)
         options["retry"] = Retry(NoBackoff(), 0)
-        said = address.read(url)
+        said = address.parse_url(url)
         if said.kind == "sentinel":
             kind = TlsConnectionToPrimary if said.is_tls else ConnectionToPrimary
-            options |= {**_of(said), "connection_class": kind, "find": _primary(url).find}
+            options |= {**_parameters_of(said), "connection_class": kind, "find": _primary(url).find}
             return redis.ConnectionPool(**options)
         return redis.ConnectionPool.from_url(url, **options)
 
     async def open(self) -> redis.asyncio.Connection:
         """Return a connection for the event loop, connected and authenticated."""
         url, options = self.locate(), self._options(self.timeout)
-        if (said := address.read(url)).kind == "sentinel":
-            url = said.url_of(await _primary(url).look())
+        if (said := address.parse_url(url)).kind == "sentinel":
+            url = said.url_of(await _primary(url).find_async())
         options["retry"] = redis.asyncio.retry.Retry(NoBackoff(), 0)
         pool = redis.asyncio.ConnectionPool.from_url(url, **options)
         connection: redis.asyncio.Connection = pool.make_connection()
         try:
             await connection.connect()
         except BaseException:
-            # redis-py leaves the socket open when it is cancelled before Redis has answered to the password.
+            # When cancelled before Redis has replied to the password, redis-py leaves the socket open.
             await connection.disconnect(nowait=True)
             raise
         return connection
 
     def _options(self, timeout: float) -> dict[str, Any]:
-        # RESP2 and no retries: one parser serves both executors, and a command is never sent twice unasked.
+        # RESP2 and no retries: one parser serves both executors, and no command is sent twice by redis-py.
         return {
             "protocol": 2,
             "socket_connect_timeout": CONNECT_TIMEOUT,
@@ -176,7 +177,7 @@ class Server:
         }
 
 
-def _of(said: Address) -> dict[str, Any]:
-    """Return the parameters of each connection from the URL."""
+def _parameters_of(said: Address) -> dict[str, Any]:
+    """Return the parameters of each connection in the URL."""
     options = redis.connection.parse_url(said.url_of(said.places[0]))
     return {name: value for name, value in options.items() if name not in ("host", "port", "connection_class")}

@@ -1,4 +1,4 @@
-"""The failures of Redis. None knows an HTTP answer: the edges take that from synapse.http.redis_problems.
+"""The failures of Redis. Their HTTP responses are in `synapse.http.redis_problems`.
 
 RedisFailure
 ├── WrongType              the key holds something else than a stream
@@ -21,7 +21,7 @@ class RedisFailure(Exception):
 
 
 class WrongType(RedisFailure):
-    """The key of a stream holds something else (WRONGTYPE): another program keeps it there."""
+    """The key of a stream holds another type (WRONGTYPE), stored by another program."""
 
     def __init__(self, key: str, code: str = "") -> None:
         held = f"does not hold a stream ({code})" if code else "does not hold a stream"
@@ -29,7 +29,7 @@ class WrongType(RedisFailure):
 
 
 class RedisUnavailable(RedisFailure):
-    """Redis cannot be used now; trying again later is right."""
+    """Redis cannot be used now. The call can be repeated later."""
 
 
 class RedisUnreachable(RedisUnavailable):
@@ -41,7 +41,7 @@ class RedisRefused(RedisUnavailable):
 
 
 class QueueFull(RedisUnavailable):
-    """Too many commands wait for Redis already: nothing was sent."""
+    """Too many commands are waiting for Redis already: nothing was sent."""
 
 
 class ReplyLost(RedisUnavailable):
@@ -51,7 +51,7 @@ class ReplyLost(RedisUnavailable):
 class ReplyError(Exception):
     """Redis answered one command with an error. `code` is its first word, such as WRONGTYPE, OOM or NOSCRIPT.
 
-    Some of Redis' errors end with a full stop; here none does, so that each can stand in a sentence.
+    A full stop at the end of Redis' text is removed, so that the text can be part of a sentence.
     """
 
     def __init__(self, text: str) -> None:

@@ -1,10 +1,10 @@
-"""The names of our own keys. All that belongs to a stream lies beside it in a cluster: same hash tag, same slot."""
+"""The names of Synapse's own keys. All keys of a stream have its hash tag, and so the same slot of a cluster."""
 
 import re
 
 from synapse.formats.text import ALERTS_STREAM
 
-# The keys of a group and of a stream that stay until they are deleted. The others expire by themselves.
+# The keys of a group and of a stream that stay until they are deleted. All other keys expire.
 _OF_A_GROUP = re.compile(r"syn:\{([^{}]+)\}:(?:(?:due|msg|cnt|lock|dlq|died|log)|queue:[0-9a-z]+):(.+)", re.DOTALL)
 _OF_A_STREAM = re.compile(r"syn:\{([^{}]+)\}:(?:stats|pins|took|index(?::[0-9]+)?)")
 # The prefix of all keys, as a pattern for SCAN.
@@ -12,7 +12,7 @@ OF_STREAMS = "syn:{*"
 
 
 def owner_of(name: str) -> tuple[str, str] | None:
-    """Return the stream and the group ("": none) whose bookkeeping lies in a key, None for any other key."""
+    """Return the stream and the group ("" for none) to which a key belongs, None for any other key."""
     if found := _OF_A_GROUP.fullmatch(name):
         return found[1], found[2]
     if found := _OF_A_STREAM.fullmatch(name):
@@ -26,12 +26,12 @@ def stats(stream: str) -> str:
 
 
 def durations(stream: str) -> str:
-    """Hash of a stream's histograms: "<what lasts>:<bucket>:<group>" by how often."""
+    """Hash of a stream's histograms: the number of samples by "<measured step>:<bucket>:<group>"."""
     return f"syn:{{{stream}}}:took"
 
 
 def pins(stream: str) -> str:
-    """Hash of when each group without a bridge last moved: the memory of the janitor."""
+    """Hash of the times when each group without a bridge last moved, which the janitor keeps."""
     return f"syn:{{{stream}}}:pins"
 
 
@@ -41,12 +41,12 @@ def watchers(stream: str) -> str:
 
 
 def waiting(stream: str, group: str) -> str:
-    """Sorted set of the events that a group will get again: entry id by when it is due, in milliseconds."""
+    """Sorted set of the events that a group will get again: entry id by due time in milliseconds."""
     return f"syn:{{{stream}}}:due:{group}"
 
 
 def messages(stream: str, group: str) -> str:
-    """Hash of the copies of those events, and the state of their attempts."""
+    """Hash of the copies of the waiting and blocked events, and the state of their attempts."""
     return f"syn:{{{stream}}}:msg:{group}"
 
 
@@ -56,12 +56,14 @@ def counters(stream: str, group: str) -> str:
 
 
 def locks(stream: str, group: str) -> str:
-    """Hash of an ordered group: by the digest of each key that is taken, the event whose turn it is."""
+    """Hash of an ordered group: the event that has the turn of its key, by the key's digest."""
     return f"syn:{{{stream}}}:lock:{group}"
 
 
 def queues(stream: str) -> str:
-    """How the names of the lists of events behind another of their key begin; the key's digest and the group follow."""
+    """The common prefix of the lists of events that are blocked behind another event with the same key. The key's
+    digest and the group follow.
+    """
     return f"syn:{{{stream}}}:queue:"
 
 
@@ -71,7 +73,7 @@ def dead_letters(stream: str, group: str) -> str:
 
 
 def dead_letters_by_event(stream: str, group: str) -> str:
-    """Hash of the ids of a group's dead letters, with blanks between, by the id of their event."""
+    """Hash of the ids of a group's dead letters, separated by blanks, by the id of their event."""
     return f"syn:{{{stream}}}:died:{group}"
 
 
@@ -81,14 +83,14 @@ def delivery_log(stream: str, group: str) -> str:
 
 
 def reports(stream: str, group: str) -> str:
-    """Hash of the consumers' reports by consumer, which each consumer renews every second."""
+    """Hash of the consumers' reports by consumer. Each consumer renews its report every second."""
     return f"syn:{{{stream}}}:run:{group}"
 
 
 def history(stream: str, seconds: int, name: int | str) -> str:
     """A block of a stream's statistics in steps of `seconds`, by its number.
 
-    "" is of the installation, and "*" of all streams together.
+    The stream "" stands for the installation, and "*" for all streams together.
     """
     if stream in ("", "*"):
         return f"syn:past:{'all:' if stream else ''}{seconds}:{name}"
@@ -96,28 +98,29 @@ def history(stream: str, seconds: int, name: int | str) -> str:
 
 
 def correlation_index(stream: str) -> str:
-    """Hash of a stream's indexed range and of the segments of its index. A segment's key has its number behind this
-    one and a colon."""
+    """Hash of the indexed range of a stream and of the segments of its index. The key of a segment is this name, a
+    colon and its number.
+    """
     return f"syn:{{{stream}}}:index"
 
 
 def refusals(stream: str) -> str:
-    """Sorted set of the kinds of a stream's refused events, by when each was met last."""
+    """Sorted set of the kinds of a stream's refused events, by the time of the last refusal."""
     return f"syn:{{{stream}}}:refusals"
 
 
-def refused(stream: str) -> str:
+def refusal_details(stream: str) -> str:
     """Hash of the details of a stream's kinds of refused events."""
     return f"syn:{{{stream}}}:refused"
 
 
 def idempotency(stream: str, digest: str) -> str:
-    """The entry stored under an idempotency key, by a digest of the key and its owner."""
+    """The entry that was stored under an idempotency key, by a digest of the key and its owner."""
     return f"syn:{{{stream}}}:idem:{digest}"
 
 
 def bucket(kind: str, digest: str) -> str:
-    """The number of requests that a caller has left, by a digest of the caller."""
+    """The number of requests that a caller may still send, by a digest of the caller."""
     return f"syn:rate:{kind}:{digest}"
 
 
@@ -127,7 +130,7 @@ def ticket(digest: str) -> str:
 
 
 def probe(number: int) -> str:
-    """A key that never exists: the check whether a node takes writes names it."""
+    """A key that never exists, for the check whether a node accepts writes."""
     return f"syn:probe:{number}"
 
 
@@ -141,13 +144,13 @@ INDEXER_LEASE = "syn:indexer"
 JANITOR_LEASE = "syn:janitor"
 METRICS_LEASE = "syn:metrics"
 SAMPLER_LEASE = "syn:sampler"
-# The changes of the latest sample of statistics.
+# The changes in the latest sample of statistics.
 LATEST_SAMPLE = "syn:past:now"
 # Hash of the heartbeats of the processes that run bridges.
 PROCESSES = "syn:processes"
-# Sorted set of publishers: "<stream> <source>" by when that was last seen, in milliseconds.
+# Sorted set of publishers: "<stream> <source>" by the time of the last publish in milliseconds.
 PUBLISHERS = "syn:publishers"
-# Sorted set of the streams that have an index by which events are found.
+# Sorted set of the streams that have a correlation index.
 INDEXED = "syn:indexed"
-# Sorted set of one member: the highest version number of the catalog that was loaded.
+# Sorted set with one member: the highest version number of the catalog that was loaded.
 CATALOG = "syn:catalog"

@@ -1,4 +1,4 @@
-"""The right of one process at a time to do some work, such as sampling. It ends when it is not renewed."""
+"""A lease: the right of one process at a time to do some work, such as sampling. It ends when it is not renewed."""
 
 import os
 import secrets
@@ -10,11 +10,11 @@ _HOLD = load_script("hold_lease")
 
 
 class Lease:
-    """A lease, as one worker of this process asks for it.
+    """A lease that a worker of this process requests.
 
     Args:
         key: the Redis key that holds the holder's token.
-        ttl_ms: after how many milliseconds it ends when it is not renewed, because its holder died.
+        ttl_ms: the time in milliseconds after which the lease ends unless it is renewed.
 
     Attributes:
         token: a random name of the worker.
@@ -26,7 +26,7 @@ class Lease:
         self.token = secrets.token_hex(8)
 
     def hold(self) -> Command:
-        """Take the lease if it is free, or renew it. The reply says whether this process holds it."""
-        # The process belongs to the owner's name: a forked child has the same token.
+        """Take the lease if it is free, or renew it. The reply is whether this worker holds it."""
+        # The process id is part of the token, because a forked child has the same random name.
         owner = f"{socket.gethostname()}:{os.getpid()}:{self.token}"
         return _HOLD.call([self._key], [owner, self._ttl_ms], parse=bool)

@@ -1,4 +1,4 @@
-"""Connections to one server, opened when first needed and again after it was lost: a pool of redis-py for threads, one
+"""Connections to one server, opened on first use and again after a loss: a pool of redis-py for threads, and one
 pipelined connection for an event loop.
 """
 
@@ -31,7 +31,7 @@ from synapse.redis.connection import Server, unreachable
 from synapse.redis.errors import QueueFull, RedisUnreachable, ReplyError, ReplyLost
 from synapse.redis.pipeline import PipelinedConnection
 
-# redis-py removes the code from errors that it has a class for. Some classes are subclasses of later ones.
+# redis-py removes the code from errors for which it has a class. Subclasses come before their base classes.
 _CODES = {
     NoScriptError: "NOSCRIPT",
     ReadOnlyError: "READONLY",
@@ -49,7 +49,7 @@ _CODES = {
 class SyncNode:
     """Sends commands to one server and waits for their replies. Safe to share between threads.
 
-    `timeout`: seconds that an answer may take, in place of the server's.
+    `timeout` is the time for a reply in seconds, in place of the server's `timeout`.
     """
 
     def __init__(self, server: Server, *, timeout: float | None = None) -> None:
@@ -64,7 +64,9 @@ class SyncNode:
         return self.begin(commands)()
 
     def begin(self, commands: Sequence[Command]) -> Callable[[], list[Any]]:
-        """Send the commands. Call the returned function once: it waits for the replies, and raises as `ask`."""
+        """Send the commands. The returned function waits for the replies, must be called once, and raises like
+        `ask`.
+        """
         replies = self._begin(commands)
 
         def finish() -> list[Any]:
@@ -80,10 +82,10 @@ class SyncNode:
         return finish
 
     def interrupt(self) -> None:
-        """Interrupt other threads that wait: shut their connections down, as if the server had done it."""
+        """Interrupt other threads that wait, by shutting their connections down as the server would."""
         for connection in list(self._used):
             if (used := connection._sock) is not None:
-                with suppress(OSError):  # it is closed already
+                with suppress(OSError):  # already closed
                     used.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
@@ -93,8 +95,8 @@ class SyncNode:
         if pool is not None:
             pool.disconnect()
 
-    def _forget(self, pool: redis.ConnectionPool) -> None:
-        """Locate the server again before the next commands; those of other threads continue meanwhile."""
+    def _discard_pool(self, pool: redis.ConnectionPool) -> None:
+        """Locate the server again before the next commands. Commands of other threads continue meanwhile."""
         with self._lock:
             if self._pool is pool:
                 self._pool = None
@@ -105,12 +107,12 @@ class SyncNode:
         try:
             connection = pool.get_connection()
         except (RedisError, OSError) as error:
-            self._forget(pool)
+            self._discard_pool(pool)
             raise RedisUnreachable(unreachable(error)) from error
         self._used.add(connection)
-        using = _Using(pool, connection, self._used)
-        using.do(lambda: connection.send_packed_command(_packed(connection, commands)))
-        return lambda: using.do(lambda: [_reply(connection) for _ in commands], last=True)
+        using = _BorrowedConnection(pool, connection, self._used)
+        using.do(lambda: connection.send_packed_command(_pack(connection, commands)))
+        return lambda: using.do(lambda: [_read_reply(connection) for _ in commands], last=True)
 
     def _current_pool(self) -> redis.ConnectionPool:
         with self._lock:
@@ -119,8 +121,8 @@ class SyncNode:
             return self._pool
 
 
-class _Using:
-    """A connection that is used in steps, and returned to the pool after the last one, or after one that failed."""
+class _BorrowedConnection:
+    """A borrowed connection, used in steps. It returns to the pool after the last step or after a failure."""
 
     def __init__(self, pool: redis.ConnectionPool, connection: Any, used: set[Any]) -> None:
         self._pool = pool
@@ -139,7 +141,7 @@ class _Using:
             self._connection.disconnect()
             raise ReplyLost(f"The connection to Redis failed after the command was sent: {error}.") from error
         except BaseException:
-            # Interrupted between a command and its reply: the next user of the connection must not read this reply.
+            # Interrupted between a command and its reply: the next user of the connection would read this reply.
             self._connection.disconnect()
             raise
         finally:
@@ -148,39 +150,40 @@ class _Using:
                 self._pool.release(self._connection)
 
 
-def _packed(connection: Any, commands: Sequence[Command]) -> list[bytes]:
+def _pack(connection: Any, commands: Sequence[Command]) -> list[bytes]:
     if all(command.packed is None for command in commands):
         packed: list[bytes] = connection.pack_commands([command.words for command in commands])
         return packed
-    # Joined, because each part would be a write of its own.
+    # Joined, because each part would be written separately.
     return [b"".join([command.packed or b"".join(connection.pack_command(*command.words)) for command in commands])]
 
 
-def _reply(connection: Any) -> Any:
+def _read_reply(connection: Any) -> Any:
     try:
-        return _own(connection.read_response(disable_decoding=True))
+        return _convert_errors(connection.read_response(disable_decoding=True))
     except ResponseError as error:
-        return _own(error)
+        return _convert_errors(error)
 
 
-def _own(reply: Any) -> Any:
-    """Return a reply with redis-py's errors as `ReplyError`, also those inside the reply to EXEC."""
+def _convert_errors(reply: Any) -> Any:
+    """Return a reply with redis-py's errors as `ReplyError`, including those inside the reply to EXEC."""
     if isinstance(reply, ResponseError):
         code = next((code for kind, code in _CODES.items() if isinstance(reply, kind)), "")
         return ReplyError(f"{code} {reply}".strip())
-    # The reply to EXEC has errors only at its top level. Deeper levels are not searched: they can hold thousands of
-    # entries.
+    # Only the top level of the reply to EXEC can hold errors. Deeper levels are not searched: they can hold thousands
+    # of entries.
     if isinstance(reply, list):
         for part in reply:
             if isinstance(part, ResponseError):
-                return [_own(each) for each in reply]
+                return [_convert_errors(each) for each in reply]
     return reply
 
 
-# More than this waiting means that Redis is slower than the callers: they are told at once, and memory stays flat.
+# More waiting commands mean that Redis is slower than the callers. Further ones are refused at once, and memory stays
+# bounded.
 MAX_PENDING = 20_000
 MAX_PENDING_BYTES = 64 * 1024 * 1024
-# How long after a failed attempt callers are refused without another, in seconds.
+# The seconds after a failed attempt to connect within which callers are refused without a new attempt.
 PAUSE_AFTER_FAILURE = 0.1
 
 
@@ -195,7 +198,7 @@ class AsyncNode:
         self._failed: tuple[float, RedisUnreachable] | None = None
 
     def ready(self, commands: Sequence[Command]) -> PipelinedConnection | None:
-        """Return the connection, when the commands can go out on it at once and in one piece."""
+        """Return the connection, if the commands can be sent on it at once and together."""
         connection = self._connection
         if connection is None or connection.closed or not commands or commands[-1].barrier:
             return None
@@ -213,29 +216,29 @@ class AsyncNode:
             connection = await self._reconnect()
         if self._is_full(connection, commands):
             raise QueueFull(f"{connection.pending} commands are waiting for Redis already.")
-        return await self.finish(connection, commands, await self._sent(connection, commands))
+        return await self.finish(connection, commands, await self._send(connection, commands))
 
     async def finish(
         self, connection: PipelinedConnection, commands: Sequence[Command], replies: list[Any]
     ) -> list[Any]:
-        """Ask again for what the server did not know, and return the replies."""
+        """Repeat the commands whose script the server did not know, and return all replies."""
         if is_no_primary(replies):
             connection.close()
         elif again := missing_scripts(commands, replies):
-            repeated = await self._sent(connection, [command for _, command in again])
+            repeated = await self._send(connection, [command for _, command in again])
             for (place, _), reply in zip(again, repeated, strict=True):
                 replies[place] = reply
         return replies
 
     def holds(self, connection: PipelinedConnection) -> bool:
-        """Say whether it is this node's connection."""
+        """Say whether a connection is the one of this node."""
         return self._connection is connection
 
-    async def _sent(self, connection: PipelinedConnection, commands: Sequence[Command]) -> list[Any]:
+    async def _send(self, connection: PipelinedConnection, commands: Sequence[Command]) -> list[Any]:
         if not commands[-1].barrier:
             return await connection.send(commands)
         replies = connection.send(commands[:-1])
-        # Others wait at the same barrier: a cancelled waiter must not cancel it.
+        # Others wait for the same barrier, so a cancelled waiter must not cancel it.
         both = await asyncio.gather(replies, asyncio.shield(connection.hold(commands[-1])))
         return [*both[0], *both[1]]
 
@@ -247,13 +250,15 @@ class AsyncNode:
             self._connection.close()
 
     async def _reconnect(self) -> PipelinedConnection:
-        """Return a new connection: all callers of the moment share one attempt, and none is cancelled by another."""
+        """Return a new connection. All concurrent callers share one attempt, and a caller that is cancelled does not
+        cancel it.
+        """
         now = asyncio.get_running_loop().time()
         if self._failed is not None and now - self._failed[0] < PAUSE_AFTER_FAILURE:
             raise RedisUnreachable(self._failed[1].detail)
         if self._opening is None:
             self._opening = asyncio.create_task(self._open())
-            self._opening.add_done_callback(self._opened)
+            self._opening.add_done_callback(self._on_opened)
         return await asyncio.shield(self._opening)
 
     async def _open(self) -> PipelinedConnection:
@@ -262,16 +267,16 @@ class AsyncNode:
                 opened = await self._server.open()
         except (RedisError, OSError, TimeoutError) as error:
             raise RedisUnreachable(unreachable(error)) from error
-        # redis-py keeps the stream pair private; a test notices when that changes.
+        # The stream pair is private to redis-py; a test notices when that changes.
         writer = opened._writer
         if writer is None:
             raise RedisUnreachable("The connection to Redis was lost while it was opened.")
         opened._reader = opened._writer = None
-        # Kept here, not when the task is looked at: between the two the node may be closed.
+        # Stored here rather than when the task is done: in between, the node may be closed.
         self._connection = PipelinedConnection(writer, timeout=self._server.timeout)
         return self._connection
 
-    def _opened(self, task: asyncio.Task[PipelinedConnection]) -> None:
+    def _on_opened(self, task: asyncio.Task[PipelinedConnection]) -> None:
         self._opening = None
         error = None if task.cancelled() else task.exception()
         if isinstance(error, RedisUnreachable):

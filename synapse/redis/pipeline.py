@@ -1,10 +1,12 @@
-"""One connection to Redis on the event loop: all commands of one tick go out in one write, replies come back in order.
+"""One connection to Redis on the event loop: all commands of one tick of the loop are sent in one write, and replies
+come back in order.
 
-Where a barrier is asked for (synapse.redis.commands.server) there is one for all calls of the tick, and what is
-asked meanwhile goes out in one write when it has answered: the server would not read it earlier.
+A barrier (synapse.redis.commands.server) serves all calls of the tick. Commands queued meanwhile are sent in one write
+after the barrier's reply, because the server would not read them earlier.
 
-redis-py opens the connection and logs in; from then on the bytes are ours. Measured against redis-py's own asyncio
-pipelines this carries nearly twice the publishes, because nothing is scheduled per command.
+redis-py opens the connection and logs in; afterwards this module reads and writes the bytes. Compared with redis-py's
+own asyncio pipelines, it carried nearly twice the publishes in a measurement, because no task is scheduled for a
+command.
 """
 
 import asyncio
@@ -23,31 +25,31 @@ from synapse.redis.errors import RedisUnreachable, ReplyError, ReplyLost
 
 logger = logging.getLogger(__name__)
 
-# Takes the raw replies of a call, or its error.
+# The callback that gets the raw replies of a call, or its error.
 Taker = Callable[[list[Any] | Exception], None]
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """The commands of one call: how many replies there will be, and the function that takes them."""
+    """The commands of one call: the number of their replies, and the callback for them."""
 
     count: int
     size: int
     take: Taker
     replies: list[Any] = field(default_factory=list)
-    # When the commands were written, by the loop's clock.
+    # The time when the commands were written (event-loop clock, seconds).
     since: float = math.inf
 
 
 class PipelinedConnection(asyncio.Protocol):
-    """Sends commands and hands each caller its replies.
+    """Sends commands and gives each caller its replies.
 
-    An answer that takes longer than `timeout` seconds closes the connection: replies are matched by order alone, so
-    a late one must never arrive.
+    A reply that takes longer than `timeout` seconds closes the connection: replies are matched by order alone, so a
+    late one must never arrive.
     """
 
     def __init__(self, opened: asyncio.StreamWriter, *, timeout: float) -> None:
-        # Kept although only its transport is used: a writer without a reference closes the transport.
+        # Kept although only its transport is used: a writer without a reference closes its transport.
         self._opened = opened
         self._transport = opened.transport
         self._timeout = timeout
@@ -56,7 +58,8 @@ class PipelinedConnection(asyncio.Protocol):
         self._waiting: deque[_Waiting] = deque()
         self._outgoing: list[bytes] = []
         self._unwritten: list[_Waiting] = []
-        # By their words: those that go behind the next write, and how many of the last write have not answered.
+        # The barriers to send behind the next write, by their words; and the number of barriers of the last write
+        # without a reply.
         self._barriers: dict[tuple[Argument, ...], asyncio.Future[list[Any]]] = {}
         self._holding = 0
         self._watch: asyncio.TimerHandle | None = None
@@ -68,15 +71,15 @@ class PipelinedConnection(asyncio.Protocol):
     def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
         """Queue the commands for this tick's write. The future has a raw reply, or a ReplyError, for each.
 
-        It fails with ReplyLost when the connection ends after the write, and with RedisUnreachable when it had ended
-        before.
+        The future fails with ReplyLost when the connection ends after the write, and with RedisUnreachable when it
+        ended before.
         """
         future: asyncio.Future[list[Any]] = self._loop.create_future()
-        self.send_for(commands, partial(_settle, future))
+        self.send_for(commands, partial(_set_replies, future))
         return future
 
     def send_for(self, commands: Sequence[Command], take: Taker) -> None:
-        """Queue the commands as `send` does. `take` is called as soon as the replies are there: no task is woken."""
+        """Queue the commands like `send`. `take` is called as soon as the replies arrive, without waking a task."""
         if self.closed:
             take(RedisUnreachable("The connection to Redis was just lost."))
             return
@@ -92,23 +95,24 @@ class PipelinedConnection(asyncio.Protocol):
         self.pending_bytes += len(packed)
 
     def hold(self, barrier: Command) -> asyncio.Future[list[Any]]:
-        """Queue a barrier behind this tick's write. All calls that queue the same barrier get the same future, which
-        must not be cancelled."""
+        """Queue a barrier behind this tick's write. All calls with the same barrier get the same future, which must not
+        be cancelled.
+        """
         future = self._barriers.get(barrier.words)
         if future is None:
             future = self._barriers[barrier.words] = self._loop.create_future()
-            # The caller may be gone by then: its exception would be reported as never retrieved.
+            # The caller may be gone by then; its exception would be reported as never retrieved.
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
-            future.add_done_callback(self._let_go)
+            future.add_done_callback(self._on_barrier_done)
         return future
 
     def close(self) -> None:
-        """Close the connection; calls that still wait fail."""
+        """Close the connection. Waiting calls fail."""
         self._transport.abort()
         self.connection_lost(None)
 
     def data_received(self, data: bytes) -> None:
-        """Hand out the replies that are complete."""
+        """Pass complete replies to their callers."""
         try:
             self._reader.feed(data)
             gets = self._reader.gets
@@ -121,12 +125,12 @@ class PipelinedConnection(asyncio.Protocol):
                     self._waiting.popleft()
                     self.pending -= call.count
                     self.pending_bytes -= call.size
-                    _hand(call, call.replies)
+                    _deliver(call, call.replies)
         except hiredis.ProtocolError:
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail every waiting call: the fate of commands that were sent is not known."""
+        """Fail every waiting call: it is unknown whether commands that were sent took effect."""
         if self.closed:
             return
         self.closed = True
@@ -135,12 +139,12 @@ class PipelinedConnection(asyncio.Protocol):
         reason = f": {exc}" if exc else ""
         waiting, self._waiting = self._waiting, deque()
         self.pending = self.pending_bytes = 0
-        barriers = [_Waiting(1, 0, partial(_settle, future)) for future in self._barriers.values()]
+        barriers = [_Waiting(1, 0, partial(_set_replies, future)) for future in self._barriers.values()]
         for call in [*waiting, *barriers]:
             if call.since == math.inf:
-                _hand(call, RedisUnreachable(f"The connection to Redis was lost{reason}; nothing was sent."))
+                _deliver(call, RedisUnreachable(f"The connection to Redis was lost{reason}; nothing was sent."))
             else:
-                _hand(call, ReplyLost(f"The connection to Redis was lost before its answer came{reason}."))
+                _deliver(call, ReplyLost(f"The connection to Redis was lost before its answer came{reason}."))
 
     def _flush(self) -> None:
         if self._holding:
@@ -151,7 +155,7 @@ class PipelinedConnection(asyncio.Protocol):
             return
         for words, future in self._barriers.items():
             packed = hiredis.pack_command(words)  # type: ignore[arg-type]
-            call = _Waiting(1, len(packed), partial(_settle, future))
+            call = _Waiting(1, len(packed), partial(_set_replies, future))
             outgoing.append(packed)
             written.append(call)
             self._waiting.append(call)
@@ -160,14 +164,14 @@ class PipelinedConnection(asyncio.Protocol):
         self._holding = len(self._barriers)
         self._barriers.clear()
         self._transport.write(b"".join(outgoing))
-        # The time counts from here: a loop that was busy before must not look like a server that is slow.
+        # The timeout starts here: a busy event loop must not look like a slow server.
         now = self._loop.time()
         for call in written:
             call.since = now
         if self._watch is None:
             self._watch = self._loop.call_later(self._timeout, self._check_oldest)
 
-    def _let_go(self, _: asyncio.Future[list[Any]]) -> None:
+    def _on_barrier_done(self, _: asyncio.Future[list[Any]]) -> None:
         self._holding -= 1
         if not self._holding and self._outgoing and not self.closed:
             self._flush()
@@ -178,7 +182,7 @@ class PipelinedConnection(asyncio.Protocol):
             return
         oldest = self._waiting[0]
         if oldest.since == math.inf:
-            return  # not written yet: the write starts the watch again
+            return  # not written yet: the write starts the timer again
         left = oldest.since + self._timeout - self._loop.time()
         if left <= 0:
             self.close()
@@ -186,16 +190,16 @@ class PipelinedConnection(asyncio.Protocol):
             self._watch = self._loop.call_later(left, self._check_oldest)
 
 
-def _hand(call: _Waiting, replies: list[Any] | Exception) -> None:
+def _deliver(call: _Waiting, replies: list[Any] | Exception) -> None:
     try:
         call.take(replies)
     except Exception:
-        # A fault of one caller: passed on, it would close the connection under all the others.
+        # If one caller's fault were raised here, it would close the connection for all others.
         logger.exception("a caller failed while it received Redis' reply")
 
 
-def _settle(future: asyncio.Future[list[Any]], replies: list[Any] | Exception) -> None:
-    """Give the replies to the future, unless its caller cancelled it."""
+def _set_replies(future: asyncio.Future[list[Any]], replies: list[Any] | Exception) -> None:
+    """Set the result of a future, unless its caller cancelled it."""
     if future.done():
         return
     if isinstance(replies, Exception):

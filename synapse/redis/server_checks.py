@@ -1,8 +1,8 @@
-"""Check that the Redis server keeps its data and takes writes; each finding names its consequence.
+"""Check that the Redis server keeps its data and accepts writes; each finding names its consequence.
 
-A write probe sets a key that never exists only if it exists (`SET ... XX`): `PING` is answered by servers that are out
-of memory, lack their replicas or are replicas, but such a write is refused before the key is looked up (OOM,
-NOREPLICAS, READONLY, MISCONF). Where writes are taken, nothing reaches disk or replicas.
+A write probe sets a key only if it exists, and the key never does (`SET ... XX`). Servers that are out of memory, lack
+their replicas or are replicas still answer `PING`, but they refuse such a write before they look the key up (OOM,
+NOREPLICAS, READONLY, MISCONF). On a server that accepts writes, the probe changes nothing on disk or replicas.
 """
 
 import logging
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from synapse.redis import ReplyError, SyncExecutor, keyspace
-from synapse.redis.address import Address, Place
+from synapse.redis.address import Address, NodeAddress
 from synapse.redis.cluster import routing
 from synapse.redis.cluster.topology import topology_of
 from synapse.redis.command import Command
@@ -19,12 +19,12 @@ from synapse.redis.commands import server as server_commands
 from synapse.redis.connection import Server
 from synapse.redis.errors import RedisUnavailable
 
-# The greatest number of keys that are tried to find one of each node.
+# The greatest number of keys to try in order to find one on each node.
 _MOST_TRIED = 20_000
 
 
 def write_probes(server: Server) -> list[Command]:
-    """Return a command for each node of the server that takes writes.
+    """Return a command for each node of the server that accepts writes.
 
     Raises:
         RedisUnreachable: when the nodes of a cluster are not known, or none has a slot.
@@ -33,9 +33,9 @@ def write_probes(server: Server) -> list[Command]:
         return [_probe(0)]
     topology = topology_of(server.locate())
     if topology.is_due:
-        topology.look()
+        topology.refresh()
     missing = set(topology.places())
-    found: dict[Place, Command] = {}
+    found: dict[NodeAddress, Command] = {}
     for number in range(_MOST_TRIED):
         command = _probe(number)
         place = topology.place_of(routing.slot_of(command) or 0)
@@ -53,7 +53,8 @@ def _probe(number: int) -> Command:
 logger = logging.getLogger(__name__)
 
 OLDEST = (6, 2)
-# Redis versions with a known hole, from the first to before the one that closed it. Redis' release notes name them.
+# Redis versions with a known vulnerability, each as the first affected and the first fixed one, from Redis' release
+# notes.
 _HOLES = (
     ((0,), (6, 2, 13), "CVE-2022-24834: a Lua script can overflow the heap"),
     ((7, 0), (7, 0, 12), "CVE-2022-24834: a Lua script can overflow the heap"),
@@ -63,7 +64,7 @@ _HOLES = (
 
 
 def server_warnings(executor: SyncExecutor) -> list[str]:
-    """Return the faults in the server's settings, a sentence for each.
+    """Return the faults in the server's settings, each as a sentence.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
@@ -75,19 +76,19 @@ def server_warnings(executor: SyncExecutor) -> list[str]:
 
 
 def warnings_of(info: Mapping[str, str], fsync: Any) -> list[str]:
-    """Return the faults in the server's settings, by its INFO and its policy `appendfsync`, a sentence for each."""
-    found = (_persistence(info, fsync), _disk(info), _eviction(info), *_version(info))
+    """Return the faults in a server's settings, each as a sentence, from its INFO and its policy `appendfsync`."""
+    found = (_check_persistence(info, fsync), _check_disk(info), _check_eviction(info), *_check_version(info))
     return [warning for warning in found if warning]
 
 
 def memory_share(info: Mapping[str, str]) -> float:
-    """Return the memory that the server uses, by its INFO, in percent of its `maxmemory`; 0 where there is no limit."""
+    """Return the memory that a server uses in percent of its `maxmemory`, from its INFO; 0 without a limit."""
     used, most = (int(text) if (text := info.get(name, "")).isdigit() else 0 for name in ("used_memory", "maxmemory"))
     return 100 * used / most if most else 0.0
 
 
 def transport_warning(address: Address) -> str:
-    """Return the security fault of the connection to the server, as a sentence; "" when there is none."""
+    """Return the security fault of the connection to the server as a sentence, "" without one."""
     if address.is_local:
         return ""
     if not address.is_tls:
@@ -104,14 +105,16 @@ def transport_warning(address: Address) -> str:
 
 
 class ServerCheck:
-    """Logs each finding once, and again only when it was gone meanwhile."""
+    """Logs each finding once, and again after it was gone."""
 
     def __init__(self, executor: Callable[[], SyncExecutor]) -> None:
         self._executor = executor
         self._said: frozenset[str] = frozenset()
 
     def step(self) -> None:
-        """Check the server, and log new findings. An unreachable server is no finding: other parts report it."""
+        """Check the server, and log new findings. An unreachable server is not a finding, because other parts report
+        it.
+        """
         try:
             executor = self._executor()
             on_the_way = transport_warning(executor.server.address())
@@ -124,7 +127,7 @@ class ServerCheck:
         self._said = frozenset(found)
 
 
-def _persistence(info: Mapping[str, str], fsync: Any) -> str:
+def _check_persistence(info: Mapping[str, str], fsync: Any) -> str:
     if info.get("aof_enabled") != "1":
         return (
             "Redis keeps no append-only file: when it crashes, all events since its last snapshot are gone, though"
@@ -143,13 +146,13 @@ def _persistence(info: Mapping[str, str], fsync: Any) -> str:
     return ""
 
 
-def _disk(info: Mapping[str, str]) -> str:
+def _check_disk(info: Mapping[str, str]) -> str:
     if info.get("aof_last_write_status", "ok") != "ok":
         return "Redis cannot write its append-only file: it refuses all writes until its disk takes them again."
     return ""
 
 
-def _eviction(info: Mapping[str, str]) -> str:
+def _check_eviction(info: Mapping[str, str]) -> str:
     policy = info.get("maxmemory_policy", "")
     if policy.startswith("allkeys-"):
         return (
@@ -164,9 +167,10 @@ def _eviction(info: Mapping[str, str]) -> str:
     return ""
 
 
-def _version(info: Mapping[str, str]) -> list[str]:
+def _check_version(info: Mapping[str, str]) -> list[str]:
     if "valkey_version" in info:
-        # Valkey calls itself Redis 7.2.4 besides, for old clients; its first release is later than the holes.
+        # Valkey also reports itself as Redis 7.2.4 for old clients; its first release is later than the
+        # vulnerabilities.
         return []
     text = info.get("redis_version", "")
     version = tuple(int(part) for part in re.findall(r"\d+", text)[:3])

@@ -1,4 +1,4 @@
-"""Runs commands in the calling thread: for Django views, management commands and bridges."""
+"""Runs Redis commands in the calling thread, for Django views, management commands and bridges."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -17,7 +17,7 @@ T = TypeVar("T")
 class SyncExecutor:
     """Sends commands and waits for their replies. Safe to share between threads.
 
-    `timeout` overrides the server's: seconds that an answer may take, for blocking reads.
+    `timeout` is the time for a reply in seconds. It overrides the server's `timeout` for blocking reads.
     """
 
     def __init__(self, server: Server, *, timeout: float | None = None) -> None:
@@ -26,13 +26,13 @@ class SyncExecutor:
         self._nodes: SyncCluster | SyncNode = kind(server, timeout=timeout)
 
     def run(self, conversation: Conversation[T]) -> T:
-        """Run the conversation to its end and return its result."""
+        """Run a conversation to its end and return its result."""
         try:
             asked = next(conversation)
             while True:
                 try:
                     replies = asked.work() if isinstance(asked, Job) else self.execute(asked)
-                except Exception as error:  # the conversation's, to handle or to raise
+                except Exception as error:  # passed to the conversation, which handles or raises it
                     asked = conversation.throw(error)
                 else:
                     asked = conversation.send(replies)
@@ -41,8 +41,8 @@ class SyncExecutor:
             return result
 
     def execute(self, commands: Sequence[Command]) -> list[Any]:
-        """Send the commands in one pipeline, in a cluster one for each node, and return a parsed reply, or a
-        ReplyError, for each.
+        """Send the commands in one pipeline, or one for each node of a cluster. Return a parsed reply, or a ReplyError,
+        for each.
 
         Raises:
             RedisUnreachable: when the server cannot be reached; nothing was sent.
@@ -51,10 +51,10 @@ class SyncExecutor:
         if not commands:
             return []
         replies = self._nodes.ask(commands)
-        return [command.read(reply) for command, reply in zip(commands, replies, strict=True)]
+        return [command.parse_reply(reply) for command, reply in zip(commands, replies, strict=True)]
 
     def interrupt(self) -> None:
-        """Interrupt the waits of other threads: to them the connection is lost, as if the server had closed it."""
+        """Interrupt the waits of other threads. For them the connection is lost, as if the server had closed it."""
         self._nodes.interrupt()
 
     def close(self) -> None:
@@ -66,7 +66,7 @@ _AT_ONCE = 1000
 
 
 def keys_of(server: Server, *, match: str) -> Iterator[str]:
-    """Give the names of the keys that match a pattern, in no order; one that is made meanwhile may be missing.
+    """Yield the names of the keys that match a pattern, in no order. Keys that are created meanwhile may be missing.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
@@ -86,5 +86,5 @@ def _nodes_of(server: Server) -> list[Server]:
         return [server]
     topology = topology_of(server.locate())
     if topology.is_due:
-        topology.look()
+        topology.refresh()
     return [server.node(place) for place in topology.places()]

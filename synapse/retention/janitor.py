@@ -142,7 +142,7 @@ class Janitor:
             RedisUnavailable: when Redis cannot be used.
             ReplyError: when Redis refuses the lease.
         """
-        held, lately = self._executor().execute([self._lease.hold(), participants.streams_of_late()])
+        held, lately = self._executor().execute([self._lease.hold(), participants.recently_published_streams()])
         if not value(held):
             return False
         streams, durable = self._streams(), self._durable()

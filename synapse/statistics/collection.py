@@ -184,7 +184,7 @@ class _Stream:
         ]
         with_memory = [*asked[:-1], commands.sample_with_groups(self.name, groups, _FIELDS, memory=True)]
         # They are sent every five seconds: packing them takes longer than sending them.
-        return [commands.packed(command) for command in asked], with_memory
+        return [commands.pack_once(command) for command in asked], with_memory
 
     def _take_row(self, sample: StreamSample) -> None:
         self._set(_key(series.LENGTH.number), sample.length)

@@ -77,7 +77,7 @@ def test_a_bridge_whose_process_is_gone_is_stopped_since_the_process_last_said_t
 ):
     report(bridge)
     age_report(redis, bridge, 50)
-    connections.executor().execute([participants.beat("host", keep_ms=10_000)])
+    connections.executor().execute([participants.store_heartbeat("host", keep_ms=10_000)])
     (at,) = redis.hvals(keyspace.PROCESSES)
     redis.hset(keyspace.PROCESSES, "host", b"%d " % (int(at.split()[0]) - 25_000))
 

@@ -330,7 +330,7 @@ class TestReport:
         self.say(send, "silent", b"I run")
         redis.hset(f"syn:{{{STREAM}}}:run:{GROUP}", "silent", "5 I run")
         redis.hset(f"syn:{{{STREAM}}}:run:{GROUP}", "stranger", "what is this")
-        send(participants.withdraw(*PLACE, "gone"))
+        send(participants.delete_report(*PLACE, "gone"))
 
         self.say(send, "live", b"I run")
 

@@ -6,14 +6,14 @@ from synapse.redis import address
 
 
 def test_a_url_of_a_single_server_is_parsed():
-    said = address.read("rediss://shop:s3cret@redis.example.com:6380/2?ssl_ca_certs=/ca.pem")
+    said = address.parse_url("rediss://shop:s3cret@redis.example.com:6380/2?ssl_ca_certs=/ca.pem")
 
     assert (said.kind, said.is_tls, said.places) == ("server", True, (("redis.example.com", 6380),))
     assert str(said) == "redis.example.com:6380"
 
 
 def test_sentinels_and_the_name_that_they_know():
-    said = address.read(
+    said = address.parse_url(
         "redis+sentinel://shop:s3cret@one,two:26380,[::1]:26381/events/3?sentinel_password=other&client_name=synapse"
     )
 
@@ -25,7 +25,7 @@ def test_sentinels_and_the_name_that_they_know():
 
 
 def test_nodes_of_a_cluster():
-    said = address.read("rediss+cluster://:s3cret@one:7001,two?ssl_ca_certs=/ca.pem")
+    said = address.parse_url("rediss+cluster://:s3cret@one:7001,two?ssl_ca_certs=/ca.pem")
 
     assert (said.kind, said.is_tls, said.places) == ("cluster", True, (("one", 7001), ("two", 6379)))
     assert said.url_of(("three", 7003)) == "rediss://:s3cret@three:7003/0?ssl_ca_certs=%2Fca.pem"
@@ -33,7 +33,7 @@ def test_nodes_of_a_cluster():
 
 
 def test_a_socket():
-    said = address.read("unix://:s3cret@/run/redis.sock?db=1")
+    said = address.parse_url("unix://:s3cret@/run/redis.sock?db=1")
 
     assert (said.kind, said.places, said.is_local) == ("server", (), True)
     assert str(said) == "/run/redis.sock"
@@ -51,7 +51,7 @@ def test_a_socket():
     ],
 )
 def test_whether_what_is_sent_stays_on_this_machine(url, local):
-    assert address.read(url).is_local is local
+    assert address.parse_url(url).is_local is local
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_whether_what_is_sent_stays_on_this_machine(url, local):
 )
 def test_a_url_that_cannot_be_used(url, expected):
     with pytest.raises(ValueError, match=expected):
-        address.read(url)
+        address.parse_url(url)

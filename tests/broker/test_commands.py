@@ -11,7 +11,7 @@ def ask():
     """Ask a server in memory, which answers as the real one does on the wire."""
     server = fakeredis.FakeRedis(protocol=2)
     server.response_callbacks.clear()
-    yield lambda command: command.read(server.execute_command(*command.words))
+    yield lambda command: command.parse_reply(server.execute_command(*command.words))
     server.close()
 
 

@@ -94,7 +94,7 @@ def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, clust
     asked = statistics_commands.sample_with_groups(STREAM, {PLACE[1]: PLACE[1].encode()}, ["done"], memory=False)
     assert all(send(asked).groups)
     assert send(group_commands.delete(*PLACE, lively_ms=0, force=True)).deleted
-    assert send(statistics_commands.sample(STREAM, memory=True)).length
+    assert send(statistics_commands.sample_stream(STREAM, memory=True)).length
     (between,) = send(statistics_commands.count_between(STREAM, [("0", "+", 9)]))
     assert between.size
     call_scripts_about_events(send)

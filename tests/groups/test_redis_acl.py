@@ -106,7 +106,7 @@ class TestTheRule:
         assert "+waitaof" not in words
 
     def test_a_name_stands_for_itself_alone(self):
-        assert acl.literally("a*b?[c]") == "a\\*b\\?\\[c\\]"
+        assert acl.escape_pattern("a*b?[c]") == "a\\*b\\?\\[c\\]"
 
     def test_a_user_with_a_strange_name_is_refused(self):
         with pytest.raises(CommandError):

@@ -211,7 +211,7 @@ def looking(monkeypatch):
         assert answer.wait(60)
         topology._known = "nodes"
 
-    monkeypatch.setattr(topology, "_ask", ask)
+    monkeypatch.setattr(topology, "_read_slots", ask)
     thread = Thread(target=topology.look)
     thread.start()
     assert asking.wait(60)
@@ -238,7 +238,7 @@ def test_a_cluster_that_did_not_answer_the_first_look_is_not_asked_again_at_once
     topology = Topology("redis+cluster://127.0.0.1:1")
 
     with pytest.raises(RedisUnreachable, match="cannot be reached: "):
-        topology.look()
+        topology.refresh()
     with pytest.raises(RedisUnreachable, match="cannot be reached: "):
         topology.places()
 

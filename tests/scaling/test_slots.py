@@ -62,8 +62,8 @@ OF_A_STREAM = [
 ]
 ON_THEIR_OWN = [
     Lease(keyspace.JANITOR_LEASE, ttl_ms=1).hold(),
-    participants.beat("host:1", keep_ms=1000),
-    participants.read_beats(),
+    participants.store_heartbeat("host:1", keep_ms=1000),
+    participants.read_heartbeats(),
     participants.note_publishers({(STREAM, "shop"): 1}),
     participants.publishers(),
     participants.forget_publishers([b"orders shop"]),

@@ -1,4 +1,6 @@
-"""Connections to the nodes of a cluster: those of threads, and of an event loop one pipelined connection for each."""
+"""Connections to the nodes of a cluster: pools for threads, and one pipelined connection for each node on an event
+loop.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -6,7 +8,7 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from synapse.redis.address import Place
+from synapse.redis.address import NodeAddress
 from synapse.redis.cluster.routing import Batch, Call, only_node, replies_of, words_of
 from synapse.redis.cluster.topology import topology_of
 from synapse.redis.command import Command
@@ -19,7 +21,7 @@ from synapse.redis.pipeline import PipelinedConnection
 class SyncCluster:
     """Sends each command to the node that has its key. Safe to share between threads.
 
-    `timeout`: seconds that an answer may take, in place of the server's.
+    `timeout` is the time for a reply in seconds, in place of the server's `timeout`.
     """
 
     def __init__(self, server: Server, *, timeout: float | None = None) -> None:
@@ -27,20 +29,20 @@ class SyncCluster:
         self._timeout = timeout
         self._topology = topology_of(server.locate())
         self._lock = Lock()
-        self._nodes: dict[Place, SyncNode] = {}
+        self._nodes: dict[NodeAddress, SyncNode] = {}
 
     def ask(self, commands: Sequence[Command]) -> list[Any]:
         """Send the commands, a pipeline for each node, and return a raw reply, or a ReplyError, for each."""
         if self._topology.is_due:
-            self._topology.look()
+            self._topology.refresh()
         call = Call(commands, self._topology)
-        batches = call.first()
+        batches = call.first_batches()
         while batches:
-            # All nodes get their commands before the first reply is awaited.
-            begun = [_outcome(partial(self._begin, batch)) for batch in batches]
-            answers = [one if isinstance(one, RedisUnavailable) else _outcome(one) for one in begun]
+            # All nodes get their commands before the first reply is read.
+            begun = [_result_or_failure(partial(self._begin, batch)) for batch in batches]
+            answers = [one if isinstance(one, RedisUnavailable) else _result_or_failure(one) for one in begun]
             for batch, answer in zip(batches, answers, strict=True):
-                call.take(batch, answer)
+                call.take_replies(batch, answer)
             batches = call.take_resends()
         return call.replies()
 
@@ -60,18 +62,18 @@ class SyncCluster:
 
     def _begin(self, batch: Batch) -> Callable[[], list[Any]]:
         sent = words_of(batch)
-        finish = self._node(batch.node).begin(sent)
+        finish = self._node_at(batch.node).begin(sent)
         return lambda: replies_of(sent, finish())
 
-    def _node(self, place: Place) -> SyncNode:
+    def _node_at(self, place: NodeAddress) -> SyncNode:
         with self._lock:
             if place not in self._nodes:
                 self._nodes[place] = SyncNode(self._server.node(place), timeout=self._timeout)
             return self._nodes[place]
 
 
-def _outcome(step: Callable[[], Any]) -> Any:
-    """Return the result of a step, or the error that Redis cannot be used."""
+def _result_or_failure(step: Callable[[], Any]) -> Any:
+    """Return the result of a step, or its exception when Redis cannot be used."""
     try:
         return step()
     except RedisUnavailable as failure:
@@ -86,7 +88,7 @@ class AsyncCluster:
         self._max_pending = max_pending
         self._topology = topology_of(server.locate())
         self._looking: asyncio.Task[None] | None = None
-        self._nodes: dict[Place, AsyncNode] = {}
+        self._nodes: dict[NodeAddress, AsyncNode] = {}
 
     def ready(self, commands: Sequence[Command]) -> PipelinedConnection | None:
         """Return the connection, if the commands can be sent on it at once and together."""
@@ -95,7 +97,7 @@ class AsyncCluster:
             return None
         try:
             place = only_node(commands, topology)
-        except RedisUnreachable:  # said by `ask`
+        except RedisUnreachable:  # `ask` raises it
             return None
         node = None if place is None else self._nodes.get(place)
         return None if node is None else node.ready(commands)
@@ -103,26 +105,27 @@ class AsyncCluster:
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
         """Send the commands, a pipeline for each node, and return a raw reply, or a ReplyError, for each."""
         if self._topology.is_due:
-            # In a thread, which asks one node after the other. A call waits for it only when no topology is known.
+            # The topology is read in a thread, which asks one node after the other. A call waits for it only when no
+            # topology is known yet.
             if self._looking is None:
-                self._looking = asyncio.create_task(asyncio.to_thread(self._topology.look))
-                self._looking.add_done_callback(self._looked)
+                self._looking = asyncio.create_task(asyncio.to_thread(self._topology.refresh))
+                self._looking.add_done_callback(self._on_topology_read)
             if not self._topology.is_known:
                 await asyncio.shield(self._looking)
         call = Call(commands, self._topology)
-        return await self._hold(call, call.first())
+        return await self._run(call, call.first_batches())
 
     async def finish(
         self, connection: PipelinedConnection, commands: Sequence[Command], replies: list[Any]
     ) -> list[Any]:
-        """Resend commands that the node did not serve to the right nodes, and return the replies."""
+        """Resend the commands that the node refused or redirected to the right nodes, and return all replies."""
         asked = next(((place, node) for place, node in self._nodes.items() if node.holds(connection)), None)
         if asked is None:
-            return replies  # it was lost meanwhile: its refusals stay refusals
+            return replies  # the connection was lost meanwhile: return the refusals
         place, node = asked
         call = Call(commands, self._topology)
-        call.take(call.whole(place), await node.finish(connection, commands, replies))
-        return await self._hold(call, call.take_resends())
+        call.take_replies(call.as_batch_for(place), await node.finish(connection, commands, replies))
+        return await self._run(call, call.take_resends())
 
     def close(self) -> None:
         """Close the connections. The cluster can be used again."""
@@ -132,15 +135,15 @@ class AsyncCluster:
             node.close()
         self._nodes.clear()
 
-    async def _hold(self, call: Call, batches: list[Batch]) -> list[Any]:
+    async def _run(self, call: Call, batches: list[Batch]) -> list[Any]:
         while batches:
-            answers = await asyncio.gather(*(self._answer(batch) for batch in batches))
+            answers = await asyncio.gather(*(self._send_batch(batch) for batch in batches))
             for batch, answer in zip(batches, answers, strict=True):
-                call.take(batch, answer)
+                call.take_replies(batch, answer)
             batches = call.take_resends()
         return call.replies()
 
-    async def _answer(self, batch: Batch) -> list[Any] | RedisUnavailable:
+    async def _send_batch(self, batch: Batch) -> list[Any] | RedisUnavailable:
         node = self._nodes.get(batch.node)
         if node is None:
             server = self._server.node(batch.node)
@@ -151,8 +154,8 @@ class AsyncCluster:
         except RedisUnavailable as failure:
             return failure
 
-    def _looked(self, task: asyncio.Task[None]) -> None:
+    def _on_topology_read(self, task: asyncio.Task[None]) -> None:
         self._looking = None
         if not task.cancelled():
-            # A waiting call gets the error; otherwise the next call looks again.
+            # Retrieve the exception: a waiting call gets it, and otherwise the next call reads the topology again.
             task.exception()

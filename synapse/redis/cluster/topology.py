@@ -1,5 +1,6 @@
-"""The slots of a cluster's nodes, as redis-py finds them. There is one topology for each process: a failover that one
-executor learns of is known to all."""
+"""The slots of a cluster's nodes, found with redis-py. Each process has one topology, so that a failover that one
+executor notices is known to all.
+"""
 
 import logging
 import time
@@ -13,62 +14,62 @@ from redis.connection import parse_url
 from redis.exceptions import RedisClusterException, RedisError, SlotNotCoveredError
 
 from synapse.redis import address
-from synapse.redis.address import Place
+from synapse.redis.address import NodeAddress
 from synapse.redis.errors import RedisUnreachable
 
-# How long a node may take to answer with its topology, in seconds.
+# The time in seconds within which a node has to answer with its topology.
 TIMEOUT = 0.4
-# The least time between two readings, in seconds, regardless of redirections that nodes send meanwhile.
+# The least time between two readings in seconds, even when nodes send redirections meanwhile.
 PAUSE = 0.2
 
 logger = logging.getLogger(__name__)
 
 
 class Topology:
-    """The nodes of the cluster at a URL. It is looked for when it is first needed, and again when it is in doubt.
+    """The nodes of the cluster at a URL. The topology is read when it is first needed, and again when it is doubtful.
 
     Safe to share between threads.
     """
 
     def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self.address = address.read(url)
+        self.address = address.parse_url(url)
         self._clock = clock
         self._looking = Lock()
         self._known: NodesManager | None = None
-        self._moved: dict[int, Place] = {}
+        self._moved: dict[int, NodeAddress] = {}
         self._in_doubt = True
         self._looked = -PAUSE
         self._why = ""
 
     @property
     def is_known(self) -> bool:
-        """Whether it was ever found out."""
+        """Whether the topology was ever read."""
         return self._known is not None
 
     @property
     def is_due(self) -> bool:
-        """Whether it should be looked for now, or waited for while another thread looks for the first time."""
+        """Whether the topology has to be read now, or another thread is reading it for the first time."""
         return self._should_ask() or (self._known is None and self._looking.locked())
 
-    def doubt(self) -> None:
-        """Have it looked for again: a node did not answer."""
+    def mark_doubtful(self) -> None:
+        """Have the topology read again, because a node did not answer."""
         self._in_doubt = True
 
-    def move(self, slot: int, place: Place) -> None:
-        """Learn from a node that a slot has moved, and doubt the rest."""
+    def move_slot(self, slot: int, place: NodeAddress) -> None:
+        """Record that a slot has moved, and have the topology read again."""
         self._moved[slot] = place
         self._in_doubt = True
 
-    def place_of(self, slot: int) -> Place:
-        """Return where the node is that has the slot.
+    def place_of(self, slot: int) -> NodeAddress:
+        """Return the address of the node that has the slot.
 
         Raises:
-            RedisUnreachable: when no node is known to.
+            RedisUnreachable: when no node is known to have it.
         """
         if (moved := self._moved.get(slot)) is not None:
             return moved
         if self._known is None:
-            raise self._unreachable()
+            raise self._unreachable_error()
         try:
             node = self._known.get_node_from_slot(slot)
         except SlotNotCoveredError as error:
@@ -76,22 +77,22 @@ class Topology:
             raise RedisUnreachable(f"No node of the cluster has the slot {slot}.") from error
         return node.host, node.port
 
-    def places(self) -> list[Place]:
-        """Return where the nodes are that take writes.
+    def places(self) -> list[NodeAddress]:
+        """Return the addresses of the nodes that accept writes.
 
         Raises:
-            RedisUnreachable: when none is known.
+            RedisUnreachable: when no such node is known.
         """
         found = [] if self._known is None else self._known.get_nodes_by_server_type("primary")
         if not found:
-            raise self._unreachable()
+            raise self._unreachable_error()
         return sorted((node.host, node.port) for node in found)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Read the topology from the nodes, unless another thread is reading it.
 
         Raises:
-            RedisUnreachable: when none says so, and it was never found out before.
+            RedisUnreachable: when no node answers, and no topology is known.
         """
         if self._known is not None and self._looking.locked():
             return
@@ -100,21 +101,21 @@ class Topology:
                 return
             self._looked = self._clock()
             try:
-                self._ask()
+                self._read_slots()
             except (RedisError, RedisClusterException, OSError) as error:
-                # Callers that come before the next reading get the error, too.
-                self._why = _reason(error)
+                # Until the next reading, further callers get the error, too.
+                self._why = _reason_of(error)
                 if self._known is None:
-                    raise self._unreachable() from error
+                    raise self._unreachable_error() from error
                 logger.debug("no node returned the layout of the cluster: %s", error)
 
     def _should_ask(self) -> bool:
         return self._in_doubt and self._clock() - self._looked >= PAUSE
 
-    def _unreachable(self) -> RedisUnreachable:
+    def _unreachable_error(self) -> RedisUnreachable:
         return RedisUnreachable(f"The cluster cannot be reached: {self._why or 'nobody has asked for it yet'}.")
 
-    def _ask(self) -> None:
+    def _read_slots(self) -> None:
         self._in_doubt = False
         self._moved = {}
         try:
@@ -122,7 +123,7 @@ class Topology:
                 nodes = [ClusterNode(host, port) for host, port in self.address.places]
                 self._known = NodesManager(nodes, from_url=True, dynamic_startup_nodes=False, **self._options())
             else:
-                # Those of the URL first: the others may be gone with their addresses.
+                # The nodes of the URL first: the others may have changed their addresses.
                 others = [(node.host, node.port) for node in list(self._known.nodes_cache.values())]
                 self._known.initialize(additional_startup_nodes_info=others)
         except BaseException:
@@ -132,7 +133,7 @@ class Topology:
     def _options(self) -> dict[str, Any]:
         options = parse_url(self.address.url_of(self.address.places[0]))
         del options["host"], options["port"]
-        # No `db`: a cluster has one, and its clients do not select it.
+        # No `db`: a cluster has one database, and clients do not select it.
         options.pop("db", None)
         return {
             **options,
@@ -149,8 +150,8 @@ def topology_of(url: str) -> Topology:
     return Topology(url)
 
 
-def _reason(error: Exception) -> str:
-    """Return why, without redis-py's advice."""
+def _reason_of(error: Exception) -> str:
+    """Return the reason of an error, without redis-py's advice."""
     if isinstance(error, RedisClusterException) and error.__cause__ is not None:
         return str(error.__cause__).rstrip(". ")
     return str(error).rstrip(". ")

@@ -1,4 +1,4 @@
-"""The commands of the index by which events are found: its segments and its state."""
+"""The commands of the correlation index: its segments and its state."""
 
 import struct
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ _WRITE = load_script("index_write")
 _FIND = load_script("index_find")
 _DELETE = load_script("index_delete")
 _BLOCK = struct.Struct(">QQ")
-# The number of segments that a call of the script searches: other clients wait for it.
+# The number of segments that one call of the script searches, while other clients wait.
 MOST_SEGMENTS = 32
 
 
 class SegmentRange(NamedTuple):
-    """The entries of a segment: the last one's id, and how many they were when it was written."""
+    """The entries of a segment: the id of the last one, and their number when the segment was written."""
 
     last_id: str
     entries: int
@@ -28,12 +28,12 @@ class IndexState:
     """The state of a stream's index.
 
     Attributes:
-        version: rises with each change, and from one index to the next of the same stream; 0: there is no index.
-        of: what the index was made for.
-        marks: the marks of PII it was made by.
+        version: a number that rises with each change, and from one index of a stream to its next; 0 without an index.
+        of: identifies the fields that the index covers.
+        marks: the marks of PII with which the index was built.
         position: the id of the last indexed entry.
-        added: how many entries the stream had taken by then; -1 where the server does not count them.
-        segments: the segments by number, the oldest first.
+        added: the number of entries that had been added to the stream by then; -1 when the server does not count them.
+        segments: the segments by number, oldest first.
     """
 
     version: int = 0
@@ -47,9 +47,9 @@ class IndexState:
 class IndexMatches(NamedTuple):
     """Blocks of entries that may hold the searched value.
 
-    `position`: the id of the last indexed entry, None when the index is another one, or none. `is_damaged`: part of the
-    index is missing. `blocks`: the ids at which blocks begin, the newest first. `version`: that of the index.
-    `searched`: the number of the last segment that was searched, "" when there are no more.
+    `position` is the id of the last indexed entry, None when the index is missing or is another one. `is_damaged` is
+    true when a part of the index is missing. `blocks` are the ids at which blocks begin, newest first. `version` is the
+    version of the index. `searched` is the number of the last segment that was searched, "" when there are no more.
     """
 
     position: str | None
@@ -60,24 +60,25 @@ class IndexMatches(NamedTuple):
 
 
 def index_state(stream: str) -> Command:
-    """Read how far a stream is indexed: `IndexState`."""
-    return Command(("HGETALL", keyspace.correlation_index(stream)), parse=_state)
+    """Read the state of a stream's index: `IndexState`."""
+    return Command(("HGETALL", keyspace.correlation_index(stream)), parse=_parse_state)
 
 
 def indexed_entries(stream: str) -> Command:
-    """Read how many entries a stream had taken when the last indexed one came: 0 without an index, -1 where the server
-    does not count them."""
+    """Read the number of entries that had been added to a stream when the last indexed one came: 0 without an index, -1
+    when the server does not count them.
+    """
     return Command(("HGET", keyspace.correlation_index(stream), "added"), parse=lambda reply: int(reply or 0))
 
 
 def segment(stream: str, number: int) -> Command:
-    """Read the bytes of a segment, None when it is gone."""
-    return Command(("GET", _segment(stream, number)))
+    """Read the bytes of a segment, None when it does not exist."""
+    return Command(("GET", _segment_key(stream, number)))
 
 
 def count_segments(stream: str, numbers: Sequence[int]) -> Command:
-    """Count the segments of these numbers that are there."""
-    return Command(("EXISTS", *(_segment(stream, number) for number in numbers)))
+    """Count the segments with these numbers that exist."""
+    return Command(("EXISTS", *(_segment_key(stream, number) for number in numbers)))
 
 
 def write_index(
@@ -87,8 +88,8 @@ def write_index(
     written: tuple[int, SegmentRange, bytes] | None = None,
     deleted: Sequence[int] = (),
 ) -> Command:
-    """Change a stream's index of the version `state.version` to the rest of `state`. The reply is its new version,
-    0 when another process changed it meanwhile.
+    """Replace the state of a stream's index with `state`, if its version is still `state.version`. The reply is the new
+    version, 0 when another process changed the index meanwhile.
 
     Args:
         written: the number of a new segment, its entries and its bytes.
@@ -96,7 +97,7 @@ def write_index(
     """
     number, entries, data = written or (0, SegmentRange("", 0), b"")
     told: list[Argument] = [str(number), f"{entries.last_id} {entries.entries}", data] if written else ["", "", b""]
-    names = [keyspace.correlation_index(stream), *(_segment(stream, each) for each in (number, *deleted))]
+    names = [keyspace.correlation_index(stream), *(_segment_key(stream, each) for each in (number, *deleted))]
     head: list[Argument] = [state.version, state.of, state.position, state.added, state.marks]
     return _WRITE.call(names, [*head, *told, *deleted], parse=int)
 
@@ -104,21 +105,22 @@ def write_index(
 def find_in_index(
     stream: str, of: str, digests: Sequence[int], *, most: int, after: IndexMatches | None = None
 ) -> Command:
-    """Find digests in a stream's index if it was made for `of`: `IndexMatches`, with `most` blocks at most.
+    """Find digests in a stream's index, if it covers `of`: `IndexMatches` with at most `most` blocks.
 
     Args:
-        after: the matches in newer segments, to continue behind them. When the index was changed since, the search
-            begins again: the reply has another version.
+        after: the matches in newer segments, to continue behind them. When the index has changed since, the search
+            starts over, and the reply has another version.
     """
     position = (after.version, after.searched) if after else ("", "")
     return _FIND.call(
-        [keyspace.correlation_index(stream)], [of, most, MOST_SEGMENTS, *position, *digests], parse=_matches
+        [keyspace.correlation_index(stream)], [of, most, MOST_SEGMENTS, *position, *digests], parse=_parse_matches
     )
 
 
 def delete_index(stream: str, version: int) -> Command:
-    """Delete a stream's index of a version, with its segments; the reply is false when another process changed it
-    meanwhile."""
+    """Delete a stream's index with its segments, if it has this version. The reply is false when another process
+    changed it meanwhile.
+    """
     return _DELETE.call([keyspace.correlation_index(stream)], [version], parse=bool)
 
 
@@ -137,11 +139,11 @@ def indexed_streams() -> Command:
     return Command(("ZRANGE", keyspace.INDEXED, 0, -1), parse=lambda reply: [name.decode() for name in reply])
 
 
-def _segment(stream: str, number: int) -> str:
+def _segment_key(stream: str, number: int) -> str:
     return f"{keyspace.correlation_index(stream)}:{number}"
 
 
-def _state(reply: Any) -> IndexState:
+def _parse_state(reply: Any) -> IndexState:
     texts = {name.decode(): text.decode() for name, text in zip(reply[::2], reply[1::2], strict=True)}
     ranges = {int(name): text.split() for name, text in texts.items() if name.isdigit()}
     return IndexState(
@@ -154,7 +156,7 @@ def _state(reply: Any) -> IndexState:
     )
 
 
-def _matches(reply: Any) -> IndexMatches:
+def _parse_matches(reply: Any) -> IndexMatches:
     position, is_damaged, version, searched, *blocks = reply
     ids = ["{}-{}".format(*_BLOCK.unpack(block)) for block in blocks]
     return IndexMatches(position.decode() or None, bool(is_damaged), ids, version.decode(), searched.decode())

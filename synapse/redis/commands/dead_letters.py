@@ -1,7 +1,6 @@
-"""Dead letters as commands: the events that no attempt could deliver to a group, each with the reason.
+"""The commands of dead letters: the events that no attempt could deliver to a group, each with the reason.
 
-They lie in a stream of their own beside the group's. Only scripts add to that stream (`fail`, `lease`) and remove from
-it.
+Dead letters are in a stream of their own. Only scripts add to it (`fail`, `lease`) and remove from it.
 """
 
 from collections.abc import Sequence
@@ -26,8 +25,11 @@ Replayed = Literal["retry", "gone", "waiting", "broken"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One failed attempt: its time (milliseconds since 1970), its number, its duration (None where unknown), and its
-    error. `is_before_edit`: the event was edited since, and the error may quote a value that the edit removed."""
+    """One failed attempt: its time (milliseconds since 1970), number, duration in milliseconds (None when unknown), and
+    error.
+
+    `is_before_edit` is true when the event was edited afterwards: the error may quote a value that the edit removed.
+    """
 
     at_ms: int
     number: int
@@ -38,11 +40,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredLetter:
-    """A dead letter as it is stored.
+    """A stored dead letter.
 
-    `id` is its own, `event_id` the event's; `parts` are the names and values of the event's entry, and `form` is the
-    digest of that copy. `attempts` are the last ten, oldest first; `count` is how many there were. Times are
-    milliseconds since 1970.
+    `id` is the id of the dead letter, `event_id` that of the event. `parts` are the names and values of the event's
+    entry, and `form` is the digest of that copy. `attempts` are the last ten, oldest first; `count` is the number of
+    all. Times are milliseconds since 1970.
     """
 
     id: str
@@ -57,23 +59,23 @@ class StoredLetter:
 
 
 def letters(stream: str, group: str, *, count: int, past: str = "", oldest_first: bool = False) -> Command:
-    """Read dead letters, newest first unless asked otherwise, past the one with the id `past`: `StoredLetter`s."""
+    """Read dead letters behind the one with the id `past`, newest first by default, as `StoredLetter`s."""
     key, bound = keyspace.dead_letters(stream, group), f"({past}" if past else ""
     words = (
         ("XRANGE", key, bound or stream_commands.FIRST, stream_commands.LAST)
         if oldest_first
         else ("XREVRANGE", key, bound or stream_commands.LAST, stream_commands.FIRST)
     )
-    return Command((*words, "COUNT", count), parse=_letters)
+    return Command((*words, "COUNT", count), parse=_parse_letters)
 
 
 def letter(stream: str, group: str, id_: str) -> Command:
-    """Read one dead letter: a list with it, or an empty one."""
-    return Command(("XRANGE", keyspace.dead_letters(stream, group), id_, id_, "COUNT", 1), parse=_letters)
+    """Read one dead letter: a list with it, empty when it does not exist."""
+    return Command(("XRANGE", keyspace.dead_letters(stream, group), id_, id_, "COUNT", 1), parse=_parse_letters)
 
 
 def count(stream: str, group: str) -> Command:
-    """Ask how many dead letters a group has."""
+    """Read the number of a group's dead letters."""
     return stream_commands.xlen(keyspace.dead_letters(stream, group))
 
 
@@ -87,10 +89,10 @@ def replay(
     actor: str = "",
     logs: bool = False,
 ) -> Command:
-    """Redrive dead letters, with all attempts before them. With `logs` the delivery log names the actor.
+    """Redrive dead letters, with all their attempts to come. With `logs` the delivery log names the actor.
 
-    `letters` are their ids, each with the copy to deliver (netstrings), b"" for the stored one. The first is due after
-    `delay_ms`, each next one `step_ms` later. The reply has a `Replayed` for each; repeating the command changes
+    `letters` are the ids, each with the copy to deliver (netstrings), b"" for the stored one. The first is due after
+    `delay_ms`, and each next one `step_ms` later. The reply has a `Replayed` for each. Repeating the command changes
     nothing.
     """
     arguments: list[Argument] = [delay_ms, step_ms, actor[:MAX_NAME]]
@@ -100,45 +102,45 @@ def replay(
 
 
 def discard(stream: str, group: str, ids: Sequence[str], *, actor: str = "", logs: bool = False) -> Command:
-    """Throw dead letters away. The reply is how many there were. With `logs` the delivery log names the actor."""
+    """Delete dead letters. The reply is the number that existed. With `logs` the delivery log names the actor."""
     return call(_DISCARD, stream, group, [actor[:MAX_NAME], *ids], logs=logs)
 
 
-def _letters(reply: Any) -> list[StoredLetter]:
-    return [letter_in(entry) for entry in stream_commands.entries(reply)]
+def _parse_letters(reply: Any) -> list[StoredLetter]:
+    return [parse_letter(entry) for entry in stream_commands.entries(reply)]
 
 
-def letter_in(entry: Entry) -> StoredLetter:
-    """Return the dead letter that an entry is."""
+def parse_letter(entry: Entry) -> StoredLetter:
+    """Parse the entry of a dead letter."""
     fields = dict(zip(entry.parts[::2], entry.parts[1::2], strict=True))
     body = fields.get(b"body", b"")
     return StoredLetter(
         id=entry.id,
         event_id=to_text(fields.get(b"id", b"")),
-        parts=_parts(body),
+        parts=_parse_parts(body),
         error=to_text(fields.get(b"err", b"")),
         count=number(fields.get(b"att")),
-        attempts=attempts_in(fields.get(b"hist", b"")),
+        attempts=parse_attempts(fields.get(b"hist", b"")),
         first_ms=number(fields.get(b"first")),
         last_ms=number(fields.get(b"last")),
         form=to_text(fields.get(b"form", b"")) or form_of(body),
     )
 
 
-def attempts_in(noted: bytes) -> tuple[Attempt, ...]:
-    """Return the attempts that the scripts noted of an event, oldest first."""
-    return tuple(map(_attempt, _parts(noted)))
+def parse_attempts(noted: bytes) -> tuple[Attempt, ...]:
+    """Parse the attempts that the scripts recorded for an event, oldest first."""
+    return tuple(map(_parse_attempt, _parse_parts(noted)))
 
 
-def _parts(text: bytes) -> list[bytes]:
+def _parse_parts(text: bytes) -> list[bytes]:
     try:
         return netstrings(text)
     except ValueError:
-        # A foreign entry in our stream: it is shown as far as possible, so that a person can discard it.
+        # An entry of another program: it is shown as far as possible, so that a person can discard it.
         return []
 
 
-def _attempt(row: bytes) -> Attempt:
+def _parse_attempt(row: bytes) -> Attempt:
     at, nth, took, error = (*row.split(b" ", 3), b"", b"", b"")[:4]
     lasted = took.removesuffix(b"*")
     return Attempt(

@@ -1,8 +1,8 @@
 """The commands that move a group's events between their states.
 
 For each group an event is in exactly one state: unread, pending with a consumer, scheduled for retry, blocked by key,
-set aside as a dead letter, or done. Every move between them is one script, so that a crash at any point leaves it in
-one of them (docs/consuming.md). Times are in milliseconds, by the server's clock.
+dead, or done. Every move between states is one script, so that after a crash the event is in one of them
+(docs/consuming.md). Times are in milliseconds, by the server's clock.
 """
 
 import hashlib
@@ -24,15 +24,15 @@ _RECLAIM, _LEASE, _RECALL = load_script("reclaim"), load_script("lease"), load_s
 _RELEASE, _EXTEND = load_script("release"), load_script("extend")
 _CHECKPOINT = load_script("checkpoint")
 
-# A lease gives out no more than about this many bytes: its answer must come in time over a slow network too.
+# The approximate limit on the bytes of one lease: its reply must arrive in time over a slow network, too.
 MAX_LEASED_BYTES = 4 * 1024 * 1024
-# While this many events of a group wait for a retry or for their turn, no new ones are read: one broken sink, or one
-# key that does not get on, must not move a whole stream into copies.
+# While this many events of a group wait for a retry or for their key, no new ones are read: one broken sink or one
+# stuck key must not copy a whole stream.
 MAX_WAITING = 100_000
-# The length to which an error's text is cut.
+# The length to which the text of an error is cut.
 MAX_ERROR = 1000
 
-# The keys of a group that `parts/group.lua` declares behind the stream's, in its order.
+# The keys of a group that follow the stream's in KEYS, in the order of `parts/group.lua`.
 KEPT = (
     keyspace.waiting,
     keyspace.messages,
@@ -42,13 +42,17 @@ KEPT = (
     keyspace.dead_letters_by_event,
 )
 
-Fate = Literal["retry", "dead", "lost", "stale"]
+FailureResult = Literal["retry", "dead", "lost", "stale"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinResult:
-    """`created`: this run made the group. `ours`: Synapse made it, now or before, and may reclaim events that other
-    consumers have held for too long. `resumed`: it was lost, and continues at its last known position."""
+    """The result of joining a group.
+
+    `created` is true when this call created the group. `ours` is true when Synapse created it, now or earlier, and so
+    may reclaim events that other consumers have held for too long. `resumed` is true when the group had been lost and
+    continues at its last known position.
+    """
 
     created: bool
     ours: bool
@@ -56,10 +60,10 @@ class JoinResult:
 
 
 class InFlightEvent(NamedTuple):
-    """An event in flight: its entry, with names and values in turn, and the number of this attempt, from 1.
+    """An event in flight: its entry, with alternating names and values, and the number of this attempt, from 1.
 
-    `token` names the lease of the event; "" for one that was read, and is pending. `key` is the value by which an
-    ordered group orders its events; events of one key are to be delivered one after the other. "" is none.
+    `token` names the lease of the event; "" for an event that was read and is pending. `key` is the value by which an
+    ordered group orders its events: events with the same key are delivered one after the other. "" is no key.
     """
 
     id: str
@@ -73,9 +77,9 @@ class InFlightEvent(NamedTuple):
 class LeaseResult:
     """The leased events, in the order of their ids.
 
-    `lost`: how many were not leased, because their copy was gone; `dead`: because they had no attempt left.
-    `next_due_ms`: after how long the next one is due (None: none is scheduled). `waiting`: how many are scheduled for
-    retry or blocked by key, these included.
+    `lost` is the number of events that were not leased because their copy was gone, `dead` because they had no attempt
+    left. `next_due_ms` is the time until the next event is due, None when none is scheduled. `waiting` is the number of
+    events that are scheduled for retry or blocked by key, the leased ones included.
     """
 
     events: list[InFlightEvent]
@@ -87,9 +91,12 @@ class LeaseResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmitResult:
-    """The result of reading an ordered group: the events to deliver, how many were read to find them (the others are
-    blocked by their key), and the id of the latest entry of the stream. `blocked`: in the order of the stream an
-    earlier event is not done yet, so none was read."""
+    """The result of reading an ordered group.
+
+    `events` are the ones to deliver. `read` is the number that were read to find them; the others are blocked by their
+    key. `last_id` is the id of the latest entry of the stream. `blocked` is true when nothing was read, because in the
+    order of the stream an earlier event is not done yet.
+    """
 
     events: list[InFlightEvent]
     read: int
@@ -99,11 +106,11 @@ class AdmitResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A failed attempt: the event, the token of its lease, the error, and how long the attempt took (None: unknown).
+    """A failed attempt.
 
-    `delay_ms`: after how long the next one may begin; `fatal`: there is to be none. `failure`: what kind it was.
-    `status`: the HTTP status that a receiver answered. `told`: the error as the delivery log has it, which must hold no
-    PII.
+    `token` is that of the event's lease. `took_ms` is the duration of the attempt, None when unknown. `delay_ms` is the
+    time before the next attempt; there is none when it is `fatal`. `failure` is the kind of failure. `status` is the
+    HTTP status of the receiver's response. `told` is the error for the delivery log, which must hold no PII.
     """
 
     id: str
@@ -119,7 +126,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReclaimResult:
-    """How many events were reclaimed, and how many were lost, because they had been trimmed."""
+    """The number of events that were reclaimed, and of those that were lost because they had been trimmed."""
 
     moved: int
     lost: int
@@ -127,7 +134,7 @@ class ReclaimResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """An event that was read and is pending: with whom, and for how long (milliseconds)."""
+    """An event that was read and is pending: its consumer, and the milliseconds since its delivery."""
 
     consumer: str
     idle: int
@@ -135,7 +142,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecallResult:
-    """How many leases were checked, and how many of them ended."""
+    """The number of leases that were checked, and of those that ended."""
 
     looked_at: int
     ended: int
@@ -151,27 +158,28 @@ def join(
     run: str,
     owned: bool = False,
 ) -> Command:
-    """Make the group, beginning after the id `start`, unless it exists, and the consumer in it: `JoinResult`.
+    """Create the group after the id `start`, unless it exists, and the consumer in it: `JoinResult`.
 
-    Mode `new` changes nothing when the group exists; `again` is for a consumer that was in the group, so having to
-    make it is counted, and it continues at its `checkpoint`, unless there is none or the stream is a new one. `run` is
-    a text that nobody else uses: a repeated call finds by it that the group is its own. `owned`: the group is
-    Synapse's, also if another program made it.
+    The mode `new` changes nothing when the group exists. `again` is for a consumer that was in the group: a missing
+    group is counted as lost, and continues at its `checkpoint`, unless there is none or the stream was created again.
+    `run` is a unique text by which a repeated call recognizes a group that it created. `owned` makes the group
+    Synapse's, even when another program created it.
     """
     arguments: list[Argument] = [consumer, start, mode, run, int(owned)]
-    return call(_JOIN, stream, group, arguments, _joined)
+    return call(_JOIN, stream, group, arguments, _parse_join)
 
 
 def keep(stream: str, group: str, *, start: str, run: str) -> Command:
-    """Make the group of a bridge, unless it exists, so that its backlog is kept before the first reading: `JoinResult`.
+    """Create the group of a bridge, unless it exists, so that its backlog is kept before the first read: `JoinResult`.
 
-    It begins after the id `start`; one that was lost continues where it was, or begins at the beginning.
+    A new group begins after the id `start`. A lost one continues at its checkpoint, or begins at the start of the
+    stream.
     """
-    return call(_JOIN, stream, group, ["", start, "keep", run, 1], _joined)
+    return call(_JOIN, stream, group, ["", start, "keep", run, 1], _parse_join)
 
 
 def checkpoint(stream: str, group: str) -> Command:
-    """Note the group's position, for the case that it is lost. The reply is the id after which it would continue."""
+    """Record the group's position, in case the group is lost. The reply is the id after which it would continue."""
     return call(_CHECKPOINT, stream, group, [], lambda reply: str(reply.decode()))
 
 
@@ -185,13 +193,13 @@ def read(
     key: str,
     together: bool = False,
 ) -> Command:
-    """Read at most `limit` events of an ordered group: `AdmitResult`. It does not wait for any.
+    """Read at most `limit` events of an ordered group, without waiting: `AdmitResult`.
 
-    Order `key`: those with the same value of the top-level property `key` are given out one after the other; `stream`:
-    all are. `together`: those that are read here are all given out, and the caller keeps them in order; else the first
-    of each key is.
+    With order `key`, events with the same value of the top-level property `key` are delivered one after the other; with
+    `stream`, all events are. With `together`, the reply has all events that were read, and the caller delivers them in
+    order; otherwise it has the first event of each key.
     """
-    return call(_READ, stream, group, [consumer, limit, order, key, int(together)], _admitted)
+    return call(_READ, stream, group, [consumer, limit, order, key, int(together)], _parse_admission)
 
 
 def done(
@@ -203,16 +211,16 @@ def done(
     tokens: Sequence[str] = (),
     log: DoneLog | None = None,
 ) -> Command:
-    """Acknowledge events that were delivered, or that the group filters out. They are counted under the name `counter`.
+    """Acknowledge events that were delivered or that the group filters out. They are counted under the name `counter`.
 
-    The reply is how many of them were unacknowledged. With `tokens`, those of their leases, an event that an ordered
-    group has leased to another consumer by now stays with that one, and so do the events behind it: the next of its key
-    must not begin before it. With `log`, the delivery log gets a line for each of them.
+    The reply is the number that were unacknowledged. `tokens` are those of the events' leases: an event that an ordered
+    group has meanwhile leased to another consumer is left to it, and so are the events behind it, because the next
+    event of a key must not begin earlier. With `log`, the delivery log gets a line for each event.
     """
     consumer, took = ("", "-") if log is None else (log.consumer[:MAX_NAME], _or_dash(log.took_ms))
     attempts: Sequence[Argument] = () if log is None else log.attempts or ["-"]
     if len(set(attempts)) == 1:
-        # Nearly always the first of each event, and one word says so.
+        # Nearly always the first attempt of each event; then one word is enough.
         attempts = attempts[:1]
     arguments: list[Argument] = [counter, len(ids), int(bool(tokens)), consumer, took, *ids, *tokens, *attempts]
     return call(_DONE, stream, group, arguments, logs=log is not None)
@@ -220,9 +228,10 @@ def done(
 
 def fail(stream: str, group: str, failures: Iterable[Failure], *, consumer: str = "", logs: bool = False) -> Command:
     """Report failed attempts of a consumer: each event is scheduled for retry, or becomes a dead letter when it is
-    `fatal`. `logs`: the delivery log gets lines, as for every command here.
+    `fatal`.
 
-    The reply has a `Fate` for each event. A repeated report changes nothing.
+    The reply has a `FailureResult` for each event. A repeated report changes nothing. With `logs`, here and in the
+    other commands, the delivery log gets lines.
     """
     arguments: list[Argument] = [consumer[:MAX_NAME]]
     for one in failures:
@@ -234,17 +243,17 @@ def fail(stream: str, group: str, failures: Iterable[Failure], *, consumer: str 
 
 
 def release(stream: str, group: str, consumer: str, held: Iterable[tuple[str, str]]) -> Command:
-    """Release events that a consumer has and did not begin: they are due at once, and no attempt is counted.
+    """Release events that a consumer holds and did not begin. They are due at once, and no attempt is counted.
 
-    `held` are their ids, with the token of the lease. The reply is how many it had.
+    `held` are the ids, each with the token of its lease. The reply is the number that the consumer held.
     """
     return call(_RELEASE, stream, group, [consumer, *chain.from_iterable(held)])
 
 
 def extend(stream: str, group: str, ids: Sequence[str], *, lease_ms: int, consumer: str = "") -> Command:
-    """Extend the leases of events in flight, or only those of this consumer, to `lease_ms` from now.
+    """Extend the leases of events in flight, or only those of one consumer, to `lease_ms` from now.
 
-    The caller need not know the tokens. The reply says for each whether a consumer holds it.
+    The caller need not know the tokens. The reply has a Boolean for each event: whether a consumer holds it.
     """
     return call(
         _EXTEND,
@@ -256,15 +265,16 @@ def extend(stream: str, group: str, ids: Sequence[str], *, lease_ms: int, consum
 
 
 def find_holders(stream: str, group: str, ids: Sequence[str]) -> list[Command]:
-    """Return the commands that find the holders of events in flight: first their leases, a list of (token, attempt)
-    with "" for none; then, of each event, `Pending`, or None when it is not pending."""
+    """Return the commands that find the holders of events: the first reads the leases, a list of (token, attempt) with
+    the token "" for none; the others read `Pending` for each event, or None when it is not pending.
+    """
     fields = [field for id_ in ids for field in (f"{id_}:tok", f"{id_}:att")]
-    leases = Command(("HMGET", keyspace.messages(stream, group), *fields), parse=_leases)
-    return [leases, *(Command(("XPENDING", stream, group, id_, id_, 1), parse=_pending) for id_ in ids)]
+    leases = Command(("HMGET", keyspace.messages(stream, group), *fields), parse=_parse_leases)
+    return [leases, *(Command(("XPENDING", stream, group, id_, id_, 1), parse=_parse_pending) for id_ in ids)]
 
 
 def reclaim(stream: str, group: str, *, idle_ms: int, limit: int, consumer: str = "", logs: bool = False) -> Command:
-    """Reclaim at most `limit` events that a consumer (or any) has had pending for `idle_ms` or longer."""
+    """Reclaim at most `limit` events that a consumer (any consumer for "") has had pending for `idle_ms` or longer."""
     arguments: list[Argument] = [idle_ms, limit, consumer]
     return call(
         _RECLAIM, stream, group, arguments, lambda reply: ReclaimResult(moved=reply[0], lost=reply[1]), logs=logs
@@ -282,22 +292,23 @@ def lease(
     together: bool = False,
     logs: bool = False,
 ) -> Command:
-    """Lease at most `limit` events scheduled for retry that are due, for `lease_ms`: `LeaseResult`.
+    """Lease at most `limit` events that are scheduled for retry and due, for `lease_ms`: `LeaseResult`.
 
-    Events that had `most_attempts` (0: any number), the last one without a reported end, are set aside. `together`: the
-    events blocked behind an event are leased with it, and the caller keeps them in order.
+    Events that have used `most_attempts` (0 for any number), the last of them without a reported end, become dead
+    letters. With `together`, the events blocked behind an event are leased with it, and the caller delivers them in
+    order.
     """
-    # No other lease has this token, not even one of the same consumer: reports on earlier leases can be told from this
-    # one's.
+    # No other lease has this token, not even one of the same consumer, so that reports on earlier leases are
+    # recognized.
     token = f"{secrets.token_hex(8)} {consumer}"
     arguments: list[Argument] = [token, limit, lease_ms, MAX_LEASED_BYTES, most_attempts, int(together)]
-    return call(_LEASE, stream, group, arguments, lambda reply: _leased(reply, token), logs=logs)
+    return call(_LEASE, stream, group, arguments, lambda reply: _parse_lease(reply, token), logs=logs)
 
 
 def recall(
     stream: str, group: str, consumer: str, *, lease_ms: int, offset: int, limit: int, logs: bool = False
 ) -> Command:
-    """End leases of a dead consumer, checking `limit` of the group's leases from `offset` on: `RecallResult`."""
+    """End the leases of a dead consumer, checking `limit` of the group's leases from `offset` on: `RecallResult`."""
     arguments: list[Argument] = [consumer, lease_ms, offset, limit]
     return call(
         _RECALL, stream, group, arguments, lambda reply: RecallResult(looked_at=reply[0], ended=reply[1]), logs=logs
@@ -305,7 +316,7 @@ def recall(
 
 
 def leave(stream: str, group: str, consumer: str) -> Command:
-    """Remove a consumer that has nothing pending. The reply says whether it was removed."""
+    """Remove a consumer without pending events. The reply is whether it was removed."""
     return _LEAVE.call([stream], [group, consumer], parse=lambda reply: reply == 1)
 
 
@@ -318,12 +329,12 @@ def clean(stream: str, group: str, *, keep: str, idle_ms: int) -> Command:
 
 
 def netstring(part: bytes) -> bytes:
-    """Return a part of a copy as the scripts store it: `<length>:<bytes>,`."""
+    """Encode a part of a copy as the scripts store it: `<length>:<bytes>,`."""
     return b"%d:%b," % (len(part), part)
 
 
 def netstrings(body: bytes) -> list[bytes]:
-    """Return the parts of a stored copy: netstrings (`<length>:<bytes>,`), one after the other."""
+    """Parse a stored copy to its parts: netstrings (`<length>:<bytes>,`), one after the other."""
     parts = []
     at = 0
     while at < len(body):
@@ -335,8 +346,8 @@ def netstrings(body: bytes) -> list[bytes]:
 
 
 def form_of(body: bytes) -> str:
-    """Return the digest of a stored copy by which forms of an event are told apart, as the scripts have it."""
-    # It is the one digest that Lua has in every version of Redis; no secret rests on it.
+    """Return the digest of a stored copy, which identifies the form of an event, as the scripts compute it."""
+    # SHA-1 is the one digest that Lua has in every version of Redis; no secret depends on it.
     return hashlib.sha1(body, usedforsecurity=False).hexdigest()
 
 
@@ -349,8 +360,9 @@ def call(
     *,
     logs: bool = False,
 ) -> Command:
-    """Return the call of a script that begins with `parts/group.lua`. With `logs` it has the delivery log among its
-    keys, and writes to it."""
+    """Return the call of a script that begins with `parts/group.lua`. With `logs`, the delivery log is among its keys,
+    and the script writes to it.
+    """
     log = [keyspace.delivery_log(stream, group)] if logs else []
     return script.call(
         [stream, *(name(stream, group) for name in KEPT), *log],
@@ -363,33 +375,33 @@ def _or_dash(value: int | None) -> Argument:
     return "-" if value is None else max(0, value)
 
 
-def _joined(reply: Any) -> JoinResult:
+def _parse_join(reply: Any) -> JoinResult:
     created, ours, resumed = reply
     return JoinResult(created=created == 1, ours=ours == 1, resumed=resumed == 1)
 
 
-def _leases(reply: Any) -> list[tuple[str, int]]:
+def _parse_leases(reply: Any) -> list[tuple[str, int]]:
     texts = [found.decode("utf-8", "replace") if found else "" for found in reply]
     return [(token, int(number or 0)) for token, number in zip(texts[::2], texts[1::2], strict=True)]
 
 
-def _pending(reply: Any) -> Pending | None:
+def _parse_pending(reply: Any) -> Pending | None:
     return Pending(consumer=reply[0][1].decode("utf-8", "replace"), idle=reply[0][2]) if reply else None
 
 
-def _admitted(reply: Any) -> AdmitResult:
+def _parse_admission(reply: Any) -> AdmitResult:
     read_, last_id, *rows = reply
     events = [InFlightEvent(id=id_.decode(), parts=parts, attempt=1, key=key.decode()) for id_, parts, key in rows]
     return AdmitResult(events=events, read=max(0, read_), last_id=last_id.decode(), blocked=read_ < 0)
 
 
-def _leased(reply: Any, token: str) -> LeaseResult:
+def _parse_lease(reply: Any, token: str) -> LeaseResult:
     lost, dead, next_due, waiting, *rows = reply
     events = [
         InFlightEvent(id=id_.decode(), parts=netstrings(body), attempt=number, token=token, key=key.decode())
         for id_, body, number, key in rows
     ]
-    # Equally due ones come sorted as text; a person reads them in the order in which they were published.
+    # Events that are due at the same time come sorted as text; people expect them in the order of publishing.
     events.sort(key=lambda event: tuple(map(int, event.id.split("-"))))
     return LeaseResult(
         events=events, lost=lost, dead=dead, next_due_ms=None if next_due < 0 else next_due, waiting=waiting

@@ -1,4 +1,4 @@
-"""A person's commands on a group: move it, delete it, and the commands that show it."""
+"""The commands with which a person moves, deletes and inspects a group."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,19 +11,19 @@ from synapse.redis.commands.streams import FIRST, LAST, to_text
 
 _MOVE, _DELETE = load_script("move"), load_script("delete")
 
-# How many entries one call skips at most, and how many unacknowledged ones it reads: Redis serves no other client
+# The entries that one call skips at most, and the unacknowledged ones that it reads. Redis serves no other client
 # meanwhile.
 SKIPPED_AT_ONCE, LOOKED_AT_ONCE = 2000, 500
-# The end of a stream, as a position to move to.
+# The end of a stream as the target of a move.
 END = "+"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
+class MoveResult:
     """The result of one call.
 
-    `cursor`: where the next one continues, "" when all is done. `skipped`: events that the group will not get; `again`:
-    unacknowledged events that are unread again; `position`: the id after which the group continues.
+    `cursor` is where the next call continues, "" when the move is finished. `skipped` counts events that the group will
+    not get, `again` unacknowledged events that are unread again. `position` is the id after which the group continues.
     """
 
     cursor: str
@@ -34,8 +34,11 @@ class Moved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion:
-    """Whether a group was deleted, and its backlog: whether anything is unread, how many events are pending, scheduled
-    for retry, blocked by key and dead; and how many of its consumers are live."""
+    """The result of deleting a group: whether it was deleted, and its backlog.
+
+    The backlog is whether any event is unread, and the numbers of events that are pending, scheduled for retry, blocked
+    by key and dead. It also has the number of live consumers.
+    """
 
     deleted: bool
     unread: bool
@@ -58,18 +61,20 @@ def move(
     actor: str = "",
     logs: bool = False,
 ) -> Command:
-    """Move a group to an id, or to the `END`: `Moved`. One call does a part; the next continues at its `cursor`.
+    """Move a group to an id, or to the `END`: `MoveResult`. One call does a part; the next one continues at its
+    `cursor`.
 
-    Its unacknowledged events stay, unless they become unread again; with `forget_owed`, those up to `after` are
-    dropped. Repeating the move from the beginning changes nothing more. With `logs` the delivery log names the actor.
+    Unacknowledged events stay, unless they become unread again; with `forget_owed`, those up to `after` are dropped.
+    Repeating the move from the beginning changes nothing more. With `logs`, the delivery log names the actor.
     """
     arguments: list[Argument] = [after, int(forget_owed), skips, looks, cursor, actor[:MAX_NAME]]
-    return call(_MOVE, stream, group, arguments, _moved, logs=logs)
+    return call(_MOVE, stream, group, arguments, _parse_move, logs=logs)
 
 
 def delete(stream: str, group: str, *, lively_ms: int, force: bool = False) -> Command:
-    """Delete a group and all its data: `Deletion`. A group with a backlog, or with a consumer active within
-    `lively_ms`, is deleted only by `force`."""
+    """Delete a group and all its data: `Deletion`. A group with a backlog, or with a consumer that was active within
+    `lively_ms`, is deleted only with `force`.
+    """
     script_keys = [
         stream,
         *(name(stream, group) for name in KEPT),
@@ -77,11 +82,11 @@ def delete(stream: str, group: str, *, lively_ms: int, force: bool = False) -> C
         keyspace.reports(stream, group),
         keyspace.pins(stream),
     ]
-    return _DELETE.call(script_keys, [group, keyspace.queues(stream), int(force), lively_ms], parse=_deletion)
+    return _DELETE.call(script_keys, [group, keyspace.queues(stream), int(force), lively_ms], parse=_parse_deletion)
 
 
 def oldest_pending(stream: str, group: str) -> Command:
-    """Read the id of the oldest event that is pending, "" when none is."""
+    """Read the id of the oldest pending event, "" when none is pending."""
     words = ("XPENDING", stream, group, FIRST, LAST, 1)
     return Command(words, parse=lambda reply: to_text(reply[0][0]) if reply else "")
 
@@ -92,12 +97,12 @@ def first_waiting(stream: str, group: str, *, count: int) -> Command:
     return Command(words, parse=lambda reply: [to_text(id_) for id_ in reply])
 
 
-def _moved(reply: Any) -> Moved:
+def _parse_move(reply: Any) -> MoveResult:
     cursor, skipped, again, position = reply
-    return Moved(cursor=to_text(cursor), skipped=skipped, again=again, position=to_text(position))
+    return MoveResult(cursor=to_text(cursor), skipped=skipped, again=again, position=to_text(position))
 
 
-def _deletion(reply: Any) -> Deletion:
+def _parse_deletion(reply: Any) -> Deletion:
     deleted, unread, pending, waiting, parked, dead, live = reply
     return Deletion(
         deleted=deleted == 1,

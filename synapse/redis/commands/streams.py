@@ -1,4 +1,4 @@
-"""The stream commands that Synapse uses: all of them exist since Redis 6.2. `trim` is the janitor's."""
+"""The stream commands that Synapse uses. All exist since Redis 6.2. `trim` is for the janitor."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ FIRST, LAST = "-", "+"
 
 
 class Entry(NamedTuple):
-    """One entry of a stream: its id and its fields as Redis gives them, names and values in turn.
+    """One entry of a stream: its id and its fields as Redis returns them, names and values alternating.
 
     `parts` is empty for an entry that was trimmed or deleted before a group acknowledged it.
     """
@@ -51,13 +51,13 @@ def xadd(stream: str, fields: Sequence[str]) -> Command:
 
 
 def xadd_packed_now(stream: str, fields: Sequence[str]) -> Command:
-    """Return the command of `xadd`, packed: many words take several times the memory of their packed bytes."""
+    """Return the command of `xadd`, packed already: many words take several times the memory of their packed bytes."""
     return packed_xadd(stream, hiredis.pack_command(xadd(stream, fields).words))  # type: ignore[arg-type]
 
 
 def packed_xadd(stream: str, packed: bytes) -> Command:
-    """Return the XADD of an entry that is packed already, together with the rest of the command."""
-    # By what makes its tuple, as wherever one is made for each event: calling the type takes twice as long.
+    """Return the XADD of an entry that is packed already, joined with the rest of the command."""
+    # Built with the tuple's own constructor, as elsewhere for each event: calling the type takes twice as long.
     return tuple.__new__(Command, (("XADD", stream), to_text, None, False, packed))
 
 
@@ -76,7 +76,7 @@ def xrevrange(stream: str, end: str, start: str, count: int) -> Command:
 
 
 def xinfo_stream(stream: str) -> Command:
-    """Read a stream's XINFO STREAM, by Redis' own names; entries as `Entry`."""
+    """Read XINFO STREAM with Redis' own names. Entries are `Entry`s."""
     return Command(("XINFO", "STREAM", stream), parse=_stream_info)
 
 
@@ -89,7 +89,7 @@ def xinfo_consumers(stream: str, group: str) -> Command:
 
 
 def xgroup_create(stream: str, group: str, start: str) -> Command:
-    """Make a group, and the stream when there is none. The reply is an error BUSYGROUP when the group exists."""
+    """Create a group, and the stream when it does not exist. The reply is an error BUSYGROUP when the group exists."""
     return Command(("XGROUP", "CREATE", stream, group, start, "MKSTREAM"))
 
 
@@ -98,32 +98,33 @@ def xgroup_destroy(stream: str, group: str) -> Command:
 
 
 def xreadgroup(stream: str, group: str, consumer: str, *, count: int, block_ms: int) -> Command:
-    """Read entries that no consumer of the group has had. Waits up to `block_ms` for the first; 0 does not wait."""
+    """Read entries that no consumer of the group has read. Waits up to `block_ms` for the first; 0 does not wait."""
     block = ("BLOCK", block_ms) if block_ms else ()
     words = ("XREADGROUP", "GROUP", group, consumer, "COUNT", count, *block, "STREAMS", stream, ">")
     return Command(words, parse=_only_stream)
 
 
 def xread(stream: str, after: str, *, count: int, block_ms: int) -> Command:
-    """Read entries after an id, belonging to no group. Waits up to `block_ms` for the first; 0 does not wait."""
+    """Read entries after an id, without a group. Waits up to `block_ms` for the first; 0 does not wait."""
     block = ("BLOCK", block_ms) if block_ms else ()
     return Command(("XREAD", "COUNT", count, *block, "STREAMS", stream, after), parse=_only_stream)
 
 
 def key_type(key: str) -> Command:
-    """Ask what kind of value a key holds: "stream", another kind, or "none" when there is no such key."""
+    """Read the type of a key: "stream", another type, or "none" when the key does not exist."""
     return Command(("TYPE", key), parse=to_text)
 
 
 def scan(cursor: bytes, *, count: int, match: str = "*") -> Command:
-    """Read some of the server's keys: the cursor to continue with, b"0" at the end, and their names. Begin with
-    b"0"."""
+    """Read some of the server's keys. The reply is the cursor to continue with (b"0" at the end), and the names. Begin
+    with b"0".
+    """
     words = ("SCAN", cursor, "MATCH", match, "COUNT", count)
     return Command(words, parse=lambda reply: (reply[0], [to_text(name) for name in reply[1]]))
 
 
 def delete(key: str) -> Command:
-    """Delete a key. The reply is 1 when it was there."""
+    """Delete a key. The reply is 1 when it existed."""
     return Command(("DEL", key))
 
 
@@ -161,7 +162,7 @@ def execute(parsers: Sequence[Command]) -> Command:
     """End a transaction; the reply is the list of its commands' replies."""
 
     def parse(reply: Any) -> list[Any]:
-        return [command.read(part) for command, part in zip(parsers, reply, strict=True)]
+        return [command.parse_reply(part) for command, part in zip(parsers, reply, strict=True)]
 
     return Command(("EXEC",), parse=parse)
 
@@ -215,8 +216,9 @@ _TRIM = load_script("trim")
 class Limits:
     """The limits of a stream.
 
-    `max_length` and `max_age_ms` (0: any age) limit entries that no group needs; past `hard_length` (0: no limit)
-    unacknowledged entries go too. A group that is not durable holds nothing back after a silence of `pin_for_ms`.
+    `max_length` and `max_age_ms` (0 for any age) limit the entries that no group needs. Beyond `hard_length` (0 for no
+    limit), unacknowledged entries are trimmed, too. A group that is not durable holds nothing back after a silence of
+    `pin_for_ms`.
     """
 
     max_length: int
@@ -227,10 +229,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrimResult:
-    """The result of one call: how many entries it cut, whether there is more to do at once, and the stream's groups.
+    """The result of one call: the number of trimmed entries, whether there is more to do at once, and the stream's
+    groups.
 
-    `length`: how many entries are left. `expires_ms`: after how long the oldest of them is too old; None for an empty
-    stream, or without a maximum age.
+    `length` is the number of entries that are left. `expires_ms` is the time until the oldest of them is too old; None
+    for an empty stream, or without a maximum age.
     """
 
     cut: int
@@ -243,10 +246,10 @@ class TrimResult:
 def trim(
     stream: str, limits: Limits, *, groups: Sequence[bytes] = (), durable: Collection[str] = (), room: int
 ) -> Command:
-    """Trim at most `room` entries by which a stream exceeds its limits; the reply is a `TrimResult`.
+    """Trim at most `room` entries by which a stream exceeds its limits: `TrimResult`.
 
-    `groups` are the stream's groups as the last reply named them: their counters have to be declared. When one is
-    missing nothing is cut, and the reply names them all. Names are bytes because other programs may use any.
+    `groups` are the stream's groups in the last reply, because their counters have to be declared as keys. When one is
+    missing, nothing is trimmed, and the reply names all groups. Names are bytes, because other programs may use any.
     """
     arguments: list[Argument] = [
         limits.max_length,
@@ -257,14 +260,14 @@ def trim(
     ]
     counters = []
     for group in groups:
-        # As everywhere that a group's counters are shown: a name that is no text is read with replacements.
+        # A name that is not valid UTF-8 is decoded with replacements, as wherever a group's counters are shown.
         name = group.decode("utf-8", "replace")
         counters.append(keyspace.counters(stream, name))
         arguments += [group, int(name in durable)]
-    return _TRIM.call([stream, keyspace.stats(stream), keyspace.pins(stream), *counters], arguments, parse=_trimmed)
+    return _TRIM.call([stream, keyspace.stats(stream), keyspace.pins(stream), *counters], arguments, parse=_parse_trim)
 
 
-def _trimmed(reply: Any) -> TrimResult:
+def _parse_trim(reply: Any) -> TrimResult:
     cut, more, length, expires, groups = reply
     return TrimResult(
         cut=cut, more=bool(more), length=length, expires_ms=None if expires < 0 else expires, groups=tuple(groups)

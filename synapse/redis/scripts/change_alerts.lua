@@ -1,12 +1,14 @@
--- Change states of alerts, each only if it still is what the evaluator read, and record each change once.
+-- Change the states of alerts, each only if it still equals the state that the evaluator read, and record each change
+-- once.
 -- KEYS: the states, the history of changes, the stream of alerts, that stream's counters.
--- ARGV: how many changes the history has at most; the stream's hard length, 0 when the stream is not defined; then for
---       each alert its name, its state as it was read ("": none) and as it is to be ("": none), the record for the
---       history ("": the change is none for people), and how many names and values of an entry of the stream follow.
--- Reply: for each 1, or 0 when its state is another one by now.
+-- ARGV: the greatest number of changes in the history; the stream's hard length, 0 when the stream is not defined; then
+--       for each alert its name, the state that was read ("" for none), the new state ("" for none), the record for the
+--       history ("" when the change does not concern people), and the number of the names and values of an entry that
+--       follow.
+-- Reply: for each alert 1, or 0 when its state has changed meanwhile.
 
--- A Redis that is full refuses a script's first write, if that one could need memory, and none after it. Alerts are
--- needed most then.
+-- When Redis is out of memory, it refuses a script's first write if that write could need memory, and no later write.
+-- Alerts are needed most at such a time.
 redis.pcall('HDEL', KEYS[1], '')
 local most, hard_length = ARGV[1], tonumber(ARGV[2])
 local answers = {}
@@ -24,7 +26,7 @@ while i <= #ARGV do
       redis.call('XADD', KEYS[2], 'MAXLEN', '~', most, '*', 'change', record)
     end
     if count > 0 and hard_length > 0 then
-      -- Somebody else's key in place of the stream stops no alert.
+      -- A key of another type in place of the stream must not stop an alert.
       local added = redis.pcall('XADD', KEYS[3], 'MAXLEN', '~', hard_length, '*', unpack(ARGV, i + 5, i + 4 + count))
       if not added.err then
         redis.pcall('HINCRBY', KEYS[4], 'published', 1)

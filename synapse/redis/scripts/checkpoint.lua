@@ -1,8 +1,9 @@
--- Record the id after which a group continues, should it be lost. All events up to it are acknowledged, or have a copy.
+-- Record the id after which a group would continue if it were lost. All events up to it are acknowledged or have a
+-- copy.
 -- ARGV: those of group.lua.
 -- Reply: the id, or Redis' error.
 
--- The id before an id, or a lower one where that cannot be counted: Lua's numbers have 53 bits.
+-- Return the id before an id, or a lower one when that cannot be computed: Lua's numbers have 53 bits.
 local function before(id)
   local ms, seq = id:match('^(%d+)%-(%d+)$')
   if seq ~= '0' and #seq <= 15 then

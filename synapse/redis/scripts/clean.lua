@@ -1,8 +1,7 @@
--- Remove consumers that have had nothing pending for long. Asked and removed in one script: what a consumer has pending
--- would go with it. Only in groups that Synapse made.
--- ARGV, after those of group.lua: the consumer that stays in any case, for how long one must have been silent
---       (milliseconds).
--- Reply: how many were removed.
+-- Remove consumers that have been silent for long and have no pending entries, from a group that Synapse created. One
+-- script checks and removes, because the pending entries of a consumer are lost with it.
+-- ARGV, after those of group.lua: the consumer to keep in any case, the least silence of a removed one (milliseconds).
+-- Reply: the number of removed consumers, or Redis' error.
 if redis.call('HEXISTS', COUNTERS, 'made_by') == 0 then
   return 0
 end

@@ -1,10 +1,10 @@
--- Delete a group, with all keys that Synapse has of it. One script checks and deletes, because its backlog is deleted
--- with it.
--- KEYS, after those of group.lua, the delivery log among them: reports, pins.
--- ARGV, after those of group.lua: 1 to delete it in spite of a backlog and of live consumers, for how long a live
--- consumer is silent at most (milliseconds).
+-- Delete a group with all keys that Synapse keeps for it. One script checks and deletes, because the backlog is
+-- deleted, too.
+-- KEYS, after those of group.lua with the delivery log: reports, pins.
+-- ARGV, after those of group.lua: 1 to delete it despite a backlog or live consumers, the longest silence of a live
+--       consumer (milliseconds).
 -- Reply: {1 when it was deleted, 1 when it has unread events, pending, waiting, blocked, dead, live consumers}, or
---        Redis' error. Of a group that is gone already, our keys are removed.
+--        Redis' error. When the group does not exist, Synapse's keys for it are removed.
 local force, lively = ARGV[3] == '1', tonumber(ARGV[4])
 local REPORTS, PINS = KEYS[9], KEYS[10]
 

@@ -1,6 +1,6 @@
--- Throw dead letters away.
--- ARGV, after those of group.lua: the actor, their ids.
--- Reply: how many there were.
+-- Delete dead letters.
+-- ARGV, after those of group.lua: the actor, the ids of the dead letters.
+-- Reply: the number of those that existed.
 even_when_full()
 local gone = 0
 for i = 4, #ARGV do

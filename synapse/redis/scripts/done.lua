@@ -1,13 +1,13 @@
--- Acknowledge events: they were delivered, or are not wanted, and the group has no more to do with them.
--- ARGV, after those of group.lua: the counter that they are added to, how many there are, 1 when tokens are given,
---       consumer, how long an attempt took (milliseconds) or "-", their ids; then, perhaps, for each the token of its
---       lease ("" when it was read and is pending): then, of a key, only in their turn. Where there is a delivery log,
---       last the number of each attempt, or one that is that of all.
--- Reply: how many of them the group still had to acknowledge; only those are counted.
+-- Acknowledge events that were delivered or filtered out. Their records in the group are deleted.
+-- ARGV, after those of group.lua: the name of the counter to raise, the number of events, 1 when tokens are given,
+--       consumer, the duration of an attempt (milliseconds) or "-", the ids; then, with tokens, the token of each
+--       event's lease ("" when it was read and is pending), and events of one key are then acknowledged only in their
+--       turn. With a delivery log, the number of each attempt follows, or one number for all.
+-- Reply: the number of events that were unacknowledged; only those are counted.
 local count, has_tokens, consumer, took, settled = tonumber(ARGV[4]), ARGV[5] == '1', ARGV[6], ARGV[7], 0
 local last_id = 7 + count
 
--- The lines of the delivery log, written together.
+-- The lines for the delivery log, which are written together.
 local scored_lines = {}
 if LOG then
   even_when_full()
@@ -20,7 +20,7 @@ local one_rest = #ARGV == attempts_from + 1 and LOG and line_rest .. ARGV[#ARGV]
 
 local function log_done(i)
   if LOG then
-    -- As `rank` has it, in one text: this is most of what a line costs.
+    -- The rank of the id, inlined: computing it is most of the cost of a line.
     local ms, seq = ARGV[i]:match('^(%d+)%-(%d+)$')
     local at, rest = #scored_lines, one_rest or line_rest .. ARGV[attempts_from + i - 7] .. line_end
     scored_lines[at + 1], scored_lines[at + 2] = 0, zeros_before(ms) .. ms .. zeros_before(seq) .. seq .. rest
@@ -37,8 +37,8 @@ local function erase(ids, first, last)
   redis.call('HDEL', MESSAGES, unpack(fields))
 end
 
--- In order: a consumer that acknowledges an event it lost must not end the event that another holds or waits for. The
--- holders of the turns, by key, are written once, after all events.
+-- Acknowledge in order: a consumer that acknowledges an event which it lost must not end it while another consumer
+-- holds it or waits for it. The holders of the turns, by key, are written once, after all events.
 local function settle_in_order()
   local turns, over = {}, {}
   for i = 8, last_id do
@@ -48,9 +48,9 @@ local function settle_in_order()
     if key and turns[key] == nil then
       turns[key] = redis.call('HGET', LOCKS, key)
     end
-    -- A consumer whose lease ended, so that another has the event by now, cannot acknowledge it: the next event of its
-    -- key would begin, and the other consumer might begin this one after it. Nor can it acknowledge events behind such
-    -- a one: they are to be delivered again after it.
+    -- A consumer whose lease ended cannot acknowledge an event that another consumer holds by now: the next event of
+    -- the key would begin, and the other consumer might begin this one after it. Nor can it acknowledge the events
+    -- behind such an event, which are to be delivered after it.
     local is_anothers = holder ~= '' and holder ~= NOBODY and holder ~= token
     local is_early = key and turns[key] and turns[key] ~= id
     if not (token and (is_anothers or is_early)) then
@@ -86,14 +86,14 @@ end
 if redis.call('EXISTS', LOCKS) == 1 then
   settled = settle_in_order()
 else
-  -- In parts: Lua's stack ends near 8,000 values.
+  -- In chunks, because Lua's stack ends near 8,000 values.
   for first = 8, last_id, 500 do
     local last = math.min(first + 499, last_id)
     local had = redis.call('XACK', STREAM, GROUP, unpack(ARGV, first, last))
     had = had + redis.call('ZREM', WAITING, unpack(ARGV, first, last))
     settled = settled + had
-    -- Where some were acknowledged before, it is unknown which, so none gets a line: it could contradict an earlier
-    -- one.
+    -- When some of these events were acknowledged before, it is unknown which, so none gets a line: a line could
+    -- contradict an earlier one.
     for i = first, had == last - first + 1 and last or first - 1 do
       log_done(i)
     end

@@ -1,11 +1,12 @@
 -- Extend the leases of events in flight: each ends after the given time from now.
--- ARGV, after those of group.lua: the first word of a new token, consumer ("" for any holder), lease
---       (milliseconds), ids.
--- Reply: for each event 1, or 0 when this consumer does not have it; or Redis' error.
--- A pending event's time is the same for the whole group, so such an event becomes a leased one, with a copy of its own.
+-- ARGV, after those of group.lua: the first word of a new token, consumer ("" for any holder), lease (milliseconds),
+--       ids.
+-- Reply: for each event 1, or 0 when this consumer does not hold it; or Redis' error.
+-- The time limit of pending events is the same for the whole group, so a pending event becomes a leased one with a
+-- copy.
 local word, consumer, lease = ARGV[3], ARGV[4], tonumber(ARGV[5])
 
--- Return 1 when the event is leased, and let it be so for longer.
+-- Extend the lease of an event. Return 1, or 0 when the consumer does not hold the event.
 local function leased(id)
   local token = known(id, ':tok') or ''
   local holder = token:match('^%S+ (.*)$')
@@ -24,7 +25,7 @@ for i = 6, #ARGV do
   if rows.err then
     return rows
   end
-  -- Of an entry that was trimmed, taking it back shall count that it is lost.
+  -- An event whose entry was trimmed stays pending, so that reclaiming it counts it as lost.
   local row, entry = rows[1], rows[1] and entry_of(id)
   if not row then
     answers[#answers + 1] = leased(id)

@@ -1,12 +1,12 @@
--- Note that attempts failed: each event waits for its next one, or is set aside when there is none.
--- ARGV, after those of group.lua: consumer, then for each event its id, the token of its lease ("" when it was read and is
---       pending), the error, how long the attempt took (milliseconds), after how long the next may begin (milliseconds),
---       1 when none is to be made, what kind of failure it was, the HTTP status or "-", and the error as the delivery
---       log has it.
--- Reply: for each "retry", "dead", "lost" (it was trimmed meanwhile), or "stale": another consumer has it by now, or
--- the same was said before, and nothing was changed.
+-- Record failed attempts: each event waits for its next attempt, or becomes a dead letter when there is none.
+-- ARGV, after those of group.lua: consumer, then for each event its id, the token of its lease ("" when it was read and
+--       is pending), the error, the duration of the attempt (milliseconds), the time until the next attempt
+--       (milliseconds), 1 when there is no next attempt, the kind of failure, the HTTP status or "-", and the error for
+--       the delivery log.
+-- Reply: for each event "retry", "dead", "lost" (its entry was trimmed meanwhile), or "stale" (another consumer holds
+--        it, or the failure was reported before; nothing was changed).
 
--- Take an event from its holder. Return its number of attempts and its copy; or the reply when it cannot be taken.
+-- Take an event from its holder. Return the number of its attempts and its copy, or nil and the reply when that fails.
 local function taken(id, token)
   if token ~= '' then
     if known(id, ':tok') ~= token then

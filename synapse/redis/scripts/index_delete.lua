@@ -1,7 +1,7 @@
--- Delete the index of a stream with its segments, unless another process changed it meanwhile.
--- KEYS: the index. Its segments have its name, a colon and their number.
--- ARGV: the version that is to be deleted (0: there is no index).
--- Reply: 1, or 0 when the index is of another version.
+-- Delete the index of a stream with its segments, unless another process has changed it.
+-- KEYS: the index. The keys of its segments are this name, a colon and their number.
+-- ARGV: the version to delete (0 for no index).
+-- Reply: 1, or 0 when the index has another version.
 if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then
   return 0
 end

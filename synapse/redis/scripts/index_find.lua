@@ -1,12 +1,13 @@
--- Find digests in the index of a stream: the blocks of entries that may hold what they are digests of.
--- KEYS: the index. Its segments have its name, a colon and their number.
--- ARGV: what the index has to be made for; how many blocks at most, in how many segments at most; to continue: the version
---       of the index then, and the number of the last segment that was searched (else "", ""); the digests, as numbers.
---       In an index of another version the search begins again.
--- Reply: the id of the last entry in the index ("": there is no such index), 1 when a segment is missing, else 0; the
---        version of the index; the number of the last segment that was searched when there are more ("": there are
---        none); and the first id of each block, as 16 bytes, the newest first.
--- A segment: the number of its digests and of its blocks, the digests in order, each one's block, the blocks' first ids.
+-- Find digests in the index of a stream: the blocks of entries that may hold the values of the digests.
+-- KEYS: the index. The keys of its segments are this name, a colon and their number.
+-- ARGV: what the index has to cover; the greatest numbers of blocks in the reply and of segments to search; to
+--       continue, the version of the index at the last call and the number of the last segment that was searched (else
+--       "" and ""); the digests as numbers. When the version has changed, the search starts over.
+-- Reply: the id of the last entry in the index ("" for no such index), 1 when a segment is missing, else 0; the version
+--        of the index; the number of the last segment that was searched ("" when there are no more); and the first id
+--        of each block in 16 bytes, newest first.
+-- A segment has the number of its digests and of its blocks, the sorted digests, the block of each, and the first id of
+-- each block.
 local known = redis.call('HGETALL', KEYS[1])
 local numbers, meta = {}, {}
 for i = 1, #known, 2 do
@@ -39,7 +40,7 @@ for i = place, last do
     local is_found, found = {}, {}
     for j = 6, #ARGV do
       local wanted = tonumber(ARGV[j])
-      -- The first place whose digest is above the wanted one. The newest block of a digest stands before it.
+      -- The first position whose digest is above the wanted one. The newest block of the wanted digest is before it.
       local low, high = 0, digests
       while low < high do
         local middle = math.floor((low + high) / 2)

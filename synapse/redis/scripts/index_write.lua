@@ -1,10 +1,10 @@
--- Change the index of a stream, unless another process changed it meanwhile.
--- KEYS: the index; the segment that is written ("" in ARGV[6]: none); the segments that are deleted.
--- ARGV: the version that is to be changed (0: there is no index), what the index was made for, the id of the last entry
---       in it, how many entries the stream had taken by then, the marks of PII it was made by; the number of the written
---       segment, what is told of it, and its bytes; the numbers of the deleted segments.
--- Reply: the version of the index now, or 0 when it is not the one that is to be changed. A new index starts with the
---        microseconds since 1970, so that no version comes twice: not even after the index was deleted and made again.
+-- Change the index of a stream, unless another process has changed it.
+-- KEYS: the index, the segment to write (unused when ARGV[6] is ""), the segments to delete.
+-- ARGV: the version to change (0 for no index), what the index covers, the id of its last entry, the number of entries
+--       added to the stream by then, the marks of PII with which it was built; the number of the segment to write, its
+--       entry in the index, and its bytes; the numbers of the segments to delete.
+-- Reply: the new version of the index, or 0 when its version is another one. A new index begins with the microseconds
+--        since 1970, so that no version occurs twice, even after the index was deleted and created again.
 if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then
   return 0
 end

@@ -1,12 +1,13 @@
--- Make a group, unless it is there, and a consumer in it.
--- ARGV, after those of group.lua: consumer, start (the id after which the group begins), mode, run (a text that this
---       run of the consumer alone uses).  Mode "any" joins a group that is there already; "new" leaves it as it is,
---       unless this run made it; "again" is "any" for a consumer that was in it, so making it is counted, and it goes
---       on where `checkpoint` last saw it, unless the stream is a new one; "keep" is for nobody: it makes the group
---       alone, like "any" the first time and like "again", from the beginning, when it was lost.
---       Last, 1 when the group is Synapse's by its definition, no matter which program made it.
--- Reply: {1 when the group was made, 1 when Synapse made it, now or before, 1 when it continues at its checkpoint}, or
---        Redis' error.
+-- Create a group, unless it exists, and a consumer in it.
+-- ARGV, after those of group.lua: consumer, start (the id after which the group begins), mode, run (a text that is
+--       unique to this run of the consumer). Mode "any" joins an existing group. "new" leaves an existing group
+--       unchanged, unless this run created it. "again" is for a consumer that was in the group: a missing group is
+--       counted as lost, and continues at the position that `checkpoint` recorded, unless the stream was created again.
+--       "keep" creates the group without a consumer: like "any" the first time, and like "again", from the beginning,
+--       when it was lost. The last argument is 1 when the group is Synapse's by its definition, whichever program
+--       created it.
+-- Reply: {1 when the group was created, 1 when Synapse created it, now or earlier, 1 when it continues at its
+--        checkpoint}, or Redis' error.
 local consumer, start, mode, run = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
 -- Release the keys of events that were pending in a deleted group and will not be read again.
@@ -27,14 +28,15 @@ local function free_keys()
   end
 end
 
--- Where a lost group was, if the stream is the one that it was in: a new one has lower ids, or none.
+-- Return the last known position of a lost group, if the stream is still the same one: a new stream has lower ids, or
+-- none.
 local function seen_at()
   local place, info = redis.call('HGET', COUNTERS, 'place'), redis.pcall('XINFO', 'STREAM', STREAM)
   return place and not info.err and rank(fields_of(info)['last-generated-id']) >= rank(place) and place
 end
 
--- Note behind which id the group begins: what lies up to there was never given to it. One that was made before this was
--- noted may have had anything.
+-- Record the id after which the group begins: no event up to it was ever delivered to the group. For a group that was
+-- created before this was recorded, the id is unknown.
 local function note_begin(is_again)
   local noted = redis.call('HGET', COUNTERS, 'began')
   if not noted and (is_again or redis.call('HEXISTS', COUNTERS, 'made_by') == 1) then

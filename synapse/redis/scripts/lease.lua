@@ -1,10 +1,10 @@
--- Lease waiting events that are due. They keep waiting, due again when the lease ends, until they are acknowledged.
--- An event without attempts left, whose last one had no reported outcome, becomes a dead letter.
--- ARGV, after those of group.lua: token of this lease (no other lease has it; it ends with a space and the consumer),
---       limit, lease (milliseconds), the bytes after which no more are given, attempts that an event has (0: any), 1 to
---       give out what is blocked behind an event together with it.
--- Reply: {lost, set aside, milliseconds until the next is due or -1, events that wait or are blocked, then {id, body,
---        attempt, key ("" for none)} for each}.
+-- Lease waiting events that are due. They stay waiting, due when the lease ends, until they are acknowledged. An event
+-- without attempts left, whose last one had no reported outcome, becomes a dead letter.
+-- ARGV, after those of group.lua: the token of this lease (unique; it ends with a space and the consumer), limit, lease
+--       (milliseconds), the bytes after which no more events are leased, the number of attempts of an event (0 for
+--       any), 1 to lease the events that are blocked behind an event together with it.
+-- Reply: {lost, dead, milliseconds until the next event is due or -1, waiting and blocked events, then {id, body,
+--        attempt, key ("" for none)} for each leased event}.
 local token, limit, lease, bytes_left, most, together =
   ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1'
 
@@ -24,7 +24,7 @@ local function died_every_time(id)
   return true
 end
 
--- Record that an event's last lease, where there was one, ended without a reported outcome.
+-- Record that an event's last lease, if it had one, ended without a reported outcome.
 local function expire(id)
   local holder = known(id, ':tok') or ''
   if holder ~= '' and holder ~= NOBODY then
@@ -35,7 +35,8 @@ local function expire(id)
   end
 end
 
--- Return the events that are due. First put events that were leased together with one before them back behind it.
+-- Return the events that are due. Events that were leased together with an event before them are blocked behind it
+-- first.
 local function due()
   local ordered, ids, found = redis.call('EXISTS', LOCKS) == 1, {}, {}
   repeat
@@ -53,12 +54,13 @@ local function due()
   return ids
 end
 
--- Give out an event, or set it aside when it has no attempt left. Return whether others may go with it.
+-- Lease an event, or make it a dead letter when it has no attempt left. Return whether further events may be leased.
 local function give(id, body, parked)
   local attempts, holder = tonumber(known(id, ':att')) or 0, known(id, ':tok') or ''
   local last_after_silence = holder ~= '' and attempts + 1 == most
   bytes_left = bytes_left - #body
-  -- An event that may have killed its consumers is leased alone for its last attempt, so that no other is lost with it.
+  -- An event that may have killed its consumers is leased alone for its last attempt, so that no other event is lost
+  -- with it.
   if #reply > 4 and (bytes_left < 0 or last_after_silence) then
     return false
   end
@@ -84,7 +86,8 @@ local function give(id, body, parked)
   return not last_after_silence
 end
 
--- Lease the events that are blocked behind an event, up to the first that is not: it is still in flight.
+-- Lease the events that are blocked behind an event, up to the first that is in flight instead. Return whether further
+-- events may be leased.
 local function give_those_behind(id)
   local key, room = known(id, ':key'), limit - (#reply - 4)
   if not key or room <= 0 then
@@ -103,7 +106,7 @@ end
 for _, id in ipairs(due()) do
   local body, given = known(id, ':body'), #reply
   if not body then
-    -- Somebody removed its copy: there is nothing to deliver, and nothing to wait for.
+    -- The copy was removed: there is nothing to deliver.
     redis.call('ZREM', WAITING, id)
     forget(id)
     pass_over(id, 'lost', {})

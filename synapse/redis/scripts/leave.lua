@@ -1,5 +1,6 @@
--- Remove a consumer, unless it has pending entries: they would go with it, and nobody would get them.
--- KEYS: stream.  ARGV: group, consumer.
+-- Remove a consumer, unless it has pending entries, which would be lost with it.
+-- KEYS: stream.
+-- ARGV: group, consumer.
 -- Reply: 1 when it was removed.
 local left = redis.pcall('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2])
 if left.err or #left > 0 then

@@ -1,12 +1,12 @@
--- Move a group to another position in its stream, and keep each of its events in one place.
--- Skipped events are counted. Events to deliver again become unread: none of them waits, is blocked or is in flight,
--- unless its entry is gone, because then only the copy is left.
--- The move has several calls. The position comes first, so that a stop between two calls repeats some events and loses
--- none.
--- ARGV, after those of group.lua: the id after which the group continues ("+": the end), 1 to forget also what it has and
---       has not acknowledged up to there, how many entries one call may skip, how many it may read, where to continue ("" to
---       begin), and the actor.
--- Reply: {where to continue ("" when all is done), skipped, unread again, the group's place now}, or Redis' error.
+-- Move a group to another position in its stream, and keep each of its events in exactly one place.
+-- Skipped events are counted. Events to deliver again become unread and no longer wait, nor are they blocked or in
+-- flight, unless their entry was trimmed and only the copy is left.
+-- A move takes several calls. The position is set first, so that an interruption between two calls repeats some events
+-- and loses none.
+-- ARGV, after those of group.lua: the id after which the group continues ("+" for the end), 1 to drop unacknowledged
+--       events up to there, the greatest number of entries to skip in one call, and of entries to read, the cursor (""
+--       to begin), and the actor.
+-- Reply: {the next cursor ("" at the end), skipped, unread again, the group's position now}, or Redis' error.
 local target, forgets, room, looks, cursor = ARGV[3], ARGV[4] == '1', tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local actor = ARGV[8]
 
@@ -24,7 +24,7 @@ local function place_of_group()
   return {err = 'NOGROUP there is no such group'}
 end
 
--- A place beyond the end would swallow what is still to come.
+-- A position beyond the end of the stream would skip future events: limit it to the last id.
 local function within(id)
   local last = fields_of(redis.call('XINFO', 'STREAM', STREAM))['last-generated-id']
   return (id == '+' or rank(id) > rank(last)) and last or id
@@ -32,7 +32,7 @@ end
 
 local skipped, again = 0, 0
 
--- Return the id up to which the group is moved now, and whether that is all.
+-- Return the id up to which this call moves the group, and whether that is the target.
 local function skip(from)
   local entries = redis.call('XRANGE', STREAM, '(' .. from, target, 'COUNT', room)
   skipped = skipped + #entries
@@ -42,7 +42,7 @@ local function skip(from)
   return target, true
 end
 
--- Say whether the group is to drop an event that it has not acknowledged.
+-- Say whether the move drops an unacknowledged event from the group.
 local function drops(id)
   if rank(id) > rank(target) then
     return entry_of(id) and true or false
@@ -60,7 +60,7 @@ local function drop(id, unqueued)
   end
 end
 
--- Write a line about the move: the parts of one that goes forward have one line together.
+-- Write a line about the move. The parts of one forward move share a line.
 local function log_move(from, to)
   local lines = redis.call('ZRANGE', LOG, '[~', '+', 'BYLEX')
   for i = 1, #lines - MOST_MOVES + 1 do
@@ -78,8 +78,9 @@ local function log_move(from, to)
     '~' .. zeros_before(nth) .. nth .. ' ' .. text(now()) .. ' ' .. from .. ' ' .. to .. ' ' .. actor)
 end
 
--- Rid a queue of what is dropped, at the end where that lies; where nothing of it lies there, of the one event. Return
--- how many went, and whether the one is among them. To look for each one alone in a long queue would take too long.
+-- Remove the dropped events from a queue, at the end at which they are; when there are none at that end, remove only
+-- the event `id`. Return the number of removed events, and whether `id` is among them. To search a long queue for each
+-- event would take too long.
 local function drop_parked(id, most)
   local queue = queue_of(known(id, ':key') or '')
   local at_tail = rank(id) > rank(target)
@@ -95,20 +96,20 @@ local function drop_parked(id, most)
     gone, found = {id}, true
   end
   for _, other in ipairs(gone) do
-    -- A copy in no queue was none of ours to count.
+    -- A copy that is in no queue was not counted as blocked.
     redis.call('HINCRBY', COUNTERS, 'parked', -redis.call('LREM', queue, at_tail and -1 or 1, other))
     drop(other, true)
   end
   return #gone, found
 end
 
--- Return where to continue among the pending: "m0" behind the last of them.
+-- Examine pending events from a cursor on. Return the next cursor, "m0" after the last of them.
 local function look_at_pending(from)
   local rows = redis.call('XPENDING', STREAM, GROUP, from, '+', looks)
   for _, row in ipairs(rows) do
     local id = row[1]
     if known(id, ':body') then
-      -- It waits too, because its group was made again: one place is enough.
+      -- The event also waits, because its group was created again: it must be in one place only.
       redis.call('XACK', STREAM, GROUP, id)
     elseif drops(id) then
       redis.call('XACK', STREAM, GROUP, id)
@@ -118,12 +119,12 @@ local function look_at_pending(from)
   return #rows == looks and 'p(' .. rows[#rows][1] or 'm0'
 end
 
--- Return where to continue among the copies: each event that waits or is blocked has one.
+-- Examine copies from a cursor on: each event that waits or is blocked has one. Return the next cursor.
 local function look_at_copies(from)
   local found, left, all = redis.call('HSCAN', MESSAGES, from, 'COUNT', looks), looks, true
   for at = 1, #found[2], 2 do
     local id = found[2][at]:match('^(.*):body$')
-    -- With another of its key it may have gone in this call.
+    -- This call may have removed it already, together with another event of its key.
     if id and known(id, ':body') and drops(id) then
       if redis.call('ZREM', WAITING, id) == 1 then
         drop(id)
@@ -164,7 +165,7 @@ if LOG and place ~= from then
 elseif rank(place) > rank(from) then
   doubt(place)
 end
--- The checkpoint of the old position would skip the events that are unread again, should the group be lost now.
+-- If the group were lost now, the checkpoint of the old position would skip the events that are unread again.
 redis.call('HDEL', COUNTERS, 'place')
 local began = redis.call('HGET', COUNTERS, 'began')
 if began and rank(place) < rank(began) then

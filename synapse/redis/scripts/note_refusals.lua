@@ -1,10 +1,12 @@
--- Note refused events of a stream, by kind. A kind that was not met for the longest time goes when there are too many.
--- KEYS: the kinds by when each was met last (milliseconds since 1970), what is known of each kind.
--- ARGV: how many kinds are kept, how long they are kept after the last one (milliseconds); then for each kind its digest,
---       how many events, when the first and the last of them came, what is known of it, and a sample ("": none).
+-- Count refused events of a stream by kind. When there are too many kinds, those without refusals for the longest time
+-- are removed.
+-- KEYS: the kinds by the time of their last refusal (milliseconds since 1970), the details of each kind.
+-- ARGV: the greatest number of kinds, the time for which they are kept after the last refusal (milliseconds); then for
+--       each kind its digest, the number of events, the times of the first and the last, the known properties, and a
+--       sample ("" for none).
 for i = 3, #ARGV, 6 do
   local digest = ARGV[i]
-  -- Before it counts: when a key holds something else, the events are noted again later.
+  -- Before the counting: when this fails because a key has another type, the caller reports the events again later.
   redis.call('ZADD', KEYS[1], 'GT', ARGV[i + 3], digest)
   redis.call('HINCRBY', KEYS[2], digest .. ':count', ARGV[i + 1])
   redis.call('HSETNX', KEYS[2], digest .. ':first', ARGV[i + 2])

@@ -1,10 +1,10 @@
--- Tell people of changes of a rule's alerts, unless another evaluator did meanwhile.
--- KEYS: what was told of each rule, the stream of alerts, that stream's counters.
--- ARGV: the rule; what was told of it as it was read ("": nothing), and what is told now; the stream's hard length, 0
---       when the stream is not defined; the entry's names and values in turn.
--- Reply: 1, or 0 when something else was told by now.
+-- Append a notification about the alerts of a rule, unless another evaluator has done so.
+-- KEYS: the last notification of each rule, the stream of alerts, that stream's counters.
+-- ARGV: the rule, the last notification that was read ("" for none), the new one; the stream's hard length, 0 when the
+--       stream is not defined; the entry's names and values, alternating.
+-- Reply: 1, or 0 when the last notification has changed meanwhile.
 
--- As in change_alerts.lua: also when Redis is full.
+-- This must work even when Redis is out of memory, as in change_alerts.lua.
 redis.pcall('HDEL', KEYS[1], '')
 if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then
   return 0

@@ -1,21 +1,21 @@
--- Tell where one event is for the group, and what the delivery log has of it. Nothing is changed.
+-- Read the place of one event in the group, and its lines in the delivery log. Nothing is changed.
 -- ARGV, after those of group.lua: the event's id.
--- Reply: {now; {consumer, idle, deliveries} when it is pending, else {}; when it is due; of its copy, where it has one, the digest, its
---         attempts, token and noted attempts; the event whose turn it is, and how many are before it in the queue, where
---         it is behind one; where the group began; how many events were skipped, discarded or lost, and up to which id
---         that may have left no line; dead letters that are not noted by event; its lines in the delivery log; those of
---         moves over it; then of each of its dead letters the id, and the fields with the digest `form` in place of the copy}.
---         What is not there is nil.
+-- Reply: {now; {consumer, idle, deliveries} when it is pending, else {}; its due time; of its copy, if there is one,
+--        the digest, attempts, token and recorded attempts; when it is blocked, the event with the turn, and the number
+--        of events before it in the queue; the id after which the group began; the number of events that were skipped,
+--        discarded or lost, and the id up to which they may have no line; the number of dead letters that are not
+--        indexed by event; its lines in the delivery log; the lines of moves over it; then for each of its dead letters
+--        the id and the fields, with the digest `form` in place of the copy}. Missing values are nil.
 local id = ARGV[3]
 
 local rows = redis.pcall('XPENDING', STREAM, GROUP, id, id, 1)
 if rows.err then
-  -- A group that is gone may have left dead letters and copies.
+  -- A group that was deleted may have left dead letters and copies.
   rows = {}
 end
 local pending = rows[1] and {rows[1][2], rows[1][3], rows[1][4]} or {}
 
--- Nobody looks for its place in a longer queue.
+-- The position in a longer queue is not computed.
 local LONGEST = 10000
 
 local body = known(id, ':body')
@@ -32,7 +32,7 @@ local over, doubtful = 0, counts[2]
 for i = 4, 7 do
   over = over + (tonumber(counts[i]) or 0)
 end
--- The janitor counts what it cuts and writes no line.
+-- The janitor counts the events that it trims, but writes no lines.
 if counts[3] and not (doubtful and rank(doubtful) > rank(counts[3])) then
   doubtful = counts[3]
 end

@@ -1,25 +1,28 @@
--- Read events of an ordered group. Of a key they go to one consumer at a time; the others are blocked until their turn.
--- ARGV, after those of group.lua: consumer, count, "stream" (all have one key) or "key", the property that is the key, 1
---       to give out all events of a key that are read here, for the consumer to deliver one after the other; 0: only one.
--- Reply: {how many were read, or -1 when nothing can be while an earlier event is not done; the last id that the stream
---        gave; then id, fields and key ("" for none) of each event to be delivered}, or Redis' error.
--- Reading and blocking are one script: between two, another reader would mix up the order.
+-- Read events of an ordered group. Events with the same key go to one consumer at a time; the others are blocked until
+-- they have the turn.
+-- ARGV, after those of group.lua: consumer, count, "stream" (all events have one key) or "key", the property that is
+--       the key, 1 to return all events of a key that are read here, for the consumer to deliver one after the other, 0
+--       for only one.
+-- Reply: {the number of events read, or -1 when none can be read while an earlier event is not done; the last id of the
+--        stream; then id, fields and key ("" for none) of each event to deliver}, or Redis' error.
+-- One script reads and blocks, because between two scripts another reader could change the order.
 local consumer, count, mode, property, together = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1'
--- The keys whose turn began in this call: all events behind it were read here, and none of them is blocked.
+-- The keys whose turn began in this call: all events behind were read in this call, too, and none of them is blocked.
 local opened = {}
--- The events that join the queues of such keys, and their values: written once, after all events.
+-- The events to append to the queues of such keys, and the keys of events: written once, after all events.
 local behind, notes = {}, {}
 local has_copies = redis.call('EXISTS', WAITING) == 1 or tonumber(redis.call('HGET', COUNTERS, 'parked') or '0') > 0
 
 local function plain(value)
   if type(value) == 'number' then
-    -- As JSON writes it, so that a key is the same in each layout of entries.
+    -- The text that JSON has, so that a key is the same in each layout of entries.
     return string.format(value == math.floor(value) and math.abs(value) < 2 ^ 53 and '%.0f' or '%.17g', value)
   end
   return (type(value) == 'string' or type(value) == 'boolean') and tostring(value) or nil
 end
 
--- A digest, so that neither the field that holds it nor the queue's name can be long; nil when the event has no key.
+-- Return a digest of the key, so that neither the field with it nor the queue's name is long; nil when the event has no
+-- key.
 local function key_of(parts)
   if mode == 'stream' then
     return mode
@@ -48,7 +51,7 @@ local function is_taken()
   return not rows.err and #rows > 0
 end
 
--- Return whether the event is to be delivered now.
+-- Return whether to deliver the event now; otherwise it is blocked.
 local function admit(id, entry, key)
   if not key then
     return true
@@ -65,12 +68,12 @@ local function admit(id, entry, key)
     opened[key] = together
     return true
   elseif holder == id and not redis.call('ZSCORE', WAITING, id) then
-    -- Read again, because its group was lost or moved back while it was pending.
+    -- The event is read again, because its group was lost or moved back while it was pending.
     return true
   end
   redis.call('XACK', STREAM, GROUP, id)
   if holder ~= id and not known(id, ':body') then
-    -- One that was pending when its group was lost has its place already.
+    -- An event that was pending when its group was lost is in the queue already.
     if not known(id, ':key') then
       redis.call('RPUSH', queue_of(key), id)
     end
@@ -97,12 +100,12 @@ if not is_taken() then
     end
   end
 end
--- A hash of short values is kept as a list, up to 512 of them, and looked through from its beginning each time. A single
--- long value makes it a real one, for as long as it has any.
+-- Redis stores a hash of up to 512 short values as a list, and each access searches it from the start. A single long
+-- value makes Redis store it as a hash table from then on.
 if #notes > 50 then
   redis.call('HSET', MESSAGES, '', string.rep('-', 100))
 end
--- In parts: Lua's stack ends near 8,000 values.
+-- In chunks, because Lua's stack ends near 8,000 values.
 for first = 1, #notes, 1000 do
   redis.call('HSET', MESSAGES, unpack(notes, first, math.min(first + 999, #notes)))
 end

@@ -1,7 +1,7 @@
--- Tell which groups read a stream, and when they last did. Nothing is changed.
+-- Read the groups of a stream, and the time of each group's last request. Nothing is changed.
 -- KEYS: the stream.
--- Reply: {the id of its latest entry, then for each group {name, id of the last entry that it was given, pending entries,
---        milliseconds since one of its consumers last asked or -1 when it has none}}, or Redis' error.
+-- Reply: {the id of the latest entry, then for each group {name, id of the last entry delivered to it, pending entries,
+--        milliseconds since the last request of a consumer, or -1 without consumers}}, or Redis' error.
 local stream = KEYS[1]
 
 local info = redis.pcall('XINFO', 'STREAM', stream)

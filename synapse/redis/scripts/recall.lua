@@ -1,6 +1,6 @@
--- End the leases of a consumer that is gone: what it had is due now.
+-- End the leases of a dead consumer: its events are due now.
 -- ARGV, after those of group.lua: consumer, lease (milliseconds), offset, limit.
--- Reply: {leases looked at, ended}. The caller continues from where this ended until fewer than the limit were there.
+-- Reply: {leases checked, leases ended}. The caller repeats with a higher offset until fewer than `limit` were checked.
 even_when_full()
 local moment = now()
 local from, to = '(' .. text(moment), text(moment + tonumber(ARGV[4]))

@@ -1,7 +1,8 @@
--- Reclaim events that consumers have had in flight for too long: from the pending entries to the waiting events, each
--- with a copy of its own, so that it outlives a trim. The failed delivery counts as an attempt.
+-- Reclaim events that consumers have had in flight for too long: they become waiting events with a copy, so that a trim
+-- does not remove them. The failed delivery counts as an attempt.
 -- ARGV, after those of group.lua: idle (milliseconds), limit, consumer ("" for all).
--- Reply: {taken back, lost}, or Redis' error. Lost are entries that were trimmed before their group acknowledged them.
+-- Reply: {reclaimed, lost}, or Redis' error. Lost are events whose entries were trimmed before the group acknowledged
+--        them.
 local words = {'XPENDING', STREAM, GROUP, 'IDLE', ARGV[3], '-', '+', ARGV[4]}
 if ARGV[5] ~= '' then
   words[#words + 1] = ARGV[5]
@@ -20,7 +21,7 @@ for _, row in ipairs(rows) do
     put_back(id, copy_of(entry), row[4], NOBODY, now())
     moved = moved + 1
   elseif known(id, ':body') then
-    -- It waits or is blocked already, because its group was made again or moved back.
+    -- The event waits or is blocked already, because its group was created again or moved back.
     if not is_behind(id) then
       redis.call('ZADD', WAITING, 'NX', text(now()), id)
     end

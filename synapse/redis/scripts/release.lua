@@ -1,8 +1,8 @@
--- Give back events that were read and not begun: they wait, due now. The delivery that was none is not an attempt.
+-- Release events that were read and not begun: they wait and are due now. The delivery is not counted as an attempt.
 -- ARGV, after those of group.lua: consumer, then for each event its id and the token of its lease ("" when it was read
 --       and is pending).
--- Reply: how many were given back, or Redis' error. What the consumer does not have is left alone, and so is a pending
---        event whose entry was trimmed: taking it back will count it.
+-- Reply: the number of released events, or Redis' error. Events that the consumer does not hold are left unchanged, and
+--        so is a pending event whose entry was trimmed: reclaiming will count it as lost.
 even_when_full()
 local given_back = 0
 for i = 4, #ARGV, 2 do

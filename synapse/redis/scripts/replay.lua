@@ -1,8 +1,9 @@
--- Let dead letters be delivered again: each waits, with all its attempts before it. Their records stay.
--- ARGV, after those of group.lua: after how long the first is due, how much later each next one (milliseconds, a
---       fraction is fine), the actor, then for each the dead letter's id, and the copy to deliver ("" for the one that it holds).
--- Reply: for each "retry", "gone" (no such dead letter, or not any more), "waiting" (the event is on its way already;
---        the dead letter stays), or "broken" (this was not written by a script of ours).
+-- Redrive dead letters: each event waits, with all its attempts to come. The records of the earlier attempts stay.
+-- ARGV, after those of group.lua: the delay of the first event, the further delay of each next one (milliseconds,
+--       possibly with a fraction), the actor, then for each the id of the dead letter, and the copy to deliver ("" for
+--       the stored one).
+-- Reply: for each "retry", "gone" (no such dead letter, or no longer), "waiting" (the event is being delivered already;
+--        the dead letter stays), or "broken" (another program wrote it).
 local due, step = now() + tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local function replay(dead, body)

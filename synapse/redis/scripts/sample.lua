@@ -1,12 +1,12 @@
--- Tell what is sampled of a stream and of its groups, without its entries.
--- KEYS: the stream; of each group its counters, what waits, and its dead letters.
--- ARGV: 1 to ask for its memory too; how many fields of the groups' counters are asked for (0: no groups), and these;
---       each group's name.
--- Reply: its length, the id of its latest entry, how many entries ever were added (-1: this server does not count them),
---        the id of the latest one that was deleted, the id of its first one, and its memory in bytes (-1: not asked for,
---        or this user may not); the names of all its groups; and of each group that was asked for one text: its last
---        delivered id, how many entries are pending, wait and are dead, and its counters, with NUL between them. It is
---        empty for a group that is not there.
+-- Sample a stream and its groups, without entries.
+-- KEYS: the stream; for each group its counters, waiting events and dead letters.
+-- ARGV: 1 to include the memory of the stream; the number of requested fields of the groups' counters (0 for no
+--       groups), and these fields; each group's name.
+-- Reply: the stream's length, the id of its latest entry, the number of entries ever added (-1 when the server does not
+--        count them), the id of the latest deleted entry, the id of its first entry, and its memory in bytes (-1 when
+--        not requested or not permitted); the names of all its groups; and for each requested group one text, separated
+--        by NUL: its last delivered id, the numbers of pending, waiting and dead events, and its counters. The text is
+--        empty when the group does not exist.
 local function joined(found)
   if found.err then
     return ''

@@ -1,23 +1,25 @@
--- Trim a stream to its limits, and count the events that its groups lose by that.
---
--- KEYS: the stream; its counters; what is remembered of its groups; then the counters of each group named in ARGV.
--- ARGV: entries to keep; age to keep in ms, 0 for any; entries past which unacknowledged ones are trimmed too, 0 for
--- never; silence in ms after which a group holds nothing back; entries that this call may cut; then for each group its
--- name, and 1 when it is durable.
--- Reply: entries cut; 1 when there is more to do at once; entries that are left; milliseconds until the oldest of them is
---        too old, or -1; the names of the stream's groups. A group that was not named (its counters are no declared key)
---        ends the call before anything is cut.
+-- Trim a stream to its limits, and count the unacknowledged events that its groups lose.
+-- KEYS: the stream, its counters, the last moves of its groups, then the counters of each group named in ARGV.
+-- ARGV: the number of entries to keep; the age to keep in milliseconds, 0 for any; the number of entries beyond which
+--       unacknowledged ones are trimmed, too, 0 for never; the silence in milliseconds after which a group holds
+--       nothing back; the greatest number of entries to trim in this call; then for each group its name, and 1 when it
+--       is durable.
+-- Reply: the number of trimmed entries; 1 when there is more to do at once; the number of entries left; milliseconds
+--        until the oldest of them is too old, or -1; the names of the stream's groups. When a group is not named in
+--        ARGV, its counters are not declared as a key, and the call ends before anything is trimmed.
 local stream, stats, pins = KEYS[1], KEYS[2], KEYS[3]
 local max_length, max_age, hard_length = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local pin_for, left = tonumber(ARGV[4]), tonumber(ARGV[5])
 local more, total = false, 0
 
--- How many pending entries of a group one call looks at: each is looked up, with its content, to see that it is there.
+-- The number of pending entries of a group that one call examines: each is looked up with its content, to see whether
+-- it exists.
 local PAGE = 100
 local LARGEST = '18446744073709551615'
 local END = LARGEST .. '-' .. LARGEST
 
--- An id has 128 bits and Lua's numbers have 53: ids are compared as texts of one length, and counted up as digits.
+-- An id has 128 bits and Lua's numbers have 53, so ids are compared as texts of equal length, and incremented as
+-- digits.
 local function rank(id)
   local ms, seq = id:match('^(%d+)%-(%d+)$')
   return string.rep('0', 20 - #ms) .. ms .. string.rep('0', 20 - #seq) .. seq
@@ -63,8 +65,8 @@ local function groups_of_stream()
   return groups
 end
 
--- When the group last moved, as far as can be known: its own place and its pending entries are compared with what is
--- remembered, and its consumers are asked only when that was long ago, because there may be thousands.
+-- Return the time when the group last moved, as far as it is known. The group's position and pending entries are
+-- compared with the recorded ones. Its consumers are read only when that was long ago, because there may be thousands.
 local function last_moved(group, row, now)
   local time, place = string.match(row or '', '^(%d+) (.*)$')
   local moved = tonumber(time)
@@ -83,7 +85,7 @@ local function last_moved(group, row, now)
   return moved
 end
 
--- Say of each group whether it pins. Return the commands that keep what is remembered up to date.
+-- Set for each group whether it pins entries. Return the commands that update the recorded positions.
 local function observe(groups, now)
   local rows, writes, undecided = {}, {}, {}
   local known = redis.call('HGETALL', pins)
@@ -111,12 +113,12 @@ local function observe(groups, now)
   return writes
 end
 
--- Pending stays pending when its entry is deleted: only a look tells.
+-- A pending entry stays pending when it is deleted from the stream, so it has to be looked up.
 local function is_there(id)
   return #redis.call('XRANGE', stream, id, id) > 0
 end
 
--- Return the first id in the stream that the group has not acknowledged: pending or unread.
+-- Return the first id in the stream that the group has not acknowledged, pending or unread.
 local function owed_from(group, first)
   if group.pending == 0 then
     return group.unread
@@ -130,8 +132,8 @@ local function owed_from(group, first)
   return #page < PAGE and group.unread or earlier(after(page[PAGE][1]), group.unread)
 end
 
--- Remove up to `most` of the oldest entries below the id `before`, and return how many went. Whole nodes of the
--- stream's tree are dropped unread; only in the last one, which holds a few kilobytes, ids are looked up.
+-- Remove up to `most` of the oldest entries below the id `before`, and return their number. Whole nodes of the stream's
+-- tree are dropped unread; only in the last one, which holds a few kilobytes, ids are looked up.
 local function remove(before, most)
   local removed = redis.call('XTRIM', stream, 'MINID', '~', before, 'LIMIT', most)
   if removed < most then
@@ -143,8 +145,8 @@ local function remove(before, most)
   return removed
 end
 
--- Find the group's pending entries that can go with a cut below `before`. Return where the cut must end, because no
--- more than a page of them is looked at.
+-- Collect the group's pending entries below `before`, which a trim would remove. Return the id at which the trim has to
+-- end, because at most one page of them is examined.
 local function note_pending(group, first, before)
   group.held = {}
   if group.pending == 0 then
@@ -152,7 +154,7 @@ local function note_pending(group, first, before)
   end
   local page = redis.call('XPENDING', stream, group.name, first, '(' .. before, PAGE)
   for _, row in ipairs(page) do
-    -- Moved back by hand, a group can have pending entries that are unread as well: those are counted as unread.
+    -- A group that was moved back can have pending entries that are also unread: those are counted as unread.
     if rank(row[1]) < rank(group.unread) and is_there(row[1]) then
       group.held[#group.held + 1] = rank(row[1])
     end
@@ -164,9 +166,9 @@ local function note_pending(group, first, before)
   return earlier(before, after(page[PAGE][1]))
 end
 
--- Cut up to `most` of the oldest entries below `before`, and add to `field` of each losing group the number that it had
--- not acknowledged.
--- Unread entries are counted by the replies of XTRIM, between the positions of the losing groups: no entry is read.
+-- Trim up to `most` of the oldest entries below `before`, and add the unacknowledged ones to `field` of each losing
+-- group. Unread entries are counted by the replies of XTRIM between the positions of the losing groups: no entry is
+-- read.
 local function cut(before, most, losers, field)
   local first = oldest()
   most = math.min(most, left)
@@ -178,7 +180,7 @@ local function cut(before, most, losers, field)
   end
   local from, gone, stops = rank(first), 0, {before}
   for _, group in ipairs(losers) do
-    -- Most losers left long ago and have read nothing of this: they need no stop of their own.
+    -- Most losing groups were left long ago and have read none of these entries: they need no stop of their own.
     if rank(group.unread) > from and rank(group.unread) < rank(before) then
       stops[#stops + 1] = group.unread
     end
@@ -224,7 +226,8 @@ local function trim(groups, now)
   end
 end
 
--- The id below which everything went: of the oldest entry, or of the next one when none is left.
+-- Return the id below which all entries are gone: the id of the oldest entry, or the next one to come in an empty
+-- stream.
 local function cut_below()
   local first = oldest()
   if first then
@@ -248,7 +251,7 @@ local function count(groups)
     for field, lost in pairs(group.lost) do
       if lost > 0 then
         redis.call('HINCRBY', group.counters, field, lost)
-        -- A later script that finds pending entries gone must not count those below this id again.
+        -- Scripts that later miss a pending entry below this id must not count it again.
         redis.call('HSET', group.counters, 'lost_below', below)
       end
     end
@@ -273,7 +276,8 @@ local writes = observe(groups, now)
 trim(groups, now)
 count(groups)
 for _, write in ipairs(writes) do
-  -- Last, and without regard to errors: a full Redis refuses these writes, but never to be trimmed.
+  -- Written last, and errors are ignored: when Redis is out of memory it refuses these writes, but the trim must
+  -- succeed.
   redis.pcall(unpack(write))
 end
 local rest = max_age > 0 and oldest()

@@ -1,4 +1,4 @@
--- Return the fields of one row of XINFO by their names.
+-- Return the fields of one row of XINFO by name.
 local function fields_of(row)
   local fields = {}
   for at = 1, #row, 2 do

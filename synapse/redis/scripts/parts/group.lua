@@ -1,23 +1,24 @@
--- The common part of the scripts of delivery, which precedes the text of each.
--- KEYS: stream, waiting, messages, counters, locks, dead letters, dead letters by event; the delivery log, where lines
---       are to be written.
--- ARGV: group, how the names of its queues begin. A queue is the one kind of key that cannot be declared: which one is
---       needed turns out only here. It is in the stream's slot, too.
+-- The common part of the delivery scripts, which precedes the text of each.
+-- KEYS: stream, waiting, messages, counters, locks, dead letters, dead letters by event; then the delivery log, if
+--       lines are to be written.
+-- ARGV: group, the common prefix of its queues. Queues are the one kind of key that cannot be declared, because only
+--       the script finds out which one it needs. They are in the stream's slot, too.
 local STREAM, WAITING, MESSAGES, COUNTERS, LOCKS, DEAD = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local LETTERS, LOG = KEYS[7], KEYS[8]
 local GROUP, QUEUES = ARGV[1], ARGV[2]
 
--- The error of an attempt without a reported outcome, and the value in place of its consumer's token.
+-- The error of an attempt without a reported outcome, and the token of an event without a consumer after such an
+-- attempt.
 local NO_ANSWER, NOBODY = 'nobody answered before the lease ended', '-'
 local MOST_ATTEMPTS = 10
 
--- A Redis that is full refuses a script's first write, if that one could need memory, and none after it. Scripts that
--- move events must work then, so this write comes first: it needs no memory, and changes nothing.
+-- When Redis is out of memory, it refuses a script's first write if that write could need memory, and no later write.
+-- Scripts that move events must work then, so this write comes first: it needs no memory and changes nothing.
 local function even_when_full()
   redis.pcall('HDEL', COUNTERS, '')
 end
 
--- One script has one time: Redis 6.2 would let the clock advance within it.
+-- Read the time once: in Redis 6.2 the clock advances within a script.
 local this_moment
 local function now()
   if not this_moment then
@@ -31,7 +32,7 @@ local function text(number)
   return string.format('%.0f', number)
 end
 
--- An id has 128 bits and Lua's numbers have 53: ids are compared as texts of one length.
+-- An id has 128 bits and Lua's numbers have 53, so ids are compared as texts of equal length.
 local zeros = {}
 local function zeros_before(digits)
   local length = #digits
@@ -44,10 +45,11 @@ local function rank(id)
   return zeros_before(ms) .. ms .. zeros_before(seq) .. seq
 end
 
--- The delivery log: a sorted set of lines, in the order of the events that they are about, behind them those about moves
--- of the group. A line of an event is `<rank of its id> <number of the line> <moment> <what> <attempt> <milliseconds>
--- <HTTP status> <kind of failure> <consumer or actor, a netstring><error>`, with "-" for what is not known. The line of
--- a move is `~<number of the line> <moment> <from> <to> <actor>`. The oldest events lose their lines first.
+-- The delivery log is a sorted set of lines: those about events in the order of their ids, then those about moves of
+-- the group. The line of an event is `<rank of its id> <number of the line> <time> <kind of line> <attempt>
+-- <milliseconds> <HTTP status> <kind of failure> <consumer or actor, a netstring><error>`, with "-" for unknown values.
+-- The line of a move is `~<number of the line> <time> <from> <to> <actor>`. The lines of the oldest events are removed
+-- first.
 local MOST_LINES, SLACK, MOST_MOVES, LONGEST_KEPT = 20000, 200, 100, 30 * 24 * 3600 * 1000
 
 local function id_at(line)
@@ -57,7 +59,7 @@ local function id_at(line)
   return plain(line:sub(1, 20)) .. '-' .. plain(line:sub(21, 40))
 end
 
--- Up to an id, events may have been passed over without a line that tells so.
+-- Record that events up to an id may have been passed over without a line in the delivery log.
 local function doubt(id)
   local noted = redis.call('HGET', COUNTERS, 'doubt')
   if not noted or rank(id) > rank(noted) then
@@ -77,7 +79,7 @@ local function bound_log()
   end
 end
 
--- Write a line about an event. `about` may hold attempt, took, status, kind, by and error.
+-- Write a line about an event. `about` may have attempt, took, status, kind, by and error.
 local function log(id, what, about)
   if LOG then
     local nth = redis.call('HINCRBY', COUNTERS, 'logged', 1)
@@ -86,14 +88,14 @@ local function log(id, what, about)
       rank(id) .. ' ' .. text(nth) .. ' ' .. text(now()) .. ' ' .. what .. ' ' .. (about.attempt or '-') .. ' '
         .. (about.took or '-') .. ' ' .. (about.status or '-') .. ' ' .. (about.kind or '-') .. ' '
         .. #(about.by or '') .. ':' .. (about.by or '') .. ',' .. (about.error or ''))
-    -- Not each time: it is bounded nevertheless.
+    -- Every 20th line is enough to keep the log bounded.
     if nth % 20 == 0 then
       bound_log()
     end
   end
 end
 
--- An event is gone from the group, and was not acknowledged.
+-- Record that an event leaves the group without being acknowledged.
 local function pass_over(id, what, about)
   if LOG then
     log(id, what, about)
@@ -110,7 +112,7 @@ local function netstring(part)
   return #part .. ':' .. part .. ','
 end
 
--- Names and values as netstrings. Never unpacked: an entry can have more of them than Lua's stack has places.
+-- Encode names and values as netstrings, in a loop: an entry can have more values than Lua's stack holds.
 local function copy_of(entry)
   local parts = {}
   for i, part in ipairs(entry[2]) do
@@ -123,8 +125,8 @@ local function entry_of(id)
   return redis.call('XRANGE', STREAM, id, id)[1]
 end
 
--- One event of a key has the turn (LOCKS). The others that were read are in a queue behind it, in their order: blocked,
--- or leased together with it.
+-- One event of a key has the turn (LOCKS). The later ones that were read are in a queue in their order, blocked or
+-- leased together with it.
 local function queue_of(key)
   return QUEUES .. key .. ':' .. GROUP
 end
@@ -135,7 +137,7 @@ local function is_behind(id)
   return holder and holder ~= id
 end
 
--- A blocked event has a copy, and is not due at any time.
+-- A blocked event has a copy, and no due time.
 local function is_parked(id)
   return known(id, ':body') and not redis.call('ZSCORE', WAITING, id)
 end
@@ -146,8 +148,7 @@ local function keep(id, body, attempts, token, due)
   redis.call('ZADD', WAITING, text(due), id)
 end
 
--- Let an event that has a copy and no holder be due at a time; behind another of its key it is
--- blocked until that one has ended.
+-- Set the due time of an event that has a copy and no holder. Behind another event of its key, it is blocked instead.
 local function let_wait(id, due)
   if is_behind(id) then
     redis.call('ZREM', WAITING, id)
@@ -157,13 +158,13 @@ local function let_wait(id, due)
   end
 end
 
--- Let an event that was pending, and has no copy yet, be due at a time.
+-- Store a copy of an event that was pending, and set its due time.
 local function put_back(id, body, attempts, token, due)
   redis.call('HSET', MESSAGES, id .. ':body', body, id .. ':att', attempts, id .. ':tok', token)
   let_wait(id, due)
 end
 
--- Make an event due that got the turn of its key, if it was blocked. Any other event is in flight.
+-- Make an event due that now has the turn of its key, if it was blocked. Otherwise it is in flight.
 local function make_due(id)
   if id and is_parked(id) then
     redis.call('ZADD', WAITING, text(now()), id)
@@ -182,7 +183,8 @@ local function pass_on(key)
   make_due(following)
 end
 
--- Forget an event that the group is done with, and that is not blocked; `unqueued` when it is in no queue any more.
+-- Delete the records of an event that is finished in this group and not blocked. `unqueued`: it is no longer in a
+-- queue.
 local function forget(id, unqueued)
   local key = known(id, ':key')
   if key and redis.call('HGET', LOCKS, key) == id then
@@ -194,7 +196,7 @@ local function forget(id, unqueued)
     'HDEL', MESSAGES, id .. ':body', id .. ':att', id .. ':tok', id .. ':key', id .. ':hist', id .. ':first')
 end
 
--- Count an unacknowledged event as lost. The janitor has counted those below the id that it left.
+-- Count an unacknowledged event as lost. The janitor has counted those below the id `lost_below` already.
 local function lose(id)
   pass_over(id, 'lost', {})
   redis.call('ZREM', WAITING, id)
@@ -204,8 +206,9 @@ local function lose(id)
   end
 end
 
--- The attempts that are noted of an event, each `<when> <number> <milliseconds or -> <error>`, oldest first. A `*` behind
--- the milliseconds says that the event was edited since: the error may quote what its copy does not hold any more.
+-- Return the recorded attempts of an event, each `<time> <number> <milliseconds or -> <error>`, oldest first. A `*`
+-- after the milliseconds means that the event was edited afterwards: the error may quote a value that the copy no
+-- longer has.
 local function attempts_of(id)
   local noted, rows, at = known(id, ':hist') or '', {}, 1
   while at <= #noted do
@@ -228,7 +231,7 @@ local function note_attempt(id, number, took, error)
   redis.call('HSETNX', MESSAGES, id .. ':first', moment)
 end
 
--- An event is delivered in another form from now on.
+-- Mark the attempts so far as made before an edit of the event.
 local function note_edit(id)
   local rows = attempts_of(id)
   for i, row in ipairs(rows) do
@@ -237,12 +240,12 @@ local function note_edit(id)
   redis.call('HSET', MESSAGES, id .. ':hist', table.concat(rows))
 end
 
--- Count a failed attempt by its kind, beside `retried` or `dead`.
+-- Count a failed attempt by its kind, in addition to `retried` or `dead`.
 local function count_failure(kind)
   redis.call('HINCRBY', COUNTERS, 'failed:' .. kind, 1)
 end
 
--- The ids of an event's dead letters: one, unless the group was moved back and the event died again.
+-- Return the ids of an event's dead letters: one, unless the group was moved back and the event failed again.
 local function letters_of(id)
   local ids = {}
   for letter in (redis.call('HGET', LETTERS, id) or ''):gmatch('%S+') do
@@ -251,7 +254,7 @@ local function letters_of(id)
   return ids
 end
 
--- An event has a dead letter no more.
+-- Remove a dead letter from the index by event.
 local function forget_letter(id, gone)
   local left = {}
   for _, letter in ipairs(letters_of(id)) do
@@ -266,7 +269,7 @@ local function forget_letter(id, gone)
   end
 end
 
--- Set an event aside: nothing more is tried. `body` is its copy.
+-- Make an event a dead letter: there are no further attempts. `body` is its copy.
 local function bury(id, body, attempts, error)
   local moment, ids = text(now()), letters_of(id)
   ids[#ids + 1] = redis.call(

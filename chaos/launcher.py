@@ -25,8 +25,8 @@ import django
 
 from chaos.plan import USUAL_START, Plan, Start
 from synapse.redis.embedded import EmbeddedRedis, endpoint
-from synapse.redis.embedded.endpoint import LOOPBACK, Endpoint, record
-from synapse.redis.embedded.process import verified_pid
+from synapse.redis.embedded.endpoint import LOOPBACK, Endpoint, write_endpoint
+from synapse.redis.embedded.process import find_server_pid
 from synapse.runtime import ports
 from synapse_project.environment import SETTINGS
 
@@ -194,7 +194,7 @@ class ChaosServer:
     def prepare(self) -> None:
         """Choose a free port, not the usual one, on which another server may be expected."""
         self.folder.mkdir(mode=0o700, parents=True)
-        record(self.folder, Endpoint(port=ports.any_free(LOOPBACK), password=secrets.token_urlsafe(32)))
+        write_endpoint(self.folder, Endpoint(port=ports.any_free(LOOPBACK), password=secrets.token_urlsafe(32)))
 
     def start(self) -> None:
         """Start the server on the data of its last run; do nothing when it runs.
@@ -210,7 +210,7 @@ class ChaosServer:
 
     def kill(self) -> bool:
         """Kill the server as kill -9 does. Return False when none ran."""
-        pid = verified_pid(self.folder / endpoint.PID, started_with=self.folder / endpoint.CONFIGURATION)
+        pid = find_server_pid(self.folder / endpoint.PID, started_with=self.folder / endpoint.CONFIGURATION)
         if pid is None:
             return False
         try:

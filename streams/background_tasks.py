@@ -72,5 +72,5 @@ def stop() -> None:
     for work in WORK:
         work.stop()
     tracing.stop()
-    Periodic("counters", 1.0, flush_counters).turn()
-    Periodic("use of keys", identification.WRITE_INTERVAL, identification.write_last_uses).turn()
+    Periodic("counters", 1.0, flush_counters).run_step()
+    Periodic("use of keys", identification.WRITE_INTERVAL, identification.write_last_uses).run_step()

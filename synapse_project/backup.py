@@ -15,7 +15,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connection
 
-from synapse.redis.embedded import EmbeddedRedisError, recorded_endpoint
+from synapse.redis.embedded import EmbeddedRedisError, read_endpoint
 from synapse.redis.embedded import process as embedded_process
 from synapse.runtime import private_files
 
@@ -78,7 +78,7 @@ def _refuse_foreign(parts: Collection[str]) -> None:
 
 def _copy_redis(target: Path) -> None:
     folder = settings.EMBEDDED_REDIS_DIR
-    endpoint = recorded_endpoint(folder)
+    endpoint = read_endpoint(folder)
     if endpoint is None:
         raise EmbeddedRedisError(f"There is no embedded Redis in {folder} yet: start it with make run.")
     embedded_process.save_copy(endpoint, folder, target)

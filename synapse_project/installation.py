@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from django.conf import settings as django_settings
 
 from synapse.redis import RedisUnreachable
-from synapse.redis.embedded import recorded_endpoint
+from synapse.redis.embedded import read_endpoint
 from synapse.redis.embedded.endpoint import write_private
 from synapse.runtime import private_files
 from synapse.runtime.supervisor import LIFELINE
@@ -187,7 +187,7 @@ def redis_url() -> str:
     """
     if django_settings.REDIS_URL:
         return str(django_settings.REDIS_URL)
-    endpoint = recorded_endpoint(django_settings.EMBEDDED_REDIS_DIR)
+    endpoint = read_endpoint(django_settings.EMBEDDED_REDIS_DIR)
     if endpoint is None:
         raise RedisUnreachable("No Redis is configured and the embedded one was never started: run `make run` first.")
     return endpoint.url

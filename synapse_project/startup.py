@@ -207,7 +207,7 @@ def wait_until_healthy(web: Child, say: Say) -> None:
     deadline = time.monotonic() + HEALTH_PATIENCE
     with periodic.report_long_work(say, "Starting the web server"):
         while (found := _health()) != "answers 200":
-            if how := web.ended():
+            if how := web.exit_description():
                 raise CannotStart(f"The web server {how} before it answered; see above.")
             if time.monotonic() > deadline:
                 raise CannotStart(f"The web server is not healthy after {HEALTH_PATIENCE:.0f} s: /health {found}.")
@@ -261,7 +261,7 @@ def _bridges() -> str:
 
 def _health() -> str:
     """Return the result of GET /health in words: "answers 200", or the reason why not."""
-    caller = http.client.HTTPConnection(ports.reachable(settings.HOST), settings.PORT, timeout=5)
+    caller = http.client.HTTPConnection(ports.local_host_for(settings.HOST), settings.PORT, timeout=5)
     try:
         caller.request("GET", "/health")
         return f"answers {caller.getresponse().status}"
@@ -273,5 +273,5 @@ def _health() -> str:
 
 def _shown(host: str) -> str:
     """Return the host name in URLs for people on this machine, for a server that listens on `host`."""
-    reached = ports.reachable(host)
+    reached = ports.local_host_for(host)
     return {"127.0.0.1": "localhost", "::1": "[::1]"}.get(reached, f"[{reached}]" if ":" in reached else reached)

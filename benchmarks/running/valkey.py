@@ -13,7 +13,7 @@ import redis
 from benchmarks.running.program import LOOPBACK, Program, free_port, running
 from synapse.redis.embedded import endpoint as embedded_endpoint
 from synapse.redis.embedded.endpoint import Endpoint
-from synapse.redis.embedded.process import binary
+from synapse.redis.embedded.process import find_server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ def serving(folder: Path) -> Iterator[Valkey]:
             return False
 
     with (
-        running("valkey", [str(binary()), str(written), *options], port=endpoint.port, folder=folder, ready=ready),
+        running("valkey", [str(find_server()), str(written), *options], port=endpoint.port, folder=folder, ready=ready),
         client,
     ):
         yield Valkey(endpoint=endpoint, client=client)

@@ -31,7 +31,7 @@ from synapse.delivery.handlers import (
 )
 from synapse.delivery.sink import Delivery
 from synapse.errors.delivery import SinkDisabled, SinkError
-from synapse.tracing.attachment import attached
+from synapse.tracing.attachment import attach_context
 
 # Files of a traceback that are not the handler's: the error names the handler's own line.
 _OWN_FILES = os.path.dirname(__file__)
@@ -85,7 +85,7 @@ def _handle(channel: Connection, board: SharedProgress, handle: Handle, deliveri
     board.note(place, BEGUN)
     try:
         # Of a batch, no event's context is that of the call.
-        with attached(deliveries[0].trace if len(deliveries) == 1 else None):
+        with attach_context(deliveries[0].trace if len(deliveries) == 1 else None):
             handle(deliveries)
     except BaseException as error:
         channel.send_bytes(pack_fact("raised", place=place, text=_explained(error), **_advice(error)))

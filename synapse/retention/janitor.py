@@ -1,15 +1,15 @@
 """The janitor: keeps every stream within its limits. Publishing never trims.
 
-One janitor works at a time, over all processes: it holds a lease in Redis that expires when it is not renewed. The
-lease only saves work. Each cut is one atomic script, so a janitor that was stopped and wakes beside its successor does
-no harm. The rules are told in docs/retention.md.
+One janitor works at a time over all processes: it holds a lease in Redis that ends unless it is renewed. The lease only
+saves work: each trim is one atomic script, so a janitor that was suspended and wakes beside its successor does no harm.
+The rules are in docs/retention.md.
 
-The backlog of a group can only be kept when the group exists. So the janitor creates missing groups of bridges,
-whether the bridges run or not, before it cuts anything.
+The backlog of a group can only be kept when the group exists. So before any trim, the janitor creates missing groups of
+bridges, whether the bridges run or not.
 
-A stream's length tells whether there is something to cut, and so does the age of its oldest entry, which is known from
-the last look. So of idle streams only the length is asked, of up to 500 in one pipeline, and not in every turn where
-there are hundreds of them. Those that were published to lately are named by one command.
+Whether a stream has entries to trim follows from its length, and from the age of its oldest entry, which is known from
+the last trim. So for idle streams only the length is read, for up to 500 in one pipeline, and not in every turn when
+there are hundreds of them. One command names the streams that were published to recently.
 """
 
 import logging
@@ -30,41 +30,44 @@ from synapse.runtime.repeated_failures import RepeatedFailures
 
 logger = logging.getLogger(__name__)
 
-# How long a group that was not declared durable holds entries back after its last activity.
+# The time for which a group that was not declared durable holds entries back after its last activity.
 PIN_FOR = timedelta(hours=24)
-# A killed janitor is replaced when its lease ends: two turns without a renewal.
+# A killed janitor is replaced when its lease ends, after two turns without a renewal.
 LEASE_MS = 2_000
-# How many entries one call of the script may cut, and how many calls are sent in one pipeline. Redis executes these
-# without a pause, which takes milliseconds.
+# The entries that one call of the script may trim, and the calls in one pipeline. Redis executes them without a pause,
+# which takes milliseconds.
 ROOM = 1_000
 TOGETHER = 8
-# How long one turn may work, in seconds, so that the lease is renewed in time. The second is the part of it in which
-# streams are visited to see whether they have entries to cut: thousands of idle streams must not keep a core busy.
+# The seconds that one turn may take, so that the lease is renewed in time; and the part of them for finding streams
+# with entries to trim, because thousands of idle streams must not occupy a core.
 BUDGET = 0.5
 LOOKING = 0.2
-# The length of a stream that did not change is asked again after this many seconds for each stream that there is, and
-# after the second number of seconds at the latest. The third is how many lengths are asked in one pipeline.
+# The interval in which the length of an unchanged stream is read: these seconds for each stream in the catalog, and at
+# most the second number of seconds. The third number is how many lengths are read in one pipeline.
 ASK_EVERY, MOST_ASK_EVERY = 0.005, 10.0
 ASKED_TOGETHER = 500
-# How often a stream is looked at to note that its groups move, in seconds, and in seconds for each stream there is.
+# The interval in which a stream is examined to record moves of its groups: seconds, and further seconds for each
+# stream.
 LOOK_EVERY, LOOK_EVERY_EACH = 30.0, 0.02
 
-# Groups that hold back their backlogs, by stream, each with the id after which it begins when it does not exist.
+# Groups that hold back their backlogs, by stream. Each has the id after which it begins if it does not exist yet.
 Durable = Mapping[str, Mapping[str, str]]
 
 _providers: list[Callable[[], Durable]] = []
 
 
 def on_durable_groups(provider: Callable[[], Durable]) -> None:
-    """Register a provider of durable groups, by stream: called with every turn, so it must answer from memory.
+    """Register a provider of durable groups by stream. It is called in every turn, so it must answer from memory,
+    without I/O.
 
-    When it raises, nothing is trimmed in that turn: better too much kept than an unacknowledged event cut.
+    When the provider raises, nothing is trimmed in that turn: keeping too much is better than trimming an
+    unacknowledged event.
     """
     _providers.append(provider)
 
 
 def durable_groups() -> Durable:
-    """Return the groups that hold back their backlogs however long they are silent, by stream."""
+    """Return by stream the groups that hold back their backlogs regardless of their silence."""
     found: dict[str, dict[str, str]] = {}
     for provider in _providers:
         for stream, groups in provider().items():
@@ -75,24 +78,24 @@ def durable_groups() -> Durable:
 def limits_of(stream: StreamDefinition, pin_for: timedelta = PIN_FOR) -> Limits:
     """Return the limits of a stream.
 
-    A stream that refuses new events when it is full keeps its last tenth free of acknowledged entries: history alone
-    must never make publishers wait.
+    A stream that refuses new events when it is full keeps its last tenth free of acknowledged entries, so that history
+    alone never makes publishers wait.
     """
     rejects = stream.when_full == "reject"
     return Limits(
         max_length=min(stream.max_length, stream.hard_length * 9 // 10 if rejects else stream.hard_length),
-        max_age_ms=_milliseconds(stream.max_age) if stream.max_age else 0,
+        max_age_ms=_to_milliseconds(stream.max_age) if stream.max_age else 0,
         hard_length=0 if rejects else stream.hard_length,
-        pin_for_ms=_milliseconds(pin_for),
+        pin_for_ms=_to_milliseconds(pin_for),
     )
 
 
 @dataclass(slots=True, kw_only=True)
 class _Known:
-    """The cached state of a stream: its groups and its length. Moments are in seconds by the janitor's clock.
+    """The cached state of a stream: its groups and its length.
 
-    `looked_at`: when it was trimmed last, if there was anything; `look_at`: when that is due again. `ask_at`: when its
-    length is to be read.
+    `looked_at` is the time of its last trim, also when nothing was trimmed. `look_at` is the time of the next one, and
+    `ask_at` the time of the next reading of its length. Times are in seconds of the janitor's clock.
     """
 
     stream: StreamDefinition
@@ -104,9 +107,9 @@ class _Known:
 
 
 class Janitor:
-    """Trims the streams, a bounded piece of each in turn, as long as it holds the lease.
+    """Trims the streams in turn, a bounded part at a time, as long as it holds the lease.
 
-    `streams` returns the streams of the catalog by name, `durable` their durable groups. `clock` gives seconds.
+    `streams` returns the streams of the catalog by name, `durable` their durable groups. `clock` returns seconds.
     """
 
     def __init__(
@@ -130,13 +133,13 @@ class Janitor:
         self._lease = Lease(keyspace.JANITOR_LEASE, ttl_ms=LEASE_MS)
         self._known: dict[str, _Known] = {}
         self._failures = RepeatedFailures()
-        # Streams that were cut in the last turn, or have more to cut: they are checked in every turn.
+        # Streams that were trimmed in the last turn, or have more to trim: they are examined in every turn.
         self._busy: list[str] = []
 
     def step(self) -> bool:
-        """Do one turn: trim for as long as there is something to trim and time is left.
+        """Do one turn: trim while there is something to trim and time is left.
 
-        Return whether this process is the janitor now.
+        Return whether this process holds the lease.
 
         Raises:
             RedisUnavailable: when Redis cannot be used.
@@ -146,7 +149,7 @@ class Janitor:
         if not value(held):
             return False
         streams, durable = self._streams(), self._durable()
-        # Deleted and redefined streams are forgotten, except for their groups.
+        # Streams that were deleted or redefined lose their cached state, except for their groups.
         self._known = {
             name: known
             if (known := self._known.get(name)) and known.stream is stream
@@ -158,7 +161,7 @@ class Janitor:
         return True
 
     def _ask_lengths(self, lately: Collection[str]) -> set[str]:
-        """Ask for lengths that are due, and return the streams that have something to cut by them."""
+        """Read the lengths that are due, and return the streams that have something to trim according to them."""
         now = self._clock()
         pause = min(ASK_EVERY * len(self._known), MOST_ASK_EVERY)
         due = [
@@ -172,20 +175,20 @@ class Janitor:
             replies = self._executor().execute([stream_commands.xlen(name) for name, _ in part])
             for (name, known), reply in zip(part, replies, strict=True):
                 length = known.length if isinstance(reply, ReplyError) else reply
-                if self._must_look(known, length):
+                if self._needs_trim(known, length):
                     found.add(name)
-                # Changed streams are read in every turn.
+                # Streams with a changed definition are read in every turn.
                 known.ask_at = now + pause if length == known.length else now
                 known.length = length
         return found
 
-    def _must_look(self, known: _Known, length: int) -> bool:
-        """Say whether a stream of this length has too many entries, or may have been deleted and recreated."""
+    def _needs_trim(self, known: _Known, length: int) -> bool:
+        """Say whether a stream of this length has too many entries, or may have been deleted and created again."""
         began = known.length == 0 < length and known.stream.max_age is not None
         return length < known.length or began or length > limits_of(known.stream).max_length
 
     def _without_groups(self, durable: Durable) -> set[str]:
-        """Return the streams with durable groups that were not there when they were last looked at."""
+        """Return the streams with durable groups that did not exist at the last trim."""
         return {
             name
             for name, groups in durable.items()
@@ -193,9 +196,9 @@ class Janitor:
         }
 
     def _sweep(self, streams: Mapping[str, StreamDefinition], durable: Durable, found: Iterable[str]) -> None:
-        """Spend part of the time on streams that are due, the rest on those that have more to cut.
+        """Spend a part of the time on streams that are due, and the rest on streams that have more to trim.
 
-        Of the due streams, those that were checked least recently come first.
+        Of the due streams, those that were examined least recently come first.
         """
         begun, spent = self._clock(), 0.0
         again = deque(name for name in self._busy if name in streams)
@@ -205,7 +208,7 @@ class Janitor:
         while rest or again:
             looks = rest and (spent <= self._budget * LOOKING or not again)
             batch = _first_of(rest if looks else again)
-            keeping = [command for name in batch for command in self._keep(name, durable)]
+            keeping = [command for name in batch for command in self._create_groups(name, durable)]
             trimming = [self._trim(streams[name], durable) for name in batch]
             replies = self._executor().execute([*keeping, *trimming])[len(keeping) :]
             for name, reply in zip(batch, replies, strict=True):
@@ -218,8 +221,8 @@ class Janitor:
                 break
         self._busy = list(dict.fromkeys(again) | cut)
 
-    def _keep(self, name: str, durable: Durable) -> list[Command]:
-        """Return the commands that make the stream's missing durable groups."""
+    def _create_groups(self, name: str, durable: Durable) -> list[Command]:
+        """Return the commands that create the stream's missing durable groups."""
         known = self._known[name].groups
         return [
             delivery_commands.keep(name, group, start=start, run=self._lease.token)
@@ -241,7 +244,7 @@ class Janitor:
         every = max(LOOK_EVERY, LOOK_EVERY_EACH * len(self._known))
         known.looked_at, known.look_at = now, now + min(every, self._pin_for.total_seconds() / 100)
         if isinstance(reply, ReplyError):
-            # The other streams continue.
+            # Continue with the other streams.
             if self._failures.is_new(str(reply), name):
                 logger.warning("the stream “%s” cannot be trimmed: %s", name, reply)
             return False
@@ -256,5 +259,5 @@ def _first_of(waiting: deque[str]) -> list[str]:
     return [waiting.popleft() for _ in range(min(TOGETHER, len(waiting)))]
 
 
-def _milliseconds(duration: timedelta) -> int:
+def _to_milliseconds(duration: timedelta) -> int:
     return duration // timedelta(milliseconds=1)

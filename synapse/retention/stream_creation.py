@@ -1,4 +1,4 @@
-"""Every defined stream exists in Redis, empty until its first event: nothing is seeded into it."""
+"""Creating each defined stream in Redis, empty until its first event."""
 
 import logging
 import time
@@ -10,29 +10,34 @@ from synapse.redis.commands import streams as stream_commands
 
 logger = logging.getLogger(__name__)
 
-# No user's group: names that begin so are refused everywhere.
+# A group name that no user can have: names with this prefix are refused everywhere.
 _PASSING_GROUP = "syn:made"
-# Redis may have lost its data, or evicted a stream: how often to look although the catalog is the same, in seconds.
+# The interval in seconds after which the streams are checked although the catalog is unchanged: Redis may have lost its
+# data or evicted a stream.
 LOOK_AGAIN = 30.0
 
 
 def ensure_streams(names: Iterable[str]) -> Conversation[list[str]]:
-    """Make the streams that Redis does not have. Return those whose key holds something else; it is left alone."""
+    """Create the streams that Redis does not have. Return the names whose key has another type; these keys are left
+    unchanged.
+    """
     asked = list(names)
     if not asked:
         return []
     kinds = yield list(map(stream_commands.key_type, asked))
     found = {name: answer(reply, name) for name, reply in zip(asked, kinds, strict=True)}
     if missing := [name for name, kind in found.items() if kind == "none"]:
-        for reply in (yield [command for name in missing for command in _make(name)]):
+        for reply in (yield [command for name in missing for command in _creation_commands(name)]):
             for part in reply if isinstance(reply, list) else [reply]:
                 if isinstance(part, ReplyError):
                     raise RedisRefused(f"Redis did not make a stream: {part}.")
     return [name for name, kind in found.items() if kind not in ("stream", "none")]
 
 
-def _make(name: str) -> list[Command]:
-    """Only making a group makes an empty stream; the group goes again in the same transaction."""
+def _creation_commands(name: str) -> list[Command]:
+    """Return the commands that create an empty stream. Only creating a group does that; the same transaction deletes
+    the group.
+    """
     steps = [
         stream_commands.xgroup_create(name, _PASSING_GROUP, "0"),
         stream_commands.xgroup_destroy(name, _PASSING_GROUP),
@@ -41,7 +46,7 @@ def _make(name: str) -> list[Command]:
 
 
 class StreamCreator:
-    """Makes the catalog's streams when it changed, and looks again from time to time."""
+    """Creates the catalog's streams when the catalog has changed, and checks them again from time to time."""
 
     def __init__(
         self,
@@ -57,7 +62,7 @@ class StreamCreator:
         self._strangers: set[str] = set()
 
     def step(self) -> bool:
-        """Return False when there was nothing to do.
+        """Create missing streams if a check is due. Return False when there was nothing to do.
 
         Raises:
             RedisUnavailable: when Redis cannot be used; the next step tries again.

@@ -1,4 +1,4 @@
-"""Compute how long to wait before something that failed is tried again. Time and chance are arguments."""
+"""Waiting times before repeated tries. Time and chance are arguments."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ class Backoff:
     cap: float = 10.0
 
     def delay(self, failures: int, chance: float = 1.0) -> float:
-        """Return how long to wait after a number of failures in a row, from 1.
+        """Return the wait in seconds after this many consecutive failures, from 1.
 
-        `chance`, from 0 to 1, spreads those who failed together over half to all of the wait.
+        `chance`, from 0 to 1, spreads callers that failed together over half to all of the wait.
         """
-        # Past this no wait is below any cap, and the power would grow without end.
+        # At this number of failures every cap is reached; a higher power would only grow without bound.
         doubled = self.base * 2.0 ** min(failures - 1, 60)
         wait: float = min(self.cap, doubled) * (0.5 + chance / 2)
         return wait

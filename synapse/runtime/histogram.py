@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
-# Upper bounds of the buckets in seconds: from a quarter of a millisecond to 65 s. Longer durations are in a last
+# The upper bounds of the buckets in seconds, from a quarter of a millisecond to 65 s. Longer durations are in a last
 # bucket.
 BOUNDS: tuple[float, ...] = tuple(0.00025 * 2.0**n for n in range(19))
-# The names of the buckets, as in Prometheus, and of the sum of all durations, in microseconds.
+# The names of the buckets, as in Prometheus, and the name of the sum of all durations in microseconds.
 NAMES = (*map(str, BOUNDS), "+Inf")
 SUM = "sum"
 _PLACES = {name: place for place, name in enumerate(NAMES)}
@@ -21,14 +21,14 @@ def fields(durations: Sequence[float]) -> dict[str, int]:
 
 
 def quantiles(parts: Iterable[float], counts: Mapping[str, int]) -> list[float]:
-    """Return for each of some parts the duration that such a part of all durations does not exceed; nothing without
-    durations.
+    """Return for each part of all durations, from 0 to 1, the duration in seconds that this part does not exceed.
+    Return an empty list without durations.
 
-    Within a bucket, durations count as evenly distributed, as in Prometheus' `histogram_quantile`.
+    Durations within a bucket are taken as evenly distributed, as in Prometheus' `histogram_quantile`.
 
     Args:
         parts: the parts, from the smallest to the largest.
-        counts: by bucket how many durations it has.
+        counts: the number of durations by bucket.
     """
     sizes = sorted((_PLACES[name], size) for name, size in counts.items() if size and name in _PLACES)
     if not sizes:

@@ -1,7 +1,8 @@
-"""Format log records as single lines with outside text escaped, and limit the records about refused requests.
+"""Formatting of log records as single lines with text from outside escaped, and limits for records about refused
+requests.
 
 A name with a line break must not look like two records, and an escape character must not reach the reader's terminal
-(CWE-117). Every client that reaches the port can cause records of refused requests.
+(CWE-117). Any client that reaches the port can cause records of refused requests.
 """
 
 import logging
@@ -15,55 +16,55 @@ from typing import NamedTuple
 
 import orjson
 
-# Control characters (C0, DEL, C1), and what Unicode ends lines with or turns their direction with.
+# Control characters (C0, DEL, C1), line separators and direction marks of Unicode.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
-def escaped(text: str) -> str:
-    """Return the text with each control character written as in JSON."""
+def escape_controls(text: str) -> str:
+    """Return the text with each control character escaped as in JSON."""
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-# The trace that the current request or task belongs to, "" for none.
+# The trace id of the current request or task, "" without a trace.
 TRACE_ID: ContextVar[str] = ContextVar("trace_id", default="")
 
 
 class TextLines(logging.Formatter):
-    """A line a record, for people, with the trace that it belongs to. A traceback follows, each of its lines
-    indented."""
+    """Formats each record as one line for people, with its trace id. The lines of a traceback follow, indented."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = f"{_when(record)} {record.levelname} {record.name}: {escaped(record.getMessage())}"
+        line = f"{_format_time(record)} {record.levelname} {record.name}: {escape_controls(record.getMessage())}"
         if trace_id := _trace_id(record):
-            line = f"{line} (trace {escaped(trace_id)})"
-        about = _about(self, record)
-        return "\n".join([line, *(f"    {escaped(part)}" for part in about.splitlines())]) if about else line
+            line = f"{line} (trace {escape_controls(trace_id)})"
+        about = _format_traceback(self, record)
+        return "\n".join([line, *(f"    {escape_controls(part)}" for part in about.splitlines())]) if about else line
 
 
 class JsonLines(logging.Formatter):
-    """An object a line, for programs: `time` (RFC 3339), `level`, `logger`, `message`, `trace_id` of what belongs to a
-    trace, and `error` with a traceback."""
+    """Formats each record as one JSON object for programs: `time` (RFC 3339), `level`, `logger`, `message`, `trace_id`
+    for a record within a trace, and `error` for a traceback.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         fields = {
-            "time": _when(record),
+            "time": _format_time(record),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
         }
         if trace_id := _trace_id(record):
             fields["trace_id"] = trace_id
-        if about := _about(self, record):
+        if about := _format_traceback(self, record):
             fields["error"] = about
-        # JSON escapes the rest; a lone surrogate has no place in UTF-8.
-        text = orjson.dumps({name: _whole(text) for name, text in fields.items()}).decode("utf-8")
-        return escaped(text)
+        # JSON escapes the other characters; a lone surrogate cannot be encoded in UTF-8.
+        text = orjson.dumps({name: _replace_surrogates(text) for name, text in fields.items()}).decode("utf-8")
+        return escape_controls(text)
 
 
 class WithoutTraceOfRefusals(logging.Filter):
     """Removes the traceback from Django's records of refused requests, and lets all records pass.
 
-    A refusal is a normal response: the place in Synapse that raised it is of no use to a reader.
+    A refusal is a normal response, so the line of code that raised it does not help a reader.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -77,11 +78,11 @@ def _trace_id(record: logging.LogRecord) -> str:
     return found
 
 
-def _when(record: logging.LogRecord) -> str:
+def _format_time(record: logging.LogRecord) -> str:
     return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _about(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+def _format_traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
     parts = []
     if record.exc_info:
         parts.append(formatter.formatException(record.exc_info))
@@ -90,7 +91,7 @@ def _about(formatter: logging.Formatter, record: logging.LogRecord) -> str:
     return "\n".join(parts)
 
 
-def _whole(text: str) -> str:
+def _replace_surrogates(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -106,17 +107,17 @@ class _Kind(NamedTuple):
 
 
 class SummedRefusals(logging.Filter):
-    """Lets one warning of a kind through in ten seconds; the next one says how many were left out.
+    """Passes one warning of each kind in ten seconds; the next one has the number of those that were left out.
 
-    A kind is a logger and a status; without a status, a logger and a message. Errors, and warnings that no request
-    makes, all pass.
+    A kind is a logger with an HTTP status, or with a message when there is no status. Errors, and warnings that no
+    request caused, always pass.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
         self._lock = Lock()
-        # When a record of the kind may pass again, and how many did not since the last one that did.
+        # By kind: the time when a record may pass again, and the number of records left out since the last one.
         self._kinds: dict[_Kind, tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -1,4 +1,4 @@
-"""Repeat a step in a thread, time the next try of what failed, and tell at intervals that work is not done yet."""
+"""Repeated steps in a thread, the time of the next try after a failure, and reports on work that takes long."""
 
 import logging
 import threading
@@ -14,7 +14,7 @@ _BACKOFF = Backoff()
 
 
 class RetryTimer:
-    """Computes when the next try is due. A try that went well for `calm` seconds resets the waits."""
+    """Computes when the next try is due. A try that succeeded for `calm` seconds resets the waits."""
 
     def __init__(
         self, backoff: Backoff = _BACKOFF, *, calm: float = 30.0, clock: Callable[[], float] = time.monotonic
@@ -28,8 +28,8 @@ class RetryTimer:
         """The seconds between the last failure and the next try."""
         return self._backoff.delay(self._failures)
 
-    def failed(self) -> float:
-        """Note a failure now. Return how many seconds to wait before the next try."""
+    def record_failure(self) -> float:
+        """Record a failure now. Return the seconds to wait before the next try."""
         self._failures = 1 if self._clock() >= self._due + self._calm else self._failures + 1
         self._due = self._clock() + self.delay
         return self.delay
@@ -42,7 +42,7 @@ class RetryTimer:
 class Periodic:
     """Calls `step` every `seconds` in a daemon thread, beginning at once.
 
-    A failed step is logged, once for the same reason in a row, and tried again in the next turn: an outage of the
+    A failed step is logged, once for consecutive equal failures, and tried again in the next turn: an outage of the
     database or Redis must not end the work.
     """
 
@@ -55,9 +55,9 @@ class Periodic:
         self._failures = RepeatedFailures()
 
     def start(self) -> None:
-        """Start the thread; a second call changes nothing."""
+        """Start the thread. A second call changes nothing."""
         if self._thread is None:
-            # An event of its own: a thread that outlived its stop must not be woken by the next start.
+            # A new event for each thread: the next start must not wake a thread that outlived its stop.
             self._stop = threading.Event()
             self._thread = threading.Thread(target=self._loop, args=[self._stop], name=self._name, daemon=True)
             self._thread.start()
@@ -71,11 +71,11 @@ class Periodic:
 
     def _loop(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            self.turn()
+            self.run_step()
             stop.wait(self._seconds)
 
-    def turn(self) -> None:
-        """Do one step and log its failure."""
+    def run_step(self) -> None:
+        """Run one step and log its failure."""
         try:
             self._step()
         except Exception as error:
@@ -88,16 +88,16 @@ class Periodic:
 
 @contextmanager
 def report_long_work(say: Callable[[str], object], what: str, *, every: float = 5.0) -> Iterator[None]:
-    """Report every five seconds for how long the block has lasted. A shorter block reports nothing."""
+    """Report every five seconds for how long the block has been running. A shorter block reports nothing."""
     is_over = threading.Event()
 
-    def tell() -> None:
+    def report() -> None:
         began = time.monotonic()
         while not is_over.wait(every):
-            with suppress(OSError):  # a terminal that is gone
+            with suppress(OSError):  # the terminal is gone
                 say(f"{what}: {time.monotonic() - began:.0f} s so far.")
 
-    teller = threading.Thread(target=tell, name="long-work", daemon=True)
+    teller = threading.Thread(target=report, name="long-work", daemon=True)
     teller.start()
     try:
         yield

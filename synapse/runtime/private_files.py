@@ -1,7 +1,7 @@
 """Files that only the user running Synapse can read, under any umask, and locks on files.
 
-A process and every process that inherits the descriptor hold a lock. The operating system drops it when the last holder
-ends, however it ends: a lock is never stale, and no process number has to be trusted.
+A lock is held by a process and by every process that inherits its descriptor. The operating system releases it when the
+last holder ends, even by a crash: a lock is never stale, and no process id has to be trusted.
 """
 
 import contextlib
@@ -52,14 +52,14 @@ def is_held(path: Path) -> bool:
 
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
-# The files that SQLite keeps beside a database. It makes them with the rights of the database's own file.
+# The files that SQLite keeps beside a database, with the permissions of the database's own file.
 _BESIDE_SQLITE = ("", "-wal", "-shm", "-journal")
-# The umask of programs that are started here.
+# The umask of the programs that Synapse starts.
 UMASK = _OTHERS
 
 
 def protect(path: Path) -> str:
-    """Remove the rights of other users on a file or folder. Return why that failed, as a sentence, else "".
+    """Remove the permissions of other users on a file or folder. Return the reason of a failure as a sentence, else "".
 
     A missing file needs no protection.
     """
@@ -78,15 +78,15 @@ def protect(path: Path) -> str:
 
 
 def protect_tree(folder: Path) -> Iterator[str]:
-    """Protect a folder and all that is in it; give why some of it cannot be."""
+    """Protect a folder and everything in it. Yield the reason of each failure."""
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink() and (why := protect(path)):
             yield why
 
 
 def protect_sqlite(path: Path) -> list[str]:
-    """Protect a database of SQLite, which is made when it is not there. Return why some of its files cannot be."""
-    # Errors that prevent making the file here are reported by SQLite itself.
+    """Protect a SQLite database, which is created if it does not exist. Return the reasons of failures."""
+    # SQLite itself reports errors that prevent the creation of the file here.
     with suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     return [why for end in _BESIDE_SQLITE if (why := protect(path.with_name(path.name + end)))]

@@ -1,6 +1,6 @@
-"""Set how many descriptors this process may have and how it collects garbage, and find out whether another one lives.
+"""Settings of this process for descriptors, garbage collection and memory, and the state of other processes.
 
-A connection is one descriptor, and what systems give at first is soon gone.
+Each connection takes a descriptor, and the systems' initial limit is soon reached.
 """
 
 import contextlib
@@ -11,13 +11,13 @@ import resource
 import subprocess
 from pathlib import Path
 
-# The limits to try where a system reports “unlimited” and allows less (macOS), the highest first; the last is its
+# The limits to try, highest first, on a system that reports “unlimited” and allows less (macOS); the last is its
 # OPEN_MAX.
 _FURTHER = (1_048_576, 65_536, 24_576, 10_240)
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process have as many as it may."""
+    """Raise this process's limit of open descriptors to the highest that is allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return
@@ -36,34 +36,34 @@ LARGE = 1024 * 1024
 
 
 def tune_garbage_collector() -> None:
-    """Keep the garbage collector from walking all of Django again and again: objects that exist after the start are
-    exempt.
+    """Exempt the objects that exist after the start from garbage collection, so that it does not walk all of Django
+    repeatedly.
 
-    A process that makes some hundred objects for each request or event stood still for 70 ms once a second.
+    Otherwise a process that creates some hundred objects for each request or event stood still for 70 ms once a second.
     """
     gc.collect()
     gc.freeze()
-    # While it looks, no thread runs, and a thousand objects take half a millisecond. So it looks at few young ones at a
-    # time: with 50,000, pages of the admin let the event loop stand still for 40 ms.
+    # All threads stop during a collection, and a thousand objects take half a millisecond. So only a few young objects
+    # are examined at a time: with 50,000, pages of the admin stopped the event loop for 40 ms.
     gc.set_threshold(5_000, 3, 500)
 
 
 def keep_large_blocks_apart() -> None:
-    """Let glibc take each block of a MiB or more from the system by itself, and give it back as soon as it is freed.
+    """Let glibc map each block of a MiB or more separately, and return it to the system as soon as it is freed.
 
-    It does so from 128 KiB on at first, but raises that limit to the largest block that was freed (mallopt(3)): after
-    one body of 8 MiB, all later ones leave holes between what is small. Other libraries have no such setting.
+    By default glibc does so from 128 KiB on, but raises the threshold to the largest block that was freed (mallopt(3)):
+    after one body of 8 MiB, all later ones leave holes between small blocks. Other C libraries have no such setting.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, LARGE)
 
 
-# Where Linux tells of processes.
+# The folder of Linux with a file for each process.
 _PROCESSES = Path("/proc")
 
 
 def is_alive(pid: int) -> bool:
-    """Say whether a process runs. One that has ended, and that its parent has not asked how, does not."""
+    """Say whether a process runs. A zombie, which has ended but was not awaited by its parent, does not."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -74,10 +74,10 @@ def is_alive(pid: int) -> bool:
 
 
 def state_of(pid: int) -> str:
-    """Return the state of a process: a letter, Z for a zombie, and on some systems more behind it; "" when unknown.
+    """Return the state of a process: a letter (Z for a zombie), followed by more on some systems; "" when unknown.
 
-    Linux has it in a file (proc_pid_stat(5)): the state follows the name, which stands in brackets and may hold any.
-    The others have `ps` (POSIX).
+    On Linux it is in a file (proc_pid_stat(5)), after the name, which is in brackets and may contain brackets. Other
+    systems have `ps` (POSIX).
     """
     try:
         return (_PROCESSES / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]

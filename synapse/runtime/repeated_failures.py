@@ -1,4 +1,4 @@
-"""Tell a new failure from one that lasts: the log has it once."""
+"""Recognizing a failure that lasts, so that it is logged once."""
 
 import math
 import time
@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 
 class RepeatedFailures:
-    """The latest failure of each subject, such as a stream; "" where there is one subject.
+    """The latest failure of each subject, such as a stream; "" when there is only one subject.
 
     Args:
-        silence: after how many seconds a failure that lasts is new again.
-        clock: gives seconds.
+        silence: the seconds after which a lasting failure counts as new again.
+        clock: returns seconds.
     """
 
     def __init__(self, *, silence: float = math.inf, clock: Callable[[], float] = time.monotonic) -> None:
@@ -19,7 +19,9 @@ class RepeatedFailures:
         self._latest: dict[str, tuple[str, float]] = {}
 
     def is_new(self, failure: str, subject: str = "") -> bool:
-        """Note that a subject failed. Return whether it had not failed before, or in another way."""
+        """Record a failure of a subject. Return whether the subject had not failed before, or had failed in another
+        way.
+        """
         latest, until = self._latest.get(subject, (None, 0.0))
         if failure == latest and self._clock() < until:
             return False
@@ -27,5 +29,5 @@ class RepeatedFailures:
         return True
 
     def end(self, subject: str = "") -> None:
-        """Note that a subject works."""
+        """Record that a subject works."""
         self._latest.pop(subject, None)

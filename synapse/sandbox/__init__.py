@@ -1,8 +1,8 @@
-"""Work on schemas and costly events, in child processes with limits to their processor time and memory.
+"""Work on schemas and costly events, in child processes with limits on processor time and memory.
 
-A schema is somebody's text. Compiling one, comparing two and testing one on events run in the validator's machine code,
-which nothing can interrupt. So they happen in a child process; one that takes too long ends, and nobody else waits.
-Checking one event is quick as a rule; where it could take more than some milliseconds, a child does that too.
+A schema comes from a user. Compiling one, comparing two and testing one on events run in the validator's machine code,
+which cannot be interrupted. So they run in a child process: one that takes too long is ended, and no other caller
+waits. Checking one event is usually quick; when it could take more than some milliseconds, a child does that, too.
 
 - `process`   the parent's end: starts a child when it is needed, and replaces it
 - `child`     the child's end: a program of its own, without Django

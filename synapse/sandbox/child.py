@@ -1,4 +1,4 @@
-"""The child's end of the sandbox: answers one question after the other, until its parent has gone or has none.
+"""The child's end of the sandbox: answers questions one after the other, until its parent is gone or asks no more.
 
 Started by `process.py` as `python -m synapse.sandbox.child CHANNEL`. It needs no Django, no settings and no network.
 """
@@ -22,7 +22,7 @@ from synapse.schema.backtest import BackTest
 from synapse.schema.regex_safety import refuse_exponential, refuse_foreign, refuse_large
 from synapse.schema.validator import CompiledSchema, compile_schema
 
-# The time after which a child without a question ends, in seconds: the next question starts another one.
+# The seconds after which a child without a question ends. The next question starts another one.
 IDLE_SECONDS = 60.0
 _KEPT_SCHEMAS = 32
 _MEGABYTE = 1024 * 1024
@@ -32,7 +32,7 @@ Documents = dict[str, Document]
 
 
 class Child:
-    """Answers questions. A back-test is several of them: its result so far is kept between them."""
+    """Answers questions. A back-test takes several questions, and its intermediate result is kept between them."""
 
     def __init__(self) -> None:
         self._schemas: OrderedDict[str, CompiledSchema] = OrderedDict()
@@ -40,8 +40,8 @@ class Child:
         self._test: BackTest
 
     def check_schema(self, document: Document, references: Documents) -> None:
-        """Refuse a schema that cannot be a contract's."""
-        self._checked(document, references)
+        """Check that a schema can be a contract."""
+        self._compile_checked(document, references)
 
     def compare(
         self, document: Document, references: Documents, earlier: list[Document], options: dict[str, Any]
@@ -54,21 +54,25 @@ class Child:
             mode=Mode(options["mode"]),
             policy=Policy(options["policy"]),
         )
-        found = {name: [_described(each) for each in getattr(verdict, name)] for name in ("differences", "allowed")}
+        found = {
+            name: [_difference_as_dict(each) for each in getattr(verdict, name)] for name in ("differences", "allowed")
+        }
         return {"is_compatible": verdict.is_compatible, **found}
 
     def obstacle(self, document: Document, references: Documents) -> str | None:
-        """Return why a schema is compared with no other."""
+        """Return the reason why a schema cannot be compared with others, None when it can."""
         return obstacle(document, references)
 
     def learn(self, fingerprint: str, document: Document, references: Documents) -> None:
-        """Add a registered schema to check events against; beyond the limit, the least recently used one is dropped."""
+        """Add a registered schema against which to check events. Beyond the limit, the least recently used one is
+        dropped.
+        """
         self._schemas[fingerprint] = compile_schema(document, references, is_registered=True)
         if len(self._schemas) > _KEPT_SCHEMAS:
             self._schemas.popitem(last=False)
 
     def check_event(self, fingerprint: str, event: Any, explain: bool) -> list[Document] | str | None:
-        """Return an event's violations of a schema, None when it keeps it."""
+        """Return an event's violations of a schema, None when it is valid."""
         if fingerprint not in self._schemas:
             return UNKNOWN_SCHEMA
         self._schemas.move_to_end(fingerprint)
@@ -76,17 +80,17 @@ class Child:
         return None if found is None else [violation.as_dict() for violation in found]
 
     def begin_trial(self, document: Document, references: Documents) -> dict[str, list[str]]:
-        """Take the schema that is to be tested; return the types that it names for properties at the top level."""
-        self._candidate = self._checked(document, references)
+        """Compile the schema to test. Return the types that it has for top-level properties."""
+        self._candidate = self._compile_checked(document, references)
         return {name: sorted(types) for name, types in self._candidate.property_types.items()}
 
     def begin_test(self, active: list[Any] | None, examples: int) -> None:
-        """Begin to test it, beside the active schema with its references."""
+        """Begin a test of the schema, in comparison with the active schema and its references."""
         compiled = None if active is None else compile_schema(active[0], active[1], is_registered=True)
         self._test = BackTest(self._candidate, active=compiled, examples=examples)
 
     def look(self, events: list[list[Any]]) -> list[list[Any]]:
-        """Check events, each with its id and how the active version reads it; return the examples that were added."""
+        """Check events, each with its id and its reading by the active version. Return the examples that were added."""
         return [
             [place, example.id, example.message]
             for place, (id_, event, as_active_reads_it, others) in enumerate(events)
@@ -101,7 +105,7 @@ class Child:
         """Return the result of the back-test so far."""
         return asdict(self._test.report())
 
-    def _checked(self, document: Document, references: Documents) -> CompiledSchema:
+    def _compile_checked(self, document: Document, references: Documents) -> CompiledSchema:
         refuse_large(document)
         found = compile_schema(document, references)
         refuse_foreign(document)
@@ -113,19 +117,19 @@ def main() -> None:
     """Serve the channel named on the command line."""
     channel = Connection(int(sys.argv[1]))
     for number in (signal.SIGINT, signal.SIGHUP):
-        # Ctrl-C reaches the whole group of a terminal; the parent ends the work.
+        # Ctrl-C reaches the whole process group of a terminal; the parent ends the child.
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(EOFError, OSError):
         serve(channel)
 
 
 def serve(channel: "Connection[Any, Any]") -> None:
-    """Answer questions until the parent closes the channel, or asks no more."""
+    """Answer questions until the parent closes the channel, or asks none for some time."""
     child = Child()
     while channel.poll(IDLE_SECONDS):
-        message = Message.unpacked(channel.recv_bytes())
+        message = Message.unpack(channel.recv_bytes())
         if message.limits is not None:
-            limit(message.limits)
+            set_limits(message.limits)
         channel.send_bytes(answer_of(child, message))
 
 
@@ -141,18 +145,19 @@ def answer_of(child: Child, message: Message) -> bytes:
         return pack_answer(too_much=True)
 
 
-def limit(limits: Limits) -> None:
-    """Begin a budget of processor time, beyond the time used already, and of memory. The process ends when its time is
-    up."""
+def set_limits(limits: Limits) -> None:
+    """Set a budget of processor time, beyond the time used already, and of memory. The process ends when the time is
+    used up.
+    """
     _, hardest = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1 + limits.seconds, hardest))
-    # No core dump is written, since it may hold events. Some systems refuse a limit to memory.
+    # No core dump is written, since it could contain events. Some systems refuse a limit on memory.
     for number, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_AS, limits.megabytes * _MEGABYTE)):
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(number, (most, most))
 
 
-def _described(difference: Any) -> Document:
+def _difference_as_dict(difference: Any) -> Document:
     described = {name: getattr(difference, name) for name in _NAMES}
     return {**described, "witness": difference.witness} if difference.has_witness else described
 

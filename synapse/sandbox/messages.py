@@ -1,4 +1,4 @@
-"""The messages between parent and child of the sandbox: JSON, so that neither can make the other run code."""
+"""The messages between parent and child of the sandbox, in JSON, so that neither can make the other run code."""
 
 import json
 from collections.abc import Sequence
@@ -13,49 +13,53 @@ UNKNOWN_SCHEMA = "unknown schema"
 
 
 class Limits(NamedTuple):
-    """The limits for one caller's questions: seconds on a processor, MiB of memory."""
+    """The limits for one caller's questions: seconds of processor time, MiB of memory."""
 
     seconds: int
     megabytes: int
 
 
 class Message(NamedTuple):
-    """A question with its arguments. `limits` begin a new budget; without, it is part of the budget before."""
+    """A question with its arguments. `limits` begin a new budget; without limits, the question uses the current
+    budget.
+    """
 
     question: str
     arguments: Sequence[Any]
     limits: Limits | None = None
 
-    def packed(self) -> bytes:
-        """Return it as bytes."""
+    def pack(self) -> bytes:
+        """Encode the message."""
         limits = None if self.limits is None else list(self.limits)
         message = [self.question, list(self.arguments), limits]
         try:
             return orjson.dumps(message, default=_plain)
-        except TypeError:  # an integer that 64 bits cannot hold
+        except TypeError:  # an integer of more than 64 bits
             return json.dumps(message, default=_plain).encode()
 
     @classmethod
-    def unpacked(cls, data: bytes) -> "Message":
-        """Unpack a message from its bytes."""
+    def unpack(cls, data: bytes) -> "Message":
+        """Decode a message."""
         try:
             question, arguments, limits = exact_json.loads(data)
-        except orjson.JSONEncodeError:  # nested more deeply than orjson writes
+        except orjson.JSONEncodeError:  # nested more deeply than orjson can write
             question, arguments, limits = orjson.loads(data)
         return cls(question, arguments, None if limits is None else Limits(*limits))
 
 
 def pack_answer(**answer: Any) -> bytes:
-    """Return an answer as bytes. Its numbers may be of any size: a document that shows a difference can have such."""
+    """Encode an answer. Its numbers may be of any size, because a witness of an incompatibility may contain such
+    numbers.
+    """
     return json.dumps(answer).encode()
 
 
 def unpack_answer(data: bytes) -> dict[str, Any]:
-    """Unpack an answer from its bytes."""
+    """Decode an answer."""
     answer: dict[str, Any] = json.loads(data)
     return answer
 
 
 def _plain(value: Any) -> Any:
-    # Numbers that Python keeps exactly; the validator looks at their value.
+    # Convert numbers of Python's exact types; the validator compares their value.
     return exact_json.written(value) if isinstance(value, exact_json.ExactNumber) else float(value)

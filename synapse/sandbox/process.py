@@ -18,15 +18,15 @@ from synapse.sandbox.messages import Limits, Message, unpack_answer
 WAIT_FOR_CHILD = 10.0
 """The limit on the wait for other callers of the same child, in seconds."""
 _WAIT_FOR_START = 60.0
-# A busy machine gives the child less of a processor than a whole one.
+# The factor between elapsed and processor time: on a busy machine, the child gets only a part of a processor.
 _CLOCK_TO_PROCESSOR_TIME = 10
 _PROBLEMS = {each.__name__: each for each in (BadSchema, SchemaTooLarge, UnresolvedReference)}
-# The exits of a child that exceeded a limit: processor time, memory, the depth of the stack.
-_TOO_MUCH = frozenset((signal.SIGXCPU, signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS))
+# The exits of a child that exceeded a limit: processor time, memory, or the depth of the stack.
+_LIMIT_SIGNALS = frozenset((signal.SIGXCPU, signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS))
 
 
-class _Ended(Exception):
-    """The child has ended; `signal` by which one, 0 when it went by itself."""
+class _ChildEnded(Exception):
+    """The child has ended. `signal` is the signal that ended it, 0 when it ended by itself."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -44,15 +44,15 @@ class Sandbox:
 
     @property
     def pid(self) -> int | None:
-        """The process id of the child; None while there is none."""
+        """The process id of the child, None while there is none."""
         return None if self._process is None else self._process.pid
 
     @contextlib.contextmanager
     def session(self) -> Iterator["Session"]:
-        """Reserve the child: all questions within the block share one budget of processor time.
+        """Reserve the child. All questions within the block share one budget of processor time.
 
         Raises:
-            SandboxBusy: when other threads have held it for too long.
+            SandboxBusy: when other threads hold it for too long.
         """
         if not self._lock.acquire(timeout=WAIT_FOR_CHILD):
             raise SandboxBusy
@@ -62,11 +62,11 @@ class Sandbox:
             self._lock.release()
 
     def ask(self, question: str, *arguments: Any) -> Any:
-        """Return the answer to one question, with a budget of its own.
+        """Return the answer to one question, with a new budget.
 
         Raises:
-            BadSchema: when the child refuses the schema, or ended over it.
-            SandboxBusy: when others have had it for too long, or another caller ended it.
+            BadSchema: when the child refuses the schema, or died because of it.
+            SandboxBusy: when other threads hold it for too long, or another caller ended it.
         """
         with self.session() as session:
             return session.ask(question, *arguments)
@@ -80,7 +80,7 @@ class Sandbox:
             self._process = None
 
     def send(self, message: Message) -> Any:
-        """Send one message, and return the answer, which may be a problem.
+        """Send one message and return the answer, which may be a problem.
 
         Raises:
             _Ended: when the child ended before it answered.
@@ -88,23 +88,23 @@ class Sandbox:
         if self._process is None:
             self._start()
         try:
-            self._channel.send_bytes(message.packed())
+            self._channel.send_bytes(message.pack())
             if not self._channel.poll(self.limits.seconds * _CLOCK_TO_PROCESSOR_TIME + _WAIT_FOR_START):
                 self.close()
-                raise _Ended(signal.SIGKILL)
+                raise _ChildEnded(signal.SIGKILL)
             return unpack_answer(self._channel.recv_bytes())
         except (EOFError, OSError):
-            raise _Ended(self._bury()) from None
+            raise _ChildEnded(self._reap_child()) from None
 
     def forget(self) -> None:
-        """Leave the child to the process that started it: this one is its copy (fork)."""
+        """Leave the child to the process that started it, after a fork: this process is the copy."""
         self._process = None
         self._lock = threading.Lock()
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own command line
+            self._process = subprocess.Popen(  # noqa: S603 - Synapse's own command line
                 [sys.executable, "-m", "synapse.sandbox.child", str(theirs.fileno())],
                 # The child imports the same code as this process. It needs neither settings nor secrets.
                 env={"PYTHONPATH": os.pathsep.join(sys.path)},
@@ -116,7 +116,7 @@ class Sandbox:
             theirs.close()
         self._channel = Connection(ours.detach())
 
-    def _bury(self) -> int:
+    def _reap_child(self) -> int:
         process = self._process
         if process is None:
             return 0
@@ -131,7 +131,7 @@ class Sandbox:
 
 
 class Session:
-    """The questions of one caller: the first begins the budget of processor time."""
+    """The questions of one caller. The first one begins the budget of processor time."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -141,14 +141,14 @@ class Session:
         """Return the answer to a question.
 
         Raises:
-            BadSchema: when the child refuses the schema, or ended over it.
+            BadSchema: when the child refuses the schema, or died because of it.
             SandboxBusy: when another caller ended it.
         """
         limits = self._sandbox.limits if self._is_new else None
         try:
-            answer = self._first(Message(question, arguments, limits))
-        except _Ended as end:
-            if end.signal in _TOO_MUCH:
+            answer = self._send_first(Message(question, arguments, limits))
+        except _ChildEnded as end:
+            if end.signal in _LIMIT_SIGNALS:
                 raise SchemaTooCostly(self._sandbox.limits.seconds, self._sandbox.limits.megabytes) from None
             raise SandboxBusy from None
         if "problem" in answer:
@@ -159,12 +159,12 @@ class Session:
             raise SchemaTooCostly(self._sandbox.limits.seconds, self._sandbox.limits.megabytes)
         return answer["value"]
 
-    def _first(self, message: Message) -> Any:
+    def _send_first(self, message: Message) -> Any:
         try:
             return self._sandbox.send(message)
-        except _Ended as end:
-            # A child without questions has ended by itself, or was ended: another one is asked.
-            if not self._is_new or end.signal in _TOO_MUCH:
+        except _ChildEnded as end:
+            # A child without questions ends by itself, or another caller ended it: start another one.
+            if not self._is_new or end.signal in _LIMIT_SIGNALS:
                 raise
             return self._sandbox.send(message)
         finally:

@@ -1,4 +1,6 @@
-"""Count each caller's use of one resource, refuse more than a share, and find the caller that a use is counted to."""
+"""Counting each caller's use of a resource, refusing more than a share, and finding the caller to whom a use is
+counted.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ from synapse.shares.resources import Percents, Resource
 class CallerId(NamedTuple):
     """One caller: a service with all its keys, a person with all their sessions, a trusted proxy, or an address.
 
-    An address is an anonymous caller: one that shows no good key and no good session.
+    An address is an anonymous caller, without a valid key or session.
     """
 
     kind: Literal["service", "person", "proxy", "address"]
@@ -22,7 +24,7 @@ class CallerId(NamedTuple):
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether no more than the address is known."""
+        """Whether only the address of the caller is known."""
         return self.kind == "address"
 
     def __str__(self) -> str:
@@ -30,7 +32,7 @@ class CallerId(NamedTuple):
 
 
 def caller_of(principal: Principal) -> CallerId:
-    """Return the caller that a principal's use is counted to."""
+    """Return the caller to whom a principal's use is counted."""
     match principal.kind:
         case "service" | "person":
             return CallerId(principal.kind, principal.name)
@@ -38,11 +40,11 @@ def caller_of(principal: Principal) -> CallerId:
 
 
 def caller_at(address: str) -> CallerId:
-    """Return the anonymous caller at an address; the addresses of an IPv6 network (/64) are one caller."""
+    """Return the anonymous caller at an address. All addresses of an IPv6 network (/64) are one caller."""
     return CallerId("address", one_caller(address))
 
 
-# Where access is open, everybody is anonymous: an address has at least this share of the whole, in percent.
+# With open access, every caller is anonymous: an address then has at least this share of the whole, in percent.
 _OPEN_ADDRESS = 50
 
 
@@ -59,7 +61,7 @@ class ShareUsedUp(Problem, status=429, slug="share-used-up", title="The caller's
 
 
 class AllInUse(Problem, status=503, slug="busy", title="Too much is being answered already"):
-    """All that there is of something is in use, or all that anonymous callers may have of it (`is_of_anonymous`)."""
+    """All of a resource is in use, or all that anonymous callers may have of it (`is_of_anonymous`)."""
 
     def __init__(self, detail: str, *, retry_after: int = 1, anonymous: bool = False, **members: str) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)}, **members)
@@ -67,8 +69,9 @@ class AllInUse(Problem, status=503, slug="busy", title="Too much is being answer
 
 
 class Limits(NamedTuple):
-    """How much of a resource there is, how much an identified caller may have, how much one address, and how much all
-    anonymous callers together."""
+    """The amount of a resource, and the parts that an identified caller, one address, and all anonymous callers
+    together may have.
+    """
 
     total: int
     per_caller: int
@@ -83,7 +86,7 @@ class Limits(NamedTuple):
 
 
 class RequestedShare(NamedTuple):
-    """How much a caller would hold, all callers, and all anonymous ones."""
+    """The amounts that a caller, all callers, and all anonymous callers would hold."""
 
     held: int
     used: int
@@ -91,16 +94,16 @@ class RequestedShare(NamedTuple):
 
 
 def limits(total: int, percents: Percents, *, is_open: bool) -> Limits:
-    """Return the limits for a whole of `total`. Each caller may have at least one.
+    """Return the limits for a total amount. Each caller may have at least one.
 
-    `is_open`: access is open, so that an anonymous caller is nothing unusual.
+    With `is_open`, access is open, and anonymous callers are normal.
     """
     per_caller = _part(total, percents.caller)
     if is_open:
         per_address = max(per_caller, _part(total, _OPEN_ADDRESS))
         return Limits(total, per_caller, per_address, total)
     anonymous = _part(total, percents.anonymous)
-    # One address must not take the log-in from all others.
+    # One address must not keep all others from logging in.
     return Limits(total, per_caller, min(per_caller, _part(anonymous, 50)), anonymous)
 
 
@@ -108,10 +111,10 @@ class Shares:
     """Counts what callers hold of one resource. Taking and giving back take constant time, from any thread.
 
     Attributes:
-        used: How much all callers hold together.
-        anonymous: How much of that anonymous callers hold.
-        refused: How often a caller did not get what it asked for.
-        reclaimed: How often something was taken back from a caller, for another one.
+        used: The amount that all callers hold together.
+        anonymous: The part of it that anonymous callers hold.
+        refused: The number of refused requests.
+        reclaimed: The number of times that an amount was taken from a caller for another one.
     """
 
     def __init__(self, resource: Resource, limits: Limits) -> None:
@@ -123,17 +126,17 @@ class Shares:
         self._lock = Lock()
 
     def held_by(self, caller: CallerId) -> int:
-        """Return how much a caller holds."""
+        """Return the amount that a caller holds."""
         return self._held.get(caller, 0)
 
     @property
     def largest(self) -> int:
-        """How much the caller holds that holds the most. Takes as long as there are callers."""
+        """The largest amount that a single caller holds. Takes time proportional to the number of callers."""
         with self._lock:
             return max(self._held.values(), default=0)
 
     def problem(self, caller: CallerId, amount: int = 1) -> Problem | None:
-        """Return why a caller cannot have `amount` more now; None when it can."""
+        """Return the reason why a caller cannot have `amount` more now, None when it can."""
         wanted = RequestedShare(self.held_by(caller) + amount, self.used + amount, self.anonymous + amount)
         return problem_of(self.resource, self.limits, caller, wanted)
 
@@ -154,11 +157,11 @@ class Shares:
             raise problem
 
     def take(self, caller: CallerId, amount: int = 1) -> None:
-        """Count `amount` more to a caller.
+        """Count `amount` more for a caller.
 
         Raises:
             ShareUsedUp: when the caller would hold more than its share.
-            AllInUse: when all callers, or all anonymous ones, would hold more than there is for them.
+            AllInUse: when all callers, or all anonymous ones, would hold more than their limit.
         """
         with self._lock:
             problem = self.problem(caller, amount)
@@ -168,13 +171,13 @@ class Shares:
             self._add(caller, amount)
 
     def give_back(self, caller: CallerId, amount: int = 1) -> None:
-        """Count `amount` less to a caller."""
+        """Count `amount` less for a caller."""
         with self._lock:
             self._add(caller, -amount)
 
     @contextmanager
     def holding(self, caller: CallerId, amount: int = 1) -> Iterator[None]:
-        """Take for as long as the block lasts.
+        """Take `amount` until the block ends.
 
         Raises:
             ShareUsedUp, AllInUse: as `take` does.
@@ -193,12 +196,12 @@ class Shares:
         if left > 0:
             self._held[caller] = left
         else:
-            # A caller without any use leaves no trace: an attacker has any number of addresses.
+            # A caller without any use is not stored, because an attacker may have any number of addresses.
             self._held.pop(caller, None)
 
 
 def problem_of(resource: Resource, limits: Limits, caller: CallerId, wanted: RequestedShare) -> Problem | None:
-    """Return why a caller's share does not allow the wanted use of a resource; None when it does."""
+    """Return the reason why a caller's share does not allow the requested use of a resource, None when it does."""
     if wanted.used > limits.total:
         return _all_in_use(resource, limits.total, anonymous=False)
     if wanted.held > (most := limits.of(caller)):

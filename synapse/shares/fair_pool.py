@@ -1,6 +1,6 @@
-"""Queues and pools of threads that callers share: each caller has its part, and all take turns.
+"""Queues and thread pools that callers share: each caller has a share, and all take turns.
 
-Only the event loop changes this state, so nothing here takes a lock.
+Only the event loop changes their state, so no lock is needed.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ class RoundRobinQueue(Generic[Caller, Item]):
     """Items by caller: the first item of each caller, then the second of each, and so on."""
 
     def __init__(self) -> None:
-        # The caller whose turn is next stands first; every caller here has an item.
+        # The caller with the next turn comes first. Every caller in here has an item.
         self._items: OrderedDict[Caller, deque[Item]] = OrderedDict()
         self._length = 0
 
@@ -32,7 +32,7 @@ class RoundRobinQueue(Generic[Caller, Item]):
         return iter(self._items)
 
     def count_of(self, caller: Caller) -> int:
-        """Return how many items a caller has waiting."""
+        """Return the number of a caller's waiting items."""
         return len(self._items.get(caller, ()))
 
     def add(self, caller: Caller, item: Item) -> None:
@@ -41,11 +41,11 @@ class RoundRobinQueue(Generic[Caller, Item]):
         self._length += 1
 
     def first(self, caller: Caller) -> Item:
-        """Return the item of a caller that would be taken next."""
+        """Return the next item of a caller."""
         return self._items[caller][0]
 
     def take(self, caller: Caller) -> Item:
-        """Return and remove a caller's first item; the caller's next turn comes after those of all others."""
+        """Remove and return a caller's next item. The caller's next turn comes after those of all others."""
         items = self._items[caller]
         item = items.popleft()
         self._length -= 1
@@ -56,18 +56,18 @@ class RoundRobinQueue(Generic[Caller, Item]):
         return item
 
     def take_next(self, may_have: Callable[[Caller], bool]) -> tuple[Caller, Item] | None:
-        """Return and remove the first item of the first caller that may have a turn now, with the caller."""
+        """Remove and return the next item of the first caller that may have a turn now, with the caller."""
         for caller in self._items:
             if may_have(caller):
                 return caller, self.take(caller)
         return None
 
     def postpone(self, caller: Caller) -> None:
-        """Let all others have their turns before this caller."""
+        """Move a caller's turn behind those of all others."""
         self._items.move_to_end(caller)
 
     def remove(self, caller: Caller, item: Item) -> None:
-        """Remove an item wherever it stands, if it is there; the caller keeps its turn."""
+        """Remove an item from its place in the queue, if it is there. The caller keeps its turn."""
         items = self._items.get(caller)
         if items is None or item not in items:
             return
@@ -78,13 +78,16 @@ class RoundRobinQueue(Generic[Caller, Item]):
 
 
 class FairQueue:
-    """Admits work up to a total weight at a time. Waiting callers take turns, no matter how much each has waiting.
+    """Admits work up to a total weight at a time. Waiting callers take turns, regardless of how much work each has
+    waiting.
 
     Belongs to one event loop.
     """
 
     def __init__(self, things: str, *, capacity: int, patience: float) -> None:
-        """Admit `capacity` at a time; refuse work that waited `patience` seconds. `things` are named in the refusal."""
+        """Create the queue. It admits a weight of `capacity` at a time, and refuses work that waited `patience`
+        seconds. `things` is the name of the resource in the refusal.
+        """
         self._things = things
         self._capacity = capacity
         self._patience = patience
@@ -93,16 +96,16 @@ class FairQueue:
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """The number of waiting calls."""
         return len(self._waiting)
 
     @asynccontextmanager
     async def turn(self, caller: CallerId, weight: int = 1) -> AsyncIterator[None]:
-        """Wait for the caller's turn, and have it for as long as the block lasts. Work that weighs more than the
-        capacity is done alone.
+        """Wait for the caller's turn, and hold it until the block ends. Work that weighs more than the capacity runs
+        alone.
 
         Raises:
-            AllInUse: when that takes too long.
+            AllInUse: when the wait takes too long.
         """
         weight = min(weight, self._capacity)
         if self._waiting or self.running + weight > self._capacity:
@@ -123,7 +126,7 @@ class FairQueue:
                 await entry[1]
         except BaseException as error:
             if entry[1].done() and not entry[1].cancelled():
-                self.running -= weight  # admitted in the moment in which it gave up
+                self.running -= weight  # it was admitted at the moment when it gave up
             else:
                 self._waiting.remove(caller, entry)
             self._admit()
@@ -139,7 +142,7 @@ class FairQueue:
         while self._waiting:
             caller = next(iter(self._waiting))
             weight, future = self._waiting.first(caller)
-            # A caller that disconnects at this moment is still in the queue.
+            # A caller that has just disconnected is still in the queue.
             if not future.done():
                 if self.running + weight > self._capacity:
                     return
@@ -153,15 +156,15 @@ _Turn = asyncio.Future[None]
 
 
 class FairPool:
-    """Runs functions in threads: first one of each caller that waits, then the next of each."""
+    """Runs functions in threads: one function of each waiting caller, then the next of each."""
 
     def __init__(self, name: str, *, threads: Limits, requests: Shares) -> None:
-        """Make a pool.
+        """Create a pool.
 
         Args:
-            name: what its threads are called.
-            threads: how many there are, and how many of them callers may keep busy at a time.
-            requests: how many requests may wait and run together.
+            name: the name of its threads.
+            threads: the number of threads, and the limits of those that callers may use at a time.
+            requests: the limits of the requests that may wait and run.
         """
         self._executor = ThreadPoolExecutor(threads.total, thread_name_prefix=name)
         self._threads = threads
@@ -172,10 +175,10 @@ class FairPool:
         self._waiting: RoundRobinQueue[CallerId, _Turn] = RoundRobinQueue()
 
     async def run(self, caller: CallerId, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Return the result of a function that a thread calls, with `arguments`, when the caller's turn has come.
+        """Run a function with `arguments` in a thread when the caller's turn has come, and return its result.
 
         Raises:
-            ShareUsedUp, AllInUse: when too many requests wait already, of this caller or of all.
+            ShareUsedUp, AllInUse: when too many requests of this caller, or of all, wait already.
         """
         with self.requests.holding(caller):
             await self._wait_for_thread(caller)
@@ -218,6 +221,6 @@ class FairPool:
             del self._running[caller]
         while (following := self._waiting.take_next(self._may_run)) is not None:
             next_caller, turn = following
-            if not turn.done():  # one that goes away at this moment is still in the queue
+            if not turn.done():  # a caller that has just disconnected is still in the queue
                 self._take_thread(next_caller)
                 turn.set_result(None)

@@ -1,4 +1,4 @@
-"""Every resource that is shared. Settings, their documentation and the metrics follow from this table."""
+"""Every shared resource. Settings, their documentation and the metrics are derived from this table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Percents(NamedTuple):
-    """Shares of a whole, in percent: what one caller may have, and what all anonymous callers together."""
+    """The shares in percent of the whole: for one caller, and for all anonymous callers together."""
 
     caller: int
     anonymous: int
@@ -22,15 +22,16 @@ class Resource:
     Attributes:
         name: Its name in settings, metrics and problem documents.
         things: Its units in the plural, for sentences.
-        total_setting: The environment variable that says how much there is.
-        default: How much there is when the variable is not set.
-        highest: How much the variable may say.
+        total_setting: The environment variable with the total amount.
+        default: The total when the variable is not set.
+        highest: The greatest valid value of the variable.
         meaning: The meaning of the variable, for the documentation.
-        unit: How many of the counted units one of the setting is (1024 * 1024 where the setting counts MiB).
-        percents: The shares where `SYNAPSE_SHARES` says nothing else. Where access is open, everybody is anonymous:
-            then all may have the whole, and an address half of it or more.
-        is_of_process: Whether each process counts its own; otherwise they are rows of the database, of all together.
-        retry_after: When a caller who was refused may ask again, in seconds.
+        unit: The number of counted units in one unit of the setting (1024 * 1024 when the setting counts MiB).
+        percents: The shares that `SYNAPSE_SHARES` overrides. With open access, every caller is anonymous: then all
+            together may have the whole, and an address half of it or more.
+        is_of_process: Whether each process counts its own use; otherwise rows of the database are counted, for all
+            processes.
+        retry_after: The seconds after which a refused caller may try again.
     """
 
     name: str
@@ -164,7 +165,7 @@ RESOURCES: Mapping[str, Resource] = {
 
 
 def read_percents(text: str) -> dict[str, Percents]:
-    """Read shares that are not the table's own: `connections=50:10,live-seats=40:5`.
+    """Parse shares that override those of the table: `connections=50:10,live-seats=40:5`.
 
     Raises:
         ValueError: when a resource is unknown, or a share is no percentage.

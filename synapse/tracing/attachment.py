@@ -1,4 +1,4 @@
-"""Run a handler in the context of the delivery, where the handler uses OpenTelemetry."""
+"""Running a handler in the trace context of its delivery, if the handler uses OpenTelemetry."""
 
 import sys
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from synapse.tracing.context import TraceContext
 
 
 @contextmanager
-def attached(context: TraceContext | None) -> Iterator[None]:
-    """Run a block in a trace context, so that the spans that it makes are children of that span.
+def attach_context(context: TraceContext | None) -> Iterator[None]:
+    """Run the block in a trace context, so that the spans that it creates are children of that span.
 
-    A program that has not loaded OpenTelemetry makes no spans: then nothing is loaded for it.
+    A program that has not loaded OpenTelemetry creates no spans, so OpenTelemetry is not loaded for it.
     """
     if context is None or "opentelemetry.trace" not in sys.modules:
         yield

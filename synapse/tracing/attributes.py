@@ -1,7 +1,8 @@
 """The names of all attributes of spans.
 
-Those of messaging are in development: https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/. No
-attribute holds a payload, an error's text, a URL's query or the name of a person.
+The conventions for messaging are in development:
+https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/. No attribute holds a payload, an error's text, a
+URL's query or the name of a person.
 """
 
 SYSTEM = "messaging.system"
@@ -18,10 +19,10 @@ HTTP_STATUS = "http.response.status_code"
 URL_SCHEME = "url.scheme"
 ERROR_TYPE = "error.type"
 
-# Synapse's own: the attempt, from 1, and its outcome: delivered, retry, dead or returned.
+# Synapse's own attributes: the number of the attempt, from 1, and its outcome: delivered, retry, dead or returned.
 ATTEMPT = "synapse.delivery.attempt"
 OUTCOME = "synapse.delivery.outcome"
 
 SYNAPSE = "synapse"
-# In place of a method that HTTP does not know.
+# The value for a method that HTTP does not define.
 OTHER_METHOD = "_OTHER"

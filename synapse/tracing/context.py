@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
-# 3.2.2: version 00, ids that are not all zero.
+# Section 3.2.2: version 00, and ids that are not all zero.
 PARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
-# 3.3.1.5: this many characters should be passed on at least; longer ones are dropped. Visible ASCII, spaces between.
+# Section 3.3.1.5: at least this many characters should be passed on; a longer `tracestate` is dropped. Visible ASCII
+# with spaces in between.
 STATE = re.compile(r"[!-~](?:[ -~]{0,510}[!-~])?")
 
 
 class TraceContext(NamedTuple):
-    """The context of a span: its ids in hexadecimal digits, its flags, and the `tracestate` ("" without one)."""
+    """The context of a span: its ids in hexadecimal, its flags, and the `tracestate` ("" without one)."""
 
     trace_id: str
     span_id: str
@@ -32,8 +33,9 @@ class TraceContext(NamedTuple):
 
 
 def read_context(parent: str, state: str = "") -> TraceContext | None:
-    """Return the context that two headers hold; None when `traceparent` is missing or invalid. A `tracestate` that is
-    invalid, or too long, is dropped."""
+    """Parse the context in two headers. Return None when `traceparent` is missing or invalid. A `tracestate` that is
+    invalid or too long is dropped.
+    """
     found = PARENT.fullmatch(parent)
     if found is None:
         return None
@@ -46,6 +48,6 @@ def trace_id_of(headers: Mapping[str, str]) -> str:
 
 
 def trace_id_in(parent: str) -> str:
-    """Return the trace id of a `traceparent`, "" of an invalid one."""
+    """Return the trace id in a `traceparent`, "" when it is invalid."""
     found = PARENT.fullmatch(parent) if parent else None
     return found[1] if found else ""

@@ -1,8 +1,9 @@
-"""Send spans to a collector, by OTLP over HTTP, in a thread of its own.
+"""Sending spans to a collector with OTLP over HTTP, in a separate thread.
 
-The queue is ours: a full one drops the span at once, counts it, and logs nothing, where the SDK's processor would log
-in the thread of a publisher. `ReadableSpan` is made directly for the same reason: a span that is sampled was decided on
-before it was made, and the SDK's tracer would decide, look for a context and take a lock once more.
+The SDK's queue is not used, because its processor would log in the thread of a publisher: this queue drops a span at
+once when it is full, counts it, and logs nothing. The SDK's tracer is not used either, and `ReadableSpan` is created
+directly: the sampling decision is made before a span exists, and the tracer would decide, look for a context and take a
+lock once more.
 """
 
 import contextlib
@@ -34,21 +35,21 @@ _UNSET = Status(StatusCode.UNSET)
 _FAILED = Status(StatusCode.ERROR)
 # Seconds between two log lines about spans that were not sent.
 _SILENCE = 60.0
-# How long the end of a process waits for the collector, in seconds.
+# The seconds for which the end of a process waits for the collector.
 _LAST_SECONDS = 2.0
 
 
 class SpanQueue:
-    """Keeps spans that ended until a thread has sent them. Each process has its own, and so has each fork of one.
+    """Keeps ended spans until a thread has sent them. Each process, and each fork, has its own queue.
 
     Args:
-        open_exporter: returns an exporter, which sends spans, and may take long. It is called once in each process: a
-            fork must not share its parent's connection to the collector.
-        resource: what describes this process.
-        dropped: is told of spans that were not sent.
-        most: how many spans wait at most.
-        batch: how many spans are sent at once.
-        seconds: how long a span waits for others.
+        open_exporter: returns an exporter, which sends spans and may block. It is called once in each process,
+            because a fork must not share its parent's connection to the collector.
+        resource: the description of this process.
+        dropped: the callback for spans that were not sent.
+        most: the greatest number of waiting spans.
+        batch: the number of spans that are sent at once.
+        seconds: the time for which a span waits for others.
     """
 
     def __init__(
@@ -68,20 +69,20 @@ class SpanQueue:
         self._is_closed = False
         self._untold, self._tells_at = 0, float("-inf")
         self._begin()
-        # At once, so that settings that it cannot use are told; in a fork not before its first span.
+        # Opened at once, so that invalid settings are reported; in a fork only before its first span.
         self._exporter: SpanExporter | None = open_exporter()
         if hasattr(os, "register_at_fork"):
             # The parent sends the waiting spans; its threads do not exist in a forked child.
             os.register_at_fork(after_in_child=self._begin)
 
     def put(self, span: Span) -> None:
-        """Take a span that ended, or drop it when too many wait."""
+        """Add an ended span, or drop it when too many are waiting."""
         waiting = len(self._spans)
         if waiting >= self._most:
             self._dropped(span.stream, 1)
             return
         if waiting >= self._batch:
-            # The collector is slow or away: 128 links take forty times the memory of a span.
+            # The collector is slow or unavailable: 128 links take forty times the memory of a span.
             span.keep_first_link()
         self._spans.append(span)
         if waiting + 1 == self._batch:
@@ -90,14 +91,14 @@ class SpanQueue:
             self._start()
 
     def close(self, seconds: float = _LAST_SECONDS) -> None:
-        """Send what waits, and end the thread. A collector that does not answer is waited for so long at most."""
+        """Send the waiting spans, and end the thread. Waits at most `seconds` for a collector that does not answer."""
         if self._is_closed:
             return
         self._is_closed = True
         self._bell.set()
         if self._thread is not None:
             self._thread.join(seconds)
-        # A request that still waits for the collector is ended by this.
+        # This ends a request that still waits for the collector.
         if self._exporter is not None:
             with contextlib.suppress(Exception):
                 self._exporter.shutdown()
@@ -113,26 +114,26 @@ class SpanQueue:
     def _start(self) -> None:
         with self._lock:
             if self._thread is None and not self._is_closed:
-                self._thread = threading.Thread(target=self._work, name="spans", daemon=True)
+                self._thread = threading.Thread(target=self._send_loop, name="spans", daemon=True)
                 self._thread.start()
 
-    def _work(self) -> None:
+    def _send_loop(self) -> None:
         while not self._is_closed:
             self._bell.wait(self._seconds)
             self._bell.clear()
             self.send()
 
     def send(self) -> None:
-        """Send all that waits."""
+        """Send all waiting spans."""
         while self._spans:
             spans = [self._spans.popleft() for _ in range(min(self._batch, len(self._spans)))]
             if not self._is_sent(spans):
                 for span in spans:
                     self._dropped(span.stream, 1)
-                self._tell(len(spans))
+                self._log_dropped(len(spans))
 
-    def _tell(self, unsent: int) -> None:
-        """Log that spans were not sent, once a minute: the SDK would log each of its tries."""
+    def _log_dropped(self, unsent: int) -> None:
+        """Log that spans were not sent, at most once a minute. The SDK would log each of its tries."""
         self._untold += unsent
         if time.monotonic() >= self._tells_at:
             logger.warning("%d spans were not sent: the collector was not reached, or did not take them.", self._untold)
@@ -150,25 +151,26 @@ class SpanQueue:
 
 
 def open_queue(endpoint: str, dropped: Dropped) -> SpanQueue:
-    """Return a queue to a collector; its sizes, and all else about the connection, are read from `OTEL_*` variables.
+    """Return a queue to a collector. Its sizes and the details of the connection come from `OTEL_*` variables.
 
     Args:
         endpoint: the URL for traces, "" for the one that the SDK reads from the environment.
-        dropped: is told of spans that were not sent.
+        dropped: the callback for spans that were not sent.
     """
     return SpanQueue(
         lambda: OTLPSpanExporter(endpoint=endpoint or None),
         describe_process(),
         dropped=dropped,
-        most=_number("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
-        batch=_number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
-        seconds=_number("OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000,
+        most=_number_from("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
+        batch=_number_from("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
+        seconds=_number_from("OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000,
     )
 
 
 class ProcessResource(Resource):
-    """The description of this process, hashed once: the encoder asks for the hash with each span, and the SDK writes
-    all attributes as JSON for it."""
+    """The description of this process, hashed once: the encoder needs the hash for each span, and the SDK would write
+    all attributes as JSON for it.
+    """
 
     def __init__(self, found: Resource) -> None:
         super().__init__(found.attributes, found.schema_url)
@@ -179,13 +181,13 @@ class ProcessResource(Resource):
 
 
 def describe_process() -> Resource:
-    """Return what describes this process: OTEL_SERVICE_NAME or “synapse”, and OTEL_RESOURCE_ATTRIBUTES."""
+    """Return the description of this process: OTEL_SERVICE_NAME or “synapse”, and OTEL_RESOURCE_ATTRIBUTES."""
     found = Resource.create()
     is_named = not str(found.attributes[SERVICE_NAME]).startswith("unknown_service")
     return ProcessResource(found if is_named else found.merge(Resource({SERVICE_NAME: names.SYNAPSE})))
 
 
-def _number(variable: str, default: int) -> int:
+def _number_from(variable: str, default: int) -> int:
     text = os.environ.get(variable, "").strip()
     return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else default
 

@@ -1,4 +1,4 @@
-"""Send metrics to a collector, by OTLP over HTTP, from the table that Prometheus is answered from."""
+"""Sending metrics to a collector with OTLP over HTTP, from the same table as the answers to Prometheus."""
 
 from collections.abc import Callable, Iterable
 from itertools import groupby
@@ -27,18 +27,19 @@ from synapse.tracing.otlp import describe_process
 
 _SCOPE = InstrumentationScope(names.SYNAPSE)
 _CUMULATIVE = AggregationTemporality.CUMULATIVE
-# Counters in Redis began before this process: their sum since then is what a point tells.
+# The start time of counters: counters in Redis are older than this process, and a point has the sum since then.
 _SINCE_EVER = 0
 
 
 def open_exporter(endpoint: str) -> Callable[[Iterable[Family], int], bool]:
-    """Return a function that sends families of metrics, as they were at a time in nanoseconds since 1970, and says
-    whether the collector took them. `endpoint`: the URL, "" for the one that the SDK reads from the environment."""
+    """Return a function that sends families of metrics with a time in nanoseconds since 1970, and returns whether the
+    collector accepted them. `endpoint` is the URL, "" for the one that the SDK reads from the environment.
+    """
     exporter = OTLPMetricExporter(endpoint=endpoint or None)
     resource = describe_process()
 
     def send(families: Iterable[Family], now_ns: int) -> bool:
-        metrics = [metric for metric in (_metric(family, now_ns) for family in families) if metric is not None]
+        metrics = [metric for metric in (_convert_family(family, now_ns) for family in families) if metric is not None]
         scope = ScopeMetrics(_SCOPE, metrics, "")
         data = MetricsData([ResourceMetrics(resource, [scope], resource.schema_url)])
         return exporter.export(data) is MetricExportResult.SUCCESS
@@ -46,22 +47,22 @@ def open_exporter(endpoint: str) -> Callable[[Iterable[Family], int], bool]:
     return send
 
 
-def _metric(family: Family, now_ns: int) -> Metric | None:
-    """Return a family as OTLP has it, None without samples. Counters keep their whole name, with `_total`."""
+def _convert_family(family: Family, now_ns: int) -> Metric | None:
+    """Convert a family to OTLP; None without samples. Counters keep their full name, with `_total`."""
     if not family.samples:
         return None
     data: Any
     if family.type == "histogram":
         data = Histogram(_histogram_points(family.samples, now_ns), _CUMULATIVE)
     elif family.type == "counter":
-        data = Sum(_points(family.samples, now_ns), _CUMULATIVE, is_monotonic=True)
+        data = Sum(_number_points(family.samples, now_ns), _CUMULATIVE, is_monotonic=True)
     else:
-        data = Gauge(_points(family.samples, now_ns))
+        data = Gauge(_number_points(family.samples, now_ns))
     name = f"{family.name}_total" if family.type == "counter" else family.name
     return Metric(name, family.documentation, "s" if name.endswith("_seconds") else "", data)
 
 
-def _points(samples: Iterable[Sample], now_ns: int) -> list[NumberDataPoint]:
+def _number_points(samples: Iterable[Sample], now_ns: int) -> list[NumberDataPoint]:
     return [NumberDataPoint(sample.labels, _SINCE_EVER, now_ns, float(sample.value)) for sample in samples]
 
 
@@ -70,7 +71,7 @@ def _histogram_points(samples: Iterable[Sample], now_ns: int) -> list[HistogramD
         return {name: text for name, text in sample.labels.items() if name != "le"}
 
     points = []
-    # A family has the samples of each point one after the other: its buckets, their number, and the sum.
+    # The samples of a point are consecutive: its buckets, their number, and the sum.
     for described, group in groupby(samples, key=labels):
         found = list(group)
         buckets = [sample for sample in found if sample.name.endswith("_bucket")]

@@ -1,24 +1,25 @@
-"""Decide which requests and events are traced."""
+"""The decision which requests and events are traced."""
 
 from random import getrandbits
 
-# The part of a trace id that decides, as in all of OpenTelemetry's samplers by ratio: its last eight bytes.
+# The part of a trace id that decides, as in all of OpenTelemetry's ratio samplers: its last eight bytes.
 _ALL = 1 << 64
 _SAMPLED = frozenset("13579bdf")
 _LENGTH = 55
-# Traces that callers ask for beyond our ratio: at most as many again as our ratio gives, and this many at once.
+# The traces beyond the ratio that callers may request: at most as many again as the ratio gives, and a burst of this
+# many.
 _GENEROSITY, _BURST = 2.0, 100.0
 
 
 class Sampler:
-    """Samples the ratio of all traces, the same ones as other services with that ratio.
+    """Samples a ratio of all traces: the same traces as other services with this ratio.
 
-    A caller that names a trace as sampled gets it within the ratio only. Trace ids can be chosen, so that all of them
-    are within it: of all requests, at most twice the ratio are traced for such callers, beyond a burst of 100.
+    A trace that a caller marks as sampled is traced only when its id is within the ratio. Callers can choose ids within
+    it, so at most twice the ratio of all requests is traced for them, beyond a burst of 100.
 
     Args:
         ratio: from 0 to 1.
-        heeds_callers: whether what a caller does not sample is not traced.
+        heeds_callers: whether traces that a caller marks as not sampled are not traced.
     """
 
     def __init__(self, ratio: float, *, heeds_callers: bool = True) -> None:
@@ -29,7 +30,8 @@ class Sampler:
 
     def is_sampled(self, parent: str) -> bool:
         """Decide on a request with this `traceparent`, "" without one."""
-        # Each decision earns, also of what comes without a trace: those that name one are a share of all.
+        # Each decision adds to the allowance, including those on requests without a trace, because the allowance is a
+        # share of all.
         credit = self._credit = min(_BURST, self._credit + self._gain)
         if len(parent) != _LENGTH:
             return getrandbits(64) < self._bound
@@ -44,11 +46,13 @@ class Sampler:
         return True
 
     def is_event_sampled(self, parent: str) -> bool:
-        """Decide on a stored event with this `traceparent`, "" without one: as was decided when it was published. The
-        events of a batch share a context, and many attempts may come of each, so nothing is limited here again."""
+        """Decide on a stored event with this `traceparent` ("" without one), as at its publish. The events of a batch
+        share a context, and each may have many attempts, so no further limit applies here.
+        """
         if len(parent) != _LENGTH:
             return getrandbits(64) < self._bound
-        # A trace that a publish refuses is stored as not sampled (`Tracer.refuse`), unless all are sampled anyway.
+        # A publish over the limit is stored with the flag “not sampled” (`Tracer.refuse`), unless all traces are
+        # sampled anyway.
         if (self._heeds or self._bound < _ALL) and parent[-1] not in _SAMPLED:
             return False
         try:
@@ -57,5 +61,5 @@ class Sampler:
             return getrandbits(64) < self._bound
 
     def new_trace_id(self) -> str:
-        """Return the id of a new trace that is within the ratio."""
+        """Return a new trace id that is within the ratio."""
         return f"{getrandbits(64):016x}{getrandbits(64) * self._bound >> 64 or 1:016x}"

@@ -1,4 +1,4 @@
-"""Turn tracing on and off, as the settings say. OpenTelemetry is imported here, and only when it is asked for."""
+"""Turning tracing on and off by the settings. OpenTelemetry is imported here, and only when the settings ask for it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ class TraceSettings:
     Attributes:
         exports_traces, exports_metrics: whether spans and metrics are sent.
         endpoint: the collector's base URL, "" for the default of OpenTelemetry.
-        traces_endpoint, metrics_endpoint: the whole URL of each, "" for the one below `endpoint`.
+        traces_endpoint, metrics_endpoint: the full URL of each, "" for the one below `endpoint`.
         sampler: one of `SAMPLERS`.
-        ratio: from 0 to 1, for the samplers by ratio.
+        ratio: from 0 to 1, for the ratio samplers.
         metrics_seconds: the time between two exports of the metrics.
     """
 
@@ -53,15 +53,16 @@ def sampler_of(settings: TraceSettings) -> Sampler:
 
 
 def start(settings: TraceSettings, dropped: Callable[[str, int], None]) -> Callable[[], None]:
-    """Trace from now on, if the settings ask for it. Return the function that sends what waits, and ends it.
+    """Turn tracing on, if the settings ask for it. Return the function that sends the waiting spans and turns tracing
+    off.
 
     Args:
-        settings: what is traced, and where spans go.
-        dropped: is told of a stream and how many spans about it were not sent.
+        settings: the traces to export, and their collector.
+        dropped: the callback with a stream and the number of its spans that were not sent.
     """
     if not settings.exports_traces:
         return switch.turn_off
-    from synapse.tracing import otlp  # noqa: PLC0415 - the SDK is loaded by those who ask for it
+    from synapse.tracing import otlp  # noqa: PLC0415 - the SDK is loaded only when tracing is on
 
     queue = otlp.open_queue(settings.url_of("traces"), dropped)
     switch.turn_on(Tracer(sampler_of(settings), queue.put))

@@ -1,4 +1,4 @@
-"""A span as a value. Nothing here knows OpenTelemetry."""
+"""A span as a value, independent of OpenTelemetry."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -7,9 +7,9 @@ from synapse.tracing import attributes as names
 from synapse.tracing.context import TraceContext
 
 Kind = Literal["PRODUCER", "CONSUMER", "SERVER"]
-# How the span of a delivery belongs to that of the publish.
+# The relation between the span of a delivery and that of the publish.
 Relation = Literal["link", "parent"]
-# A span has this many links at most, as the SDK limits those of its own spans (OTEL_SPAN_LINK_COUNT_LIMIT).
+# The greatest number of links of a span, as in the SDK (OTEL_SPAN_LINK_COUNT_LIMIT).
 MOST_LINKS = 128
 
 
@@ -17,11 +17,11 @@ class Span:
     """A sampled piece of work.
 
     Attributes:
-        context: its own context, which is passed on.
-        parent: the context that it is a child of.
-        links: the contexts that it belongs to without being their child, the first `MOST_LINKS`, in their order.
-        begun_ns, ended_ns: nanoseconds since 1970; `ended_ns` is 0 until it has ended.
-        error: the class of its failure, "" without one.
+        context: the context of the span, which is passed on.
+        parent: the context of its parent.
+        links: the related contexts that are not its parent, at most `MOST_LINKS`, in order.
+        begun_ns, ended_ns: nanoseconds since 1970; `ended_ns` is 0 until the span has ended.
+        error: the class of the failure, "" without one.
     """
 
     __slots__ = ("_clock", "attributes", "begun_ns", "context", "ended_ns", "error", "kind", "links", "name", "parent")
@@ -49,11 +49,11 @@ class Span:
 
     @property
     def stream(self) -> str:
-        """The stream that the work is about, "" for none."""
+        """The stream of the work, "" for none."""
         return str(self.attributes.get(names.DESTINATION, ""))
 
     def link_to(self, context: TraceContext | None) -> None:
-        """Link the span to a context, once, unless it has all of its links."""
+        """Link the span to a context once, unless it has the greatest number of links."""
         if context is not None and len(self.links) < MOST_LINKS:
             self.links[context] = None
 
@@ -63,9 +63,9 @@ class Span:
             self.links = {next(iter(self.links)): None}
 
     def begin(self) -> None:
-        """Record that the work begins now: the span was made before."""
+        """Record that the work begins now, for a span that was created earlier."""
         self.begun_ns = self._clock()
 
     def end(self) -> None:
-        """Record that the work has ended. Attributes may still be set after that; the duration does not change."""
+        """Record that the work has ended. Attributes may still be set afterwards; the duration does not change."""
         self.ended_ns = self.ended_ns or self._clock()

@@ -1,4 +1,4 @@
-"""The tracer of this process: None while tracing is off, which is all that the hot paths look at."""
+"""The tracer of this process, None while tracing is off. Hot paths check nothing else."""
 
 from synapse.tracing.tracer import Tracer
 
@@ -7,11 +7,11 @@ tracer: Tracer | None = None
 
 def turn_on(made: Tracer) -> None:
     """Trace with this tracer from now on."""
-    global tracer  # noqa: PLW0603 - one attribute, so that looking at it costs next to nothing
+    global tracer  # noqa: PLW0603 - one module attribute, because checking it costs almost nothing
     tracer = made
 
 
 def turn_off() -> None:
-    """Trace nothing from now on."""
+    """Stop tracing."""
     global tracer  # noqa: PLW0603 - as above
     tracer = None

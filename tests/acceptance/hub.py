@@ -111,7 +111,7 @@ class Hub:
 
     def redis(self) -> redis.Redis:
         """Return a plain client of the embedded server."""
-        endpoint = embedded.recorded_endpoint(self.folder / "var" / "redis")
+        endpoint = embedded.read_endpoint(self.folder / "var" / "redis")
         assert endpoint is not None
         return redis.Redis.from_url(endpoint.url)
 

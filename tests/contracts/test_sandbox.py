@@ -228,6 +228,4 @@ def test_the_child_answers_problems_and_values_as_values():
 
 def test_numbers_of_any_size_pass_between_parent_and_child():
     assert unpack_answer(pack_answer(value=10**40)) == {"value": 10**40}
-    assert Message.unpacked(Message("look", ([2**63],), Limits(1, 2)).packed()) == Message(
-        "look", [[2**63]], Limits(1, 2)
-    )
+    assert Message.unpack(Message("look", ([2**63],), Limits(1, 2)).pack()) == Message("look", [[2**63]], Limits(1, 2))

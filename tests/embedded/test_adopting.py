@@ -6,7 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from synapse.redis.embedded import EmbeddedRedis, recorded_endpoint
+from synapse.redis.embedded import EmbeddedRedis, read_endpoint
 from tests.embedded.machine import client, crash, pid_of
 
 # Starts the server of a folder in a process of its own, and ends as kill -9 would end it.
@@ -38,7 +38,7 @@ def test_many_starters_at_once_share_one_server(embedded: EmbeddedRedis) -> None
 
 def test_the_server_outlives_a_starter_that_is_killed(embedded: EmbeddedRedis) -> None:
     subprocess.run([sys.executable, "-c", STARTER, embedded.folder], check=False, timeout=120)
-    started = recorded_endpoint(embedded.folder)
+    started = read_endpoint(embedded.folder)
     assert started is not None
     pid = pid_of(started)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from synapse.redis.embedded import EmbeddedRedis, EmbeddedRedisError, recorded_endpoint
+from synapse.redis.embedded import EmbeddedRedis, EmbeddedRedisError, read_endpoint
 from synapse.redis.embedded import endpoint as written
 from tests.embedded.machine import client, crash, pid_of
 
@@ -57,11 +57,11 @@ def test_a_record_that_cannot_be_read_is_made_anew_while_no_server_runs(embedded
     embedded.stop()
     (embedded.folder / "endpoint.json").write_text('{"host": ')
     with pytest.raises(EmbeddedRedisError, match=r"Cannot read .*endpoint\.json"):
-        recorded_endpoint(embedded.folder)
+        read_endpoint(embedded.folder)
 
     endpoint = embedded.ensure_running()
 
-    assert recorded_endpoint(embedded.folder) == endpoint
+    assert read_endpoint(embedded.folder) == endpoint
 
 
 def test_a_running_server_without_a_record_is_not_doubled(embedded: EmbeddedRedis) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import redis
 
-from synapse.redis.embedded import EmbeddedRedis, recorded_endpoint
+from synapse.redis.embedded import EmbeddedRedis, read_endpoint
 from tests.embedded.machine import client
 
 
@@ -68,11 +68,11 @@ def test_only_the_owner_can_read_the_data_and_the_password(embedded: EmbeddedRed
 
 
 def test_another_process_finds_the_server_by_its_record(embedded: EmbeddedRedis) -> None:
-    assert recorded_endpoint(embedded.folder) is None
+    assert read_endpoint(embedded.folder) is None
 
     endpoint = embedded.ensure_running()
 
-    assert recorded_endpoint(embedded.folder) == endpoint
+    assert read_endpoint(embedded.folder) == endpoint
 
 
 def test_the_password_is_not_shown_with_the_address(embedded: EmbeddedRedis) -> None:

@@ -12,7 +12,7 @@ from synapse.delivery.handlers import pack_batch, unpack_batch
 from synapse.delivery.sink import Sink
 from synapse.errors.delivery import SinkError
 from synapse.tracing import attributes, switch
-from synapse.tracing.attachment import attached
+from synapse.tracing.attachment import attach_context
 from synapse.tracing.context import TraceContext, read_context
 from synapse.wire.encoding import TRACESTATE
 from tests.bridges.cast import GROUP, STREAM, TWICE, always
@@ -181,7 +181,7 @@ def test_a_handler_that_uses_opentelemetry_runs_in_the_context_of_the_delivery(s
     one.span = switch.tracer.start_process("orders", one.id, group="g", attempt=1, context=CONTEXT, relation="link")
     (there,) = unpack_batch(pack_batch([one]))
 
-    with attached(there.trace):
+    with attach_context(there.trace):
         context = get_current_span().get_span_context()
 
     assert (f"{context.trace_id:032x}", f"{context.span_id:016x}") == one.span.context[:2]

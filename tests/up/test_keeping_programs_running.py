@@ -89,7 +89,7 @@ def test_a_stop_lets_a_program_finish(supervisor: Supervisor, tmp_path: Path) ->
     supervisor.stop()
 
     assert (tmp_path / "stopped").exists()
-    assert program.ended() == "ended with exit status 0"
+    assert program.exit_description() == "ended with exit status 0"
 
 
 class Disturbed:
@@ -126,7 +126,7 @@ def test_a_signal_that_comes_while_a_program_is_looked_after_does_not_keep_it_fr
 
     supervisor.kill()
 
-    assert program.ended() == "was ended by SIGKILL"
+    assert program.exit_description() == "was ended by SIGKILL"
 
 
 def test_a_program_that_does_not_stop_is_killed(
@@ -138,4 +138,4 @@ def test_a_program_that_does_not_stop_is_killed(
 
     supervisor.stop()
 
-    assert program.ended() == "was ended by SIGKILL"
+    assert program.exit_description() == "was ended by SIGKILL"

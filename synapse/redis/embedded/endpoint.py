@@ -1,6 +1,6 @@
-"""Configure the embedded server, and record in one file the address where it listens.
+"""The configuration of the embedded server, and the file that records its address.
 
-The configuration loses nothing that was acknowledged, and lets no other user connect.
+With this configuration, no acknowledged write is lost, and no other user of the machine can connect.
 """
 
 import json
@@ -13,12 +13,12 @@ LOOPBACK = "127.0.0.1"
 
 
 class EmbeddedRedisError(Exception):
-    """The embedded server cannot be used. The message says why and what to do, for a person."""
+    """The embedded server cannot be used. The message has the reason and the way out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Address and password of the embedded server. `str()` leaves the password out."""
+    """The address and password of the embedded server. `str()` leaves the password out."""
 
     host: str = LOOPBACK
     port: int
@@ -26,17 +26,17 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """The address with the password, as redis-py takes it."""
+        """The URL with the password, in the form of redis-py."""
         return f"redis://:{self.password}@{self.host}:{self.port}/0"
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
 
-def recorded_endpoint(folder: Path) -> Endpoint | None:
-    """Return where the server of `folder` listens or last listened; None when there never was one.
+def read_endpoint(folder: Path) -> Endpoint | None:
+    """Return the current or last address of the server of `folder`; None when it was never started.
 
-    Reads one file without a connection: the server may be down.
+    Reads one file and opens no connection, because the server may be down.
 
     Raises:
         EmbeddedRedisError: when the record cannot be read.
@@ -51,13 +51,15 @@ def recorded_endpoint(folder: Path) -> Endpoint | None:
         raise EmbeddedRedisError(f"Cannot read the address of the embedded Redis from {path}: {error!r}") from error
 
 
-def record(folder: Path, endpoint: Endpoint) -> None:
-    """Write down the endpoint, for its owner's eyes only, so that a reader sees the old record or the new one."""
+def write_endpoint(folder: Path, endpoint: Endpoint) -> None:
+    """Record the endpoint in a file that only its owner can read. A reader sees either the old record or the new
+    one.
+    """
     write_private(folder / RECORD, json.dumps(asdict(endpoint), indent=2) + "\n")
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace the file as a whole; only its owner can read it, and a crash leaves the old or the new one."""
+    """Replace a file as a whole, readable by its owner only. A crash leaves either the old or the new file."""
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
@@ -71,7 +73,7 @@ CONFIGURATION = "valkey.conf"
 LOG = "valkey.log"
 PID = "valkey.pid"
 
-# Paths are relative to the folder, where the server is started: a folder that is moved takes its server along.
+# Paths are relative to the folder in which the server is started, so that the folder can be moved.
 _TEMPLATE = """\
 # Written by Synapse at every start; changes made here are lost.
 bind {host} -::1
@@ -105,8 +107,8 @@ latency-monitor-threshold 100
 """
 
 
-def write(folder: Path, endpoint: Endpoint) -> Path:
-    """Write the configuration into `folder`, readable by its owner only, and return where."""
+def write_configuration(folder: Path, endpoint: Endpoint) -> Path:
+    """Write the configuration into `folder`, readable by its owner only, and return its path."""
     path = folder / CONFIGURATION
     values = {"host": endpoint.host, "port": endpoint.port, "password": endpoint.password, "pid": PID, "log": LOG}
     write_private(path, _TEMPLATE.format(**values))

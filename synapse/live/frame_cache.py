@@ -14,8 +14,8 @@ LARGEST_BYTES = 32 * 1024
 
 
 class FrameCache:
-    """Renders entries, each once while its frame is cached. A changed catalog, or other content of an entry, is
-    rendered anew.
+    """Renders entries, each once while its frame is cached. With another catalog, or other content of an
+    entry, the entry is rendered again.
     """
 
     def __init__(self, render: Callable[[str, Entry, Snapshot], Frame]) -> None:

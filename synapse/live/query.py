@@ -44,7 +44,7 @@ class ReadCursor:
             self._begin(last)
         elif last < self.at:
             if last in self._recent:
-                # The same stream without its newest entries, as after a failover: whatever follows `last` is new.
+                # The same stream without its newest entries, as after a failover: entries after `last` are new.
                 self.at = last
             else:
                 self._begin(FIRST)

@@ -12,7 +12,7 @@ from streams.models import Stream
 from synapse.catalog.bridge_definitions import BRIDGE_FIELDS, BridgeDefinition
 from synapse.catalog.fields import Choice, Count, Labels, Names, Rows
 from synapse.catalog.stream_definitions import STREAM_FIELDS, StreamDefinition
-from synapse.inspection.streams import definition
+from synapse.inspection.streams import definition_as_dict
 from tests.tables import for_each
 
 DOCUMENTS = Path(__file__).resolve().parents[2] / "docs"
@@ -94,4 +94,4 @@ def test_a_definition_in_the_snapshot_has_the_default_of_each_setting(model, fie
 
 @each_setting_of_a_stream
 def test_the_api_shows_each_setting_of_a_stream(field):
-    assert field.name in definition(StreamDefinition(name="orders"))
+    assert field.name in definition_as_dict(StreamDefinition(name="orders"))

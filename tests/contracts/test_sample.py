@@ -5,7 +5,7 @@ from pathlib import Path
 import jsonschema_rs
 import yaml
 
-from synapse.inspection.sample import sample
+from synapse.inspection.sample import make_sample
 from tests.tables import for_each
 
 PLATFORM = yaml.safe_load((Path(__file__).parents[2] / "catalog" / "deepiri.yaml").read_text(encoding="utf-8"))
@@ -33,7 +33,7 @@ NESTED = {
 
 @for_each("schema", [NESTED, *SCHEMAS])
 def test_a_sample_keeps_its_schema(schema):
-    assert jsonschema_rs.validator_for(schema).is_valid(sample(schema))
+    assert jsonschema_rs.validator_for(schema).is_valid(make_sample(schema))
 
 
 @for_each(
@@ -49,4 +49,4 @@ def test_a_sample_keeps_its_schema(schema):
     ],
 )
 def test_a_schema_that_says_little_or_leads_in_circles_has_a_sample_too(schema):
-    sample(schema)
+    make_sample(schema)

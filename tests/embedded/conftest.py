@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from synapse.redis.embedded import EmbeddedRedis, EmbeddedRedisError
-from synapse.redis.embedded.process import binary
+from synapse.redis.embedded.process import find_server
 from tests.conftest import need
 
 
 @pytest.fixture(scope="session")
 def _binary() -> None:
     try:
-        binary()
+        find_server()
     except EmbeddedRedisError as error:
         need(None, str(error))
 

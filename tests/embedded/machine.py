@@ -8,7 +8,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from synapse.redis.embedded import Endpoint
-from synapse.redis.embedded.process import info
+from synapse.redis.embedded.process import read_info
 from synapse.runtime import ports
 from tests.patience import eventually
 
@@ -19,7 +19,7 @@ def client(endpoint: Endpoint, **options: object) -> redis.Redis:
 
 
 def pid_of(endpoint: Endpoint) -> int:
-    return int(info(endpoint)["process_id"])
+    return int(read_info(endpoint)["process_id"])
 
 
 def crash(endpoint: Endpoint) -> int:

@@ -24,7 +24,7 @@ def test_a_binary_that_cannot_run_is_told_apart(embedded: EmbeddedRedis, tmp_pat
     binary = tmp_path / "valkey-server"
     binary.write_bytes(b"\x7fELF of another machine")
     binary.chmod(0o755)
-    monkeypatch.setattr("synapse.redis.embedded.process.binary", lambda: binary)
+    monkeypatch.setattr("synapse.redis.embedded.process.find_server", lambda: binary)
 
     with pytest.raises(EmbeddedRedisError, match=r"cannot run here.*Set REDIS_URL"):
         embedded.ensure_running()

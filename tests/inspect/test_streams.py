@@ -167,7 +167,7 @@ def test_a_head_request_is_answered_without_a_body(ask):
 
 def test_a_deleted_stream_leaves_nothing_of_its_definition():
     stream = StreamDefinition(name="gone")
-    assert streams.definition(stream) is streams.definition(stream)
+    assert streams.definition_as_dict(stream) is streams.definition_as_dict(stream)
 
     del stream
 

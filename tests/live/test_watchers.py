@@ -28,7 +28,7 @@ def queue():
 def test_a_short_wait_after_a_long_one_ends_by_itself(queue):
     async def wait():
         asyncio.get_running_loop().call_soon(queue.put, frame("orders", 1))
-        return names(await queue.get(3600)), await queue.get(0.001)
+        return names(await queue.next_items(3600)), await queue.next_items(0.001)
 
     assert asyncio.run(wait()) == ([("orders", 1)], [])
 
@@ -37,9 +37,9 @@ def test_a_long_wait_after_a_short_one_is_not_ended_by_its_alarm(queue):
     async def wait():
         loop = asyncio.get_running_loop()
         loop.call_soon(queue.put, frame("orders", 1))
-        first = await queue.get(0.02)
+        first = await queue.next_items(0.02)
         loop.call_later(0.06, queue.put, frame("orders", 2))
-        return names(first), names(await queue.get(3600))
+        return names(first), names(await queue.next_items(3600))
 
     assert asyncio.run(wait()) == ([("orders", 1)], [("orders", 2)])
 
@@ -64,11 +64,11 @@ def test_a_subscription_releases_its_held_back_frames_when_it_goes_live(queue):
 
     orders.offer(frame("orders", 1))
     parcels.offer(frame("parcels", 2))
-    before = names(queue.take())
+    before = names(queue.take_items())
     orders.go_live()
     orders.offer(frame("orders", 3))
 
-    assert (before, names(queue.take())) == ([("parcels", 2)], [("orders", 1), ("orders", 3)])
+    assert (before, names(queue.take_items())) == ([("parcels", 2)], [("orders", 1), ("orders", 3)])
 
 
 def test_the_bound_holds_for_all_streams_together_and_for_what_is_held_back(queue, monkeypatch):
@@ -83,7 +83,7 @@ def test_the_bound_holds_for_all_streams_together_and_for_what_is_held_back(queu
     parcels.offer(frame("parcels", 4))
 
     assert queue.ended == "slow"
-    assert queue.take() == []
+    assert queue.take_items() == []
 
 
 def test_leaving_a_stream_drops_what_waits_of_it_and_makes_room(queue, monkeypatch):
@@ -100,5 +100,5 @@ def test_leaving_a_stream_drops_what_waits_of_it_and_makes_room(queue, monkeypat
         parcels.offer(frame("parcels", number))
 
     assert queue.ended is None
-    assert names(queue.take()) == [("parcels", number) for number in (1, 2, 3, 4)]
-    queue.forget("parcels", deque())
+    assert names(queue.take_items()) == [("parcels", number) for number in (1, 2, 3, 4)]
+    queue.drop_stream("parcels", deque())

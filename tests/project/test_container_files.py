@@ -19,7 +19,7 @@ import pytest
 import redis as redis_py
 import yaml
 
-from synapse.redis.embedded.process import binary
+from synapse.redis.embedded.process import find_server
 from synapse_project import environment
 from tests.ports import free_port
 
@@ -299,7 +299,7 @@ def test_redis_starts_as_it_is_told_and_keeps_what_it_acknowledged(tmp_path):
     program, *options = resolved(SERVICES["redis"]["command"])
     assert program == "valkey-server"
     port = free_port()
-    words = [str(binary()), *options, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
+    words = [str(find_server()), *options, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
 
     server = subprocess.Popen(words, stdout=subprocess.DEVNULL)
     try:

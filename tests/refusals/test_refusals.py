@@ -307,7 +307,7 @@ def test_refusals_that_redis_answers_with_an_error_are_kept_and_the_error_is_log
 ):
     define("bills")
     flush = connections.counters.refusals.flush
-    foreign = keyspace.refusals("orders") if error == "foreign kinds" else keyspace.refused("orders")
+    foreign = keyspace.refusals("orders") if error == "foreign kinds" else keyspace.refusal_details("orders")
     if error == "out of memory":
         redis.config_set("maxmemory", 1)
     else:

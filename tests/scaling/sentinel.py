@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import redis
 
-from synapse.redis.embedded.process import binary
+from synapse.redis.embedded.process import find_server
 from tests.patience import eventually
 from tests.ports import free_port
 from tests.valkey import ANOTHER, PASSWORD, Tls, Valkey, running_valkey
@@ -105,7 +105,7 @@ sentinel auth-pass {SERVICE} {PASSWORD}
 sentinel down-after-milliseconds {SERVICE} {LATE_AFTER}
 sentinel failover-timeout {SERVICE} 4000
 """)
-        words = [tls.program if tls else ANOTHER or str(binary()), str(file), "--sentinel"]
+        words = [tls.program if tls else ANOTHER or str(find_server()), str(file), "--sentinel"]
         process = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             yield port

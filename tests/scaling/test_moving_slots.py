@@ -212,7 +212,7 @@ def looking(monkeypatch):
         topology._known = "nodes"
 
     monkeypatch.setattr(topology, "_read_slots", ask)
-    thread = Thread(target=topology.look)
+    thread = Thread(target=topology.refresh)
     thread.start()
     assert asking.wait(60)
     yield topology, answer, asked
@@ -224,7 +224,7 @@ def test_a_thread_that_comes_while_a_cluster_is_looked_for_the_first_time_waits_
     topology, answer, asked = looking
 
     assert topology.is_due
-    other = Thread(target=topology.look)
+    other = Thread(target=topology.refresh)
     other.start()
     answer.set()
     other.join()

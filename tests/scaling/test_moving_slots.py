@@ -177,9 +177,9 @@ def test_a_barrier_that_held_less_on_one_of_two_nodes_counts():
     call = Call([add("orders"), add("orders"), server_commands.wait(1, within_ms=50)], topology)
     moved = ReplyError(f"MOVED {key_slot(b'orders')} 127.0.0.1:2")
 
-    call.take(call.whole(("127.0.0.1", 1)), [b"1-1", moved, 0])
+    call.take_replies(call.as_batch_for(("127.0.0.1", 1)), [b"1-1", moved, 0])
     (rest,) = call.take_resends()
-    call.take(rest, [b"1-2", 1])
+    call.take_replies(rest, [b"1-2", 1])
 
     assert (rest.node, rest.places) == (("127.0.0.1", 2), (1, 2))
     assert call.replies() == [b"1-1", b"1-2", 0]
@@ -189,10 +189,10 @@ def test_nodes_that_send_a_command_in_a_circle_are_given_up_on():
     topology = Topology("redis+cluster://127.0.0.1:1")
     call = Call([add("orders")], topology)
     moved = ReplyError(f"MOVED {key_slot(b'orders')} :2")
-    batches = [call.whole(("127.0.0.1", 1))]
+    batches = [call.as_batch_for(("127.0.0.1", 1))]
 
     for _ in range(MOST_HOPS + 1):
-        call.take(batches[0], [moved])
+        call.take_replies(batches[0], [moved])
         batches = call.take_resends() or batches
 
     assert call.take_resends() == []

@@ -15,7 +15,7 @@ from tests.patience import eventually
 
 pytestmark = pytest.mark.process
 
-SINGLE_EVENTS, BATCHED_EVENTS, BATCH = (600, 9_000, 50) if FULL else (150, 3_000, 50)
+SINGLE_EVENTS, BATCHED_EVENTS, BATCH = (600, 9_000, 50) if FULL else (60, 1_000, 50)
 
 
 def archived(folder):

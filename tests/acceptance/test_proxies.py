@@ -1,4 +1,8 @@
-"""The proxies' configurations that the documents show, run: people log in through each, and pages publish."""
+"""The proxies' configurations that the documents show, run: people log in through each, and pages publish.
+
+In each run `tests/limits` has what the headers of proxies change: `test_logging_in_behind_proxies.py` for people, and
+`test_foreign_origins.py` for pages.
+"""
 
 import re
 import shutil
@@ -20,7 +24,7 @@ from tests.framing.proxies import NGINX_IN_FOLDER, program, running
 from tests.patience import eventually
 from tests.ports import free_port
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.nightly]
 
 HOST = "synapse.example"
 CADDY = """

@@ -156,6 +156,8 @@ def test_other_kinds_of_schemas_are_refused(client, subject):
     assert refusal(client.register_schema, subject, Schema('"string"', "AVRO")) == (422, 42201)
 
 
+# The tests above hold the same for a client in Python.
+@pytest.mark.nightly
 def test_the_client_of_kafkajs_does_a_full_cycle(hub):
     need(shutil.which("node"), "Node")
     need((NODE / "node_modules/@kafkajs/confluent-schema-registry").exists(), "@kafkajs/confluent-schema-registry")

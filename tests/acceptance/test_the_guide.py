@@ -93,6 +93,8 @@ def test_stream_info_messages_and_metrics(hub):
     assert metrics["inference_metrics"]["total_inferences"] >= 1
 
 
+# The test of the example events publishes the same one.
+@pytest.mark.nightly
 def test_the_axios_snippet_publishes(hub):
     need(shutil.which("node"), "Node")
     need((NODE / "node_modules" / "axios").is_dir(), "axios (npm install, as `make test` does)")

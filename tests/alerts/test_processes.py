@@ -1,6 +1,6 @@
 """Three processes that evaluate, of which the one at work is killed again and again: each change is there once.
 
-Twice, and six times when SYNAPSE_TESTS=full.
+In each run `test_evaluating.py` has two evaluators that both believe to be the one at work.
 """
 
 import signal
@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from tests.alerts.conftest import Stage, only
-from tests.chaos.profile import FULL
 from tests.patience import eventually
 from tests.valkey import Valkey
 
@@ -76,6 +75,7 @@ def evaluators(valkey_of_session: Valkey) -> Iterator[Evaluators]:
     found.stop()
 
 
+@pytest.mark.nightly
 def test_each_change_is_recorded_and_told_once_while_the_evaluator_is_killed_again_and_again(stage, evaluators):
     stage.set(rules=only("dead-letters"))
 
@@ -88,7 +88,7 @@ def test_each_change_is_recorded_and_told_once_while_the_evaluator_is_killed_aga
     for _ in range(3):
         evaluators.start()
     eventually(lambda: stage.redis.get("syn:alerts"))
-    states = ["firing", "resolved"] * (3 if FULL else 1)
+    states = ["firing", "resolved"] * 3
     for place, state in enumerate(states):
         if state == "firing":
             stage.bury()

@@ -7,10 +7,11 @@ import pytest
 
 from synapse.auth.principal import Action
 from synapse.schema.pii import MASK
+from tests.admin.conftest import one_context_of_a_page
 from tests.callers import callers_with
 from tests.definitions import define
 
-__all__ = ["MASK"]
+__all__ = ["MASK", "one_context_of_a_page"]
 
 # What is marked stands behind references, under a name that is no address of the web: the harder way to write it.
 CONTRACT = {

@@ -1,1 +1,1 @@
-"""From a request to publish to commands, and back to its answer."""
+"""Publishing: from a request to Redis commands, and from their replies to the response."""

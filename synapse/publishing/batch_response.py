@@ -1,4 +1,4 @@
-"""The response to a batch: the result of each event, in their order."""
+"""The response to a batch: the result of each event, in the order of the events."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from synapse.publishing.storage import Fate, Stored
 from synapse.publishing.validation import Accepted
 from synapse.redis import MANY, Conversation, map_cooperatively
 
-# Results of this many events are written at once.
+# The number of results that are serialised without a pause.
 _AT_ONCE = 100
 _NO_ERRORS: list[Any] = []
 
@@ -24,10 +24,13 @@ _NO_ERRORS: list[Any] = []
 def answer(
     stream: StreamDefinition, outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate | None]
 ) -> Conversation[Response]:
-    """Answer 200 when all events were stored, 207 when some were; else with the problem. `results` says why, for each.
+    """Return the response to a batch: 200 when all events were stored, 207 when some were, else a problem. Its member
+    `results` has the result of each event.
 
-    `outcomes` are the results of the checks for all events, `fates` the results of storing the accepted ones, both in
-    their order; None where another event's fault kept one out.
+    Args:
+        outcomes: the results of checking all events, in the order of the batch.
+        fates: the results of storing the accepted events, in the same order; None for an event that was left out
+            because another one was refused.
     """
     if len(outcomes) > MANY:
         yield ()
@@ -37,24 +40,24 @@ def answer(
 
 
 class _Results:
-    """The results of a batch's events. They are written in parts, and counted on the way."""
+    """Serialises the results of a batch in parts, and counts them by status."""
 
     def __init__(self, outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate | None]) -> None:
         self._outcomes = outcomes
-        self._rest = iter(fates)
+        self._fates = iter(fates)
         self._statuses: Counter[str] = Counter()
         self._replayed = 0
         # The first problem of each kind, in the order of the events.
         self._problems: dict[type, Problem | None] = {}
 
     def write(self, start: int) -> bytes:
-        """Return the results of the events from a place on, as JSON with commas between."""
+        """Return the results of up to `_AT_ONCE` events from index `start` as JSON, separated by commas."""
         results = []
-        rest = self._rest
+        rest = self._fates
         for index, outcome in enumerate(self._outcomes[start : start + _AT_ONCE], start):
             fate = None if isinstance(outcome, Problem) else next(rest)
             if type(fate) is Stored and not (fate[1] or fate[2] or outcome.warnings):  # type: ignore[union-attr]
-                # As `_shown` does, without calls: most events of most batches come here.
+                # The common case of `result_of_event`, inlined because it is reached for most events.
                 results.append({"index": index, "id": fate[0] or None, "status": "accepted", "errors": _NO_ERRORS})
                 continue
             problem = problem_of_event(outcome, fate)
@@ -66,7 +69,7 @@ class _Results:
         return orjson.dumps(results, default=written)[1:-1]
 
     def response(self, stream: StreamDefinition, results: Sequence[bytes]) -> Response:
-        """Return the answer with the written results, once all of them are."""
+        """Return the response, given the serialised results of all events."""
         count, statuses = len(self._outcomes), self._statuses
         accepted = count - statuses["rejected"] - statuses["aborted"]
         body = {
@@ -80,7 +83,7 @@ class _Results:
             headers = {REPLAYED: "true"} if count and self._replayed == count else {}
             return listing_response(body, "results", results, status=200 if accepted == count else 207, headers=headers)
         refused = refusal(list(self._problems.values()), count)
-        # The fields of one event are in its result.
+        # The id of a single event belongs to its result.
         told = {name: value for name, value in document(refused).items() if name != "id"}
         return listing_response(
             {**told, **body},
@@ -93,8 +96,8 @@ class _Results:
 
 
 def problem_of_event(outcome: Accepted | Problem, fate: Fate | None) -> Problem | None:
-    """Return the error that kept an event from being stored; None for an event that was stored, or was accepted and
-    left out because of another one."""
+    """Return the error that kept an event from being stored; None for an event that was stored, and for an accepted
+    event that was left out because another one was refused."""
     if isinstance(outcome, Problem):
         return outcome
     return fate.doubt if isinstance(fate, Stored) else fate
@@ -103,8 +106,8 @@ def problem_of_event(outcome: Accepted | Problem, fate: Fate | None) -> Problem 
 def result_of_event(
     index: int, outcome: Accepted | Problem, fate: Fate | None, problem: Problem | None
 ) -> dict[str, Any]:
-    """Return one event's result: `accepted` when it was stored, `rejected` when it was wrong, `aborted` when it was
-    good and is not stored, or not as safe as it is to be."""
+    """Return the result of one event: `accepted` when it was stored, `rejected` when it is invalid, `aborted` when it
+    is valid and was not stored, or not with the durability that the stream demands."""
     shown: dict[str, Any]
     if isinstance(fate, Stored) and problem is None:
         shown = {"index": index, "id": fate.id or None, "status": "accepted", "errors": []}
@@ -119,7 +122,12 @@ def result_of_event(
 
 
 def refusal(found: Sequence[Problem | None], count: int) -> Problem:
-    # When Redis refused good events, sending them again is right: that answer is a 503, not a 422.
+    """Return the problem that stands for a batch of `count` events of which none was stored.
+
+    Args:
+        found: the first problem of each kind, in the order of the events.
+    """
+    # Redis refused valid events: publishers are to send them again, which a 503 tells them, and a 422 would not.
     for problem in found:
         if isinstance(problem, Unavailable):
             return problem
@@ -130,7 +138,7 @@ def refusal(found: Sequence[Problem | None], count: int) -> Problem:
 
 
 def _errors(problem: Problem) -> list[dict[str, str]]:
-    """Return the errors of one event of a batch: each violation of its contract, or the one problem."""
+    """Return the errors of one event of a batch: each violation of its contract, or its only problem."""
     kind = TYPE_PREFIX + problem.slug
     own = {"id": problem.members["id"]} if "id" in problem.members else {}
     violations = problem.members.get("violations") or [{"message": problem.detail, **own}]

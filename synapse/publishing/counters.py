@@ -1,6 +1,8 @@
-"""Counters and durations of this process, by stream, and the sources that published: kept in memory and flushed into
-Redis once a second, so that a publish costs no command more. A killed process loses a second's counting, never an
-event."""
+"""Counters and durations of this process by stream, and the sources of its events.
+
+They are kept in memory and added to those in Redis once a second, so that a publish needs no further command. A process
+that is killed loses at most the counts of one second, and no event.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -18,21 +20,22 @@ from synapse.redis.commands.streams import hincrby, zcard
 from synapse.runtime import histogram
 
 T = TypeVar("T")
-# No function of Python: threads could take turns in it, two of them make a dictionary, and the counts in one be lost.
+# Implemented in C, so that no other thread runs meanwhile: with a Python function two threads could each create the
+# dictionary of a stream, and the counts in one of the two would be lost.
 _LISTS: partial[defaultdict[str, list[Any]]] = partial(defaultdict, list)
 Counted = Literal["published", "refused", "warned", "unregistered"]
-# Refused events are counted by reason too: the slug of the problem, behind this.
+# Begins the names of the counters of refused events by reason; the slug of the problem follows.
 REFUSED_FOR = "refused:"
-# The measured durations: of storing a request's events, of an attempt to deliver one, and from its publish to its
-# delivery.
+# The measured durations: storing the events of a request, one attempt to deliver an event, and the time from an event's
+# publish to its delivery.
 Lasted = Literal["publish", "attempt", "delivered"]
-# Counted too, and of no interest to publishers.
+# Counters that are shown to operators only.
 Dropped = Literal["live_dropped", "spans_dropped"]
 
-# Publishers choose the sources of their events: this many pairs of stream and source are recorded between two flushes,
-# with this many characters of each, and this many are kept in Redis, the latest ones.
+# Publishers choose the sources of their events, so these are bounded: the pairs of stream and source that are recorded
+# between two flushes, the characters of each source, and the pairs that Redis keeps (the latest ones).
 MOST_NOTED, MOST_CHARACTERS, MOST_KEPT = 5_000, 200, 20_000
-# The number of increments or durations that wait in one list to be added up: a process may flush late, or never.
+# The number of increments or durations in one list at which they are added up: a process may flush late, or never.
 MOST_WAITING = 10_000
 
 
@@ -40,22 +43,23 @@ class StreamCounters:
     """Counts, durations and publishing sources of each stream since the last flush to Redis."""
 
     def __init__(self) -> None:
-        # The increments since they were added up, by outcome and stream, and the durations in seconds, by what lasted,
-        # stream and group ("" for the stream's own). Each is appended, which takes no lock and an eighth of the time of
-        # adding it; they are added up once a second, or earlier when there are many.
+        # Increments by outcome and stream, and durations in seconds by kind, stream and group ("" for durations of the
+        # stream itself). Appending to a list needs no lock and an eighth of the time of an addition. The lists are
+        # added up once a second, or earlier when one is long.
         self._increments: dict[str, dict[str, list[int]]] = defaultdict(_LISTS)
         self._durations: dict[Lasted, dict[str, dict[str, list[float]]]] = defaultdict(partial(defaultdict, _LISTS))
-        # Their sums since the last flush, with counts that Redis did not take: by stream and outcome, and by stream and
-        # field of its histograms.
+        # Their sums since the last flush, with the counts that Redis refused in earlier flushes: by stream and outcome,
+        # and by stream and field of its histograms.
         self._counts: Counter[tuple[str, str]] = Counter()
         self._buckets: Counter[tuple[str, str]] = Counter()
         self.refusals = Refusals()
-        # By stream and source: the source as people may see it, and the id of the first event since the last flush.
+        # By stream and source: the source as shown to people (PII masked), and the id of its first event since the
+        # flush.
         self.noted: dict[tuple[str, str], tuple[str, str]] = {}
-        self._lock = Lock()  # of the thread that takes from the lists, or takes the sums
+        self._lock = Lock()  # guards emptying the lists, and the sums
 
     def observe(self, stream: str, what: Lasted, seconds: float, *, group: str = "", times: int = 1) -> None:
-        """Record that `what` took so many seconds, `times` times."""
+        """Record a duration, or `times` equal ones."""
         durations = self._durations[what][stream][group]
         if times == 1:
             durations.append(seconds)
@@ -65,7 +69,7 @@ class StreamCounters:
             self._add_up()
 
     def add(self, stream: str, what: Counted | Dropped, by: int = 1) -> None:
-        """Count something that happened on a stream. Frequent ones are observed or refused as often."""
+        """Add to a counter of a stream. Its list is added up when durations or refusals are many."""
         self._increments[what][stream].append(by)
 
     def refuse(self, stream: str, reason: str, by: int = 1) -> None:
@@ -103,23 +107,22 @@ class StreamCounters:
             for what, by_stream in list(self._increments.items()):
                 for stream, increments in list(by_stream.items()):
                     if increments:
-                        self._counts[stream, what] += sum(_taken(increments))
+                        self._counts[stream, what] += sum(_drain(increments))
             for lasted, streams in list(self._durations.items()):
                 for stream, by_group in list(streams.items()):
                     for group, durations in list(by_group.items()):
                         if durations:
-                            for bucket, by in histogram.fields(_taken(durations)).items():
+                            for bucket, by in histogram.fields(_drain(durations)).items():
                                 self._buckets[stream, f"{lasted}:{bucket}:{group}"] += by
 
     def note_sources(self, stream: str, sources: Mapping[str, str], entry_id: str) -> None:
-        """Note which sources published to a stream.
+        """Record the sources of events that were published to a stream.
 
-        No lock: a note that is lost to a flush of the same moment is made again with the next event.
+        Without a lock: a record that a concurrent flush loses is made again with the next event.
 
         Args:
-            stream: where they published.
-            sources: each source, and how people may see it.
-            entry_id: the id of one of their events.
+            sources: each source, with the form that is shown to people.
+            entry_id: the id of one of the events.
         """
         noted = self.noted
         for source, shown in sources.items():
@@ -128,24 +131,23 @@ class StreamCounters:
                 noted[key] = (shown, entry_id)
 
     def flush(self) -> Conversation[None]:
-        """Add the counts to those in Redis and begin at zero. Counts that Redis did not take are kept for the next
-        time."""
+        """Add the counts to those in Redis and reset them. Counts that Redis refuses are kept for the next flush."""
         counts = self.take_counts()
         with self._lock:
             buckets, self._buckets = self._buckets, Counter()
             sources, self.noted = self.noted, {}
         asked = [hincrby(keyspace.stats(stream), what, by) for (stream, what), by in counts.items()]
         asked += [hincrby(keyspace.durations(stream), field, by) for (stream, field), by in buckets.items()]
-        asked += _noting(sources)
+        asked += _commands_for_sources(sources)
         if not asked:
             return
         try:
             replies = yield asked
         except ReplyLost:
-            # It may have taken them: counted twice would be worse than a second's counting lost.
+            # Redis may have added them: losing the counts of a second is better than counting them twice.
             raise
         except RedisUnavailable:
-            # Durations are not kept: what is shown of them are parts of all, and the next second has others.
+            # Durations are dropped: only their distribution is shown, for which the next second has new ones.
             with self._lock:
                 self._counts.update(counts)
             raise
@@ -166,14 +168,14 @@ class StreamCounters:
         self.refusals.clear()
 
 
-def _taken(values: list[T]) -> list[T]:
-    """Take the values out of a list to whose end other threads append meanwhile."""
+def _drain(values: list[T]) -> list[T]:
+    """Remove the values from a list, and return them. Other threads may append meanwhile."""
     taken = values[:]
     del values[: len(taken)]
     return taken
 
 
-def _noting(sources: Mapping[tuple[str, str], tuple[str, str]]) -> list[Command]:
+def _commands_for_sources(sources: Mapping[tuple[str, str], tuple[str, str]]) -> list[Command]:
     """Return the commands that record the sources and count the recorded ones."""
     if not sources:
         return []

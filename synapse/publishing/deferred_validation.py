@@ -19,22 +19,22 @@ from synapse.schema.explanation import OutOfBudget
 from synapse.schema.violations import Violation
 from synapse.shares import CallerId
 
-# The greatest number of events in a job, and of steps, which are those of the most costly event: then others have their
-# turn.
+# The greatest number of events in a job, and of the steps of all its events: afterwards, other callers' jobs run. The
+# steps are as many as the most costly event may need.
 _MOST_OF_JOB, _STEPS_OF_JOB = 500, MAX_STEPS
 
-# The result of checking an event, as `checking.conclude` takes it.
+# The result of validating an event, as `validation.conclude` takes it.
 _Found = Sequence[Violation] | TooCostly | None
 
 
 def check_in_thread(
     stream: StreamDefinition, value: Any, *, version: int | None = None, by: Principal = SYSTEM
 ) -> Accepted:
-    """Return an event that is ready to be encoded, as `checking.check` does, and wait for the child where it is asked.
+    """Check an event like `validation.check`, and wait for the child process when it has to validate the event.
 
     Raises:
-        Problem: as `checking.check` and `checking.conclude` do.
-        SandboxBusy: when the child has too much to do.
+        Problem: as `validation.check` and `validation.conclude` do.
+        SandboxBusy: when the child process has too many jobs.
     """
     found = check(stream, value, version=version, by=by)
     if isinstance(found, Accepted):
@@ -46,13 +46,13 @@ def check_in_thread(
 
 
 def decide(stream: StreamDefinition, undecided: DeferredCheck, caller: CallerId) -> Conversation[Accepted]:
-    """Return the event when its contract lets it pass.
+    """Validate an undecided event, and return it when it is accepted.
 
     Raises:
-        Problem: as `checking.conclude` does.
+        Problem: as `validation.conclude` does.
         ShareUsedUp, AllInUse, SandboxBusy: when too many costly events wait already.
     """
-    # Many such may come in the same moment.
+    # Other requests first: many costly events may arrive at once.
     yield ()
     try:
         return conclude(stream, undecided, _check_here(undecided))
@@ -63,13 +63,14 @@ def decide(stream: StreamDefinition, undecided: DeferredCheck, caller: CallerId)
 
 
 class CostlyEvents:
-    """The costly events of a batch, and the events behind them, in their order. One job validates many of them.
+    """The costly events of a batch, and the events after them, in the order of the batch. One job validates many.
 
-    The values that are read for each event of a batch are attributes: a method call would cost more than all else here.
+    `waiting` and `is_full` are read for each event of a batch, so they are attributes: a method call would cost more
+    than the rest of the work on an event.
 
     Attributes:
-        waiting: Those that wait, each with its place and value.
-        is_full: Whether they are enough for a job.
+        waiting: the events that wait for a job, each with its index and value.
+        is_full: whether the waiting events are enough for a job.
     """
 
     def __init__(
@@ -80,7 +81,10 @@ class CostlyEvents:
     ) -> None:
         """Keep events of `stream`.
 
-        `decided` is called with each event's place, value and outcome, and says whether to explain the next ones.
+        Args:
+            caller: whose share of the child process's time the jobs use.
+            decided: called with the index, value and outcome of each event; returns whether the violations of the
+                following events are to be explained.
         """
         self._stream = stream
         self._caller = caller
@@ -91,10 +95,10 @@ class CostlyEvents:
         self._explain = True
 
     def try_here(self, undecided: DeferredCheck, *, explain: bool) -> Accepted | DeferredCheck:
-        """Validate an event if that takes a few milliseconds; return it undecided otherwise.
+        """Validate an event in this process when that takes a few milliseconds, else return it undecided.
 
         Raises:
-            Problem: as `checking.conclude` does.
+            Problem: as `validation.conclude` does.
         """
         try:
             return conclude(self._stream, undecided, _check_here(undecided, explain=explain))
@@ -103,12 +107,12 @@ class CostlyEvents:
             return undecided
 
     def add(self, place: int, item: Any, found: Accepted | DeferredCheck) -> None:
-        """Add an event to those that wait."""
+        """Let an event wait for a job."""
         self.waiting.append((place, item, found))
         self.is_full = self._steps >= _STEPS_OF_JOB or len(self.waiting) >= _MOST_OF_JOB
 
     def check_waiting(self) -> Conversation[None]:
-        """Validate all events that wait.
+        """Validate all waiting events.
 
         Raises:
             ShareUsedUp, AllInUse, SandboxBusy: as `decide` does.
@@ -127,10 +131,10 @@ class CostlyEvents:
 
 
 def _check_here(undecided: DeferredCheck, *, explain: bool = True) -> _Found:
-    """Validate an event in a few milliseconds.
+    """Validate an event in this process.
 
     Raises:
-        OutOfBudget: when it takes longer.
+        OutOfBudget: when that would take more than a few milliseconds.
     """
     try:
         return undecided.contract.schema.check(undecided.event, explain=explain, steps=LOOP_STEPS)

@@ -1,7 +1,7 @@
-"""Read events from files in parts of publishable size, and check examples of event types.
+"""Files of events, read in parts that are small enough to be published, and the examples of event types.
 
-A file holds one JSON object, an array, or one object on each line. An event type's example is an event and goes
-through the checks of a published one.
+A file holds one JSON object, an array, or one object on each line. The example of an event type is checked like a
+published event.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,17 +27,17 @@ _NAMES_OF_LINES = (".ndjson", ".jsonl")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Some of the file's events, as publishing reads them; `lines` are their lines where each has its own."""
+    """Some of the events of a file. `lines` are their line numbers when each event has a line, else None."""
 
     body: Body
     lines: Sequence[int] | None
 
 
 def parts(file: BinaryIO, name: str) -> Iterator[Part]:
-    """Give a file's events. A file of lines may be of any length and is read as it comes.
+    """Yield the events of a file. A file with an event on each line may have any length: it is not read into memory.
 
     Raises:
-        BadEvent, EventTooLarge: when it cannot be read as a whole. A line that cannot is an event that is refused.
+        BadEvent, EventTooLarge: when the whole file cannot be read. A line that cannot be read becomes a refused event.
     """
     head = _head(file)
     if not head:
@@ -46,12 +46,12 @@ def parts(file: BinaryIO, name: str) -> Iterator[Part]:
         yield from _parts_of_lines(chain(head, file))
         return
     data = b"".join(head) + file.read(MAX_BATCH_BYTES + 1)
-    body = _read(data, JSON)
+    body = _read_part(data, JSON)
     yield Part(body=Body((Slice(body.items()),), batch=True), lines=None)
 
 
 def _head(file: BinaryIO) -> list[bytes]:
-    """Return the lines up to the second one that is not empty: they show how the file is written."""
+    """Return the lines up to the second line that is not empty: these tell the format of the file."""
     lines: list[bytes] = []
     full = 0
     for line in file:
@@ -63,7 +63,7 @@ def _head(file: BinaryIO) -> list[bytes]:
 
 
 def _are_lines(head: Sequence[bytes]) -> bool:
-    """Say whether the first of two lines is an event by itself, and the second begins another."""
+    """Say whether the first line is a whole event and the second line begins another one."""
     if len(head) < 2:
         return False
     first, second = head[0].strip(), head[1].strip()
@@ -88,19 +88,19 @@ def _parts_of_lines(lines: Iterator[bytes]) -> Iterator[Part]:
 
 def _part_of_lines(lines: Sequence[bytes], numbers: Sequence[int]) -> Part:
     try:
-        body = _read(b"\n".join(line.rstrip(b"\n") for line in lines), NDJSON)
+        body = _read_part(b"\n".join(line.rstrip(b"\n") for line in lines), NDJSON)
     except Problem as problem:
-        # One line alone that is longer than a whole batch.
+        # A single line that is longer than the largest batch.
         body = Body((Slice((problem,)),), batch=True)
     return Part(body=body, lines=numbers)
 
 
-def _read(data: bytes, kind: str) -> Body:
+def _read_part(data: bytes, kind: str) -> Body:
     return publishing_body.read_body(Request(method="POST", path="", headers={"content-type": kind}, body=data))
 
 
 def complaints(event_type: Values, schema: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
-    """Give what publishing the example of an event type would be refused for: JSON Pointers and sentences."""
+    """Yield the errors for which publishing would refuse the example of an event type: JSON Pointers and sentences."""
     example = event_type["example"]
     if example is None:
         return
@@ -110,7 +110,7 @@ def complaints(event_type: Values, schema: Mapping[str, Any] | None) -> Iterator
         return
     try:
         strict_json.check_size(strict_json.loads(data), len(data))
-        found = deferred_validation.check_in_thread(_stream(event_type, schema), example)
+        found = deferred_validation.check_in_thread(_stream_with(event_type, schema), example)
     except ContractViolated as error:
         for violation in error.members["violations"]:
             yield violation["pointer"], f"breaks the schema: {violation['message']}"
@@ -121,8 +121,8 @@ def complaints(event_type: Values, schema: Mapping[str, Any] | None) -> Iterator
             yield "", f"is an event of type “{found.event_type}”, not “{event_type['name']}”."
 
 
-def _stream(event_type: Values, schema: Mapping[str, Any] | None) -> StreamDefinition:
-    """Return a stream that knows the event type alone, and enforces its contract."""
+def _stream_with(event_type: Values, schema: Mapping[str, Any] | None) -> StreamDefinition:
+    """Return a stream with this event type only, which enforces its contract."""
     name = event_type["name"]
     contract = None
     if schema is not None:

@@ -1,7 +1,8 @@
-"""Importing events: lines of JSON that were written by an export, or by hand, are published to a stream.
+"""Importing events: publishes the lines of a JSON file, which was written by an export or by hand, to a stream.
 
-Each line is an event, or a row of an export, whose event is taken. A line goes through the checks of a published event,
-and is known by its content: an event that was imported before is not stored again, wherever it stands in the file.
+Each line is an event, or a row of an export, which contains the event. A line is checked like a published event. Its
+idempotency key is made of its content, so an event that was imported before is not stored again, on whichever line it
+is.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ from synapse.redis.commands.publishing import IdempotencyKey
 from synapse.schema.pii import MASK, holds_mask
 
 MOST_ERRORS = 100
-# Stands for the key of a request that has none.
+# The idempotency key of a request without one.
 _KEY = "import"
 _ROW = frozenset({"id", "data", "event", "layout"})
 _MASKED = f"PII is masked in this line ({MASK}): export it with the right to see PII."
@@ -37,13 +38,13 @@ _PART_OF_ROW = (
 
 
 class ContentKeys:
-    """Keys of events by their content. Equal events of one file are told apart by which of them it is."""
+    """Idempotency keys made of the content of events. Equal events of one file are numbered, so that each is stored."""
 
     def __init__(self) -> None:
         self._seen: Counter[bytes] = Counter()
 
     def key_of(self, request: Request, key: str | None, index: int, item: Any, version: int | None) -> IdempotencyKey:
-        """Return the key of an event, as `BatchOptions.item_key`."""
+        """Return the idempotency key of an event (a `BatchOptions.item_key`)."""
         written = exact_json.dumps(item)
         digest = hashlib.sha256(written).digest()[:16]
         self._seen[digest] += 1
@@ -60,20 +61,20 @@ def import_events(
     lines: Sequence[int] | None = None,
     keys: ContentKeys | None = None,
 ) -> Conversation[Response]:
-    """Publish the lines of a request's body, or check them alone.
+    """Publish the lines of a request's body, or only check them.
 
     Args:
-        dry_run: whether nothing is stored.
-        body: the lines, where they are read already, with their numbers in `lines`.
-        keys: the keys of the parts before, where the lines are a part of a file.
+        dry_run: whether to check the lines without storing events.
+        body: the lines, if they were read before; then `lines` has their line numbers.
+        keys: the keys of the earlier parts of the file, when the lines are one part of several.
 
     Raises:
         Problem, RedisFailure: as `publish_events` does.
     """
-    body = body or _read(request)
+    body = body or _read_lines(request)
     report = _Report(request.body, lines, dry_run=dry_run)
     batch = BatchOptions((keys or ContentKeys()).key_of, report.respond)
-    events = Body(_events(body), batch=True)
+    events = Body(_events_in(body), batch=True)
     if dry_run:
         return (yield from validate_events(request, catalog, body=events, batch=batch))
     key = request.headers.get(idempotency.HEADER.lower())
@@ -84,7 +85,7 @@ def import_events(
     )
 
 
-def _read(request: Request) -> Body:
+def _read_lines(request: Request) -> Body:
     body = publishing_body.read_body(request)
     if publishing_body.content_type(request) != NDJSON:
         raise UnsupportedMediaType(
@@ -94,12 +95,12 @@ def _read(request: Request) -> Body:
     return body
 
 
-def _events(body: Body) -> Iterator[Slice]:
+def _events_in(body: Body) -> Iterator[Slice]:
     for items, longest in body.slices:
-        yield Slice([_event(item) for item in items], longest)
+        yield Slice([_event_in(item) for item in items], longest)
 
 
-def _event(item: Item) -> Item:
+def _event_in(item: Item) -> Item:
     """Return the event of a line."""
     if not isinstance(item, dict):
         return item
@@ -112,18 +113,18 @@ def _event(item: Item) -> Item:
     if not is_row:
         return BadEvent(_PART_OF_ROW) if _is_part_of_row(item) else item
     if "event_type" not in event and isinstance(item.get("event_type"), str):
-        # Of an envelope, whose type stands beside its event.
+        # An envelope, which has the event type beside the event.
         return {**event, "event_type": item["event_type"]}
     return event
 
 
 def _is_part_of_row(item: dict[str, Any]) -> bool:
-    """Say whether an object holds an event as a row of an export does, and is no event itself."""
+    """Say whether an object is an incomplete row of an export rather than an event."""
     return isinstance(item.get("event"), dict) and ("event_type" not in item or item.keys() >= {"id", "layout"})
 
 
 class _Report:
-    """Sums up the results of an import's lines."""
+    """The results of the lines of an import, counted by status, with the first errors."""
 
     def __init__(self, text: bytes, lines: Sequence[int] | None, *, dry_run: bool) -> None:
         self._text = text
@@ -136,7 +137,7 @@ class _Report:
     def respond(
         self, stream: StreamDefinition, outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate | None]
     ) -> Conversation[Response]:
-        """Return the response, as `BatchOptions.respond`: 200 when all lines are good, 207 when some are."""
+        """Return the response (a `BatchOptions.respond`): 200 when all lines were accepted, 207 when some were."""
         rest = iter(fates)
 
         def note(index: int) -> None:
@@ -144,7 +145,7 @@ class _Report:
             self._note(index, outcome, None if isinstance(outcome, Problem) else next(rest))
 
         yield from map_cooperatively(range(len(outcomes)), note)
-        yield from self._number()
+        yield from self._set_line_numbers()
         counts = self._counts
         document = {
             "stream": stream.name,
@@ -175,8 +176,8 @@ class _Report:
         if len(self._errors) < MOST_ERRORS:
             self._errors += ({"line": index, **error} for error in result["errors"][:1])
 
-    def _number(self) -> Conversation[None]:
-        """Put the numbers of lines in place of the places of events: empty lines are none."""
+    def _set_line_numbers(self) -> Conversation[None]:
+        """Replace the indexes of events in the errors by line numbers, which count empty lines too."""
         places = {error["line"] for error in self._errors}
         if self._lines is None:
             numbers = yield from _line_numbers(self._text, places)
@@ -187,7 +188,7 @@ class _Report:
 
 
 def _line_numbers(text: bytes, places: set[int]) -> Conversation[dict[int, int]]:
-    """Return the numbers, from 1, of the lines that hold something and have these places among them, from 0."""
+    """Return the line numbers (from 1) of the events with the given indexes (from 0). Empty lines have no event."""
     found: dict[int, int] = {}
     number = place = 0
     for part in publishing_body.parts_of_lines(text):

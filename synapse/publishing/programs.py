@@ -1,7 +1,7 @@
-"""Commands and programs that publish an event: what a person copies from an event's page.
+"""Commands and programs that publish an event, to be copied from the page of an event.
 
-Events are data of publishers, so each is written in ASCII, and quoted for the language around it. Nothing in an event
-can end the text that it stands in, or hide what the program does.
+Events are untrusted data of publishers, so each is written in ASCII and quoted for its language: no event can end the
+string that contains it, or hide what the program does.
 """
 
 import re
@@ -15,7 +15,7 @@ import orjson
 
 from synapse.formats import exact_json
 
-# Linux takes at most 128 KiB as one argument of a program; a longer event comes through the standard input.
+# Linux allows at most 128 KiB for one argument of a program; a longer event is passed through the standard input.
 LONGEST_ARGUMENT = 100_000
 _NOT_ASCII = re.compile(r"[^ -~\n]")
 _CURL = """\
@@ -81,7 +81,7 @@ def programs(stream: str, event: Mapping[str, Any], *, needs_key: bool) -> list[
 
 def curl(stream: str, event: Mapping[str, Any], *, needs_key: bool = False) -> str:
     """Return a command for a POSIX shell. An Idempotency-Key comes from `uuidgen`."""
-    text = _written(event)
+    text = _write_json(event)
     body = shlex.quote(text) if len(text) < LONGEST_ARGUMENT else f"@- <<'EVENT'\n{text}\nEVENT"
     key = '  -H "Idempotency-Key: $(uuidgen)" \\\n' if needs_key else ""
     return _CURL.format(stream=_in_path(stream), event=body, key=key)
@@ -92,7 +92,7 @@ def python(stream: str, event: Mapping[str, Any], *, needs_key: bool = False) ->
     end the text around it."""
     return _PYTHON.format(
         stream=_in_path(stream),
-        event=_written(event),
+        event=_write_json(event),
         imported="import uuid\n" if needs_key else "",
         key='        "Idempotency-Key": str(uuid.uuid4()),\n' if needs_key else "",
     )
@@ -101,12 +101,12 @@ def python(stream: str, event: Mapping[str, Any], *, needs_key: bool = False) ->
 def typescript(stream: str, event: Mapping[str, Any], *, needs_key: bool = False) -> str:
     """Return a module for Node, Deno or Bun. The characters that begin code in a template text occur only in strings of
     the JSON, where an escape stands for each."""
-    text = _written(event).replace("`", "\\u0060").replace("$", "\\u0024")
+    text = _write_json(event).replace("`", "\\u0060").replace("$", "\\u0024")
     key = '    "Idempotency-Key": crypto.randomUUID(),\n' if needs_key else ""
     return _TYPESCRIPT.format(stream=_in_path(stream), event=text, key=key)
 
 
-def _written(event: Mapping[str, Any]) -> str:
+def _write_json(event: Mapping[str, Any]) -> str:
     """Return the event as indented JSON in ASCII."""
     text = exact_json.dumps(event, option=orjson.OPT_INDENT_2).decode()
     return _NOT_ASCII.sub(lambda found: "\\u" + found[0].encode("utf-16-be").hex("-", 2).replace("-", "\\u"), text)

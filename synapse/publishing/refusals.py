@@ -1,12 +1,13 @@
 """Refused events, by kind: the reason, the rule of the contract, the publisher and the event type, with a sample.
 
-Counted in memory and added to those in Redis once a second, so that a publisher whose every event is refused costs a
-command a second. Accepted events cost nothing. The kinds are bounded by definitions: by the rules of contracts, by
-defined types and by publishers, never by what an event says.
+They are counted in memory and added to the counts in Redis once a second, so that a publisher whose every event is
+refused causes one command a second. Accepted events cost nothing. The number of kinds is bounded by definitions (rules
+of contracts, defined event types, publishers), and never depends on the contents of events.
 
-Samples are safe to keep. Their events were refused, so the places that a contract marks as PII tell nothing of where
-their PII is. In a stream whose contracts mark any, a sample has the types of values in place of the values, and no name
-of a property that the contract does not declare.
+Samples contain no PII. A refused event may have its PII elsewhere than its contract says, so the marks of the contract
+do
+not help: in a stream whose contracts mark PII, a sample has types in place of values, and no name of a property that
+the contract does not declare.
 """
 
 import logging
@@ -39,25 +40,30 @@ from synapse.wire.encoding import canonical
 
 logger = logging.getLogger(__name__)
 
-# The number of kinds that are kept apart between two flushes. Of further ones the reason alone is kept.
+# The number of kinds that are counted separately between two flushes. Further kinds are counted by reason only.
 MOST_NOTED = 1_000
-# Of an event that breaks its contract this many rules are noted.
+# The number of broken rules that are recorded for one event.
 MOST_RULES = 5
-# A sample has this many bytes at most; of its texts, lists, objects and depth this much.
+# The greatest size of a sample in bytes, and of its parts: characters of a text, items of a list, properties of an
+# object, levels.
 MOST_BYTES, _TEXT, _ITEMS, _PROPERTIES, _DEPTH = 2_048, 100, 5, 40, 4
 _LONGEST = 300
 _AT_ONCE = 100
-# The places of a CloudEvent whose names tell nothing of it.
+# JSON Pointers of the defined attributes and data of a CloudEvent. Names of extensions are contents of the event.
 _PLACES = frozenset({*(f"/{name}" for name in DEFINED), "/data", "/data_base64", "/data/event_type"})
-# Their sentences tell of names and sizes; other ones may quote the event.
+# Problems whose detail has only names and sizes. The detail of others may quote the event.
 _WITHOUT_CONTENTS = (Forbidden, EventTooLarge, IdempotencyKeyReused, UnknownContractVersion, Unavailable)
 
 
 class KindKey(NamedTuple):
-    """The common part of the refusals of one kind.
+    """The members that all refusals of one kind have in common.
 
-    `event_type` is "" where the stream defines no such type. `subject` and `version` are those of the broken contract,
-    `rule` the place in it (a JSON Pointer) and `keyword` the keyword there; "" and 0 where no contract was broken.
+    Attributes:
+        reason: the slug of the problem.
+        event_type: the event type, "" when the stream does not define it.
+        subject: the subject of the broken contract, with its `version`; "" and 0 when no contract was broken.
+        rule: the JSON Pointer of the broken rule in the contract, with its `keyword`; "" when no contract was broken.
+        publisher: the caller who published, "" when there are too many kinds.
     """
 
     reason: str
@@ -71,7 +77,7 @@ class KindKey(NamedTuple):
 
 @dataclass(slots=True)
 class _Noted:
-    """The refusals of a kind since the last flush. `known` and `sample` are JSON."""
+    """The refusals of one kind since the last flush. `known` (what is known about the kind) and `sample` are JSON."""
 
     count: int
     first_ms: int
@@ -98,14 +104,14 @@ class Refusals:
         size: int = 0,
         times: int = 1,
     ) -> None:
-        """Note that an event was refused, or `times` events of a batch.
+        """Record the refusal of an event, or of `times` events of a batch.
 
         Args:
-            stream: where it was published.
-            problem: why it was refused.
-            by: its publisher.
-            event: the event as it came, where it could be read.
-            size: the bytes of the request, where it brought one event.
+            stream: the stream to which the event was published.
+            problem: the reason.
+            by: the publisher.
+            event: the event as it was sent, None when it could not be read.
+            size: the size of the request in bytes, 0 when it contains several events.
         """
         now = int(time.time() * 1000)
         for key in _keys_of(stream, problem, str(by), event):
@@ -119,15 +125,15 @@ class Refusals:
                     noted.count += times
                     noted.last_ms = now
                     continue
-            # A sample a second is enough.
-            known = _known_of(place[1], stream, problem, by=by, event=event, size=size)
+            # One sample a second is enough.
+            known = _describe_kind(place[1], stream, problem, by=by, event=event, size=size)
             sample = sample_of(stream, key.event_type, event) if place[1] == key else b""
             with self._lock:
                 noted = self._noted.setdefault(place, _Noted(0, now, now, known, sample))
                 noted.count += times
 
     def flush(self) -> Conversation[None]:
-        """Add the refusals to those in Redis. Refusals that Redis did not take are kept for the next time.
+        """Add the refusals to those in Redis. Refusals that Redis does not accept are kept for the next flush.
 
         Raises:
             RedisUnavailable: when Redis cannot be used.
@@ -136,13 +142,13 @@ class Refusals:
             noted, self._noted = self._noted, {}
         if not noted:
             return
-        parts = list(_parts(noted))
+        parts = list(_group_by_command(noted))
         try:
             replies = yield [
-                note_refusals(stream, [_kind(key, noted[stream, key]) for key in keys]) for stream, keys in parts
+                note_refusals(stream, [_kind_of(key, noted[stream, key]) for key in keys]) for stream, keys in parts
             ]
         except ReplyLost:
-            # It may have taken them: counted twice would be worse than a second's counting lost.
+            # Redis may have added them: losing the counts of a second is better than counting them twice.
             raise
         except RedisUnavailable:
             self._keep(noted)
@@ -159,7 +165,7 @@ class Refusals:
                 logger.warning("the refused events of the stream “%s” cannot be stored: %s", stream, error)
 
     def _keep(self, noted: Mapping[tuple[str, KindKey], _Noted]) -> None:
-        """Keep refusals for the next flush, beside those that were noted since."""
+        """Keep refusals for the next flush, together with those that were recorded meanwhile."""
         with self._lock:
             for place, each in noted.items():
                 if (newer := self._noted.get(place)) is not None:
@@ -175,16 +181,16 @@ class Refusals:
 
 
 def sample_of(stream: StreamDefinition, event_type: str, event: Any) -> bytes:
-    """Return a safe sample of a refused event as JSON, b"" when none can be kept."""
+    """Return a sample of a refused event without PII as JSON, b"" when no sample is possible."""
     if not isinstance(event, dict):
         return b""
     definition = stream.event_types.get(event_type)
     contract = definition.contract if definition else None
     declared = frozenset(contract.schema.property_types) if contract else frozenset()
-    sample = _shape(event, declared | {"event_type"}) if stream.marks else _cut(event)
+    sample = _replace_by_types(event, declared | {"event_type"}) if stream.marks else _shorten(event)
     if stream.marks and event_type:
         sample["event_type"] = event_type
-    for each in (sample, _shape(event, declared)):
+    for each in (sample, _replace_by_types(event, declared)):
         try:
             text = orjson.dumps({"plain": each is sample and not stream.marks, "event": each})
         except orjson.JSONEncodeError:
@@ -195,7 +201,7 @@ def sample_of(stream: StreamDefinition, event_type: str, event: Any) -> bytes:
 
 
 def _keys_of(stream: StreamDefinition, problem: Problem, publisher: str, event: Any) -> Iterator[KindKey]:
-    event_type = problem.members.get("event_type") or _defined_type(stream, event)
+    event_type = problem.members.get("event_type") or _defined_type_of(stream, event)
     if not isinstance(problem, ContractViolated):
         yield KindKey(problem.slug, event_type, "", 0, "", "", publisher)
         return
@@ -209,12 +215,12 @@ def _keys_of(stream: StreamDefinition, problem: Problem, publisher: str, event: 
         yield KindKey(problem.slug, event_type, subject, version, rule, keyword, publisher)
 
 
-def _defined_type(stream: StreamDefinition, event: Any) -> str:
+def _defined_type_of(stream: StreamDefinition, event: Any) -> str:
     event_type = canonical(event).get("event_type") if isinstance(event, dict) else None
     return event_type if isinstance(event_type, str) and event_type in stream.event_types else ""
 
 
-def _known_of(
+def _describe_kind(
     key: KindKey, stream: StreamDefinition, problem: Problem, *, by: Principal, event: Any, size: int
 ) -> bytes:
     named = canonical(event).get("event_type") if isinstance(event, dict) and not key.event_type else None
@@ -232,8 +238,8 @@ def _known_of(
 
 
 def _detail_of(problem: Problem) -> str:
-    """Return the sentence of a refusal, "" where it may quote the event. Of a CloudEvent, it names the attributes that
-    are wrong; the names of extensions are contents."""
+    """Return the detail of a refusal, "" when it may quote the event. For a CloudEvent, it lists the wrong attributes;
+    extensions are not named, because their names are contents of the event."""
     if isinstance(problem, BadCloudEvent):
         pointers = (each["pointer"] for each in problem.members["violations"])
         places = dict.fromkeys(each if each in _PLACES else "an extension" for each in pointers)
@@ -241,8 +247,8 @@ def _detail_of(problem: Problem) -> str:
     return problem.detail if isinstance(problem, _WITHOUT_CONTENTS) else ""
 
 
-def _parts(noted: Iterable[tuple[str, KindKey]]) -> Iterator[tuple[str, list[KindKey]]]:
-    """Yield for each command its stream and the kinds that it stores."""
+def _group_by_command(noted: Iterable[tuple[str, KindKey]]) -> Iterator[tuple[str, list[KindKey]]]:
+    """Yield the stream and the kinds of refusals for each command."""
     by_stream: dict[str, list[KindKey]] = {}
     for stream, key in noted:
         by_stream.setdefault(stream, []).append(key)
@@ -251,7 +257,7 @@ def _parts(noted: Iterable[tuple[str, KindKey]]) -> Iterator[tuple[str, list[Kin
             yield stream, keys[start : start + _AT_ONCE]
 
 
-def _kind(key: KindKey, noted: _Noted) -> RefusalKind:
+def _kind_of(key: KindKey, noted: _Noted) -> RefusalKind:
     return RefusalKind(
         digest=blake2b(orjson.dumps(list(key)), digest_size=8).hexdigest(),
         count=noted.count,
@@ -262,24 +268,24 @@ def _kind(key: KindKey, noted: _Noted) -> RefusalKind:
     )
 
 
-def _shape(value: Any, names: frozenset[str] = frozenset(), depth: int = 0) -> Any:
-    """Return a value with types in place of its values, and without names of properties that are not in `names`."""
+def _replace_by_types(value: Any, names: frozenset[str] = frozenset(), depth: int = 0) -> Any:
+    """Return a value with types in place of scalars, and numbers in place of property names that are not in `names`."""
     if isinstance(value, dict):
         if depth == _DEPTH:
             return "(object)"
         kept = list(value.items())[:_PROPERTIES]
         return {
-            name if name in names else f"(property {number})": _shape(each, depth=depth + 1)
+            name if name in names else f"(property {number})": _replace_by_types(each, depth=depth + 1)
             for number, (name, each) in enumerate(kept, 1)
         }
     if isinstance(value, list):
-        return [_shape(each, depth=depth + 1) for each in value[:_ITEMS]] if depth < _DEPTH else "(array)"
+        return [_replace_by_types(each, depth=depth + 1) for each in value[:_ITEMS]] if depth < _DEPTH else "(array)"
     if value is None:
         return None
     return "(boolean)" if isinstance(value, bool) else "(text)" if isinstance(value, str) else "(number)"
 
 
-def _cut(value: Any, depth: int = 0) -> Any:
+def _shorten(value: Any, depth: int = 0) -> Any:
     """Return a value with long texts, long lists and deep parts cut off."""
     if isinstance(value, str):
         return value if len(value) <= _TEXT else value[:_TEXT] + "…"
@@ -287,7 +293,7 @@ def _cut(value: Any, depth: int = 0) -> Any:
         if depth == _DEPTH:
             return "…"
         kept = list(value.items())[:_PROPERTIES]
-        return {name[:_TEXT]: _cut(each, depth + 1) for name, each in kept}
+        return {name[:_TEXT]: _shorten(each, depth + 1) for name, each in kept}
     if isinstance(value, list):
-        return [_cut(each, depth + 1) for each in value[:_ITEMS]] if depth < _DEPTH else "…"
+        return [_shorten(each, depth + 1) for each in value[:_ITEMS]] if depth < _DEPTH else "…"
     return value if isinstance(value, bool | int | float | None) else str(value)

@@ -1,7 +1,7 @@
-"""Write stored entries as CloudEvents: structured, binary, or several in a batch.
+"""Writing stored entries as CloudEvents: structured, binary, or several in a batch.
 
-An event that came as a CloudEvent goes out with the attributes that it came with. A native event gets its attributes
-from its entry.
+An event that was published as a CloudEvent has the attributes with which it was published. The attributes of a native
+event are made from its entry.
 
 After CloudEvents 1.0.2: JSON Event Format, and HTTP Protocol Binding.
 """
@@ -33,13 +33,13 @@ from synapse.http.exchange import JSON
 from synapse.wire.encoding import CLOUDEVENT, DecodedEntry, attributes_of
 from synapse.wire.ids import iso_of, moment_of
 
-# The type of a foreign entry that names none: every CloudEvent has one.
+# The `type` of a foreign entry without a type: each CloudEvent needs one.
 UNTYPED = "untyped"
 # RFC 3986, 2.2 and 2.4.
 _IN_ADDRESS = ":/?#[]@!$&'()*+,;=%"
 # The characters of a media type in a header.
 _MEDIA_TYPE = re.compile("[!-~](?:[ -~]*[!-~])?")
-# HTTP Protocol Binding, 3.1.3.2: the characters that stand as they are in the value of a header.
+# HTTP Protocol Binding, 3.1.3.2: the characters that are not escaped in the value of a header.
 _IN_HEADER = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 
 
@@ -48,7 +48,7 @@ class OutgoingEvent(NamedTuple):
 
     Attributes:
         attributes: the context attributes by name.
-        body: the member `data`, or nothing for an event without data.
+        body: the member `data`; empty for an event without data.
     """
 
     attributes: Mapping[str, Any]
@@ -59,25 +59,26 @@ def cloudevent_of(catalog: Snapshot, stream: str, id_: str, entry: DecodedEntry)
     """Return the event of an entry as a CloudEvent.
 
     Args:
-        catalog: tells the registry's address of the contract that checked a native event.
-        stream: the name of its stream.
+        catalog: contains the registry's address of the contract that a native event was checked against.
+        stream: the name of the stream.
         id_: the id of the entry.
-        entry: as the reader may see it: masked where the reader may see no PII.
+        entry: the entry, with PII masked if the reader may not see it.
     """
     came = entry.cloudevent
     if came is None:
-        return OutgoingEvent(dict(_native(catalog, stream, id_, entry)), {"data": entry.event})
+        return OutgoingEvent(dict(_native_attributes(catalog, stream, id_, entry)), {"data": entry.event})
     attributes = {
         "specversion": SPECVERSION,
         "type": type_of(came, entry.event_type) or UNTYPED,
-        # Without the marks of `data`, and without names and values that are none but another program wrote there.
+        # Without the marks, and without names and values that no attribute can have, which other programs may have
+        # written.
         **{
             name: value
             for name, value in came.items()
             if isinstance(value, str | int) and not fault_of_name(name) and name != "type"
         },
     }
-    # A mask that stands in a text is in no address and in no time.
+    # The characters of a mask are allowed neither in a URI nor in a time.
     for name in ("source", "dataschema"):
         if not str(attributes.get(name, "")).isascii():
             attributes[name] = quote(str(attributes[name]), safe=_IN_ADDRESS)
@@ -87,7 +88,7 @@ def cloudevent_of(catalog: Snapshot, stream: str, id_: str, entry: DecodedEntry)
 
 
 def cloudevent_of_row(catalog: Snapshot, stream: str, row: Mapping[str, Any]) -> OutgoingEvent:
-    """Return the event of a row, as `synapse.wire.masking` makes rows of entries, as a CloudEvent."""
+    """Return the event of a row of `synapse.wire.masking.entry_row` as a CloudEvent."""
     text = row["data"].get(CLOUDEVENT)
     entry = DecodedEntry(
         event=row["event"],
@@ -101,13 +102,13 @@ def cloudevent_of_row(catalog: Snapshot, stream: str, row: Mapping[str, Any]) ->
     return cloudevent_of(catalog, stream, row["id"], entry)
 
 
-def _native(catalog: Snapshot, stream: str, id_: str, entry: DecodedEntry) -> Iterator[tuple[str, str]]:
-    """Yield the attributes of an event that did not come as a CloudEvent."""
+def _native_attributes(catalog: Snapshot, stream: str, id_: str, entry: DecodedEntry) -> Iterator[tuple[str, str]]:
+    """Yield the attributes of an event that was not published as a CloudEvent."""
     yield "specversion", SPECVERSION
     yield "id", f"{stream}/{id_}"
-    yield "source", _source(entry.source or "") or f"{catalog.public_url}/streams/{quote(stream, safe='')}"
+    yield "source", _source_uri(entry.source or "") or f"{catalog.public_url}/streams/{quote(stream, safe='')}"
     yield "type", NOT_IN_TEXTS.sub("\ufffd", entry.event_type) or UNTYPED
-    if time := _time(entry.timestamp or "") or iso_of(moment_of(id_)):
+    if time := _rfc3339_time(entry.timestamp or "") or iso_of(moment_of(id_)):
         yield "time", time
     yield "datacontenttype", JSON
     if address := schema_address(catalog, stream, entry):
@@ -115,8 +116,8 @@ def _native(catalog: Snapshot, stream: str, id_: str, entry: DecodedEntry) -> It
 
 
 def schema_address(catalog: Snapshot, stream: str, entry: DecodedEntry) -> str:
-    """Return the registry's address of the version that checked an event; empty where none did, and where Synapse's own
-    address is not known."""
+    """Return the registry's address of the contract version that an event was checked against; "" when it was checked
+    against none, and when Synapse's own address is not configured."""
     defined = catalog.streams.get(stream)
     event_type = defined and defined.event_types.get(entry.event_type)
     if not (event_type and event_type.versions and entry.contract_version and catalog.public_url):
@@ -125,13 +126,13 @@ def schema_address(catalog: Snapshot, stream: str, entry: DecodedEntry) -> str:
     return f"{catalog.public_url}/registry/subjects/{subject}/versions/{entry.contract_version}/schema"
 
 
-def _source(text: str) -> str:
-    """Return the source of a native event, which may be any text, as a URI reference."""
+def _source_uri(text: str) -> str:
+    """Return the source of a native event, which can be any text, as a URI reference."""
     return text if not fault_of_source(text) else quote(text, safe="", errors="replace")
 
 
-def _time(text: str) -> str:
-    """Return a time in ISO 8601 as RFC 3339 writes it, in UTC where it names no zone; empty when it is none."""
+def _rfc3339_time(text: str) -> str:
+    """Return a time in ISO 8601 as a time of RFC 3339, in UTC when it has no zone; "" for another text."""
     if not fault_of_time(text):
         return text
     try:
@@ -142,21 +143,21 @@ def _time(text: str) -> str:
 
 
 def chosen_form(accept: str, *forms: str) -> str:
-    """Return the media type in which a client gets events: one of these forms of CloudEvents where the client prefers
-    it to Synapse's own JSON, else that.
+    """Return the media type in which a client gets events: one of the given forms of CloudEvents when the client
+    prefers it to Synapse's own JSON, else `application/json`.
 
     Raises:
-        NotAcceptable: when it refuses all of them.
+        NotAcceptable: when the client refuses all of them.
     """
     return form_of(accept, (JSON, *forms))
 
 
 def chosen_form_of_list(accept: str) -> str:
-    """Return the media type in which a client gets several events: a batch, also for a client that names one CloudEvent
-    and does not refuse a batch, or Synapse's own JSON.
+    """Return the media type in which a client gets several events: a batch of CloudEvents, or Synapse's own JSON. A
+    client that asks for single CloudEvents gets a batch unless it refuses batches.
 
     Raises:
-        NotAcceptable: when it refuses both.
+        NotAcceptable: when the client refuses both.
     """
     form = chosen_form(accept, BATCH) if refuses(accept, BATCH) else chosen_form(accept, BATCH, STRUCTURED)
     return JSON if form == JSON else BATCH
@@ -167,15 +168,17 @@ def structured(event: OutgoingEvent, *, otherwise: Mapping[str, str] | None = No
 
     Args:
         event: the CloudEvent.
-        otherwise: the data in place of data that is nested deeper than JSON can be written, as of a foreign entry.
+        otherwise: replaces data of a foreign entry that is nested too deeply to be written as JSON.
 
     Raises:
-        orjson.JSONEncodeError: when the data is nested too deep, without `otherwise`.
+        orjson.JSONEncodeError: when the data is nested too deeply and `otherwise` is None.
     """
-    return orjson.dumps({**event.attributes, **{name: _json(each, otherwise) for name, each in event.body.items()}})
+    return orjson.dumps(
+        {**event.attributes, **{name: _encode_json(each, otherwise) for name, each in event.body.items()}}
+    )
 
 
-def _json(data: Any, otherwise: Mapping[str, str] | None) -> Any:
+def _encode_json(data: Any, otherwise: Mapping[str, str] | None) -> Any:
     try:
         return orjson.Fragment(exact_json.dumps(data))
     except orjson.JSONEncodeError:
@@ -185,11 +188,11 @@ def _json(data: Any, otherwise: Mapping[str, str] | None) -> Any:
 
 
 def binary(event: OutgoingEvent) -> tuple[dict[str, str], bytes]:
-    """Return the headers and the body of a CloudEvent in binary mode. Without data there is no body, and a Content-Type
-    only where the event has one.
+    """Return the headers and the body of a CloudEvent in binary mode. An event without data has an empty body, and a
+    Content-Type only when it has the attribute `datacontenttype`.
 
     Raises:
-        orjson.JSONEncodeError: when the data is nested too deep.
+        orjson.JSONEncodeError: when the data is nested too deeply.
     """
     headers = {
         f"{HEADER_PREFIX}{name}": header_value(value)

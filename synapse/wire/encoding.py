@@ -20,13 +20,14 @@ from synapse.formats.text import NO_TEXTS, is_name
 Layout = Literal["flat", "dual", "envelope", "foreign"]
 TopLevelTypes = Mapping[str, frozenset[str]]
 
-# The event in another reading of its texts, by what else these may stand for: see synapse.schema.text_readings.
+# Chooses how the texts of a foreign event are read, given their other possible readings: see
+# synapse.schema.text_readings.
 _Settle = Callable[[dict[str, Any], Callable[[], Mapping[str, Sequence[Sequence[Any]]]]], dict[str, Any]]
 
 
 class TypesOfContract(dict[str, frozenset[str]]):
-    """The JSON types that a contract gives the top-level properties of an event, with the contract's rule for reading
-    their texts where the types leave it open."""
+    """The JSON types that a contract allows for the top-level properties of an event. `settle` chooses among several
+    possible readings of their texts."""
 
     __slots__ = ("settle",)
 
@@ -46,7 +47,7 @@ TRACESTATE = "synapse_tracestate"
 HOPS = "synapse_hops"
 # The context attributes of an event that came as a CloudEvent, as JSON: see synapse.cloudevents.
 CLOUDEVENT = "synapse_cloudevent"
-# In it, a key that no attribute can have.
+# A key in that JSON that no attribute can have.
 CLOUDEVENT_MARKS = "_"
 
 # The fields that encoding adds for other readers, by their letter in `synapse_added`.
@@ -61,26 +62,27 @@ _LETTER_OF = {
     "recipient": "n",
     "ttl_sec": "l",
 }
-# Fields that stand beside an event and are no property of it: its writer and how it is delivered. A trace state is the
-# publisher's own text, and may quote the event.
+# Fields that are stored beside an event and are no properties of it: who wrote it, and how it is delivered.
+# `tracestate` is not among them: it is a text of the publisher, and may quote the event.
 BESIDE = frozenset(
     {VERSION, ADDED, LAYOUT, HOPS, "timestamp", "source", "traceparent"}
     | {"priority", "ttl_sec", "ttl", "retry_count", "max_retries"}
 )
-# `synapse_types`: a string that reads as JSON, and a null that was left out.
+# The types in `synapse_types`: a string that could be read as JSON, and a null, which has no field.
 _STRING, _NULL = "s", "n"
 
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _JSON_WORDS = {"true": True, "false": False, "null": None}
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,299})")
 _LONGEST_INTEGER = 18
-# Texts that other programs write in place of a missing value.
+# Texts that other programs write for a missing value.
 _NO_VALUES = ("", "undefined", "None", "null")
 _ENVELOPE_FIELDS = frozenset(
     {"event_type", "event", "sender", "recipient", "priority", "timestamp", "payload", "message_id"}
     | {"ttl_sec", "ttl", "retry_count", "max_retries"}
 )
-# How numbers, booleans, null, objects and arrays begin in JSON, and what may be one: cheaper than parsing.
+# The first and last characters of numbers, booleans, null, objects and arrays in JSON: checking them is cheaper than
+# parsing.
 JSON_BEGINS = frozenset("-0123456789tfn{[")
 _JSON_ENDS = frozenset("0123456789el}] \t\n\r")
 _MAY_BE_JSON = re.compile(r"[{\[]|-?[0-9.eE+-]+$|true$|false$|null$")
@@ -90,9 +92,12 @@ _MISSING = object()
 class DecodedEntry(NamedTuple):
     """A decoded event, and the metadata of its entry.
 
-    `event_type` is "" when the entry names none. `timestamp` (ISO 8601) and `source` are the publisher's or were added.
-    `contract_version` is 0 when the event was checked against no contract, None when it was not checked by Synapse.
-    `cloudevent` has the context attributes of an event that came as a CloudEvent; None for any other.
+    Attributes:
+        event_type: the event type, "" when the entry has none.
+        timestamp: of the publisher, or added by Synapse (ISO 8601).
+        source: of the publisher, or added by Synapse.
+        contract_version: 0 when the event was checked against no contract, None when Synapse did not check it.
+        cloudevent: the context attributes of an event that was published as a CloudEvent, else None.
     """
 
     event: dict[str, Any]
@@ -105,10 +110,8 @@ class DecodedEntry(NamedTuple):
 
 
 def canonical(published: dict[str, Any]) -> dict[str, Any]:
-    """Return the canonical event: `event_type` filled from `event`, and `event` dropped where it repeats it. An event
-    that is canonical already is returned itself, not copied.
-
-    An event that names no type comes back without one; what to do then is the caller's decision.
+    """Return the canonical event: `event_type` is filled from `event`, and `event` is removed when both are equal. An
+    event that is canonical already is returned uncopied, and one without a type stays without one.
     """
     if "event" not in published:
         return published
@@ -122,11 +125,10 @@ def canonical(published: dict[str, Any]) -> dict[str, Any]:
 
 
 def further_types(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Give the types beside `event_type` that other programs may take a canonical event for, each after the JSON
-    pointer of the property that names it.
+    """Yield further types that other programs may read from a canonical event, as pairs of a JSON Pointer and the type.
 
-    Some read `event`; some merge the object in `payload` into the event, or read nothing else. A value counts as a
-    type when its text in the entry is a name.
+    Some programs read `event` in place of `event_type`; some merge the object in `payload` into the event, or read only
+    `payload`. A value is a type when its text in the entry is a name.
     """
     yield from _types_named_by(event, ("event",), "")
     payload = event.get("payload")
@@ -157,11 +159,13 @@ def encode(
 ) -> list[str]:
     """Return the entry of a canonical event: names and values in turn, as XADD takes them.
 
-    `timestamp` and `source` are used when the event has none; an empty one is left out. `contract_version` 0 says that
-    nothing was checked.
-    `beside` is what was said about the event and is no part of it: its `traceparent`, `sender`, `recipient`,
-    `priority`, `ttl_sec`, the `source` of a CloudEvent, and fields of Synapse's own. A property of the name takes the
-    field's place.
+    Args:
+        timestamp: used when the event has none; left out when empty.
+        source: used when the event has none; left out when empty.
+        contract_version: 0 when the event was checked against no contract.
+        beside: fields about the event that are no properties of it: `traceparent`, `sender`, `recipient`, `priority`,
+            `ttl_sec`, the `source` of a CloudEvent, and Synapse's own fields. A property of the event with the same
+            name has precedence.
     """
     fields: dict[str, str] = {}
     types: dict[str, str] = {}
@@ -174,19 +178,19 @@ def encode(
             types[name] = _NULL
         else:
             fields[name] = _dumps(value)
-    added = _add(fields, {"event": event["event_type"]})
+    added = _add_fields(fields, {"event": event["event_type"]})
     if timestamp:
-        added += _add(fields, {"timestamp": timestamp})
+        added += _add_fields(fields, {"timestamp": timestamp})
     if source:
-        added += _add(fields, {"source": source})
+        added += _add_fields(fields, {"source": source})
     if beside:
-        added += _add(fields, beside)
+        added += _add_fields(fields, beside)
     if layout == "dual":
         if "payload" in event:
             # Consumers of this layout parse `payload`, so a string stands there as JSON too.
             fields["payload"] = _dumps(event["payload"])
             types.pop("payload", None)
-        added += _add(fields, {"payload": _dumps(event), "sender": fields["source"], "priority": "normal"})
+        added += _add_fields(fields, {"payload": _dumps(event), "sender": fields["source"], "priority": "normal"})
         fields[LAYOUT] = "dual"
     fields[VERSION] = str(contract_version)
     fields[ADDED] = added
@@ -195,33 +199,34 @@ def encode(
     return list(chain.from_iterable(fields.items()))
 
 
-def _add(fields: dict[str, str], values: Mapping[str, str]) -> str:
+def _add_fields(fields: dict[str, str], values: Mapping[str, str]) -> str:
     letters = ""
     for name, value in values.items():
         if name not in fields:
             fields[name] = value
-            # Readers pass over all fields of Synapse's own: these need no letter.
+            # Readers skip all fields with Synapse's prefix, so these need no letter.
             letters += _LETTER_OF.get(name, "")
     return letters
 
 
 def decode(fields: Mapping[bytes, bytes], *, types_of: Mapping[str, TopLevelTypes] | None = None) -> DecodedEntry:
-    """Decode an entry of any writer to its event. Never fails: a byte that is not UTF-8 becomes U+FFFD.
+    """Decode the event of an entry of any writer. Never fails: a byte that is not UTF-8 becomes U+FFFD.
 
-    `types_of` gives, by event type, the JSON types of its top-level properties; foreign text is read by them.
+    Args:
+        types_of: by event type, the JSON types of the top-level properties; they tell how foreign texts are read.
     """
     return decode_texts(text_fields(fields), types_of=types_of)
 
 
 def decode_texts(texts: dict[str, str], *, types_of: Mapping[str, TopLevelTypes] | None = None) -> DecodedEntry:
-    """Return the event of an entry, as `decode` does, from fields that were read as text."""
+    """Decode an entry like `decode`, given its fields as text."""
     if VERSION in texts or LAYOUT in texts:
         return _decode_own(texts)
     return _decode_envelope(texts) or _decode_foreign(texts, types_of or {})
 
 
 def text_fields(fields: Mapping[bytes, bytes]) -> dict[str, str]:
-    """Return an entry's fields as text, read leniently."""
+    """Return the fields of an entry as text. A byte that is not UTF-8 becomes U+FFFD."""
     return {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in fields.items()}
 
 
@@ -236,7 +241,7 @@ def _decode_own(texts: dict[str, str]) -> DecodedEntry:
     types = types_told(texts)
     strings = {name for name, kind in types.items() if kind == _STRING}
     if layout == "dual":
-        # A value of any type is there as JSON.
+        # In this layout, `payload` is JSON whatever its type.
         strings.add("payload")
     not_of_event = _names_added(added)
     event: dict[str, Any] = {
@@ -247,13 +252,13 @@ def _decode_own(texts: dict[str, str]) -> DecodedEntry:
     if layout == "dual" and "payload" in event:
         event["payload"] = _loads(texts["payload"], otherwise=texts["payload"])
     event.update({name: None for name, kind in types.items() if kind == _NULL and name not in event})
-    decoded = _decoded(event, texts, layout=layout, contract_version=version_of(texts.get(VERSION, "")))
+    decoded = _make_entry(event, texts, layout=layout, contract_version=version_of(texts.get(VERSION, "")))
     return decoded._replace(cloudevent=attributes_of(texts[CLOUDEVENT])) if CLOUDEVENT in texts else decoded
 
 
 def attributes_of(text: str) -> dict[str, Any] | None:
-    """Return the context attributes of a CloudEvent from the text of `synapse_cloudevent`; None where another program
-    wrote something else there."""
+    """Return the context attributes of a CloudEvent, given the text of `synapse_cloudevent`; None when the text is not
+    one that Synapse wrote."""
     found = _loads(text, otherwise=None)
     if not isinstance(found, dict):
         return None
@@ -279,7 +284,8 @@ def _names_added(added: str) -> frozenset[str]:
 
 
 def _decode_envelope(texts: dict[str, str]) -> DecodedEntry | None:
-    """Read the envelope of other publishers: a JSON object in `payload`, and only fields about it beside."""
+    """Decode an envelope of another publisher (a JSON object in `payload`, and only metadata in the other fields); None
+    when the entry is none."""
     if "payload" not in texts or not _ENVELOPE_FIELDS.issuperset(texts):
         return None
     payload = _loads(texts["payload"], otherwise=None)
@@ -290,7 +296,7 @@ def _decode_envelope(texts: dict[str, str]) -> DecodedEntry | None:
         event = {**event, "event_type": name}
     if texts.get("sender"):
         event.setdefault("source", texts["sender"])
-    return _decoded(event, texts, layout="envelope", contract_version=None)
+    return _make_entry(event, texts, layout="envelope", contract_version=None)
 
 
 def _decode_foreign(texts: dict[str, str], types_of: Mapping[str, TopLevelTypes]) -> DecodedEntry:
@@ -304,12 +310,12 @@ def _decode_foreign(texts: dict[str, str], types_of: Mapping[str, TopLevelTypes]
     event = canonical(event)
     if isinstance(types, TypesOfContract):
         event = types.settle(event, partial(other_readings, texts, event))
-    return _decoded(event, texts, layout="foreign", contract_version=None)
+    return _make_entry(event, texts, layout="foreign", contract_version=None)
 
 
 def other_readings(texts: Mapping[str, str], event: Mapping[str, Any]) -> dict[str, list[list[Any]]]:
-    """Return what else the texts of a foreign entry may stand for than `event`, by property: values, each as a list of
-    one, in the order in which they are tried; an empty list stands for no value."""
+    """Return the possible readings of the texts of a foreign entry other than those in `event`, by property, in the
+    order in which they are tried. Each is a list of one value, or an empty list for a property that is absent."""
     found = {name: _other_readings(text, event.get(name, _MISSING)) for name, text in texts.items() if name in event}
     left_out = (name for name in texts if name not in event and name not in ("event_type", "event"))
     found.update((name, [[texts[name]]]) for name in left_out)
@@ -330,15 +336,15 @@ def _other_readings(text: str, first: Any) -> list[list[Any]]:
     return [each for each in readings if not (each and type(each[0]) is type(first) and each[0] == first)]
 
 
-def _decoded(
+def _make_entry(
     event: dict[str, Any], texts: Mapping[str, str], *, layout: Layout, contract_version: int | None
 ) -> DecodedEntry:
     event_type = event.get("event_type")
     return DecodedEntry(
         event=event,
         event_type=event_type if isinstance(event_type, str) else "",
-        timestamp=_text(event.get("timestamp")) or texts.get("timestamp"),
-        source=_text(event.get("source")) or texts.get("source") or texts.get("sender"),
+        timestamp=_text_or_none(event.get("timestamp")) or texts.get("timestamp"),
+        source=_text_or_none(event.get("source")) or texts.get("source") or texts.get("sender"),
         contract_version=contract_version,
         layout=layout,
     )
@@ -351,7 +357,7 @@ def may_read_as_json(text: str) -> bool:
 
 
 def read(text: str) -> Any:
-    """Return the number, boolean, null, object or array that a text is in JSON, else the text itself."""
+    """Return the value of a text that is JSON (a number, boolean, null, object or array), else the text itself."""
     if text[-1:] not in _JSON_ENDS:
         return text
     first = text[:1]
@@ -363,7 +369,7 @@ def read(text: str) -> Any:
 
 
 def _number_or_text(text: str) -> Any:
-    # Most numbers are short, and as Python writes them.
+    # The common case: a short number in the form in which Python writes it.
     if len(text) < 16 and "e" not in text:
         try:
             number = int(text) if text.isdigit() else float(text)
@@ -377,12 +383,12 @@ def _number_or_text(text: str) -> Any:
         number = exact_json.loads(text)
     except orjson.JSONDecodeError:
         return text
-    # An integer that 64 bits cannot hold would lose digits: long identifiers stay text.
+    # An integer of more than 64 bits would lose digits as a float: long identifiers stay text.
     return text if isinstance(number, float) and text.lstrip("-").isdigit() else number
 
 
 def _read_as(text: str, types: frozenset[str]) -> Any:
-    """Read a foreign text as one of the types its contract names; `_MISSING` when it stands for no value."""
+    """Read a foreign text as one of the types that its contract allows; `_MISSING` when it stands for no value."""
     if not types:
         return read(text)
     if "boolean" in types and text in ("True", "False"):
@@ -400,16 +406,16 @@ def _dumps(value: Any) -> str:
 
 def _loads(text: str, *, otherwise: Any) -> Any:
     try:
-        # A foreign value can be nested deeper than can be written as JSON again; then it stays text.
+        # A foreign value that is nested too deeply to be written as JSON again stays text.
         return exact_json.loads(text)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return otherwise
 
 
 def version_of(text: str) -> int | None:
-    """Return the version that a text in `synapse_version` names; None when it names none."""
+    """Return the contract version in a text of `synapse_version`; None when it is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-def _text(value: Any) -> str | None:
+def _text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None

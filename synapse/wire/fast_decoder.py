@@ -1,7 +1,7 @@
 """Decode entries written by Synapse quickly: entries with the same field names share one plan for reading them.
 
-The counterpart of `fast_encoder.py`. Half of an entry's twenty words are names, and a third was added by Synapse. Their
-positions are the same for all events of a kind, and `encoding` itself finds them once.
+The counterpart of `fast_encoder.py`. Half of the about twenty parts of an entry are names, and Synapse added a third of
+the values. All events of a kind have them at the same positions, which are found once, by `encoding`.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 
 class SecondHitCache(Generic[K, T]):
-    """A cache by kind of object. A kind that comes only once is not cached.
+    """A cache with a key for each kind of object, which stores a kind when it occurs for the second time.
 
-    With more than `most` kinds the cache is emptied: kinds in use come back at once.
+    A full cache (`most` kinds) is emptied; kinds in use are stored again at once.
     """
 
     def __init__(self, most: int) -> None:
@@ -27,7 +27,7 @@ class SecondHitCache(Generic[K, T]):
         self.made: dict[K, T] = {}
 
     def seen_before(self, kind: K) -> bool:
-        """Say whether an object of the kind came before, and record that one came now."""
+        """Record an object of the kind, and say whether another one was recorded before."""
         if kind in self._seen:
             return True
         if len(self._seen) >= self._most:
@@ -50,8 +50,8 @@ _MOST, _NAMES, _BYTES = 1024, 80, 4096
 
 
 class _Kind(NamedTuple):
-    """The plan for entries with the same names in the same order and the same `synapse_added`: the names of the event's
-    properties, which values belong to them, and the positions of the other fields that are read."""
+    """The plan for reading entries that have the same names in the same order and the same `synapse_added`: the names
+    of the event's properties, which values are theirs, and the positions of the other fields that are read."""
 
     properties: tuple[str, ...]
     are_properties: tuple[bool, ...]
@@ -70,15 +70,15 @@ _kinds: SecondHitCache[_Names, _Kind] = SecondHitCache(_MOST)
 
 
 def decode_parts(parts: Sequence[bytes], *, types_of: Mapping[str, TopLevelTypes] | None = None) -> DecodedEntry:
-    """Return the event of an entry, as `encoding.decode` does, from the names and values in turn that Redis answers."""
+    """Decode an entry like `encoding.decode`, given the alternating names and values of a Redis reply."""
     names = tuple(parts[::2])
     kind = _kinds.made.get(names)
     if kind is not None:
-        # A byte that is not UTF-8, or a NUL in a value, makes another number of texts.
-        values = _texts(parts[1::2])
+        # With a byte that is not UTF-8, or a NUL in a value, the number of texts differs.
+        values = _decode_utf8(parts[1::2])
         if len(values) == len(names) and values[kind.added_at] == kind.added:
-            return _decoded(kind, values)
-    texts = _texts(parts)
+            return _decode(kind, values)
+    texts = _decode_utf8(parts)
     if len(texts) != len(parts):
         return encoding.decode(encoding.pairs(parts), types_of=types_of)
     if kind is None:
@@ -88,7 +88,8 @@ def decode_parts(parts: Sequence[bytes], *, types_of: Mapping[str, TopLevelTypes
 
 
 def type_of_parts(parts: Sequence[bytes]) -> str | None:
-    """Return the event type of an entry of ours without reading the rest; None where that takes `decode_parts`."""
+    """Return the event type of an entry that Synapse wrote, without decoding the rest; None when `decode_parts` is
+    needed."""
     names = parts[::2]
     if _VERSION not in names or names.count(_EVENT_TYPE) != 1:
         return None
@@ -97,15 +98,15 @@ def type_of_parts(parts: Sequence[bytes]) -> str | None:
     return None if text[:1] in encoding.JSON_BEGINS else text
 
 
-def _texts(parts: Sequence[bytes]) -> list[str]:
-    """Decode all at once: most of the time that reading a field took was the call."""
+def _decode_utf8(parts: Sequence[bytes]) -> list[str]:
+    """Decode all parts with one call, because a call for each part takes most of the time."""
     try:
         return b"\0".join(parts).decode().split("\0")
     except UnicodeDecodeError:
         return []
 
 
-def _decoded(kind: _Kind, values: Sequence[str]) -> DecodedEntry:
+def _decode(kind: _Kind, values: Sequence[str]) -> DecodedEntry:
     event = {
         name: text if text[:1] not in encoding.JSON_BEGINS else encoding.read(text)
         for name, text in zip(kind.properties, compress(values, kind.are_properties), strict=True)
@@ -116,8 +117,10 @@ def _decoded(kind: _Kind, values: Sequence[str]) -> DecodedEntry:
         (
             event,
             event_type if isinstance(event_type, str) else "",
-            timestamp if isinstance(timestamp, str) and timestamp else _at(values, kind.timestamp_at),
-            (source if isinstance(source, str) else "") or _at(values, kind.source_at) or _at(values, kind.sender_at),
+            timestamp if isinstance(timestamp, str) and timestamp else _value_at(values, kind.timestamp_at),
+            (source if isinstance(source, str) else "")
+            or _value_at(values, kind.source_at)
+            or _value_at(values, kind.sender_at),
             encoding.version_of(values[kind.version_at]),
             "flat",
             None if kind.cloudevent_at is None else encoding.attributes_of(values[kind.cloudevent_at]),
@@ -125,7 +128,7 @@ def _decoded(kind: _Kind, values: Sequence[str]) -> DecodedEntry:
     )
 
 
-def _at(values: Sequence[str], place: int | None) -> str | None:
+def _value_at(values: Sequence[str], place: int | None) -> str | None:
     return None if place is None else values[place]
 
 

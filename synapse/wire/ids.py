@@ -1,4 +1,4 @@
-"""The ids of entries, ranges of them, and the id at which a group starts, as a person writes it."""
+"""Ids of entries, ranges of ids, and the start positions of groups as people write them."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class EntryId(NamedTuple):
-    """An entry's id as Redis orders them: milliseconds since 1970, and a number within the millisecond."""
+    """The id of an entry, in the order of Redis: milliseconds since 1970, and a number within the millisecond."""
 
     ms: int
     sequence: int
@@ -34,7 +34,7 @@ class Range:
 
     @property
     def empty(self) -> bool:
-        """Whether no id can lie in it."""
+        """Whether the range contains no id."""
         return self.first > self.last
 
 
@@ -48,7 +48,7 @@ def parse(text: str) -> EntryId:
 
 
 def moment_of_ms(ms: int) -> datetime | None:
-    """Return the moment so many milliseconds after 1970 began; None when no calendar has it."""
+    """Return a time given in milliseconds since 1970; None when `datetime` cannot represent it."""
     try:
         return _EPOCH + timedelta(milliseconds=ms)
     except OverflowError:
@@ -56,15 +56,15 @@ def moment_of_ms(ms: int) -> datetime | None:
 
 
 def moment_of(id_: str) -> datetime | None:
-    """Return when Redis took an entry, by its id; None when no calendar has the moment.
+    """Return the time at which Redis stored an entry, by its id; None when `datetime` cannot represent it.
 
-    Another program may give an entry any id, made of nanoseconds for example.
+    Other programs may choose any id, for example one made of nanoseconds.
     """
     return moment_of_ms(int(id_.partition("-")[0]))
 
 
 def iso_of(moment: datetime | None) -> str | None:
-    """Return a moment in ISO 8601 (UTC, milliseconds, `Z`); None for none."""
+    """Return a time in ISO 8601 (UTC, milliseconds, `Z`); None for None."""
     return None if moment is None else moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
@@ -74,19 +74,20 @@ def iso_now() -> str:
 
 
 def time_of(ms: int | None) -> str | None:
-    """Return a moment, in milliseconds since 1970, in ISO 8601 (UTC); None for none, or outside the calendar."""
+    """Return a time in ISO 8601 (UTC), given in milliseconds since 1970; None for None, and when `datetime` cannot
+    represent it."""
     return None if ms is None else iso_of(moment_of_ms(ms))
 
 
 def following(id_: EntryId) -> EntryId:
-    """Return the next id after this one; the last of all stays."""
+    """Return the next id; the greatest id is returned unchanged."""
     if id_.sequence < MOST:
         return EntryId(id_.ms, id_.sequence + 1)
     return EntryId(id_.ms + 1, 0) if id_.ms < MOST else id_
 
 
 def preceding(id_: EntryId) -> EntryId:
-    """Return the id just before this one; the first of all stays."""
+    """Return the previous id; the smallest id is returned unchanged."""
     if id_.sequence > 0:
         return EntryId(id_.ms, id_.sequence - 1)
     return EntryId(id_.ms - 1, MOST) if id_.ms > 0 else id_
@@ -97,13 +98,14 @@ _ID = re.compile(r"(?P<ms>[0-9]{1,20})(?:-(?P<sequence>[0-9]{1,20}))?")
 
 
 def start_of(text: str, *, now: datetime) -> str:
-    """Return the id after which a group begins that shall get what `text` names, and all that comes later.
+    """Return the id after which a new group reads, given its start position as a person writes it.
 
-    `text` is `beginning`, `new`, an entry's id, or a time (ISO 8601; UTC when it names no zone). An entry with just
-    that id or time is included.
+    Args:
+        text: `beginning`, `new`, the id of an entry, or a time (ISO 8601; UTC without a zone). The entry with exactly
+            this id or time is included.
 
     Raises:
-        BadPosition: for anything else, and for a time after `now`.
+        BadPosition: when the text is none of these, or a time after `now`.
     """
     if text in ("beginning", "new"):
         return BEGINNING if text == "beginning" else NEW

@@ -1,7 +1,7 @@
-"""Show entries: mask the PII for readers without payload access, and give each entry the same JSON everywhere.
+"""Masking PII in entries for readers without payload access, and the JSON of entries.
 
-Contracts mark PII: every version of an event type's contract counts, hidden versions too (see `streams.snapshot`). An
-event without a contract is shown unchanged.
+Contracts mark PII. The marks of all versions of an event type's contract apply, those of hidden versions too (see
+`streams.snapshot`). An event without a contract is shown unchanged.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,10 +26,10 @@ from synapse.wire.encoding import (
     types_told,
 )
 
-# Fields that repeat a property of the event, where they are no property themselves.
+# Fields that repeat a property of the event when the event has no property of their name.
 _COPIES = {"event": "event_type", "event_type": "event", "sender": "source"}
-# The attributes of a CloudEvent that are shown unmasked: names of kinds, which are no property of the single event, and
-# the marks.
+# The attributes of a CloudEvent that are shown unmasked, because they name the kind of the event and not its contents,
+# and the marks.
 _UNMASKED_ATTRIBUTES = frozenset({"type", "datacontenttype", CLOUDEVENT_MARKS})
 # Fields beside an event that repeat attributes of its CloudEvent.
 _ATTRIBUTES_BESIDE = frozenset({"source", "timestamp"})
@@ -40,10 +40,10 @@ class Mask:
     """The PII of an event.
 
     Attributes:
-        marks: marks of the event's own types, and of the types that it names for itself.
-        payload_marks: marks of the types that its `payload` names, which some readers take for the event.
-        is_cloudevent: whether it came as a CloudEvent. Then its source and its timestamp are the producer's own texts,
-            as its other attributes are, and not the name of a caller and the time of a publish.
+        marks: marks of the event's type, and of further types that the event names.
+        payload_marks: marks of the types named in `payload`, which some readers take for the event.
+        is_cloudevent: whether the event was published as a CloudEvent. Then its source and its timestamp are texts of
+            the producer, like its other attributes, and not the name of the caller and the time of the publish.
     """
 
     marks: tuple[Marks, ...]
@@ -51,7 +51,7 @@ class Mask:
     is_cloudevent: bool = False
 
     def event(self, event: Any) -> Any:
-        """Return the event, masked."""
+        """Return the masked event."""
         is_garbled = self._has_garbled_payload(event)
         for marks in self.marks:
             event = pii.masked(event, marks)
@@ -75,12 +75,12 @@ class Mask:
             found |= {_as_text(payload)}
         if isinstance(payload, str):
             found |= {payload}
-            payload = _object(payload)
+            payload = _parse_object(payload)
         return found.union(*(pii.pii_texts(payload, marks) for marks in self.payload_marks))
 
     def _has_garbled_payload(self, event: Any) -> bool:
-        """Say whether `payload` is a list, or looks like JSON and is no object: a program that stores the event there
-        wrote something else, in which no mark says where the PII is."""
+        """Say whether `payload` is a list, or a text that looks like JSON. A program that copies the event into
+        `payload` wrote something else there, and the marks do not tell where its PII is."""
         payload = event.get("payload") if self.marks and isinstance(event, dict) else None
         return isinstance(payload, list) or (isinstance(payload, str) and payload.lstrip().startswith(("{", "[")))
 
@@ -89,7 +89,7 @@ class Mask:
         return pii.redacted(text, self.texts(event))
 
     def decoded(self, decoded: DecodedEntry) -> DecodedEntry:
-        """Return a decoded entry, masked."""
+        """Return a masked entry."""
         attributes = decoded.cloudevent
         return decoded._replace(
             event=self.event(decoded.event),
@@ -99,25 +99,25 @@ class Mask:
         )
 
     def attributes(self, attributes: Mapping[str, Any], event: Any) -> dict[str, Any]:
-        """Return the context attributes of a CloudEvent, with the PII values of its event redacted. Names that no
-        attribute has, which other programs may write among them, are left out."""
+        """Return the context attributes of a CloudEvent without the PII values of its event. Keys that are no names of
+        attributes, which other programs may have written, are left out."""
         texts = self.texts(event)
         return {
-            name: value if name in _UNMASKED_ATTRIBUTES else _redacted(value, texts)
+            name: value if name in _UNMASKED_ATTRIBUTES else _redact(value, texts)
             for name, value in attributes.items()
             if name.isalnum() or name in _UNMASKED_ATTRIBUTES
         }
 
     def timestamp(self, timestamp: str | None, event: Mapping[str, Any]) -> str | None:
-        """Return the timestamp to show for an event: None where the event's own timestamp is masked, or that of its
-        CloudEvent, since a mask is no time."""
+        """Return the timestamp to show for an event; None when the event's own timestamp or its CloudEvent's `time` is
+        masked, because a mask is no time."""
         if _differs("timestamp", event, self.event(event)):
             return None
         is_masked = timestamp and self.is_cloudevent and self.text(timestamp, event) != timestamp
         return None if is_masked else timestamp
 
     def source(self, source: str | None, event: Mapping[str, Any]) -> str | None:
-        """Return the source to show for an event, masked where the event's own source is."""
+        """Return the source to show for an event, masked when the event's own source is masked."""
         hidden = self.event(event)
         if _differs("source", event, hidden):
             return _as_text(hidden["source"])
@@ -129,21 +129,21 @@ class Mask:
         if not texts:
             return dict(fields)
         hidden = self.event(event)
-        shown = {name: self._field(name, fields, event, hidden, texts) for name in fields}
+        shown = {name: self._mask_field(name, fields, event, hidden, texts) for name in fields}
         if TYPES in fields:
-            # That a text reads as JSON tells of the text.
+            # The type of a masked text would reveal something of the text.
             types = {name: kind for name, kind in types_told(fields).items() if not _differs(name, event, hidden)}
             shown |= {TYPES: exact_json.dumps(types).decode()}
             if not types:
                 del shown[TYPES]
         return shown
 
-    def _field(
+    def _mask_field(
         self, name: str, fields: Mapping[str, str], event: Mapping[str, Any], hidden: Any, texts: frozenset[str]
     ) -> str:
         text = fields[name]
-        if name == "payload" and (copied := _object(text)) is not None and event.get(name) not in (text, copied):
-            # A copy of the event, or all of it: see wire-format.md.
+        if name == "payload" and (copied := _parse_object(text)) is not None and event.get(name) not in (text, copied):
+            # `payload` is a copy of the event, or the whole event (docs/wire-format.md).
             return exact_json.dumps(self.event(copied)).decode()
         if name not in event and (origin := _COPIES.get(name)) and text in (event.get(origin), fields.get(origin)):
             name = origin
@@ -153,23 +153,23 @@ class Mask:
             return exact_json.dumps(self.attributes(attributes, event)).decode()
         if name in _ATTRIBUTES_BESIDE and self.is_cloudevent:
             return pii.redacted(text, texts)
-        # Of a text that can be known without it, the mask would tell what the event holds.
+        # Metadata is known anyway: masking it would reveal which value the event contains.
         return text if name in BESIDE else pii.redacted(text, texts)
 
 
 def mask_of(stream: StreamDefinition | None, decoded: DecodedEntry) -> Mask | None:
-    """Return the mask for an entry, covering every type that a reader may take it for; None when it holds no PII."""
+    """Return the mask of an entry for all types that a reader may take it for; None when it has no PII."""
     mask = mask_of_event(stream, decoded.event, decoded.event_type)
     return mask if mask is None or decoded.cloudevent is None else replace(mask, is_cloudevent=True)
 
 
 def mask_of_event(stream: StreamDefinition | None, event: Mapping[str, Any], *event_types: str) -> Mask | None:
-    """Return the mask for an event of these types and of the types that it names itself; None when it holds no PII."""
+    """Return the mask of an event for these types and those that the event names; None when it has no PII."""
     if stream is None or not stream.marks:
         return None
     further = list(further_types(event))
-    marks = _marks(stream, *event_types, *(name for at, name in further if at == "/event"))
-    payload_marks = _marks(stream, *(name for at, name in further if at != "/event"))
+    marks = _marks_of(stream, *event_types, *(name for at, name in further if at == "/event"))
+    payload_marks = _marks_of(stream, *(name for at, name in further if at != "/event"))
     return Mask(marks, payload_marks) if marks or payload_marks else None
 
 
@@ -180,10 +180,9 @@ def mask_of_type(stream: StreamDefinition | None, event_type: str) -> Mask | Non
 
 
 def hiding(stream: StreamDefinition, rights: Rights) -> Callable[[DecodedEntry], DecodedEntry] | None:
-    """Return a function that masks the PII of a decoded entry, and returns an entry without PII unchanged; None when
-    nothing is to be masked.
+    """Return a function that masks the PII of a decoded entry; None when nothing needs to be masked.
 
-    For reports about events: callers without payload access must not learn a value from the errors about it.
+    For reports about events: callers without payload access must not learn a value from an error about it.
     """
     if rights.has(PERSONAL) or not stream.marks:
         return None
@@ -195,17 +194,17 @@ def hiding(stream: StreamDefinition, rights: Rights) -> Callable[[DecodedEntry],
     return hide
 
 
-def _marks(stream: StreamDefinition, *event_types: str) -> tuple[Marks, ...]:
+def _marks_of(stream: StreamDefinition, *event_types: str) -> tuple[Marks, ...]:
     return tuple(marks for name in dict.fromkeys(event_types) for marks in stream.marks.get(name, ()))
 
 
 def may_hold_pii(stream: StreamDefinition | None) -> bool:
-    """Say whether the stream's events may hold PII; if not, no event needs to be read to find out."""
+    """Say whether events of the stream may have PII. If not, no event has to be decoded to find out."""
     return stream is not None and bool(stream.marks)
 
 
-def _redacted(value: Any, texts: frozenset[str]) -> Any:
-    """Return the value of an attribute without the PII values."""
+def _redact(value: Any, texts: frozenset[str]) -> Any:
+    """Return the value of an attribute with the PII values redacted."""
     if isinstance(value, bool):
         return value
     hidden = pii.redacted(_as_text(value), texts)
@@ -220,7 +219,7 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else exact_json.dumps(value).decode()
 
 
-def _object(text: str) -> dict[str, Any] | None:
+def _parse_object(text: str) -> dict[str, Any] | None:
     try:
         value = exact_json.loads(text)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
@@ -229,20 +228,21 @@ def _object(text: str) -> dict[str, Any] | None:
 
 
 def entry_json(id_: str, data: Mapping[str, str], decoded: DecodedEntry, *, mask: Mask | None = None) -> dict[str, Any]:
-    """Return an entry as JSON: its fields as text in `data`, `event` as they are decoded, and the entry's metadata.
+    """Return an entry as JSON: its fields as text in `data`, the decoded `event`, and the metadata of the entry.
 
-    `mask` hides the PII from readers without payload access.
+    Args:
+        mask: masks the PII for readers without payload access.
     """
     return row_json(entry_row(id_, data, decoded, mask=mask))
 
 
 def row_json(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row with an `event` and its `data` as JSON can be written of it."""
+    """Return a row of `entry_row` with an `event` that can be written as JSON."""
     return {**row, "event": event_json(row["event"], otherwise=row["data"])}
 
 
 def entry_row(id_: str, data: Mapping[str, str], decoded: DecodedEntry, *, mask: Mask | None = None) -> dict[str, Any]:
-    """Return an entry as `entry_json` does, with `event` as a value, for conditions on it."""
+    """Return an entry like `entry_json`, but with `event` as a value that conditions can be evaluated on."""
     if mask is not None:
         data, decoded = mask.fields(data, decoded.event), mask.decoded(decoded)
     return {
@@ -252,7 +252,7 @@ def entry_row(id_: str, data: Mapping[str, str], decoded: DecodedEntry, *, mask:
         "event_type": decoded.event_type or None,
         "timestamp": decoded.timestamp,
         "source": decoded.source,
-        # As a publisher is told: null when the event was checked against no contract.
+        # As in the answer to a publish: null when the event was checked against no contract.
         "contract_version": decoded.contract_version or None,
         "layout": decoded.layout,
         **({} if decoded.cloudevent is None else {"cloudevent": shown_attributes(decoded.cloudevent)}),
@@ -265,7 +265,7 @@ def shown_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def event_json(event: Mapping[str, Any], *, otherwise: Mapping[str, str]) -> orjson.Fragment | Mapping[str, str]:
-    """Return the event as JSON, and as its texts when it is a foreign one nested deeper than JSON can be written."""
+    """Return the event as JSON, or `otherwise` for a foreign event that is nested too deeply to be written as JSON."""
     try:
         return orjson.Fragment(exact_json.dumps(event))
     except orjson.JSONEncodeError:

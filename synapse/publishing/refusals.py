@@ -77,7 +77,7 @@ class KindKey(NamedTuple):
 
 @dataclass(slots=True)
 class _Noted:
-    """The refusals of one kind since the last flush. `known` (what is known about the kind) and `sample` are JSON."""
+    """The refusals of one kind since the last flush. `known` (the description of the kind) and `sample` are JSON."""
 
     count: int
     first_ms: int

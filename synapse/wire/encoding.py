@@ -241,7 +241,7 @@ def _decode_own(texts: dict[str, str]) -> DecodedEntry:
     types = types_told(texts)
     strings = {name for name, kind in types.items() if kind == _STRING}
     if layout == "dual":
-        # In this layout, `payload` is JSON whatever its type.
+        # x.
         strings.add("payload")
     not_of_event = _names_added(added)
     event: dict[str, Any] = {

@@ -241,7 +241,7 @@ def _decode_own(texts: dict[str, str]) -> DecodedEntry:
     types = types_told(texts)
     strings = {name for name, kind in types.items() if kind == _STRING}
     if layout == "dual":
-        # x.
+        # In this layout, `payload` is JSON, also when it is a string.
         strings.add("payload")
     not_of_event = _names_added(added)
     event: dict[str, Any] = {

@@ -21,7 +21,7 @@ from alerts.snapshot import holder
 from streams import connections
 from synapse.alerts import state
 from synapse.alerts.definitions import Definitions
-from synapse.alerts.event import describe, read_record
+from synapse.alerts.event import alert_json, read_record
 from synapse.alerts.rules import Rule
 from synapse.alerts.state import AlertState
 from synapse.alerts.subject import Subject
@@ -83,7 +83,7 @@ def current(rights: Rights, *, now: float) -> CurrentAlerts:
     alerts: list[tuple[bool, float, dict[str, Any]]] = []
     for rule_name, subject, found in _known(texts, definitions):
         rule = definitions.rule(rule_name) or Rule(name=rule_name, condition="", threshold=0)
-        alert = describe(rule, subject, found, definitions, link, now=now)
+        alert = alert_json(rule, subject, found, definitions, link, now=now)
         if is_shown(alert, rights):
             alert["silenced"] = definitions.is_silenced(rule_name, subject, now)
             alerts.append((found.phase != "firing", -found.since, alert))

@@ -1,4 +1,4 @@
-"""Values of dead letters, of selections of them and actions on them, and the fingerprint that groups their errors.
+"""Dead letters, filters and results of actions as values, and the fingerprint that groups their errors.
 
 A fingerprint is the error's text without the parts that differ from event to event. The status of an HTTP answer
 stays: events that a receiver cannot take (500) and events that met an outage (503) are handled apart.
@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 _STATUS = r"(?P<status>[1-5]\d\d)(?![\w.]*\d)"
 _PHRASES = "|".join(f"{status.value} {re.escape(status.phrase)}" for status in HTTPStatus)
-# Marks of a number as a status: its own phrase behind it (RFC 9110, 15), or the words around it.
+# Signs that a number is an HTTP status: its reason phrase behind it (RFC 9110, 15), or the words around it.
 _STATUSES = (
     re.compile(rf"(?P<before>\b)(?=(?:{_PHRASES}|4\d\d Client Error|5\d\d Server Error)\b){_STATUS}"),
     re.compile(
@@ -39,7 +39,7 @@ _STATUSES = (
         rf"(?P<before>(?<!exit[ _-])\bstatus(?:[ _-]?code)?(?:\s(?:is|was|of))?[\s:=]{{1,3}}){_STATUS}",
         re.IGNORECASE,
     ),
-    # “answered 503 after 2 s”, and not “returned 200 rows”.
+    # Matches “answered 503 after 2 s”, but not “returned 200 rows”.
     re.compile(
         rf"(?P<before>\b(?:answered|redirected|responded|replied|returned)\b[^.“\d]{{0,40}}?[\s:]){_STATUS}"
         r"(?=[^\w\s%]|\s?$|\s(?:after|at|by|for|from|in|on|to|when|while|with)\b)",
@@ -49,12 +49,12 @@ _STATUSES = (
     re.compile(rf"(?P<before>\w(?:Error|Exception): ){_STATUS}(?=, message=)"),
 )
 _QUOTED_STATUS = re.compile(rf"{_PHRASES}|status(?:[ _-]?code)?", re.IGNORECASE)
-# Digits of a status are written as these while numbers are left out (Unicode's private use area).
+# Stand-ins for the digits of a status (Unicode's private use area), so that replacing numbers leaves them.
 _KEPT = {ord("0") + digit: 0xE000 + digit for digit in range(10)}
 _SHOWN = {kept: digit for digit, kept in _KEPT.items()}
 
 
-def pattern(error: str) -> str:
+def error_pattern(error: str) -> str:
     """Return the error's text with quotations, ids and numbers replaced: `“…”`, `ID`, `N`; an HTTP status stays."""
     text = _QUOTED.sub(_leave_out, _one_line(error))
     for status in _STATUSES:
@@ -63,11 +63,11 @@ def pattern(error: str) -> str:
 
 
 def short_error(error: str, most: int = 80) -> str:
-    """Return an error in a few words, without PII: “HTTP 503” where it tells of such a status, or else its pattern."""
+    """Return an error in a few words, without PII: “HTTP 503” for an error with such a status, otherwise its pattern."""
     text = _one_line(error)
     found = next(filter(None, (status.search(text) for status in _STATUSES)), None)
-    # An address without its numbers says nothing.
-    return f"HTTP {found['status']}" if found else cut(_ADDRESS.sub("…", pattern(error)), most)
+    # An IP address without its numbers is of no use.
+    return f"HTTP {found['status']}" if found else cut(_ADDRESS.sub("…", error_pattern(error)), most)
 
 
 _ADDRESS = re.compile(r"\bN(?:[.:]N)+\b")
@@ -75,11 +75,11 @@ _ADDRESS = re.compile(r"\bN(?:[.:]N)+\b")
 
 def fingerprint(error: str) -> str:
     """Return a short name of the error's pattern: twelve hexadecimal digits."""
-    return _digest(pattern(error))
+    return _digest(error_pattern(error))
 
 
 def former_fingerprint(error: str) -> str:
-    """Return the fingerprint that the error had before HTTP statuses became part of it, for people with notes of it."""
+    """Return the fingerprint of earlier releases, without HTTP statuses: links and notes may still have it."""
     return _digest(_without_numbers(_QUOTED.sub("“…”", _one_line(error))))
 
 
@@ -115,11 +115,11 @@ class DeadLetter:
     """An event that no attempt could deliver to a group, and why.
 
     `id` is the dead letter's own, `event_id` the event's. `event` is the canonical event, `data` the fields that will
-    be delivered, as text. `contract_version` is what it was checked against when it was published, None for nothing.
-    `error` is the last one, `fingerprint` names what it has in common with others; PII is no part of it.
-    `former_fingerprint` is its name from when HTTP statuses were left out, which people may have written down.
-    `count` is how many attempts there were, `attempts` the last ten of them, oldest first. Times are milliseconds since
-    1970: of the first and the last failure. `mask` marks the PII in it, None when there is none.
+    be delivered, as text. `contract_version` is the version that it was checked against when it was published, None for
+    an unchecked event. `error` is the last one; `fingerprint` identifies its kind, and contains no PII;
+    `former_fingerprint` is that of earlier releases. `count` is the number of attempts, `attempts` has the last ten of
+    them, oldest first. `first_ms` and `last_ms` are the times of the first and the last failure, in milliseconds since
+    1970. `mask` marks the PII in the event, None when there is none.
     """
 
     id: str
@@ -144,7 +144,7 @@ class DeadLetter:
 
     @property
     def trace_id(self) -> str:
-        """The trace of its publish (W3C Trace Context), "" without one."""
+        """The id of the trace in which the event was published (W3C Trace Context), "" without one."""
         return trace_id_in(self.data.get(TRACEPARENT, ""))
 
 
@@ -152,8 +152,8 @@ class DeadLetter:
 class DeadLetterCriteria:
     """A filter of dead letters: all given conditions must hold.
 
-    `since_ms` and `until_ms` (milliseconds since 1970, both included) are about the last failure. `filter` is an
-    expression about the dead letter as its reader may see it.
+    `since_ms` and `until_ms` (milliseconds since 1970, both inclusive) limit the time of the last failure. `filter` is
+    an expression over the dead letter, in which PII is masked for callers who may not see it.
     """
 
     event_type: str = ""
@@ -171,16 +171,16 @@ class DeadLetterCriteria:
             and (self.until_ms is None or letter.last_ms <= self.until_ms)
         )
 
-    def described(self) -> dict[str, Any]:
-        """Return the conditions that are set, for the audit log. Texts of a filter may be PII, and are left out."""
+    def describe(self) -> dict[str, Any]:
+        """Return the conditions that are set, for the audit log. Texts in a filter are left out, since they may be PII."""
         said = {name: getattr(self, name) for name in self.__dataclass_fields__}
         if self.filter is not None:
             said["filter"] = self.filter.without_texts
         return {name: value for name, value in said.items() if value not in ("", None)}
 
 
-def summary(letter: DeadLetter) -> dict[str, Any]:
-    """Return the summary of one dead letter for a list: all but the event and the attempts."""
+def summary_json(letter: DeadLetter) -> dict[str, Any]:
+    """Return one dead letter as JSON for a list: without the event and the attempts."""
     return {
         "id": letter.id,
         "event_id": letter.event_id,
@@ -195,10 +195,10 @@ def summary(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def row(letter: DeadLetter) -> dict[str, Any]:
-    """Return all of one dead letter. `data` are the fields that a redrive delivers, as text."""
+def full_json(letter: DeadLetter) -> dict[str, Any]:
+    """Return one dead letter as JSON, complete. `data` has the fields that a redrive delivers, as text."""
     return {
-        **summary(letter),
+        **summary_json(letter),
         "stream": letter.stream,
         "group": letter.group,
         "event": letter.event,
@@ -223,17 +223,16 @@ ROW_NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """Dead letters that are named one by one."""
+    """A selection of dead letters by their ids."""
 
     ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Dead letters in their order. `next`: past which id the next page begins, None when this is the last.
-
-    `total` is how many the group has, without filters. A page may hold fewer than it could and not be the last: no
-    more than some thousands are looked through for it, and `complete` is False then.
+    """One page of dead letters, in order. `next` is the id after which the next page begins, None on the last page.
+    `total` is the number of dead letters of the group, without filters. Only some thousands are examined for a page: if
+    the limit was reached, `complete` is False, and the page may be short without being the last.
     """
 
     letters: tuple[DeadLetter, ...]
@@ -244,8 +243,9 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The number of matching dead letters (at least so many, unless `exact`), the first of them, and the number of
-    requested ids that do not exist."""
+    """The dead letters that an action would affect: their number (a lower bound unless `exact`), the first ids
+    (`sample`), and the number of requested ids that do not exist (`gone`).
+    """
 
     count: int
     sample: tuple[str, ...] = ()
@@ -255,9 +255,8 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorGroup:
-    """Dead letters whose errors have all in common but ids, numbers and quotations.
-
-    `newest` is the id of the newest of them, `example` its error.
+    """Dead letters whose errors differ only in ids, numbers and quotations. `newest` is the id of the newest dead
+    letter, `example` its error.
     """
 
     fingerprint: str
@@ -272,7 +271,7 @@ class ErrorGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errors:
-    """The most frequent errors first. `complete`: all dead letters were read, not the newest alone."""
+    """The most frequent errors first. `complete`: all dead letters were read, not only the newest."""
 
     groups: tuple[ErrorGroup, ...]
     complete: bool
@@ -282,9 +281,9 @@ class Errors:
 class Redriven:
     """The result of redriving dead letters.
 
-    `moved`: scheduled for delivery. `waiting`: the same event is scheduled already, so the dead letter stays; `gone`:
-    no dead letter has this id; `broken`: the entry is no dead letter of Synapse. `results` has the result for each id.
-    `cursor` continues the operation, None when all matching dead letters were read.
+    The counts are of dead letters that were scheduled for delivery (`moved`), that stay because their event is already
+    scheduled (`waiting`), that do not exist (`gone`), and whose entry Synapse cannot read (`broken`). `results` has the
+    result of each id. `cursor` continues the operation, None when all matching dead letters were read.
     """
 
     moved: int = 0
@@ -296,7 +295,7 @@ class Redriven:
 
     @classmethod
     def of(cls, ids: Sequence[str], answers: Sequence[Replayed], *, cursor: str | None = None) -> "Redriven":
-        """Count answers."""
+        """Count the results of these ids."""
         return cls(
             moved=answers.count("retry"),
             waiting=answers.count("waiting"),
@@ -319,7 +318,9 @@ class Edited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discarded:
-    """The number of dead letters discarded, and of those that did not exist any more. `cursor` as in `Redriven`."""
+    """The result of discarding: the number of discarded dead letters, and of ids that did not exist any more (`gone`).
+    `cursor` continues the operation, None when all matching dead letters were read.
+    """
 
     count: int = 0
     gone: int = 0
@@ -333,7 +334,8 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 
 
 def read_criteria(query: Mapping[str, str]) -> DeadLetterCriteria:
-    """Return what `event_type`, `fingerprint`, `since`, `until` and `filter` ask for; an empty one counts as not given.
+    """Parse the query parameters `event_type`, `fingerprint`, `since`, `until` and `filter`; an empty value counts as
+    absent.
 
     Raises:
         BadParameter, BadFilterExpression: when one of them cannot be used.
@@ -352,7 +354,7 @@ def read_criteria(query: Mapping[str, str]) -> DeadLetterCriteria:
 
 
 def read_rate(value: Any) -> float | None:
-    """Return how many a second, None for any number.
+    """Parse a rate in dead letters a second; None: unlimited.
 
     Raises:
         BadParameter: when it is no number from 0.1 to 10,000.
@@ -369,7 +371,9 @@ _TEXT = re.compile(r"([0-9-]+)(?:~([0-9]{1,15}))?")
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """`past` is an id, "" at the beginning. `due_ms` (since 1970): until then all is given to others."""
+    """The position of an operation in parts: after the id `past`, "" at the beginning. `due_ms` (milliseconds since
+    1970): the time at which the next dead letter is due, when the rate is limited.
+    """
 
     past: str = ""
     due_ms: int = 0
@@ -379,10 +383,10 @@ class Cursor:
 
 
 def read_cursor(text: str) -> Cursor:
-    """Return the cursor that a text is; "" is the beginning.
+    """Parse a cursor; "" is the beginning.
 
     Raises:
-        BadParameter: when an earlier answer cannot have given it.
+        BadParameter: when the text cannot be the cursor of an earlier answer.
     """
     if not text:
         return Cursor()

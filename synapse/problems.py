@@ -16,7 +16,7 @@ CHALLENGE = 'Bearer realm="synapse"'
 
 
 class Problem(Exception):
-    """Something that a caller must hear about.
+    """An error that is reported to the caller.
 
     `detail` is one sentence for a person. `members` are further members of the problem document (RFC 9457, 3.2);
     `headers` go into the HTTP answer. `trace_id` is that of the trace of its request, "" without one.
@@ -29,7 +29,7 @@ class Problem(Exception):
     title: ClassVar[str] = "Something went wrong inside Synapse"
 
     def __init_subclass__(cls, *, status: int = 0, slug: str = "", title: str = "") -> None:
-        """Take the answer of a class from its declaration; the rest it has from its parent."""
+        """Set the status, slug and title of the class; those not given are inherited."""
         cls.status, cls.slug, cls.title = status or cls.status, slug or cls.slug, title or cls.title
 
     def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any) -> None:
@@ -51,11 +51,11 @@ class Unauthenticated(Problem, status=401, slug="unauthenticated", title="Authen
 
 
 class Forbidden(Problem, status=403, slug="forbidden", title="The caller may not do this"):
-    """The caller is known, and may not do this. `missing` names the right that would be needed."""
+    """The caller is authenticated, but lacks a right, which `missing` names."""
 
 
 class ForeignOrigin(Problem, status=403, slug="foreign-origin", title="Pages of other sites may change nothing here"):
-    """A page of another site sent a request that could change something, where that takes no key of its own."""
+    """A page of another site sent a request that changes something, without a key."""
 
     def __init__(self, origin: str | None) -> None:
         whose = "a page of another site" if origin is None else f"a page of “{origin[:100]}”"
@@ -122,7 +122,7 @@ class DatabaseDown(Problem, status=503, slug="database-down", title="The databas
 def document(problem: Problem, *, trace_id: str = "") -> dict[str, Any]:
     """Return the problem document. `error` repeats the detail for clients that were written before RFC 9457.
 
-    `trace_id` is that of the caller's trace, for a problem that knows none of its own; "" without one.
+    `trace_id` is used for a problem without a trace id of its own; "" without one.
     """
     trace_id = problem.trace_id or trace_id
     return {
@@ -142,5 +142,5 @@ def render(problem: Problem, *, trace_id: str = "") -> bytes:
 
 
 def too_large(limit: int) -> PayloadTooLarge:
-    """Return the problem of a body that is not even read."""
+    """Return the problem for a body that exceeds the limit in bytes, and is not read."""
     return PayloadTooLarge(f"The body is larger than the {limit} bytes that are accepted here.")

@@ -138,7 +138,7 @@ def _resolve_client(request: HttpRequest) -> None:
     peer = request.META.get("REMOTE_ADDR", "")
     if settings.TRUSTED_PROXIES.has(peer):
         forwarded_for = request.META.get("HTTP_X_FORWARDED_FOR", "")
-        request.META["REMOTE_ADDR"] = settings.TRUSTED_PROXIES.client(peer, forwarded_for)
+        request.META["REMOTE_ADDR"] = settings.TRUSTED_PROXIES.client_address(peer, forwarded_for)
         if host := request_guard.forwarded_host(
             server_config(), {name.lower(): text for name, text in request.headers.items()}
         ):

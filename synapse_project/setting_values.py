@@ -199,7 +199,7 @@ def trusted(text: str) -> client_ip.Proxies:
         ValueError: when one is no address and no network.
     """
     try:
-        return client_ip.proxies(names(text))
+        return client_ip.parse_proxies(names(text))
     except ValueError:
         raise ValueError("addresses and networks such as 10.0.0.0/8, separated by commas") from None
 

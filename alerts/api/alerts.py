@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from alerts import current
-from synapse.alerts.event import moment
+from synapse.alerts.event import iso_time
 from synapse.auth.permission import Requirement
 from synapse.endpoints import Answer, Call, Example, Query, QueryInt, Sentence, about, endpoint, maybe
 
@@ -112,7 +112,7 @@ def list_alerts(call: Call[Query, None]) -> dict[str, Any]:
     of streams that it may publish to or read from."""
     found = current.current(call.by.rights, now=time.time())
     at = found.evaluated_at
-    return {"alerts": found.alerts, "evaluated_at": None if at is None else moment(at)}
+    return {"alerts": found.alerts, "evaluated_at": None if at is None else iso_time(at)}
 
 
 @_alerts(

@@ -16,7 +16,7 @@ from bridges.dead_letters.permissions import ACTING, READING
 from bridges.dead_letters.queries import MOST_ON_A_PAGE
 from core import payload_access
 from synapse.auth.principal import Principal
-from synapse.dead_letters import FILTERS, read_criteria, summary
+from synapse.dead_letters import FILTERS, read_criteria, summary_json
 from synapse.endpoints import Call, Example, Meaning, Query, QueryInt, about, endpoint
 from synapse.errors.delivery import NoSuchDeadLetter
 from synapse.filters import FILTER_HELP
@@ -102,7 +102,7 @@ def list_dead_letters(call: Call[DeadLettersQuery, None]) -> dict[str, Any] | Re
     return {
         **call.params,
         "total": page.total,
-        "dead_letters": [summary(letter) for letter in page.letters],
+        "dead_letters": [summary_json(letter) for letter in page.letters],
         "order": query.order,
         "next": page.next,
         "complete": page.complete,

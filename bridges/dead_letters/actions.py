@@ -179,7 +179,7 @@ def _ids(
 
 def _about(what: Ids | DeadLetterCriteria, ids: Sequence[str], **more: Any) -> dict[str, Any]:
     said = {name: value for name, value in more.items() if value is not None}
-    wanted = {"wanted": what.described()} if isinstance(what, DeadLetterCriteria) and what.described() else {}
+    wanted = {"wanted": what.describe()} if isinstance(what, DeadLetterCriteria) and what.describe() else {}
     return {"after": {"count": len(ids), "ids": list(ids[:MOST_RECORDED]), **wanted, **said}}
 
 

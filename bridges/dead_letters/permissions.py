@@ -9,7 +9,7 @@ from typing import Any
 from streams.snapshot import holder
 from synapse.auth.permission import Requirement, demand_payload_access
 from synapse.auth.principal import PERSONAL, Principal
-from synapse.dead_letters import DeadLetter, DeadLetterCriteria, row
+from synapse.dead_letters import DeadLetter, DeadLetterCriteria, full_json
 from synapse.schema.pii import MASK, redacted
 from synapse.wire.masking import may_hold_pii
 
@@ -52,7 +52,7 @@ def selected_for(letter: DeadLetter, wanted: DeadLetterCriteria, by: Principal) 
     if not wanted.holds(letter):
         return None
     seen = seen_by(letter, by)
-    return seen if wanted.filter is None or wanted.filter.matches(row(seen)) else None
+    return seen if wanted.filter is None or wanted.filter.matches(full_json(seen)) else None
 
 
 def demand_editing(letter: DeadLetter, by: Principal) -> None:

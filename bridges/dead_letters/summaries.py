@@ -9,7 +9,7 @@ import orjson
 from bridges.dead_letters.permissions import selected_for
 from bridges.dead_letters.queries import MOST_LOOKED_AT, iterate
 from synapse.auth.principal import SYSTEM, Principal
-from synapse.dead_letters import DeadLetter, DeadLetterCriteria, ErrorGroup, Errors, pattern, row
+from synapse.dead_letters import DeadLetter, DeadLetterCriteria, ErrorGroup, Errors, error_pattern, full_json
 from synapse.inspection.range_query import Order
 from synapse.wire.ids import time_of
 from synapse.wire.masking import row_json
@@ -17,7 +17,7 @@ from synapse.wire.masking import row_json
 
 def whole(letter: DeadLetter) -> dict[str, Any]:
     """Return all of one dead letter, as JSON."""
-    return row_json(row(letter))
+    return row_json(full_json(letter))
 
 
 def error_group(found: ErrorGroup) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def by_error(
 
 
 def _pattern(letter: DeadLetter) -> str:
-    return pattern(letter.mask.text(letter.error, letter.event) if letter.mask else letter.error)
+    return error_pattern(letter.mask.text(letter.error, letter.event) if letter.mask else letter.error)
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ from core.database import checked_connections
 from streams.models import Key
 from streams.snapshot import holder
 from synapse.auth import api_key
-from synapse.auth.api_key import API_KEY, AUTHORIZATION, CREDENTIALS, PREFIX, NotAKey, shown
+from synapse.auth.api_key import API_KEY, AUTHORIZATION, CREDENTIALS, PREFIX, NotAKey, presented_credential
 from synapse.auth.permission import person_of
 from synapse.auth.principal import EVERYTHING, Principal, Rights
 from synapse.catalog.stream_definitions import KeyDefinition
@@ -72,7 +72,7 @@ def identify(headers: Mapping[str, str], *, address: str = "") -> Principal:
     Raises:
         Unauthenticated: when the key is invalid, or is required and missing.
     """
-    text = None if headers.keys().isdisjoint(CREDENTIALS) else shown(headers, settings.KEY_ENVIRONMENT)
+    text = None if headers.keys().isdisjoint(CREDENTIALS) else presented_credential(headers, settings.KEY_ENVIRONMENT)
     if settings.AUTH == OPEN and (text is None or _is_foreign(text, headers)):
         return _cached_principal("anonymous", "anonymous", "", address, EVERYTHING)  # type: ignore[arg-type]  # see below
     if text is None:
@@ -131,7 +131,7 @@ def _is_foreign(text: str, headers: Mapping[str, str]) -> bool:
 
 def _why_unknown(text: str) -> str:
     try:
-        environment, id_ = api_key.read(text)
+        environment, id_ = api_key.parse_key(text)
     except NotAKey as error:
         return f"This is not a key. {error}"
     if environment != settings.KEY_ENVIRONMENT:

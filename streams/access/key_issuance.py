@@ -124,7 +124,7 @@ def _create_key(service: Service, label: str, scopes: list[str], expires_at: dat
     live = service.keys.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None, issued_by=issuer)
     if live.count() >= MOST_LIVE:
         raise TooManyKeys(service.name, MOST_LIVE, issuer)
-    new = api_key.mint(settings.KEY_ENVIRONMENT)
+    new = api_key.make_key(settings.KEY_ENVIRONMENT)
     key = Key.objects.create(
         service=service,
         key_id=new.id,

@@ -1,5 +1,5 @@
-"""Settings of a rule of alerts, in the order of files and forms, and what alerts are evaluated by, as values: rules,
-silences, and the things that are watched.
+"""The settings of an alert rule, in the order of catalog files and forms; and the definitions that alerts are evaluated
+with: rules, silences and the watched streams, bridges and keys.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -73,11 +73,11 @@ class Definitions:
     """Rules, silences and watched subjects, at one version of the catalog.
 
     Attributes:
-        catalog: streams and keys.
+        catalog: the streams and keys, at this version.
         bridges: by name.
         disabled: why bridges disabled themselves, by name.
-        rules: all of them, also those that are not enabled.
-        silences: also those to come.
+        rules: all rules, including disabled ones.
+        silences: current and future ones.
     """
 
     catalog: Snapshot
@@ -88,7 +88,7 @@ class Definitions:
 
     @cached_property
     def streams(self) -> Mapping[str, StreamDefinition]:
-        """The streams that are watched: not that of alerts itself."""
+        """The watched streams: all but the stream of alerts itself."""
         return {name: each for name, each in self.catalog.streams.items() if name != ALERTS_STREAM}
 
     @cached_property
@@ -109,11 +109,11 @@ class Definitions:
         return found
 
     def subject(self, id_: str, of: str) -> Subject | None:
-        """Return the subject of an id, None for an id that is none of ours.
+        """Return the subject with an id, None for an id in another format.
 
         Args:
-            id_: its id.
-            of: the bridge or service that it had.
+            id_: the id of a subject (`Subject.id`).
+            of: the bridge of a group without one now, or the service of a key.
         """
         kind, _, rest = id_.partition(":")
         match kind:
@@ -134,7 +134,7 @@ class Definitions:
         return any(silence.covers(rule, subject.names, now) for silence in self.silences)
 
     def rule(self, name: str) -> Rule | None:
-        """Return a rule, None without one of this name."""
+        """Return the rule of this name, None when there is none."""
         return self._rules.get(name)
 
     @cached_property

@@ -1,8 +1,8 @@
 """The evaluator: after each sample one process compares the measurements with the rules.
 
-It holds a lease in Redis that ends when it is not renewed, so that another process continues when it dies. A state is
-changed by a script that compares it with what was read, and records the change: of two processes that both take
-themselves for the evaluator, or one that is killed, each change is recorded once.
+The evaluator holds a lease in Redis that expires unless it is renewed, so that another process takes over when this one
+dies. A script changes a state only if it still is the one that was read, and records the change with it. So each change
+is recorded once, also when the evaluator is killed, or when two processes hold themselves to be the evaluator.
 """
 
 import logging
@@ -14,8 +14,8 @@ import orjson
 
 from synapse.alerts import rules, state
 from synapse.alerts.definitions import Definitions
-from synapse.alerts.event import Link, Notifier, alert_name, changed, describe, entry_of
-from synapse.alerts.measurement import Answers, Moment, ask_redis
+from synapse.alerts.event import Link, Notifier, alert_json, alert_name, change_event, entry_of
+from synapse.alerts.measurement import Moment, RedisValues, ask_redis
 from synapse.alerts.recent import RecentSeries
 from synapse.alerts.rules import CONDITIONS, Rule
 from synapse.alerts.state import AlertState, advance
@@ -32,15 +32,15 @@ from synapse.statistics.latest import unpacked
 
 # A killed evaluator is replaced when its lease ends: three turns without a renewal.
 LEASE_MS = 3_000
-# The time after the last turn at which one runs without a sample, because the sampler is down.
+# Without a new sample for this many seconds (the sampler is down) the rules are evaluated nevertheless.
 _PATIENCE = 10
-# A sample that is older tells nothing of now.
+# A sample that is older (seconds) is not used.
 _FRESH = 15
-# The interval at which values that are no series are read.
+# Seconds between two reads of the values that are not sampled.
 _ASK_EVERY = 15
-# After so long without a turn, alerts that are pending begin to wait again.
+# After this many seconds without an evaluation, the waiting time of pending alerts begins again.
 GAP = 60
-# The limit on the number of alerts, and the number of them whose dead letters are read in one turn.
+# The limit on the number of alerts, and how many dead letters one evaluation reads to quote their errors.
 MOST_ALERTS, _MOST_LOOKED_AT = 20_000, 100
 # The number of states that one script changes: Redis serves no other client meanwhile.
 _TOGETHER = 100
@@ -49,8 +49,16 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Next:
-    """An alert that changes: its name, its state as it was read, and the next one (None: it is ok)."""
+class _AlertChange:
+    """The change of one alert.
+
+    Attributes:
+        name: the alert's name (`alert_name`).
+        rule: its rule.
+        subject: its subject.
+        text: its state as it was read from Redis; empty when there was none.
+        before: that state; None when there was none, or its text is in another format.
+        after: its next state, None: ok."""
 
     name: str
     rule: Rule
@@ -61,37 +69,37 @@ class _Next:
 
     @property
     def begins(self) -> bool:
-        """Whether it begins to fire."""
-        return self.after is not None and self.after.phase == "firing" and not _fires(self.before)
+        """Whether the alert begins to fire."""
+        return self.after is not None and self.after.phase == "firing" and not _is_firing(self.before)
 
     @property
     def ends(self) -> bool:
-        """Whether it fired, and is resolved."""
-        return self.after is None and _fires(self.before)
+        """Whether the alert fired, and is resolved now."""
+        return self.after is None and _is_firing(self.before)
 
     @property
     def is_told_late(self) -> bool:
-        """Whether it fires still when its silence is over."""
+        """Whether the alert still fires when its silence ends, so that people are notified only now."""
         return self.before is not None and self.before.is_untold and self.after is not None and not self.after.is_untold
 
 
-def _fires(found: AlertState | None) -> bool:
+def _is_firing(found: AlertState | None) -> bool:
     return found is not None and found.phase == "firing"
 
 
-# A state as it was read: its text, and its value (None where the text is none of ours). `_OK`: there is none.
+# A state as it was read: its text, and its value (None when the text is in another format). `_OK`: no state is stored.
 _Stored = tuple[bytes, AlertState | None]
 _OK: _Stored = (b"", None)
-_Measured = tuple[Subject, float, str]
+_Measurement = tuple[Subject, float, str]
 
 
 class Evaluator:
-    """Evaluates the rules as long as it holds the lease.
+    """Evaluates the rules while this process holds the lease.
 
     Args:
         executor: returns the connection to Redis.
-        definitions: returns the rules, the silences, and what is watched.
-        link: makes the address of the page where an alert is mended.
+        definitions: returns the rules, the silences, and the watched things.
+        link: returns the URL of the page where the cause of an alert is fixed.
         clock: the time in seconds since 1970.
     """
 
@@ -108,19 +116,19 @@ class Evaluator:
         self._link = link
         self._clock = clock
         self._lease = Lease(keyspace.ALERTS_LEASE, ttl_ms=LEASE_MS)
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
-        """Know nothing: another process may have evaluated since."""
+    def _reset(self) -> None:
+        """Forget all readings: another process may have evaluated the rules since."""
         self._series = RecentSeries()
         self._notifier = Notifier()
         self._sample: bytes | None = None
-        # When the last turn was, by the clock, and when Redis was last asked for what is no series.
-        self._turned_at = self._asked_at = float("-inf")
+        # When the rules were last evaluated, and when Redis was last asked for values that are not sampled.
+        self._evaluated_at = self._asked_at = float("-inf")
         self._unpacked: dict[bytes, AlertState | None] = {}
 
     def step(self) -> bool:
-        """Evaluate the rules if there is a new sample, or there was none for long. Return whether this process is the
+        """Evaluate the rules if there is a new sample, or none came for ten seconds. Return whether this process is the
         evaluator now.
 
         Raises:
@@ -129,47 +137,49 @@ class Evaluator:
         """
         executor = self._executor()
         if not value(executor.execute([self._lease.hold()])[0]):
-            self._forget()
+            self._reset()
             return False
         now, sample = self._clock(), value(executor.execute([latest_sample()])[0])
-        if (sample is None or sample == self._sample) and 0 <= now - self._turned_at < _PATIENCE:
+        if (sample is None or sample == self._sample) and 0 <= now - self._evaluated_at < _PATIENCE:
             return True
-        executor.run(self._turn(sample, now))
-        self._sample, self._turned_at = sample, now
+        executor.run(self._evaluate_sample(sample, now))
+        self._sample, self._evaluated_at = sample, now
         return True
 
-    def _turn(self, sample: bytes | None, now: float) -> Conversation[None]:
+    def _evaluate_sample(self, sample: bytes | None, now: float) -> Conversation[None]:
         definitions = self._definitions()
-        series = yield from self._follow(sample, definitions, now)
+        series = yield from self._follow_sample(sample, definitions, now)
         states, evaluated = yield from ask([commands.states(), commands.last_evaluation()])
         texts: Mapping[str, bytes] = value(states)
         if evaluated is None:
-            # Redis lost what it had, or never had any.
+            # Redis lost its data, or the rules are evaluated for the first time.
             self._notifier = Notifier()
-        # A Redis that is full takes no note of this turn.
-        last = max(self._turned_at, float("-inf") if evaluated is None else value(evaluated))
+        # When Redis is out of memory, it does not store the time of an evaluation: this process remembers its own.
+        last = max(self._evaluated_at, float("-inf") if evaluated is None else value(evaluated))
         moment = Moment(
             now=now,
             definitions=definitions,
             series=series,
-            answers=(yield from self._answers(definitions, series, now)),
+            answers=(yield from self._ask_redis(definitions, series, now)),
             after_gap=not 0 <= now - last <= GAP,
         )
-        changes = yield from self._with_errors(self._evaluate(moment, texts))
-        yield from self._change(changes, moment)
+        changes = yield from self._with_errors(self._find_changes(moment, texts))
+        yield from self._write_changes(changes, moment)
         yield from self._notifier.step(definitions.catalog.streams.get(ALERTS_STREAM), now)
         yield from ask([commands.note_evaluated(now)])
 
-    def _follow(self, sample: bytes | None, definitions: Definitions, now: float) -> Conversation[RecentSeries | None]:
+    def _follow_sample(
+        self, sample: bytes | None, definitions: Definitions, now: float
+    ) -> Conversation[RecentSeries | None]:
         found = None if sample is None else unpacked(sample)
         if found is None or abs(now - found.at) > _FRESH:
             return None
-        yield from self._series.follow(found, definitions.streams)
+        yield from self._series.add_sample(found, definitions.streams)
         return self._series
 
-    def _answers(
+    def _ask_redis(
         self, definitions: Definitions, series: RecentSeries | None, now: float
-    ) -> Conversation[Answers | None]:
+    ) -> Conversation[RedisValues | None]:
         if 0 <= now - self._asked_at < _ASK_EVERY:
             return None
         conditions = {rule.condition for rule in definitions.rules if rule.enabled}
@@ -177,11 +187,11 @@ class Evaluator:
         self._asked_at = now
         return answers
 
-    def _evaluate(self, moment: Moment, texts: Mapping[str, bytes]) -> list[_Next]:
-        """Return the alerts whose state changes, or of which something else is to be said."""
-        known = self._known(texts)
-        measured: dict[str, list[_Measured] | None] = {}
-        changes: list[_Next] = []
+    def _find_changes(self, moment: Moment, texts: Mapping[str, bytes]) -> list[_AlertChange]:
+        """Return the alerts whose state, value or sentence changes."""
+        known = self._unpack_states(texts)
+        measured: dict[str, list[_Measurement] | None] = {}
+        changes: list[_AlertChange] = []
         room = MOST_ALERTS - len(texts)
         for rule in moment.definitions.rules:
             if not rule.enabled:
@@ -197,15 +207,15 @@ class Evaluator:
                 before = states.get(id_, _OK)
                 if before is not _OK or room > 0:
                     room -= before is _OK
-                    changes.append(_next(rule, id_, before, holding.get(id_), moment))
+                    changes.append(_next_change(rule, id_, before, holding.get(id_), moment))
         for name, states in known.items():
-            # The rule is gone, or is not enabled any more.
+            # The rule was deleted or disabled.
             rule = moment.definitions.rule(name) or Rule(name=name, condition="", threshold=0)
-            changes += (_gone(rule, id_, before, moment) for id_, before in states.items())
+            changes += (_removal(rule, id_, before, moment) for id_, before in states.items())
         return [each for each in changes if each.before != each.after or (each.text and each.after is None)]
 
-    def _known(self, texts: Mapping[str, bytes]) -> dict[str, dict[str, _Stored]]:
-        """Return the states that there are, by rule and subject."""
+    def _unpack_states(self, texts: Mapping[str, bytes]) -> dict[str, dict[str, _Stored]]:
+        """Return the stored states by the name of the rule and the id of the subject."""
         self._unpacked = {
             text: self._unpacked[text] if text in self._unpacked else state.unpack(text) for text in texts.values()
         }
@@ -215,8 +225,8 @@ class Evaluator:
             known.setdefault(rule, {})[id_] = text, self._unpacked[text]
         return known
 
-    def _with_errors(self, changes: list[_Next]) -> Conversation[list[_Next]]:
-        """Return the changes, of which those that are told of dead letters say the error of the last one."""
+    def _with_errors(self, changes: list[_AlertChange]) -> Conversation[list[_AlertChange]]:
+        """Return the changes; each new alert about dead letters quotes the error of the latest one."""
         asked = [each for each in changes if each.begins and each.rule.condition == rules.DEAD.name][:_MOST_LOOKED_AT]
         if not asked:
             return changes
@@ -231,66 +241,72 @@ class Evaluator:
         return [
             replace(
                 each,
-                after=_said(each.after, each.rule, each.subject, detail=errors[id(each)], now=each.after.fired_at or 0),
+                after=_with_sentence(
+                    each.after, each.rule, each.subject, detail=errors[id(each)], now=each.after.fired_at or 0
+                ),
             )
             if each.after and id(each) in errors
             else each
             for each in changes
         ]
 
-    def _change(self, changes: Sequence[_Next], moment: Moment) -> Conversation[None]:
+    def _write_changes(self, changes: Sequence[_AlertChange], moment: Moment) -> Conversation[None]:
         stream = moment.definitions.catalog.streams.get(ALERTS_STREAM)
         length = 0 if stream is None else stream.hard_length
         for start in range(0, len(changes), _TOGETHER):
-            asked = [self._state_change(each, moment) for each in changes[start : start + _TOGETHER]]
+            asked = [self._state_change_of(each, moment) for each in changes[start : start + _TOGETHER]]
             (reply,) = yield from ask([commands.change_states(asked, hard_length=length)])
             value(reply)
 
-    def _state_change(self, each: _Next, moment: Moment) -> StateChange:
+    def _state_change_of(self, each: _AlertChange, moment: Moment) -> StateChange:
         definitions, now, after = moment.definitions, moment.now, each.after
         record, entry = b"", list[str]()
         if (each.begins or each.ends or each.is_told_late) and (shown := after or each.before):
             phase = "resolved" if each.ends else "firing"
-            alert = describe(each.rule, each.subject, shown, definitions, self._link, now=now, phase=phase)
+            alert = alert_json(each.rule, each.subject, shown, definitions, self._link, now=now, phase=phase)
             silenced = definitions.is_silenced(each.rule.name, each.subject, now) or (each.ends and shown.is_untold)
             record = orjson.dumps({**alert, "silenced": silenced})
             stream = definitions.catalog.streams.get(ALERTS_STREAM)
             if stream is not None and not each.is_told_late:
-                entry = entry_of(changed(alert), stream)
+                entry = entry_of(change_event(alert), stream)
         return StateChange(each.name, each.text, state.pack(after), record, entry)
 
 
-def _next(rule: Rule, id_: str, stored: _Stored, measured: _Measured | None, moment: Moment) -> _Next:
-    """Return an alert with its next state."""
+def _next_change(rule: Rule, id_: str, stored: _Stored, measured: _Measurement | None, moment: Moment) -> _AlertChange:
+    """Return the change of an alert to its next state."""
     text, before = stored
     after = advance(before, rule, value=measured[1] if measured else None, now=moment.now, after_gap=moment.after_gap)
     if after is None:
-        return _gone(rule, id_, stored, moment)
-    subject = measured[0] if measured else _subject(id_, before, moment)
+        return _removal(rule, id_, stored, moment)
+    subject = measured[0] if measured else _subject_of(id_, before, moment)
     after = replace(after, of=subject.of)
     if measured and (before is None or after.phase != before.phase or moment.answers is not None):
-        after = _said(after, rule, subject, detail=measured[2] or after.detail, now=moment.now)
+        after = _with_sentence(after, rule, subject, detail=measured[2] or after.detail, now=moment.now)
     elif before is not None:
-        # The details of an alert are refreshed with the values that are no series, not with each sample.
+        # The details of an alert are refreshed when Redis is asked for further values, not with each sample.
         after = replace(after, value=before.value)
-    if _fires(after) and (after.is_untold or not _fires(before)):
+    if _is_firing(after) and (after.is_untold or not _is_firing(before)):
         after = replace(after, is_untold=moment.definitions.is_silenced(rule.name, subject, moment.now))
-    return _Next(name=alert_name(rule.name, id_), rule=rule, subject=subject, text=text, before=before, after=after)
+    return _AlertChange(
+        name=alert_name(rule.name, id_), rule=rule, subject=subject, text=text, before=before, after=after
+    )
 
 
-def _gone(rule: Rule, id_: str, stored: _Stored, moment: Moment) -> _Next:
-    """Return an alert that is no more."""
+def _removal(rule: Rule, id_: str, stored: _Stored, moment: Moment) -> _AlertChange:
+    """Return the change that removes an alert."""
     text, before = stored
-    subject = _subject(id_, before, moment)
-    return _Next(name=alert_name(rule.name, id_), rule=rule, subject=subject, text=text, before=before, after=None)
+    subject = _subject_of(id_, before, moment)
+    return _AlertChange(
+        name=alert_name(rule.name, id_), rule=rule, subject=subject, text=text, before=before, after=None
+    )
 
 
-def _subject(id_: str, before: AlertState | None, moment: Moment) -> Subject:
-    # A state that is none of ours is only taken away.
+def _subject_of(id_: str, before: AlertState | None, moment: Moment) -> Subject:
+    # A state in another format is only removed: any subject does.
     return moment.definitions.subject(id_, before.of if before else "") or Subject("redis")
 
 
-def _said(found: AlertState, rule: Rule, subject: Subject, *, detail: str, now: float) -> AlertState:
-    """Return a state with the sentence for people."""
+def _with_sentence(found: AlertState, rule: Rule, subject: Subject, *, detail: str, now: float) -> AlertState:
+    """Return a state with the sentence for people, and the details in it."""
     said = sentence_of(CONDITIONS[rule.condition], subject.text, found.value, since=found.since, now=now, detail=detail)
     return replace(found, detail=detail, said=said)

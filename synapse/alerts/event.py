@@ -1,8 +1,9 @@
-"""Alerts as people and programs are told of them: as JSON in the API, and as events of the stream of alerts.
+"""Alerts as JSON for the API, as events of the stream of alerts, and the notifications of people.
 
-People are told of a rule's alerts once a minute at most. The first change of a rule is told at once, and what follows
-within the minute together at its end. Changes are read from the history, and Redis keeps up to which one people were
-told, for each rule. So a notification is made once, whichever process makes it, and none is lost with a process.
+People are notified of a rule's alerts once a minute at most: of its first change at once, and of all that follow within
+the minute together at its end. Changes are read from the history, and Redis stores for each rule the last one that
+people were notified of. So each notification is sent once, whichever process sends it, and none is lost when a process
+dies.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,19 +26,19 @@ from synapse.redis.commands import alerts as commands
 from synapse.wire.ids import EntryId, parse
 
 CHANGED, NOTIFICATION = ALERT_CHANGED, ALERT_NOTIFICATION
-# A notification has this many alerts; of others it says how many there are.
+# A notification lists this many alerts, and counts the others.
 MOST_LISTED = 20
 _SOURCE = "synapse"
-# From the name of a condition and its subject to the address of the page where it is mended.
+# Returns the URL of the page where the cause is fixed, for the name of a condition and its subject.
 Link = Callable[[str, Subject], str]
 
 
 def alert_name(rule: str, subject_id: str) -> str:
-    """Return the name of an alert, by which it is known while it fires and when it is resolved."""
+    """Return the name of an alert: the same while it fires and when it is resolved."""
     return f"{rule} {subject_id}" if subject_id else rule
 
 
-def describe(
+def alert_json(
     rule: Rule,
     subject: Subject,
     state: AlertState,
@@ -51,12 +52,12 @@ def describe(
 
     Args:
         rule: its rule.
-        subject: what it is about.
+        subject: the thing that it is about.
         state: its state.
-        definitions: have the owner, runbook and labels of the subject.
-        link: makes the address of the page where it is mended.
+        definitions: source of the subject's owner, runbook and labels.
+        link: returns the URL of the page where the cause is fixed.
         now: the time, in seconds since 1970.
-        phase: its phase, where that is not the state's.
+        phase: the phase to report, "" for that of the state.
     """
     condition = CONDITIONS.get(rule.condition)
     phase = phase or state.phase
@@ -72,8 +73,8 @@ def describe(
         "description": rule.description,
         "severity": rule.severity,
         "state": phase,
-        "since": moment(state.since),
-        "at": moment(now),
+        "since": iso_time(state.since),
+        "at": iso_time(now),
         "subject": subject.text,
         **subject.parts,
         "value": round(state.value, 3),
@@ -87,12 +88,12 @@ def describe(
     }
 
 
-def changed(alert: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the event of a change of an alert."""
+def change_event(alert: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the event that reports a change of an alert."""
     return {"event_type": CHANGED, "dedupe_key": f"{alert['alert']} {alert['state']} {alert['at']}", **alert}
 
 
-# The fields of a notification about its first alert, and about each.
+# The fields that a notification takes from its first alert, and those that it has of each alert.
 _SHARED = (
     *("subject", "severity", "state", "since", "at", "value", "unit", "description"),
     *("owner", "runbook", "labels", "link"),
@@ -100,13 +101,13 @@ _SHARED = (
 _LISTED = ("alert", "state", "since", "subject", "value", "unit", "sentence", "owner", "runbook", "labels", "link")
 
 
-def notification(rule: str, id_: str, alerts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the event that tells people of changes of a rule's alerts, the last of each alert.
+def notification_event(rule: str, id_: str, alerts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the event that notifies people of a rule's alerts, with the latest change of each.
 
     Args:
         rule: the rule's name.
-        id_: that of the last change; no other notification of the rule has it.
-        alerts: at least one.
+        id_: the id of the latest change, which makes the event's idempotency key unique.
+        alerts: the changes (`alert_json`), at least one.
     """
     firing = [alert for alert in alerts if alert["state"] == "firing"]
     first = (firing or alerts)[0]
@@ -138,17 +139,18 @@ def entry_of(event: dict[str, Any], stream: StreamDefinition) -> list[str]:
     except Problem:
         accepted = None
     if not isinstance(accepted, Accepted):
-        # The stream of alerts got another contract. An alert is reported nevertheless, as an unchecked event.
+        # Somebody changed the contract of the stream of alerts. The alert is reported nevertheless, as an unchecked
+        # event.
         accepted = Accepted(event, event["event_type"], None, (), registered=False)
     return validation.encode(stream, accepted, now=lambda: str(event["at"]), source=_SOURCE)
 
 
-def moment(at: float) -> str:
-    """Return a moment (seconds since 1970) as a time in ISO 8601."""
+def iso_time(at: float) -> str:
+    """Return a time (seconds since 1970) in ISO 8601."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _texts(*names: str) -> dict[str, Any]:
+def _text_properties(*names: str) -> dict[str, Any]:
     return {name: {"type": "string"} for name in names}
 
 
@@ -156,7 +158,7 @@ _LABELS = {"type": "object", "additionalProperties": {"type": "string"}}
 _STATE = {"enum": ["firing", "resolved"]}
 _TIME = {"type": "string", "format": "date-time"}
 _OF_ALERT: dict[str, Any] = {
-    **_texts("alert", "subject", "unit", "sentence", "owner", "runbook", "link"),
+    **_text_properties("alert", "subject", "unit", "sentence", "owner", "runbook", "link"),
     "state": _STATE,
     "since": _TIME,
     "value": {"type": "number"},
@@ -164,7 +166,7 @@ _OF_ALERT: dict[str, Any] = {
 }
 _OF_BOTH = {
     **_OF_ALERT,
-    **_texts("dedupe_key", "rule", "description"),
+    **_text_properties("dedupe_key", "rule", "description"),
     "severity": {"enum": ["warning", "critical"]},
     "at": _TIME,
 }
@@ -184,7 +186,7 @@ CONTRACTS: Mapping[str, dict[str, Any]] = {
         CHANGED,
         {
             **_OF_BOTH,
-            **_texts("condition", "stream", "group", "bridge", "key", "service"),
+            **_text_properties("condition", "stream", "group", "bridge", "key", "service"),
             "threshold": {"type": "number"},
         },
         optional=("stream", "group", "bridge", "key", "service"),
@@ -210,31 +212,33 @@ _PAGE = 1_000
 
 
 class Notifier:
-    """Reads the history of changes, and keeps those that are to be told."""
+    """Reads the history of changes, and notifies people of those that were not silenced."""
 
     def __init__(self) -> None:
         self._read_to = "0-0"
-        # By rule and alert the last change without a notification, and its id.
+        # By rule and alert: the latest change that people were not notified of, and its id.
         self._waiting: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {}
 
     def step(self, stream: StreamDefinition | None, now: float) -> Conversation[int]:
-        """Send the notifications that are due. Return how many there were.
+        """Send the notifications that are due. Return their number.
 
         Args:
-            stream: the stream of alerts, None when it is not defined: then no notification is sent, also not later.
+            stream: the stream of alerts, None when it is not defined: then these notifications are never sent.
             now: the time, in seconds since 1970.
 
         Raises:
             RedisUnavailable: when Redis cannot be used.
         """
-        yield from self._read()
+        yield from self._read_history()
         if not self._waiting:
             return 0
         (told,) = yield from ask([commands.last_notifications()])
         if isinstance(told, ReplyError):
             raise told
-        asked = {rule: command for rule in self._waiting if (command := self._notify(rule, told, stream, now))}
-        # Of a rule with nothing left to tell, all was told by another process.
+        asked = {
+            rule: command for rule in self._waiting if (command := self._notification_command(rule, told, stream, now))
+        }
+        # Another process sent the notifications of rules without waiting changes.
         self._waiting = {rule: waiting for rule, waiting in self._waiting.items() if waiting}
         replies = (yield from ask(list(asked.values()))) if asked else []
         for rule, reply in zip(asked, replies, strict=True):
@@ -242,7 +246,7 @@ class Notifier:
                 del self._waiting[rule]
         return sum(reply is True for reply in replies)
 
-    def _read(self) -> Conversation[None]:
+    def _read_history(self) -> Conversation[None]:
         while True:
             (found,) = yield from ask([commands.changes_after(self._read_to, count=_PAGE)])
             if isinstance(found, ReplyError):
@@ -255,18 +259,18 @@ class Notifier:
             if len(found) < _PAGE:
                 return
 
-    def _notify(
+    def _notification_command(
         self, rule: str, told: Mapping[str, bytes], stream: StreamDefinition | None, now: float
     ) -> Command | None:
-        """Return the command that tells of a rule's changes, None when it is not time or there is nothing to tell."""
+        """Return the command that sends the notification of a rule, None when none is due."""
         before = told.get(rule, b"")
-        at, last = _read_told(before)
+        at, last = _parse_notified(before)
         waiting = {name: each for name, each in self._waiting[rule].items() if parse(each[0]) > last}
         self._waiting[rule] = waiting
         if not waiting or 0 <= now - at < INTERVAL:
             return None
         id_ = max((id_ for id_, _ in waiting.values()), key=parse)
-        event = notification(rule, id_, [alert for _, alert in waiting.values()])
+        event = notification_event(rule, id_, [alert for _, alert in waiting.values()])
         after = f"{now:.3f} {id_}".encode()
         if stream is None:
             return commands.notify(rule, before, after, (), hard_length=0)
@@ -274,7 +278,7 @@ class Notifier:
 
 
 def read_record(record: bytes) -> dict[str, Any] | None:
-    """Return an alert as the history has it, with `silenced`; None for a record that is none of ours."""
+    """Return an alert from a record of the history, with `silenced`; None for a record in another format."""
     try:
         alert = orjson.loads(record)
     except orjson.JSONDecodeError:
@@ -282,7 +286,7 @@ def read_record(record: bytes) -> dict[str, Any] | None:
     return alert if isinstance(alert, dict) and {"alert", "rule", "state", "silenced"} <= alert.keys() else None
 
 
-def _read_told(text: bytes) -> tuple[float, EntryId]:
+def _parse_notified(text: bytes) -> tuple[float, EntryId]:
     at, _, id_ = text.partition(b" ")
     try:
         return float(at), parse(id_.decode())

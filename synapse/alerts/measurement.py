@@ -1,7 +1,7 @@
-"""The value of each condition now, for everything that has one.
+"""Measures each condition, for each thing that it applies to.
 
-Most come from the sampled series. The others are asked of Redis every quarter of a minute: the reports of bridges,
-events in flight, the latest event of streams that a rule wants some of, and the state of the server.
+Most values come from the sampled series. Others are read from Redis every 15 seconds: the reports of bridges, the
+oldest events in flight, the latest events of streams that a rule expects traffic of, and the state of the server.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -25,24 +25,24 @@ from synapse.redis.server_checks import memory_share, warnings_of
 from synapse.wire.ids import parse
 
 _DAY = 86_400
-# A key that expired so long ago is no longer told of. Seconds.
+# Keys that expired longer ago (seconds) are not reported.
 _FORGOTTEN = 7 * _DAY
-# Measurements: each a subject, its value, and further details.
+# Measurements: each a subject, its value, and details for people.
 Measured = Iterator[tuple[Subject, float, str]]
 _GroupName = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
-    """Answers of Redis that are no series.
+class RedisValues:
+    """Values that are not sampled, read from Redis.
 
     Attributes:
-        statuses: of the consumers of each bridge that is enabled, by stream and group.
+        statuses: the status of each consumer of each enabled bridge, by stream and group.
         in_flight_since: when the oldest event in flight of groups was added, in seconds since 1970; None while the
-            sampler is away, which tells what groups have some.
-        latest: when the latest event of streams was added, in seconds since 1970; 0: there was none.
-        memory: the share of its memory that the server uses, in percent; None where it does not tell.
-        findings: faults of the server, a sentence each; None where it does not tell.
+            sampler is down, which tells the groups that have such events.
+        latest: when the latest event of each stream was added, in seconds since 1970; 0: the stream is empty.
+        memory: the share of its memory that the server uses, in percent; None when it does not report it.
+        findings: faults of the server's configuration, one sentence each; None when the server does not answer.
     """
 
     statuses: Mapping[_GroupName, Mapping[str, Status]] = field(default_factory=dict)
@@ -54,13 +54,13 @@ class Answers:
 
 def ask_redis(
     definitions: Definitions, series: RecentSeries | None, conditions: Collection[str]
-) -> Conversation[Answers]:
-    """Ask Redis for the values that are no series, in one round trip.
+) -> Conversation[RedisValues]:
+    """Read the values that are not sampled from Redis, in one round trip.
 
     Args:
-        definitions: what is watched.
-        series: the sampled series, which tell what groups have events in flight; None when the sampler is away.
-        conditions: those that a rule is for.
+        definitions: the rules and the watched things.
+        series: the sampled series, which tell the groups that have events in flight; None when the sampler is down.
+        conditions: the conditions that enabled rules have.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
@@ -87,7 +87,7 @@ def ask_redis(
     now_ms, info, fsync, beats, *replies = yield from ask(asked)
     reports, rest = replies[: len(bridges)], replies[len(bridges) :]
     oldest, latest = rest[: len(groups)], rest[len(groups) :]
-    return Answers(
+    return RedisValues(
         statuses={
             place: fresh_statuses({} if isinstance(said, ReplyError) else said, beats, now_ms)
             for place, said in zip(bridges, reports, strict=True)
@@ -107,19 +107,19 @@ def ask_redis(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """All that is known at one moment.
+    """All readings at one moment.
 
     Attributes:
         now: in seconds since 1970.
-        series: the sampled series, None when the sampler is away.
-        answers: what is no series, None when it was not asked for at this moment.
-        after_gap: whether nothing was evaluated for long before, or the clock was set.
+        series: the sampled series, None when the sampler is down.
+        answers: the values that are not sampled, None when they were not read at this moment.
+        after_gap: whether more than a minute passed since the last evaluation, or the clock was set back.
     """
 
     now: float
     definitions: Definitions
     series: RecentSeries | None
-    answers: Answers | None
+    answers: RedisValues | None
     after_gap: bool = False
 
     def measure(self, condition: str) -> Measured | None:
@@ -127,7 +127,7 @@ class Moment:
         return _MEASURES[condition](self)
 
     def groups(self, *, of_bridges: bool = False) -> Iterator[tuple[Subject, Recent]]:
-        """Yield the watched groups that are there, with their series."""
+        """Yield the watched groups that exist, with their series."""
         definitions = self.definitions
         for (stream, name), recent in self.series.groups.items() if self.series else ():
             if recent.gauges and stream in definitions.streams:
@@ -136,79 +136,79 @@ class Moment:
                     yield subject, recent
 
     def streams(self) -> Iterator[tuple[Subject, Recent]]:
-        """Yield the watched streams that are there, with their series."""
+        """Yield the watched streams that exist, with their series."""
         for name, recent in self.series.streams.items() if self.series else ():
             if name in self.definitions.streams:
                 yield Subject("stream", name), recent
 
 
-def _of_series(measure: Callable[[Moment], Measured]) -> Callable[[Moment], Measured | None]:
+def _from_series(measure: Callable[[Moment], Measured]) -> Callable[[Moment], Measured | None]:
     return lambda moment: None if moment.series is None else measure(moment)
 
 
-def _of_answers(measure: Callable[[Moment, Answers], Measured]) -> Callable[[Moment], Measured | None]:
+def _from_redis(measure: Callable[[Moment, RedisValues], Measured]) -> Callable[[Moment], Measured | None]:
     return lambda moment: None if moment.answers is None else measure(moment, moment.answers)
 
 
-def _gauge(name: str) -> Callable[[Moment], Measured]:
+def _gauge_of(name: str) -> Callable[[Moment], Measured]:
     def measure(moment: Moment) -> Measured:
         return ((subject, value, "") for subject, each in moment.groups() if (value := each.gauges.get(name)))
 
     return measure
 
 
-def _drain(moment: Moment) -> Measured:
+def _measure_drain(moment: Moment) -> Measured:
     for subject, each in moment.groups():
         if unread := each.gauges.get("lag_events"):
             done = each.total("acknowledged", int(moment.now))
             yield subject, min(LONGEST, unread * WINDOW / done) if done else LONGEST, f"{unread:,.0f} of them"
 
 
-def _dead_rate(moment: Moment) -> Measured:
+def _measure_dead_rate(moment: Moment) -> Measured:
     for subject, each in moment.groups():
         if died := each.total("became_dead", int(moment.now)):
-            yield subject, died * 60 / WINDOW, each.commonest("failures")
+            yield subject, died * 60 / WINDOW, each.most_frequent_label("failures")
 
 
-def _lost(moment: Moment) -> Measured:
+def _measure_lost(moment: Moment) -> Measured:
     return ((subject, lost, "") for subject, each in moment.groups() if (lost := each.total("lost", int(moment.now))))
 
 
-def _failing(moment: Moment) -> Measured:
+def _measure_failing(moment: Moment) -> Measured:
     for subject, each in moment.groups(of_bridges=True):
         if failed := each.total("failed", int(moment.now)):
             attempts = each.total("attempts", int(moment.now))
             if attempts >= LEAST_COUNTED:
-                yield subject, 100 * failed / attempts, each.commonest("failures")
+                yield subject, 100 * failed / attempts, each.most_frequent_label("failures")
 
 
-def _refused(moment: Moment) -> Measured:
+def _measure_refused(moment: Moment) -> Measured:
     for subject, each in moment.streams():
         if refused := each.total("refused", int(moment.now)):
             all_ = refused + each.total("published", int(moment.now))
             if all_ >= LEAST_COUNTED:
-                yield subject, 100 * refused / all_, each.commonest("refused")
+                yield subject, 100 * refused / all_, each.most_frequent_label("refused")
 
 
-def _full(moment: Moment) -> Measured:
+def _measure_fullness(moment: Moment) -> Measured:
     for subject, each in moment.streams():
         if length := each.gauges.get("length"):
             most = moment.definitions.streams[subject.stream].hard_length
             yield subject, 100 * length / most, f"{length:,.0f} of {most:,}"
 
 
-def _unacknowledged(moment: Moment) -> Measured | None:
+def _measure_unacknowledged(moment: Moment) -> Measured | None:
     if moment.answers is None or (found := moment.answers.in_flight_since) is None:
         return None
     return ((moment.definitions.group(*place), moment.now - since, "") for place, since in found.items())
 
 
-def _no_traffic(moment: Moment, answers: Answers) -> Measured:
+def _measure_silence(moment: Moment, answers: RedisValues) -> Measured:
     for name, at in answers.latest.items():
         yield Subject("stream", name), min(LONGEST, moment.now - at), "" if at else "it has none"
 
 
-def _down(moment: Moment, answers: Answers) -> Measured:
+def _find_down_bridges(moment: Moment, answers: RedisValues) -> Measured:
     for place, statuses in answers.statuses.items():
         worst = worst_of(statuses)
         if worst is None:
@@ -217,27 +217,27 @@ def _down(moment: Moment, answers: Answers) -> Measured:
             yield moment.definitions.group(*place), 1, worst.reason
 
 
-def _disabled(moment: Moment) -> Measured:
+def _find_disabled_bridges(moment: Moment) -> Measured:
     for place, bridge in moment.definitions.watched_bridges.items():
         if not bridge.enabled and (reason := moment.definitions.disabled.get(bridge.name)):
-            # It may quote the receiver, and a receiver the event.
+            # The reason may quote the receiver, and the receiver the event.
             yield moment.definitions.group(*place), 1, short_error(reason)
 
 
-def _memory(moment: Moment) -> Measured | None:
+def _measure_memory(moment: Moment) -> Measured | None:
     if moment.answers is None or moment.answers.memory is None:
         return None
     return iter([(Subject("redis"), moment.answers.memory, "")])
 
 
-def _findings(moment: Moment) -> Measured | None:
+def _count_findings(moment: Moment) -> Measured | None:
     if moment.answers is None or moment.answers.findings is None:
         return None
     found = moment.answers.findings
     return iter([(Subject("redis"), len(found), found[0])] if found else [])
 
 
-def _expiring_keys(moment: Moment) -> Measured:
+def _find_expiring_keys(moment: Moment) -> Measured:
     longest: dict[str, float] = {}
     expiring: list[tuple[float, KeyDefinition]] = []
     for key in moment.definitions.catalog.keys_by_id.values():
@@ -246,7 +246,7 @@ def _expiring_keys(moment: Moment) -> Measured:
         if key.expires is not None and key.expires > moment.now - _FORGOTTEN:
             expiring.append((key.expires, key))
     for expires, key in expiring:
-        # While a key is rotated, its service has one that is good for longer.
+        # While a key is being rotated, its service has another that is valid for longer.
         if expires == longest[key.service]:
             when = datetime.fromtimestamp(expires, UTC)
             yield (
@@ -257,19 +257,19 @@ def _expiring_keys(moment: Moment) -> Measured:
 
 
 _MEASURES: Mapping[str, Callable[[Moment], Measured | None]] = {
-    rules.LAG.name: _of_series(_gauge("lag_seconds")),
-    rules.DRAIN.name: _of_series(_drain),
-    rules.DEAD.name: _of_series(_gauge("dead")),
-    rules.DEAD_RATE.name: _of_series(_dead_rate),
-    rules.UNACKNOWLEDGED.name: _unacknowledged,
-    rules.NO_TRAFFIC.name: _of_answers(_no_traffic),
-    rules.REFUSED.name: _of_series(_refused),
-    rules.DOWN.name: _of_answers(_down),
-    rules.DISABLED.name: _disabled,
-    rules.FAILING.name: _of_series(_failing),
-    rules.LOST.name: _of_series(_lost),
-    rules.FULL.name: _of_series(_full),
-    rules.MEMORY.name: _memory,
-    rules.PERSISTENCE.name: _findings,
-    rules.KEY_EXPIRES.name: _expiring_keys,
+    rules.LAG.name: _from_series(_gauge_of("lag_seconds")),
+    rules.DRAIN.name: _from_series(_measure_drain),
+    rules.DEAD.name: _from_series(_gauge_of("dead")),
+    rules.DEAD_RATE.name: _from_series(_measure_dead_rate),
+    rules.UNACKNOWLEDGED.name: _measure_unacknowledged,
+    rules.NO_TRAFFIC.name: _from_redis(_measure_silence),
+    rules.REFUSED.name: _from_series(_measure_refused),
+    rules.DOWN.name: _from_redis(_find_down_bridges),
+    rules.DISABLED.name: _find_disabled_bridges,
+    rules.FAILING.name: _from_series(_measure_failing),
+    rules.LOST.name: _from_series(_measure_lost),
+    rules.FULL.name: _from_series(_measure_fullness),
+    rules.MEMORY.name: _measure_memory,
+    rules.PERSISTENCE.name: _count_findings,
+    rules.KEY_EXPIRES.name: _find_expiring_keys,
 }

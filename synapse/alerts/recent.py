@@ -1,7 +1,7 @@
 """The last five minutes of the sampled series, followed sample by sample.
 
-Reading the history of a hundred streams takes a tenth of a second, and a sample says what changed since the one before.
-So the history is read once, and again only when a sample was missed; an idle stream costs nothing.
+Reading the history of a hundred streams takes a tenth of a second. A sample holds only what changed since the previous
+one, so an idle stream costs nothing. The history is therefore read once, and again only when a sample was missed.
 """
 
 from collections import Counter, deque
@@ -27,7 +27,7 @@ _COUNTER_NAMES = {each.name for each in _COUNTERS}
 
 
 class _Counter:
-    """By how much a counter grew: when, how much, and of which label; and all of it together."""
+    """The growth of a counter in the last five minutes: entries of time, amount and label, and their total."""
 
     __slots__ = ("growth", "total")
 
@@ -39,9 +39,9 @@ class _Counter:
         """Record the growth of a counter, and drop growth older than five minutes."""
         self.growth.append((at, by, label))
         self.total += by
-        self.forget(at)
+        self.drop_old(at)
 
-    def forget(self, now: int) -> None:
+    def drop_old(self, now: int) -> None:
         """Drop growth older than five minutes."""
         while self.growth and self.growth[0][0] <= now - WINDOW:
             self.total -= self.growth.popleft()[1]
@@ -56,19 +56,19 @@ class Recent:
         self.gauges: dict[str, float] = {}
         self._counters: dict[str, _Counter] = {}
 
-    def count(self, name: str, at: int, by: int, label: str = "") -> None:
-        """Note by how much a counter grew."""
+    def add_growth(self, name: str, at: int, by: int, label: str = "") -> None:
+        """Record the growth of a counter."""
         self._counters.setdefault(name, _Counter()).add(at, by, label)
 
     def total(self, name: str, now: int) -> int:
         """Return by how much a counter grew in the last five minutes."""
         if (counter := self._counters.get(name)) is None:
             return 0
-        counter.forget(now)
+        counter.drop_old(now)
         return counter.total
 
-    def commonest(self, name: str) -> str:
-        """Return the label of a counter that grew most, "" without any."""
+    def most_frequent_label(self, name: str) -> str:
+        """Return the label with the largest growth of a counter, "" when it did not grow."""
         sums: Counter[str] = Counter()
         if name in self._counters:
             for _, by, label in self._counters[name].growth:
@@ -77,12 +77,12 @@ class Recent:
 
 
 class RecentSeries:
-    """The series of all streams and their groups, as of the sample that was followed last.
+    """The series of all streams and their groups, as of the latest sample.
 
     Attributes:
-        at: when that was, in seconds since 1970; -1 before the first.
+        at: the time of that sample, in seconds since 1970; -1 before the first.
         streams: the streams' own series, by stream.
-        groups: those of groups, by stream and group.
+        groups: the series of groups, by stream and group.
     """
 
     def __init__(self) -> None:
@@ -90,8 +90,8 @@ class RecentSeries:
         self.streams: dict[str, Recent] = {}
         self.groups: dict[tuple[str, str], Recent] = {}
 
-    def follow(self, sample: Sample, streams: Collection[str]) -> Conversation[None]:
-        """Take in a sample of streams.
+    def add_sample(self, sample: Sample, streams: Collection[str]) -> Conversation[None]:
+        """Add a sample; read the history first when a sample was missed.
 
         Raises:
             RedisUnavailable: when Redis cannot be used.
@@ -100,13 +100,13 @@ class RecentSeries:
         if sample.at == self.at and sample.follows:
             return
         if not sample.follows or sample.at != self.at + FINEST.seconds:
-            yield from self._load(sample.at, sorted(streams))
+            yield from self._load_history(sample.at, sorted(streams))
         else:
             for stream, told in sample.streams.items():
-                self._add(stream, told, sample.at)
+                self._add_values(stream, told, sample.at)
         self.at = sample.at
 
-    def _load(self, at: int, streams: list[str]) -> Conversation[None]:
+    def _load_history(self, at: int, streams: list[str]) -> Conversation[None]:
         self.at, self.streams, self.groups = -1, {}, {}
         last = at // FINEST.seconds
         span = Span(resolution=FINEST, first=last - WINDOW // FINEST.seconds + 1, last=last)
@@ -119,30 +119,32 @@ class RecentSeries:
         each = BY_NUMBER[key.number]
         if each.kind == "gauge":
             if row[-1] is not None:
-                self._of(stream, key.group).gauges[each.name] = each.shown(row[-1])
+                self._recent_of(stream, key.group).gauges[each.name] = each.shown(row[-1])
             return
         first = at - (len(row) - 1) * FINEST.seconds
         for place, grown in enumerate(row):
             if grown:
-                self._of(stream, key.group).count(each.name, first + place * FINEST.seconds, grown, key.label)
+                self._recent_of(stream, key.group).add_growth(
+                    each.name, first + place * FINEST.seconds, grown, key.label
+                )
 
-    def _of(self, stream: str, group: str) -> Recent:
+    def _recent_of(self, stream: str, group: str) -> Recent:
         if group:
             return self.groups.setdefault((stream, group), Recent())
         return self.streams.setdefault(stream, Recent())
 
-    def _add(self, stream: str, told: Mapping[str, Any], at: int) -> None:
+    def _add_values(self, stream: str, told: Mapping[str, Any], at: int) -> None:
         if told.keys() != {"groups"}:
-            self._note(self._of(stream, ""), told, at)
+            self._set_values(self._recent_of(stream, ""), told, at)
         for group, values in told.get("groups", {}).items():
-            recent = self._of(stream, group)
-            self._note(recent, values, at)
+            recent = self._recent_of(stream, group)
+            self._set_values(recent, values, at)
             if not recent.gauges:
-                # It is gone: a group that is there has as many events in flight as it has, be it none.
+                # The group was deleted: an existing group has a number of events in flight, even if it is 0.
                 del self.groups[stream, group]
 
     @staticmethod
-    def _note(recent: Recent, told: Mapping[str, Any], at: int) -> None:
+    def _set_values(recent: Recent, told: Mapping[str, Any], at: int) -> None:
         for name, value in told.items():
             if name in _GAUGE_NAMES:
                 if value is None:
@@ -151,4 +153,4 @@ class RecentSeries:
                     recent.gauges[name] = value
             elif name in _COUNTER_NAMES:
                 for label, grown in value.items() if isinstance(value, dict) else (("", value),):
-                    recent.count(name, at, grown, label)
+                    recent.add_growth(name, at, grown, label)

@@ -1,8 +1,8 @@
 """Conditions that can be watched, and the rules that exist without a row in the database.
 
-`CONDITIONS` lists each thing that can be measured, with its unit, usual threshold and sentence. A `Rule` names one, and
-says from which value on, for how long, and of what it holds. `DEFAULT_RULES` are on from the start; a definition of the
-same name changes or disables one.
+`CONDITIONS` lists everything that can be measured, with its unit, default threshold and sentence. A `Rule` names a
+condition, its threshold, the time that it has to hold, and the subjects. `DEFAULT_RULES` are enabled without a
+definition; a definition with the name of one of them changes or disables it.
 """
 
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from synapse.auth.key_rights import Pattern
 
 SubjectKind = Literal["stream", "group", "key", "redis"]
 Severity = Literal["warning", "critical"]
-# Shares and rates are those of this many seconds.
+# Shares and rates are measured over this many seconds.
 WINDOW = 300
-# A share of fewer events or attempts in that time says nothing.
+# With fewer events or attempts in that time, a share is not measured.
 LEAST_COUNTED = 5
-# The longest duration that is reported; longer and endless ones count as this. Seconds.
+# The longest duration that is reported (seconds); longer and infinite ones are cut to it.
 LONGEST = 30 * 86_400
 
 
@@ -27,17 +27,17 @@ class Condition:
     """One thing that can be measured.
 
     Attributes:
-        name: what rules call it.
-        subject: what has such a value; a `group` that a bridge reads as is spoken of as the bridge.
-        unit: of its value and threshold: `seconds`, `days`, `percent`, or what is counted, in the singular; "" for what
-            is or is not, whose value is 1.
-        threshold: the usual one. The condition holds from this value on.
-        is_low: whether it holds up to the threshold instead.
-        of_bridges: whether groups that no bridge reads as have no such value.
-        meaning: one sentence for people, of the value.
-        sentence: what people are told, with `{subject}`, `{value}` (with its unit) and `{since}`.
-        joint: what stands between that sentence and what more is known, such as an error.
-        prometheus: the same as an expression over Synapse's own metrics, with `{threshold}`; "" where no metric tells.
+        name: the name that rules use.
+        subject: the kind of thing that has this value. A `group` of a bridge is named by the bridge in sentences.
+        unit: the unit of its value and threshold: `seconds`, `days`, `percent`, or the counted thing in the singular;
+            "" for a condition that is only true or false, whose value is 1 when true.
+        threshold: the default. The condition holds at this value and above.
+        is_low: whether it holds at the threshold and below instead.
+        of_bridges: whether it applies only to groups of bridges.
+        meaning: one sentence for people that defines the value.
+        sentence: the text of an alert, with placeholders `{subject}`, `{value}` (includes the unit) and `{since}`.
+        joint: the text between that sentence and its details, such as an error.
+        prometheus: the condition as an expression over Synapse's metrics, with `{threshold}`; "" when no metric has it.
     """
 
     name: str
@@ -202,20 +202,20 @@ CONDITIONS: Mapping[str, Condition] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """When people are to be told of a condition.
+    """A rule that raises an alert when a condition holds.
 
     Attributes:
-        name: its own, in alerts, silences and metrics.
+        name: the rule's name in alerts, silences and metrics.
         condition: a name of `CONDITIONS`.
-        threshold: the value from which on the condition holds.
-        for_seconds: so long it has to hold before the alert fires.
-        severity: how bad it is.
+        threshold: the value at which the condition begins to hold.
+        for_seconds: how long the condition has to hold before the alert fires.
+        severity: `warning` or `critical`.
         subjects: patterns (`*` for any characters) of the names of streams, bridges, groups (`stream/group`) or
             services, of which one has to match; without any, the rule is for all.
         enabled: whether it is evaluated.
         description: what is wrong when it fires, for people.
-        runbook: a link to what is to be done; where it is empty, that of the bridge or stream counts.
-        labels: added to those of the bridge or stream.
+        runbook: a link to instructions; if empty, that of the bridge or stream is used.
+        labels: added to the labels of the bridge or stream.
     """
 
     name: str
@@ -242,71 +242,71 @@ class Rule:
         return value <= self.threshold if CONDITIONS[self.condition].is_low else value >= self.threshold
 
 
-def _default(name: str, condition: Condition, description: str, **others: Any) -> Rule:
+def _default_rule(name: str, condition: Condition, description: str, **others: Any) -> Rule:
     return Rule(name=name, condition=condition.name, threshold=condition.threshold, description=description, **others)
 
 
 DEFAULT_RULES: tuple[Rule, ...] = (
-    _default(
+    _default_rule(
         "group-behind",
         LAG,
         "The consumers of the group are too slow, blocked or gone: events reach it minutes late.",
         for_seconds=120,
     ),
-    _default(
+    _default_rule(
         "dead-letters",
         DEAD,
         "Events were given up. Mend the cause, then redrive the dead letters, or discard them.",
         for_seconds=0,
     ),
-    _default(
+    _default_rule(
         "events-unacknowledged",
         UNACKNOWLEDGED,
         "A consumer took events and does not acknowledge them. They are delivered again if it dies.",
     ),
-    _default(
+    _default_rule(
         "events-refused",
         REFUSED,
         "A publisher sends events that break their contract, or the stream is full.",
         for_seconds=120,
     ),
-    _default(
+    _default_rule(
         "bridge-down",
         DOWN,
         "Events wait until the bridge runs. Start a process that runs bridges, or mend what its status names.",
         severity="critical",
     ),
-    _default(
+    _default_rule(
         "bridge-disabled",
         DISABLED,
         "The receiver refuses all further events (410 Gone). Mend the receiver, then enable the bridge.",
         for_seconds=0,
         severity="critical",
     ),
-    _default(
+    _default_rule(
         "delivery-failing",
         FAILING,
         "The receiver is down, or refuses most events. They are tried again, and become dead letters in the end.",
         for_seconds=120,
     ),
-    _default(
+    _default_rule(
         "events-lost",
         LOST,
         "Events were trimmed before the group acknowledged them: it will never get them.",
         for_seconds=0,
         severity="critical",
     ),
-    _default(
+    _default_rule(
         "stream-nearly-full",
         FULL,
         "A group holds back trimming. A full stream refuses new events, or drops the oldest before they are read.",
     ),
-    _default("redis-memory", MEMORY, "Redis refuses all writes when its memory is full.", severity="critical"),
-    _default(
+    _default_rule("redis-memory", MEMORY, "Redis refuses all writes when its memory is full.", severity="critical"),
+    _default_rule(
         "redis-persistence",
         PERSISTENCE,
         "When Redis crashes, events are gone that their publishers were told are stored.",
     ),
-    _default("key-expires", KEY_EXPIRES, "The service is refused from then on. Rotate its key.", for_seconds=0),
+    _default_rule("key-expires", KEY_EXPIRES, "The service is refused from then on. Rotate its key.", for_seconds=0),
 )
 DEFAULTS_BY_NAME: Mapping[str, Rule] = {rule.name: rule for rule in DEFAULT_RULES}

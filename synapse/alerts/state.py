@@ -1,8 +1,8 @@
 """The states of an alert: ok, pending, firing, resolved. The caller passes the time and the measurements.
 
-An alert is pending while its condition has not held for long enough, and fires then. It is resolved when the condition
-has been gone for `CLEAR_SECONDS`, so that one that comes and goes does not fire each time. Nothing measured is no
-resolution: then nothing is asked here, and an alert stays unchanged.
+An alert is pending until its condition has held for long enough, then it fires. It is resolved when the condition has
+been false for `CLEAR_SECONDS`, so that a flapping condition does not fire each time. When a condition could not be
+measured, the caller does not call this module, and the alert stays unchanged.
 """
 
 from collections import Counter
@@ -26,12 +26,12 @@ class AlertState:
     Attributes:
         phase: `pending` or `firing`.
         since: when its condition began to hold.
-        value: the last one at which it held, and what more is known of it in `detail`.
-        said: the sentence for people, as of that value.
-        of: the bridge or service of its subject, as the subject has it.
+        value: the latest value at which it held, with details for people in `detail`.
+        said: the sentence for people about that value.
+        of: the bridge or service of its subject (`Subject.of`).
         fired_at: when it began to fire.
-        cleared_at: when the condition was gone, None while it holds.
-        is_untold: whether it fires and nobody was told, because it was silenced.
+        cleared_at: when the condition stopped holding, None while it holds.
+        is_untold: whether it fires without a notification, because it was silenced.
     """
 
     phase: Phase
@@ -48,14 +48,14 @@ class AlertState:
 def advance(
     state: AlertState | None, rule: Rule, *, value: float | None, now: float, after_gap: bool = False
 ) -> AlertState | None:
-    """Return the next state of an alert; None: it is ok, or resolved if it fired.
+    """Return the next state of an alert; None: ok (resolved, if it fired).
 
     Args:
-        state: the state before.
+        state: its state now, None: ok.
         rule: its rule.
-        value: what was measured, None when the condition does not hold.
-        now: the time.
-        after_gap: whether nothing was evaluated for so long, or the clock was set, that waiting begins again.
+        value: the measured value, None when the condition does not hold.
+        now: the time, in seconds since 1970.
+        after_gap: whether waiting begins again, because nothing was evaluated for long, or the clock was set back.
     """
     if value is None:
         if state is None or state.phase == "pending":
@@ -74,7 +74,7 @@ def advance(
 
 
 def pack(state: AlertState | None) -> bytes:
-    """Return a state as text for Redis; an empty one for None."""
+    """Return a state as text for Redis; b"" for None."""
     return b"" if state is None else orjson.dumps(asdict(state))
 
 
@@ -92,7 +92,7 @@ _TYPES: dict[str, Any] = {
 
 
 def unpack(text: bytes) -> AlertState | None:
-    """Return the state that was packed, None when the text is none of ours."""
+    """Return the state that `pack` made a text of, None for a text in another format."""
     try:
         found = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -103,6 +103,6 @@ def unpack(text: bytes) -> AlertState | None:
 
 
 def count_states(texts: Mapping[str, bytes]) -> Counter[tuple[str, str]]:
-    """Return how many alerts of each rule are pending and firing, by their names and packed states."""
+    """Return the number of alerts by rule and phase, from the packed states by alert name."""
     found = ((name.partition(" ")[0], unpack(text)) for name, text in texts.items())
     return Counter((rule, each.phase) for rule, each in found if each is not None)

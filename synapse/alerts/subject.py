@@ -13,10 +13,10 @@ class Subject(NamedTuple):
     """One thing that can have an alert.
 
     Attributes:
-        kind: what it is.
-        stream: the stream, "" where it is of none.
-        name: of a group its name, of a key its id.
-        of: of a group the bridge that reads as it, "" without one; of a key its service. It is no part of `id`.
+        kind: its kind.
+        stream: its stream, "" for a key and Redis.
+        name: the name of a group, the id of a key.
+        of: the bridge that reads as a group, "" without one; the service of a key. Not a part of `id`.
     """
 
     kind: SubjectKind
@@ -51,14 +51,13 @@ class Subject(NamedTuple):
 
     @property
     def parts(self) -> dict[str, str]:
-        """The names that the subject has, by their kind (`stream`, `group` and so on), without the kinds that it
-        lacks."""
+        """The subject's names by kind (`stream`, `group`, `bridge`, `key`, `service`), without empty ones."""
         names = {self.kind: self.name, "stream": self.stream, "bridge" if self.kind == "group" else "service": self.of}
         return {name: text for name, text in names.items() if text}
 
     @property
     def text(self) -> str:
-        """The subject as people are told of it: “bridge orders-to-shop”."""
+        """The subject in sentences for people: “bridge orders-to-shop”."""
         match self.kind:
             case "stream":
                 return f"stream {self.stream}"
@@ -73,15 +72,15 @@ _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
 def sentence_of(condition: Condition, subject: str, value: float, *, since: float, now: float, detail: str = "") -> str:
-    """Return what people are told: “bridge orders-to-shop fails: 126 dead letters since 02:14, HTTP 503”.
+    """Return the sentence for people: “bridge orders-to-shop fails: 126 dead letters since 02:14, HTTP 503”.
 
     Args:
-        condition: what holds.
-        subject: the text of what has it.
-        value: in the condition's unit.
+        condition: the condition that holds.
+        subject: the subject's text.
+        value: the value, in the condition's unit.
         since: when it began to hold, in seconds since 1970.
         now: the time, in seconds since 1970.
-        detail: what more is known, such as an error.
+        detail: further information, such as an error.
     """
     said = condition.sentence.format(
         subject=subject, value=value_text(value, condition.unit), since=moment_text(since, now)
@@ -101,13 +100,13 @@ def value_text(value: float, unit: str) -> str:
             return f"{days} {plural('day', days)}"
         case "seconds":
             return duration_text(value)
-    # Rates are no whole numbers.
+    # Rates can be fractions.
     count = round(value) if value >= 1 else round(value, 1)
     return f"{count:,} {plural(unit, int(count) if count == int(count) else 0)}"
 
 
 def duration_text(seconds: float) -> str:
-    """Return a duration as people say it, in one unit."""
+    """Return a duration in one unit, rounded: “3 h”."""
     if seconds >= LONGEST:
         return f"{LONGEST // _DAY} days or more"
     for size, unit in ((_DAY, "days"), (_HOUR, "h"), (_MINUTE, "min")):
@@ -117,6 +116,6 @@ def duration_text(seconds: float) -> str:
 
 
 def moment_text(at: float, now: float) -> str:
-    """Return a moment (seconds since 1970) in UTC: the time, with the day where that is not today's."""
+    """Return a time (seconds since 1970) in UTC as hours and minutes, with the date if that is not today."""
     moment, today = datetime.fromtimestamp(at, UTC), datetime.fromtimestamp(now, UTC).date()
     return f"{moment:%H:%M}" if moment.date() == today else f"{moment:%Y-%m-%d %H:%M}"

@@ -1,9 +1,9 @@
 """API keys, `syn_<environment>_<id>_<secret><checksum>`, and the credentials in a request's headers.
 
-The prefix lets scanners of source code find keys that leaked. The id (8 characters) names the key in records and on
-pages. The secret is 32 random characters of 62, 190 bits. The checksum (6 characters, CRC-32 of everything before it)
-tells a mistyped key from an unknown one. Only a SHA-256 digest of the whole is kept: a secret that cannot be guessed
-needs no slow hash.
+The prefix lets scanners of source code find keys that leaked. The id (8 characters) names the key in audit records and
+on pages. The secret is 32 random characters of 62, 190 bits. The checksum (6 characters, CRC-32 of everything before
+it) tells a mistyped key from an unknown one. Only a SHA-256 digest of the whole is kept: a secret that cannot be
+guessed needs no slow hash.
 
 A request shows a key in `Authorization: Bearer`, `X-API-Key` or `Authorization: Basic`, never in the address, which
 ends up in logs and histories. Clients of schema registries know Basic alone: the key is the password (with any user
@@ -27,14 +27,14 @@ ENVIRONMENT_RULE = "1 to 12 lower-case letters and digits"
 ID_LENGTH, SECRET_LENGTH, CHECKSUM_LENGTH = 8, 32, 6
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _ENVIRONMENT = re.compile(r"[a-z0-9]{1,12}")
-# The beginning of a key, and anything in place of its secret.
+# The beginning of a key, followed by any text in place of its secret.
 _BEGUN = re.compile(r"syn_[a-z0-9]{1,12}_[0-9A-Za-z]{8}_(.*)", re.DOTALL)
 _KEY = re.compile(r"syn_([a-z0-9]{1,12})_([0-9A-Za-z]{8})_([0-9A-Za-z]{32})([0-9A-Za-z]{6})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewKey:
-    """A new key. `text` is the key itself, to be shown once and kept nowhere."""
+    """A new key. `text` is the key itself, shown once and never stored."""
 
     id: str
     text: str
@@ -49,10 +49,10 @@ class NotAKey(ValueError):
     """A text is not an API key; the message names the fault and quotes nothing of the text."""
 
 
-def mint(environment: str) -> NewKey:
-    """Make a key."""
-    id_ = _random(ID_LENGTH)
-    body = f"{PREFIX}{environment}_{id_}_{_random(SECRET_LENGTH)}"
+def make_key(environment: str) -> NewKey:
+    """Return a new random key for an environment (`live`)."""
+    id_ = _random_text(ID_LENGTH)
+    body = f"{PREFIX}{environment}_{id_}_{_random_text(SECRET_LENGTH)}"
     return NewKey(id=id_, text=body + checksum(body))
 
 
@@ -61,7 +61,7 @@ def digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def read(text: str) -> tuple[str, str]:
+def parse_key(text: str) -> tuple[str, str]:
     """Return a key's environment and id.
 
     Raises:
@@ -69,13 +69,13 @@ def read(text: str) -> tuple[str, str]:
     """
     match = _KEY.fullmatch(text)
     if match is None:
-        raise NotAKey(_why_unlike(text))
+        raise NotAKey(_describe_deviation(text))
     if checksum(text[:-CHECKSUM_LENGTH]) != match[4]:
         raise NotAKey("Its checksum is wrong: the key was cut off, or a character of it changed.")
     return match[1], match[2]
 
 
-def _why_unlike(text: str) -> str:
+def _describe_deviation(text: str) -> str:
     """Return how a text differs from the form of a key, without quoting the text."""
     if (begun := _BEGUN.fullmatch(text)) and (surplus := len(begun[1]) - SECRET_LENGTH - CHECKSUM_LENGTH):
         wrong = f"{abs(surplus)} character{'' if abs(surplus) == 1 else 's'} too {'long' if surplus > 0 else 'short'}"
@@ -87,7 +87,7 @@ def _why_unlike(text: str) -> str:
 
 
 def checksum(body: str) -> str:
-    """Return the last six characters of a key."""
+    """Return the checksum of a key's other characters, which is its last six characters."""
     rest, digits = zlib.crc32(body.encode()), ""
     for _ in range(CHECKSUM_LENGTH):
         rest, place = divmod(rest, len(_ALPHABET))
@@ -105,14 +105,14 @@ def is_id(text: str) -> bool:
     return len(text) == ID_LENGTH and text.isascii() and text.isalnum()
 
 
-def _random(length: int) -> str:
+def _random_text(length: int) -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
 
 AUTHORIZATION, API_KEY = CREDENTIALS = "authorization", "x-api-key"
 
 
-def shown(headers: Mapping[str, str], environment: str) -> str | None:
+def presented_credential(headers: Mapping[str, str], environment: str) -> str | None:
     """Return the credential text from headers with lower-case names; None when there is none.
 
     `environment` completes a key that is shown in two parts. A text that is no key at all is returned unchanged.
@@ -124,26 +124,26 @@ def shown(headers: Mapping[str, str], environment: str) -> str | None:
     authorization = headers.get(AUTHORIZATION)
     if not authorization:
         return key or None
-    text = _authorized(authorization, environment)
+    text = _credential_in(authorization, environment)
     if not key or key == text:
         return text
     if text.startswith(PREFIX):
         raise Unauthenticated("Two different keys are shown; show one.")
-    # A proxy on the way may want an Authorization of its own.
+    # Authorization is not a key of Synapse: it may be meant for a proxy on the way.
     return key
 
 
-def _authorized(header: str, environment: str) -> str:
+def _credential_in(header: str, environment: str) -> str:
     scheme, _, rest = header.partition(" ")
     match scheme.lower():
         case "bearer":
             return rest.strip()
         case "basic":
-            return _basic(rest.strip(), environment)
+            return _decode_basic(rest.strip(), environment)
     return header
 
 
-def _basic(encoded: str, environment: str) -> str:
+def _decode_basic(encoded: str, environment: str) -> str:
     """Return the key in a user and a password (RFC 7617)."""
     try:
         user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")

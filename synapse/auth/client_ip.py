@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 Network = IPv4Network | IPv6Network
 
-# Headers in which a proxy speaks of the request that it got.
+# Headers in which a proxy describes the request that it forwards.
 FORWARDING = frozenset(
     ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip")
 )
@@ -28,17 +28,17 @@ class Proxies:
     networks: Sequence[Network] = ()
 
     def has(self, address: str) -> bool:
-        """Say whether a proxy that is trusted has this address."""
-        found = read(address) if self.networks else None
+        """Say whether this is the address of a trusted proxy."""
+        found = parse_address(address) if self.networks else None
         return found is not None and any(found in network for network in self.networks)
 
-    def client(self, peer: str, forwarded_for: str) -> str:
+    def client_address(self, peer: str, forwarded_for: str) -> str:
         """Return the client's address, given the address of the connection and the X-Forwarded-For header."""
         if not self.has(peer):
             return peer
         nearest = peer
         for hop in reversed(forwarded_for.split(",")[-_MOST_HOPS:]):
-            found = read(_without_port(hop.strip()))
+            found = parse_address(_without_port(hop.strip()))
             if found is None:
                 break
             nearest = str(found)
@@ -47,17 +47,17 @@ class Proxies:
         return nearest
 
 
-def proxies(texts: Sequence[str]) -> Proxies:
-    """Return the proxies of these addresses and networks.
+def parse_proxies(texts: Sequence[str]) -> Proxies:
+    """Parse the addresses and networks (CIDR) of trusted proxies.
 
     Raises:
-        ValueError: when one of them is neither.
+        ValueError: when a text is neither an address nor a network.
     """
     return Proxies(tuple(ip_network(text) for text in texts))
 
 
 @lru_cache(maxsize=4096)
-def read(text: str) -> IPv4Address | IPv6Address | None:
+def parse_address(text: str) -> IPv4Address | IPv6Address | None:
     """Parse an address; an IPv4-mapped IPv6 address gives its IPv4 address, any other text None."""
     try:
         found = ip_address(text)
@@ -68,15 +68,17 @@ def read(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def one_caller(address: str) -> str:
-    """Return the address of one caller, or the network for IPv6, where a caller can take any address of its /64."""
-    found = read(address)
+    """Return the text that limits count one caller by: its IPv4 address, or for IPv6 the /64 network, of which a caller
+    can use any address.
+    """
+    found = parse_address(address)
     if isinstance(found, IPv6Address):
         return str(IPv6Network((int(found) >> _IPV6_BITS << _IPV6_BITS, _IPV6_BITS)))
     return "nowhere" if found is None else str(found)
 
 
 def _without_port(hop: str) -> str:
-    """Some proxies add the port: `192.0.2.1:4711`, `[2001:db8::1]:4711`."""
+    """Remove the port that some proxies add: `192.0.2.1:4711`, `[2001:db8::1]:4711`."""
     if hop.startswith("["):
         return hop[1:].partition("]")[0]
     return hop.partition(":")[0] if hop.count(":") == 1 else hop

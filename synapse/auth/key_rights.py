@@ -1,8 +1,8 @@
 """The rights of an API key: the grants of its service, narrowed by the key's own scopes.
 
-A scope is a word of `WORDS`, or `publish:PATTERN` or `read:PATTERN`. Without any scope that begins with `publish:` or
-`read:` a key may do all that the grants allow; with one, only what both allow. Coverage compares the rights of two
-keys, so that no key makes one with more rights.
+A scope is a word of `WORDS`, or `publish:PATTERN` or `read:PATTERN`. A key without `publish:` and `read:` scopes may do
+everything that the grants allow; a key with one only what both allow. `first_uncovered` compares the rights of two
+keys, so that no key can issue one with more rights.
 """
 
 import re
@@ -23,11 +23,11 @@ WORDS = {
     "keys:write": "issue, rotate and revoke keys",
     PERSONAL: "see PII of events unmasked",
 }
-# Every key has it.
+# The scope that every key has.
 CATALOG_READ = "catalog:read"
 MOST_SCOPES, LONGEST_SCOPE = 50, 110
 ACTIONS: tuple[Action, ...] = ("publish", "read")
-# A key keeps no more answers than this, and none about longer names.
+# Limits of a key's cache: the number of answers, and the characters of the names in one.
 _MOST_KNOWN, _LONGEST_KNOWN = 256, 200
 NAME_PATTERN = re.compile(r"[A-Za-z0-9._:*-]{1,100}")
 
@@ -48,8 +48,8 @@ def sentence_of(scope: str) -> str:
 class Pattern:
     """A name, in which `*` stands for any characters. Matching takes time in proportion to both lengths at most.
 
-    `matches` says whether the pattern stands for a name. It is chosen when the pattern is made, because every publish
-    asks, and most patterns are plain names or a lone `*`.
+    `matches` says whether a name matches. The function is chosen when the pattern is made, because each publish calls
+    it, and most patterns are plain names or a lone `*`.
     """
 
     __slots__ = ("_first", "_last", "_middle", "matches")
@@ -58,13 +58,13 @@ class Pattern:
         self._first, *rest = text.split("*")
         self._last = rest.pop() if rest else ""
         self._middle = tuple(part for part in rest if part)
-        self.matches: Callable[[str], bool] = self._fits
+        self.matches: Callable[[str], bool] = self._matches_parts
         if "*" not in text:
             self.matches = text.__eq__
         elif not text.strip("*"):
-            self.matches = _always
+            self.matches = _match_all
 
-    def _fits(self, name: str) -> bool:
+    def _matches_parts(self, name: str) -> bool:
         if len(name) < len(self._first) + len(self._last) or not name.startswith(self._first):
             return False
         if not name.endswith(self._last):
@@ -78,13 +78,13 @@ class Pattern:
         return True
 
 
-def _always(name: str) -> bool:
+def _match_all(name: str) -> bool:
     return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """A grant of a service, as rights are made of it. `stream` and `event_type` are patterns."""
+    """A grant of a service, from which rights are computed. `stream` and `event_type` are patterns."""
 
     action: Action
     stream: str
@@ -121,15 +121,15 @@ class KeyRights:
         question = (action, stream, event_type)
         answer = self._known.get(question)
         if answer is None:
-            answer = self._found(*question)
-            # Names come from callers and from entries, where there may be many, and long ones.
+            answer = self._decide(*question)
+            # Callers and entries choose the names: without limits they could fill the memory.
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
             if len(stream) + len(event_type or "") <= _LONGEST_KNOWN:
                 self._known[question] = answer
         return answer
 
-    def _found(self, action: Action, stream: str, event_type: str | None) -> bool:
+    def _decide(self, action: Action, stream: str, event_type: str | None) -> bool:
         narrowed = self._narrowed[action]
         if narrowed and not any(pattern.matches(stream) for pattern in narrowed):
             return False
@@ -161,7 +161,7 @@ def check_scopes(scopes: Iterable[str]) -> list[str]:
     """Return the scopes of a key, each once, in order.
 
     Raises:
-        BadScope: when one is none, or there are too many.
+        BadScope: when one is not a scope, or there are too many.
     """
     found = sorted(set(scopes))
     if len(found) > MOST_SCOPES:
@@ -179,7 +179,7 @@ def check_scopes(scopes: Iterable[str]) -> list[str]:
 
 
 def lower_bound(grants: Sequence[Granted], scopes: Iterable[str]) -> list[Granted]:
-    """Return the grants that a key with these scopes has for certain, and never more.
+    """Return grants that a key with these scopes has for certain: never more than its rights.
 
     Where a grant and a scope are patterns that overlap, and neither contains the other, the overlap is left out.
     """
@@ -187,7 +187,7 @@ def lower_bound(grants: Sequence[Granted], scopes: Iterable[str]) -> list[Grante
 
 
 def upper_bound(grants: Sequence[Granted], scopes: Iterable[str]) -> list[Granted]:
-    """Return the grants that a key with these scopes may have, and never less.
+    """Return grants that a key with these scopes has at most: never less than its rights.
 
     Where a grant and a scope are patterns that overlap, the grant stays whole.
     """
@@ -195,11 +195,10 @@ def upper_bound(grants: Sequence[Granted], scopes: Iterable[str]) -> list[Grante
 
 
 def first_uncovered(mine: Sequence[Granted], others: Iterable[Granted]) -> Granted | None:
-    """Return the first of the other grants that no single grant of mine contains, None without one.
-
-    A grant that only several of mine together would contain counts as outside.
+    """Return the first grant of `others` that no single grant of `mine` contains, None when each is contained. A grant
+    that only several of `mine` together contain counts as not contained.
     """
-    return next((each for each in others if not any(_holds(one, each) for one in mine)), None)
+    return next((each for each in others if not any(_contains(one, each) for one in mine)), None)
 
 
 def _narrowed(grants: Sequence[Granted], scopes: Iterable[str], *, in_doubt: bool) -> list[Granted]:
@@ -208,7 +207,7 @@ def _narrowed(grants: Sequence[Granted], scopes: Iterable[str], *, in_doubt: boo
     if not patterns:
         return list(grants)
     met = (
-        (grant, _met(grant.stream, pattern, in_doubt=in_doubt))
+        (grant, _intersect(grant.stream, pattern, in_doubt=in_doubt))
         for grant in grants
         for action, pattern in patterns
         if action == grant.action
@@ -216,8 +215,8 @@ def _narrowed(grants: Sequence[Granted], scopes: Iterable[str], *, in_doubt: boo
     return [replace(grant, stream=stream) for grant, stream in met if stream]
 
 
-def _met(stream: str, pattern: str, *, in_doubt: bool) -> str:
-    """Return the pattern that two patterns both match, "" for none."""
+def _intersect(stream: str, pattern: str, *, in_doubt: bool) -> str:
+    """Return the pattern of the names that match both patterns, "" for none."""
     if _is_within(pattern, stream):
         return pattern
     if _is_within(stream, pattern) or (in_doubt and "*" in stream and "*" in pattern):
@@ -225,7 +224,7 @@ def _met(stream: str, pattern: str, *, in_doubt: bool) -> str:
     return ""
 
 
-def _holds(wide: Granted, narrow: Granted) -> bool:
+def _contains(wide: Granted, narrow: Granted) -> bool:
     return (
         wide.action == narrow.action
         and _is_within(narrow.stream, wide.stream)
@@ -234,5 +233,5 @@ def _holds(wide: Granted, narrow: Granted) -> bool:
 
 
 def _is_within(narrow: str, wide: str) -> bool:
-    # In the narrow one a `*` is a character like others: only a `*` of the wide one stands for it.
+    # A `*` in the narrow pattern is matched as a plain character, so only a `*` of the wide pattern covers it.
     return Pattern(wide).matches(narrow)

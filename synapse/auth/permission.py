@@ -1,4 +1,4 @@
-"""Rights of callers: operations and endpoints refuse those without the required right here, in one wording.
+"""Checks of callers' rights for operations and endpoints, with one wording of refusals.
 
 The rights of people follow from Django's permissions: one table maps scopes to permissions. The admin's pages check
 permissions themselves, as Django's do; their data and actions go through the operations, which check rights.
@@ -16,22 +16,22 @@ VIEW_PAYLOAD = "streams.view_payload"
 VIEW_PERSONAL = "streams.view_personal"
 PUBLISH = "streams.add_event"
 
-# Sees streams and their statistics, whether or not they may publish to or read from them.
+# The right to see streams and their statistics, without publishing to or reading from them.
 STREAMS_READ = "streams:read"
 
-# The permissions of a scope: all of them are needed.
+# The permissions that a scope requires, all of them.
 SCOPES: Mapping[str, tuple[str, ...]] = {
     "catalog:read": (),
     STREAMS_READ: ("streams.view_stream",),
     "registry:read": ("contracts.view_contract",),
     "registry:write": ("contracts.add_contract", "contracts.change_contract"),
-    # Enough to change one in the admin, which `registry:write` is not.
+    # Changes contracts in the admin, where `registry:write` is not enough.
     "contracts:change": ("contracts.change_contract",),
     "groups:write": ("bridges.change_bridge",),
     "dead-letters:read": ("bridges.view_bridge", VIEW_PAYLOAD),
     "dead-letters:write": ("bridges.change_bridge", VIEW_PAYLOAD),
     PERSONAL: (VIEW_PERSONAL,),
-    # No key has it: the archive is the admin's.
+    # No key has this scope: only the admin shows the archive.
     "archive:read": ("bridges.view_archivedevent",),
     "audit:read": ("core.view_auditentry",),
     "metrics:read": ("streams.view_stream",),
@@ -51,18 +51,20 @@ class PersonRights:
     permissions: frozenset[str] = field(repr=False)
 
     def may(self, action: Action, stream: str, event_type: str | None = None) -> bool:
-        """Say whether the person may do this with events: of any stream, since permissions name none."""
+        """Say whether the person may publish or read events: the same for all streams, since permissions do not name
+        any.
+        """
         return self.permissions.issuperset(ACTIONS[action])
 
     def has(self, scope: str) -> bool:
-        """Say whether the person has a scope; one that no permission stands for is a superuser's."""
+        """Say whether the person has a scope; only superusers have scopes without a permission."""
         return scope in SCOPES and self.permissions.issuperset(SCOPES[scope])
 
 
 def rights_of(user: Any) -> Rights:
     """Return the rights of a Django user: every right for a superuser, none for an inactive user.
 
-    It takes two queries, unless the user was asked before.
+    Takes two queries, unless the user's permissions were loaded before.
     """
     if user.is_active and user.is_superuser:
         return EVERYTHING
@@ -74,7 +76,7 @@ def person_of(user: Any, *, address: str) -> Principal:
     return Principal(kind="person", name=user.get_username(), address=address, rights=rights_of(user))
 
 
-# How a person without a name is spoken of.
+# How refusals name an anonymous caller.
 _NOBODY = "This caller"
 
 
@@ -96,7 +98,7 @@ def demand_scope(principal: Principal, scope: str) -> None:
     """Make sure that the caller has a scope.
 
     Raises:
-        Forbidden: when they have not.
+        Forbidden: when the scope is missing.
     """
     if not principal.rights.has(scope):
         raise refused_scope(principal, scope)
@@ -110,7 +112,9 @@ def demand_payload_access(principal: Principal, what: str) -> None:
     """
     if not principal.rights.has(PERSONAL):
         right = "the permission “streams.view_personal”" if principal.kind == "person" else f"the scope “{PERSONAL}”"
-        raise Forbidden(f"{_name(principal)} may not {what}: it holds PII, which takes {right}.", missing=PERSONAL)
+        raise Forbidden(
+            f"{_caller_name(principal)} may not {what}: it holds PII, which takes {right}.", missing=PERSONAL
+        )
 
 
 def refused_right(principal: Principal, action: Action, stream: str, event_type: str | None = None) -> Forbidden:
@@ -121,33 +125,33 @@ def refused_right(principal: Principal, action: Action, stream: str, event_type:
         what = f"{verb} all of {stream[:100]}, but some event types only"
     elif event_type is not None:
         what = f"{action} “{event_type[:100]}” events {'to' if action == 'publish' else 'from'} {stream[:100]}"
-    return Forbidden(f"{_name(principal)} may not {what}.", missing=f"{action}:{stream[:100]}")
+    return Forbidden(f"{_caller_name(principal)} may not {what}.", missing=f"{action}:{stream[:100]}")
 
 
 def refused_scope(principal: Principal, scope: str) -> Forbidden:
     """Return the error for a caller without a scope."""
-    return Forbidden(f"{_name(principal)} may not do this: the scope “{scope}” is missing.", missing=scope)
+    return Forbidden(f"{_caller_name(principal)} may not do this: the scope “{scope}” is missing.", missing=scope)
 
 
-def _name(principal: Principal) -> str:
+def _caller_name(principal: Principal) -> str:
     return _NOBODY if principal.kind == "anonymous" else str(principal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """Rights that an endpoint's caller must have, all of them together. Without any: a good key, where keys are
-    required.
+    """Rights that an endpoint's caller must have, all of them together. Without any attribute set, a valid key
+    suffices, where keys are required.
 
     Attributes:
-        open_to_all: Not even a key.
+        open_to_all: Nothing is required, not even a key.
         publish: To publish to the stream.
-        read: To read from the stream some event types at least; where the path names one, that one.
+        read: To read at least some event types of the stream; if the path names one, that one.
         read_all: To read all event types of the stream.
         visible: To read from the stream, to publish to it, or the scope `streams:read`.
         scope: A scope.
-        otherwise: A scope that does instead of all of them.
-        of_people: Scopes that a person needs besides.
-        is_checked_later: Whether the handler checks it, because the request's body names the stream or event type.
+        otherwise: A scope that replaces all other requirements.
+        of_people: Scopes that a person needs in addition.
+        is_checked_later: Whether the handler checks the rights, because the body names the stream or event type.
     """
 
     open_to_all: bool = False

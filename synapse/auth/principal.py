@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 Action = Literal["publish", "read"]
-# A stand-in for all event types of a stream: no event type has this name, and only a caller with every type has it.
+# In place of an event type: all event types of a stream. No event type has this name.
 EVERY_TYPE = "*"
 
 
@@ -27,7 +27,7 @@ class Rights(Protocol):
 
 
 def sees(rights: Rights, stream: str, event_type: str) -> bool:
-    """Say whether the caller may read an event of a stream. An event without a type takes the right to all types."""
+    """Say whether the caller may read an event of a stream. An event without a type requires the right to all types."""
     return rights.may("read", stream, event_type or EVERY_TYPE)
 
 
@@ -51,7 +51,7 @@ class _Nothing:
         return False
 
 
-# The scope of payload access: to see PII, and to remove marks of PII.
+# The scope that allows callers to see PII, and to remove marks of PII.
 PERSONAL = "personal:read"
 
 EVERYTHING: Rights = _Everything()

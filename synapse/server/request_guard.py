@@ -153,7 +153,7 @@ def resolve_client(config: ServerConfig, scope: Scope, headers: dict[str, str]) 
     if FORWARDING.isdisjoint(headers):
         return scope, headers
     if config.trusted_proxies.has(peer):
-        address = config.trusted_proxies.client(peer, headers.get("x-forwarded-for", ""))
+        address = config.trusted_proxies.client_address(peer, headers.get("x-forwarded-for", ""))
         scope = {**scope, "client": (address, 0)}
         if host := forwarded_host(config, headers):
             pairs = [pair for pair in scope["headers"] if pair[0] != b"host"]

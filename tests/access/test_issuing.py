@@ -239,7 +239,7 @@ class TestTheCommand:
 
         key = out.getvalue().strip()
         row = helox.keys.get()
-        assert api_key.read(key) == ("live", row.key_id)
+        assert api_key.parse_key(key) == ("live", row.key_id)
         assert row.scopes == ["metrics:read"]
         assert timedelta(days=89) < row.expires_at - timezone.now() <= timedelta(days=90)
         assert "shown only now" in notes.getvalue()

@@ -11,11 +11,11 @@ from tests.tables import for_each
 
 
 def test_a_key_names_its_environment_and_its_id_and_ends_with_a_checksum():
-    key = api_key.mint("live")
+    key = api_key.make_key("live")
 
     assert re.fullmatch(r"syn_live_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}", key.text)
     assert key.text.startswith(f"syn_live_{key.id}_")
-    assert api_key.read(key.text) == ("live", key.id)
+    assert api_key.parse_key(key.text) == ("live", key.id)
 
 
 def test_the_checksum_is_the_crc_of_all_that_is_before_it():
@@ -30,21 +30,21 @@ def test_the_checksum_is_the_crc_of_all_that_is_before_it():
 
 
 def test_no_two_keys_are_alike():
-    keys = [api_key.mint("live") for _ in range(1000)]
+    keys = [api_key.make_key("live") for _ in range(1000)]
 
     assert len({key.text for key in keys}) == len({key.id for key in keys}) == 1000
 
 
 @for_each("place", range(9, 55))
 def test_a_character_that_changed_is_noticed_by_the_checksum(place):
-    text = api_key.mint("live").text
+    text = api_key.make_key("live").text
     if text[place] == "_":
         return
 
     other = "A" if text[place] != "A" else "B"
 
     with pytest.raises(NotAKey, match="checksum"):
-        api_key.read(text[:place] + other + text[place + 1 :])
+        api_key.parse_key(text[:place] + other + text[place + 1 :])
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,10 @@ def test_a_character_that_changed_is_noticed_by_the_checksum(place):
     ],
 )
 def test_a_key_that_was_not_copied_as_it_is_has_a_wrong_length(change, wrong):
-    text = api_key.mint("live").text
+    text = api_key.make_key("live").text
 
     with pytest.raises(NotAKey, match=f"^It is {wrong} for a key of Synapse") as refused:
-        api_key.read(change(text))
+        api_key.parse_key(change(text))
 
     assert text[18:30] not in str(refused.value)
 
@@ -72,4 +72,4 @@ def test_a_key_that_was_not_copied_as_it_is_has_a_wrong_length(change, wrong):
 )
 def test_text_not_written_like_a_key_is_refused(text):
     with pytest.raises(NotAKey, match="not written like a key"):
-        api_key.read(text)
+        api_key.parse_key(text)

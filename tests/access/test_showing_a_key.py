@@ -89,7 +89,7 @@ def test_a_key_that_is_not_good_is_told_why(ask, required, text, why):
 
 
 def test_no_refusal_repeats_the_key_that_was_shown(ask, required):
-    key = api_key.mint("live").text
+    key = api_key.make_key("live").text
 
     answer = ask("POST", PATH, BODY, bearer(key))
 
@@ -146,7 +146,7 @@ def test_where_access_is_open_a_key_names_the_service_and_must_be_good(ask, key_
 
     assert ask("POST", PATH, BODY).status == 201
     assert ask("POST", PATH, BODY, {"x-api-key": "wrong"}).status == 401
-    assert ask("POST", PATH, BODY, bearer(api_key.mint("live").text)).status == 401
+    assert ask("POST", PATH, BODY, bearer(api_key.make_key("live").text)).status == 401
     refused = ask("POST", PATH, BODY, bearer(key))
     assert refused.json["detail"] == "service:helox may not publish to training-events."
 

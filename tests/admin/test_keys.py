@@ -84,13 +84,13 @@ def test_revoking_asks_first(client_who_may, helox, page):
 def test_rotating_shows_the_new_key_and_leaves_the_old_one_for_a_day(client_who_may, helox, page):
     client = client_who_may(*ALL)
     old = shown_key(client.post(page))
-    address = url("streams.service", "rotate_key", helox.pk, api_key.read(old)[1])
+    address = url("streams.service", "rotate_key", helox.pk, api_key.parse_key(old)[1])
 
     answer = client.post(address)
 
     assert shown_key(answer) != old
     assert [key.state for key in Key.objects.all()] == ["live", "live"]
-    assert Key.objects.get(key_id=api_key.read(old)[1]).expires_at is not None
+    assert Key.objects.get(key_id=api_key.parse_key(old)[1]).expires_at is not None
 
 
 def test_a_person_who_may_only_view_keys_cannot_issue_rotate_or_revoke_them(client_who_may, helox, page):

@@ -12,7 +12,7 @@ from alerts.api.silences import Silence, Silences
 from alerts.models import Silence as Row
 from core.models import AuditEntry
 from streams.snapshot import holder as catalog
-from synapse.alerts.event import moment
+from synapse.alerts.event import iso_time
 from synapse.alerts.rules import Rule
 from synapse.auth.principal import EVERYTHING
 from synapse.redis import keyspace
@@ -56,7 +56,7 @@ def test_alerts_that_fire_come_before_those_that_are_pending(ask, alerted):
     first = answer.json["alerts"][0]
     assert first["sentence"] == "bridge orders-to-shop fails: 2 dead letters since 00:00, HTTP 503"
     assert (first["value"], first["unit"], first["threshold"]) == (2, "dead letter", 1)
-    assert answer.json["evaluated_at"] == moment(alerted.now)
+    assert answer.json["evaluated_at"] == iso_time(alerted.now)
     assert current.count_firing() == 1
 
 

@@ -11,7 +11,7 @@ from bridges import dead_letters
 from bridges.dead_letters import DeadLetterCriteria, Ids, Selection, actions, queries, summaries
 from core.models import AuditEntry
 from synapse.auth.principal import SYSTEM, Principal
-from synapse.dead_letters import fingerprint, pattern
+from synapse.dead_letters import error_pattern, fingerprint
 from synapse.errors.delivery import BadEdit, NoSuchDeadLetter, TooManyWaiting
 from synapse.errors.streams import ContractViolated, UnknownStream
 from synapse.redis.commands import delivery as delivery_commands
@@ -134,7 +134,7 @@ class TestLooking:
         ],
     )
     def test_an_error_pattern_leaves_out_numbers_ids_and_quoted_text(self, error, common):
-        assert pattern(error) == common
+        assert error_pattern(error) == common
 
     @pytest.mark.parametrize(
         "error",
@@ -150,13 +150,13 @@ class TestLooking:
         ],
     )
     def test_errors_of_different_http_statuses_have_different_patterns(self, error):
-        patterns = {pattern(error.format(status)) for status in (302, 500, 503)}
+        patterns = {error_pattern(error.format(status)) for status in (302, 500, 503)}
 
         assert len(patterns) == 3
         assert all(re.search(r"\b(302|500|503)\b", one) and "17" not in one for one in patterns)
 
     def test_a_status_with_its_phrase_is_told_also_in_quotations(self):
-        assert pattern("Server error '503 Service Unavailable' for url 'http://shop/17'") == (
+        assert error_pattern("Server error '503 Service Unavailable' for url 'http://shop/17'") == (
             "Server error 503 Service Unavailable for url “…”"
         )
 
@@ -173,7 +173,7 @@ class TestLooking:
         ],
     )
     def test_other_numbers_of_three_digits_are_no_status(self, error, common):
-        assert pattern(error) == common
+        assert error_pattern(error) == common
 
     def test_refusals_and_outages_of_a_receiver_are_told_apart_and_an_old_fingerprint_names_both(self, die):
         die("The receiver answered: 500 after 3 ms")

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from synapse.auth.client_ip import proxies
+from synapse.auth.client_ip import parse_proxies
 from synapse.server.connection_table import ConnectionTable
 from synapse.shares import (
     AllInUse,
@@ -42,7 +42,7 @@ class House:
     def __init__(self):
         limits = Limits(total=10, per_caller=4, per_address=3, anonymous=5)
         self.shares = Shares(RESOURCES["open-connections"], limits)
-        self.table = ConnectionTable(self.shares, proxies([]))
+        self.table = ConnectionTable(self.shares, parse_proxies([]))
 
     def open(self, caller, count=1, *, busy=False):
         opened = [FakeConnection(busy=busy) for _ in range(count)]

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from streams.connections import shares_of
-from synapse.auth.client_ip import proxies
+from synapse.auth.client_ip import parse_proxies
 from synapse.shares.resources import Percents
 from tests.access.conftest import bearer
 
@@ -153,7 +153,7 @@ def test_without_a_good_key_or_session_a_connection_stays_with_its_address(way, 
 
 
 def test_a_trusted_proxy_keeps_its_connections_for_any_caller_on_them(way, keys, settings):
-    settings.TRUSTED_PROXIES = proxies(["10.0.0.0/8"])
+    settings.TRUSTED_PROXIES = parse_proxies(["10.0.0.0/8"])
 
     async def crowd():
         proxied = [Client(way, "10.0.0.1") for _ in range(12)]

@@ -2,11 +2,11 @@
 
 import pytest
 
-from synapse.auth.client_ip import Proxies, one_caller, proxies
+from synapse.auth.client_ip import Proxies, one_caller, parse_proxies
 from synapse.server import request_guard
 from synapse_project.server_config import server_config
 
-OURS = proxies(["10.0.0.0/8", "127.0.0.1", "fd00::/8"])
+OURS = parse_proxies(["10.0.0.0/8", "127.0.0.1", "fd00::/8"])
 
 CASES = [
     # the connection comes from, X-Forwarded-For says, so the one who asks is
@@ -34,17 +34,17 @@ CASES = [
 
 @pytest.mark.parametrize(("peer", "forwarded_for", "client"), CASES, ids=str)
 def test_the_nearest_address_that_is_no_trusted_proxy_asks(peer, forwarded_for, client):
-    assert OURS.client(peer, forwarded_for) == client
+    assert OURS.client_address(peer, forwarded_for) == client
 
 
 def test_without_trusted_proxies_forwarded_addresses_are_ignored():
-    assert Proxies().client("127.0.0.1", "198.51.100.1") == "127.0.0.1"
+    assert Proxies().client_address("127.0.0.1", "198.51.100.1") == "127.0.0.1"
 
 
 @pytest.mark.parametrize("text", ["proxy.internal", "10.0.0.1/8", "10.0.0", "0x7f000001"])
 def test_a_trusted_proxy_must_be_an_address_or_a_network(text):
     with pytest.raises(ValueError, match=r"\S"):
-        proxies([text])
+        parse_proxies([text])
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_proxy_that_is_not_trusted_is_told_of_once_and_the_setting_named(ask, 
 
 def test_a_trusted_proxy_and_a_direct_caller_are_not_warned_of(ask, settings, warnings):
     ask("GET", "/healthz")
-    settings.TRUSTED_PROXIES = proxies(["127.0.0.1"])
+    settings.TRUSTED_PROXIES = parse_proxies(["127.0.0.1"])
 
     ask("GET", "/healthz", headers={"x-forwarded-for": "198.51.100.1"})
 
@@ -117,7 +117,7 @@ def test_a_trusted_proxy_and_a_direct_caller_are_not_warned_of(ask, settings, wa
 def test_settings_that_speak_of_a_proxy_that_is_not_trusted_are_told_of_at_the_start(
     settings, warnings, origins, trusted, lines
 ):
-    settings.CSRF_TRUSTED_ORIGINS, settings.TRUSTED_PROXIES = origins, proxies(trusted)
+    settings.CSRF_TRUSTED_ORIGINS, settings.TRUSTED_PROXIES = origins, parse_proxies(trusted)
 
     request_guard.warning.write_at_start(server_config())
 
@@ -125,7 +125,7 @@ def test_settings_that_speak_of_a_proxy_that_is_not_trusted_are_told_of_at_the_s
 
 
 def test_a_trusted_proxy_that_speaks_tls_makes_it_so(tls, ask, settings):
-    settings.TRUSTED_PROXIES = proxies(["127.0.0.1"])
+    settings.TRUSTED_PROXIES = parse_proxies(["127.0.0.1"])
 
     answers = [ask("GET", path, headers={"x-forwarded-proto": "https"}) for path in ("/docs", "/streams")]
 

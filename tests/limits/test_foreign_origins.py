@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from streams.snapshot import holder
-from synapse.auth.client_ip import proxies
+from synapse.auth.client_ip import parse_proxies
 from synapse.http.hosts import is_foreign
 from tests.connection import Connection, request
 from tests.live.server import running_server
@@ -103,7 +103,7 @@ def test_a_key_makes_no_difference_where_access_is_open(ask, orders, key_of):
 
 @pytest.mark.parametrize(("trusted", "status"), [([], 403), (["127.0.0.1"], 201)])
 def test_a_proxy_is_believed_when_it_is_trusted(ask, orders, settings, trusted, status):
-    settings.TRUSTED_PROXIES = proxies(trusted)
+    settings.TRUSTED_PROXIES = parse_proxies(trusted)
     headers = {"origin": "https://localhost", "x-forwarded-proto": "https"}
 
     assert ask("POST", "/events/orders", EVENT, headers).status == status

@@ -6,7 +6,7 @@ from django.test import RequestFactory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synapse.auth.client_ip import proxies
+from synapse.auth.client_ip import parse_proxies
 from synapse.http.hosts import allowed_host_mistake, is_allowed
 from synapse_project.request_guard_middleware import check_allowed_hosts, serve_any_host
 from tests.tables import for_each
@@ -175,7 +175,7 @@ def test_djangos_checks_warn_of_such_an_entry(settings):
 @pytest.fixture
 def proxy(settings):
     settings.ALLOWED_HOSTS = ["synapse.example", "localhost"]
-    settings.TRUSTED_PROXIES = proxies(["127.0.0.1"])
+    settings.TRUSTED_PROXIES = parse_proxies(["127.0.0.1"])
 
 
 @for_each(

@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from synapse.auth.client_ip import proxies
+from synapse.auth.client_ip import parse_proxies
 
 PAGE = "https://synapse.example"
 OUTSIDE = {"x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.9"}
@@ -15,7 +15,7 @@ def behind_proxy(settings):
     """Requested before `ask`, because Django's middleware reads the setting when it is created."""
     settings.ALLOWED_HOSTS = ["synapse.example", "localhost"]
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    settings.TRUSTED_PROXIES = proxies(["127.0.0.1"])
+    settings.TRUSTED_PROXIES = parse_proxies(["127.0.0.1"])
 
 
 def log_in(ask, headers, origin=PAGE):
@@ -77,7 +77,7 @@ def test_a_page_whose_origin_is_not_the_host_that_arrives_is_refused(ask_there, 
 
 
 def test_a_login_with_headers_of_an_untrusted_proxy_is_refused(ask_there, settings):
-    settings.TRUSTED_PROXIES = proxies(["192.0.2.1"])
+    settings.TRUSTED_PROXIES = parse_proxies(["192.0.2.1"])
 
     assert log_in(ask_there, OUTSIDE | {"host": "localhost:8002", "x-forwarded-host": "synapse.example"}) == 403
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from synapse.auth.client_ip import proxies
+from synapse.auth.client_ip import parse_proxies
 from synapse.errors.streams import TooManyRequests
 from synapse.formats.durations import Rate, parse_rate
 from synapse.redis.commands.shared_values import take_token
@@ -65,7 +65,7 @@ def test_a_refused_publish_stores_nothing(ask, orders, settings, redis):
 
 def test_each_address_is_counted_for_itself(ask, settings):
     settings.RATE_PER_ADDRESS = ONE_AN_HOUR
-    settings.TRUSTED_PROXIES = proxies(["127.0.0.1"])
+    settings.TRUSTED_PROXIES = parse_proxies(["127.0.0.1"])
 
     statuses = [ask("GET", "/streams", headers={"x-forwarded-for": f"192.0.2.{n}"}).status for n in (1, 2, 1)]
 
@@ -74,7 +74,7 @@ def test_each_address_is_counted_for_itself(ask, settings):
 
 def test_all_addresses_of_one_ipv6_network_are_one_caller(ask, settings):
     settings.RATE_PER_ADDRESS = ONE_AN_HOUR
-    settings.TRUSTED_PROXIES = proxies(["127.0.0.1"])
+    settings.TRUSTED_PROXIES = parse_proxies(["127.0.0.1"])
 
     statuses = [ask("GET", "/streams", headers={"x-forwarded-for": f"2001:db8::{n}:1"}).status for n in (1, 2)]
 

@@ -70,7 +70,7 @@ def free_name(bridge: str) -> str:
 
 def make(name: str, *, by: Principal) -> str:
     """Make a secret that signs webhooks, record it, and return its value, which is shown once."""
-    value = signature.generate()
+    value = signature.generate_secret()
     row = Secret(name=name)
     change(row, value, keep_previous=False)
     row.save()

@@ -63,7 +63,9 @@ def error_pattern(error: str) -> str:
 
 
 def short_error(error: str, most: int = 80) -> str:
-    """Return an error in a few words, without PII: “HTTP 503” for an error with such a status, otherwise its pattern."""
+    """Return an error in a few words, without PII: “HTTP 503” for an error with such a status, otherwise its
+    pattern.
+    """
     text = _one_line(error)
     found = next(filter(None, (status.search(text) for status in _STATUSES)), None)
     # An IP address without its numbers is of no use.
@@ -172,7 +174,9 @@ class DeadLetterCriteria:
         )
 
     def describe(self) -> dict[str, Any]:
-        """Return the conditions that are set, for the audit log. Texts in a filter are left out, since they may be PII."""
+        """Return the conditions that are set, for the audit log. Texts in a filter are left out, since they may
+        be PII.
+        """
         said = {name: getattr(self, name) for name in self.__dataclass_fields__}
         if self.filter is not None:
             said["filter"] = self.filter.without_texts

@@ -37,7 +37,7 @@ def find_lines(request: HttpRequest) -> list[AttentionLine]:
     bridges: list[Any] = list(Bridge.objects.select_related("stream")[:MOST])
     if not bridges:
         return []
-    found = ask_all({"states": status.states([definition_of(bridge) for bridge in bridges])})["states"]
+    found = ask_all({"states": status.read_states([definition_of(bridge) for bridge in bridges])})["states"]
     states: Mapping[str, Overview] = {} if isinstance(found, Problem) else found
     for bridge in bridges:
         bridge.overview = states.get(bridge.name)

@@ -61,7 +61,7 @@ _HOLDS_PII = (
 def overviews(bridges: Sequence[Bridge]) -> Conversation[dict[str, Overview]]:
     """Ask how bridges are, by their names, with the failures that statistics have of the last two minutes."""
     asked = {
-        "overviews": status.overviews([definition_of(bridge) for bridge in bridges]),
+        "overviews": status.read_overviews([definition_of(bridge) for bridge in bridges]),
         "failed": read_failures(sorted({bridge.stream.name for bridge in bridges})),
     }
     found = yield from together(asked, failures=())

@@ -71,7 +71,7 @@ class SecretAdmin(AuditedAdmin):
         return ["name"] if obj else []
 
     def save_model(self, request: HttpRequest, obj: Secret, form: Any, change: bool) -> None:
-        made = signature.generate() if form.cleaned_data["generate"] else ""
+        made = signature.generate_secret() if form.cleaned_data["generate"] else ""
         keep = form.cleaned_data["keep_previous"]
         if value := made or form.cleaned_data["new_value"]:
             secrets.change(obj, value, keep_previous=keep)

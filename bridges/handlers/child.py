@@ -23,7 +23,7 @@ from synapse.delivery.handlers import (
     RAISED,
     TAKEN,
     Handle,
-    Order,
+    HandlerOptions,
     SharedProgress,
     pack_fact,
     text_of,
@@ -40,7 +40,7 @@ _OWN_FILES = os.path.dirname(__file__)
 def main() -> None:
     """Run the child process from its command line."""
     channel = Connection(int(sys.argv[1]))
-    order = Order(**orjson.loads(sys.argv[3]))
+    order = HandlerOptions(**orjson.loads(sys.argv[3]))
     board = SharedProgress(int(sys.argv[2]), order.size)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Ctrl-C reaches the whole group of a terminal, and it is for the parent to say when the work ends. No
@@ -58,7 +58,7 @@ def main() -> None:
     serve(channel, board, function, order)
 
 
-def serve(channel: Connection, board: SharedProgress, function: Any, order: Order) -> None:
+def serve(channel: Connection, board: SharedProgress, function: Any, order: HandlerOptions) -> None:
     """Handle batches until the parent has gone."""
     handle = handlers.call_with_batch(function) if order.batch else handlers.call_with_event(function)
     parent = os.getppid()
@@ -82,16 +82,16 @@ def serve(channel: Connection, board: SharedProgress, function: Any, order: Orde
 
 
 def _handle(channel: Connection, board: SharedProgress, handle: Handle, deliveries: list[Delivery], place: int) -> None:
-    board.note(place, BEGUN)
+    board.set_outcome(place, BEGUN)
     try:
         # Of a batch, no event's context is that of the call.
         with attach_context(deliveries[0].trace if len(deliveries) == 1 else None):
             handle(deliveries)
     except BaseException as error:
         channel.send_bytes(pack_fact("raised", place=place, text=_explained(error), **_advice(error)))
-        board.note(place, RAISED)
+        board.set_outcome(place, RAISED)
     else:
-        board.note(place, TAKEN)
+        board.set_outcome(place, TAKEN)
 
 
 def _advice(error: BaseException) -> dict[str, Any]:

@@ -21,10 +21,10 @@ from synapse.delivery.handlers import (
     RAISED,
     TAKEN,
     UNTOUCHED,
-    Order,
+    HandlerOptions,
     SharedProgress,
     error_of,
-    make_file,
+    make_progress_file,
     pack_batch,
     unpack_fact,
 )
@@ -47,7 +47,7 @@ Outcome = SinkError | None
 class HandlerProcess:
     """One child process with one handler. `stopping` says whether this process was asked to stop."""
 
-    def __init__(self, order: Order, *, stopping: Callable[[], bool]) -> None:
+    def __init__(self, order: HandlerOptions, *, stopping: Callable[[], bool]) -> None:
         self._order = order
         self._stopping = stopping
         self._process: subprocess.Popen[bytes] | None = None
@@ -88,7 +88,7 @@ class HandlerProcess:
         If the child ended or had to be ended, this is the last outcome, and the later events have none.
         """
         count = 1 if self._order.batch else len(batch)
-        self._board.clear(count)
+        self._board.reset(count)
         raised: dict[int, SinkError] = {}
         try:
             self._channel.send_bytes(pack_batch(batch))
@@ -110,7 +110,7 @@ class HandlerProcess:
     def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_PATIENCE, 0))
-        board = make_file(self._order.size)
+        board = make_progress_file(self._order.size)
         words = [str(theirs.fileno()), str(board), orjson.dumps(asdict(self._order)).decode()]
         # The child can import every module that this process can.
         own = {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -142,10 +142,10 @@ class HandlerProcess:
                 continue
             look = now + LOOK_EVERY
             if not may_begin():
-                self._board.stop()
+                self._board.request_stop()
             if self._stopping():
                 end = min(end, now + STOP_PATIENCE)
-            notes = self._board.notes(count)
+            notes = self._board.outcomes(count)
             if notes != seen:
                 seen, since = notes, now
             elif BEGUN in notes and now - since > self._order.timeout:
@@ -157,7 +157,7 @@ class HandlerProcess:
 
     def _outcomes(self, count: int, ended: str, raised: dict[int, SinkError]) -> list[Outcome]:
         outcomes: list[Outcome] = []
-        for place, note in enumerate(self._board.notes(count)):
+        for place, note in enumerate(self._board.outcomes(count)):
             if note == TAKEN:
                 outcomes.append(None)
             elif note == RAISED:

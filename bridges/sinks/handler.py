@@ -11,7 +11,7 @@ from django.conf import settings
 from bridges.handlers.process import HandlerProcess
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery import handlers
-from synapse.delivery.handlers import Order
+from synapse.delivery.handlers import HandlerOptions
 from synapse.delivery.sink import Delivery, MayBegin, Outcome, Setting, Sink, SinkConfig
 from synapse.errors.delivery import NotBegun, SinkAway, SinkBroken
 
@@ -43,13 +43,13 @@ class HandlerSink(Sink):
     about = "Calls a function of your own for each event, in a process beside."
     Config = HandlerConfig
 
-    def __init__(self, order: Order, *, processes: int = 1, stopping: Callable[[], bool]) -> None:
+    def __init__(self, order: HandlerOptions, *, processes: int = 1, stopping: Callable[[], bool]) -> None:
         self._slots = [_HandlerSlot(HandlerProcess(order, stopping=stopping)) for _ in range(processes)]
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="handler") if processes > 1 else None
 
     @classmethod
     def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
-        order = Order(
+        order = HandlerOptions(
             handler=config.handler,
             allowed=settings.BRIDGE_HANDLERS,
             batch=config.batch,

@@ -12,7 +12,7 @@ from bridges import secrets as bridges_secrets
 from core.database import close_stale_connections
 from synapse.catalog.bridge_definitions import BridgeDefinition
 from synapse.delivery.notifications import process
-from synapse.delivery.notifications.messages import Message, is_told, messages_of
+from synapse.delivery.notifications.messages import Message, is_for_people, messages_of
 from synapse.delivery.notifications.process import Answer, NotificationProcess
 from synapse.delivery.notifications.receiver import PAGERS, BadReceiver, kind_of_receiver
 from synapse.delivery.sink import Delivery, MayBegin, OneByOne, Outcome, Setting, SinkConfig, TryOutResult
@@ -78,9 +78,9 @@ class NotificationSink(OneByOne):
         try:
             while len(outcomes) < len(batch) and may_begin():
                 delivery = batch[len(outcomes)]
-                if is_told(delivery, is_selected=bool(self._bridge.event_types)):
+                if is_for_people(delivery, is_selected=bool(self._bridge.event_types)):
                     self._ready()
-                    outcomes.append(self._outcome(delivery))
+                    outcomes.append(self._try_take(delivery))
                 else:
                     outcomes.append(None)
         except SinkAway:
@@ -153,4 +153,4 @@ def _error_of(answer: Answer) -> SinkError:
     heard = webhook_messages.Answer(
         status=answer.status, text=answer.text, ms=answer.ms, retry_after=answer.retry_after
     )
-    return webhook_messages.failure(heard, permanent=(), now=time.time())
+    return webhook_messages.error_of(heard, permanent=(), now=time.time())

@@ -159,10 +159,10 @@ class WebhookSink(Sink):
 
     def try_out(self, delivery: Delivery) -> TryOutResult:
         sender = self._ready()
-        headers, body = self._messages.of(delivery, time.time())
+        headers, body = self._messages.request_for(delivery, time.time())
         begun = time.monotonic()
         try:
-            answer = self._loop.run_until_complete(sender.ask(headers, body))
+            answer = self._loop.run_until_complete(sender.send_and_read(headers, body))
         except SinkError as error:
             return TryOutResult(is_taken=False, ms=int((time.monotonic() - begun) * 1000), said=str(error))
         return TryOutResult(is_taken=is_success(answer.status), ms=answer.ms, status=answer.status, text=answer.text)
@@ -190,7 +190,7 @@ class WebhookSink(Sink):
                     outcomes[place] = NotBegun()
                     continue
                 try:
-                    with batch[place].timed():
+                    with batch[place].time_span():
                         await sender.send(*request)
                 except SinkError as error:
                     outcomes[place] = error
@@ -206,7 +206,7 @@ class WebhookSink(Sink):
         between two responses, and none is signed long before it is sent."""
         for start in range(0, len(batch), self._concurrency):
             now = time.time()
-            part = [self._messages.of(delivery, now) for delivery in batch[start : start + self._concurrency]]
+            part = [self._messages.request_for(delivery, now) for delivery in batch[start : start + self._concurrency]]
             yield from enumerate(part, start)
 
     def _ready(self) -> Sender:

@@ -1,8 +1,8 @@
-"""Decide how many events to take at once, how long to rest before, and how many a second a bridge delivers at most.
+"""Decide the size of the next batch, the wait before it, and the limit on a bridge's events a second.
 
 A batch should take a fraction of a second: then little is in flight when a process is killed or asked to stop, and no
-event waits until its lease is half over. While nothing succeeds, one event is tried now and then, so that a broken
-sink does not have a whole stream read for it. Time is an argument.
+event waits until half of its lease is over. While no delivery succeeds, single events are tried, with growing waits, so
+that a broken sink does not turn a whole stream into failures. The caller passes the time.
 """
 
 from collections.abc import Callable
@@ -14,19 +14,19 @@ from synapse.runtime.backoff import Backoff
 _BATCH_SECONDS = 0.05
 # The assumed time of an event before the first one is measured, in seconds.
 _FIRST_GUESS = 0.005
-# After this many failures in a row the cause is not a single event.
+# After this many failures in a row, the cause is taken to be the sink and not single events.
 MANY_FAILURES = 25
 
 FAILING = Backoff(base=1.0, cap=30.0)
 AWAY = Backoff(base=0.5, cap=10.0)
-# For a Redis that cannot be used.
+# Waits between attempts to reach Redis.
 RECONNECT = Backoff(base=0.2, cap=5.0)
 
 
 class BatchSizer:
-    """Follows how long events take and whether they succeed.
+    """Chooses batch sizes and waits, from how long events take and whether they succeed.
 
-    `lease` is in seconds. `together`: how many events the sink has in work at once.
+    `lease` is in seconds. `together` is the number of events that the sink processes at once.
     """
 
     def __init__(self, lease: float, *, together: int = 1) -> None:
@@ -36,15 +36,15 @@ class BatchSizer:
         self._failures = 0
         self._absences = 0
 
-    def allowed(self, most: int) -> int:
-        """Return how many of at most `most` events to take now."""
+    def allowed_count(self, most: int) -> int:
+        """Return the number of events to take now, `most` at most."""
         if self.is_probing:
             return min(most, 1)
         return min(most, max(self._together, int(self._goal / self._seconds))) if most > 0 else 0
 
     @property
     def is_probing(self) -> bool:
-        """Say whether single events are tried, because the sink takes so little."""
+        """Say whether single events are tried, because no delivery succeeds."""
         return self._absences > 0 or self._failures >= MANY_FAILURES
 
     def record_latency(self, events: int, seconds: float) -> None:
@@ -58,11 +58,11 @@ class BatchSizer:
         self._failures = 0 if taken else self._failures + failed
 
     def record_unavailable(self) -> None:
-        """Record that the sink could take nothing."""
+        """Record that the sink was unavailable."""
         self._absences += 1
 
     def backoff(self, chance: float) -> float:
-        """Return the seconds to wait before the next events are taken; `chance` as for Backoff."""
+        """Return the seconds to wait before the next batch; `chance` as for `Backoff.delay`."""
         if self._absences:
             return AWAY.delay(self._absences, chance)
         if self._failures >= MANY_FAILURES:
@@ -70,13 +70,13 @@ class BatchSizer:
         return 0.0
 
 
-# A rounding error below one event causes no wait, and no wait is shorter than the clock's resolution.
+# Tolerance for rounding errors, in events; and the shortest wait in seconds, because of the clock's resolution.
 _ROUNDING = 1e-6
 _SHORTEST = 0.001
 
 
 class Rate:
-    """Allows `limit` events a second, and after a silence those of one second at once. `clock` gives seconds."""
+    """Limits events to `limit` a second; after a pause, to those of one second at once. `clock` gives seconds."""
 
     def __init__(self, limit: float, clock: Callable[[], float]) -> None:
         self._limit = limit
@@ -84,17 +84,17 @@ class Rate:
         self._since = clock()
         self._allowed = 1.0
 
-    def allowed(self) -> int:
-        """Return how many events are allowed now."""
+    def allowed_count(self) -> int:
+        """Return the number of events that are allowed now."""
         now = self._clock()
         self._allowed = min(max(1.0, self._limit), self._allowed + (now - self._since) * self._limit)
         self._since = now
         return max(0, int(self._allowed + _ROUNDING))
 
-    def wait(self) -> float:
-        """Return how long it takes until an event is allowed, in seconds; 0 when one is."""
-        return 0.0 if self.allowed() else max(_SHORTEST, (1.0 - self._allowed) / self._limit)
+    def seconds_until_allowed(self) -> float:
+        """Return the seconds until an event is allowed; 0 when one is allowed now."""
+        return 0.0 if self.allowed_count() else max(_SHORTEST, (1.0 - self._allowed) / self._limit)
 
-    def take(self, count: int) -> None:
-        """Note that so many were taken."""
+    def consume(self, count: int) -> None:
+        """Record that `count` events were taken."""
         self._allowed -= count

@@ -9,7 +9,7 @@ from typing import Literal
 from synapse.delivery.batch_sizer import BatchSizer
 from synapse.delivery.group_upkeep import Say
 from synapse.delivery.membership import Membership, Subscription
-from synapse.delivery.retry import GiveUp, decide
+from synapse.delivery.retry import GiveUp, decide_retry
 from synapse.delivery.shutdown import Stop
 from synapse.delivery.sink import Delivery, Outcome, Sink
 from synapse.delivery.status import Progress
@@ -22,7 +22,7 @@ from synapse.wire.trace_context import context_of_entry
 
 # Called with the measured step, its seconds, and the number of times.
 Observe = Callable[[Literal["attempt", "delivered"], float, int], None]
-# After one of these errors, no further event of a batch is begun.
+# After one of these errors, no further event of the batch is begun.
 _ENDS = (NotBegun, SinkDisabled, SinkGone)
 
 
@@ -55,37 +55,37 @@ class Dispatcher:
         self._clock = clock
         self._observe = observe
         self._taken: list[tuple[str, str]] = []
-        # The number of the attempt of each of them, and how long one took.
+        # The attempt number of each taken event, and how long one delivery took (the mean of its batch).
         self._attempts: list[int] = []
         self._took_ms = 0
         self._unwanted: list[tuple[str, str]] = []
         self._unbegun: list[tuple[str, str]] = []
-        # Each with the text that may be shown of it.
+        # Each failure with its text for logs, which holds no PII.
         self._failed: list[tuple[Failure, str]] = []
         self.progress = Progress()
         self.batch_sizer = BatchSizer(subscription.lease_ms / 1000, together=together)
-        # Set when the sink takes nothing any more: the reason, and "" if that is no fault.
+        # Set when the sink takes no more events: the reason, "" if it is not a fault.
         self.over: str | None = None
         # Set when the receiver permanently refuses all events.
         self.disables: str | None = None
 
     @property
     def is_over(self) -> bool:
-        """Say whether the sink takes nothing any more."""
+        """Say whether the sink takes no more events."""
         if self.over is None and self._sink.is_gone():
             self.over = ""
         return self.over is not None
 
     def deliver(self, held: Sequence[InFlightEvent], since: float) -> None:
-        """Deliver to the sink the events that the bridge wants.
+        """Deliver the events that pass the bridge's filters to the sink.
 
-        No event is begun when half of its lease (taken at `since`, by the clock) is over, so that it ends before the
-        lease.
+        No event is begun after half of its lease (which began at `since`, in the clock's seconds), so that its delivery
+        ends before the lease does.
 
         Raises:
-            SinkAway: when the sink can take nothing now.
+            SinkAway: when the sink is unavailable now.
         """
-        batch = self._wanted(held)
+        batch = self._filter_batch(held)
         if not batch:
             return
         if (tracer := switch.tracer) is not None:
@@ -97,21 +97,21 @@ class Dispatcher:
 
         try:
             if self._subscription.order == "none":
-                outcomes = self._outcomes(batch, may_begin)
+                outcomes = self._deliver_to_sink(batch, may_begin)
             else:
-                outcomes = self._outcomes_in_order(batch, {one.id: one.key for one in held}, may_begin)
+                outcomes = self._deliver_in_order(batch, {one.id: one.key for one in held}, may_begin)
         except SinkAway:
             self._unbegun += [(delivery.id, delivery.token) for delivery in batch]
             self.batch_sizer.record_unavailable()
             raise
-        self._book(outcomes, self._clock() - begun)
+        self._record_outcomes(outcomes, self._clock() - begun)
 
-    def skip(self, ids: Sequence[str]) -> None:
+    def record_unbegun(self, ids: Sequence[str]) -> None:
         """Record that events were read and will not be begun."""
         self._unbegun += [(id_, "") for id_ in ids]
 
     def flush_outcomes(self, membership: Membership) -> None:
-        """Report to Redis the outcomes that it does not have yet."""
+        """Report the collected outcomes to Redis."""
         if self._taken or self._unwanted or self._unbegun or self._failed:
             failed = [failure for failure, _ in self._failed]
             fates = membership.report_outcomes(
@@ -124,10 +124,10 @@ class Dispatcher:
             )
             self.progress.filtered += len(self._unwanted)
             for (failure, text), fate in zip(self._failed, fates, strict=True):
-                self._tell_failure(failure, text, fate)
+                self._report_failure(failure, text, fate)
             self._taken, self._attempts, self._unwanted, self._unbegun, self._failed = [], [], [], [], []
 
-    def _wanted(self, held: Sequence[InFlightEvent]) -> list[Delivery]:
+    def _filter_batch(self, held: Sequence[InFlightEvent]) -> list[Delivery]:
         types_of, stream = self._types_of(), self._subscription.stream
         batch = [
             Delivery(stream=stream, id=one.id, attempt=one.attempt, parts=one.parts, types_of=types_of, token=one.token)
@@ -157,7 +157,9 @@ class Dispatcher:
             return False
         return self._where is None or self._where(delivery)
 
-    def _outcomes(self, batch: Sequence[Delivery], may_begin: Callable[[], bool]) -> list[tuple[Delivery, Outcome]]:
+    def _deliver_to_sink(
+        self, batch: Sequence[Delivery], may_begin: Callable[[], bool]
+    ) -> list[tuple[Delivery, Outcome]]:
         try:
             return list(zip(batch, self._sink.deliver(batch, may_begin), strict=True))
         except SinkAway:
@@ -166,10 +168,10 @@ class Dispatcher:
             failed = SinkError(f"{type(error).__name__}: {error}", failure="exception")
             return [(delivery, failed) for delivery in batch]
 
-    def _outcomes_in_order(
+    def _deliver_in_order(
         self, batch: Sequence[Delivery], key_of: Mapping[str, str], may_begin: Callable[[], bool]
     ) -> list[tuple[Delivery, Outcome]]:
-        """Deliver one event of each key at a time, and none behind an event that was not taken."""
+        """Deliver one event of each key at a time, and no event of a key after one that was not taken."""
         by_key: dict[str, deque[Delivery]] = {}
         for delivery in batch:
             by_key.setdefault(key_of[delivery.id] or delivery.id, deque()).append(delivery)
@@ -177,7 +179,7 @@ class Dispatcher:
         keys = list(by_key.values())
         while keys:
             try:
-                found = self._outcomes([key.popleft() for key in keys], may_begin)
+                found = self._deliver_to_sink([key.popleft() for key in keys], may_begin)
             except SinkAway:
                 if not outcomes:
                     raise
@@ -190,7 +192,7 @@ class Dispatcher:
         delivered = {delivery.id for delivery, _ in outcomes}
         return outcomes + [(delivery, NotBegun()) for delivery in batch if delivery.id not in delivered]
 
-    def _book(self, outcomes: Sequence[tuple[Delivery, Outcome]], seconds: float) -> None:
+    def _record_outcomes(self, outcomes: Sequence[tuple[Delivery, Outcome]], seconds: float) -> None:
         taken, failures = 0, []
         for delivery, outcome in outcomes:
             if outcome is None:
@@ -198,12 +200,12 @@ class Dispatcher:
                 self._observe("delivered", max(0.0, time.time() - int(delivery.id.partition("-")[0]) / 1000), 1)
                 self._taken.append((delivery.id, delivery.token))
                 self._attempts.append(delivery.attempt)
-                _finish(delivery, "delivered")
+                _finish_span(delivery, "delivered")
             elif isinstance(outcome, NotBegun | SinkDisabled):
                 self._unbegun.append((delivery.id, delivery.token))
                 if isinstance(outcome, SinkDisabled):
                     self.over = self.disables = self._impersonal(str(outcome), delivery)
-                    _finish(delivery, "returned", outcome)
+                    _finish_span(delivery, "returned", outcome)
             elif isinstance(outcome, SinkGone):
                 self.over = self._impersonal(str(outcome), delivery)
             else:
@@ -216,19 +218,19 @@ class Dispatcher:
             self.batch_sizer.record_outcome(taken=taken, failed=sum(_is_sink_error(*failure) for failure in failures))
             for delivery, error in failures:
                 # The duration of each event alone was not measured.
-                self._fail(delivery, error, seconds / begun)
+                self._record_failure(delivery, error, seconds / begun)
 
-    def _fail(self, delivery: Delivery, error: SinkError, seconds: float) -> None:
-        # The text is kept with the event, where its readers' rights are checked. A log line has no such check.
+    def _record_failure(self, delivery: Delivery, error: SinkError, seconds: float) -> None:
+        # The full text is stored with the event, where readers' rights are checked. Log lines get one without PII.
         text = str(error)
         impersonal = self._impersonal(text, delivery)
         trace = delivery.trace
         named = delivery.id if trace is None else f"{delivery.id} (trace {trace.trace_id})"
         told = f"{named}, attempt {delivery.attempt}: {impersonal.rstrip('.')}"
         self.progress.record_error(told)
-        next_ = decide(self._subscription.retry, attempt=delivery.attempt, error=error, chance=random.random())
+        next_ = decide_retry(self._subscription.retry, attempt=delivery.attempt, error=error, chance=random.random())
         gives_up = isinstance(next_, GiveUp)
-        _finish(delivery, "dead" if gives_up else "retry", error)
+        _finish_span(delivery, "dead" if gives_up else "retry", error)
         failure = Failure(
             id=delivery.id,
             token=delivery.token,
@@ -242,7 +244,7 @@ class Dispatcher:
         )
         self._failed.append((failure, told))
 
-    def _tell_failure(self, failure: Failure, text: str, fate: FailureResult) -> None:
+    def _report_failure(self, failure: Failure, text: str, fate: FailureResult) -> None:
         if fate == "retry":
             self._say(f"{text}. It will be retried in {failure.delay_ms / 1000:.3g} s.")
         elif fate == "dead":
@@ -255,8 +257,8 @@ class Dispatcher:
             self._say(f"{text}. Another consumer has it by now.")
 
 
-def _finish(delivery: Delivery, outcome: str, error: SinkError | None = None) -> None:
-    """End the span of an attempt. Of an error it has the class: its text may quote the event."""
+def _finish_span(delivery: Delivery, outcome: str, error: SinkError | None = None) -> None:
+    """End the span of an attempt. An error is recorded by its class, since its text may quote the event."""
     span, tracer = delivery.span, switch.tracer
     if span is None or tracer is None:
         return
@@ -269,5 +271,5 @@ def _finish(delivery: Delivery, outcome: str, error: SinkError | None = None) ->
 
 
 def _is_sink_error(delivery: Delivery, error: SinkError) -> bool:
-    """Say whether a failure may mean that the sink is broken. A failed retry concerns only its event."""
+    """Say whether a failure may mean that the sink is broken. A failed retry is taken to concern its event alone."""
     return delivery.attempt == 1 and not error.permanent

@@ -1,4 +1,6 @@
-"""Join a consumer to its group, again after each loss, and reclaim entries that other consumers left unfinished."""
+"""Join a consumer to its group, again whenever the group was lost, and reclaim entries that other consumers left
+unfinished.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -10,14 +12,15 @@ from synapse.errors.delivery import GroupExists
 from synapse.redis.commands.delivery import JoinResult, ReclaimResult
 from synapse.redis.commands.streams import Consumer
 
-# Entries a step reclaims at most: their copies are made inside Redis, which serves no other client meanwhile.
+# The most entries that one step reclaims: Redis copies them in a script, and serves no other client meanwhile.
 _RECLAIMED_AT_ONCE = 100
-# The interval of checkpoints of the group position, in seconds: entries acknowledged since the last one are delivered
-# again, should the group be lost. While this consumer read nothing, only another consumer can have moved the group.
+# The interval of checkpoints of the group position, in seconds: entries acknowledged since the last checkpoint are
+# delivered again if the group is lost. The longer interval is for a consumer that read nothing: then only other
+# consumers can have moved the group.
 _CHECKPOINT_EVERY, _IDLE_CHECKPOINT_EVERY = 5.0, 60.0
-# A reading consumer is never silent for much longer than a blocked read takes.
+# A consumer that was silent for less than this counts as live: a blocked read takes a few seconds at most.
 _LIVELY_MS = 10_000
-# A consumer with nothing pending that was silent for this long is removed; its name would stay for ever.
+# A consumer with nothing pending that was silent for this long is removed, since Redis would keep its name for ever.
 _FORGOTTEN_MS = 3_600_000
 
 
@@ -41,8 +44,8 @@ class GroupUpkeep:
         self._silent: deque[str] = deque()
         self._lost = 0
 
-    def begin(self, *, ours: bool, gone: Iterable[str]) -> None:
-        """Begin again after joining the group; `gone` are consumers whose unfinished events are due at once."""
+    def restart(self, *, ours: bool, gone: Iterable[str]) -> None:
+        """Start over after joining the group; the unfinished events of the consumers `gone` are reclaimed at once."""
         self._ours = ours
         self._due = float("-inf")
         self._gone = deque(gone)
@@ -60,31 +63,31 @@ class GroupUpkeep:
             self._membership.checkpoint()
             self._checkpointed_at, self.has_moved = self._clock(), False
         if self._gone:
-            if self._retired(self._gone[0]):
+            if self._retire_some(self._gone[0]):
                 self._gone.popleft()
             return True
         if not self._silent and self._clock() >= self._due:
-            self._look_around()
+            self._find_due_consumers()
         if self._silent:
-            reclaimed = self._reclaim(self._silent[0], self._lease_ms)
+            reclaimed = self._reclaim_some(self._silent[0], self._lease_ms)
             if _was_all(reclaimed):
                 self._silent.popleft()
             return reclaimed.moved > 0 or bool(self._gone)
         return bool(self._gone)
 
-    def take_lost(self) -> int:
-        """Return how many lost events were found since the last call."""
+    def pop_lost_count(self) -> int:
+        """Return the number of lost events found since the last call."""
         lost, self._lost = self._lost, 0
         return lost
 
     def retire(self, consumer: str) -> None:
-        """Give back all that a consumer has, and remove it."""
-        while not self._retired(consumer):
+        """Reclaim all entries of a consumer, and remove it."""
+        while not self._retire_some(consumer):
             pass
 
-    def _look_around(self) -> None:
+    def _find_due_consumers(self) -> None:
         self._due = self._clock() + self._lease_ms / 3000
-        found = self._membership.consumers()
+        found = self._membership.list_consumers()
         consumers = [consumer for consumer in found if consumer.name != self._own]
         self._gone.extend(consumer.name for consumer in consumers if is_dead(consumer))
         # Entries that become pending from now on are not due before the next check.
@@ -92,7 +95,7 @@ class GroupUpkeep:
             if any(consumer.pending for consumer in found):
                 self._silent.append("")
             if any(not consumer.pending and consumer.idle >= _FORGOTTEN_MS for consumer in consumers):
-                self._membership.clean(_FORGOTTEN_MS)
+                self._membership.remove_silent_consumers(_FORGOTTEN_MS)
         else:
             self._silent.extend(
                 consumer.name
@@ -100,17 +103,18 @@ class GroupUpkeep:
                 if consumer.pending and (consumer.name == self._own or delivery_membership.is_generated(consumer.name))
             )
 
-    def _retired(self, consumer: str) -> bool:
-        """Reclaim some entries of a consumer, and say whether these were all. The consumer's own name stays in the
-        group."""
-        if not _was_all(self._reclaim(consumer, 0)):
+    def _retire_some(self, consumer: str) -> bool:
+        """Reclaim some entries of a consumer. Return whether these were all; then the consumer is removed, unless it is
+        this one.
+        """
+        if not _was_all(self._reclaim_some(consumer, 0)):
             return False
         self._membership.recall(consumer)
         if consumer != self._own:
-            self._membership.leave(consumer)
+            self._membership.remove_consumer(consumer)
         return True
 
-    def _reclaim(self, consumer: str, idle_ms: int) -> ReclaimResult:
+    def _reclaim_some(self, consumer: str, idle_ms: int) -> ReclaimResult:
         reclaimed = self._membership.reclaim(idle_ms=idle_ms, limit=_RECLAIMED_AT_ONCE, consumer=consumer)
         self._lost += reclaimed.lost
         return reclaimed
@@ -155,9 +159,10 @@ Say = Callable[[str], None]
 
 
 class GroupJoiner:
-    """Joins the group when the consumer is not in it. `is_in`: the consumer is in its group, as far as is known.
+    """Joins the group whenever the consumer is not in it.
 
-    `has_twin`: another consumer reads under the same name, so what is pending under it may be the other's.
+    `is_in`: as far as is known, the consumer is in its group. `has_twin`: another consumer reads under the same name,
+        so entries pending under that name may belong to the other one.
     """
 
     def __init__(self, membership: Membership, upkeep: GroupUpkeep, say: Say) -> None:
@@ -174,40 +179,40 @@ class GroupJoiner:
         """Say whether the consumer was in its group at any time."""
         return not self._first
 
-    def lost_redis(self) -> None:
-        """Record a lost connection to Redis: replies in flight may not have arrived."""
+    def record_lost_connection(self) -> None:
+        """Record a lost connection to Redis, with which a reply may have been lost."""
         self.is_in = False
 
-    def lost_group(self) -> None:
+    def record_lost_group(self) -> None:
         """Record that the group was deleted."""
         self.is_in = False
         self._group_was_lost = True
 
-    def ensure(self) -> None:
-        """Join, unless the consumer is in its group.
+    def join_if_needed(self) -> None:
+        """Join the group unless the consumer is in it.
 
         Raises:
-            GroupExists: when the group is there and must be new.
+            GroupExists: when the group exists and must be new.
         """
         if self.is_in:
             return
-        joined, others = self._membership.join(self._mode())
+        joined, others = self._membership.join(self._join_mode())
         own = self._membership.subscription.consumer
         if self._first:
             self._check_new(joined)
-            self._greet(joined, others)
+            self._report_join(joined, others)
         elif joined.created or self._group_was_lost:
-            self._tell_loss(joined)
-        # Pending under its own name are entries whose reading got no reply, or entries left by the last consumer of
-        # that name.
+            self._report_loss(joined)
+        # Entries pending under its own name were read without the reply arriving, or by an earlier consumer of that
+        # name.
         gone = [other.name for other in others if is_dead(other) or (other.name == own and not self.has_twin)]
-        self._upkeep.begin(ours=joined.ours, gone=gone)
+        self._upkeep.restart(ours=joined.ours, gone=gone)
         self.is_in, self._first, self._group_was_lost = True, False, False
 
-    def _mode(self) -> Literal["any", "new", "again"]:
+    def _join_mode(self) -> Literal["any", "new", "again"]:
         if self._first:
             return "new" if self._membership.subscription.must_be_new else "any"
-        # A server that restarted without its data has lost the group too, without any error.
+        # A server that restarted without its data has lost the group without any error.
         return "again"
 
     def _check_new(self, joined: JoinResult) -> None:
@@ -221,9 +226,9 @@ class GroupJoiner:
                 "in the admin."
             )
 
-    def _greet(self, joined: JoinResult, others: Sequence[Consumer]) -> None:
+    def _report_join(self, joined: JoinResult, others: Sequence[Consumer]) -> None:
         subscription = self._membership.subscription
-        # A bridge's group is made by its first user, mostly the janitor.
+        # A bridge's group is created by its first user, usually the janitor, so “new” would say nothing.
         new = "the new group" if joined.created and not subscription.owned else "the group"
         self._say(f"Reading “{subscription.stream}” in {new} “{subscription.group}” as {subscription.consumer}.")
         live = [consumer.name for consumer in others if is_live(consumer)]
@@ -245,7 +250,7 @@ class GroupJoiner:
                 "stays theirs."
             )
 
-    def _tell_loss(self, joined: JoinResult) -> None:
+    def _report_loss(self, joined: JoinResult) -> None:
         subscription = self._membership.subscription
         if joined.resumed:
             what = "It was created again and continues where it was a few seconds ago"

@@ -1,11 +1,12 @@
-"""Handler functions: which may run, how they are called, and what passes between a process and its handlers' children.
+"""Handler functions: the check that one is permitted, how it is called, and the protocol between a process and its
+handlers' child processes.
 
-The settings list the functions. Every kind of handler takes deliveries and returns when it is done.
+The setting SYNAPSE_HANDLERS lists the permitted functions. A handler takes deliveries, and returns when it is done.
 
-Down the pipe go the handler's name and batches, in Python's own serialisation (one Python on both ends). Up come
-results as JSON: a handler may write to any file it finds, so nothing that is read here can do harm. The child notes
-each event's progress in shared memory that outlives it, kill -9 included: the parent knows which events were handled
-and which one was in flight, at next to no cost for each event.
+The parent sends the handler's name and batches through a pipe, in Python's own serialisation (both ends run the same
+Python). The child sends results as JSON, which the parent can read safely even if a handler wrote to the pipe. The
+child records each event's outcome in shared memory that outlives it, also after kill -9. So the parent knows at next to
+no cost which events were handled, and which one was in flight.
 """
 
 import asyncio
@@ -53,8 +54,9 @@ def refusal_of(path: str, listed: Sequence[str]) -> str:
 
 
 def must_be_defined_in_module(path: str, listed: Sequence[str]) -> bool:
-    """Say whether only a function that its module defines itself may be used: what a `*` allows must not reach what
-    the module merely imported."""
+    """Say whether the function must be defined in its module itself, because only a `*` permits it: `*` must not permit
+    functions that the module merely imports.
+    """
     return path not in listed
 
 
@@ -62,15 +64,15 @@ Handle = Callable[[Sequence[Delivery]], None]
 
 
 class BadHandler(Exception):
-    """The handler cannot be used; the message says why."""
+    """The handler cannot be used; the message gives the reason."""
 
 
 def load_handler(path: str, listed: Sequence[str]) -> Callable[..., Any]:
-    """Return the function of a dotted path; `listed` are those that may be used.
+    """Return the function of a dotted path; `listed` are the permitted paths.
 
     Raises:
-        BadHandler: when it may not be used or is no function.
-        Exception: an error of importing its module.
+        BadHandler: when the path is not permitted, or is not that of a function.
+        Exception: when importing its module fails.
     """
     if why := refusal_of(path, listed):
         raise BadHandler(why)
@@ -85,13 +87,15 @@ def load_handler(path: str, listed: Sequence[str]) -> Callable[..., Any]:
 
 
 def call_with_event(function: Callable[..., Any]) -> Handle:
-    """Return a call of `function(event, delivery)` for a single delivery. The function's return value is ignored."""
+    """Wrap a function as a handler of single deliveries: it is called as `function(event, delivery)`, its result is
+    ignored.
+    """
     wait_for = _Loop()
 
     def handle(deliveries: Sequence[Delivery]) -> None:
         (delivery,) = deliveries
         answer = function(delivery.event, delivery)
-        # An asynchronous function has done nothing yet, and a plain one may return an awaitable.
+        # The result of an asynchronous function still has to be awaited; a plain one may return an awaitable, too.
         if answer is not None and inspect.isawaitable(answer):
             wait_for(answer)
 
@@ -99,7 +103,9 @@ def call_with_event(function: Callable[..., Any]) -> Handle:
 
 
 def call_with_batch(function: Callable[..., Any]) -> Handle:
-    """Return a call of `function(events, deliveries)` for many deliveries."""
+    """Wrap a function as a handler of batches: it is called as `function(events, deliveries)`, its result is
+    ignored.
+    """
     wait_for = _Loop()
 
     def handle(deliveries: Sequence[Delivery]) -> None:
@@ -111,7 +117,9 @@ def call_with_batch(function: Callable[..., Any]) -> Handle:
 
 
 class _Loop:
-    """An event loop that lives as long as the child: what a handler keeps in it (a client, a pool) stays usable."""
+    """An event loop that lives as long as the child, so that clients and pools that a handler keeps in it stay
+    usable.
+    """
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -119,57 +127,59 @@ class _Loop:
     def __call__(self, awaitable: Any) -> None:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-        self._loop.run_until_complete(_awaited(awaitable))
+        self._loop.run_until_complete(_await(awaitable))
 
 
-async def _awaited(awaitable: Any) -> None:
+async def _await(awaitable: Any) -> None:
     await awaitable
 
 
-# A byte for each event: its outcome so far. Memory that was never written is 0.
+# The outcome of an event so far, as one byte. Memory that was never written is 0.
 UNTOUCHED, BEGUN, TAKEN, RAISED = range(4)
-# The first byte is the parent's word to the child; the notes follow.
+# The first byte is set by the parent to stop the child; the outcomes follow.
 _STOP = 0
 _NOTES = 1
 
 
 class SharedProgress:
-    """Notes for up to `size` events. Each side has its own object over the same file."""
+    """The outcomes of up to `size` events, in memory shared by parent and child. Each maps the same file with its own
+    object.
+    """
 
     def __init__(self, descriptor: int, size: int) -> None:
         self._memory = mmap.mmap(descriptor, _NOTES + size)
-        self._notes = memoryview(self._memory)[_NOTES:]
+        self._outcomes = memoryview(self._memory)[_NOTES:]
 
-    def clear(self, count: int) -> None:
-        """Begin again with `count` events."""
+    def reset(self, count: int) -> None:
+        """Reset the outcomes of a new batch of `count` events."""
         self._memory[_STOP] = 0
-        self._notes[:count] = bytes(count)
+        self._outcomes[:count] = bytes(count)
 
-    def stop(self) -> None:
+    def request_stop(self) -> None:
         """Ask the child to begin no further event."""
         self._memory[_STOP] = 1
 
     @property
     def stopped(self) -> bool:
-        """Whether no further event is to be begun."""
+        """Whether the parent asked the child to begin no further event."""
         return self._memory[_STOP] == 1
 
-    def note(self, place: int, what: int) -> None:
+    def set_outcome(self, place: int, what: int) -> None:
         """Record the outcome of an event."""
-        self._notes[place] = what
+        self._outcomes[place] = what
 
-    def notes(self, count: int) -> bytes:
+    def outcomes(self, count: int) -> bytes:
         """Return the recorded outcomes of the first `count` events."""
-        return bytes(self._notes[:count])
+        return bytes(self._outcomes[:count])
 
     def close(self) -> None:
         """Release the memory."""
-        self._notes.release()
+        self._outcomes.release()
         self._memory.close()
 
 
-def make_file(size: int) -> int:
-    """Return the descriptor of a new file for a board; its owner closes it."""
+def make_progress_file(size: int) -> int:
+    """Return the descriptor of a new file for a `SharedProgress` of `size` events; the caller closes it."""
     with tempfile.TemporaryFile(prefix="synapse-handler-") as file:
         file.truncate(_NOTES + size)
         return os.dup(file.fileno())
@@ -179,9 +189,10 @@ _MOST_TEXT = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """The instructions for a child: the handler's dotted path, the permitted paths, whether it takes many events at
-    once, how many there may be, and how long (seconds) a call may take."""
+class HandlerOptions:
+    """The options of a child: the handler's dotted path, the permitted paths, whether the handler takes batches, the
+    largest batch, and the time limit of a call in seconds.
+    """
 
     handler: str
     allowed: Sequence[str]
@@ -191,16 +202,17 @@ class Order:
 
 
 def pack_batch(batch: Sequence[Delivery]) -> bytes:
-    """Return a batch as bytes. The deliveries are of one stream, and their types are known alike."""
+    """Return a batch as bytes. All deliveries must have the same stream and the same `types_of`."""
     first = batch[0]
     rows = [
-        (delivery.id, delivery.attempt, delivery.parts, _read_here(delivery), _span_of(delivery)) for delivery in batch
+        (delivery.id, delivery.attempt, delivery.parts, _decode_foreign(delivery), _span_context(delivery))
+        for delivery in batch
     ]
-    return marshal.dumps((first.stream, _plain(first.types_of), rows))
+    return marshal.dumps((first.stream, _plain_types(first.types_of), rows))
 
 
 def unpack_batch(data: bytes) -> list[Delivery]:
-    """Return the batch that was packed."""
+    """Return the batch that `pack_batch` made bytes of."""
     stream, types_of, rows = marshal.loads(data)  # noqa: S302 - from our own parent
     batch = []
     for id_, attempt, parts, read, span in rows:
@@ -214,13 +226,15 @@ def unpack_batch(data: bytes) -> list[Delivery]:
     return batch
 
 
-def _span_of(delivery: Delivery) -> tuple[Any, ...] | None:
-    """Return the context of an attempt that is traced; the child reads that of the entry by itself."""
+def _span_context(delivery: Delivery) -> tuple[Any, ...] | None:
+    """Return the trace context of a traced attempt, None otherwise: the child reads the entry's context itself."""
     return None if delivery.span is None else tuple(delivery.span.context)
 
 
-def _read_here(delivery: Delivery) -> tuple[Any, ...] | None:
-    """Return an entry of another program as its contract reads it: the child has no contracts. None for all others."""
+def _decode_foreign(delivery: Delivery) -> tuple[Any, ...] | None:
+    """Decode a foreign entry with the types of its contract, which the child does not have. Return None for other
+    entries.
+    """
     if VERSION.encode() in delivery.parts[::2] or not delivery.types_of or delivery.entry.layout != "foreign":
         return None
     event, *others = delivery.entry
@@ -231,23 +245,23 @@ def _read_here(delivery: Delivery) -> tuple[Any, ...] | None:
 
 
 def pack_fact(kind: str, **members: Any) -> bytes:
-    """Return a fact as bytes.
+    """Return a message of the child as bytes.
 
-    `ready`; `broken` (with `text`): the handler cannot be used; `raised` (with `place` and `text`, and where it says so
-    `permanent`, `retry_after` and `disables`): it raised at the event in that place of the batch; `end`: the batch is
-    over.
+    Kinds: `ready`; `broken` (with `text`): the handler cannot be used; `raised` (with `place`, `text`, and if the error
+        has them `permanent`, `retry_after` and `disables`): it raised an error at the event with that index in the
+        batch; `end`: the batch is finished.
     """
     return orjson.dumps({"kind": kind, **members})
 
 
 def unpack_fact(data: bytes) -> dict[str, Any]:
-    """Return a fact: its `kind`, and its members."""
+    """Return a message of the child with its `kind` and members; an empty one for other JSON."""
     fact = orjson.loads(data)
     return fact if isinstance(fact, dict) else {}
 
 
 def error_of(fact: dict[str, Any]) -> SinkError:
-    """Return the error that a handler raised, from the fact that reports it."""
+    """Return the error that a handler raised, from the message that reports it."""
     text = str(fact.get("text", "The handler raised an error."))
     if fact.get("disables") is True:
         return SinkDisabled(text)
@@ -261,11 +275,11 @@ def error_of(fact: dict[str, Any]) -> SinkError:
 
 
 def text_of(error: BaseException, *, where: str = "") -> str:
-    """Return an error in a line: its class, its message, and where it was raised."""
+    """Return an error as one line: its class, its message, and where it was raised."""
     message = " ".join(str(error).encode("utf-8", "replace").decode().split())
     text = f"{type(error).__name__}: {message}" if message else type(error).__name__
     return cut(text, _MOST_TEXT) + (f" ({where})" if where else "")
 
 
-def _plain(types_of: Mapping[str, TopLevelTypes]) -> dict[str, dict[str, frozenset[str]]]:
+def _plain_types(types_of: Mapping[str, TopLevelTypes]) -> dict[str, dict[str, frozenset[str]]]:
     return {event_type: dict(types) for event_type, types in types_of.items()}

@@ -1,6 +1,6 @@
-"""One consumer's membership in a group: its generated name, and every command it sends, with the reply checked.
+"""A consumer in a group: its name, and the commands that it sends, with checked replies.
 
-The name, `host:pid:run`, lets other processes see whether the consumer's process still lives.
+A generated name, `host:pid:run`, lets other processes see whether the consumer's process still runs.
 """
 
 import os
@@ -39,40 +39,40 @@ _of_this_process: set[str] = set()
 
 def process_name() -> str:
     """Return the name of this process: the beginning of the names of all its consumers."""
-    return f"{_host()}:{os.getpid()}"
+    return f"{_host_name()}:{os.getpid()}"
 
 
 def new_consumer_name() -> str:
-    """Return a name that no consumer had before."""
+    """Return a new, unique consumer name."""
     name = f"{process_name()}:{secrets.token_hex(4)}"
     _of_this_process.add(name)
     return name
 
 
 def forget_consumer(name: str) -> None:
-    """Record that no worker of this process reads under this name any more: its pending entries belong to a dead
-    consumer."""
+    """Record that no worker of this process uses a name any more, so that entries pending under it are reclaimed."""
     _of_this_process.discard(name)
 
 
 def is_generated(name: str) -> bool:
-    """Say whether this is a name that `new_consumer_name` made, here or elsewhere."""
+    """Say whether `new_consumer_name` made this name, in any process."""
     return _NAME.fullmatch(name) is not None
 
 
 def runs_here(name: str) -> bool | None:
-    """Say whether the consumer's process runs on this host; None if the name does not show it."""
+    """Say whether the consumer's process runs on this host; None if the name does not tell."""
     found = _NAME.fullmatch(name)
-    if found is None or found["host"] != _host():
+    if found is None or found["host"] != _host_name():
         return None
     pid = int(found["pid"])
     if pid == os.getpid():
-        # In a container every run has the same number: an earlier run's name is not one of ours.
+        # In a container each run has the same process id, so names of earlier runs have to be told from those of this
+        # one.
         return name in _of_this_process
     return is_alive(pid)
 
 
-def _host() -> str:
+def _host_name() -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:64] or "unknown"
 
 
@@ -84,11 +84,11 @@ _RECALLED_AT_ONCE = 1000
 class Subscription:
     """The group and consumer name of a worker, and its reading options.
 
-    A missing group is made, and begins after the id `start`; with `must_be_new`, an existing group is not joined.
-    `owned`: the group belongs to Synapse, even if another program made it, because a bridge is defined for it. An event
-    unacknowledged for `lease_ms` is given to another consumer. `batch`: how many events are read at once. `block_ms`:
-    how long a read waits for an event; 0 does not wait. `order` and `order_key` as in a bridge's definition. `retry`:
-    the policy for events whose attempts fail. `delivery_log`: which attempts are logged.
+    A missing group is created, and begins after the id `start`; with `must_be_new`, an existing group is not joined.
+    `owned`: a bridge is defined for the group, so it belongs to Synapse even if another program created it. An event
+    that is not acknowledged within `lease_ms` is given to another consumer. `batch` is the most events in one read,
+    `block_ms` the time that a read waits for an event (0: it does not wait). `order` and `order_key` as in a bridge's
+    definition. `retry`: the policy for events whose attempts fail. `delivery_log`: which attempts are logged.
     `tracing`: how the spans of deliveries belong to the trace of the publish.
     """
 
@@ -111,8 +111,8 @@ class Subscription:
 class Membership:
     """A consumer in a group. `clock` gives seconds.
 
-    Every method raises GroupLost when the group is gone from Redis, and RedisFailure when Redis cannot be reached or
-    refuses.
+    Every method raises GroupLost when the group does not exist any more, and RedisFailure when Redis cannot be reached
+    or refuses.
     """
 
     def __init__(
@@ -129,41 +129,44 @@ class Membership:
         self._run = run
         self._group_key = (subscription.stream, subscription.group)
         self._logs = subscription.delivery_log != "off"
-        # Whether the last read found anything, even if only events that are blocked by their key.
+        # Whether the last ordered read found events, even if all are blocked by their key.
         self.found_some = False
-        # Whether the last read returned nothing because an earlier event is not done, in the order of the stream.
+        # Whether the last read returned nothing because an earlier event of the stream is not done (order “stream”).
         self.is_blocked = False
-        # Since when the events of the last reading are in flight, by the clock.
+        # When the leases of the events of the last read began, by the clock.
         self.read_at = 0.0
 
     def join(self, mode: Literal["any", "new", "again"]) -> tuple[JoinResult, list[Consumer]]:
-        """Join the group, or make it; return also the consumers that were in it before."""
+        """Join the group, and create it if it is missing. Return the result, and the consumers that were in it
+        before.
+        """
         start = "0" if mode == "again" else self.subscription.start
         consumer, owned = self.subscription.consumer, self.subscription.owned
         join = delivery_commands.join(*self._group_key, consumer, start=start, mode=mode, run=self._run, owned=owned)
-        # The first answer is an error where the group, or its stream, is yet to be made.
+        # The first reply is an error when the group or its stream does not exist yet.
         before, joined = self._executor.execute([stream_commands.xinfo_consumers(*self._group_key), join])
-        return self._checked(joined), [] if isinstance(before, ReplyError) else before
+        return self._check_reply(joined), [] if isinstance(before, ReplyError) else before
 
     def checkpoint(self) -> None:
-        """Store the group's position, from which it continues if it is lost."""
-        self._ask(delivery_commands.checkpoint(*self._group_key))
+        """Store the group's position, at which it is created again if it is lost."""
+        self._execute(delivery_commands.checkpoint(*self._group_key))
 
     def read(self, limit: int, block_ms: int) -> list[InFlightEvent]:
         """Read events that no consumer of the group has had, waiting up to `block_ms` for the first."""
         if self.subscription.order != "none":
             return self._read_in_order(limit, block_ms)
         consumer = self.subscription.consumer
-        entries = self._ask(stream_commands.xreadgroup(*self._group_key, consumer, count=limit, block_ms=block_ms))
-        # Taken after the read, which may have waited for events most of the time.
+        entries = self._execute(stream_commands.xreadgroup(*self._group_key, consumer, count=limit, block_ms=block_ms))
+        # Measured after the read, which may have waited for events.
         self.read_at = self._clock()
         return [InFlightEvent(id=entry.id, parts=entry.parts, attempt=1) for entry in entries]
 
     def _read_in_order(self, limit: int, block_ms: int) -> list[InFlightEvent]:
         admitted = self._admit(limit)
         if not admitted.read and not admitted.blocked and block_ms:
-            # A script cannot wait. From the last id that it saw, so that nothing that came since is missed.
-            self._ask(stream_commands.xread(self.subscription.stream, admitted.last_id, count=1, block_ms=block_ms))
+            # A script cannot wait, so XREAD does. It begins at the last id that the script saw, so that no event is
+            # missed.
+            self._execute(stream_commands.xread(self.subscription.stream, admitted.last_id, count=1, block_ms=block_ms))
             admitted = self._admit(limit)
         self.found_some, self.is_blocked = admitted.read > 0, admitted.blocked
         return admitted.events
@@ -179,9 +182,9 @@ class Membership:
             key=subscription.order_key,
             together=True,
         )
-        # Taken before the read: even if the answer is late, no event is begun that another consumer may have by then.
+        # Measured before the read, so that a late reply shortens the lease, and no other consumer can have the events.
         self.read_at = self._clock()
-        admitted: AdmitResult = self._ask(read)
+        admitted: AdmitResult = self._execute(read)
         return admitted
 
     def lease(self, limit: int) -> LeaseResult:
@@ -196,7 +199,7 @@ class Membership:
             together=subscription.order != "none",
             logs=self._logs,
         )
-        leased: LeaseResult = self._ask(lease)
+        leased: LeaseResult = self._execute(lease)
         return leased
 
     def report_outcomes(
@@ -210,30 +213,30 @@ class Membership:
         failed: Sequence[Failure] = (),
     ) -> list[FailureResult]:
         """Record the outcomes of events (ids, with the token of the lease): acknowledge taken and unwanted events,
-        release events that were not begun. Return the fates of the failed events.
+        release events that were not begun. Return what each failed event becomes.
 
-        `attempts` has the number of the attempt of each taken event, and `took_ms` how long one took, for the log.
+        `attempts` has the attempt number of each taken event, and `took_ms` the duration of one, for the delivery log.
         """
         asked = [
             command
             for ids, command in (
-                # Before the taken ones: an unwanted event keeps no event of its key waiting.
-                (unwanted, self._filtered(unwanted)),
-                (taken, self._done(taken, attempts, took_ms)),
+                # Unwanted events first: no event of their keys has to wait for the others.
+                (unwanted, self._filtered_command(unwanted)),
+                (taken, self._done_command(taken, attempts, took_ms)),
                 (unbegun, delivery_commands.release(*self._group_key, self.subscription.consumer, unbegun)),
-                (failed, self._failed(failed)),
+                (failed, self._failed_command(failed)),
             )
             if ids
         ]
-        replies = [self._checked(reply) for reply in self._executor.execute(asked)] if asked else []
+        replies = [self._check_reply(reply) for reply in self._executor.execute(asked)] if asked else []
         return replies[-1] if failed else []
 
-    def _done(self, held: Sequence[tuple[str, str]], attempts: Sequence[int], took_ms: int | None) -> Command:
+    def _done_command(self, held: Sequence[tuple[str, str]], attempts: Sequence[int], took_ms: int | None) -> Command:
         ids, tokens = [id_ for id_, _ in held], [token for _, token in held]
         tokens = tokens if self.subscription.order != "none" else []
         return delivery_commands.done(*self._group_key, ids, tokens=tokens, log=self._log_of(attempts, took_ms))
 
-    def _filtered(self, held: Sequence[tuple[str, str]]) -> Command:
+    def _filtered_command(self, held: Sequence[tuple[str, str]]) -> Command:
         ids = [id_ for id_, _ in held]
         return delivery_commands.done(*self._group_key, ids, counter="filtered", log=self._log_of((), None))
 
@@ -242,17 +245,17 @@ class Membership:
             return None
         return DoneLog(consumer=self.subscription.consumer, took_ms=took_ms, attempts=attempts)
 
-    def _failed(self, failed: Sequence[Failure]) -> Command:
+    def _failed_command(self, failed: Sequence[Failure]) -> Command:
         return delivery_commands.fail(*self._group_key, failed, consumer=self.subscription.consumer, logs=self._logs)
 
-    def consumers(self) -> list[Consumer]:
+    def list_consumers(self) -> list[Consumer]:
         """Return the group's consumers."""
-        found: list[Consumer] = self._ask(stream_commands.xinfo_consumers(*self._group_key))
+        found: list[Consumer] = self._execute(stream_commands.xinfo_consumers(*self._group_key))
         return found
 
     def reclaim(self, *, idle_ms: int, limit: int, consumer: str = "") -> ReclaimResult:
-        """Reclaim entries that a consumer, or any consumer, has had pending for `idle_ms`."""
-        reclaimed: ReclaimResult = self._ask(
+        """Reclaim entries that have been pending for `idle_ms`, of one consumer, or of all ("")."""
+        reclaimed: ReclaimResult = self._execute(
             delivery_commands.reclaim(
                 *self._group_key, idle_ms=idle_ms, limit=limit, consumer=consumer, logs=self._logs
             )
@@ -263,7 +266,7 @@ class Membership:
         """End the leases of a dead consumer. Return their number."""
         offset = ended = 0
         while True:
-            recalled: RecallResult = self._ask(
+            recalled: RecallResult = self._execute(
                 delivery_commands.recall(
                     *self._group_key,
                     consumer,
@@ -276,33 +279,33 @@ class Membership:
             ended += recalled.ended
             if recalled.looked_at < _RECALLED_AT_ONCE:
                 return ended
-            # Those that ended are no longer in the range that is looked at.
+            # Ended leases are removed from the sorted set that `offset` counts in.
             offset += recalled.looked_at - recalled.ended
 
-    def leave(self, consumer: str) -> bool:
+    def remove_consumer(self, consumer: str) -> bool:
         """Remove a consumer that has nothing pending. Return whether it was removed."""
-        removed: bool = self._ask(delivery_commands.leave(*self._group_key, consumer))
+        removed: bool = self._execute(delivery_commands.leave(*self._group_key, consumer))
         return removed
 
-    def clean(self, idle_ms: int) -> int:
+    def remove_silent_consumers(self, idle_ms: int) -> int:
         """Remove consumers that had nothing pending and were silent for `idle_ms`. Return their number."""
-        removed: int = self._ask(
+        removed: int = self._execute(
             delivery_commands.clean(*self._group_key, keep=self.subscription.consumer, idle_ms=idle_ms)
         )
         return removed
 
     def interrupt(self) -> None:
-        """Interrupt another thread's wait; it loses its connection."""
+        """Interrupt a command that another thread waits for. The connection is closed."""
         self._executor.interrupt()
 
     def reconnect(self) -> None:
         """Close the connection. The next command opens a new one, to the current server."""
         self._executor.close()
 
-    def _ask(self, command: Command) -> Any:
-        return self._checked(self._executor.execute([command])[0])
+    def _execute(self, command: Command) -> Any:
+        return self._check_reply(self._executor.execute([command])[0])
 
-    def _checked(self, reply: Any) -> Any:
+    def _check_reply(self, reply: Any) -> Any:
         if not isinstance(reply, ReplyError):
             return reply
         if reply.code == "NOGROUP" or "no such key" in str(reply).lower():

@@ -1,4 +1,4 @@
-"""Reading the next events while a sink is at work with the last ones, so that the two need not take turns."""
+"""Reads the next batch of events in a thread while the sink processes the current one."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -6,18 +6,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from synapse.delivery.membership import Membership
 from synapse.redis.commands.delivery import InFlightEvent
 
-# Worth a second thread only where there is much to read: small batches come from a slow sink, or an empty stream.
+# The least size of a batch for which the next one is prefetched: small batches mean a slow sink or an empty stream.
 WORTH = 100
 
-# Events, since when they are in flight, and how many were asked for.
+# Events, when they were asked for (the clock's seconds), and the number that was asked for.
 Taken = tuple[Sequence[InFlightEvent], float, int]
 
 
-class ReadAhead:
-    """At most one batch ahead of the sink.
+class Prefetcher:
+    """Prefetches at most one batch.
 
-    `clock` gives seconds; a batch's time is that at which it was asked for. `worth`: how full a batch must be for the
-    next one to be read ahead.
+    `clock` gives seconds. `worth` is the least size of a batch for which the next one is prefetched.
     """
 
     def __init__(self, membership: Membership, clock: Callable[[], float], *, worth: int = WORTH) -> None:
@@ -27,9 +26,10 @@ class ReadAhead:
         self._pool: ThreadPoolExecutor | None = None
         self._batch: tuple[Future[list[InFlightEvent]], float, int] | None = None
 
-    def begin(self, room: int, *, after: int, asked: int) -> None:
-        """Begin to read up to so many events, without waiting for any, if the last batch left some: it had `after` of
-        the `asked` events."""
+    def start_reading(self, room: int, *, after: int, asked: int) -> None:
+        """Start to read up to `room` events, without waiting for new ones. Only if the last batch was full: it had
+        `after` of the `asked` events.
+        """
         if after < max(asked, self._worth):
             return
         if self._pool is None:
@@ -37,31 +37,31 @@ class ReadAhead:
         self._batch = self._pool.submit(self._membership.read, room, 0), self._clock(), room
 
     def wait(self) -> None:
-        """Wait until the batch being read arrives or fails."""
+        """Wait until the batch that is being read arrives, or reading fails."""
         if self._batch is not None:
             self._batch[0].exception()
 
-    def take(self) -> Taken | None:
-        """Return the prefetched events, None when there are none.
+    def pop_batch(self) -> Taken | None:
+        """Return the prefetched batch, and forget it; None when there is none.
 
         Raises:
             GroupLost, RedisFailure: as raised by the reading.
         """
         batch, self._batch = self._batch, None
-        # An empty answer is an old one: events may have come while the sink was at work.
+        # An empty batch is ignored: events may have been added since it was read.
         return (found, *batch[1:]) if batch is not None and (found := batch[0].result()) else None
 
-    def give_up(self) -> list[str]:
-        """Return the ids of a prefetched batch that will not be begun, to be released.
+    def pop_ids(self) -> list[str]:
+        """Return the ids of the prefetched batch, which the caller releases.
 
         Raises:
             GroupLost, RedisFailure: as raised by the reading.
         """
-        taken = self.take()
+        taken = self.pop_batch()
         return [one.id for one in taken[0]] if taken else []
 
-    def forget(self) -> None:
-        """Forget a batch that is reclaimed with all that is pending under the consumer's name."""
+    def discard_batch(self) -> None:
+        """Discard the prefetched batch: it is reclaimed with all entries pending under the consumer's name."""
         self.wait()
         self._batch = None
 

@@ -1,6 +1,6 @@
-"""Decide when a failed event is tried again and when it is given up, and parse retry schedules.
+"""The decision whether and when a failed event is retried, and the parsing of retry schedules.
 
-Time and chance are arguments.
+The caller passes the random number.
 """
 
 import re
@@ -20,7 +20,7 @@ _TEXT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([smhd])")
 
 
 class BadWait(ValueError):
-    """A value is not a list of waits; the message says why."""
+    """A value is not a list of waits; the message explains it to a person."""
 
 
 def read_schedule(values: object) -> tuple[float, ...]:
@@ -33,10 +33,10 @@ def read_schedule(values: object) -> tuple[float, ...]:
         raise BadWait("A list of waits, such as [5, “5m”, “2h”]; an empty one means that they double.")
     if len(values) > MOST_WAITS:
         raise BadWait(f"At most {MOST_WAITS} waits.")
-    return tuple(map(_seconds, values))
+    return tuple(map(_parse_wait, values))
 
 
-def _seconds(value: object) -> float:
+def _parse_wait(value: object) -> float:
     found = _TEXT.fullmatch(value) if isinstance(value, str) else None
     if found:
         seconds = float(found[1]) * _UNITS[found[2]]
@@ -51,9 +51,9 @@ def _seconds(value: object) -> float:
     return seconds
 
 
-# A receiver that asks for a longer wait is still tried again after a day.
+# The longest wait that a receiver can ask for, in seconds.
 LONGEST_WAIT = 86_400.0
-# The spread of the retries of events that failed at one moment, as a part of each wait of a written schedule.
+# Waits of a schedule are lengthened by up to this share, so that events that failed together are spread.
 _SPREAD = 0.1
 _BACKOFF = Backoff(base=BACKOFF_BASE_SECONDS.default, cap=BACKOFF_CAP_SECONDS.default)
 
@@ -62,7 +62,7 @@ _BACKOFF = Backoff(base=BACKOFF_BASE_SECONDS.default, cap=BACKOFF_CAP_SECONDS.de
 class Policy:
     """The number of attempts for an event, and the waits between them.
 
-    `most_attempts` 0: for ever. `schedule`: the waits after the first failure, the second and so on, in seconds; the
+    `most_attempts` 0: no limit. `schedule` has the waits after the first failure, the second and so on, in seconds; the
     last one repeats. Without a schedule, `backoff` gives the waits.
     """
 
@@ -72,12 +72,12 @@ class Policy:
 
     @classmethod
     def of(cls, bridge: BridgeDefinition) -> Self:
-        """Return the policy that a bridge's definition asks for."""
+        """Return the policy of a bridge's definition."""
         backoff = Backoff(base=bridge.backoff_base_seconds, cap=bridge.backoff_cap_seconds)
         return cls(most_attempts=bridge.max_attempts, backoff=backoff, schedule=bridge.retry_schedule)
 
-    def wait(self, attempt: int, chance: float) -> float:
-        """Return how long to wait after this attempt failed, in seconds; `chance` as for Backoff."""
+    def wait_after(self, attempt: int, chance: float) -> float:
+        """Return the seconds to wait after attempt number `attempt` failed; `chance` as for `Backoff.delay`."""
         if not self.schedule:
             return self.backoff.delay(attempt, chance)
         nominal = self.schedule[min(attempt, len(self.schedule)) - 1]
@@ -86,23 +86,23 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """The event is to be tried again after so many seconds."""
+    """The decision to retry the event, `after` seconds from now."""
 
     after: float
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """The event is not to be tried again."""
+    """The decision not to retry the event."""
 
 
-def decide(policy: Policy, *, attempt: int, error: SinkError, chance: float) -> Retry | GiveUp:
+def decide_retry(policy: Policy, *, attempt: int, error: SinkError, chance: float) -> Retry | GiveUp:
     """Decide whether an event is retried or given up after its attempt with this number (from 1) failed.
 
-    A receiver's `retry_after` is the least wait. Attempts that ended without a report, as in a crash, are counted
-    elsewhere: by the script `lease.lua`, in the step that leases the event again.
+    The wait is at least the receiver's `retry_after`. Attempts that ended without a report, as in a crash, are counted
+    by the script `lease.lua`, when the event is leased again.
     """
     if error.permanent or 0 < policy.most_attempts <= attempt:
         return GiveUp()
     asked = min(error.retry_after or 0.0, LONGEST_WAIT)
-    return Retry(after=max(policy.wait(attempt, chance), asked))
+    return Retry(after=max(policy.wait_after(attempt, chance), asked))

@@ -11,13 +11,13 @@ T = TypeVar("T")
 
 
 class Interrupted(BaseException):
-    """A stop was requested while its process waited. It is no Exception, so that nothing catches it by accident."""
+    """A stop was requested during a wait. Not an Exception, so that no handler catches it by accident."""
 
 
 class Stop:
-    """A requested stop. A signal requests it, in the thread that reads it.
+    """A request to stop, made by a signal in the main thread, which also checks it.
 
-    It takes no lock, because a signal's handler runs between two instructions of that thread, which may hold the lock.
+    There is no lock, because a signal handler runs between two instructions of the main thread, which might hold it.
     """
 
     def __init__(self) -> None:
@@ -45,8 +45,8 @@ class Stop:
         if self._waiting:
             raise Interrupted
 
-    def interruptible(self, wait: Callable[[], T]) -> T:
-        """Return the result of `wait`.
+    def run_interruptibly(self, wait: Callable[[], T]) -> T:
+        """Run `wait`, which a requested stop interrupts, and return its result.
 
         Raises:
             Interrupted: when a stop was requested before, or is requested during the wait.
@@ -60,8 +60,8 @@ class Stop:
             self._waiting = False
 
     def sleep(self, seconds: float) -> None:
-        """Sleep; raises Interrupted as `interruptible` does."""
-        self.interruptible(lambda: time.sleep(seconds))
+        """Sleep; raises Interrupted as `run_interruptibly` does."""
+        self.run_interruptibly(lambda: time.sleep(seconds))
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
@@ -69,7 +69,7 @@ class Stop:
 
 
 class ThreadStop(Stop):
-    """A stop for work in its own thread, which another thread requests. `interrupt` ends the thread's wait."""
+    """A request to stop a thread, made by another one. `interrupt` is called to end the thread's wait."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,13 +82,13 @@ class ThreadStop(Stop):
         return self._event.is_set()
 
     def request(self) -> None:
-        # Under the lock, so that only the wait is interrupted.
+        # Under the lock, so that nothing but the wait is interrupted.
         with self._lock:
             self._event.set()
             if self._waiting:
                 self.interrupt()
 
-    def interruptible(self, wait: Callable[[], T]) -> T:
+    def run_interruptibly(self, wait: Callable[[], T]) -> T:
         with self._lock:
             if self.requested:
                 raise Interrupted

@@ -1,6 +1,6 @@
-"""The interface of sinks, which take events and report an outcome for each; their settings; an event in delivery.
+"""The interface of sinks, which take events and report the outcome of each; the base of their settings; and `Delivery`.
 
-Settings are a frozen dataclass beside the sink, read from JSON, with each error assigned to its field.
+The settings of a sink are a frozen dataclass beside it, read from JSON. Errors are reported by field.
 """
 
 from abc import ABC, abstractmethod
@@ -23,13 +23,12 @@ _NO_TYPES: Mapping[str, TopLevelTypes] = {}
 
 
 class Delivery:
-    """One event of a stream, as a group gets it.
+    """One attempt to deliver an event of a stream to a group.
 
-    `attempt` counts the deliveries of this event to this group, from 1, those that a crash cut off included. `parts`
-    are the names and values of its entry in turn, as stored in Redis; `types_of` gives the types by which foreign
-    entries are read. The entry is decoded on first use, and once: a sink may do that in a process of its own. `token`
-    names the lease of the event in flight; only the runtime uses it. `span` is that of the attempt, None where it is
-    not traced.
+    `attempt` counts the attempts for this event and group from 1, including those that a crash cut off. `parts` are the
+    alternating names and values of its entry, as stored in Redis; `types_of` has, by event type, the types that foreign
+    entries are decoded with. The entry is decoded once, on first use: a sink may do that in its own process. `token`
+    identifies the lease, for the runtime alone. `span` is that of the attempt, None when it is not traced.
     """
 
     __slots__ = ("_entry", "_trace", "attempt", "id", "parts", "span", "stream", "token", "types_of")
@@ -70,8 +69,9 @@ class Delivery:
 
     @property
     def trace(self) -> TraceContext | None:
-        """The trace context that the receiver of the event gets: that of the attempt, or else the one that is stored
-        with the event; None without one."""
+        """The trace context to pass to the receiver: that of the attempt, otherwise the one stored with the event; None
+        without one.
+        """
         if self.span is not None:
             return self.span.context
         return self._trace or context_of_entry(self.parts)
@@ -81,8 +81,8 @@ class Delivery:
         self._trace = context
 
     @contextmanager
-    def timed(self) -> Iterator[None]:
-        """Let the span of the attempt last as long as the block."""
+    def time_span(self) -> Iterator[None]:
+        """Begin the span of the attempt, if it is traced, and end it with the block."""
         if self.span is None:
             yield
             return
@@ -131,14 +131,15 @@ _WORDS: dict[type, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How forms show a setting of a sink. It stands in the field's annotation: `url: Annotated[str, Setting("...")]`.
+    """How forms show a setting of a sink. Part of the field's annotation: `url: Annotated[str, Setting("...")]`.
 
     Attributes:
         help: a sentence on what it does.
-        names: what a text names, so that forms offer those that there are: a secret or a stream; "" for any text.
-        is_given: of a secret, whether its value is another program's, so that forms offer to make none.
-        choices: the words that it may be, each with the label that forms show; none for any text.
-        is_advanced: whether few need it, so that forms fold it away.
+        names: the kind of thing that a text names (a secret or a stream), so that forms offer existing ones; "" for any
+            text.
+        is_given: whether another program issues the secret, so that forms do not offer to generate one.
+        choices: the permitted values, each with its label; empty for any text.
+        is_advanced: whether it is rarely needed, so that forms collapse it.
     """
 
     help: str = ""
@@ -150,17 +151,18 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkConfig:
-    """The settings of a sink. Its fields are texts, numbers, true or false, lists of these, mappings of names to these
-    or to anything, or (`| None`) nothing."""
+    """The base of the settings of a sink. Field types: `str`, `int`, `float`, `bool`, lists of these, mappings of names
+    to these or to `Any`, each optionally with `| None`.
+    """
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
-        """Return the settings.
+        """Parse settings from JSON.
 
         Raises:
-            BadConfig: with a sentence for each field that is wrong.
+            BadConfig: with a sentence for each wrong field.
         """
-        errors = dict(cls._errors(values))
+        errors = dict(cls._type_errors(values))
         if not errors:
             config = cls(**values)
             errors = dict(config.mistakes())
@@ -169,7 +171,7 @@ class SinkConfig:
         return config
 
     def mistakes(self) -> Iterator[tuple[str, str]]:
-        """Yield the errors beyond wrong types: the field, and a sentence."""
+        """Yield errors other than wrong types, each as a field and a sentence. Subclasses override it."""
         return iter(())
 
     def streams(self) -> Mapping[str, str]:
@@ -177,7 +179,7 @@ class SinkConfig:
         return {}
 
     @classmethod
-    def _errors(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    def _type_errors(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         hints = get_type_hints(cls)
         known = [each.name for each in fields(cls)]
         for name in values:
@@ -187,12 +189,12 @@ class SinkConfig:
             if each.name not in values:
                 if each.default is MISSING and each.default_factory is MISSING:
                     yield each.name, "is missing"
-            elif wrong := _mistyped(hints[each.name], values[each.name]):
+            elif wrong := _describe_type_error(hints[each.name], values[each.name]):
                 yield each.name, wrong
 
 
-def _mistyped(hint: Any, value: Any) -> str:
-    """Return how a value is not of a type, "" when it is."""
+def _describe_type_error(hint: Any, value: Any) -> str:
+    """Return a description of how a value differs from a type, "" if it does not."""
     alternatives = get_args(hint) if get_origin(hint) is UnionType else (hint,)
     kinds = {get_origin(one) or one: get_args(one) for one in alternatives}
     if type(value) not in kinds:
@@ -205,16 +207,16 @@ def _mistyped(hint: Any, value: Any) -> str:
     return f"must hold nothing but {_WORDS[inner]}, but holds {kind_of(wrong[0])}" if wrong else ""
 
 
-# None: the sink has taken the event, and the bridge acknowledges it.
+# None: the sink took the event, which the bridge then acknowledges.
 Outcome = SinkError | None
 MayBegin = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TryOutResult:
-    """The result of a test event: whether the sink took it, after how many milliseconds, and what a receiver answered.
+    """The result of a test event: whether the sink took it, after how many milliseconds, and the receiver's answer.
 
-    `status` is None where nothing answered. `said`: the error, "" without one; `text`: the beginning of the answer.
+    `status` is None without an answer. `said` is the error, "" without one; `text` is the beginning of the answer.
     """
 
     is_taken: bool
@@ -225,24 +227,24 @@ class TryOutResult:
 
 
 class Sink(ABC):
-    """Takes events, many at once."""
+    """The base of sinks: takes batches of events."""
 
     # Its name in forms, and a sentence on where events go.
     label: ClassVar[str] = ""
     about: ClassVar[str] = ""
-    # Whether it can be sent a test event, which no stream holds: `try_out` is there.
+    # Whether `try_out` is implemented, which delivers a test event that is in no stream.
     can_try_out: ClassVar[bool] = False
     # Its settings: a subclass of SinkConfig.
     Config: ClassVar[type[SinkConfig]] = SinkConfig
-    # How many events it has in flight at once, where its own settings limit that; None: as many as its bridge allows.
+    # The most events in flight at once, if its settings limit them; None: as many as the bridge allows.
     at_once: int | None = None
 
     @classmethod
     def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
-        """Return the sink of a bridge, ready to take events. `config` is a `cls.Config`.
+        """Open the sink of a bridge, ready to take events. `config` is a `cls.Config`.
 
-        `stopping` says whether a stop of the process was requested: then the sink must not wait. `bridge.concurrency`
-        is how many events the sink may have in flight at once; it gets at least so many where there are.
+        `stopping` says whether the process was asked to stop: then the sink must not wait. `bridge.concurrency` is the
+        number of events that the sink may have in flight at once; batches have at least that many, if there are enough.
 
         Raises:
             BadConfig: when its settings turn out to be unusable.
@@ -254,16 +256,16 @@ class Sink(ABC):
     def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
         """Deliver the events, in this order. Return the outcome of each.
 
-        Once `may_begin` says no, no further event is begun: the rest is NotBegun. Events that were begun before are
-        finished. An exception means that no event was taken, and that trying again may help. SinkDisabled as an outcome
-        disables the bridge.
+        Once `may_begin` returns False, no further event is begun: the outcome of the rest is NotBegun. Events that were
+        begun are finished. Any exception means that no event was taken, and that a retry may succeed. SinkDisabled as
+        an outcome disables the bridge.
 
         Raises:
-            SinkAway: when the sink can take no event now. None of the events was begun then.
+            SinkAway: when the sink is unavailable now. Then none of the events was begun.
         """
 
     def try_out(self, delivery: Delivery) -> TryOutResult:
-        """Deliver a test event, and return what happened.
+        """Deliver a test event, and return the result.
 
         Raises:
             SinkAway: when the sink can take no event now.
@@ -271,7 +273,7 @@ class Sink(ABC):
         raise NotImplementedError
 
     def is_gone(self) -> bool:
-        """Say whether the sink takes nothing any more: then nothing is read for it."""
+        """Say whether the sink takes no more events: then no more are read for it."""
         return False
 
     def close(self) -> None:
@@ -287,15 +289,16 @@ class OneByOne(Sink):
         """Take one event.
 
         Raises:
-            SinkError: when it was not taken. Any other exception means the same, and that trying again may help.
+            SinkError: when it was not taken. Any other exception means that it was not taken, and that a retry may
+                succeed.
         """
 
     def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
-        return [self._outcome(delivery) if may_begin() else NotBegun() for delivery in batch]
+        return [self._try_take(delivery) if may_begin() else NotBegun() for delivery in batch]
 
-    def _outcome(self, delivery: Delivery) -> Outcome:
+    def _try_take(self, delivery: Delivery) -> Outcome:
         try:
-            with delivery.timed():
+            with delivery.time_span():
                 self.take(delivery)
         except SinkError as error:
             return error

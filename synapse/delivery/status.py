@@ -1,6 +1,6 @@
 """The status of bridges: the reports of their processes, and the counts in Redis, for people.
 
-One round trip for any number of bridges, and some more to count what is unread.
+Reading takes one round trip for any number of bridges, and some more to count unread events.
 """
 
 import time
@@ -21,7 +21,7 @@ from synapse.redis.commands.statistics import number
 from synapse.redis.commands.streams import Group
 from synapse.statistics.health import Health, health_of
 
-# `waiting`: for Redis, or for a sink that can take no event now. `failed`: a person has to mend something.
+# `waiting`: for Redis, or for a sink that can take no event now. `failed`: a person has to fix something.
 State = Literal["starting", "running", "paused", "waiting", "failed"]
 
 
@@ -51,7 +51,7 @@ def pack(status: Status) -> bytes:
 
 
 def unpack(words: bytes) -> Status | None:
-    """Return the status that was packed, None when these are not our words."""
+    """Return the status that `pack` made a text of, None for a text in another format."""
     try:
         found = orjson.loads(words)
     except orjson.JSONDecodeError:
@@ -59,10 +59,10 @@ def unpack(words: bytes) -> Status | None:
     if not isinstance(found, dict) or found.get("state") not in get_args(State):
         return None
     known = {field.name: found[field.name] for field in fields(Status) if field.name in found}
-    return Status(**known) if _are_right(known) else None
+    return Status(**known) if _has_valid_types(known) else None
 
 
-def _are_right(values: dict[str, Any]) -> bool:
+def _has_valid_types(values: dict[str, Any]) -> bool:
     texts, numbers = ("state", "reason", "error"), ("since", "delivered", "failed", "dead", "filtered", "lost")
     return (
         all(isinstance(values.get(name, ""), str) for name in texts)
@@ -86,7 +86,7 @@ class Progress:
         self.dead = 0
         self.filtered = 0
         self.lost = 0
-        # The last thing that went wrong with an event.
+        # The last error with an event.
         self.error = ""
 
     def record_delivered(self, count: int) -> None:
@@ -101,19 +101,19 @@ class Progress:
         self.error = text
 
     def set_running(self) -> None:
-        """Record that the worker can work."""
-        self._turn("running", "")
+        """Record that the worker is running."""
+        self._set_state("running", "")
 
     def set_paused(self) -> None:
         """Record that the worker is paused."""
-        self._turn("paused", "")
+        self._set_state("paused", "")
 
     def set_waiting(self, reason: str, *, broken: bool = False) -> None:
-        """Record the reason that keeps the worker from working; `broken`: a person has to mend it."""
-        self._turn("failed" if broken else "waiting", reason)
+        """Record the reason that keeps the worker from working; `broken`: a person has to fix it."""
+        self._set_state("failed" if broken else "waiting", reason)
 
     def status(self) -> Status:
-        """Return all of it as a value."""
+        """Return the counts and the state as a value."""
         return Status(
             state=self._state,
             since=self._since,
@@ -127,21 +127,21 @@ class Progress:
             lost=self.lost,
         )
 
-    def _turn(self, state: State, reason: str) -> None:
+    def _set_state(self, state: State, reason: str) -> None:
         if state != self._state:
             self._since = self._clock()
         self._state, self._reason = state, reason
 
 
-# A consumer without a report for so long does not run any more.
+# A consumer whose last report is older does not run any more.
 FRESH_MS = 10_000
-# Counts read "this many or more" from here on; those of long lists sooner.
+# Lag is counted up to this number (“1000 or more”), and up to the smaller one for more than _LONG bridges.
 MOST_LAG, MOST_LAG_IN_LISTS, _LONG = 1000, 100, 10
-# The state shown for several processes: the worst of theirs.
+# The state of a bridge with several processes is the worst of theirs.
 _WORST_FIRST = ("failed", "waiting", "running", "paused", "starting")
 COUNTERS = ("done", "filtered", "retried", "dead", "parked", "lost_trimmed", "lost_silent", "groups_recreated")
 
-Standing = Literal["failed", "waiting", "running", "paused", "starting", "not running", "disabled"]
+BridgeState = Literal["failed", "waiting", "running", "paused", "starting", "not running", "disabled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,11 +149,11 @@ class Overview:
     """The status of one bridge.
 
     `statuses` are the reports of the processes that run it, by consumer. `counters` are those of its group since it was
-    made. `pending` are in flight, `waiting` are scheduled for retry, `dead` were given up. `lag` is None when there is
-    no group yet. `last_done_ms`: when the group last acknowledged a delivered event, by Redis' clock, in milliseconds
-    since 1970; 0: never. `failed_lately`: how many attempts failed in the last two minutes, where statistics were asked
-    for. `last_heard_ms`: when a process last told of it, where states were asked for; 0: not lately. `problem` says why
-    Redis could not answer.
+    created. `pending` events are in flight, `waiting` are scheduled for retry, `dead` were given up. `lag` is None when
+    there is no group yet. `last_done_ms`: when the group last acknowledged a delivered event, by Redis' clock, in
+    milliseconds since 1970; 0: never. `failed_lately`: the attempts that failed in the last two minutes, if statistics
+    were read. `last_heard_ms`: the time of the last report of a process, if `read_states` was used; 0: none lately.
+    `problem` is the reason that Redis could not answer.
     """
 
     bridge: BridgeDefinition
@@ -171,7 +171,7 @@ class Overview:
 
     @property
     def health(self) -> Health:
-        """How well it is, in a word: *failing* counts attempts, also while its process runs."""
+        """The health of the bridge, in one word. It is failing when attempts fail, also while its process runs."""
         return health_of(
             stopped=not self.bridge.enabled or (self.state == "not running" and not self.bridge.is_pulled),
             paused=self.state == "paused",
@@ -180,8 +180,8 @@ class Overview:
         )
 
     @property
-    def state(self) -> Standing:
-        """How it is in a word."""
+    def state(self) -> BridgeState:
+        """The state of the bridge."""
         if not self.bridge.enabled:
             return "disabled"
         return self.worst.state if self.worst else "not running"
@@ -193,7 +193,7 @@ class Overview:
 
     @property
     def was_read(self) -> bool:
-        """Say whether a consumer was given an event of its group."""
+        """Say whether any event of its group was ever read."""
         return bool(self.last_done_ms or self.pending or self.waiting or self.dead or any(self.counters.values()))
 
     @property
@@ -203,7 +203,7 @@ class Overview:
 
     @property
     def reason(self) -> str:
-        """Why the bridge does not run, or else its last error."""
+        """The reason that the bridge does not run, otherwise its last error."""
         return (self.worst.reason or self.worst.error) if self.worst else ""
 
     @property
@@ -222,24 +222,24 @@ def fresh_statuses(said: Mapping[str, Report], beats: Any, now_ms: int) -> dict[
     """Return the reports of consumers that still run: the report is recent, or the process's heartbeat is.
 
     Args:
-        said: the reports by consumer.
+        said: the reports, by consumer.
         beats: the heartbeats of the processes, as `participants.read_heartbeats` reads them, or an error.
         now_ms: the time by the server's clock.
     """
     return {
         name: status
         for name, row in said.items()
-        if now_ms - _heard_ms(name, row, beats) < FRESH_MS and (status := unpack(row.words)) is not None
+        if now_ms - _last_report_ms(name, row, beats) < FRESH_MS and (status := unpack(row.words)) is not None
     }
 
 
-def _heard_ms(name: str, row: Report, beats: Any) -> int:
-    """Return when a consumer last reported, or its process said that it lives."""
+def _last_report_ms(name: str, row: Report, beats: Any) -> int:
+    """Return the time of a consumer's last report, or of its process's last heartbeat, whichever is later."""
     beat = None if isinstance(beats, ReplyError) else beats.get(name.rpartition(":")[0])
     return max(row.at, beat.at) if beat else row.at
 
 
-def overviews(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]:
+def read_overviews(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]:
     """Return the status of bridges by name, in one round trip for any number of bridges, and some more to count unread
     events. An error with one bridge becomes its `problem`.
     """
@@ -249,11 +249,11 @@ def overviews(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Ove
     asked = [
         participants.read_time(),
         participants.read_heartbeats(),
-        *(command for bridge in known for command in _asked(bridge)),
+        *(command for bridge in known for command in _commands_for(bridge)),
     ]
     now_ms, beats, *replies = yield from ask(asked)
     found = {
-        bridge.name: _Found(bridge, beats, *replies[place : place + 5])
+        bridge.name: _Replies(bridge, beats, *replies[place : place + 5])
         for bridge, place in zip(known, range(0, len(replies), 5), strict=True)
     }
     groups = {(one.bridge.stream, one.bridge.group): one.group for one in found.values() if one.group}
@@ -262,8 +262,8 @@ def overviews(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Ove
     return {name: one.overview(now_ms, lags) for name, one in found.items()}
 
 
-def states(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]:
-    """Return in which state bridges are, by name, without any count: one command a bridge, in one round trip.
+def read_states(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overview]]:
+    """Return the state of bridges by name, without any counts: one command for each bridge, in one round trip.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
@@ -274,13 +274,13 @@ def states(bridges: Iterable[BridgeDefinition]) -> Conversation[dict[str, Overvi
     found = {}
     for bridge, reply in zip(known, replies, strict=True):
         said: Mapping[str, Report] = {} if isinstance(reply, ReplyError) else reply
-        heard = max((_heard_ms(name, row, beats) for name, row in said.items()), default=0)
+        heard = max((_last_report_ms(name, row, beats) for name, row in said.items()), default=0)
         statuses = fresh_statuses(said, beats, now_ms)
         found[bridge.name] = Overview(bridge=bridge, statuses=statuses, last_heard_ms=heard)
     return found
 
 
-def _asked(bridge: BridgeDefinition) -> Sequence[Any]:
+def _commands_for(bridge: BridgeDefinition) -> Sequence[Any]:
     stream, group = bridge.stream, bridge.group
     return (
         participants.read_reports(stream, group),
@@ -291,7 +291,7 @@ def _asked(bridge: BridgeDefinition) -> Sequence[Any]:
     )
 
 
-class _Found:
+class _Replies:
     """The replies of Redis about one bridge."""
 
     def __init__(
@@ -299,7 +299,7 @@ class _Found:
     ) -> None:
         self.bridge = bridge
         self._beats = beats
-        # A foreign key in place of a status is ignored; it is no reason to fail.
+        # An error (another program's key in place of the reports) is ignored.
         self._said: Mapping[str, Report] = {} if isinstance(said, ReplyError) else said
         self._counters: Mapping[str, bytes] = {} if isinstance(counters, ReplyError) else counters
         self._waiting, self._dead = (0 if isinstance(size, ReplyError) else size for size in sizes)

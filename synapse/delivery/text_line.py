@@ -1,6 +1,6 @@
 """A delivered event as one line of text.
 
-Publishers' text is data: in neither form can it move the cursor, hide text or start a line of its own.
+Text of publishers cannot move the cursor, hide text or begin a new line, neither as JSON nor for a terminal.
 """
 
 import re
@@ -38,14 +38,14 @@ def json_line(delivery: Delivery, *, mask: Mask | None = None) -> bytes:
         "event": entry.event,
     }
     try:
-        text = _dumps(line)
+        text = _json_text(line)
     except TypeError:
-        text = _dumps({**line, "event": with_deep_values_as_text(entry.event)})
+        text = _json_text({**line, "event": with_deep_values_as_text(entry.event)})
     return text.encode() + b"\n"
 
 
 def terminal_line(delivery: Delivery, *, now: datetime, colour: bool, mask: Mask | None = None) -> bytes:
-    """Return the event as a line for a person: when it came (UTC), its type, id and source, then its properties.
+    """Return the event as a line for a person: when it was stored (UTC), its type, id and source, then its properties.
 
     Long values and long lists of properties are cut.
     """
@@ -55,27 +55,27 @@ def terminal_line(delivery: Delivery, *, now: datetime, colour: bool, mask: Mask
 
     entry = mask.decoded(delivery.entry) if mask else delivery.entry
     parts = [
-        paint(_DIM, _time(delivery.id, now)),
-        paint(_BOLD, _shown(entry.event_type) or "(no type)"),
+        paint(_DIM, _time_text(delivery.id, now)),
+        paint(_BOLD, _cut_and_escape(entry.event_type) or "(no type)"),
         paint(_DIM, delivery.id),
-        paint(_CYAN, _shown(entry.source or "-")),
+        paint(_CYAN, _cut_and_escape(entry.source or "-")),
     ]
     if delivery.attempt > 1:
         parts.append(paint(_YELLOW, f"attempt {delivery.attempt}"))
     shown = [(name, value) for name, value in entry.event.items() if name not in ("event_type", "source")]
     for name, value in shown[:MAX_PROPERTIES]:
-        parts.append(f"{paint(_DIM, _shown(name) + '=')}{_value(value)}")
+        parts.append(f"{paint(_DIM, _cut_and_escape(name) + '=')}{_value_text(value)}")
     if len(shown) > MAX_PROPERTIES:
         parts.append(paint(_DIM, f"… {len(shown) - MAX_PROPERTIES} more"))
     return (" ".join(parts) + "\n").encode("utf-8", "replace")
 
 
-def harmless(text: str) -> str:
-    """Return the text with all that does not simply show as a character written as JSON would escape it."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
+def escape_unprintable(text: str) -> str:
+    """Return the text with unprintable characters escaped as in JSON."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
 
 
-def _time(id_: str, now: datetime) -> str:
+def _time_text(id_: str, now: datetime) -> str:
     time = moment_of(id_)
     if time is None:
         return "(no time)"
@@ -83,33 +83,34 @@ def _time(id_: str, now: datetime) -> str:
     return clock.partition(" ")[2] if time.date() == now.date() else clock
 
 
-def _value(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value not in _JSON_WORDS:
-        return _shown(value)
-    return _shown(_dumps(value))
+        return _cut_and_escape(value)
+    return _cut_and_escape(_json_text(value))
 
 
-def _shown(text: str) -> str:
-    # Cut first: the rest is never needed.
-    return harmless(text) if len(text) <= MAX_VALUE else harmless(text[:MAX_VALUE]) + "…"
+def _cut_and_escape(text: str) -> str:
+    # Cut first, so that the rest is not escaped for nothing.
+    return escape_unprintable(text) if len(text) <= MAX_VALUE else escape_unprintable(text[:MAX_VALUE]) + "…"
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     code = ord(character)
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def _dumps(value: Any) -> str:
-    return _ACTIVE.sub(lambda found: _escaped(found[0]), exact_json.dumps(value).decode())
+def _json_text(value: Any) -> str:
+    return _ACTIVE.sub(lambda found: _escape(found[0]), exact_json.dumps(value).decode())
 
 
 def with_deep_values_as_text(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an event that can be written inside a line: a value that alone is as deep as JSON can be written (streams
-    of foreign entries have such) would not fit there."""
-    return {name: value if _fits(value) else _dumps(value) for name, value in event.items()}
+    """Return an event that can be nested in a JSON line: values that are nested as deeply as can be written (foreign
+    entries may have them) become texts.
+    """
+    return {name: value if _fits_inside(value) else _json_text(value) for name, value in event.items()}
 
 
-def _fits(value: Any) -> bool:
+def _fits_inside(value: Any) -> bool:
     try:
         exact_json.dumps([[value]])
     except TypeError:

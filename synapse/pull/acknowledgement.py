@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.delivery.retry import GiveUp, Policy, decide
+from synapse.delivery.retry import GiveUp, Policy, decide_retry
 from synapse.errors.delivery import SinkError
 from synapse.pull.protocol import GroupRef, PullAck, PullExtend, PullNack
 from synapse.redis import Conversation, ReplyError, answer
@@ -108,7 +108,7 @@ def _in_flight_of(id_: str, lease: tuple[str, int], pending: Pending | None, con
 
 def _failure_of(hand: _InFlight, asked: PullNack, policy: Policy, chance: float, *, logs_reason: bool) -> Failure:
     reason = asked.reason or "refused by the consumer"
-    next_ = decide(policy, attempt=hand.attempt, error=SinkError(reason, permanent=asked.dead), chance=chance)
+    next_ = decide_retry(policy, attempt=hand.attempt, error=SinkError(reason, permanent=asked.dead), chance=chance)
     delay_ms = 0 if isinstance(next_, GiveUp) else round(next_.after * 1000)
     return Failure(
         id=hand.id,

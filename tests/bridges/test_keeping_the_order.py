@@ -200,7 +200,7 @@ def test_the_order_of_each_key_is_kept_when_consumers_die_in_the_middle(redis, b
             **BY_CUSTOMER,
         )
         worker = consumer.worker
-        worker._joining.ensure()
+        worker._joiner.join_if_needed()
         while worker._upkeep.step():
             pass
         held = worker._membership.lease(3).events or worker._membership.read(3, 0)
@@ -250,7 +250,7 @@ def places_are_done(redis, count):
 @pytest.mark.parametrize("options", [BY_CUSTOMER, {"order": "stream"}])
 def test_an_ordered_read_waits_for_events_and_gets_them_at_once(redis, bridge, options):
     consumer = bridge(**options)
-    consumer.worker._joining.ensure()
+    consumer.worker._joiner.join_if_needed()
 
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(consumer.worker._membership.read, 10, 60_000)

@@ -24,30 +24,30 @@ def test_a_batch_is_sized_to_take_a_fraction_of_a_second(lease, seconds_an_event
     for _ in range(50):
         pace.record_latency(10, 10 * seconds_an_event)
 
-    assert pace.allowed(500) == pytest.approx(room, abs=1)
-    assert pace.allowed(0) == 0
+    assert pace.allowed_count(500) == pytest.approx(room, abs=1)
+    assert pace.allowed_count(0) == 0
 
 
 def test_a_sink_of_unknown_speed_gets_a_few_events():
-    assert BatchSizer(60).allowed(500) == 10
-    assert BatchSizer(60).allowed(3) == 3
+    assert BatchSizer(60).allowed_count(500) == 10
+    assert BatchSizer(60).allowed_count(3) == 3
 
 
 def test_while_nothing_succeeds_single_events_are_tried_ever_more_slowly():
     pace = BatchSizer(60)
     pace.record_outcome(taken=1, failed=MANY_FAILURES)
-    assert (pace.allowed(500), pace.backoff(1.0)) == (10, 0.0)
+    assert (pace.allowed_count(500), pace.backoff(1.0)) == (10, 0.0)
 
     pace.record_outcome(taken=0, failed=MANY_FAILURES)
     rests = []
     for _ in range(7):
-        assert pace.allowed(500) == 1
+        assert pace.allowed_count(500) == 1
         rests.append(pace.backoff(1.0))
         pace.record_outcome(taken=0, failed=1)
 
     assert rests == [1, 2, 4, 8, 16, 30, 30]
     pace.record_outcome(taken=1, failed=0)
-    assert (pace.allowed(500), pace.backoff(1.0)) == (10, 0.0)
+    assert (pace.allowed_count(500), pace.backoff(1.0)) == (10, 0.0)
 
 
 class AbsentSink(KeepingSink):

@@ -38,7 +38,7 @@ class Looking(KeepingSink):
         return super().deliver(batch, may_begin)
 
     def wait_for_the_next(self):
-        self.ahead.wait()
+        self.prefetcher.wait()
         return self.redis.xpending(STREAM, GROUP)["pending"]
 
 
@@ -46,7 +46,7 @@ def test_a_full_batch_has_the_next_one_read_meanwhile(redis, bridge):
     ids = publish(redis, 25)
     sink = Looking(redis)
     consumer = bridge(sink, batch=10)
-    sink.ahead = consumer.worker._ahead
+    sink.prefetcher = consumer.worker._prefetcher
 
     consumer.run_dry()
 
@@ -68,7 +68,7 @@ def test_a_batch_that_was_as_full_as_asked_has_the_next_one_read_although_there_
 
     sink = Quick(redis)
     consumer = bridge(sink, batch=400, clock=lambda: now[0])
-    sink.ahead = consumer.worker._ahead
+    sink.prefetcher = consumer.worker._prefetcher
 
     consumer.run_dry()
 
@@ -172,7 +172,7 @@ def test_no_event_is_handled_twice_when_redis_goes_away_while_reading_ahead(dura
 
         def kill(_):
             if len(sink.got) == 700 and not killed:
-                consumer.worker._ahead.wait()
+                consumer.worker._prefetcher.wait()
                 killed.append(durable_valkey.kill())
             return False
 
@@ -214,7 +214,7 @@ def test_a_worker_is_caught_up_when_a_read_after_the_last_batch_is_empty(redis, 
 
     def publish_more(_):
         if len(sink.got) == 19:
-            consumer.worker._ahead.wait()
+            consumer.worker._prefetcher.wait()
             ids.extend(publish(redis, 1))
         return False
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from synapse.delivery.retry import GiveUp, Policy, Retry, decide
+from synapse.delivery.retry import GiveUp, Policy, Retry, decide_retry
 from synapse.errors.delivery import SinkError
 from synapse.runtime.backoff import Backoff
 from tests.tables import for_each
@@ -32,7 +32,9 @@ WRITTEN = Policy(most_attempts=0, schedule=(0, 5, 300))
     ],
 )
 def test_a_failed_event_is_retried_after_the_wait_of_its_policy(policy, attempt, error, soonest, latest):
-    decisions = [decide(policy, attempt=attempt, error=SinkError("no", **error), chance=chance) for chance in (0, 1)]
+    decisions = [
+        decide_retry(policy, attempt=attempt, error=SinkError("no", **error), chance=chance) for chance in (0, 1)
+    ]
 
     assert decisions == [Retry(after=pytest.approx(soonest)), Retry(after=pytest.approx(latest))]
 
@@ -48,10 +50,10 @@ def test_a_failed_event_is_retried_after_the_wait_of_its_policy(policy, attempt,
     ],
 )
 def test_an_event_is_given_up_after_its_last_attempt_or_a_permanent_error(policy, attempt, error):
-    assert decide(policy, attempt=attempt, error=SinkError("no", **error), chance=0) == GiveUp()
+    assert decide_retry(policy, attempt=attempt, error=SinkError("no", **error), chance=0) == GiveUp()
 
 
 def test_without_a_bound_it_is_never_given_up_for_the_number_of_attempts():
     policy = Policy(most_attempts=0, backoff=Backoff(base=1, cap=60))
 
-    assert decide(policy, attempt=10**9, error=SinkError("no"), chance=1) == Retry(after=60)
+    assert decide_retry(policy, attempt=10**9, error=SinkError("no"), chance=1) == Retry(after=60)

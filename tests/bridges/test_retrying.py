@@ -115,7 +115,7 @@ def test_an_event_that_killed_its_consumer_on_every_attempt_becomes_a_dead_lette
     read_and_die(redis, name_of_the_dead())
     died = bridge(KeepingSink(refuses=lambda _: True), consumer=name_of_the_dead(), retry=THREE)
     for _ in range(2):
-        died.worker._joining.ensure()
+        died.worker._joiner.join_if_needed()
         while died.worker._upkeep.step():
             pass
         died.worker._membership.lease(1)

@@ -12,10 +12,10 @@ from tests.patience import eventually
 
 def test_a_request_waits_for_work_and_ends_a_wait():
     stop = Stop()
-    assert stop.interruptible(lambda: "done") == "done"
+    assert stop.run_interruptibly(lambda: "done") == "done"
 
     with pytest.raises(Interrupted):
-        stop.interruptible(stop.request)
+        stop.run_interruptibly(stop.request)
 
     assert stop.requested
     with pytest.raises(Interrupted):
@@ -58,18 +58,18 @@ def test_a_stop_from_another_thread_ends_a_read_that_waits_for_events(redis, bri
 def test_a_stop_from_another_thread_interrupts_nothing_but_a_wait():
     stop, interrupted = ThreadStop(), []
     stop.interrupt = lambda: interrupted.append(True)
-    assert stop.interruptible(lambda: "read") == "read"
+    assert stop.run_interruptibly(lambda: "read") == "read"
 
     stop.request()
 
     assert interrupted == []
     with pytest.raises(Interrupted):
-        stop.interruptible(lambda: "read")
+        stop.run_interruptibly(lambda: "read")
 
 
 def test_an_error_of_a_wait_that_was_not_interrupted_is_told():
     with pytest.raises(OSError, match="reset"):
-        ThreadStop().interruptible(fail)
+        ThreadStop().run_interruptibly(fail)
 
 
 def fail():

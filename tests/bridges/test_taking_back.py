@@ -72,7 +72,7 @@ def test_events_that_a_killed_predecessor_had_reclaimed_are_delivered_at_once(re
     first, second = name_of_the_dead(), name_of_the_dead()
     read_and_die(redis, first)
     taken = bridge(consumer=second).worker
-    taken._joining.ensure()
+    taken._joiner.join_if_needed()
     while taken._upkeep.step():
         pass
     assert len(taken._membership.lease(10).events) == 3

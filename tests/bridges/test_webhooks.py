@@ -172,17 +172,17 @@ def test_a_changed_body_is_not_what_was_signed(receiver, webhook):
 
 @for_each("body", ["", "{}", '{"name":"Jürgen ✓"}', "x" * 10_000])
 def test_a_signature_is_the_one_that_the_library_of_the_specification_makes(body):
-    secrets = [signature.generate(), signature.generate()]
+    secrets = [signature.generate_secret(), signature.generate_secret()]
     at = datetime(2026, 11, 1, 8, tzinfo=UTC)
     signers = [signature.signer_of(secret) for secret in secrets]
 
     for _ in range(2):
-        made = signature.signatures(signers, "msg_1", str(int(at.timestamp())), body.encode())
+        made = signature.sign(signers, "msg_1", str(int(at.timestamp())), body.encode())
         assert made == " ".join(Webhook(secret).sign("msg_1", at, body) for secret in secrets)
 
 
 def test_while_a_secret_is_changed_receivers_may_expect_either(receiver, webhook):
-    old, new = signature.generate(), signature.generate()
+    old, new = signature.generate_secret(), signature.generate_secret()
     row = Secret(name="changing")
     bridges_secrets.change(row, old, keep_previous=True)
     row.save()

@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 from bridges import consume
 from core import database
 from synapse.delivery.shutdown import Interrupted, Stop
-from synapse.delivery.text_line import harmless
+from synapse.delivery.text_line import escape_unprintable
 from synapse.errors.streams import BadFilterExpression
 from synapse.filters import EventFilter, compile_filter
 from synapse.formats.text import RULE, is_name, plural
@@ -87,7 +87,7 @@ class Command(BaseCommand):
         except Interrupted:
             return
         except FAILURES as failure:
-            raise CommandError(harmless(failure.detail)) from None
+            raise CommandError(escape_unprintable(failure.detail)) from None
         except DatabaseError as error:
             raise CommandError(
                 f"The catalog cannot be read ({error}). Run `make run` first, or `manage.py migrate`."
@@ -141,7 +141,7 @@ def say(line: str) -> None:
     """Tell a person, beside the events. A terminal that is gone must not end the work."""
     if sys.stderr is not None:  # closed: print would take standard output instead
         with contextlib.suppress(OSError):
-            print(harmless(line), file=sys.stderr, flush=True)
+            print(escape_unprintable(line), file=sys.stderr, flush=True)
 
 
 def _name(text: str) -> str:
@@ -154,7 +154,7 @@ def _filter(text: str) -> EventFilter:
     try:
         return compile_filter(text)
     except BadFilterExpression as error:
-        raise argparse.ArgumentTypeError(harmless(error.detail)) from None
+        raise argparse.ArgumentTypeError(escape_unprintable(error.detail)) from None
 
 
 def _count(text: str) -> int:

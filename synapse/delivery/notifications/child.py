@@ -1,8 +1,8 @@
 """The child process of notifications: sends messages with apprise until its input ends.
 
-Started by `process.py` as `python -m synapse.delivery.notifications.child`. The receiver's URL is a secret: it comes
-through standard input, and is in no argument, no variable of the environment, and no answer. Each line of the input is
-a JSON value, and has one line as its answer: first the receiver, then messages.
+Started by `process.py` as `python -m synapse.delivery.notifications.child`. The receiver's URL is a secret: it is
+passed through standard input, and never in arguments, environment variables or answers. Each line of input is a JSON
+value and gets one line as its answer: first the receiver, then messages.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from apprise import Apprise, AppriseAsset, NotifyFormat, NotifyType, OverflowMod
 
 from synapse.delivery.notifications.guard import AddressGuard
 from synapse.delivery.notifications.receiver import BadReceiver, check_parameters, kind_of_receiver
-from synapse.delivery.text_line import harmless
+from synapse.delivery.text_line import escape_unprintable
 from synapse.delivery.webhooks.target import read_allowed
 
 _PLUGINS = {
@@ -36,16 +36,18 @@ _PLUGINS = {
     "mails": ("email", "NotifyEmail"),
 }
 _MOST_MEMORY = 512 * 1024 * 1024
-# How much of a receiver's answer is read, and how much of it is told.
+# The bytes of a receiver's answer that are read, and the characters that are reported.
 _MOST_READ, _MOST_TOLD = 64 * 1024, 1024
-# Parts of a URL of at least this many characters are taken for secrets, wherever they turn up.
+# Parts of a URL with at least this many characters are treated as secrets, and removed from texts.
 _SECRET_LENGTH = 4
 _OPSGENIE = {"us": "https://api.opsgenie.com/v2/alerts", "eu": "https://api.eu.opsgenie.com/v2/alerts"}
 
 
 @dataclass(slots=True)
 class Exchange:
-    """The answer of a receiver to the last request: its status and how it begins, or why there was none."""
+    """The answer of a receiver to the last request: its status and beginning, or the reason (`why`) that there was
+    none.
+    """
 
     status: int | None = None
     text: str = ""
@@ -58,7 +60,7 @@ class Receiver:
     """A receiver, by its URL.
 
     Raises:
-        BadReceiver: when the URL names none.
+        BadReceiver: when the URL is not that of a supported receiver.
     """
 
     def __init__(self, url: str, *, seconds: float, guard: AddressGuard) -> None:
@@ -70,7 +72,7 @@ class Receiver:
         self._plugin.redirects = False
         self._plugin.socket_connect_timeout = min(5.0, seconds)
         self._plugin.socket_read_timeout = seconds
-        # The receiver refuses too many messages itself, and the bridge tries again later.
+        # No rate limit here: the receiver refuses too many messages itself, and the bridge retries.
         self._plugin.request_rate_per_sec = 0
         if getattr(self._plugin, "source", "") == "Apprise":
             self._plugin.source = "Synapse"
@@ -81,27 +83,27 @@ class Receiver:
         self._observe_mail()
 
     def send(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a message. Return what happened."""
+        """Send a message. Return the result as JSON, without secrets."""
         self._last, self._guard.refusal = Exchange(), ""
         try:
-            is_taken = self._send(message)
+            is_taken = self._notify(message)
         except Exception as error:
             self._last.why, self._last.failure = f"apprise failed with {type(error).__name__}", "exception"
             is_taken = False
-        last, why = self._last, self._told(self._last.why)
+        last, why = self._last, self._without_secrets(self._last.why)
         if self._guard.refusal:
-            # It names the host that was looked up, which is no secret, and nothing else of the URL.
+            # A refusal names the host, which is not a secret, and nothing else of the URL.
             last.failure, why = "connection", f"Nothing was sent: {self._guard.refusal}"
         return {
             "taken": is_taken,
             "status": last.status,
-            "text": self._told(last.text),
+            "text": self._without_secrets(last.text),
             "why": why,
             "failure": last.failure,
             "retry_after": last.retry_after,
         }
 
-    def _send(self, message: Mapping[str, Any]) -> bool:
+    def _notify(self, message: Mapping[str, Any]) -> bool:
         plugin = self._plugin
         if self._kind == "pagerduty":
             plugin.dedup, plugin.click = message["key"], message["link"] or None
@@ -132,7 +134,7 @@ class Receiver:
         return answer.ok
 
     def _observe_requests(self) -> None:
-        """Note what receivers answer: apprise tells its caller only whether it was a success."""
+        """Record the answers of receivers: apprise returns only whether sending succeeded."""
         send = requests.Session.send
 
         def observed(session: Any, request: Any, **options: Any) -> requests.Response:
@@ -140,9 +142,9 @@ class Receiver:
                 answer = send(session, request, **{**options, "stream": True, "allow_redirects": False})
                 body = answer.raw.read(_MOST_READ, decode_content=True)
             except Exception as error:
-                self._last = _failed_exchange(error)
+                self._last = _exchange_of_error(error)
                 raise
-            # Read here, up to a limit, in place of all that there may be.
+            # Only the part that was read, up to the limit, so that a huge answer fills no memory.
             answer._content, answer._content_consumed = body, True
             answer.close()
             self._last = _exchange_of(answer, body)
@@ -151,7 +153,7 @@ class Receiver:
         requests.Session.send = observed  # type: ignore[method-assign, assignment]
 
     def _observe_mail(self) -> None:
-        """Note why a mail was not taken, which only apprise's log tells."""
+        """Record why a mail was not accepted, which apprise only logs."""
         logger = logging.getLogger("apprise")
         logger.setLevel(logging.DEBUG if self._kind == "mails" else logging.CRITICAL)
         logger.propagate = False
@@ -166,17 +168,17 @@ class Receiver:
 
         logger.handlers = [Listener()]
 
-    def _told(self, text: str) -> str:
+    def _without_secrets(self, text: str) -> str:
         """Return a text in one line, without secrets."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return harmless(" ".join(text.split()))[:_MOST_TOLD]
+        return escape_unprintable(" ".join(text.split()))[:_MOST_TOLD]
 
 
 def _plugin_of(kind: str, url: str) -> Any:
     module, name = _PLUGINS[kind]
     plugin = getattr(import_module(f"apprise.plugins.{module}"), name)
-    # As apprise does it: in a URL a channel, `/#ops`, would be a fragment, and nothing of it be read.
+    # As apprise does itself: otherwise a channel, `/#ops`, would be parsed as a fragment and be lost.
     found = plugin.parse_url(url.replace("/#", "/%23"))
     if not found:
         raise BadReceiver("holds a URL that apprise cannot read")
@@ -209,8 +211,8 @@ def _exchange_of(answer: requests.Response, body: bytes) -> Exchange:
     )
 
 
-def _failed_exchange(error: Exception) -> Exchange:
-    # Its text would have the URL.
+def _exchange_of_error(error: Exception) -> Exchange:
+    # The text of the error would contain the URL.
     if isinstance(error, requests.Timeout):
         return Exchange(why="The receiver did not answer in time", failure="timeout")
     if isinstance(error, requests.exceptions.SSLError):
@@ -218,8 +220,8 @@ def _failed_exchange(error: Exception) -> Exchange:
     return Exchange(why="The receiver cannot be reached, or closed the connection", failure="connection")
 
 
-def _limit() -> None:
-    """Allow no core dump, which would hold the URL, and no more memory than a message takes."""
+def _set_limits() -> None:
+    """Disable core dumps, which would contain the URL, and limit the memory."""
     for number, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_DATA, _MOST_MEMORY)):
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(number, (most, most))
@@ -228,30 +230,30 @@ def _limit() -> None:
 def main() -> None:
     """Run the child process."""
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    # Output of libraries is no answer.
+    # Libraries may print to standard output: the answers have a descriptor of their own.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    _limit()
+    _set_limits()
     order = orjson.loads(sys.stdin.buffer.readline())
     guard = AddressGuard(read_allowed(order["allow"]))
     guard.install()
     try:
         receiver = Receiver(order["url"], seconds=order["seconds"], guard=guard)
     except BadReceiver as bad:
-        _write(answers, {"unusable": str(bad)})
+        _write_answer(answers, {"unusable": str(bad)})
         return
     except Exception:
-        # Of apprise's own errors, texts may hold parts of the URL.
-        _write(answers, {"unusable": "holds a URL that apprise refuses"})
+        # The texts of apprise's own errors may contain parts of the URL.
+        _write_answer(answers, {"unusable": "holds a URL that apprise refuses"})
         return
-    _write(answers, {"unusable": ""})
+    _write_answer(answers, {"unusable": ""})
     for line in sys.stdin.buffer:
-        # Ends this process after its parent has died.
+        # Ends this process if sending hangs after its parent has died.
         signal.alarm(int(order["seconds"]) + 5)
-        _write(answers, receiver.send(orjson.loads(line)))
+        _write_answer(answers, receiver.send(orjson.loads(line)))
         signal.alarm(0)
 
 
-def _write(answers: Any, value: Mapping[str, Any]) -> None:
+def _write_answer(answers: Any, value: Mapping[str, Any]) -> None:
     answers.write(orjson.dumps(value) + b"\n")
 
 

@@ -1,4 +1,4 @@
-"""The parent's end of notifications: starts the child, hands over messages, and ends it when it takes too long."""
+"""The parent's end of notifications: starts the child, sends it messages, and kills it when it takes too long."""
 
 import contextlib
 import importlib.util
@@ -19,9 +19,9 @@ from synapse.errors.delivery import FailureClass, SinkAway
 # How long the child may take to import apprise, in seconds.
 START_PATIENCE = 60.0
 _END_PATIENCE = 1.0
-# No answer is longer, in bytes.
+# The longest answer of the child, in bytes.
 MOST_ANSWER = 64 * 1024
-# Of the environment the child gets what finds programs and certificates, and none of the secrets, proxies and tokens.
+# The environment variables that the child gets: those that locate programs and certificates, no secrets or proxies.
 _KEPT = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "TMPDIR", "TZ")
 
 
@@ -32,11 +32,11 @@ class Answer:
     Attributes:
         is_taken: whether the receiver took it.
         ms: how long that took, in milliseconds.
-        status: the status of its answer, None where nothing answered, or not over HTTP.
-        why: why it was not taken, "" where only the status tells.
+        status: the HTTP status of its answer, None when there was no answer, or it was not over HTTP.
+        why: the reason that it was not taken, "" when the status is the only reason.
         text: the beginning of its answer.
         failure: the kind of failure.
-        retry_after: the value of that header, "" without one.
+        retry_after: the header Retry-After, "" without one.
     """
 
     is_taken: bool
@@ -58,18 +58,18 @@ class NotificationProcess:
 
     Args:
         url: the receiver's URL, a secret.
-        allowed: the addresses that it may be at, besides those of the public internet.
+        allowed: the addresses that it may have, besides those of the public internet.
         seconds: how long one message may take.
 
     Raises:
-        SinkAway: when the child cannot be started, or the URL is none of a receiver.
+        SinkAway: when the child cannot be started, or the URL is not that of a receiver.
     """
 
     def __init__(self, url: str, *, allowed: Allowed, seconds: float) -> None:
         self.url = url
         self._seconds = seconds
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        # Python's own TLS reads the one, and what apprise sends HTTP with the other.
+        # Python's own TLS uses SSL_CERT_FILE; requests, with which apprise sends, uses the other.
         if "SSL_CERT_FILE" in environment:
             environment["REQUESTS_CA_BUNDLE"] = environment["SSL_CERT_FILE"]
         try:
@@ -80,11 +80,11 @@ class NotificationProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                # Ctrl-C is for the parent to hear.
+                # Ctrl-C goes to the parent alone.
                 start_new_session=True,
             )
         except OSError as error:
-            # Such as too many processes, or too little memory: it is no fault of the event.
+            # For example too many processes, or too little memory: not a fault of the event.
             raise SinkAway(f"The process that sends notifications cannot be started: {error.strerror}") from error
         order = {
             "url": url,
@@ -92,7 +92,7 @@ class NotificationProcess:
             "seconds": seconds,
         }
         try:
-            found = self._ask(order, START_PATIENCE)
+            found = self._exchange(order, START_PATIENCE)
             if found is None:
                 raise SinkAway("The process that sends notifications ended before it began")
             if found["unusable"]:
@@ -107,9 +107,9 @@ class NotificationProcess:
         return self._process.poll() is None
 
     def send(self, message: Message, *, within: float) -> Answer:
-        """Send a message, and return what happened. A child that takes longer than `within` seconds is ended."""
+        """Send a message, and return the result. A child that takes longer than `within` seconds is killed."""
         began = time.monotonic()
-        found = self._ask(asdict(message), min(within, self._seconds))
+        found = self._exchange(asdict(message), min(within, self._seconds))
         ms = int((time.monotonic() - began) * 1000)
         if found is None:
             is_late = ms >= min(within, self._seconds) * 1000
@@ -137,8 +137,8 @@ class NotificationProcess:
             process.wait()
         cast(Any, process.stdout).close()
 
-    def _ask(self, value: Any, seconds: float) -> dict[str, Any] | None:
-        """Write a line, and return the line that answers it. None: the child ended, or had to be ended."""
+    def _exchange(self, value: Any, seconds: float) -> dict[str, Any] | None:
+        """Write a line, and return the child's answer. None: the child ended, or was killed."""
         process, deadline = self._process, time.monotonic() + seconds
         source = cast(Any, process.stdout).fileno()
         poll = select.poll()

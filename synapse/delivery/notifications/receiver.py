@@ -1,14 +1,14 @@
-"""Which receivers of notifications there are, and what their URLs may say. No text here repeats a URL: it is a secret.
+"""The supported receivers of notifications, and the checks of their URLs. No text here repeats a URL: it is a secret.
 
-The URLs are apprise's. Of its receivers these are offered: those that go to a public service or over TLS alone. Of the
-parameters too: others read files, fetch templates, or switch certificates off.
+The URLs are those of apprise. Supported are its receivers of public services, and those that always use TLS; and only
+some of their parameters, since others read files, fetch templates, or disable the check of certificates.
 """
 
 import re
 from collections.abc import Collection, Mapping
 
 LONGEST = 2000
-# The name of the receiver with its parameters.
+# The names of the receivers, with the parameters that their URLs may have.
 RECEIVERS: Mapping[str, Collection[str]] = {
     "slack": ("footer", "image"),
     "workflows": ("id", "sig", "ver", "api-version", "pa", "powerautomate", "route", "routeid", "image", "wrap"),
@@ -17,21 +17,21 @@ RECEIVERS: Mapping[str, Collection[str]] = {
     "discord": ("image", "footer", "thread"),
     "mails": ("from", "to", "cc", "bcc", "reply", "smtp", "user", "pass", "mode"),
 }
-# Those that open an incident and close it again, by its key.
+# Receivers that open and close incidents, by key.
 PAGERS = ("pagerduty", "opsgenie")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://[!-~]+")
 _NAMES = ", ".join(f"{name}://" for name in RECEIVERS)
 
 
 class BadReceiver(ValueError):
-    """A URL names no receiver; the message says why, as the end of a sentence."""
+    """A URL is not that of a supported receiver; the message is the end of a sentence that begins with the secret."""
 
 
 def kind_of_receiver(url: str) -> str:
     """Return the kind of the receiver that a URL names.
 
     Raises:
-        BadReceiver: when it names none.
+        BadReceiver: when it is not supported.
     """
     found = _URL.fullmatch(url)
     if found is None or len(url) > LONGEST:
@@ -53,11 +53,11 @@ def check_parameters(kind: str, names: Collection[str]) -> None:
     """Check the names of a URL's parameters.
 
     Raises:
-        BadReceiver: when there is another one than the receiver may have.
+        BadReceiver: when one of them is not permitted.
     """
     if set(names) - set(RECEIVERS[kind]):
-        raise BadReceiver(f"holds a parameter that {kind}:// must not have here; it may have {_listed(kind)}")
+        raise BadReceiver(f"holds a parameter that {kind}:// must not have here; it may have {_parameter_list(kind)}")
 
 
-def _listed(kind: str) -> str:
+def _parameter_list(kind: str) -> str:
     return ", ".join(RECEIVERS[kind])

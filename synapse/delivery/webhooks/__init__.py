@@ -1,8 +1,8 @@
-"""The base of the webhook sink: signed requests to an address that was checked first.
+"""The base of the webhook sink: signed requests to checked addresses.
 
-- `target`     which URLs and addresses may be called
-- `resolver`   names to addresses, each of them checked
+- `target`     the URLs and addresses that may be called
+- `resolver`   the resolution of names to checked addresses
 - `signature`  Standard Webhooks: ids and signatures
-- `messages`   an event as a request, and what the answer means
-- `sender`     sending the requests, and how long each may take
+- `messages`   an event as a request, and the meaning of the answer
+- `sender`     sending requests, with time limits
 """

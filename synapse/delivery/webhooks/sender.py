@@ -27,43 +27,43 @@ from aiohttp import (
 )
 from yarl import URL
 
-from synapse.delivery.text_line import harmless
+from synapse.delivery.text_line import escape_unprintable
 from synapse.delivery.webhooks import messages
 from synapse.delivery.webhooks.messages import Answer
-from synapse.delivery.webhooks.resolver import CheckedResolver, Lookup, guarded_socket, system_lookup
+from synapse.delivery.webhooks.resolver import CheckedResolver, Lookup, guarded_socket_factory, system_lookup
 from synapse.delivery.webhooks.target import Allowed, Target
 from synapse.errors.delivery import FailureClass, SinkError
 
 
 class TimeLimit:
-    """A time limit for the work of each of many tasks inside a `with`. Use it on one event loop.
+    """A time limit for many concurrent tasks, each used in a `with`, on one event loop.
 
-    One timer serves all of them: their limits are equal, so they run out in the order of their beginning. A timer for
-    each would take a tenth of the time that a request takes.
+    One timer serves all tasks: the limits are equal, so they expire in the order in which they began. A timer for each
+    would take a tenth of the time of a request.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
-        # The deadlines by task, earliest first. Tasks whose time ran out are removed.
+        # The deadlines by task, earliest first. Late tasks are removed.
         self._ends: dict[asyncio.Task[Any], float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> None:
-        task = self._task()
+        task = self._current_task()
         self._ends[task] = end = self._loop.time() + self._seconds
         if self._timer is None:
-            self._timer = self._loop.call_at(end, self._look)
+            self._timer = self._loop.call_at(end, self._cancel_late_tasks)
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
-        """Let the task continue.
+        """End the time limit of the task.
 
         Raises:
             TimeoutError: when it took too long.
         """
-        task = self._task()
+        task = self._current_task()
         is_late = self._ends.pop(task, None) is None
-        # A task that was cancelled from elsewhere as well stays cancelled.
+        # A task that somebody else cancelled, too, stays cancelled.
         if is_late and task.uncancel() == 0 and isinstance(error, asyncio.CancelledError):
             raise TimeoutError from error
 
@@ -73,30 +73,30 @@ class TimeLimit:
             self._timer.cancel()
             self._timer = None
 
-    def _task(self) -> asyncio.Task[Any]:
+    def _current_task(self) -> asyncio.Task[Any]:
         return cast(asyncio.Task[Any], asyncio.current_task(self._loop))
 
-    def _look(self) -> None:
+    def _cancel_late_tasks(self) -> None:
         now = self._loop.time()
         self._timer = None
         for task, end in list(self._ends.items()):
             if end > now:
-                self._timer = self._loop.call_at(end, self._look)
+                self._timer = self._loop.call_at(end, self._cancel_late_tasks)
                 return
             del self._ends[task]
             task.cancel()
 
 
-# How long a connection may take, and how long to wait for the rest of an answer whose status is known, in seconds.
+# Limits in seconds: for opening a connection, and for the rest of an answer after its head.
 CONNECT_SECONDS = 5.0
 REST_SECONDS = 2.0
 
 
 class Sender:
-    """Sends to one target. To be made, used and closed on one event loop.
+    """Sends requests to one target. Create, use and close it on one event loop.
 
-    `headers` go with every request. `timeout` (seconds) is for one and its answer. `permanent`: the answers after which
-    trying again is of no use.
+    `headers` are sent with each request. `timeout` (seconds) is for a request and its answer. `permanent` has the
+    statuses after which the event is not retried.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Sender:
         self._timeout = timeout
         self._limit = TimeLimit(timeout)
         self._permanent = permanent
-        # As it was checked: nothing in it is to be read in another way.
+        # Unchanged, as it was checked: yarl must not normalise it.
         self._url = URL(target.url, encoded=True)
 
         tls = ssl.create_default_context()
@@ -125,24 +125,24 @@ class Sender:
                 limit=concurrency,
                 ssl=tls,
                 resolver=CheckedResolver(allowed, lookup),
-                socket_factory=guarded_socket(allowed, "" if target.address else target.host),
+                socket_factory=guarded_socket_factory(allowed, "" if target.address else target.host),
                 force_close=not keeps_connections,
             )
             return ClientSession(
                 connector=connector,
                 headers=headers,
-                # An event without data has no type of its content.
+                # A CloudEvent without data has no content type.
                 skip_auto_headers=("Content-Type",),
                 timeout=ClientTimeout(sock_connect=min(CONNECT_SECONDS, timeout)),
                 cookie_jar=DummyCookieJar(),
                 auto_decompress=False,
                 read_bufsize=messages.MOST_BYTES // 2,
                 trust_env=False,
-                trace_configs=[_noting_reuse()] if keeps_connections else [],
+                trace_configs=[_reuse_tracing()] if keeps_connections else [],
             )
 
         self._session = session(keeps_connections=True)
-        # For what failed on a connection that was used before: each of its requests has a new one.
+        # For repeating requests that failed on a reused connection: opens a new one for each request.
         self._fresh = session(keeps_connections=False)
 
     async def send(self, headers: Mapping[str, str], body: bytes) -> None:
@@ -154,30 +154,30 @@ class Sender:
         begun = time.monotonic()
         try:
             with self._limit:
-                response = await self._response(headers, body)
+                response = await self._post(headers, body)
                 if response.content.at_eof() and messages.is_success(response.status):
-                    # The connection went back already, with the last byte.
+                    # The connection is already back in the pool.
                     return
-                answer = await _answer(response, int((time.monotonic() - begun) * 1000))
+                answer = await _read_answer(response, int((time.monotonic() - begun) * 1000))
         except (TimeoutError, ClientError, OSError) as error:
             failure: FailureClass = "timeout" if isinstance(error, TimeoutError) else "connection"
-            raise SinkError(self._explained(error), failure=failure) from error
+            raise SinkError(self._explain(error), failure=failure) from error
         if not messages.is_success(answer.status):
-            raise messages.failure(answer, permanent=self._permanent, now=time.time())
+            raise messages.error_of(answer, permanent=self._permanent, now=time.time())
 
-    async def ask(self, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def send_and_read(self, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send one event, and return the answer with any status.
 
         Raises:
-            SinkError: when there is none.
+            SinkError: when there is no answer.
         """
         begun = time.monotonic()
         try:
             with self._limit:
-                response = await self._response(headers, body)
-                return await _answer(response, int((time.monotonic() - begun) * 1000))
+                response = await self._post(headers, body)
+                return await _read_answer(response, int((time.monotonic() - begun) * 1000))
         except (TimeoutError, ClientError, OSError) as error:
-            raise SinkError(self._explained(error)) from error
+            raise SinkError(self._explain(error)) from error
 
     async def close(self) -> None:
         """Close all connections."""
@@ -185,11 +185,11 @@ class Sender:
         await self._session.close()
         await self._fresh.close()
 
-    async def _response(self, headers: Mapping[str, str], body: bytes) -> ClientResponse:
-        """Send a request, and once more on a new connection when one that was kept ends without a byte of an answer.
+    async def _post(self, headers: Mapping[str, str], body: bytes) -> ClientResponse:
+        """Send a request. If a reused connection ends without any byte of an answer, send it again on a new one.
 
-        The receiver closed it meanwhile, which is no failure of the event (RFC 9112, 9.3.1). It may have taken the
-        event nevertheless: the request has the id of the first one, so the receiver can tell.
+        The receiver closed the idle connection, which is not a failure of the event (RFC 9112, 9.3.1). It may have
+        taken the event nevertheless: both requests have the same id, by which it can recognise the second.
         """
         connection = _Connection()
         options: dict[str, Any] = {"data": body, "headers": headers, "allow_redirects": False}
@@ -200,7 +200,7 @@ class Sender:
                 raise
         return await self._fresh.post(self._url, **options)
 
-    def _explained(self, error: Exception) -> str:
+    def _explain(self, error: Exception) -> str:
         place = f"{self._target.host}:{self._target.port}"
         match error:
             case ConnectionTimeoutError():
@@ -208,14 +208,14 @@ class Sender:
             case TimeoutError():
                 return f"{place} did not answer within {self._timeout:g} s"
             case ClientConnectorDNSError():
-                return f"The name {self._target.host} cannot be resolved: {_reason(error.os_error)}"
+                return f"The name {self._target.host} cannot be resolved: {_reason_of(error.os_error)}"
             case ClientConnectorCertificateError() | ClientSSLError():
-                return f"No secure connection to {place}: {_reason(error)}"
+                return f"No secure connection to {place}: {_reason_of(error)}"
             case ClientConnectorError():
-                return f"No connection to {place}: {_reason(error.os_error)}"
+                return f"No connection to {place}: {_reason_of(error.os_error)}"
             case ClientResponseError():
-                return f"What {place} answered is not HTTP, or more than is read: {_reason(error)}"
-        return f"{place} closed the connection without an answer: {_reason(error)}"
+                return f"What {place} answered is not HTTP, or more than is read: {_reason_of(error)}"
+        return f"{place} closed the connection without an answer: {_reason_of(error)}"
 
 
 class _Connection:
@@ -224,14 +224,14 @@ class _Connection:
     is_reused = False
 
 
-def _noting_reuse() -> TraceConfig:
-    """Return the tracing that records reuse of the connection in a request's `_Connection`."""
+def _reuse_tracing() -> TraceConfig:
+    """Return a tracing configuration that records in a request's `_Connection` that the connection was reused."""
 
-    async def note(session: ClientSession, context: Any, parameters: object) -> None:
+    async def record_reuse(session: ClientSession, context: Any, parameters: object) -> None:
         context.trace_request_ctx.is_reused = True
 
     config = TraceConfig()
-    config.on_connection_reuseconn.append(note)
+    config.on_connection_reuseconn.append(record_reuse)
     return config
 
 
@@ -240,20 +240,20 @@ def _is_answered(error: Exception) -> bool:
     return isinstance(error, ServerDisconnectedError) and not isinstance(error.message, str)
 
 
-async def _answer(response: ClientResponse, ms: int) -> Answer:
-    """Return the answer, which began after so many milliseconds."""
+async def _read_answer(response: ClientResponse, ms: int) -> Answer:
+    """Read the answer, whose head arrived after `ms` milliseconds."""
     async with response:
-        text = b"" if response.content.at_eof() else await _beginning(response)
+        text = b"" if response.content.at_eof() else await _read_beginning(response)
         return Answer(
             status=response.status,
-            text=messages.beginning(text, is_all=response.content.at_eof()),
+            text=messages.response_text(text, is_all=response.content.at_eof()),
             ms=ms,
             retry_after=response.headers.get("Retry-After", ""),
         )
 
 
-async def _beginning(response: ClientResponse) -> bytes:
-    """Read an answer as far as it is read at all. A connection with more to come is not used again."""
+async def _read_beginning(response: ClientResponse) -> bytes:
+    """Read the beginning of an answer's body, up to the limits. If there is more, the connection is closed."""
     text = b""
     try:
         async with asyncio.timeout(REST_SECONDS):
@@ -266,9 +266,9 @@ async def _beginning(response: ClientResponse) -> bytes:
     return text
 
 
-def _reason(error: BaseException) -> str:
-    """Return the text of an error, in a line that shows nothing of the URL's query."""
+def _reason_of(error: BaseException) -> str:
+    """Return the text of an error as one line, without the URL's query."""
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     text = getattr(error, "strerror", "") or getattr(error, "message", "") or str(error) or type(error).__name__
-    return harmless(" ".join(text.partition("?")[0].split())[:200])
+    return escape_unprintable(" ".join(text.partition("?")[0].split())[:200])

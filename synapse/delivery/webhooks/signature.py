@@ -12,7 +12,7 @@ PREFIX = "whsec_"
 SHORTEST, LONGEST = 24, 64
 
 
-def generate() -> str:
+def generate_secret() -> str:
     """Return a new secret."""
     return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
@@ -35,15 +35,15 @@ def key_of(secret: str) -> bytes:
 
 
 def message_id(stream: str, group: str, entry_id: str) -> str:
-    """Return the id of an event for the readers of a group: equal at every attempt.
+    """Return the id of an event for a group, which is the same at each attempt.
 
-    The specification forbids a full stop in it, so it is not made of the names themselves.
+    It is a digest, because the specification forbids full stops, which names may have.
     """
     return "msg_" + hashlib.blake2b(f"{stream}\n{group}\n{entry_id}".encode(), digest_size=16).hexdigest()
 
 
 def signer_of(secret: str) -> hmac.HMAC:
-    """Return the HMAC of a secret, with the key loaded already.
+    """Return an HMAC with the key of a secret, to be copied for each signature.
 
     Raises:
         ValueError: as `key_of` does.
@@ -51,16 +51,16 @@ def signer_of(secret: str) -> hmac.HMAC:
     return hmac.new(key_of(secret), digestmod="sha256")
 
 
-def signatures(signers: Sequence[hmac.HMAC], id_: str, timestamp: str, body: bytes) -> str:
-    """Return the header `webhook-signature`: one signature for each secret, so that one can be changed in time.
+def sign(signers: Sequence[hmac.HMAC], id_: str, timestamp: str, body: bytes) -> str:
+    """Return the header `webhook-signature`, with a signature for each secret, so that secrets can be rotated.
 
-    `timestamp` is what the header `webhook-timestamp` says. Written here because it is done for every event: the
-    library of the specification, against which tests hold it, takes three times as long.
+    `timestamp` is the text of the header `webhook-timestamp`. Written by hand, because each event takes it: the library
+    of the specification, with which tests compare it, takes three times as long.
     """
     signed = f"{id_}.{timestamp}.".encode() + body
-    return " ".join([_signature(signer.copy(), signed) for signer in signers])
+    return " ".join([_sign_once(signer.copy(), signed) for signer in signers])
 
 
-def _signature(signer: hmac.HMAC, signed: bytes) -> str:
+def _sign_once(signer: hmac.HMAC, signed: bytes) -> str:
     signer.update(signed)
     return f"v1,{base64.b64encode(signer.digest()).decode()}"

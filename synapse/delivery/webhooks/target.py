@@ -1,9 +1,9 @@
-"""Which URLs and addresses a webhook may call: the public internet, and what SYNAPSE_WEBHOOK_ALLOW opens beside it.
+"""The URLs and addresses that a webhook may call: the public internet, and those that SYNAPSE_WEBHOOK_ALLOW allows.
 
-IANA's registries of special-purpose addresses are written down here (RFC 6890, as of 2026). Python's `is_global`
-follows them by version, and says yes to multicast and to addresses that carry a private IPv4 address inside, which a
-gateway on the way may unwrap. The grammar of URLs is narrower than RFC 3986, and read here alone: what two readers of a
-URL could understand differently is refused rather than understood.
+The networks are those of IANA's registries of special-purpose addresses (RFC 6890, as of 2026). Python's `is_global` is
+not used: it differs by version, and is true for multicast and for IPv6 addresses with an embedded private IPv4 address,
+which a gateway may unwrap. URLs are parsed here alone, with a grammar narrower than RFC 3986: URLs that two parsers
+could understand differently are refused.
 """
 
 import re
@@ -35,7 +35,7 @@ _NOT_PUBLIC_IPV4 = tuple(
         "240.0.0.0/4",  # RFC 1112: reserved, and broadcast
     )
 )
-# RFC 4291, 2.4, and IANA's IPv6 address space: nothing else is assigned to hosts of the internet.
+# The only range with addresses of hosts on the internet (RFC 4291, 2.4, and IANA's IPv6 address space).
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NOT_PUBLIC_IPV6 = tuple(
     IPv6Network(text)
@@ -52,16 +52,17 @@ _ISATAP = frozenset((0x00005EFE, 0x02005EFE))
 
 
 def address_complaint(address: Address) -> str:
-    """Return why an address is not one of the public internet, "" when it is."""
-    for inner in _carried(address):
+    """Return the reason that an address is not one of the public internet, "" when it is."""
+    for inner in _embedded_ipv4(address):
         if why := address_complaint(inner):
             return f"{why} (inside {address})"
     return "" if _is_public(address) else f"{address} is not an address of the public internet"
 
 
 def plain_address(text: str) -> Address | None:
-    """Return the address that a text is, without a zone; None when it is none. An IPv4 address that is mapped into
-    IPv6 (RFC 4291, 2.5.5.2) is the IPv4 address."""
+    """Parse an IP address; None for other texts, and for addresses with a zone. An IPv4 address that is mapped into
+    IPv6 (RFC 4291, 2.5.5.2) is returned as the IPv4 address.
+    """
     try:
         address = ip_address(text)
     except ValueError:
@@ -74,14 +75,14 @@ def plain_address(text: str) -> Address | None:
 def _is_public(address: Address) -> bool:
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _NOT_PUBLIC_IPV4)
-    # These two lead to the IPv4 address that they carry, and nowhere else.
+    # These two always lead to the embedded IPv4 address, which the caller checks.
     if address.ipv4_mapped is not None or address in _NAT64:
         return True
     return address in _GLOBAL_UNICAST and not any(address in network for network in _NOT_PUBLIC_IPV6)
 
 
-def _carried(address: Address) -> Iterator[IPv4Address]:
-    """Give the IPv4 addresses that an IPv6 address may be unwrapped to."""
+def _embedded_ipv4(address: Address) -> Iterator[IPv4Address]:
+    """Yield the IPv4 addresses that a gateway may unwrap from an IPv6 address."""
     if isinstance(address, IPv4Address):
         return
     if address in _6TO4:
@@ -96,27 +97,27 @@ _ONLY_NUMBERS = re.compile(r"[0-9.]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """Hosts by their names (`*.` stands for any name below), and networks."""
+    """The hosts and networks that are allowed. A host name that begins with `*.` stands for all names below it."""
 
     hosts: frozenset[str] = frozenset()
     networks: tuple[Network, ...] = ()
 
-    def host(self, name: str) -> bool:
+    def allows_host(self, name: str) -> bool:
         """Say whether a host's name is one of them."""
         parts = name.lower().split(".")
         below = (f"*.{'.'.join(parts[at:])}" for at in range(1, len(parts)))
         return name.lower() in self.hosts or any(pattern in self.hosts for pattern in below)
 
-    def address(self, address: Address) -> bool:
+    def allows_address(self, address: Address) -> bool:
         """Say whether an address is in one of the networks."""
         return any(address in network for network in self.networks if network.version == address.version)
 
 
 def read_allowed(entries: Sequence[str]) -> Allowed:
-    """Return what a list of host names, addresses and networks allows.
+    """Parse a list of allowed host names, addresses and networks.
 
     Raises:
-        ValueError: when an entry is none of them.
+        ValueError: when an entry is neither a name, an address nor a network.
     """
     hosts, networks = [], []
     for entry in entries:
@@ -133,13 +134,13 @@ def read_allowed(entries: Sequence[str]) -> Allowed:
 
 
 def connection_complaint(text: str, allowed: Allowed, *, host: str = "") -> str:
-    """Return why there may be no connection to an address, which a host of this name has; "" when there may be."""
-    if host and allowed.host(host):
+    """Return the reason that an address of the host with this name must not be connected to, "" when it may be."""
+    if host and allowed.allows_host(host):
         return ""
     address = plain_address(text)
     if address is None:
         return f"{text[:100]} is no address that can be checked"
-    if allowed.address(address) or not (why := address_complaint(address)):
+    if allowed.allows_address(address) or not (why := address_complaint(address)):
         return ""
     return f"{host} resolves to what must not be used: {why}" if host else why
 
@@ -151,14 +152,14 @@ _URL = re.compile(
     r"(?P<rest>(?:/[!-~]*)?(?:\?[!-~]*)?)"
 )
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
-# A host that a resolver may read as an IPv4 address ends in a number (WHATWG URL, 3.5: ends in a number).
+# The last label of a host that a resolver may parse as an IPv4 address (WHATWG URL, 3.5: ends in a number).
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _STRANGE = re.compile(r"[\\#<>\"{}|^`]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where requests go. `address` is the host's own, None when it has a name."""
+    """The target of requests. `address` is the host's IP address, None when the URL has a host name."""
 
     url: str
     secure: bool
@@ -168,11 +169,11 @@ class Target:
 
 
 class BadTarget(ValueError):
-    """Nothing may be sent to this URL; the message says why, as the end of a sentence."""
+    """Nothing may be sent to this URL; the message is the end of a sentence that begins with the setting."""
 
 
 def read_target(url: str, allowed: Allowed) -> Target:
-    """Return where a URL leads.
+    """Parse and check a URL.
 
     Raises:
         BadTarget: when nothing may be sent there, to any address of its name.
@@ -214,7 +215,7 @@ def _check_name(host: str, *, in_brackets: bool) -> None:
 
 
 def _is_allowed(host: str, address: Address | None, allowed: Allowed) -> bool:
-    return allowed.host(host) if address is None else allowed.address(address)
+    return allowed.allows_host(host) if address is None else allowed.allows_address(address)
 
 
 def _check_public(host: str, address: Address | None, *, secure: bool, port: int) -> None:

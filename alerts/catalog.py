@@ -21,7 +21,7 @@ _DEFAULTS = {field.name: field.to_file(field.default) for field in ALERT_FIELDS}
 def read(file: CatalogFile) -> None:
     """Read the section `alerts`."""
     for item in file.section("alerts"):
-        item.only("name", *_DEFAULTS)
+        item.refuse_other_keys("name", *_DEFAULTS)
         name = item.name("name")
         values = {field.name: item.setting(field) for field in ALERT_FIELDS}
         if name is not None:
@@ -31,7 +31,7 @@ def read(file: CatalogFile) -> None:
 
 def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
     """Return what would change."""
-    return compare(RULE, file.wanted(RULE), _current(), delete=delete and file.says("alerts"))
+    return compare(RULE, file.definitions_of(RULE), _current(), delete=delete and file.has_section("alerts"))
 
 
 def apply(changes: Sequence[Change], *, by: Principal) -> None:

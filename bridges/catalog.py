@@ -16,7 +16,7 @@ from streams.models import Stream
 from synapse.auth.principal import Principal
 from synapse.catalog.bridge_definitions import BRIDGE_FIELDS, EVENT_TYPES, PULL, START
 from synapse.catalog.fields import Field
-from synapse.catalog.file import CatalogFile, Item, nearest, quoted
+from synapse.catalog.file import CatalogFile, Item, nearest, quote
 from synapse.catalog.plan import Change, Values, compare
 from synapse.formats.exact_json import is_integer
 
@@ -36,7 +36,7 @@ _CHECKED = tuple(field.name for field in BRIDGE_FIELDS if field is not EVENT_TYP
 def read(file: CatalogFile) -> None:
     """Read the section `bridges`."""
     for item in file.section("bridges"):
-        item.only(*BRIDGE_KEYS)
+        item.refuse_other_keys(*BRIDGE_KEYS)
         name, stream, group = item.name("name"), item.name("stream"), item.name("group")
         values = {
             "stream": stream,
@@ -54,15 +54,15 @@ def read(file: CatalogFile) -> None:
 
 def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
     """Return what would change. A bridge goes with its stream, and a plan that deletes one says so."""
-    current, wanted = _current(), file.wanted(BRIDGE)
-    may_delete = delete and file.says("bridges")
+    current, wanted = _current(), file.definitions_of(BRIDGE)
+    may_delete = delete and file.has_section("bridges")
     used = {name: _used_streams(values) for name, values in wanted.items()}
     asked = {stream for places in used.values() for stream in places.values()}
     kept = _streams(file, asked | {values["stream"] for values in current.values()}, delete=delete)
     for name, places in used.items():
         for place, stream in places.items():
             if stream not in kept:
-                message = f"there is no stream {quoted(stream)}; {nearest(stream, kept)}"
+                message = f"there is no stream {quote(stream)}; {nearest(stream, kept)}"
                 file.refuse((*file.place_of(BRIDGE, name), *place), message)
     _check_groups(file, wanted, {} if may_delete else current)
     changes = _renamed(compare(BRIDGE, wanted, current, delete=may_delete), current, wanted)
@@ -119,7 +119,7 @@ def _group_of(values: Values) -> tuple[str, str]:
 
 def adopt(file: CatalogFile) -> None:
     """Keep groups that reads opened and that the file now defines: a defined group does not expire."""
-    if pulled := [name for name, values in file.wanted(BRIDGE).items() if values.get("sink") == PULL]:
+    if pulled := [name for name, values in file.definitions_of(BRIDGE).items() if values.get("sink") == PULL]:
         OpenedGroup.objects.filter(bridge__name__in=pulled).delete()
 
 
@@ -159,8 +159,8 @@ def _used_streams(values: Values) -> dict[tuple[str, ...], str]:
 
 def _streams(file: CatalogFile, asked: set[str], *, delete: bool) -> set[str]:
     """Return the streams that exist after the change: those of the file, and others that are used and remain."""
-    named = set(file.wanted(STREAM))
-    if asked <= named or (delete and file.says("streams")):
+    named = set(file.definitions_of(STREAM))
+    if asked <= named or (delete and file.has_section("streams")):
         return named
     return named | set(Stream.objects.values_list("name", flat=True))
 
@@ -214,4 +214,4 @@ def _check_groups(file: CatalogFile, wanted: Mapping[str, Values], others: Mappi
         first = taken.setdefault((values["stream"], values["group"]), name)
         if first != name:
             place = (*file.place_of(BRIDGE, name), "group")
-            file.refuse(place, f"the bridge {quoted(first)} reads {values['stream']} as this group already")
+            file.refuse(place, f"the bridge {quote(first)} reads {values['stream']} as this group already")

@@ -14,7 +14,7 @@ from bridges.sinks.console import ConsoleSink
 from bridges.snapshot import mask_of
 from streams import background_tasks, connections
 from synapse.catalog.bridge_definitions import BATCH_SIZE, BridgeDefinition
-from synapse.catalog.file import nearest, quoted
+from synapse.catalog.file import nearest, quote
 from synapse.delivery.group_upkeep import Say
 from synapse.delivery.shutdown import Interrupted, Stop
 from synapse.delivery.sink import Delivery
@@ -134,7 +134,7 @@ def supervisor_for(names: Sequence[str] | None, *, say: Callable[[str, str], Non
     known = snapshot.holder.current()
     for name in names or ():
         if name not in known:
-            raise NoSuchBridge(f"There is no bridge {quoted(name)}; {nearest(name, known)}")
+            raise NoSuchBridge(f"There is no bridge {quote(name)}; {nearest(name, known)}")
         if not known[name].enabled:
             say(name, "It is disabled, so nothing is done for it until somebody enables it.")
         elif known[name].is_pulled:

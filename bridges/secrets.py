@@ -17,7 +17,7 @@ from django.conf import settings
 from bridges.models import Secret
 from core import audit
 from synapse.auth.principal import Principal
-from synapse.catalog.file import quoted
+from synapse.catalog.file import quote
 from synapse.delivery.webhooks import signature
 from synapse.errors.delivery import SecretElsewhere, SecretLost
 
@@ -41,15 +41,15 @@ def values_of(name: str) -> list[str]:
     if row is None:
         if variable_of(name) in settings.SECRETS_ELSEWHERE:
             raise SecretElsewhere(
-                f"The secret {quoted(name)} is known to the installation that runs here, and not to this command: set"
+                f"The secret {quote(name)} is known to the installation that runs here, and not to this command: set"
                 f" {variable_of(name)} here too."
             )
-        raise SecretLost(f"There is no secret {quoted(name)}, in the database or as {variable_of(name)}.")
+        raise SecretLost(f"There is no secret {quote(name)}, in the database or as {variable_of(name)}.")
     try:
         return [unseal(sealed, settings.SECRETS_KEYS) for sealed in (row.value, row.previous) if sealed]
     except Unreadable:
         raise SecretLost(
-            f"The secret {quoted(name)} was encrypted with another SYNAPSE_SECRETS_KEY or SECRET_KEY than there is now."
+            f"The secret {quote(name)} was encrypted with another SYNAPSE_SECRETS_KEY or SECRET_KEY than there is now."
         ) from None
 
 

@@ -49,7 +49,7 @@ class ContractState:
 def read(file: CatalogFile) -> None:
     """Read the section `contracts`."""
     for item in file.section("contracts"):
-        item.only("subject", "description", "compatibility", "policy", "schema")
+        item.refuse_other_keys("subject", "description", "compatibility", "policy", "schema")
         subject = item.name(
             "subject", valid=lambda text: 0 < len(text) <= 255 and text.isprintable(), rule=_SUBJECT_RULE
         )
@@ -101,7 +101,7 @@ def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
     }
     return [
         _numbered(change, now[change.name]) if change.action == "update" else change
-        for change in compare(CONTRACT, file.wanted(CONTRACT), current, delete=False)
+        for change in compare(CONTRACT, file.definitions_of(CONTRACT), current, delete=False)
     ]
 
 

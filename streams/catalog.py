@@ -20,9 +20,9 @@ from streams.models import EventType, Grant, Service, Stream
 from streams.models.access import validate_pattern
 from synapse.auth.principal import Principal
 from synapse.catalog import summaries
-from synapse.catalog.file import CatalogFile, Item, nearest, quoted
+from synapse.catalog.file import CatalogFile, Item, nearest, quote
 from synapse.catalog.ownership import OWNERSHIP_FIELDS
-from synapse.catalog.plan import Change, Values, compare, same
+from synapse.catalog.plan import Change, Values, compare, is_equal
 from synapse.catalog.stream_definitions import STREAM_FIELDS
 from synapse.publishing.event_files import complaints
 
@@ -50,11 +50,11 @@ def grant_name(values: Values) -> str:
 
 
 def _read_stream(item: Item) -> None:
-    item.only(*STREAM_KEYS)
+    item.refuse_other_keys(*STREAM_KEYS)
     values = {field.name: item.setting(field) for field in STREAM_FIELDS}
     _check_lengths(item, values)
     try:
-        summaries.read(values["summaries"])
+        summaries.parse_summaries(values["summaries"])
     except summaries.BadSummary as problem:
         item.refuse("summaries", str(problem))
     name = item.name("name")
@@ -73,7 +73,7 @@ def _check_lengths(item: Item, values: dict[str, Any]) -> None:
 
 
 def _read_event_type(item: Item, stream: str | None) -> None:
-    item.only(*EVENT_TYPE_KEYS)
+    item.refuse_other_keys(*EVENT_TYPE_KEYS)
     values = {"description": item.text("description") or "", "example": item.values.get("example")}
     values |= {field.name: item.setting(field) for field in OWNERSHIP_FIELDS}
     subject, schema, name = item.text("contract"), contracts.read_schema(item), item.name("name")
@@ -90,7 +90,7 @@ def _read_event_type(item: Item, stream: str | None) -> None:
 
 
 def _read_service(item: Item) -> None:
-    item.only("name", "description", *LISTS)
+    item.refuse_other_keys("name", "description", *LISTS)
     name = item.name("name")
     if name is not None:
         item.file.add(SERVICE, name, {"description": item.text("description") or ""}, item.place)
@@ -100,7 +100,7 @@ def _read_service(item: Item) -> None:
 
 
 def _read_grant(item: Item, service: str | None, action: str) -> None:
-    item.only("stream", "event_type")
+    item.refuse_other_keys("stream", "event_type")
     stream = item.name("stream", valid=_is_pattern, rule=_PATTERN_RULE)
     event_type = "*"
     if item.has("event_type"):
@@ -222,32 +222,37 @@ _OWNED = tuple(field.name for field in OWNERSHIP_FIELDS)
 def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
     """Return the changes that the file asks for, and note the file's errors in it."""
     streams, event_types, grants = stored_streams(), stored_event_types(), stored_grants()
-    delete_streams = delete and file.says("streams")
-    delete_services = delete and file.says("services")
+    delete_streams = delete and file.has_section("streams")
+    delete_services = delete and file.has_section("services")
     _check_contracts(file, event_types)
-    _check_grants(file, set(file.wanted(STREAM)) | (set() if delete_streams else set(streams)), grants)
+    _check_grants(file, set(file.definitions_of(STREAM)) | (set() if delete_streams else set(streams)), grants)
     return [
-        *compare(STREAM, file.wanted(STREAM), streams, delete=delete_streams),
-        *compare(EVENT_TYPE, file.wanted(EVENT_TYPE), event_types, delete=delete_streams),
-        *compare(SERVICE, file.wanted(SERVICE), stored_services(), delete=delete_services),
-        *compare(GRANT, file.wanted(GRANT), grants, delete=delete_services),
+        *compare(STREAM, file.definitions_of(STREAM), streams, delete=delete_streams),
+        *compare(EVENT_TYPE, file.definitions_of(EVENT_TYPE), event_types, delete=delete_streams),
+        *compare(SERVICE, file.definitions_of(SERVICE), stored_services(), delete=delete_services),
+        *compare(GRANT, file.definitions_of(GRANT), grants, delete=delete_services),
     ]
 
 
 def _check_contracts(file: CatalogFile, event_types: _Definitions) -> None:
     """Check that each event type's contract exists and that its example keeps it."""
     standing = contracts.standing()
-    wanted = file.wanted(contracts.CONTRACT)
-    for name, values in file.wanted(EVENT_TYPE).items():
+    wanted = file.definitions_of(contracts.CONTRACT)
+    for name, values in file.definitions_of(EVENT_TYPE).items():
         subject = values["contract"]
         place = file.place_of(EVENT_TYPE, name)
         if subject is not None and subject not in wanted and subject not in standing:
             known = {*wanted, *standing}
-            file.refuse((*place, "contract"), f"there is no contract {quoted(subject)}; {nearest(subject, known)}")
+            file.refuse((*place, "contract"), f"there is no contract {quote(subject)}; {nearest(subject, known)}")
         old = standing[subject].schema if subject in standing else None
         new = wanted.get(subject, {}).get("schema", old) if subject else None
         before = event_types.get(name)
-        if before and before["contract"] == subject and same(before["example"], values["example"]) and same(old, new):
+        if (
+            before
+            and before["contract"] == subject
+            and is_equal(before["example"], values["example"])
+            and same(old, new)
+        ):
             continue
         for pointer, message in complaints(values, new):
             file.refuse((*place, "example"), message, pointer)
@@ -255,10 +260,10 @@ def _check_contracts(file: CatalogFile, event_types: _Definitions) -> None:
 
 def _check_grants(file: CatalogFile, streams: set[str], grants: _Definitions) -> None:
     """Check that the streams of new grants exist. A pattern may match none yet."""
-    for name, values in file.wanted(GRANT).items():
+    for name, values in file.definitions_of(GRANT).items():
         stream = values["stream"]
         if "*" not in stream and stream not in streams and name not in grants:
-            message = f"there is no stream {quoted(stream)}; {nearest(stream, streams)}"
+            message = f"there is no stream {quote(stream)}; {nearest(stream, streams)}"
             file.refuse((*file.place_of(GRANT, name), "stream"), message)
 
 

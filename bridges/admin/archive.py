@@ -58,7 +58,7 @@ def is_offered(request: HttpRequest) -> bool:
 def declared() -> list[tuple[str, summaries.Summary]]:
     """Return the summaries of all streams, with the stream of each."""
     streams = holder.current().streams.values()
-    return [(stream.name, summary) for stream in streams for summary in summaries.read(stream.summaries)]
+    return [(stream.name, summary) for stream in streams for summary in summaries.parse_summaries(stream.summaries)]
 
 
 def show_summaries(model_admin: Any, request: HttpRequest) -> HttpResponse:

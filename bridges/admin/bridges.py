@@ -42,7 +42,7 @@ from streams.snapshot import holder
 from synapse.auth.permission import VIEW_PERSONAL
 from synapse.catalog.bridge_definitions import BRIDGE_FIELDS, EVENT_TYPES, FILTERS, LABELS
 from synapse.catalog.fields import ADVANCED
-from synapse.catalog.file import quoted
+from synapse.catalog.file import quote
 from synapse.delivery import status
 from synapse.delivery.status import Overview
 from synapse.redis import Conversation, together
@@ -144,7 +144,7 @@ class BridgeForm(forms.ModelForm):
             stream = values.get("stream")
             found = sink_errors(values["sink"], values["config"], stream=stream and stream.name)
             found |= {
-                f"config.{setting}": f"there is no stream {quoted(name)}"
+                f"config.{setting}": f"there is no stream {quote(name)}"
                 for setting, name in streams_of(values["sink"], values["config"]).items()
                 if not Stream.objects.filter(name=name).exists()
             }
@@ -180,7 +180,7 @@ class BridgeForm(forms.ModelForm):
             if column in values and (before is None or getattr(before, column) != values[column])
         ]
         for column in changed if before else ["stream"]:
-            self.add_error(column, _HOLDS_PII.format(quoted(with_pii[0])))
+            self.add_error(column, _HOLDS_PII.format(quote(with_pii[0])))
 
 
 def _statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:

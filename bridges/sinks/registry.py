@@ -6,7 +6,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from synapse.catalog.file import nearest, quoted
+from synapse.catalog.file import nearest, quote
 from synapse.delivery.sink import Sink, SinkConfig
 from synapse.errors.delivery import BadConfig
 
@@ -23,7 +23,7 @@ def find(name: str) -> type[Sink]:
         BadConfig: when there is none of this name; the field is `sink`.
     """
     if name not in settings.BRIDGE_SINKS:
-        raise BadConfig({"sink": f"there is no sink {quoted(name)}; {nearest(name, names())}"})
+        raise BadConfig({"sink": f"there is no sink {quote(name)}; {nearest(name, names())}"})
     return cast(type[Sink], import_string(settings.BRIDGE_SINKS[name]))
 
 

@@ -51,7 +51,7 @@ def validate_cloudevents_types(types: object) -> None:
 def validate_summaries(values: object) -> None:
     """Refuse a value that is not a list of summaries (a Django validator)."""
     try:
-        summaries.read(values)
+        summaries.parse_summaries(values)
     except summaries.BadSummary as problem:
         raise ValidationError(str(problem)) from problem
 

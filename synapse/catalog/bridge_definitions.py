@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from synapse.catalog import ownership
-from synapse.catalog.fields import ADVANCED, Choice, Count, Flag, Rows, Text, declared
+from synapse.catalog.fields import ADVANCED, Choice, Count, Flag, Rows, Text, declared_fields
 from synapse.catalog.filters import Filter
 from synapse.tracing.span import Relation
 
@@ -111,7 +111,7 @@ RETRY_SCHEDULE = Rows(
     help="Fixed waits between attempts, such as [5, “5m”, “2h”]; the last one repeats. Empty: the two settings above.",
 )
 
-BRIDGE_FIELDS = declared(globals())
+BRIDGE_FIELDS = declared_fields(globals())
 
 
 # The sink of a bridge without a worker, whose events are pulled over HTTP.
@@ -127,9 +127,9 @@ DeliveryLog = Literal["off", "failures", "all"]
 class BridgeDefinition:
     """A bridge: the events that it selects, and the sink that gets them.
 
-    The settings are those declared above, under their names; `event_types` and `filters` are read, and
-    `retry_schedule` is in seconds. `config` is what the sink's own class reads. `opened_by`: the service that owns a
-    pulled group, "" for none. `pk` is the row's, None for a bridge that no row defines.
+    The settings are those declared above, under their names; `event_types` and `filters` are parsed, and
+    `retry_schedule` is in seconds. `config` has the settings of the sink, which its class parses. `opened_by`: the
+    service that owns a pulled group, "" for none. `pk` is the primary key of its row, None for a bridge without a row.
     """
 
     name: str
@@ -139,7 +139,7 @@ class BridgeDefinition:
     config: Mapping[str, Any] = field(default_factory=dict)
     event_types: frozenset[str] = frozenset()
     filters: tuple[Filter, ...] = ()
-    # A change of these interrupts no delivery: definitions that differ only in them are equal.
+    # Not compared: changing these must not restart the delivery.
     owner: str = field(default="", compare=False)
     runbook: str = field(default="", compare=False)
     labels: Mapping[str, str] = field(default_factory=dict, compare=False)

@@ -1,6 +1,6 @@
-"""Settings of definitions, each declared once: name, type, default, limits, help, and where it appears.
+"""Settings of definitions, each declared once with its name, type, default, limits, help and section.
 
-The model's column, the value in the snapshot, the key in a catalog file, the property in the API and the place in the
+The model's column, the value in the snapshot, the key in a catalog file, the property in the API and the field in the
 admin's form follow from the declaration.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from synapse.formats import durations
 from synapse.formats.text import RULE, is_name, link_complaint
 
-# The heading below which stands what few need: forms fold it away.
+# The section of settings that few need, which forms collapse.
 ADVANCED = "Advanced"
 
 
@@ -23,8 +23,8 @@ class Field:
 
     Attributes:
         name: its name in the database, in a catalog file and in the API.
-        section: the heading in the admin's form below which it stands; "" for the first part.
-        default: its value when nothing is said, as the database has it.
+        section: the heading of its section in the admin's form; "" for the first section.
+        default: its value when none is given, as the database stores it.
         help: one or two sentences for forms and documents.
     """
 
@@ -38,7 +38,7 @@ class Field:
         return value
 
     def from_json(self, value: Any) -> Any:
-        """Return the value of which `to_json` made this one."""
+        """Return the value that `to_json` converted."""
         return value
 
     def to_file(self, value: Any) -> Any:
@@ -46,12 +46,12 @@ class Field:
         return value
 
     def from_file(self, value: Any) -> Any:
-        """Return the value of which `to_file` made this one."""
+        """Return the value that `to_file` converted."""
         return value
 
 
-def declared(names: Mapping[str, Any]) -> tuple[Field, ...]:
-    """Return the fields that a module declares, in their order."""
+def declared_fields(names: Mapping[str, Any]) -> tuple[Field, ...]:
+    """Return the fields that a module declares, in order. `names` are the module's globals."""
     return tuple(value for value in names.values() if isinstance(value, Field))
 
 
@@ -69,7 +69,7 @@ class Line(Text):
     most: int
 
     def refusal_of(self, value: str) -> str | None:
-        """Return why a text cannot be taken, None when it can."""
+        """Return the reason that a text is not valid, None when it is."""
         if len(value) > self.most:
             return f"At most {self.most} characters."
         return None if value.isprintable() else "One line, without control characters."
@@ -77,10 +77,10 @@ class Line(Text):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link(Line):
-    """The address of a page."""
+    """The URL of a page."""
 
     def refusal_of(self, value: str) -> str | None:
-        """Return why an address cannot be taken, None when it can."""
+        """Return the reason that a URL is not valid, None when it is."""
         # A dataclass with slots is a new class, and `super()` without arguments would look for the original one.
         refusal = Line.refusal_of(self, value)
         if refusal or not value or not (complaint := link_complaint(value)):
@@ -120,7 +120,7 @@ class Labels(Field):
         return dict(value)
 
     def to_file(self, value: Mapping[str, str]) -> dict[str, str]:
-        # Databases keep no order of names.
+        # Databases do not keep the order of names.
         return dict(sorted(value.items()))
 
 
@@ -151,7 +151,7 @@ class Flag(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows(Field):
-    """A list of JSON values, empty by default; their form is checked where they are read."""
+    """A list of JSON values, empty by default; the module that parses them checks them."""
 
     default: tuple[()] = ()
 
@@ -163,7 +163,7 @@ class Rows(Field):
 class Names(Field):
     """A list of names: at most `most` of them, with at most `longest` characters each.
 
-    A column's default is a function of the model's module, since migrations name it.
+    The column's default is a function in the model's module, because migrations refer to it by name.
     """
 
     default: tuple[str, ...] = ()
@@ -220,7 +220,7 @@ class Count(Field):
 class Duration(Field):
     """A duration between `least` and `most`; seconds in the API, ISO 8601 in a file. None where it is the default.
 
-    `refusals`: what is said of a shorter and of a longer one.
+    `refusals` are the error texts for a shorter and for a longer duration.
     """
 
     least: timedelta
@@ -228,7 +228,7 @@ class Duration(Field):
     refusals: tuple[str, str]
 
     def refusal_of(self, value: timedelta) -> str | None:
-        """Return why a duration cannot be taken, None when it can."""
+        """Return the reason that a duration is not valid, None when it is."""
         if value < self.least:
             return self.refusals[0]
         return self.refusals[1] if value > self.most else None

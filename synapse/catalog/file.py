@@ -1,7 +1,7 @@
-"""A catalog file while it is read: its definitions, and all errors in it.
+"""A catalog file being read: its definitions, and all errors in it.
 
-Each app reads the sections it knows, through `Item`. An invalid value is noted with its place, and reading continues,
-so that a person sees all errors at once. Pure: whether the file was YAML or anything else is not known here.
+Each app reads its sections through `Item`. An invalid value is recorded with its place, and reading continues, so that
+a person sees all errors at once. This module is independent of YAML.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -32,9 +32,9 @@ class BadCatalog(Problem, status=422, slug="bad-catalog", title="The catalog fil
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogError:
-    """One thing that is wrong. `pointer` is a JSON Pointer into the schema or the example at `place`.
+    """One error in a catalog file. `pointer` is a JSON Pointer into the schema or the example at `place`.
 
-    `line` is set when only the reader of the text knows it.
+    `line` is set for errors that the YAML reader finds.
     """
 
     place: Place
@@ -43,7 +43,7 @@ class CatalogError:
     line: int | None = None
 
     def __str__(self) -> str:
-        where = " ".join(part for part in (shown(self.place), self.pointer) if part)
+        where = " ".join(part for part in (place_text(self.place), self.pointer) if part)
         return f"{where}: {self.message}" if where else self.message
 
 
@@ -57,27 +57,27 @@ class CatalogFile:
         self._wanted: dict[str, dict[str, Values]] = {}
         self._places: dict[tuple[str, str], Place] = {}
         self._top = Item(self, (), document)
-        self._top.only(*sections)
+        self._top.refuse_other_keys(*sections)
 
     def section(self, name: str) -> list["Item"]:
-        """Return the definitions of one section: none when the file leaves it out."""
+        """Return the definitions of one section; an empty list when the file does not have it."""
         return self._top.items(name)
 
-    def says(self, section: str) -> bool:
-        """Say whether the file has the section, be it empty: only then may anything of it be deleted."""
+    def has_section(self, section: str) -> bool:
+        """Say whether the file has the section, even if it is empty: only then may definitions of it be deleted."""
         return self._top.has(section)
 
     def add(self, kind: str, name: str, values: Values, place: Place) -> bool:
         """Add a definition of the file. Return False when its name is taken, which is an error."""
         first = self._places.setdefault((kind, name), place)
         if first != place:
-            self.refuse(place, f"the {kind} “{name}” is already at {shown(first)}")
+            self.refuse(place, f"the {kind} “{name}” is already at {place_text(first)}")
             return False
         self._wanted.setdefault(kind, {})[name] = values
         return True
 
-    def wanted(self, kind: str) -> Mapping[str, Values]:
-        """Return the definitions of a kind by name. Values that the file does not state are not there."""
+    def definitions_of(self, kind: str) -> Mapping[str, Values]:
+        """Return the definitions of a kind by name, with only those values that the file states."""
         return self._wanted.get(kind, {})
 
     def place_of(self, kind: str, name: str) -> Place:
@@ -90,15 +90,15 @@ class CatalogFile:
 
 
 class Item:
-    """One mapping of a catalog file. A key with nothing after it (null) is a key left out."""
+    """One mapping of a catalog file. A key without a value (null) counts as absent."""
 
     def __init__(self, file: CatalogFile, place: Place, values: dict[str, Any]) -> None:
         self.file = file
         self.place = place
         self.values = values
 
-    def only(self, *keys: str) -> None:
-        """Refuse every other key: it is misspelt, or meant for another version."""
+    def refuse_other_keys(self, *keys: str) -> None:
+        """Record an error for each other key: it is misspelt, or of another version."""
         for key in self.values:
             if key not in keys:
                 self.refuse(key, f"there is no such key; {nearest(key, keys)}")
@@ -108,59 +108,59 @@ class Item:
         self.file.refuse((*self.place, key), message, pointer)
 
     def has(self, key: str) -> bool:
-        """Say whether something stands after the key."""
+        """Say whether the key has a value."""
         return self.values.get(key) is not None
 
     def text(self, key: str) -> str | None:
-        """Return a text; None when it is left out or wrong."""
-        return self._value(key, str, "text")
+        """Return a text; None when it is absent or not valid."""
+        return self._typed_value(key, str, "text")
 
     def name(self, key: str, *, valid: Callable[[str], bool] = is_name, rule: str = RULE) -> str | None:
-        """Return a text that must be there and that names something; None when it is wrong."""
+        """Return a required name; None when it is absent or not valid."""
         if not self.has(key):
             self.file.refuse(self.place, f"“{key}” is missing")
         text = self.text(key)
         if text is not None and not valid(text):
-            self.refuse(key, f"{quoted(text)} cannot be used: {rule}")
+            self.refuse(key, f"{quote(text)} cannot be used: {rule}")
             return None
         return text
 
     def choice(self, key: str, choices: Collection[str], default: str) -> str:
-        """Return one of some words."""
+        """Return one of the choices; the default when it is absent or not valid."""
         word = self.text(key)
         if word is None or word in choices:
             return default if word is None else word
-        self.refuse(key, f"must be {' or '.join(choices)}, but is {quoted(word)}")
+        self.refuse(key, f"must be {' or '.join(choices)}, but is {quote(word)}")
         return default
 
     def setting(self, field: Field) -> Any:
-        """Return a declared setting as a file writes it; its default where the file has none, or a wrong one.
+        """Return a declared setting in a file's notation; its default when it is absent or not valid.
 
-        The entries of a list are not checked.
+        The entries of lists (`Rows`) are not checked.
         """
         default = field.to_file(field.default)
         match field:
             case Choice():
                 return self.choice(field.name, field.words, field.default)
             case Count():
-                number = self._value(field.name, int, "a whole number")
+                number = self._typed_value(field.name, int, "a whole number")
                 most = LARGEST_NUMBER if field.most is None else field.most
                 if number is None or field.least <= number <= most:
                     return default if number is None else number
                 self.refuse(field.name, f"must be between {field.least} and {most}, but is {number}")
                 return default
             case Duration():
-                return self._duration(field) or default
+                return self._read_duration(field) or default
             case Flag():
-                value = self._value(field.name, bool, "true or false")
+                value = self._typed_value(field.name, bool, "true or false")
                 return default if value is None else value
             case Line():
-                return self._unless_refused(field, self.text(field.name)) or default
+                return self._check(field, self.text(field.name)) or default
             case Labels():
-                return self._unless_refused(field, self.mapping(field.name)) or default
+                return self._check(field, self.mapping(field.name)) or default
             case Names():
-                # An empty list is a value of its own.
-                found = self._unless_refused(field, self._value(field.name, list, "a list"))
+                # An empty list differs from an absent one.
+                found = self._check(field, self._typed_value(field.name, list, "a list"))
                 return default if found is None else found
             case Rows():
                 return self.values[field.name] if self.has(field.name) else default
@@ -168,13 +168,13 @@ class Item:
                 return self.text(field.name) or default
 
     def mapping(self, key: str) -> dict[str, Any] | None:
-        """Return a mapping as it stands; None when it is left out."""
-        return self._value(key, dict, "a mapping")
+        """Return a mapping unchanged; None when it is absent."""
+        return self._typed_value(key, dict, "a mapping")
 
     def items(self, key: str) -> list["Item"]:
-        """Return the mappings of a list: none when it is left out."""
+        """Return the mappings of a list; an empty list when it is absent."""
         items = []
-        for index, value in enumerate(self._value(key, list, "a list") or []):
+        for index, value in enumerate(self._typed_value(key, list, "a list") or []):
             place = (*self.place, key, index)
             if isinstance(value, dict):
                 items.append(Item(self.file, place, value))
@@ -182,13 +182,13 @@ class Item:
                 self.file.refuse(place, f"must be a mapping, but is {kind_of(value)}")
         return items
 
-    def _unless_refused(self, field: Line | Labels | Names, value: Any) -> Any:
+    def _check(self, field: Line | Labels | Names, value: Any) -> Any:
         if value is None or not (refusal := field.refusal_of(value)):
             return value
         self.refuse(field.name, refusal)
         return None
 
-    def _duration(self, field: Duration) -> str | None:
+    def _read_duration(self, field: Duration) -> str | None:
         text = self.text(field.name)
         if text is None:
             return None
@@ -202,23 +202,25 @@ class Item:
             return None
         return field.to_file(duration)
 
-    def _value(self, key: str, wanted: type[_Type], what: str) -> _Type | None:
-        """Return the value of a key when it is of the type itself: true is no whole number."""
+    def _typed_value(self, key: str, definitions_of: type[_Type], what: str) -> _Type | None:
+        """Return the value of a key if it has exactly this type (`true` is not an integer); otherwise record an
+        error.
+        """
         value = self.values.get(key)
         if value is None:
             return None
-        if type(value) is wanted:
+        if type(value) is definitions_of:
             return value
-        advice = "; put it in quotes" if wanted is str and isinstance(value, (bool, int, float)) else ""
+        advice = "; put it in quotes" if definitions_of is str and isinstance(value, (bool, int, float)) else ""
         self.refuse(key, f"must be {what}, but is {kind_of(value)}{advice}")
         return None
 
 
-def shown(place: Place) -> str:
-    """Return a place as a person reads it: `streams[1].event_types[0].schema`."""
+def place_text(place: Place) -> str:
+    """Return a place as text for people: `streams[1].event_types[0].schema`."""
     text = ""
     for part in place:
-        text += f"[{part}]" if isinstance(part, int) else f".{_short(part)}" if text else _short(part)
+        text += f"[{part}]" if isinstance(part, int) else f".{_shorten(part)}" if text else _shorten(part)
     return text
 
 
@@ -232,21 +234,21 @@ def nearest(name: str, known: Collection[str]) -> str:
 
 
 def kind_of(value: Any) -> str:
-    """Return the type of a value, in a file's words."""
+    """Return a value's type for an error text, with the value of texts and numbers: “the number 5”."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return f"the number {value}"
     if isinstance(value, str):
-        return f"the text {quoted(value)}"
+        return f"the text {quote(value)}"
     return "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else "nothing"
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """Return a text in quotes on one line, cut when it is long."""
-    return f"“{_short(text)}”"
+    return f"“{_shorten(text)}”"
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     line = "".join(character if character.isprintable() else "�" for character in text[:61])
     return line if len(line) <= 60 else line[:60] + "…"

@@ -1,14 +1,14 @@
-"""The filters of a bridge, which select events by their properties: a small fixed grammar, and no expressions.
+"""The filters of a bridge, which select events by their properties.
 
-A filter is a mapping: `{"property": "customer.country", "op": "eq", "value": "DE"}`. Of several, all must hold.
+A filter is a mapping: `{"property": "customer.country", "op": "eq", "value": "DE"}`. An event has to meet all filters.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from synapse.catalog.file import kind_of, nearest, quoted
-from synapse.catalog.plan import same
+from synapse.catalog.file import kind_of, nearest, quote
+from synapse.catalog.plan import is_equal
 from synapse.formats.exact_json import is_number
 
 OPERATORS = ("eq", "ne", "in", "lt", "le", "gt", "ge", "exists", "prefix")
@@ -20,7 +20,7 @@ _MISSING = object()
 
 
 class BadFilter(ValueError):
-    """A value is not a filter; the message says why. `place` is its number in the list, None for the list itself."""
+    """A value is not a filter; the message explains it. `place` is its index in the list, None for the list itself."""
 
     def __init__(self, text: str, place: int | None = None) -> None:
         super().__init__(text if place is None else f"Filter {place + 1}: {text}")
@@ -30,9 +30,8 @@ class BadFilter(ValueError):
 class Filter:
     """One condition on a property of an event.
 
-    `property` is the name of a top-level property, or names with dots between them for one inside objects. Numbers are
-    compared with numbers and texts with texts; nothing else is smaller or larger than anything. A property that is not
-    there meets `ne`, `exists: false`, and no other condition.
+    `property` is the name of a top-level property, or a path with dots for one inside objects. Order comparisons hold
+    only between two numbers or two texts. A missing property meets `ne` and `exists: false`, and no other condition.
     """
 
     property: str
@@ -41,15 +40,15 @@ class Filter:
 
     def holds(self, event: Mapping[str, Any]) -> bool:
         """Say whether an event meets the condition."""
-        found = _found(event, self.property)
+        found = _value_at(event, self.property)
         if self.op == "exists":
             return (found is not _MISSING) == bool(self.value)
         if found is _MISSING:
             return self.op == "ne"
         if self.op in ("eq", "ne"):
-            return same(found, self.value) == (self.op == "eq")
+            return is_equal(found, self.value) == (self.op == "eq")
         if self.op == "in":
-            return any(same(found, one) for one in self.value)
+            return any(is_equal(found, one) for one in self.value)
         if self.op == "prefix":
             return isinstance(found, str) and found.startswith(self.value)
         are_numbers = is_number(found) and is_number(self.value)
@@ -66,24 +65,24 @@ def all_hold(filters: Sequence[Filter], event: Mapping[str, Any]) -> bool:
 
 
 def read_filters(values: object) -> tuple[Filter, ...]:
-    """Return the filters that a list of mappings describes.
+    """Parse a list of mappings as filters.
 
     Raises:
-        BadFilter: when it describes something else.
+        BadFilter: when it is not such a list.
     """
     if not isinstance(values, list | tuple):
         raise BadFilter("A list of filters; an empty one means all events.")
     if len(values) > MOST_FILTERS:
         raise BadFilter(f"At most {MOST_FILTERS} filters.")
-    return tuple(_read(place, value) for place, value in enumerate(values))
+    return tuple(_parse_filter(place, value) for place, value in enumerate(values))
 
 
-def _read(place: int, value: object) -> Filter:
+def _parse_filter(place: int, value: object) -> Filter:
     if not isinstance(value, Mapping):
         raise BadFilter(f"must be a mapping with property, op and value, but is {kind_of(value)}.", place)
     for name in value:
         if name not in ("property", "op", "value"):
-            raise BadFilter(f"there is no {quoted(str(name))} in a filter; it has property, op and value.", place)
+            raise BadFilter(f"there is no {quote(str(name))} in a filter; it has property, op and value.", place)
     path, op = value.get("property"), value.get("op")
     if not isinstance(path, str) or not 0 < len(path) <= MOST_CHARACTERS or path.count(".") >= MOST_STEPS:
         raise BadFilter(
@@ -96,13 +95,13 @@ def _read(place: int, value: object) -> Filter:
     if "value" not in value and op != "exists":
         raise BadFilter(f"“value” is missing: what {op} compares with.", place)
     given = value.get("value", True)
-    if complaint := _complaint(op, given):
+    if complaint := _required_form(op, given):
         raise BadFilter(f"“value” must be {complaint} for {op}, but is {kind_of(given)}.", place)
     return Filter(property=path, op=op, value=tuple(given) if op == "in" else given)
 
 
-def _complaint(op: str, value: Any) -> str:
-    """Return the form that the operator requires of the value; "" when the value has it."""
+def _required_form(op: str, value: Any) -> str:
+    """Return a description of the value that the operator requires; "" when the value is valid."""
     if op == "exists":
         return "" if isinstance(value, bool) else "true or false"
     if op == "in":
@@ -115,8 +114,8 @@ def _complaint(op: str, value: Any) -> str:
     return ""
 
 
-def _found(event: Mapping[str, Any], path: str) -> Any:
-    # A name may have a dot in it: as the event's own, it comes first.
+def _value_at(event: Mapping[str, Any], path: str) -> Any:
+    # The name of a top-level property may have dots: it takes precedence over a path.
     if path in event:
         return event[path]
     found: Any = event

@@ -1,6 +1,6 @@
-"""Settings that streams, event types and bridges share: the owner, where its runbook is, and labels.
+"""Settings that streams, event types and bridges share: the owner, the link to a runbook, and labels.
 
-They go to everyone who is told that something fails, and into catalog files: nothing secret belongs there.
+Alerts and catalog files contain them, so they must not be secret.
 """
 
 from synapse.catalog.fields import Field, Labels, Line, Link

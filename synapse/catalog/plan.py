@@ -1,4 +1,4 @@
-"""Compute the changes between wanted and existing definitions, and report them as text."""
+"""The changes that turn the existing definitions into those of a catalog file, and their description as text."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ import orjson
 
 from synapse.formats.text import plural
 
-# A definition as JSON values, written as a catalog file writes them.
+# A definition as JSON values, in the notation of a catalog file.
 Values = Mapping[str, Any]
 
 
@@ -17,7 +17,7 @@ Values = Mapping[str, Any]
 class Change:
     """One definition that would be created, updated or deleted.
 
-    `kind` and `name` are how audit entries name it. `before` and `after` are JSON values, of an update only those that
+    `kind` and `name` are those of audit records. `before` and `after` are JSON values, for an update only those that
     differ; `before` is None for a creation, `after` for a deletion.
     """
 
@@ -31,15 +31,14 @@ class Change:
 def compare(kind: str, wanted: Mapping[str, Values], current: Mapping[str, Values], *, delete: bool) -> list[Change]:
     """Return the changes that turn the current definitions of a kind into the wanted ones, both by name.
 
-    A property that `wanted` does not state stays unchanged. Definitions that it does not name are deleted only with
-    `delete`.
+    A property that is absent in `wanted` stays unchanged. Definitions that are absent are deleted only with `delete`.
     """
     changes = []
     for name, after in wanted.items():
         before = current.get(name)
         if before is None:
             changes.append(Change(action="create", kind=kind, name=name, after=after))
-        elif keys := [key for key in after if not same(before.get(key), after[key])]:
+        elif keys := [key for key in after if not is_equal(before.get(key), after[key])]:
             old = {key: before.get(key) for key in keys}
             new = {key: after[key] for key in keys}
             changes.append(Change(action="update", kind=kind, name=name, before=old, after=new))
@@ -49,14 +48,14 @@ def compare(kind: str, wanted: Mapping[str, Values], current: Mapping[str, Value
     return changes
 
 
-def same(one: Any, other: Any) -> bool:
-    """Say whether two JSON values are equal; the order of keys and the notation of numbers do not count."""
+def is_equal(one: Any, other: Any) -> bool:
+    """Say whether two JSON values are equal, whatever the order of keys and the notation of numbers."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(is_equal(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
+        return len(one) == len(other) and all(map(is_equal, one, other))
     if isinstance(one, bool) or isinstance(other, bool):
-        # To Python, true is 1.
+        # In Python, True == 1.
         return one is other
     return bool(one == other)
 
@@ -68,17 +67,17 @@ _LONGEST_VALUE = 100
 _MOST_LINES = 40
 
 
-def difference(changes: Sequence[Change]) -> Iterator[str]:
+def difference_lines(changes: Sequence[Change]) -> Iterator[str]:
     """Yield lines that show each change: `+` created, `~` updated with the old and the new values, `-` deleted."""
     for change in changes:
         yield f"{_SIGNS[change.action]} {change.kind} {change.name}"
         if change.action == "update":
             for key, after in (change.after or {}).items():
-                yield from _field(key, (change.before or {}).get(key), after)
+                yield from _field_lines(key, (change.before or {}).get(key), after)
 
 
-def summary(changes: Sequence[Change], *, done: bool) -> str:
-    """Return the numbers in one line."""
+def summary_line(changes: Sequence[Change], *, done: bool) -> str:
+    """Return the number of changes by action and kind, as one line. `done`: the changes were made."""
     if not changes:
         return NOTHING
     parts = []
@@ -89,18 +88,18 @@ def summary(changes: Sequence[Change], *, done: bool) -> str:
     return "; ".join(parts)
 
 
-def _field(key: str, before: Any, after: Any) -> Iterator[str]:
+def _field_lines(key: str, before: Any, after: Any) -> Iterator[str]:
     if not isinstance(before, (dict, list)) and not isinstance(after, (dict, list)):
-        yield f"    {key}: {_value(before)} -> {_value(after)}"
+        yield f"    {key}: {_value_text(before)} -> {_value_text(after)}"
         return
     yield f"    {key}:"
-    old, new = dict(_flat(before, "")), dict(_flat(after, ""))
+    old, new = dict(_flatten(before, "")), dict(_flatten(after, ""))
     lines = []
     for pointer in sorted(old.keys() | new.keys()):
-        if pointer in old and pointer in new and same(old[pointer], new[pointer]):
+        if pointer in old and pointer in new and is_equal(old[pointer], new[pointer]):
             continue
         lines += [
-            f"      {sign} {pointer or '/'}: {_value(side[pointer])}"
+            f"      {sign} {pointer or '/'}: {_value_text(side[pointer])}"
             for sign, side in (("-", old), ("+", new))
             if pointer in side
         ]
@@ -109,8 +108,8 @@ def _field(key: str, before: Any, after: Any) -> Iterator[str]:
         yield f"      … and {len(lines) - _MOST_LINES} more lines"
 
 
-def _flat(value: Any, pointer: str) -> Iterator[tuple[str, Any]]:
-    """Give the leaves of a JSON value by their JSON Pointers; a list of plain values is a leaf."""
+def _flatten(value: Any, pointer: str) -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of a JSON value with their JSON Pointers; a list of plain values is a leaf."""
     if isinstance(value, dict) and value:
         children: Any = value.items()
     elif isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
@@ -119,10 +118,10 @@ def _flat(value: Any, pointer: str) -> Iterator[tuple[str, Any]]:
         yield pointer, value
         return
     for key, child in children:
-        yield from _flat(child, f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}")
+        yield from _flatten(child, f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}")
 
 
-def _value(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if value is None:
         return "none"
     text = value if isinstance(value, str) and _is_word(value) else orjson.dumps(value).decode()

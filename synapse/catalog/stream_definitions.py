@@ -1,6 +1,6 @@
 """The settings of a stream, in the order of files, forms and answers, and the catalog's definitions as values.
 
-The hot path reads the values instead of the database.
+The fast path reads these values, never the database.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Literal
 
 from synapse.auth.key_rights import KeyRights
 from synapse.catalog import ownership
-from synapse.catalog.fields import ADVANCED, Choice, Count, Duration, EventTypes, Names, Rows, Text, declared
+from synapse.catalog.fields import ADVANCED, Choice, Count, Duration, EventTypes, Names, Rows, Text, declared_fields
 from synapse.schema.pii import Marks
 from synapse.schema.validator import CompiledSchema
 
@@ -132,7 +132,7 @@ SUMMARIES = Rows(
     help="The summaries of its archived events in the admin: how often work completed and failed, and a measure of it.",
 )
 
-STREAM_FIELDS = declared(globals())
+STREAM_FIELDS = declared_fields(globals())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +148,7 @@ class ActiveContract:
 class EventTypeDefinition:
     """An event type. The events of a type without a contract are not checked.
 
-    `contract` is the version that is checked unless an event asks for another one; `versions` has all that an event may
+    `contract` is the version that events are checked against by default; `versions` has all versions that an event may
     ask for, by number.
     """
 
@@ -162,7 +162,7 @@ class EventTypeDefinition:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class StreamDefinition:
-    """A stream's definition; `max_length` is resolved: the server's default where the stream has none."""
+    """A stream's definition; `max_length` includes the server's default, for a stream without one."""
 
     name: str
     purpose: str = ""
@@ -182,19 +182,20 @@ class StreamDefinition:
     replicas: int = 1
     correlation: Sequence[str] = CORRELATION.default
     cloudevents_types: Mapping[str, str] = field(default_factory=dict)
-    # As `synapse.catalog.summaries` reads them.
+    # JSON, which `synapse.catalog.summaries` parses.
     summaries: Sequence[Mapping[str, object]] = ()
-    # Seconds that a publish waits for this durability.
+    # How long a publish waits for the durability.
     durable_within: timedelta = timedelta(seconds=0.5)
     event_types: Mapping[str, EventTypeDefinition] = field(default_factory=dict)
-    # By event type: how the text of foreign entries is to be read (see synapse.wire.encoding.decode).
+    # By event type: the JSON types of top-level properties, with which the texts of foreign entries are decoded (see
+    # synapse.wire.encoding).
     types_of: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
-    # By event type, deleted event types too: the PII marks of all versions of its contract.
+    # By event type, including deleted ones: the PII marks of all versions of its contract.
     marks: Mapping[str, tuple[Marks, ...]] = field(default_factory=dict)
 
     @property
     def refused_length(self) -> int:
-        """The length from which on a publish is refused; 0 for a stream that is never full."""
+        """The length at which a publish is refused; 0 for a stream that drops its oldest events instead."""
         return self.hard_length if self.when_full == "reject" else 0
 
 
@@ -211,10 +212,10 @@ class KeyDefinition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The catalog at one version. `keys` are found by their digest, `keys_by_id` by their id.
+    """The catalog at one version. `keys` are by digest, `keys_by_id` by id.
 
-    `former` has the streams without a definition whose event types have contracts with PII marks. `public_url` is the
-    address at which people and programs reach Synapse, empty where no setting names it.
+    `former` has deleted streams whose event types have contracts with PII marks. `public_url` is the URL of this
+    installation for people and programs, "" if it is not set.
     """
 
     version: int
@@ -225,6 +226,5 @@ class Snapshot:
     public_url: str = ""
 
     def shown(self, stream: str) -> StreamDefinition | None:
-        """Return the definition with which a stream's events are shown. For a deleted stream, it has only the PII
-        marks."""
+        """Return the definition to show a stream's events with. That of a deleted stream has only the PII marks."""
         return self.streams.get(stream) or self.former.get(stream)

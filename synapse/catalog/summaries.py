@@ -1,4 +1,4 @@
-"""Summaries of archived events, declared with their stream: how often a piece of work ended, and how long it took.
+"""Summaries of archived events, declared with their stream: how often work completed and failed, and a measure of it.
 
 A summary is a mapping: `{title: Inferences, completed: [inference-complete], failed: [inference-error], by: model_name,
 measure: latency_ms, unit: ms}`.
@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from synapse.catalog.file import kind_of, nearest, quoted
+from synapse.catalog.file import kind_of, nearest, quote
 from synapse.formats.text import RULE, is_name
 
 MOST_SUMMARIES, MOST_TYPES = 5, 20
 _LONGEST_TITLE, _LONGEST_UNIT = 60, 20
-# They become paths of the database's JSON functions.
+# Limited, because they become paths in the database's JSON functions.
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
 
 
 class BadSummary(ValueError):
-    """A value is not a summary; the message says why."""
+    """A value is not a summary; the message explains it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +27,9 @@ class Summary:
     """A summary: events of the types `completed` and `failed` are counted.
 
     Attributes:
-        by: the top-level property whose values have a row each; "" for all together.
-        measure: the top-level property of completed events whose numbers are averaged; "" for none.
-        unit: what the measure is counted in, such as ms.
+        by: the top-level property by whose values events are grouped; "" for one group of all.
+        measure: the numeric top-level property of completed events that is averaged; "" for none.
+        unit: the unit of the measure, such as ms.
     """
 
     title: str
@@ -40,20 +40,20 @@ class Summary:
     unit: str = ""
 
 
-def read(values: object) -> tuple[Summary, ...]:
-    """Return the summaries that a list of mappings describes.
+def parse_summaries(values: object) -> tuple[Summary, ...]:
+    """Parse a list of mappings as summaries.
 
     Raises:
-        BadSummary: when it describes something else.
+        BadSummary: when it is not such a list.
     """
     if not isinstance(values, list | tuple):
         raise BadSummary("A list of summaries; an empty one means none.")
     if len(values) > MOST_SUMMARIES:
         raise BadSummary(f"At most {MOST_SUMMARIES} summaries.")
-    return tuple(_read(place, value) for place, value in enumerate(values))
+    return tuple(_parse_summary(place, value) for place, value in enumerate(values))
 
 
-def _read(place: int, value: object) -> Summary:
+def _parse_summary(place: int, value: object) -> Summary:
     def refuse(text: str) -> BadSummary:
         return BadSummary(f"Summary {place + 1}: {text}")
 
@@ -62,7 +62,7 @@ def _read(place: int, value: object) -> Summary:
     known = [each.name for each in fields(Summary)]
     for name in value:
         if name not in known:
-            raise refuse(f"there is no {quoted(str(name))} in a summary; {nearest(str(name), known)}")
+            raise refuse(f"there is no {quote(str(name))} in a summary; {nearest(str(name), known)}")
     for name, longest in (("title", _LONGEST_TITLE), ("unit", _LONGEST_UNIT)):
         text = value.get(name, "")
         if not isinstance(text, str) or len(text) > longest or not text.isprintable():
@@ -72,7 +72,7 @@ def _read(place: int, value: object) -> Summary:
     for name in ("by", "measure"):
         if value.get(name, "") and not (isinstance(value[name], str) and _PROPERTY.fullmatch(value[name])):
             raise refuse(f"“{name}” must be the name of a top-level property, of letters, digits, _ and -.")
-    types = {name: _types(value.get(name, ())) for name in ("completed", "failed")}
+    types = {name: _event_types(value.get(name, ())) for name in ("completed", "failed")}
     for name, found in types.items():
         if found is None:
             raise refuse(f"“{name}” must be a list of at most {MOST_TYPES} event types; a name has {RULE}.")
@@ -82,7 +82,7 @@ def _read(place: int, value: object) -> Summary:
     return Summary(**texts, completed=types["completed"] or (), failed=types["failed"] or ())
 
 
-def _types(value: Any) -> tuple[str, ...] | None:
+def _event_types(value: Any) -> tuple[str, ...] | None:
     if not isinstance(value, list | tuple) or len(value) > MOST_TYPES:
         return None
     return tuple(value) if all(isinstance(name, str) and is_name(name) for name in value) else None

@@ -1,12 +1,13 @@
-"""Read and write the YAML of catalog files: JSON's values only, in texts that every reader takes alike.
+"""Reads and writes the YAML of catalog files: JSON values only, in a notation that all YAML parsers understand alike.
 
-- Words are text, as in YAML 1.2: `off`, `yes` and `2024-01-15` need no quotes. `true`, `false` and `null` are JSON's.
-- A number is written as in JSON. Numbers for some readers only (`012`, `0x1F`, `1_000`) are refused, and so are tags,
-  keys that are not text, and duplicate keys.
+- Words are text, as in YAML 1.2: `off`, `yes` and `2024-01-15` need no quotes. `true`, `false` and `null` are as in
+  JSON.
+- A number is written as in JSON. Texts that only some parsers take for numbers (`012`, `0x1F`, `1_000`) are refused,
+  and so are tags, keys that are not text, and duplicate keys.
 - Aliases (`*name`) and merge keys (`<<`) are resolved, within limits on nesting and on the size that aliases add.
 
-The limits are measured on the parser's events, before any value is built: a few aliases of aliases make a value of any
-size, and deep nesting ends the process in libyaml's composer.
+The limits are checked on the parser's events, before any value is built: a few aliases of aliases could make a value of
+any size, and deep nesting crashes libyaml's composer.
 """
 
 import re
@@ -16,7 +17,7 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from synapse.catalog.file import LARGEST_NUMBER, BadCatalog, CatalogError, Place, quoted
+from synapse.catalog.file import LARGEST_NUMBER, BadCatalog, CatalogError, Place, quote
 
 try:
     # libyaml, where PyYAML was built with it: ten times faster.
@@ -30,7 +31,7 @@ __all__ = ["Loader", "check"]
 MAX_DEPTH = 100
 MAX_ALIASED = 200_000
 
-# How many nodes a value has, and how many levels.
+# The number of nodes of a value, and of its levels.
 _Extent = tuple[int, int]
 
 
@@ -38,13 +39,13 @@ def check(text: str) -> None:
     """Check a text against the limits.
 
     Raises:
-        BadCatalog: when it breaks one, or an alias stands inside what it names.
+        BadCatalog: when it exceeds one, or an alias is inside the value that it refers to.
         yaml.YAMLError: when it is not YAML.
     """
     measure = _Measure()
     for event in yaml.parse(text, Loader=Loader):
         try:
-            measure.take(event)
+            measure.count_event(event)
         except ValueError as error:
             line = event.start_mark.line + 1 if event.start_mark else 1
             raise BadCatalog(f"line {line}: {error}") from None
@@ -57,7 +58,7 @@ class _Measure:
         self._aliased = 0
         self._open: list[tuple[str | None, _Extent]] = []
 
-    def take(self, event: yaml.Event) -> None:
+    def count_event(self, event: yaml.Event) -> None:
         """Count the next event; a ValueError names the limit that it exceeds."""
         if isinstance(event, yaml.CollectionStartEvent):
             self._open.append((event.anchor, (1, 1)))
@@ -66,21 +67,21 @@ class _Measure:
             if len(self._open) > MAX_DEPTH:
                 raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
         elif isinstance(event, yaml.CollectionEndEvent):
-            self._add(*self._open.pop())
+            self._close_value(*self._open.pop())
         elif isinstance(event, yaml.ScalarEvent):
-            self._add(event.anchor, (1, 1))
+            self._close_value(event.anchor, (1, 1))
         elif isinstance(event, yaml.AliasEvent):
-            # One without an anchor is the composer's to refuse.
+            # The composer refuses an alias without an anchor.
             extent = self._anchors.get(event.anchor or "", (1, 1))
             if extent is None:
                 raise ValueError(f"the alias *{event.anchor} stands inside what it names")
             self._aliased += extent[0]
             if self._aliased > MAX_ALIASED:
                 raise ValueError(f"its aliases add more than {MAX_ALIASED} values")
-            self._add(None, extent)
+            self._close_value(None, extent)
 
-    def _add(self, anchor: str | None, extent: _Extent) -> None:
-        """Add a whole value to the one that it stands in."""
+    def _close_value(self, anchor: str | None, extent: _Extent) -> None:
+        """Add a complete value to the collection that contains it."""
         nodes, levels = extent
         if anchor:
             self._anchors[anchor] = extent
@@ -105,8 +106,9 @@ _resolve: Callable[[type[Node], str, tuple[bool, bool]], str] = yaml.resolver.Re
 
 
 class _Loader(Loader):
-    """Composes nodes and records for each scalar whether it was written plain; its meaning is decided in this
-    module."""
+    """Composes nodes, and records for each scalar whether it was plain (without quotes), which `_parse_plain`
+    interprets.
+    """
 
     def resolve(self, kind: type[Node], value: Any, implicit: Any) -> str:
         if kind is ScalarNode:
@@ -115,7 +117,7 @@ class _Loader(Loader):
 
 
 class Source:
-    """The value of a YAML text, the errors in it, and the line of each part."""
+    """The value of a YAML text, with the errors in it and the line of each part."""
 
     def __init__(self, root: Node) -> None:
         self.mistakes: list[CatalogError] = []
@@ -126,7 +128,7 @@ class Source:
         """Return the line of a part of the value, or of its nearest parent."""
         node, line = self._root, self._root.start_mark.line
         for part in place:
-            key, found = _inside(node, part)
+            key, found = _find_part(node, part)
             if found is None:
                 break
             node, line = found, (key or found).start_mark.line
@@ -134,44 +136,44 @@ class Source:
 
     def _convert(self, node: Node, place: Place) -> Any:
         if isinstance(node, ScalarNode):
-            return self._scalar(node, place)
+            return self._convert_scalar(node, place)
         if node.tag not in (_LIST, _MAPPING):
             self._refuse(node, place, f"the tag {node.tag} is not read here")
         if isinstance(node, MappingNode):
-            return self._mapping(node, place)
+            return self._convert_mapping(node, place)
         return [self._convert(child, (*place, index)) for index, child in enumerate(node.value)]
 
-    def _mapping(self, node: MappingNode, place: Place) -> dict[str, Any]:
+    def _convert_mapping(self, node: MappingNode, place: Place) -> dict[str, Any]:
         own: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if _is_merge(key_node):
-                for mapping in self._merged(value_node, place):
+                for mapping in self._merged_mappings(value_node, place):
                     merged = {**mapping, **merged}
                 continue
-            key = self._key(key_node, place)
+            key = self._convert_key(key_node, place)
             if key in own:
                 self._refuse(key_node, (*place, key), "the key appears twice in one mapping")
             own[key] = self._convert(value_node, (*place, key))
         return {**merged, **own}
 
-    def _merged(self, node: Node, place: Place) -> Iterator[dict[str, Any]]:
+    def _merged_mappings(self, node: Node, place: Place) -> Iterator[dict[str, Any]]:
         for part in node.value if isinstance(node, SequenceNode) else [node]:
             if isinstance(part, MappingNode):
-                yield self._mapping(part, place)
+                yield self._convert_mapping(part, place)
             else:
                 self._refuse(part, place, "“<<” takes a mapping, or a list of mappings")
 
-    def _key(self, node: Node, place: Place) -> str:
+    def _convert_key(self, node: Node, place: Place) -> str:
         if not isinstance(node, ScalarNode):
             self._refuse(node, place, "a key is text, not a list or a mapping")
             return ""
-        key = self._scalar(node, place)
+        key = self._convert_scalar(node, place)
         if not isinstance(key, str):
-            self._refuse(node, place, f"a key is text; put {quoted(node.value)} in quotes")
+            self._refuse(node, place, f"a key is text; put {quote(node.value)} in quotes")
         return str(node.value)
 
-    def _scalar(self, node: ScalarNode, place: Place) -> Any:
+    def _convert_scalar(self, node: ScalarNode, place: Place) -> Any:
         text: str = node.value
         if node.tag not in (_PLAIN, _TEXT):
             self._refuse(node, place, f"the tag {node.tag} is not read here; write the value without it")
@@ -179,7 +181,7 @@ class Source:
             self._refuse(node, place, "the text holds a NUL character or half of a surrogate pair")
         elif node.tag == _PLAIN:
             try:
-                return _plain(text)
+                return _parse_plain(text)
             except ValueError as error:
                 self._refuse(node, place, str(error))
         return text
@@ -192,7 +194,7 @@ def read(data: bytes) -> Source:
     """Parse a YAML text.
 
     Raises:
-        BadCatalog: when it cannot be read at all, or is over a limit. Lesser errors are in the source's `mistakes`.
+        BadCatalog: when it is not YAML, or exceeds a limit. Other errors are in the `mistakes` of the result.
     """
     if len(data) > MAX_BYTES:
         raise BadCatalog(f"it is larger than {MAX_BYTES} bytes")
@@ -216,23 +218,23 @@ def read(data: bytes) -> Source:
     return Source(root)
 
 
-def _plain(text: str) -> Any:
+def _parse_plain(text: str) -> Any:
     """Return the value of a scalar without quotes."""
     if text in _WORDS:
         return _WORDS[text]
     if (number := JSON_NUMBER.fullmatch(text)) and (number["fraction"] or number["exponent"]):
         if abs(float(text)) == float("inf"):
-            raise ValueError(f"{quoted(text)} is larger than a number can be")
+            raise ValueError(f"{quote(text)} is larger than a number can be")
         return float(text)
     if number:
         # Converting a million digits would take seconds.
         if len(text) > 20 or not -LARGEST_NUMBER - 1 <= int(text) <= 2 * LARGEST_NUMBER + 1:
-            raise ValueError(f"{quoted(text)} does not fit in 64 bits; put it in quotes to make it text")
+            raise ValueError(f"{quote(text)} does not fit in 64 bits; put it in quotes to make it text")
         return int(text)
-    # “1:30” is a number of YAML 1.1 too, in base 60; times are so common that they are text here, as in YAML 1.2.
+    # In YAML 1.1 “1:30” is a number in base 60. Times are so common that they are text here, as in YAML 1.2.
     is_number_of_1_1 = ":" not in text and _resolve(ScalarNode, text, (True, False)) in _NUMBERS_OF_1_1
     if is_number_of_1_1 or OCTAL.fullmatch(text):
-        raise ValueError(f"{quoted(text)} is a number to some readers only; write it as JSON does, or put it in quotes")
+        raise ValueError(f"{quote(text)} is a number to some readers only; write it as JSON does, or put it in quotes")
     return text
 
 
@@ -240,8 +242,8 @@ def _is_merge(node: Node) -> bool:
     return node.tag == _PLAIN and node.value == "<<"
 
 
-def _inside(node: Node, part: str | int) -> tuple[Node | None, Node | None]:
-    """Return the key and the value of one part of a mapping, or an item of a list."""
+def _find_part(node: Node, part: str | int) -> tuple[Node | None, Node | None]:
+    """Return the nodes of a part: the key and the value in a mapping, None and the item in a list."""
     if isinstance(node, SequenceNode):
         index = int(part) if str(part).isdecimal() else len(node.value)
         return None, node.value[index] if index < len(node.value) else None
@@ -253,7 +255,7 @@ def _inside(node: Node, part: str | int) -> tuple[Node | None, Node | None]:
 
 
 _WIDTH = 110
-# A list of words stands on one line when it is as short as this.
+# A list of plain values of at most this many characters is written on one line.
 _SHORT = 70
 _TOP_ITEM = re.compile(r"  - ")
 _NO_BLOCK = re.compile(r"[\x85\u2028\u2029]|\n\n\Z|\A\n\Z")
@@ -261,7 +263,7 @@ _SECTION = re.compile(r"\w+:")
 
 
 class _Dumper(yaml.SafeDumper):
-    """Block style, lists indented, nothing shared: no anchors and aliases."""
+    """Writes block style with indented lists, and no anchors or aliases."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, indentless=False)
@@ -270,28 +272,30 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _text(dumper: _Dumper, text: str) -> yaml.Node:
-    # The emitter falls back to quotes where a literal block cannot hold the text. The emitter ignores two cases: a
-    # character that ends a line in YAML 1.1 alone must be an escape, and an empty line after a block that ends with one
-    # would belong to it.
+def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
+    # The emitter uses quotes where a literal block cannot hold the text, except in two cases: a character that ends a
+    # line only in YAML 1.1 must be escaped, and `write` adds empty lines, which a block that ends with one would
+    # absorb.
     style = '"' if _NO_BLOCK.search(text) else "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
-def _list(dumper: _Dumper, values: list[Any]) -> yaml.Node:
+def _represent_list(dumper: _Dumper, values: list[Any]) -> yaml.Node:
     short = not any(isinstance(value, (dict, list)) for value in values) and len(str(values)) <= _SHORT
     return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=short)
 
 
-_Dumper.add_representer(str, _text)
-_Dumper.add_representer(list, _list)
-# A text that reads back as a number, or is refused as one, must be quoted.
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(list, _represent_list)
+# A text that would be read as a number, or be refused as one, must be quoted.
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(f"(?:{JSON_NUMBER.pattern})$"), list("-0123456789"))
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(f"(?:{OCTAL.pattern})$"), ["0"])
 
 
 def write(document: dict[str, Any]) -> str:
-    """Return the YAML text of a document whose sections are lists of mappings; an empty line parts the mappings."""
+    """Return the YAML text of a document whose sections are lists of mappings, with empty lines between the
+    mappings.
+    """
     text: str = yaml.dump(
         document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=_WIDTH
     )

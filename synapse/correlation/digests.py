@@ -1,8 +1,8 @@
-"""The texts that an event is known by, beside its entry id: its trace id, its id as a CloudEvent, and the values of the
-properties that its stream declares.
+"""The ids by which an event can be found, beside its entry id: its trace id, its id as a CloudEvent, and the values of
+the properties that its stream declares.
 
-The index holds digests with a secret key, never the values. A value that a contract marks as PII has another digest
-than one that everybody may see, so that callers without access to PII find nothing in the index by it.
+The index holds digests with a secret key, never the values. PII has digests of another kind than other values, so that
+callers without access to PII cannot find events by it.
 """
 
 import re
@@ -20,7 +20,7 @@ from synapse.wire.fast_decoder import decode_parts
 from synapse.wire.masking import Mask, mask_of
 
 TRACE_ID, CLOUDEVENT_ID = "trace id", "CloudEvent id"
-# A longer text is no id.
+# Longer texts (characters, or bytes in an entry) are not indexed.
 LONGEST = 256
 
 _FORMAT = b"1"
@@ -29,7 +29,7 @@ _TRACE = re.compile(r"[0-9a-f]{32}")
 
 
 class Digests:
-    """Digests of values, as numbers of 32 bits, made with a secret key."""
+    """Computes digests of values with a secret key, as 32-bit numbers."""
 
     def __init__(self, secret: bytes) -> None:
         self._all = blake2s(key=secret, digest_size=4)
@@ -37,25 +37,27 @@ class Digests:
         self._secret = secret
 
     def of(self, value: bytes, *, pii: bool = False) -> int:
-        """Return the digest of a value; `pii` of one that a contract marks as PII."""
+        """Return the digest of a value; `pii`: a contract marks the value as PII."""
         digest = (self._pii if pii else self._all).copy()
         digest.update(value)
         return int.from_bytes(digest.digest(), "big")
 
     def of_text(self, text: str, *, pii: bool) -> list[int]:
-        """Return the digests by which events are found that are known by a text; those of PII too with `pii`."""
-        values = {_bytes(each) for each in (text, trace_of(text)) if each}
+        """Return the digests to look a text up with; `pii`: also those of values that are PII."""
+        values = {_encode(each) for each in (text, trace_of(text)) if each}
         return [self.of(value, pii=kind) for value in values for kind in ((False, True) if pii else (False,))]
 
     def index_name(self, stream: StreamDefinition) -> str:
-        """Return a digest of the key and the declared properties, which changes when an index has to be built again."""
+        """Return the name of a stream's index: a digest of the key and the declared properties, so that it changes when
+        the index has to be rebuilt.
+        """
         digest = blake2b(key=self._secret, digest_size=16, person=_FORMAT)
         digest.update(orjson.dumps(list(stream.correlation)))
         return digest.hexdigest()
 
 
 class EntryDigests:
-    """Makes the digests of the ids that the entries of a stream carry."""
+    """Computes the digests of the ids in the entries of a stream."""
 
     def __init__(self, digests: Digests, stream: StreamDefinition) -> None:
         self._digests = digests
@@ -63,32 +65,32 @@ class EntryDigests:
         self._names = [name.encode() for name in stream.correlation]
 
     def of(self, parts: Sequence[bytes]) -> set[int]:
-        """Return the digests of an entry, given its names and values in turn."""
+        """Return the digests of an entry, from its alternating names and values."""
         fields = pairs(parts)
         if self._stream.marks or _VERSION not in fields:
-            return self._of_decoded(parts, fields)
+            return self._digest_decoded(parts, fields)
         of, found = self._digests.of, set()
         for name in self._names:
             value = fields.get(name)
             if value and len(value) <= LONGEST:
                 found.add(of(value))
         if parent := fields.get(_TRACEPARENT):
-            # Whether it is a trace id is seen when one is looked for.
+            # Not validated here: the search compares the whole trace id.
             found.add(of(parent[3:35].lower()))
         if text := fields.get(_CLOUDEVENT):
             attributes = attributes_of(text.decode("utf-8", "replace"))
-            if attributes is not None and len(id_ := _bytes(attributes["id"])) <= LONGEST:
+            if attributes is not None and len(id_ := _encode(attributes["id"])) <= LONGEST:
                 found.add(of(id_))
         return found
 
-    def _of_decoded(self, parts: Sequence[bytes], fields: Mapping[bytes, bytes]) -> set[int]:
+    def _digest_decoded(self, parts: Sequence[bytes], fields: Mapping[bytes, bytes]) -> set[int]:
         stream = self._stream
         decoded = decode_parts(parts, types_of=stream.types_of)
         texts = text_fields(fields)
         mask = mask_of(stream, decoded)
-        known = dict(known_by(stream, decoded, texts))
-        shown = known if mask is None else dict(known_by(stream, *masked(mask, decoded, texts)))
-        return {self._digests.of(_bytes(text), pii=shown.get(name) != text) for name, text in known.items()}
+        known = dict(ids_of_entry(stream, decoded, texts))
+        shown = known if mask is None else dict(ids_of_entry(stream, *mask_entry(mask, decoded, texts)))
+        return {self._digests.of(_encode(text), pii=shown.get(name) != text) for name, text in known.items()}
 
 
 def marks_name(stream: StreamDefinition) -> str:
@@ -99,37 +101,41 @@ def marks_name(stream: StreamDefinition) -> str:
     return blake2b(exact_json.dumps(marks), digest_size=16).hexdigest()
 
 
-def masked(mask: Mask, decoded: DecodedEntry, texts: Mapping[str, str]) -> tuple[DecodedEntry, dict[str, str]]:
+def mask_entry(mask: Mask, decoded: DecodedEntry, texts: Mapping[str, str]) -> tuple[DecodedEntry, dict[str, str]]:
     """Return an entry and its fields without PII."""
     return mask.decoded(decoded), mask.fields(texts, decoded.event)
 
 
-def known_by(stream: StreamDefinition, decoded: DecodedEntry, texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of each id that an entry carries; the name is `TRACE_ID`, `CLOUDEVENT_ID`, or that of
-    a property."""
+def ids_of_entry(
+    stream: StreamDefinition, decoded: DecodedEntry, texts: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each id of an entry; the name is `TRACE_ID`, `CLOUDEVENT_ID`, or that of a
+    property.
+    """
     for name in stream.correlation:
-        if (text := _text_of(decoded.event.get(name))) and len(_bytes(text)) <= LONGEST:
+        if (text := _text_of(decoded.event.get(name))) and len(_encode(text)) <= LONGEST:
             yield name, text
     if trace := trace_of(texts.get("traceparent", "")):
         yield TRACE_ID, trace
-    if decoded.cloudevent is not None and len(_bytes(id_ := decoded.cloudevent["id"])) <= LONGEST:
+    if decoded.cloudevent is not None and len(_encode(id_ := decoded.cloudevent["id"])) <= LONGEST:
         yield CLOUDEVENT_ID, id_
 
 
 def trace_of(text: str) -> str:
-    """Return the trace id that a text is, or that a `traceparent` holds (W3C Trace Context), in capitals too; ""
-    without one."""
+    """Return the trace id in a text that is a trace id or a `traceparent` (W3C Trace Context), in lower case; "" in
+    others.
+    """
     text = text.lower()
     return text if _TRACE.fullmatch(text) else trace_id_in(text)
 
 
 def _text_of(value: Any) -> str:
-    """Return the text of a property, which is that of its field in the entry."""
+    """Return the text of a property's value, as it is stored in a field of an entry; "" for null."""
     if isinstance(value, str):
         return value
     return "" if value is None else exact_json.dumps(value).decode()
 
 
-def _bytes(text: str) -> bytes:
-    # JSON of other programs may hold half of a surrogate pair.
+def _encode(text: str) -> bytes:
+    # The JSON of other programs may contain lone surrogates.
     return text.encode("utf-8", "surrogatepass")

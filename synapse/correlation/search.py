@@ -1,7 +1,7 @@
-"""Find the events that are known by a text, over many streams: by entry id, Idempotency-Key, trace id, or a property.
+"""Finds events by an id, over many streams: by entry id, Idempotency-Key, trace id, or a declared property.
 
-Of each stream the index names blocks of entries that may be meant, and the entries that are not indexed yet are read.
-Each entry is then looked at as the caller may see it: what is masked for the caller cannot be found by its value.
+The index of each stream names blocks of entries that may match; entries that are not indexed yet are all read. Each
+entry is then compared as the caller may see it, so masked values cannot be found.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from synapse.auth.principal import ANONYMOUS, EVERY_TYPE, PERSONAL, Principal, Rights, sees
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
-from synapse.correlation.digests import LONGEST, TRACE_ID, Digests, known_by, masked, trace_of
+from synapse.correlation.digests import LONGEST, TRACE_ID, Digests, ids_of_entry, mask_entry, trace_of
 from synapse.formats import exact_json
 from synapse.inspection.range_query import MOST_BYTES, Scan, parse_id
 from synapse.publishing import idempotency
@@ -34,32 +34,33 @@ from synapse.wire.ids import Range, following, iso_of, moment_of, parse
 from synapse.wire.masking import mask_of
 
 ENTRY_ID, IDEMPOTENCY_KEY = "entry id", idempotency.HEADER
-# The number of streams that are asked at once.
+# The number of streams that are searched at once.
 _TOGETHER = 20
-# Of a stream this many blocks are looked into, this many at once.
+# Limits on the blocks of a stream that are read: in all, and at once; and the entries of a block.
 MOST_BLOCKS, _BLOCKS_AT_ONCE, _ENTRIES_OF_BLOCK = 200, 20, 16
-# An index that is changed while it is searched is searched again from its start, this many times.
+# An index that changes while it is searched is searched again from its start, at most this many times.
 _MOST_CHANGES = 10
-# The number of entries that are read without the index: of a stream, of all streams, and of each in any case.
+# Limits on the entries that are read without the index: of a stream, and of all streams; and the number that is read of
+# each stream in any case.
 MOST_UNINDEXED, MOST_UNINDEXED_OF_ALL, LEAST_UNINDEXED = 10_000, 50_000, 256
-# The number of bytes that are read of all streams: of entries that are not indexed, and as many of blocks. A stream
-# takes at most half of the remaining bytes, so that all others are read too.
+# The limit on the bytes that are read of all streams: of entries that are not indexed, and separately of blocks. A
+# stream takes at most half of the remaining bytes, so that the others are read, too.
 MOST_BYTES_OF_ALL = 32 * 1024 * 1024
 _REPLY_BYTES = 1024 * 1024
-# The number of bytes that are read of a stream's blocks when the caller may not read every type.
+# The limit on the bytes of a stream's blocks when the caller may not read all event types.
 _HIDDEN_BYTES = 2 * 1024 * 1024
-# The number of publishers that are tried for a stream under an Idempotency-Key, and the number of commands for all
-# streams.
+# Limits on the search for an Idempotency-Key: publishers of a stream, and commands for all streams.
 MOST_PUBLISHERS, MOST_KEY_COMMANDS = 100, 4_000
-# In JSON these may stand as escapes.
+# Characters that JSON may contain as escapes.
 _ESCAPED = re.compile(r'[^ -~]|["\\/<>&\']')
 _VERSION, _CLOUDEVENT = VERSION.encode(), CLOUDEVENT.encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """An event that was found, and by what: `ENTRY_ID`, `IDEMPOTENCY_KEY`, `TRACE_ID`, `CLOUDEVENT_ID`, or names of
-    properties."""
+    """A found event. `found_by` has the kinds of ids that matched: `ENTRY_ID`, `IDEMPOTENCY_KEY`, `TRACE_ID`,
+    `CLOUDEVENT_ID`, or names of properties.
+    """
 
     stream: str
     id: str
@@ -80,18 +81,18 @@ class Match:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsearched:
-    """Events of a stream that were too many to be searched: between two ids, "" for its ends."""
+    """Events of a stream that were not searched because of a limit: between two ids, "" for the stream's ends."""
 
     stream: str
     after: str
     before: str
 
     def is_whole(self) -> bool:
-        """Return whether these are all events of the stream."""
+        """Say whether these are all events of the stream."""
         return not self.after and not self.before
 
     def shown(self) -> dict[str, Any]:
-        """Return it as the API shows it: with times in place of ids."""
+        """Return the JSON of the API: with times in place of ids."""
         return {
             "stream": self.stream,
             "since": iso_of(moment_of(self.after)) if self.after else None,
@@ -101,7 +102,7 @@ class Unsearched:
 
 @dataclass(slots=True, kw_only=True)
 class Found:
-    """The result of a search: events, the newest first, and those that it could not search."""
+    """The result of a search: the events, newest first, and the events that were not searched."""
 
     matches: list[Match] = field(default_factory=list)
     unsearched: list[Unsearched] = field(default_factory=list)
@@ -109,7 +110,7 @@ class Found:
 
 @dataclass(slots=True)
 class _Budget:
-    """The work that is left for the streams that were not searched yet."""
+    """The work that may still be done, for the streams that were not searched yet."""
 
     entries: int
     unindexed_bytes: int
@@ -117,9 +118,9 @@ class _Budget:
     key_commands: int
     streams: int
 
-    def publishers(self) -> int:
-        """Return how many publishers are tried for the next stream at most; streams with fewer leave more to others."""
-        # Each takes two commands.
+    def most_publishers(self) -> int:
+        """Return the most publishers to try for the next stream; streams with fewer leave more for others."""
+        # Each publisher takes two commands.
         return min(MOST_PUBLISHERS, self.key_commands // (2 * max(self.streams, 1)))
 
 
@@ -133,36 +134,37 @@ def find(
     own_keys: bool = False,
     most_bytes: int = MOST_BYTES_OF_ALL,
 ) -> Conversation[Found]:
-    """Return the events that are known by a text, of all streams that the caller may read.
+    """Find the events with an id, in all streams that the caller may read.
 
     Args:
-        count: the number of events at most.
-        own_keys: whether to try Idempotency-Keys of the caller and of anonymous callers alone.
-        most_bytes: the bytes to read at most: of entries that are not indexed, and as many of indexed ones.
+        text: the id.
+        count: the most events to return.
+        own_keys: whether to try only the Idempotency-Keys of the caller and of anonymous callers.
+        most_bytes: the most bytes to read of entries that are not indexed, and separately of indexed ones.
     """
     text = text.strip()
     found = Found()
     if not text or len(text) > LONGEST:
         return found
     names = sorted(name for name in catalog.streams if by.rights.may("read", name))
-    publishers: dict[str, list[Rights]] = {}
+    most_publishers: dict[str, list[Rights]] = {}
     for key in catalog.keys.values() if idempotency.KEY.fullmatch(text) else ():
-        publishers.setdefault(f"service:{key.service}", []).append(key.rights)
+        most_publishers.setdefault(f"service:{key.service}", []).append(key.rights)
     budget = _Budget(MOST_UNINDEXED_OF_ALL, most_bytes, most_bytes, MOST_KEY_COMMANDS, len(names))
     for start in range(0, len(names), _TOGETHER):
         searches = []
         for name in names[start : start + _TOGETHER]:
             yield ()  # there may be many publishers
             services = [
-                each for each, keys in publishers.items() if any(rights.may("publish", name) for rights in keys)
+                each for each, keys in most_publishers.items() if any(rights.may("publish", name) for rights in keys)
             ]
             search = _Search(text, catalog.streams[name], by, digests, count=count)
             search.choose_publishers(services, own_keys=own_keys, budget=budget)
             searches.append(search)
-        begun = yield from together({search.name: search.begin() for search in searches})
+        begun = yield from together({search.name: search.find_candidates() for search in searches})
         for search in searches:
-            # One after the other: together they would keep all others waiting.
-            yield from _ended(search, begun[search.name], budget)
+            # One after the other: together they would keep other requests waiting.
+            yield from _finish_search(search, begun[search.name], budget)
             found.matches += search.matches.values()
             found.unsearched += search.unsearched
     found.matches.sort(key=lambda match: parse(match.id), reverse=True)
@@ -170,8 +172,8 @@ def find(
     return found
 
 
-def _ended(search: "_Search", begun: "_Begun | RedisFailure", budget: _Budget) -> Conversation[None]:
-    """End the search of a stream; one that Redis does not let read was not searched.
+def _finish_search(search: "_Search", begun: "_FirstReplies | RedisFailure", budget: _Budget) -> Conversation[None]:
+    """Finish the search of a stream. A stream that Redis refuses to read is reported as not searched.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
@@ -179,7 +181,7 @@ def _ended(search: "_Search", begun: "_Begun | RedisFailure", budget: _Budget) -
     try:
         if isinstance(begun, RedisFailure):
             raise begun
-        yield from search.end(begun, budget)
+        yield from search.read_matches(begun, budget)
     except RedisUnavailable:
         raise
     except WrongType:
@@ -189,8 +191,10 @@ def _ended(search: "_Search", begun: "_Begun | RedisFailure", budget: _Budget) -
         search.report_unsearched()
 
 
-class _Begun(NamedTuple):
-    """Answers to the first questions about a stream: ids that are meant for certain, each with why, and the index's."""
+class _FirstReplies(NamedTuple):
+    """The replies to the first commands: ids of entries, each with the kind of id that matched, and the matches in the
+    index.
+    """
 
     ids: Mapping[str, str]
     in_index: correlation.IndexMatches
@@ -224,35 +228,37 @@ class _Search:
         self.unsearched: list[Unsearched] = []
 
     def choose_publishers(self, services: Iterable[str], *, own_keys: bool, budget: _Budget) -> None:
-        """Choose the publishers whose Idempotency-Keys are tried: the caller, anonymous callers and services."""
+        """Choose the publishers whose Idempotency-Keys are looked up: the caller, anonymous callers and services."""
         if not idempotency.KEY.fullmatch(self._text):
             return
         own = (str(self._by), str(ANONYMOUS))
-        publishers = list(dict.fromkeys((*own, *services)))
-        tried = list(dict.fromkeys(own)) if own_keys else publishers
-        self._publishers = tried[: budget.publishers()]
+        most_publishers = list(dict.fromkeys((*own, *services)))
+        tried = list(dict.fromkeys(own)) if own_keys else most_publishers
+        self._publishers = tried[: budget.most_publishers()]
         budget.key_commands -= 2 * len(self._publishers)
         budget.streams -= 1
-        if len(self._publishers) < len(publishers):
+        if len(self._publishers) < len(most_publishers):
             self.report_unsearched()
 
     def report_unsearched(self, *, after: str = "", before: str = "") -> None:
-        """Note that events were not searched: between two ids, "" for the stream's ends."""
+        """Record that events were not searched: between two ids, "" for the stream's ends."""
         if not after and not before:
-            # All others are part of it.
+            # The whole stream: ranges within it need not be reported.
             self.unsearched.clear()
         elif self.unsearched and self.unsearched[0].is_whole():
             return
         self.unsearched.append(Unsearched(stream=self.name, after=after, before=before))
 
-    def begin(self) -> Conversation[_Begun]:
-        """Ask for the matches that need no reading of many entries."""
+    def find_candidates(self) -> Conversation[_FirstReplies]:
+        """Ask Redis for candidates that take no reading of many entries: entry ids, stored keys, and blocks of the
+        index.
+        """
         stream = self._stream
         ids: dict[str, str] = {}
         if (asked := parse_id(self._text)) and "-" in self._text:
             ids[str(asked.first)] = ENTRY_ID
         commands: list[Command] = [self._find_in_index()]
-        # Each event of a batch has a key of its own, made of the batch's and its index.
+        # Each event of a batch has its own key, made of the batch's key and its index.
         commands += [
             stored_under(stream.name, who=who, key=key)
             for who in self._publishers
@@ -262,7 +268,7 @@ class _Search:
         for reply in stored:
             for id_ in answer(reply, stream.name, absent=[])[: self._count]:
                 ids.setdefault(id_, IDEMPOTENCY_KEY)
-        return _Begun(ids, (yield from self._find_in_older_segments(answer(in_index, stream.name))))
+        return _FirstReplies(ids, (yield from self._find_in_older_segments(answer(in_index, stream.name))))
 
     def _find_in_index(self, after: correlation.IndexMatches | None = None) -> Command:
         of = self._digests.index_name(self._stream)
@@ -282,18 +288,18 @@ class _Search:
             is_damaged |= part.is_damaged
         return part._replace(blocks=blocks, is_damaged=is_damaged or changes == _MOST_CHANGES)
 
-    def end(self, begun: _Begun, budget: _Budget) -> Conversation[None]:
-        """Find the matches.
+    def read_matches(self, begun: _FirstReplies, budget: _Budget) -> Conversation[None]:
+        """Read the candidates and the unindexed entries, and collect the matches.
 
         Args:
-            begun: the answers to `begin`.
-            budget: the work that is left for all streams; this one's is taken off.
+            begun: the result of `find_candidates`.
+            budget: the work that may still be done; that of this stream is deducted.
         """
         ids, in_index = begun
         replies = (yield from ask([xrange(self.name, id_, id_, 1) for id_ in ids])) if ids else []
         for reply in replies:
             for entry in answer(reply, self.name, absent=[]):
-                self._look_at(entry, ids[entry.id])
+                self._add_if_match(entry, ids[entry.id])
         if not self._stream.correlation:
             return
         yield from self._read_unindexed(in_index.position, budget)
@@ -303,7 +309,7 @@ class _Search:
                 self.report_unsearched(before=in_index.position)
 
     def _read_unindexed(self, position: str | None, budget: _Budget) -> Conversation[None]:
-        """Look at the entries behind the last indexed one, the newest first."""
+        """Read the entries after the last indexed one, newest first."""
         name = self._stream.name
         after = Range() if position is None else Range(first=following(parse(position)))
         most = max(LEAST_UNINDEXED, min(MOST_UNINDEXED, budget.entries))
@@ -312,7 +318,7 @@ class _Search:
         while not scan.done and len(self.matches) < self._count:
             (reply,) = yield from ask([scan.command()])
             entries = scan.take_chunk(answer(reply, name, absent=[]))
-            yield from map_cooperatively(entries, self._offer, at_once=20)
+            yield from map_cooperatively(entries, self._check_entry, at_once=20)
             oldest = entries[-1].id if entries else oldest
         budget.entries -= scan.entries
         budget.unindexed_bytes = max(budget.unindexed_bytes - scan.bytes, 0)
@@ -320,9 +326,9 @@ class _Search:
             self.report_unsearched(after=position or "", before=oldest)
 
     def _read_blocks(self, blocks: Sequence[str], budget: _Budget) -> Conversation[None]:
-        """Look at the entries of blocks, until there are enough matches."""
-        # Blocks of events that the caller may not see must make no difference: none to the budget of the other streams,
-        # and none to what is reported.
+        """Read the entries of blocks until there are enough matches."""
+        # Events that the caller may not see must not influence anything visible: neither the budget of other streams,
+        # nor the reported ranges.
         sees_all = self._by.rights.may("read", self.name, EVERY_TYPE)
         most_bytes, read_bytes, read, at_once = budget.block_bytes // 2 if sees_all else _HIDDEN_BYTES, 0, 0, 1
         while read < min(len(blocks), MOST_BLOCKS) and read_bytes < most_bytes and len(self.matches) < self._count:
@@ -331,7 +337,7 @@ class _Search:
             for reply in replies:
                 entries = answer(reply, self.name, absent=[])
                 read_bytes += sum([sum(map(len, entry.parts)) for entry in entries])
-                yield from map_cooperatively(entries, self._offer, at_once=20)
+                yield from map_cooperatively(entries, self._check_entry, at_once=20)
             read += len(some)
             # The first block shows how large the entries are.
             fitting = min(_REPLY_BYTES, most_bytes - read_bytes) * read // max(read_bytes, 1)
@@ -342,34 +348,34 @@ class _Search:
         if read < len(blocks) and len(self.matches) < self._count:
             self.report_unsearched(before=blocks[read - 1] if read else "")
 
-    def _offer(self, entry: Entry) -> None:
+    def _check_entry(self, entry: Entry) -> None:
         if entry.id not in self.matches and self._may_match(entry.parts):
-            self._look_at(entry)
+            self._add_if_match(entry)
 
     def _may_match(self, parts: Sequence[bytes]) -> bool:
-        """Say whether an entry has to be decoded: most hold the text nowhere."""
+        """Say whether an entry may contain the text: most do not, and need not be decoded."""
         if self._needle in parts:
             return True
         if self._trace_needle and any(self._trace_needle in part for part in parts):
             return True
         if _VERSION in parts:
-            # In the attributes of a CloudEvent it stands as JSON.
+            # The attributes of a CloudEvent contain it as JSON.
             names = parts[::2] if _CLOUDEVENT in parts else ()
             return _CLOUDEVENT in names and self._json_needle in parts[2 * names.index(_CLOUDEVENT) + 1]
-        # It may stand in the payload.
+        # The payload may contain it.
         return self._is_escaped or any(self._needle in part for part in parts)
 
-    def _look_at(self, entry: Entry, found_by: str = "") -> None:
-        """Keep an entry that matches, as the caller may see it."""
+    def _add_if_match(self, entry: Entry, found_by: str = "") -> None:
+        """Add an entry to the matches if it matches as the caller may see it."""
         stream = self._stream
         texts = text_fields(pairs(entry.parts))
         decoded = decode_texts(texts, types_of=stream.types_of)
         if not sees(self._by.rights, stream.name, decoded.event_type):
             return
         if not self._sees_pii and (mask := mask_of(stream, decoded)):
-            decoded, texts = masked(mask, decoded, texts)
+            decoded, texts = mask_entry(mask, decoded, texts)
         reasons = [found_by] if found_by else []
-        reasons += [name for name, text in known_by(stream, decoded, texts) if text == self._wanted(name)]
+        reasons += [name for name, text in ids_of_entry(stream, decoded, texts) if text == self._text_to_find(name)]
         if reasons:
             self.matches[entry.id] = Match(
                 stream=stream.name,
@@ -379,5 +385,5 @@ class _Search:
                 found_by=reasons,
             )
 
-    def _wanted(self, name: str) -> str:
+    def _text_to_find(self, name: str) -> str:
         return self._trace if name == TRACE_ID else self._text

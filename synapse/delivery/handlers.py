@@ -23,7 +23,7 @@ from typing import Any
 
 import orjson
 
-from synapse.catalog.file import quoted
+from synapse.catalog.file import quote
 from synapse.delivery.sink import Delivery
 from synapse.errors.delivery import SinkDisabled, SinkError
 from synapse.formats import exact_json
@@ -46,11 +46,11 @@ def refusal_of(path: str, listed: Sequence[str]) -> str:
     `package.module.*` permits the functions of that module, except names that begin with `_`.
     """
     if not _PATH.fullmatch(path):
-        return f"must be the dotted path of a function, such as shop.handlers.on_order, but is {quoted(path)}"
+        return f"must be the dotted path of a function, such as shop.handlers.on_order, but is {quote(path)}"
     module, _, function = path.rpartition(".")
     if path in listed or (f"{module}.*" in listed and not function.startswith("_")):
         return ""
-    return f"{quoted(path)} is not on the list of SYNAPSE_HANDLERS, which allows {', '.join(listed) or 'nothing'}"
+    return f"{quote(path)} is not on the list of SYNAPSE_HANDLERS, which allows {', '.join(listed) or 'nothing'}"
 
 
 def must_be_defined_in_module(path: str, listed: Sequence[str]) -> bool:

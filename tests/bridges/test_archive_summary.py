@@ -10,7 +10,7 @@ from bridges import archive_summary
 from bridges.archive_summary import EventTotals
 from bridges.models import ArchivedEvent, Bridge
 from streams.models import Stream
-from synapse.catalog.summaries import BadSummary, Summary, read
+from synapse.catalog.summaries import BadSummary, Summary, parse_summaries
 from tests.tables import for_each
 
 pytestmark = pytest.mark.django_db
@@ -169,4 +169,4 @@ def test_a_summary_of_other_types_and_properties_counts_those(keep):
 )
 def test_a_value_that_is_no_summary_is_refused_with_the_reason(values, said):
     with pytest.raises(BadSummary, match=re.escape(said)):
-        read(values)
+        parse_summaries(values)

@@ -24,7 +24,7 @@ def entries(first: int, count: int) -> list[tuple[str, set[int]]]:
 
 
 def test_a_segment_names_the_block_of_each_digest():
-    found = read(segments.build(entries(100, 40)))
+    found = read(segments.build_segment(entries(100, 40)))
 
     last = 2**64 - 1
     assert found[5] == {(100, last), (116, last), (132, last)}
@@ -33,9 +33,9 @@ def test_a_segment_names_the_block_of_each_digest():
 
 
 def test_merged_segments_name_the_blocks_that_each_of_them_named():
-    parts = [segments.build(entries(first, count)) for first, count in ((1, 20), (21, 16), (37, 300))]
+    parts = [segments.build_segment(entries(first, count)) for first, count in ((1, 20), (21, 16), (37, 300))]
 
-    merged = read(segments.merge(parts))
+    merged = read(segments.merge_segments(parts))
 
     together: dict[int, set[tuple[int, int]]] = {}
     for part in parts:
@@ -45,5 +45,5 @@ def test_merged_segments_name_the_blocks_that_each_of_them_named():
 
 
 def test_a_segment_of_entries_that_carry_nothing_has_blocks_alone():
-    assert read(segments.build([("1-0", set()), ("2-0", set())])) == {}
-    assert len(segments.merge([segments.build([("1-0", set())])] * 3)) == 8 + 3 * 16
+    assert read(segments.build_segment([("1-0", set()), ("2-0", set())])) == {}
+    assert len(segments.merge_segments([segments.build_segment([("1-0", set())])] * 3)) == 8 + 3 * 16

@@ -60,9 +60,9 @@ class Command(BaseCommand):
         loaded = catalog.load(options["file"])
         with periodic.report_long_work(self._say, "Comparing"):
             changes = loaded.plan(delete=options["delete"])
-        for line in catalog_plan.difference(changes):
+        for line in catalog_plan.difference_lines(changes):
             self.stdout.write(line)
-        self.stdout.write(catalog_plan.summary(changes, done=False))
+        self.stdout.write(catalog_plan.summary_line(changes, done=False))
         for sentence in _left_by(changes):
             self.stdout.write(visible(sentence))
         if changes and options["check"]:
@@ -77,7 +77,7 @@ class Command(BaseCommand):
         with periodic.report_long_work(self._say, "Applying the catalog"):
             changes = loaded.apply(delete=options["delete"], only_new=options["only_new"])
         if options["verbosity"]:
-            self.stdout.write(catalog_plan.summary(changes, done=True))
+            self.stdout.write(catalog_plan.summary_line(changes, done=True))
 
     def _ask(self, left: list[str], *, from_terminal: bool) -> None:
         """Ask a person at the terminal whether to carry out deletions that leave events in Redis."""

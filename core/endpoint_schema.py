@@ -17,12 +17,12 @@ class EndpointSchema(AutoSchema):
         if endpoint is None:
             return super().get_operation(path, path_regex, path_prefix, method, registry)
         security = {} if endpoint.requires.open_to_all else {"security": SECURITY}
-        return {**openapi.operation(endpoint), **security}
+        return {**openapi.describe_operation(endpoint), **security}
 
 
 def with_models_of_endpoints(result: dict[str, Any], generator: Any, **_: Any) -> dict[str, Any]:
     """Return the document with the models that endpoints take and answer (a postprocessing hook of drf-spectacular)."""
     views = (getattr(callback, "cls", None) for _, _, _, callback in generator.endpoints)
     declared = [each for view in views for each in getattr(view, "endpoints", {}).values()]
-    result["components"].setdefault("schemas", {}).update(openapi.schemas(declared))
+    result["components"].setdefault("schemas", {}).update(openapi.component_schemas(declared))
     return result

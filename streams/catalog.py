@@ -251,7 +251,7 @@ def _check_contracts(file: CatalogFile, event_types: _Definitions) -> None:
             before
             and before["contract"] == subject
             and is_equal(before["example"], values["example"])
-            and same(old, new)
+            and is_equal(old, new)
         ):
             continue
         for pointer, message in complaints(values, new):

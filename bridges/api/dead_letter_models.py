@@ -7,7 +7,7 @@ from pydantic import AfterValidator, ConfigDict, StringConstraints
 
 from bridges.dead_letters.actions import MOST_AT_ONCE, MOST_REASON
 from synapse.dead_letters import FASTEST, FILTERS, MOST_IDS, SLOWEST, DeadLetterCriteria, Ids, is_id, read_criteria
-from synapse.endpoints import Answer, Body, Sentence, Violation, about, either, maybe
+from synapse.endpoints import Answer, Body, Sentence, Violation, about, maybe, union_model
 from synapse.filters import FILTER_HELP
 from synapse.inspection.answers import Texts
 from synapse.problems import BadParameter
@@ -169,7 +169,7 @@ class DeadLettersByError(Answer):
     complete: bool = about("False when only the newest 10,000 were counted.")
 
 
-DeadLettersOrGroups = either(DeadLetterPage, DeadLettersByError, name="DeadLettersOrGroups")
+DeadLettersOrGroups = union_model(DeadLetterPage, DeadLettersByError, name="DeadLettersOrGroups")
 
 
 _FilterText = Annotated[
@@ -291,8 +291,8 @@ class Discarded(Answer):
     cursor: str | None
 
 
-RedrivenOrMeant = either(Redriven, DeadLettersMeant, name="RedrivenOrMeant")
-DiscardedOrMeant = either(Discarded, DeadLettersMeant, name="DiscardedOrMeant")
+RedrivenOrMeant = union_model(Redriven, DeadLettersMeant, name="RedrivenOrMeant")
+DiscardedOrMeant = union_model(Discarded, DeadLettersMeant, name="DiscardedOrMeant")
 
 
 class RedriveOneAsked(Body):

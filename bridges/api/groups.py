@@ -10,7 +10,7 @@ from pydantic import Field
 from bridges import groups
 from bridges.groups import checks
 from bridges.groups.actions import REQUIRES
-from synapse.endpoints import Answer, Body, Call, Example, Sentence, about, either, endpoint, maybe
+from synapse.endpoints import Answer, Body, Call, Example, Sentence, about, endpoint, maybe, union_model
 
 _PATH = "/streams/{stream}/groups"
 _PROBLEMS = {
@@ -108,7 +108,7 @@ class MovePlan(_FromTo):
     hindrance: str | None = about("Why it cannot be moved now; null when it can.")
 
 
-MovedOrPlan = either(MovedGroup, MovePlan, name="MovedOrPlan")
+MovedOrPlan = union_model(MovedGroup, MovePlan, name="MovedOrPlan")
 
 
 _groups = partial(endpoint, tag="groups", requires=REQUIRES)

@@ -114,7 +114,7 @@ def pull_publish(call: Call[None, PullPublish]) -> Conversation[Response]:
 
 async def _read(request: Request) -> Response:
     """Answer with events at once, or as soon as there are any, or with none after `block_ms`."""
-    asked = pull_read.call(request, holder.current()).body
+    asked = pull_read.check_request(request, holder.current()).body
     form = protocol.answer_form(request, holder.current())
     group = await connections.async_executor().run(_opened(asked, request.principal))
     found = await _Poll(group, asked, request.caller or Caller(), request.principal, form).found()

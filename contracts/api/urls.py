@@ -87,7 +87,7 @@ class RegistryView(ApiView):
         kind = form_of(accept, _forms(accept))
         found = endpoint.handler(asked, **params)
         answer = found if isinstance(found, Response) else json_response(found)
-        return to_django(endpoint.response(answer._replace(content_type=kind, headers=VARY_ACCEPT), asked))
+        return to_django(endpoint.make_response(answer._replace(content_type=kind, headers=VARY_ACCEPT), asked))
 
     def _check_match(self, asked: EngineRequest, params: Mapping[str, str]) -> None:
         """Refuse a change of a definition that has changed since its caller read it."""

@@ -21,7 +21,7 @@ _TEXT = {"type": "string"}
 
 
 async def _export_events(request: Request) -> StreamedResponse:
-    return await export.export(export_events.call(request, holder.current()))
+    return await export.export(export_events.check_request(request, holder.current()))
 
 
 @endpoint(

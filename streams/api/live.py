@@ -56,7 +56,7 @@ def live_ticket(call: Call[None, None]) -> Conversation[dict[str, object]]:
 
 
 async def _watch(request: Request) -> Response | StreamedResponse:
-    return await session.live(watch_stream.call(request, holder.current()))
+    return await session.live(watch_stream.check_request(request, holder.current()))
 
 
 @_live(
@@ -107,7 +107,7 @@ def live_ticket_of_many(call: Call[None, None]) -> Conversation[dict[str, object
 
 
 async def _watch_many(request: Request) -> Response | StreamedResponse:
-    return await session.live_of_many(watch_streams.call(request, holder.current()))
+    return await session.live_of_many(watch_streams.check_request(request, holder.current()))
 
 
 @_many(
@@ -134,7 +134,7 @@ class SocketQuery(Query):
 
 
 async def _open_socket(request: Request) -> AcceptedWebSocket:
-    call = open_websocket.call(request, holder.current())
+    call = open_websocket.check_request(request, holder.current())
     with tails().hold_seat(caller_of(call.by)):
         pass  # without a seat, the handshake is refused; the connection takes its own
     shows_ticket = call.query.ticket and not request.headers.get(AUTHORIZATION) and not request.headers.get(API_KEY)
@@ -212,7 +212,7 @@ def stats_live_ticket(call: Call[None, None]) -> Conversation[dict[str, object]]
 
 
 async def _watch_stats(request: Request) -> Response | StreamedResponse:
-    call = watch_stats.call(request, holder.current())
+    call = watch_stats.check_request(request, holder.current())
     _check(call)
     viewer = await overview.viewer_of(request, call.by) if call.query.page else None
     return await statistics.live(call.query.stream, call.query.series, call.by, overview=viewer)

@@ -8,7 +8,7 @@ from streams.connections import LARGE_BATCHES
 from synapse.auth.permission import Requirement
 from synapse.catalog.stream_definitions import Snapshot
 from synapse.cloudevents.attributes import BATCH, STRUCTURED
-from synapse.endpoints import EVENT, Answer, EventLoop, Example, Meaning, Violation, about, either, endpoint, maybe
+from synapse.endpoints import EVENT, Answer, EventLoop, Example, Meaning, Violation, about, endpoint, maybe, union_model
 from synapse.endpoints.openapi import PUBLISHED_CLOUDEVENT
 from synapse.http.exchange import Request, Response
 from synapse.publishing import idempotency, pipeline
@@ -70,8 +70,8 @@ class Validated(Answer):
     warnings: list[Violation] = maybe()
 
 
-PublishedOrBatch = either(Published, Batch, name="PublishedOrBatch")
-ValidatedOrBatch = either(Validated, Batch, name="ValidatedOrBatch")
+PublishedOrBatch = union_model(Published, Batch, name="PublishedOrBatch")
+ValidatedOrBatch = union_model(Validated, Batch, name="ValidatedOrBatch")
 
 _BODY: dict[str, Any] = {
     JSON: {"oneOf": [EVENT, {"type": "array", "items": EVENT, "minItems": 1, "maxItems": 10_000}]},

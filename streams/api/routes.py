@@ -68,8 +68,8 @@ def _direct(endpoint: Endpoint, size: Callable[[Request], int] | None) -> Direct
 def _begin(endpoint: Endpoint, request: Request) -> tuple[AsyncExecutor, Conversation[Response]]:
     """Return the conversation that answers a request, and the executor that runs it."""
     catalog = holder.current()
-    taken, stored = endpoint.take(request, catalog)
-    return connections.async_executor_for(stored), endpoint.conversation(taken, catalog)
+    taken, stored = endpoint.parse_request(request, catalog)
+    return connections.async_executor_for(stored), endpoint.answer_parsed(taken, catalog)
 
 
 @asynccontextmanager
@@ -101,10 +101,10 @@ class EndpointView(ApiView):
 
 def _answer(endpoint: Endpoint, asked: Request) -> Response:
     catalog = holder.current()
-    taken, stored = endpoint.take(asked, catalog)
+    taken, stored = endpoint.parse_request(asked, catalog)
     if endpoint.is_conversation:
-        return connections.executor_for(stored).run(endpoint.conversation(taken, catalog))
-    return endpoint.response(endpoint.handler(taken), asked)
+        return connections.executor_for(stored).run(endpoint.answer_parsed(taken, catalog))
+    return endpoint.make_response(endpoint.handler(taken), asked)
 
 
 def _recorded(endpoint: Endpoint, asked: Request, answer: Response) -> Response:

@@ -51,17 +51,17 @@ class ExportSession:
 
     async def _next_part(self) -> Part:
         if tails().stopping:
-            return self.export.incomplete("The server stops.")
+            return self.export.end_early("The server stops.")
         if not self._permission.is_good:
-            return self.export.incomplete("The key or the session is not good any more.")
+            return self.export.end_early("The key or the session is not good any more.")
         for tries_left in reversed(range(_TRIES)):
             try:
                 return await self._part()
             except AllInUse as problem:
                 if not tries_left:
-                    return self.export.incomplete(problem.detail)
+                    return self.export.end_early(problem.detail)
             except FAILURES as failure:
-                return self.export.incomplete(problem_of(failure).detail)
+                return self.export.end_early(problem_of(failure).detail)
         raise AssertionError("the last try returns")
 
     async def _part(self) -> Part:

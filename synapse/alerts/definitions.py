@@ -11,7 +11,7 @@ from synapse.alerts.subject import Subject
 from synapse.auth.key_rights import Pattern
 from synapse.catalog import ownership
 from synapse.catalog.bridge_definitions import BridgeDefinition
-from synapse.catalog.fields import Choice, Count, Flag, Rows, Text, declared
+from synapse.catalog.fields import Choice, Count, Flag, Rows, Text, declared_fields
 from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.formats.text import ALERTS_STREAM
 
@@ -37,7 +37,7 @@ ENABLED = Flag("enabled", default=True, help="Whether the rule is evaluated.")
 DESCRIPTION = Text("description", help="The fault that it finds, for people.")
 RUNBOOK, LABELS = ownership.RUNBOOK, ownership.LABELS
 
-ALERT_FIELDS = declared(globals())
+ALERT_FIELDS = declared_fields(globals())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from synapse.redis import Conversation
 
 Q = TypeVar("Q")
 B = TypeVar("B")
-# The documentation of an answer: a model, or a JSON schema; with its meaning, where that is not plain.
+# The documentation of an answer: a model or a JSON schema, in a `Meaning` if it needs a description.
 Documented = Any
 
 
@@ -26,9 +26,9 @@ class Call(NamedTuple, Generic[Q, B]):
 
     Attributes:
         request: The request itself.
-        query: Its parameters, where the endpoint has a model of them.
-        body: Its body, where the endpoint has a model of it.
-        stream: The stream that its path names, where the endpoint is one of a stream.
+        query: Its query parameters, if the endpoint has a model of them.
+        body: Its body, if the endpoint has a model of it.
+        stream: The stream that the path names, if the endpoint is `of_stream`.
         catalog: All definitions.
     """
 
@@ -45,12 +45,12 @@ class Call(NamedTuple, Generic[Q, B]):
 
     @property
     def params(self) -> Mapping[str, str]:
-        """The parts that the path names."""
+        """The values of the named parts of the path."""
         return self.request.params
 
 
 class Example(NamedTuple):
-    """A request, or with a `status` an answer, for the documentation."""
+    """An example for the documentation: of a request, or with a `status` of an answer."""
 
     name: str
     value: Any
@@ -60,17 +60,17 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventLoop:
-    """How an endpoint is answered on the event loop, where that is more than holding its conversation.
+    """How the event loop answers an endpoint. The default is to run its conversation.
 
     Attributes:
-        handler: Answers in place of the conversation.
+        handler: Answers instead of the conversation.
         direct: The handler's fast path.
-        waits: Whether the answer may take its time, and the caller may leave meanwhile.
+        waits: Whether the answer may be slow, and the caller may disconnect meanwhile.
         is_endless: Whether the answer lasts as long as the connection.
-        identify: Finds the caller, where that takes more than a key.
+        identify: Authenticates the caller, if more than a key is needed.
         is_websocket: Whether handshakes of WebSocket are accepted.
         queue: The name of a queue in which large requests wait for their turn.
-        size: How much of that queue's capacity a request takes; 0: it does not wait.
+        size: Returns the part of that queue's capacity that a request takes; 0: it does not wait.
     """
 
     handler: Handler | None = None
@@ -89,27 +89,26 @@ class Endpoint:
 
     Attributes:
         name: The name in generated clients.
-        tag: The group of the documentation it stands in.
+        tag: Its group in the documentation.
         handler: Takes a call and returns the answer, or a conversation that does.
         returns: Answers by status, or by status and media type.
-        status: That of a good answer.
-        problems: Refusals by status, and what they mean where that is not the usual.
-        requires: Which rights the caller needs.
-        query: The model of its parameters. Without one, the query is passed over.
-        body: The model of its body. Without one, the body is passed over.
-        of_stream: Whether the path names a stream that has to be defined.
-        takes_request: Whether the handler takes the request, unchecked, and the catalog: it parses it by itself.
-        reveals: Returns the ids of the events that an answer shows, by stream; where a person reads them, that is
-            recorded.
-        stores: Returns the name of the stream in which events are stored, given what the handler takes.
-        on_event_loop: How the event loop answers it; None: Django alone does.
-        documented_body: The documented body, where there is no model of it: schemas by media type.
+        status: The status of a successful answer.
+        problems: Descriptions of refusals, by status.
+        requires: The rights that the caller needs.
+        query: The model of its query parameters. Without one, the query is ignored.
+        body: The model of its body. Without one, the body is ignored.
+        of_stream: Whether the path names a stream, which must be defined.
+        takes_request: Whether the handler takes the unchecked request and the catalog, and parses the request itself.
+        reveals: Returns the ids of the events in an answer, by stream; reads by people are recorded in the audit log.
+        stores: Returns the name of the stream in which events are stored, for the argument of the handler.
+        on_event_loop: How the event loop answers it; None: only Django answers it.
+        documented_body: The documentation of a body without a model: schemas by media type.
         parameters: Further documented parameters (OpenAPI, Parameter Object).
-        examples: Of requests and answers.
-        headers: Of every good answer.
-        media_types: Of answers whose status alone is declared.
-        refusal: The model of its refusals, where they are no problem documents.
-        has_entity_tag: Whether clients may ask if the answer that they keep is current: for documents and definitions.
+        examples: Examples of requests and answers.
+        headers: The headers of each successful answer.
+        media_types: The media types of answers that `returns` declares by status alone.
+        refusal: The model of its refusals, if they are not problem documents.
+        has_entity_tag: Whether answers have an ETag, so that clients can ask whether a cached one is current.
     """
 
     method: str
@@ -140,11 +139,11 @@ class Endpoint:
 
     @property
     def is_conversation(self) -> bool:
-        """Whether the handler's answer takes questions to Redis."""
+        """Whether the handler is a conversation with Redis."""
         return self.takes_request or inspect.isgeneratorfunction(self.handler)
 
-    def call(self, request: Request, catalog: Snapshot) -> Call[Any, Any]:
-        """Return the request as its handler takes it: first the caller's rights are checked, then the rest.
+    def check_request(self, request: Request, catalog: Snapshot) -> Call[Any, Any]:
+        """Check the caller's rights, then parse the request for its handler.
 
         Raises:
             Problem: when it is refused.
@@ -160,35 +159,35 @@ class Endpoint:
         return Call(request, query, body, stream, catalog)  # type: ignore[arg-type]  # of those that are `of_stream` it is there
 
     def __call__(self, request: Request, catalog: Snapshot) -> Conversation[Response]:
-        """Answer a request whose handler holds a conversation."""
-        return (yield from self.answer(self.call(request, catalog)))
+        """Answer a request whose handler is a conversation."""
+        return (yield from self.answer(self.check_request(request, catalog)))
 
     def answer(self, call: Call[Any, Any]) -> Conversation[Response]:
-        """Answer a call whose handler holds a conversation."""
-        return self.response((yield from self.handler(call)), call.request)
+        """Answer a checked request whose handler is a conversation."""
+        return self.make_response((yield from self.handler(call)), call.request)
 
-    def take(self, request: Request, catalog: Snapshot) -> tuple[Any, StreamDefinition | None]:
-        """Return what the handler takes, and the stream in which events are stored, if any are.
+    def parse_request(self, request: Request, catalog: Snapshot) -> tuple[Any, StreamDefinition | None]:
+        """Return the argument for the handler, and the stream in which events will be stored, None for none.
 
         Raises:
             Problem: when the request is refused.
         """
-        taken = request if self.takes_request else self.call(request, catalog)
+        taken = request if self.takes_request else self.check_request(request, catalog)
         return taken, None if self.stores is None else catalog.streams.get(self.stores(taken))
 
-    def conversation(self, taken: Any, catalog: Snapshot) -> Conversation[Response]:
-        """Return the conversation that answers the parsed request."""
+    def answer_parsed(self, taken: Any, catalog: Snapshot) -> Conversation[Response]:
+        """Return the conversation that answers a parsed request."""
         found: Conversation[Response] = self.handler(taken, catalog) if self.takes_request else self.answer(taken)
         return found
 
-    def response(self, answer: Any, request: Request) -> Response:
-        """Return the answer to a request as HTTP has it."""
+    def make_response(self, answer: Any, request: Request) -> Response:
+        """Return the HTTP response for the answer of the handler."""
         if not isinstance(answer, Response):
             answer = json_response(answer, status=self.status, headers=self.headers)
         return with_tag(request, answer) if self.has_entity_tag else answer
 
 
-# The usual meaning of a status.
+# The description of a status, unless an endpoint gives its own.
 MEANINGS = {
     400: "The request or one of its parameters cannot be used.",
     401: "A key is required, and the request has none or an invalid one.",
@@ -205,13 +204,13 @@ MEANINGS = {
 }
 
 
-# Its meaning for a request whose body is a JSON object.
+# The description of a status for an endpoint with a JSON object as body.
 _OF_BODY = {
     400: "The request cannot be used: `parameter` names the member.",
     413: "The request is too large.",
     415: "The request is not JSON.",
 }
-# Refusals that follow from what is declared.
+# The statuses that follow from the attributes of an endpoint.
 _PROBLEMS = {"query": (400,), "body": tuple(_OF_BODY), "of_stream": (404, 409)}
 
 
@@ -227,15 +226,17 @@ def endpoint(
     name: str = "",
     **declared: Any,
 ) -> Callable[[Callable[..., Any]], Endpoint]:
-    """Declare the decorated function, whose name and docstring are the operation's, as an endpoint's handler.
+    """Declare the decorated function as the handler of an endpoint. Its name and docstring become those of the
+    operation.
 
     Args:
-        returns: A model of the answer of status 200, or answers as `Endpoint` has them.
-        problems: Statuses of refusals beside those that follow from the rest: 400 from a query, 400, 413 and 415 from a
-            body, 404 and 409 from a stream, 503 from a conversation; or statuses with what they mean here.
-        on_event_loop: Whether the event loop answers it too, or how.
-        name: The operation's, where the function's would be another thing's.
-        declared: As `Endpoint` has it.
+        returns: A model of the answer of status 200, or a mapping as `Endpoint.returns`.
+        problems: Statuses of further refusals, or a mapping to their descriptions. Those that follow from the other
+            arguments are added: 400 from a query; 400, 413 and 415 from a body; 404 and 409 from a stream; 503 from a
+            conversation.
+        on_event_loop: Whether the event loop also answers it, or how.
+        name: The name of the operation, if it is not that of the function.
+        declared: Further attributes of `Endpoint`.
     """
     loop = EventLoop() if on_event_loop is True else on_event_loop or None
     own = problems if isinstance(problems, Mapping) else {status: MEANINGS[status] for status in problems}
@@ -267,13 +268,13 @@ def endpoint(
 
 
 def endpoints_of(*modules: ModuleType) -> tuple[Endpoint, ...]:
-    """Return the endpoints that modules declare, in their order."""
+    """Return the endpoints that modules declare, in order."""
     found = (value for module in modules for value in vars(module).values() if isinstance(value, Endpoint))
     return tuple(dict.fromkeys(found))
 
 
 def by_path(endpoints: Iterable[Endpoint]) -> dict[str, dict[str, Endpoint]]:
-    """Return endpoints by path and method; a path with fewer named parts comes before one that would match it too."""
+    """Return endpoints by path and method; paths with fewer named parts first, since others may match the same URL."""
     found: dict[str, dict[str, Endpoint]] = {}
     for each in sorted(endpoints, key=lambda each: each.path.count("{")):
         found.setdefault(each.path, {})[each.method] = each

@@ -1,8 +1,8 @@
-"""Pydantic models of requests and answers of endpoints: bases, types of query parameters, and sentences for errors.
+"""Pydantic models of requests and answers of endpoints: bases, types of query parameters, and error sentences.
 
-Pydantic alone would open doors that are closed here: its JSON parser keeps the last of two equal keys, and its lax mode
-takes `1_000`, ` 7 `, `10.0` and `yes`. So bodies are read by `strict_json` and validated strictly, and texts of a query
-become numbers by types of our own.
+Pydantic alone would be too lenient: its JSON parser keeps the last of two equal keys, and its lax mode accepts `1_000`,
+` 7 `, `10.0` and `yes`. So `strict_json` parses bodies, which are validated strictly, and the types here convert the
+texts of a query to numbers.
 """
 
 from collections.abc import Collection, Mapping
@@ -20,53 +20,58 @@ from synapse.problems import BadParameter, BadRequest, Problem, UnsupportedMedia
 
 
 class Answer(BaseModel):
-    """The body of an answer. It documents: answers are written without it, and tests hold them to it."""
+    """The base of models of answers. They are documentation: answers are written without them, and tests compare the
+    two.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
 
 def about(description: str, **constraints: Any) -> Any:
-    """Describe a member that is always there."""
+    """Declare a required member with its description."""
     return Field(description=description, **constraints)
 
 
 def maybe(description: str | None = None, **constraints: Any) -> Any:
-    """Describe a member that can be left out."""
+    """Declare an optional member with its description."""
     return Field(None, description=description, **constraints)
 
 
 class Sentence(str):
-    """The error sentence of a field, in its annotation, in place of the usual sentence."""
+    """An error sentence in the annotation of a field, which replaces the usual one."""
 
 
 class _Input(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
     @classmethod
-    def fit(cls, values: Mapping[str, Any], problem: type[Problem]) -> Self:
-        """Return the values as the model has them."""
+    def validate_values(cls, values: Mapping[str, Any], problem: type[Problem]) -> Self:
+        """Validate values, and raise the problem for the first invalid one."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-        # Without the error as its context: a problem may be kept, and the error holds what was sent.
-        name, metadata = _place(cls, first)
-        raise problem(_sentence(name, first, metadata), parameter=name)
+        # Raised outside the except block: a problem may be kept, and with the error as its context it would keep the
+        # input.
+        name, metadata = _locate(cls, first)
+        raise problem(_error_sentence(name, first, metadata), parameter=name)
 
     @classmethod
     @cache
     def names(cls) -> dict[str, str]:
-        """Return the names under which the fields are sent, and those of the fields."""
+        """Return the names of the fields, by the names of the members in requests."""
         return {field.alias or name: name for name, field in cls.model_fields.items()}
 
 
-def _place(model: type[_Input], error: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """Return the name of the member that does not fit, and what its declaration says; of a member of a member, its."""
+def _locate(model: type[_Input], error: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """Return the name of the invalid member and the metadata of its field; for a nested member, those of the innermost
+    one.
+    """
     name, *inner = error["loc"]
     field = model.model_fields[model.names()[name]]
     kind = next(iter(get_args(field.annotation)), field.annotation)
     if inner and error["type"] != "extra_forbidden" and isinstance(kind, type) and issubclass(kind, _Input):
-        return _place(kind, {**error, "loc": inner})
+        return _locate(kind, {**error, "loc": inner})
     return name, field.metadata
 
 
@@ -77,38 +82,38 @@ class Query(_Input):
 
     @classmethod
     def of(cls, request: Request) -> Self:
-        """Return the parameters of a request.
+        """Parse the query of a request.
 
         Raises:
             BadParameter: when one is unknown, given twice, or cannot be used.
         """
         if not request.raw_query:
-            found: Self = _without_any(cls)
+            found: Self = _empty_query(cls)
             return found
         names = cls.names()
-        # As many names as there are pairs, all of them known: nothing is unknown or given twice.
+        # The full check is needed only if a name is repeated (more pairs than names) or unknown.
         if request.raw_query.count("&") >= len(request.query) or not request.query.keys() <= names.keys():
             check_parameters(request, *names, repeatable=cls.repeatable)
         given: dict[str, Any] = {name: text for name, text in request.query.items() if text and name in names}
         for name in cls.repeatable:
             given[name] = [text for text in request.values(name) if text]
-        return cls.fit(given, BadParameter)
+        return cls.validate_values(given, BadParameter)
 
 
 Q = TypeVar("Q", bound=Query)
 
 
 @cache
-def _without_any(model: type[Q]) -> Q:
-    return model.fit({}, BadParameter)
+def _empty_query(model: type[Q]) -> Q:
+    return model.validate_values({}, BadParameter)
 
 
 class Body(_Input):
-    """The members of a JSON object that an endpoint takes. One that is null counts as not given.
+    """The JSON object that is the body of a request. A member that is null counts as not given.
 
     Attributes:
-        optional: Whether an empty body is one without members.
-        nullable: The members to which null is a value.
+        optional: Whether an empty body counts as an empty object.
+        nullable: The members for which null is a value.
     """
 
     optional: ClassVar[bool] = False
@@ -116,37 +121,37 @@ class Body(_Input):
 
     @classmethod
     def of(cls, request: Request) -> Self:
-        """Return the body of a request.
+        """Parse the body of a request.
 
         Raises:
             UnsupportedMediaType: when it is not JSON.
             BadRequest: when it cannot be read, or is no object.
-            BadParameter: when it has a member that nobody would look at, or one that cannot be used.
+            BadParameter: when it has an unknown member, or one that cannot be used.
         """
         return cls.of_members({} if cls.optional and not request.body.strip() else json_object(request))
 
     @classmethod
     def of_members(cls, value: Mapping[str, Any]) -> Self:
-        """Return the body with these members.
+        """Validate a JSON object as body.
 
         Raises:
-            BadParameter: when it has a member that nobody would look at, or one that cannot be used.
+            BadParameter: when it has an unknown member, or one that cannot be used.
         """
         known = cls.names()
         for name in value:
             if name not in known:
                 others = f"; {', '.join(known)} are" if known else ""
                 raise BadParameter(f"“{name[:100]}” is not known here{others}.", parameter=name[:100])
-        return cls.fit(cls.given(value), BadParameter)
+        return cls.validate_values(cls.given_members(value), BadParameter)
 
     @classmethod
-    def given(cls, value: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the members that count as given."""
+    def given_members(cls, value: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the members without those that are null and not nullable."""
         return {name: each for name, each in value.items() if each is not None or name in cls.nullable}
 
 
 def json_object(request: Request) -> dict[str, Any]:
-    """Return the JSON object that a request brings.
+    """Parse the body of a request as a JSON object.
 
     Raises:
         UnsupportedMediaType: when it is not JSON.
@@ -164,17 +169,17 @@ def json_object(request: Request) -> dict[str, Any]:
 
 
 def check_parameters(request: Request, *known: str, repeatable: Collection[str] = ()) -> None:
-    """Refuse a query with a parameter that the route has not, or with one that is given twice.
+    """Refuse a query with an unknown parameter, or with one that is given twice.
 
-    The answer would look like one to the question that was meant. Names that begin with “_” mean nothing: clients add
-    them to get around caches.
+    Ignoring them would give an answer to another question than the one that was meant. Names that begin with “_” are
+    ignored: clients add them to bypass caches.
 
     Args:
         known: the route's parameters.
         repeatable: those of them that can be given several times.
 
     Raises:
-        BadParameter: when there is one.
+        BadParameter: when the query has such a parameter.
     """
     if not request.raw_query:
         return
@@ -190,11 +195,11 @@ def check_parameters(request: Request, *known: str, repeatable: Collection[str] 
         seen.add(name)
 
 
-# Digits of ASCII and nothing else; longer numbers than any of ours are not even read.
+# Longer numbers are refused before they are converted: no parameter accepts so large ones.
 _MOST_DIGITS = 18
 
 
-def _whole(text: Any) -> Any:
+def _parse_integer(text: Any) -> Any:
     if isinstance(text, str):
         if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
             raise PydanticCustomError("int_type", "not a whole number")
@@ -202,11 +207,11 @@ def _whole(text: Any) -> Any:
     return text
 
 
-# A whole number in a query. Its limits stand in the field.
-QueryInt = Annotated[int, BeforeValidator(_whole)]
+# An integer in a query. The field declares its limits.
+QueryInt = Annotated[int, BeforeValidator(_parse_integer)]
 
 
-def _sentence(name: str, error: Mapping[str, Any], metadata: Collection[Any]) -> str:
+def _error_sentence(name: str, error: Mapping[str, Any], metadata: Collection[Any]) -> str:
     is_of_item = any(isinstance(part, int) for part in error["loc"])
     usual = _SENTENCES.get("list_type" if is_of_item else error["type"], "“{name}” cannot be used.")
     if error["type"] != "missing":
@@ -219,7 +224,7 @@ def _sentence(name: str, error: Mapping[str, Any], metadata: Collection[Any]) ->
 
 
 _WHOLE_NUMBER = "“{name}” is a whole number from {least} to {most}."
-# The text about an invalid value, by Pydantic's name for the error.
+# The sentences about invalid values, by Pydantic's type of the error.
 _SENTENCES = {
     "missing": "“{name}” is missing.",
     "string_too_short": "“{name}” is missing.",

@@ -14,7 +14,7 @@ from synapse.http.exchange import JSON
 from synapse.problems import PROBLEM_JSON, UnsupportedMediaType
 
 _REFERENCE = "#/components/schemas/{model}"
-# The descriptions of the named parts of paths.
+# The descriptions of path parameters.
 _PARTS = {
     "stream": "The stream's name.",
     "group": "The consumer group's name.",
@@ -65,8 +65,8 @@ _WRITTEN_BY_HAND: dict[str, Any] = {
             {
                 "type": "object",
                 "properties": {
-                    # With this repetition openapi-python-client leaves these bodies out. Of operations with several
-                    # bodies in JSON it makes functions that take no dict, and raise TypeError for a list.
+                    # Repeated, so that openapi-python-client skips these bodies. For operations with several JSON
+                    # bodies it generates functions that accept no dict, and raise TypeError for a list.
                     "specversion": {"const": "1.0"},
                     "data_base64": {"type": "null"},
                 },
@@ -122,7 +122,8 @@ class Problem(Answer):
 
 
 class _Schemas(GenerateJsonSchema):
-    """Leaves out what says nothing: titles made of names, empty defaults, and null where it counts as not given.
+    """Generates schemas without noise: no titles made of names, no empty defaults, and no null where it counts as not
+    given.
 
     Answers may get further members in later versions.
     """
@@ -152,8 +153,8 @@ class _Schemas(GenerateJsonSchema):
         return found
 
 
-def schemas(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
-    """Return the schemas of all models, and those that are written by hand, by name.
+def component_schemas(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """Return the schemas of all models and those written by hand, by name.
 
     Raises:
         ValueError: when two models have one name.
@@ -172,38 +173,38 @@ def schemas(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         list(used), ref_template=_REFERENCE, union_format="primitive_type_array", schema_generator=_Schemas
     )
     definitions: dict[str, Any] = found["$defs"]
-    # Of two models with one name Pydantic makes names of their modules.
+    # Pydantic names two models of the same name by their modules, with “__”.
     if twice := [name for name in definitions if "__" in name]:
         raise ValueError(f"Two models of the API have one name: {', '.join(twice)}")
     return definitions | _WRITTEN_BY_HAND
 
 
-def operation(endpoint: Endpoint) -> dict[str, Any]:
-    """Return the operation that describes an endpoint, without its security."""
+def describe_operation(endpoint: Endpoint) -> dict[str, Any]:
+    """Return the OpenAPI operation of an endpoint, without its security."""
     found: dict[str, Any] = {
         "operationId": endpoint.name,
         "description": endpoint.description,
         "summary": endpoint.summary,
         "tags": [endpoint.tag],
     }
-    if parameters := sorted(_parameters(endpoint), key=lambda each: str(each["name"])):
+    if parameters := sorted(_describe_parameters(endpoint), key=lambda each: str(each["name"])):
         found["parameters"] = parameters
     if contents := _contents_of_body(endpoint):
         found["requestBody"] = {"content": contents}
-        if _has_to_bring(endpoint):
+        if _requires_body(endpoint):
             found["requestBody"]["required"] = True
-    return {**found, "responses": _responses(endpoint)}
+    return {**found, "responses": _describe_responses(endpoint)}
 
 
-def _has_to_bring(endpoint: Endpoint) -> bool:
-    """Say whether a request without a body is refused in any case."""
+def _requires_body(endpoint: Endpoint) -> bool:
+    """Say whether a request without a body is always refused."""
     if endpoint.body is not None:
         return not endpoint.body.optional
     models = filter(None, map(_model_of, endpoint.documented_body.values()))
     return any(field.is_required() for model in models for field in model.model_fields.values())
 
 
-def _parameters(endpoint: Endpoint) -> Iterable[Mapping[str, Any]]:
+def _describe_parameters(endpoint: Endpoint) -> Iterable[Mapping[str, Any]]:
     named = {each["name"] for each in endpoint.parameters}
     for part in re.findall(r"\{(\w+)\}", endpoint.path):
         if part not in named:
@@ -222,17 +223,20 @@ def _contents_of_body(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.body is not None:
         contents = {JSON: endpoint.body}
     examples = [each for each in endpoint.examples if each.status is None]
-    return {media_type: _content(_schema(schema), media_type, examples) for media_type, schema in contents.items()}
+    return {
+        media_type: _describe_content(_schema_of(schema), media_type, examples)
+        for media_type, schema in contents.items()
+    }
 
 
-def _responses(endpoint: Endpoint) -> dict[str, Any]:
+def _describe_responses(endpoint: Endpoint) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, answer in endpoint.returns.items():
         status, media_types = (key, endpoint.media_types) if isinstance(key, int) else (key[0], key[1:])
         examples = [each for each in endpoint.examples if each.status == status]
         response = found.setdefault(str(status), {"content": {}, "description": ""})
         for media_type in media_types:
-            response["content"][media_type] = _content(_schema(answer_of(answer)), media_type, examples)
+            response["content"][media_type] = _describe_content(_schema_of(answer_of(answer)), media_type, examples)
         if isinstance(answer, Meaning):
             response["description"] = answer.description
             response.update({"headers": dict(answer.headers)} if answer.headers else {})
@@ -242,9 +246,9 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
             "headers": _TAG,
         }
     refused = {} if endpoint.requires.open_to_all else {status: MEANINGS[status] for status in (401, 403)}
-    problem = {PROBLEM_JSON: {"schema": _schema(Problem)}}
+    problem = {PROBLEM_JSON: {"schema": _schema_of(Problem)}}
     if endpoint.refusal is not None:
-        problem = {media_type: {"schema": _schema(endpoint.refusal)} for media_type in endpoint.media_types}
+        problem = {media_type: {"schema": _schema_of(endpoint.refusal)} for media_type in endpoint.media_types}
     for status, meaning in {**refused, **endpoint.problems}.items():
         found[str(status)] = {"content": problem, "description": meaning}
         if status == UnsupportedMediaType.status:
@@ -257,9 +261,9 @@ def answer_of(answer: Any) -> Any:
     return answer.answer if isinstance(answer, Meaning) else answer
 
 
-def _schema(answer: Any) -> Any:
+def _schema_of(answer: Any) -> Any:
     if get_origin(answer) is list:
-        return {"type": "array", "items": _schema(*get_args(answer))}
+        return {"type": "array", "items": _schema_of(*get_args(answer))}
     return answer if isinstance(answer, Mapping) else {"$ref": _REFERENCE.format(model=answer.__name__)}
 
 
@@ -269,7 +273,7 @@ def _model_of(answer: Any) -> type[BaseModel] | None:
     return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
-def _content(schema: Any, media_type: str, examples: Iterable[Example]) -> dict[str, Any]:
+def _describe_content(schema: Any, media_type: str, examples: Iterable[Example]) -> dict[str, Any]:
     shown = {
         "".join(map(str.capitalize, each.name.replace(",", "").split())): {"value": each.value, "summary": each.name}
         for each in examples
@@ -278,8 +282,8 @@ def _content(schema: Any, media_type: str, examples: Iterable[Example]) -> dict[
     return {"schema": schema, **({"examples": shown} if shown else {})}
 
 
-def either(*models: type[BaseModel], name: str) -> type[BaseModel]:
-    """Return a model of the given name for answers of one of several forms."""
+def union_model(*models: type[BaseModel], name: str) -> type[BaseModel]:
+    """Return a model with this name for answers that have one of several models."""
     union: Any = models[0]
     for model in models[1:]:
         union = union | model

@@ -1,1 +1,1 @@
-"""Every error that callers are told, by subject."""
+"""The errors that are reported to callers, by subject."""

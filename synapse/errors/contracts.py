@@ -15,7 +15,9 @@ from synapse.problems import Problem
 
 
 class BadSchema(Problem, status=422, slug="bad-schema", title="This is not a JSON Schema that can be a contract"):
-    """The text is not a JSON Schema that can be a contract. `pointer` names the place, when it is known."""
+    """The text is not a JSON Schema that can be a contract. `pointer` is a JSON Pointer to the error, None when
+    unknown.
+    """
 
     def __init__(self, detail: str, *, pointer: str | None = None) -> None:
         super().__init__(detail)
@@ -41,7 +43,7 @@ class SchemaTooCostly(BadSchema, slug="schema-too-costly", title="Working on the
 class UnresolvedReference(
     BadSchema, slug="unresolved-reference", title="The schema refers to something that is not there"
 ):
-    """The schema has a reference to something that is neither in the schema nor in the registry."""
+    """The schema has a reference to a schema that is neither in it nor in the registry."""
 
 
 class UnknownContract(Problem, status=404, slug="unknown-contract", title="No contract has this subject"):
@@ -57,11 +59,11 @@ class UnknownSchema(Problem, status=404, slug="unknown-schema", title="No contra
 
 
 class WrongState(Problem, status=409, slug="wrong-state", title="The version is not in a state for this"):
-    """A version cannot make this step from the state it is in."""
+    """The version is in a state in which this action is not possible."""
 
 
 class DraftExists(WrongState, slug="draft-exists", title="The contract has a draft of another text"):
-    """There is a draft with another text, and the request does not replace it."""
+    """The contract has a draft with another text, and the request does not ask to replace it."""
 
 
 class DraftChanged(WrongState, slug="draft-changed", title="The draft was changed meanwhile"):
@@ -81,8 +83,8 @@ class Incompatible(
 ):
     """The schema would break what the contract's compatibility protects.
 
-    Each of `differences` has the rule, the places in both schemas, the other version, a document that proves it, and
-    the smallest fix. `old_text` is the schema of the first version with a difference.
+    Each of `differences` has the rule, the places in both schemas, the other version, a document that proves the
+    difference, and the smallest fix. `old_text` is the schema of the first version with a difference.
     """
 
     def __init__(
@@ -117,7 +119,7 @@ class NoPythonCode(Problem, status=422, slug="no-python-code", title="No Python 
 
 
 class TooCostly(Problem, status=422, slug="too-costly", title="Checking the event would take too much work"):
-    """Checking an event against a schema could take more work than checking one event may take."""
+    """Checking the event against its schema could exceed the limit on the work for one event."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -127,7 +129,7 @@ class TooCostly(Problem, status=422, slug="too-costly", title="Checking the even
 
 
 class SandboxBusy(Problem, status=503, slug="busy", title="Too much is being answered already"):
-    """The sandbox is busy with the schemas or events of other callers, or its process was ended."""
+    """The sandbox is busy with schemas or events of other callers, or its process was killed."""
 
     def __init__(self) -> None:
         super().__init__(

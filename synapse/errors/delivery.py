@@ -29,7 +29,7 @@ class NoSuchBridge(Problem, status=404, slug="unknown-bridge", title="No bridge 
 
 
 class BadConfig(Problem, status=422, slug="bad-sink-config", title="The sink cannot be set up like this"):
-    """A sink cannot be set up like this. `errors` says why, a sentence for each field."""
+    """The settings of a sink are not valid. `errors` has a sentence for each field."""
 
     def __init__(self, errors: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{field}: {text}" for field, text in errors.items()), errors=dict(errors))
@@ -37,23 +37,23 @@ class BadConfig(Problem, status=422, slug="bad-sink-config", title="The sink can
 
 
 class SinkBroken(Problem, status=422, slug="sink-broken", title="The sink cannot be opened"):
-    """The sink is set up well, and still cannot be opened: its handler cannot be imported, say."""
+    """The settings of the sink are valid, but it cannot be opened: for example, its handler cannot be imported."""
 
 
 class SecretLost(Problem, status=422, slug="secret-lost", title="The secret cannot be read"):
-    """A secret cannot be read: it is not there, or was encrypted with another key."""
+    """A secret cannot be read: it does not exist, or was encrypted with another key."""
 
 
 class SecretElsewhere(SecretLost):
-    """A secret cannot be read here: the installation that runs on this machine has it in its environment."""
+    """A secret cannot be read by this command: only the environment of the running installation has it."""
 
 
 class BadPosition(Problem, status=400, slug="bad-position", title="This is no place in a stream to begin at"):
-    """This is no place in a stream to begin at."""
+    """The text is not a position in a stream."""
 
 
 class GroupExists(Problem, status=409, slug="group-exists", title="The group is there already"):
-    """The group is there already: where it begins was decided when it was made."""
+    """The group exists already: its position was set when it was created."""
 
 
 class UnknownGroup(Problem, status=404, slug="unknown-group", title="The stream has no such group"):
@@ -78,14 +78,14 @@ class BadEdit(Problem, status=422, slug="bad-dead-letter-action", title="This ca
 
 
 class TooManyWaiting(Problem, status=409, slug="too-many-waiting", title="Too many events wait in the group"):
-    """So much waits in the group that nothing can be added."""
+    """So many events are scheduled for retry in the group that no more can be added."""
 
     def __init__(self, waiting: int) -> None:
         super().__init__(f"{waiting:,} events of the group wait already: let them be delivered first.")
 
 
 class StreamNotOpen(Problem, status=403, slug="stream-not-open", title="No such stream takes events"):
-    """No stream of this name takes events from other programs' clients: they know a refusal by this status."""
+    """No stream of this name accepts events from clients of other programs, which expect this status for a refusal."""
 
 
 class GroupNotPulled(UnknownGroup):
@@ -96,7 +96,7 @@ class GroupNotPulled(UnknownGroup):
 
 
 class GroupTaken(Problem, status=409, slug="group-taken", title="The group belongs to a bridge"):
-    """A bridge that brings events somewhere reads as this group."""
+    """A bridge that delivers events to a sink reads as this group, so clients cannot pull from it."""
 
     def __init__(self, group: str, bridge: str) -> None:
         super().__init__(
@@ -105,14 +105,14 @@ class GroupTaken(Problem, status=409, slug="group-taken", title="The group belon
 
 
 class GroupDisabled(Problem, status=409, slug="group-disabled", title="The group is disabled"):
-    """The group was disabled."""
+    """The group is disabled."""
 
     def __init__(self, group: str) -> None:
         super().__init__(f"The group “{group}” is disabled. It keeps its position and its backlog until it is enabled.")
 
 
 class TooManyGroups(Problem, status=409, slug="too-many-groups", title="The stream has too many groups"):
-    """As many groups of a stream are pulled as may."""
+    """The stream has the maximum number of pulled groups."""
 
     def __init__(self, stream: str, most: int) -> None:
         super().__init__(f"“{stream}” has {most} groups that are pulled, as many as may be. Delete some in the admin.")
@@ -149,7 +149,7 @@ class GroupOwed(Problem, status=409, slug="group-is-owed", title="The group has 
 
 
 class CatalogAway(DatabaseDown):
-    """The database is needed, and does not answer."""
+    """The request needs the database, which does not answer."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -158,10 +158,12 @@ class CatalogAway(DatabaseDown):
 
 
 class GroupLost(Exception):
-    """The group, or its stream, is gone from Redis: deleted, flushed, or never written to a disk."""
+    """The group or its stream does not exist in Redis any more: it was deleted, flushed, or lost before it was on the
+    disk.
+    """
 
 
-# The kinds of failures of attempts, as statistics and metrics count them.
+# The kinds of failed attempts that statistics and metrics count.
 FailureClass = Literal[
     "timeout",
     "connection",
@@ -177,13 +179,13 @@ FailureClass = Literal[
 
 
 class SinkError(Exception):
-    """A sink did not take an event; the text says why.
+    """A sink did not take an event; the text is the reason.
 
-    `permanent`: it never will, trying again is of no use. `retry_after`: the receiver asked not to be tried again for
-    so many seconds. `failure`: what kind of failure it is. `status`: the HTTP status that the receiver answered.
+    `permanent`: a retry cannot succeed. `retry_after`: the receiver asked to wait that many seconds before a retry.
+        `failure`: the kind of failure. `status`: the HTTP status of the receiver's answer.
     """
 
-    # For classes of a user's that do not call this one.
+    # Defaults for users' subclasses that do not call `__init__`.
     permanent: bool = False
     retry_after: float | None = None
     failure: FailureClass = "other"
@@ -206,19 +208,19 @@ class SinkError(Exception):
 
 
 class SinkDisabled(SinkError):
-    """The receiver refuses all further events: the bridge is to be disabled with this reason. The event is released."""
+    """The receiver refuses all further events: the bridge is disabled with this reason, and the event is released."""
 
 
 class SinkGone(SinkError):
-    """The sink takes nothing any more, this event included. An empty message: that is nothing to worry about."""
+    """The sink takes no more events, including this one. An empty message: this is not a fault."""
 
 
 class SinkAway(SinkError):
-    """The sink can take nothing now: its database does not answer, say. Nothing was done with any event."""
+    """The sink is unavailable now, for example because its database does not answer. No event was begun."""
 
 
 class NotBegun(SinkError):
-    """The event was read and nothing was done with it: it is given back, and this was no attempt."""
+    """The event was read, but its delivery was not begun: it is released, and no attempt is counted."""
 
     def __init__(self) -> None:
         super().__init__("not begun")

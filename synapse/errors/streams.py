@@ -16,7 +16,7 @@ from typing import Any
 from synapse.formats.durations import Rate
 from synapse.problems import Problem
 
-# The number of errors in the sentence of a refusal; all of them are listed beside it.
+# The number of errors that the sentence of a refusal quotes; `violations` lists all of them.
 _MOST_NAMED = 5
 
 
@@ -43,7 +43,7 @@ class UnknownEntry(Problem, status=404, slug="unknown-entry", title="The stream 
 
 
 class NoEvents(Problem, status=404, slug="no-events", title="The stream holds no events of this type"):
-    """There are no events of this type to go by."""
+    """The stream has no events of this type to derive a schema from."""
 
     def __init__(self, stream: str, event_type: str, scanned: int) -> None:
         looked = f"none of its newest {scanned} entries is one" if scanned else "it is empty"
@@ -51,20 +51,21 @@ class NoEvents(Problem, status=404, slug="no-events", title="The stream holds no
 
 
 class NothingToTest(Problem, status=404, slug="nothing-to-test", title="There is no draft to test"):
-    """No schema was given, and there is no draft that could stand in for it."""
+    """No schema was given, and the contract has no draft to test instead."""
 
 
 class NotAStream(Problem, status=409, slug="not-a-stream", title="Redis holds something else under the stream's name"):
-    """Another program keeps something else under the stream's key in Redis."""
+    """The stream's key in Redis holds another type of value, of another program."""
 
 
 class BadEvent(Problem, status=400, slug="bad-event", title="This cannot be read as an event"):
-    """The event cannot be read as one."""
+    """The body cannot be read as an event."""
 
 
 class BadCloudEvent(BadEvent, slug="bad-cloudevent", title="This cannot be read as a CloudEvent"):
-    """The CloudEvent breaks the specification, or has data that is no event. `violations` lists each fault: the JSON
-    Pointer of its member (of its attribute, where the event came in headers), and a sentence."""
+    """The CloudEvent breaks the specification, or its data is not an event. `violations` lists each fault: the JSON
+    Pointer of the member (or of the attribute, if the event was sent in headers), and a sentence.
+    """
 
     def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
         violations = [{"pointer": pointer, "message": message} for pointer, message in faults]
@@ -92,19 +93,19 @@ class ContractViolated(Problem, status=422, slug="contract-violated", title="The
 class UnknownContractVersion(
     Problem, status=422, slug="unknown-contract-version", title="The event's contract has no such version"
 ):
-    """The event asks to be checked against a version that its contract does not have, or not any more."""
+    """The event names a version that its contract does not have, or does not have any more."""
 
 
 class UnknownEventType(
     Problem, status=422, slug="unknown-event-type", title="The stream does not take events of this type"
 ):
-    """The stream takes no events of types that are not defined."""
+    """The stream does not accept events of undefined types."""
 
 
 class IdempotencyKeyReused(
     Problem, status=422, slug="idempotency-key-reused", title="The Idempotency-Key was used for something else"
 ):
-    """Something else was sent under the same Idempotency-Key before: nothing was stored."""
+    """Another request was sent with this Idempotency-Key before. Nothing was stored."""
 
 
 class BatchRefused(Problem, status=422, slug="batch-refused", title="No event of the batch was stored"):
@@ -143,7 +144,7 @@ class KeyNotLive(Problem, status=409, slug="key-not-live", title="The key is not
 
 
 class TooManyKeys(Problem, status=409, slug="too-many-keys", title="The service has enough keys"):
-    """As many keys of the service are live as one caller may issue: one in use, and one that takes its place."""
+    """The service has the maximum number of live keys that one caller may issue: one in use, and one to replace it."""
 
     def __init__(self, service: str, most: int, issuer: str = "") -> None:
         issued = f" that “{issuer}” issued" if issuer else ""
@@ -153,11 +154,11 @@ class TooManyKeys(Problem, status=409, slug="too-many-keys", title="The service 
 
 
 class EventLoopOnly(Problem, status=501, slug="lane-only", title="This server does not answer this route"):
-    """Only the event loop answers this, and this server has none: Django's `runserver`, or a WSGI server."""
+    """Only the event loop answers this route, and this server has none: Django's `runserver`, or a WSGI server."""
 
 
 class WebSocketRequired(Problem, status=426, slug="websocket-required", title="Only WebSocket is spoken here"):
-    """The request is no WebSocket handshake of a version that is spoken (RFC 9110, 15.5.22; RFC 6455, 4.4)."""
+    """The request is not a WebSocket handshake of a supported version (RFC 9110, 15.5.22; RFC 6455, 4.4)."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(
@@ -166,7 +167,7 @@ class WebSocketRequired(Problem, status=426, slug="websocket-required", title="O
 
 
 class ServerBusy(Problem, status=503, slug="not-now", title="This cannot be taken on now"):
-    """This process cannot take one more now; another one, or the same a little later, can."""
+    """This process cannot accept the request now. Another process, or this one later, may."""
 
     retry_after = 5
 
@@ -175,7 +176,7 @@ class ServerBusy(Problem, status=503, slug="not-now", title="This cannot be take
 
 
 class TooManyWatchers(ServerBusy, slug="too-many-watchers", title="Too many watch streams live already"):
-    """As many watch streams live as may."""
+    """This process has the maximum number of watchers."""
 
     def __init__(self, most: int) -> None:
         super().__init__(f"{most} connections of this process watch streams live already, which is as many as may.")
@@ -188,7 +189,7 @@ class Stopping(ServerBusy, slug="stopping", title="The server is about to stop")
 
 
 class Unavailable(Problem, status=503, slug="unavailable", title="Redis cannot be used now"):
-    """Redis cannot be used now; trying again later is right."""
+    """Redis cannot be used now. The same request can succeed later."""
 
     retry_after = 1
 
@@ -205,7 +206,7 @@ class BrokerRefused(Unavailable, slug="redis-refused", title="Redis refused the 
 
 
 class Busy(Unavailable, slug="busy", title="Too many requests are waiting for Redis"):
-    """Too much is waiting already: nothing was stored."""
+    """Too many commands are waiting for Redis already: nothing was stored."""
 
 
 class OutcomeUnknown(Unavailable, slug="outcome-unknown", title="It is not known whether the event was stored"):
@@ -215,8 +216,9 @@ class OutcomeUnknown(Unavailable, slug="outcome-unknown", title="It is not known
 class NotDurable(
     Unavailable, slug="not-durable", title="The event is not known to be stored as safely as its stream wants it"
 ):
-    """Redis has the event under `id`, and only `got` of the `wanted` copies were confirmed in time: it may be lost with
-    the server."""
+    """Redis stored the event under `id`, but only `got` of the `wanted` copies were confirmed in time: it may be lost
+    with the server.
+    """
 
     def __init__(self, why: str, *, id: str, wanted: int, got: int, keyed: bool) -> None:
         again = (

@@ -1,10 +1,10 @@
-"""The cursor of a search over several streams: a text for clients, from which the position in each stream follows.
+"""The cursor of a search over several streams: a text for clients, with the position in each stream.
 
-Entries of all streams have one order: by id, and those of one id by their stream's tag. So the last entry that was
-looked at tells where each stream continues. From newest to oldest it suffices: later entries are newer. From oldest
-to newest, a stream that had ended may get entries with ids before that of the last entry, for ids are made of the time:
-such a stream has a position of its own. And entries may be trimmed before they are looked at: so the cursor knows the
-next entry of each other stream, which is missing then.
+Entries of all streams have one order: by id, then by their stream's tag. So the id and tag of the last examined entry
+are the position in each stream. From newest to oldest they suffice, since later entries are newer. From oldest to
+newest, a stream that had ended may get entries with lower ids than that of the last entry, since ids are made of the
+time: such a stream has its own position. And entries may be trimmed before they are examined: so the cursor has the id
+of the next entry of each other stream, to detect that it is missing.
 """
 
 import re
@@ -23,20 +23,20 @@ _TAG = re.compile(r"[0-9a-f]{10}", re.ASCII)
 
 
 def search_tag(asked: Collection[str], order: Order) -> str:
-    """Return the tag of a search in its cursors: of the streams that were asked for, and the order."""
+    """Return the tag that identifies a search in its cursors: a digest of the requested streams and the order."""
     return tag_of("\n".join([order, *sorted(asked)]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """Where a search continues.
+    """The position at which a search continues.
 
     Attributes:
         search: the search that it belongs to, as `search_tag` names it.
-        id: of the last entry that was looked at.
-        tag: of that entry's stream.
-        begins: by tag, the first id that is still to be read, of streams that had ended before that entry.
-        heads: by tag, the id of the next entry, of streams that had not ended.
+        id: the id of the last examined entry.
+        tag: the tag of that entry's stream.
+        begins: by tag, the first id to read, for streams that had ended before that entry.
+        heads: by tag, the id of the next entry, for streams that had not ended.
     """
 
     search: str
@@ -45,19 +45,20 @@ class Cursor:
     begins: Mapping[str, EntryId] = field(default_factory=dict)
     heads: Mapping[str, EntryId] = field(default_factory=dict)
 
-    def rest(self, part: Range, stream: str, order: Order) -> Range:
-        """Return the part of a range that is still to be read in a stream."""
+    def range_left(self, part: Range, stream: str, order: Order) -> Range:
+        """Return the part of a range that is not read yet in a stream."""
         tag = tag_of(stream)
         if order == "newest":
-            # The later tag comes first.
+            # From newest to oldest, higher tags come first.
             last = self.id if tag < self.tag else preceding(self.id)
             return Range(first=part.first, last=min(part.last, last))
-        first = self.begins.get(tag) or self.behind(tag)
+        first = self.begins.get(tag) or self.first_after(tag)
         return NOTHING if first is None else Range(first=max(part.first, first), last=part.last)
 
-    def behind(self, tag: str) -> EntryId | None:
-        """Return the first id of a stream that comes after the last entry, from oldest to newest; None: there is
-        none."""
+    def first_after(self, tag: str) -> EntryId | None:
+        """Return the first id of a stream after the last examined entry, from oldest to newest; None when there is
+        none.
+        """
         if tag > self.tag:
             return self.id
         return None if self.id == LAST else following(self.id)
@@ -65,10 +66,10 @@ class Cursor:
     def __str__(self) -> str:
         """Return the text for clients, of at most `LONGEST` characters.
 
-        No stream of events reaches that: the ids would have to be years apart. A next entry that does not fit is not
-        missed when it is trimmed; a stream whose position does not fit continues behind the last entry.
+        Real searches do not reach the limit: the ids would have to be years apart. If the id of a next entry does not
+        fit, trimming that entry is not detected; a stream whose position does not fit continues after the last entry.
         """
-        # Relative to the last entry, to be short: back with a point, forward with a line.
+        # Times are relative to the last entry, to be short: earlier ones with “.”, later ones with “_”.
         begins = (
             f"~{tag}" if first == FIRST else f"~{tag}.{max(self.id.ms - first.ms, 0)}-{first.sequence}"
             for tag, first in sorted(self.begins.items())
@@ -82,14 +83,14 @@ class Cursor:
 
 
 def read_cursor(text: str, search: str) -> Cursor | None:
-    """Return the cursor that a text is, for the search of that tag; None for an empty text.
+    """Parse a cursor of the search with this tag; None for an empty text.
 
     Raises:
-        BadParameter: when no answer to such a search can have given it.
+        BadParameter: when it cannot be the cursor of an answer to this search.
     """
     if not text:
         return None
-    found = _parse(text) if len(text) <= LONGEST else None
+    found = _parse_cursor(text) if len(text) <= LONGEST else None
     if found is None:
         raise BadParameter(
             "“next” is not a cursor of an earlier response. Send `next` unchanged, or leave it out.", parameter="next"
@@ -102,11 +103,11 @@ def read_cursor(text: str, search: str) -> Cursor | None:
     return found
 
 
-def _parse(text: str) -> Cursor | None:
-    search, *rest = text.split("~")
-    if len(rest) < 2:
+def _parse_cursor(text: str) -> Cursor | None:
+    search, *range_left = text.split("~")
+    if len(range_left) < 2:
         return None
-    position, tag, *listed = rest
+    position, tag, *listed = range_left
     at, known = _POSITION.fullmatch(position), [_LISTED.fullmatch(each) for each in listed]
     if at is None or None in known or not (_TAG.fullmatch(search) and _TAG.fullmatch(tag)):
         return None

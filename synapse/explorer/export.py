@@ -1,6 +1,6 @@
 """Exports: all events that a search finds, as lines of JSON or as a table, in parts of bounded size.
 
-Between two parts nothing is kept but where the search continues: a reader may take its time.
+Between two parts only the position of the search is kept in memory, so slow readers cost nothing.
 """
 
 import csv
@@ -21,16 +21,16 @@ from synapse.inspection.rows import row_as_json
 from synapse.problems import BadParameter
 from synapse.redis import Conversation
 
-# The greatest number of entries that an export reads, and those of one part of it, with its approximate bytes.
+# Limits: the entries that an export reads, and the entries and approximate bytes that one part reads.
 MOST_EXPORTED = 1_000_000
 PART_ENTRIES, PART_BYTES = 2_000, 2 * 1024 * 1024
 MOST_COLUMNS, LONGEST_COLUMN = 100, 200
 USUAL_COLUMNS = ("stream", "id", "event_type", "timestamp", "source", "event")
-# Of a row: those that hold further values, which a column may name, and the others.
+# The members of a row: those with nested values, which a column may name, and the others.
 _NESTED = ("event", "data")
 _PLAIN = ("stream", "id", "event_type", "timestamp", "source", "contract_version", "layout")
 INCOMPLETE = "#incomplete"
-# With these a spreadsheet begins a formula, some behind white space (OWASP, CSV Injection).
+# Characters with which a formula begins in a spreadsheet, some after white space (OWASP, CSV Injection).
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 Format = Literal["ndjson", "csv"]
@@ -48,15 +48,15 @@ class ExportQuery(SearchQuery):
 
 
 class _Writer(Protocol):
-    def head(self) -> bytes:
+    def header(self) -> bytes:
         """Return the beginning of the export."""
         ...
 
-    def line(self, row: Mapping[str, Any]) -> bytes:
+    def row_line(self, row: Mapping[str, Any]) -> bytes:
         """Return a row as a line."""
         ...
 
-    def incomplete(self, reason: str, following: str) -> bytes:
+    def end_early(self, reason: str, following: str) -> bytes:
         """Return the last line of an export that ended early."""
         ...
 
@@ -64,64 +64,64 @@ class _Writer(Protocol):
 class Lines:
     """Writes lines of JSON."""
 
-    def head(self) -> bytes:
-        """Return nothing: lines have no head."""
+    def header(self) -> bytes:
+        """Return b"": NDJSON has no header."""
         return b""
 
-    def line(self, row: Mapping[str, Any]) -> bytes:
+    def row_line(self, row: Mapping[str, Any]) -> bytes:
         """Return a row as a line."""
         return row_as_json(row) + b"\n"
 
-    def incomplete(self, reason: str, following: str) -> bytes:
-        """Return an object without an id: every row has one."""
+    def end_early(self, reason: str, following: str) -> bytes:
+        """Return an object without `id`, which each row has."""
         told = {"incomplete": {"reason": reason, "next": following}}
         return orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE)
 
 
 class Table:
-    """Writes lines of CSV (RFC 4180). No field but a number can begin a formula: spreadsheets would run it."""
+    """Writes lines of CSV (RFC 4180). Only numbers can begin like a formula, which spreadsheets would run."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._columns = columns
         self._paths = [tuple(column.split(".")) for column in columns]
 
-    def head(self) -> bytes:
-        """Return the line of the columns' names."""
-        return _record(map(_defused, self._columns))
+    def header(self) -> bytes:
+        """Return the line with the names of the columns."""
+        return _csv_record(map(_without_formula, self._columns))
 
-    def line(self, row: Mapping[str, Any]) -> bytes:
+    def row_line(self, row: Mapping[str, Any]) -> bytes:
         """Return a row as a line."""
-        return _record(_field(value_at(row, path)) for path in self._paths)
+        return _csv_record(_csv_field(value_at(row, path)) for path in self._paths)
 
-    def incomplete(self, reason: str, following: str) -> bytes:
-        """Return a line that begins with `#incomplete`: no row begins so."""
-        return _record((INCOMPLETE, reason, following))
+    def end_early(self, reason: str, following: str) -> bytes:
+        """Return a line that begins with `#incomplete`, as no row does."""
+        return _csv_record((INCOMPLETE, reason, following))
 
 
-def _record(fields: Iterable[str]) -> bytes:
+def _csv_record(fields: Iterable[str]) -> bytes:
     written = StringIO()
     csv.writer(written).writerow(fields)
     return written.getvalue().encode("utf-8", "replace")
 
 
-def _field(value: Any) -> str:
+def _csv_field(value: Any) -> str:
     if value is None or value is MISSING:
         return ""
     if isinstance(value, str):
-        return _defused(value)
+        return _without_formula(value)
     try:
         return exact_json.dumps(value).decode()
     except orjson.JSONEncodeError:  # a foreign event, nested deeper than JSON can be written
         return ""
 
 
-def _defused(text: str) -> str:
-    """Return a text that a spreadsheet shows unchanged: with an apostrophe before a formula."""
+def _without_formula(text: str) -> str:
+    """Return a text for a field of CSV, with an apostrophe before one that a spreadsheet would run as a formula."""
     return f"'{text}" if text.startswith((*_FORMULAS, INCOMPLETE)) else text
 
 
 def columns_of(query: ExportQuery) -> Sequence[str]:
-    """Return the columns of the table that a query asks for.
+    """Parse the columns of the table in a query.
 
     Raises:
         BadParameter: when one of them cannot be used.
@@ -158,12 +158,12 @@ class Export:
     """Writes the events that a search finds, part by part.
 
     Attributes:
-        media_type: of the whole.
-        streams: that are searched.
+        media_type: the media type of the export.
+        streams: the searched streams.
     """
 
     def __init__(self, query: ExportQuery, catalog: Snapshot, by: Principal) -> None:
-        """Begin an export.
+        """Check the query of an export.
 
         Raises:
             Forbidden, UnknownStream, BadParameter: as for a search, and when the columns cannot be used.
@@ -175,38 +175,38 @@ class Export:
         self._next = query.next
         self._scanned = 0
         self._is_begun = False
-        # By stream, why the export lacks events of it.
+        # By stream: the reason that the export lacks some of its events.
         self._lacking: dict[str, str] = {}
-        self.streams = tuple(self._search(catalog, by).streams)
+        self.streams = tuple(self._next_search(catalog, by).streams)
 
     def next_part(self, catalog: Snapshot, by: Principal) -> Conversation[Part]:
-        """Return the next part, as the caller may see it now. It may be empty: little was found.
+        """Return the next part, as the caller may see it now. It may be empty, when no entry of this part matches.
 
         Raises:
-            Forbidden, UnknownStream, BadParameter: when the caller may not search all that any more.
-            WrongType, RedisUnavailable: when Redis cannot be used for this. The part can be asked for again.
+            Forbidden, UnknownStream, BadParameter: when the caller may not search these streams any more.
+            WrongType, RedisUnavailable: when Redis cannot be used. The part can be requested again.
         """
-        result = yield from find_events(self._search(catalog, by))
-        head = b"" if self._is_begun else self._writer.head()
+        result = yield from find_events(self._next_search(catalog, by))
+        header = b"" if self._is_begun else self._writer.header()
         self._is_begun = True
         self._scanned += result.scanned
         self._next = result.next or ""
         self._lacking |= result.unread | dict.fromkeys(result.trimmed, "Events were trimmed before they were read.")
         ended = result.next is None
-        lines = [head, *result.rows]
+        lines = [header, *result.rows]
         if ended and self._lacking:
             reason = " ".join(f"{stream}: {why}" for stream, why in sorted(self._lacking.items()))
-            lines.append(self._writer.incomplete(reason, ""))
+            lines.append(self._writer.end_early(reason, ""))
         elif not ended and self._scanned >= MOST_EXPORTED:
-            lines.append(self.incomplete(f"One export looks at {MOST_EXPORTED:,} entries.").text)
+            lines.append(self.end_early(f"One export looks at {MOST_EXPORTED:,} entries.").text)
             ended = True
         return Part(b"".join(lines), ended)
 
-    def incomplete(self, reason: str) -> Part:
-        """End the export early. The last line says why, and where another export continues."""
-        head = b"" if self._is_begun else self._writer.head()
-        return Part(head + self._writer.incomplete(reason, self._next), is_last=True)
+    def end_early(self, reason: str) -> Part:
+        """End the export early. The last line has the reason, and the cursor with which another export continues."""
+        header = b"" if self._is_begun else self._writer.header()
+        return Part(header + self._writer.end_early(reason, self._next), is_last=True)
 
-    def _search(self, catalog: Snapshot, by: Principal) -> Search:
+    def _next_search(self, catalog: Snapshot, by: Principal) -> Search:
         query = self._query.model_copy(update={"next": self._next})
-        return Search.of(query, catalog, by, most=PART_ENTRIES, most_bytes=PART_BYTES, write=self._writer.line)
+        return Search.of(query, catalog, by, most=PART_ENTRIES, most_bytes=PART_BYTES, write=self._writer.row_line)

@@ -1,7 +1,7 @@
 """The entries of several streams in one order, by id.
 
-Each stream is read in chunks. As soon as one stream's chunk is used up, the next chunks of all streams that are nearly
-used up are asked for in one pipeline, so that many streams take few round trips.
+Each stream is read in chunks. When the chunk of one stream is used up, the next chunks of all streams with little left
+are requested in one pipeline, so that many streams take few round trips.
 """
 
 from collections import deque
@@ -14,20 +14,20 @@ from synapse.redis import Conversation, RedisFailure, answer, ask
 from synapse.redis.commands.streams import Entry, xrange
 from synapse.wire.ids import EntryId, Range, parse
 
-# The number of streams that are asked in one round trip, since the size of their entries is unknown at first. The first
-# chunks have this many entries together, and later ones about this many bytes.
+# The most streams in one round trip: later, and in the first one, when the size of entries is unknown. The first chunks
+# have _FIRST_ENTRIES entries together, later ones about _ROUND_BYTES.
 _AT_ONCE, _AT_FIRST, _FIRST_ENTRIES = 50, 10, 100
 _ROUND_BYTES, _LEAST_BYTES = 1024 * 1024, 16 * 1024
-# No more is asked for in one round trip, where entries are large: unless one entry alone is larger.
+# The most bytes that one round trip is expected to return, unless a single entry is larger.
 _MOST_BYTES = 8 * 1024 * 1024
-# More than this is not kept of entries that were read ahead: the largest of them are read again when they are due.
+# The most bytes of entries that are kept in advance: the largest are dropped, and read again when they are due.
 MOST_AHEAD = 16 * 1024 * 1024
-# A stream is asked again when no more than such a part of its chunk is left, if another one has to be asked.
+# When a request is needed anyway, it includes the streams that have at most 1/_PART_LEFT of their chunk left.
 _PART_LEFT = 2
 
 
 class Found(NamedTuple):
-    """An entry and its stream. `entry` is None where it was too large to be kept until it is due."""
+    """An entry and its stream. `entry` is None when it was too large to be kept until it is due."""
 
     id: EntryId
     tag: str
@@ -37,7 +37,7 @@ class Found(NamedTuple):
 
 
 class _Source:
-    """One stream: its scan, and the entries that were read ahead."""
+    """One stream: its scan, and the entries that were read in advance."""
 
     def __init__(self, stream: str, scan: Scan) -> None:
         self.stream = stream
@@ -51,8 +51,8 @@ class _Source:
     def is_nearly_used_up(self) -> bool:
         return not self.scan.exhausted and len(self.ahead) * _PART_LEFT <= self.chunk
 
-    def take(self, entries: Sequence[Entry]) -> int:
-        """Add a chunk; return its size in bytes."""
+    def add_chunk(self, entries: Sequence[Entry]) -> int:
+        """Add a chunk. Return its size in bytes."""
         found = [
             Found(parse(entry.id), self.tag, self.stream, entry, sum(map(len, entry.parts)))
             for entry in self.scan.take_chunk(list(entries))
@@ -65,14 +65,14 @@ class _Source:
 
 
 class Merge:
-    """Reads ranges of several streams as one sequence: by id, entries of one id by the tag of their stream.
+    """Reads ranges of several streams as one sequence, ordered by id, then by the tag of the stream.
 
     Attributes:
-        failures: by stream, why it cannot be read.
+        failures: the failures of streams that cannot be read, by stream.
     """
 
     def __init__(self, parts: Mapping[str, Range], order: Order, *, wanted: int) -> None:
-        """Read a part of each stream. `wanted`: about how many entries are needed of all of them."""
+        """Merge a range of each stream. `wanted`: about how many entries the caller needs in all."""
         count = max(len(parts), 1)
         first = max(1, min(FIRST_CHUNK, _FIRST_ENTRIES // count, -(-2 * wanted // count)))
         self._is_newest_first = order == "newest"
@@ -83,7 +83,7 @@ class Merge:
                     stream,
                     part,
                     order=order,
-                    # The reader counts what it takes.
+                    # The caller counts the entries.
                     most=2**63,
                     most_bytes=2**63,
                     first_chunk=first,
@@ -98,37 +98,37 @@ class Merge:
 
     @property
     def done(self) -> bool:
-        """Whether all was read and given."""
+        """Whether all entries were returned."""
         return all(source.scan.exhausted and not source.ahead for source in self._sources)
 
     def next_batch(self) -> Conversation[list[Found]]:
-        """Return the next entries in their order: at least one, unless none is left.
+        """Return the next entries in order: at least one, unless none is left.
 
         Raises:
             RedisFailure: when Redis cannot be used, or no stream can be read.
         """
         yield from self._read_ahead()
-        # Behind the last entry of a chunk, its stream may have one that comes before those of others.
+        # After the last entry of a chunk, its stream may have entries that come before those of others.
         ends = [source.ahead[-1][:2] for source in self._sources if not source.scan.exhausted]
         edge = (max(ends) if self._is_newest_first else min(ends)) if ends else None
-        batch = [found for source in self._sources for found in self._taken(source, edge)]
+        batch = [found for source in self._sources for found in self._take_until(source, edge)]
         batch.sort(key=lambda found: found[:2], reverse=self._is_newest_first)
         self._ahead -= sum(found.size for found in batch if found.entry)
         return batch
 
-    def ended_streams(self) -> set[str]:
-        """Return the streams of which all was read and given."""
+    def finished_streams(self) -> set[str]:
+        """Return the streams of which all entries were returned."""
         return {source.stream for source in self._sources if source.scan.exhausted and not source.ahead}
 
     def first_ids(self) -> dict[str, EntryId | None]:
-        """Return the first id that was read of each stream; None of a stream without entries in its range."""
+        """Return the id of the first entry of each stream; None for a stream without entries in its range."""
         return {source.stream: source.first for source in self._sources}
 
     def next_ids(self) -> dict[str, EntryId]:
-        """Return the id of the next entry of each stream, where it was read already."""
+        """Return the id of the next entry of each stream that was read already."""
         return {source.stream: source.ahead[0].id for source in self._sources if source.ahead}
 
-    def _taken(self, source: _Source, edge: tuple[EntryId, str] | None) -> Iterable[Found]:
+    def _take_until(self, source: _Source, edge: tuple[EntryId, str] | None) -> Iterable[Found]:
         ahead = source.ahead
         while ahead and (edge is None or (ahead[0][:2] >= edge if self._is_newest_first else ahead[0][:2] <= edge)):
             yield ahead.popleft()
@@ -137,19 +137,19 @@ class Merge:
         if all(source.ahead for source in self._sources if not source.scan.exhausted):
             return
         due = deque(source for source in self._sources if source.is_nearly_used_up)
-        while some := self._next_asked(due):
+        while some := self._choose_next(due):
             replies = yield from ask([source.scan.command() for source in some])
             for source, reply in zip(some, replies, strict=True):
                 try:
                     entries = answer(reply, source.stream, absent=[])
                 except RedisFailure as failure:
-                    self._fail(source, failure)
+                    self._remove_failed(source, failure)
                 else:
-                    self._ahead += source.take(entries)
-            self._let_go_of_large_ones()
+                    self._ahead += source.add_chunk(entries)
+            self._drop_large_entries()
 
-    def _next_asked(self, due: deque[_Source]) -> list[_Source]:
-        """Take the streams that are asked in the next round trip from those that are due."""
+    def _choose_next(self, due: deque[_Source]) -> list[_Source]:
+        """Remove the streams for the next round trip from `due`, and return them."""
         read = sum(source.scan.entries for source in self._sources)
         usual = sum(source.scan.bytes for source in self._sources) // read if read else 0
         most = _AT_ONCE if read else _AT_FIRST
@@ -162,13 +162,13 @@ class Merge:
             found.append(due.popleft())
         return found
 
-    def _fail(self, source: _Source, failure: RedisFailure) -> None:
+    def _remove_failed(self, source: _Source, failure: RedisFailure) -> None:
         self.failures[source.stream] = failure
         self._sources.remove(source)
         if not self._sources:
             raise failure
 
-    def _let_go_of_large_ones(self) -> None:
+    def _drop_large_entries(self) -> None:
         if self._ahead <= MOST_AHEAD:
             return
         count = sum(len(source.ahead) for source in self._sources)
@@ -179,8 +179,8 @@ class Merge:
                     self._ahead -= found.size
 
 
-def read_again(found: Found) -> Conversation[Entry | None]:
-    """Return an entry that was not kept; None when it was trimmed meanwhile."""
+def read_entry(found: Found) -> Conversation[Entry | None]:
+    """Read an entry that was not kept; None when it was trimmed meanwhile."""
     (reply,) = yield from ask([xrange(found.stream, str(found.id), str(found.id), 1)])
     entries = answer(reply, found.stream, absent=[])
     return entries[0] if entries else None

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 MISSING = object()
-# Digits of a place in a list.
+# The most digits of an index of a list.
 _MOST_DIGITS = 9
 
 
 def value_at(value: Any, path: Sequence[str]) -> Any:
     """Return the value at a path, `MISSING` where there is none.
 
-    A name may have dots in it, and is several names of the path then: of names that fit, the longest counts.
+    A name with dots is several elements of the path. If several names fit, the longest is used.
     """
     while path:
         length = 1

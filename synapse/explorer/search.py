@@ -13,7 +13,7 @@ from synapse.endpoints import Answer, Call, EventLoop, Example, Query, QueryInt,
 from synapse.errors.streams import UnknownStream
 from synapse.explorer import histogram
 from synapse.explorer.cursor import Cursor, read_cursor, search_tag
-from synapse.explorer.merge import Found, Merge, read_again
+from synapse.explorer.merge import Found, Merge, read_entry
 from synapse.filters import FILTER_HELP, EventFilter, QueryFilter
 from synapse.formats.text import tag_of
 from synapse.http.exchange import Response, listing_response
@@ -33,7 +33,7 @@ LONGEST_TEXT = 500
 
 
 class SearchQuery(Query):
-    """Which events are searched for, and in which order."""
+    """The parameters of a search: which events, and in which order."""
 
     repeatable: ClassVar[Collection[str]] = ("stream",)
     stream: list[str] = about(
@@ -56,7 +56,7 @@ class SearchQuery(Query):
 
 
 class EventsQuery(SearchQuery):
-    """Which events are asked for."""
+    """The parameters of `GET /events`."""
 
     count: QueryInt = about("How many.", default=USUAL_EVENTS, ge=1, le=MOST_EVENTS)
 
@@ -66,12 +66,12 @@ class Search:
     """A search that its caller may make.
 
     Attributes:
-        parts: by stream, the range that is left to be searched.
+        parts: the range that is not searched yet, by stream.
         streams: the definitions of those streams.
-        tag: what its cursors belong to.
-        cursor: where it continues; None at its beginning.
-        most: how many entries are looked at, and `most_bytes` how many bytes of entries.
-        write: returns a row as it is to be kept.
+        tag: the tag in its cursors (`search_tag`).
+        cursor: the position at which it continues; None at its beginning.
+        most: the most entries to examine, and `most_bytes` the most bytes of entries.
+        write: serializes a row for the result.
     """
 
     parts: Mapping[str, Range]
@@ -92,20 +92,20 @@ class Search:
     def of(
         cls, query: SearchQuery, catalog: Snapshot, by: Principal, *, count: int = MOST_EVENTS, **limits: Any
     ) -> "Search":
-        """Return the search for `count` events that a query asks for. `limits`: further attributes.
+        """Return the search for up to `count` events of a query. `limits`: further attributes.
 
         Raises:
-            Forbidden: when the caller may not read a stream, whether or not there is one of that name.
+            Forbidden: when the caller may not read a stream, whether or not it exists.
             UnknownStream: when a stream is not defined.
             BadParameter: when the cursor or the number of streams cannot be used.
         """
-        asked = _names(query.stream)
-        streams = _defined(asked, catalog, by)
+        asked = _parse_names(query.stream)
+        streams = _find_streams(asked, catalog, by)
         tag = search_tag(asked, query.order)
         cursor = read_cursor(query.next, tag)
         part = intersection(since=query.since, until=query.until)
         return cls(
-            parts={name: cursor.rest(part, name, query.order) if cursor else part for name in streams},
+            parts={name: cursor.range_left(part, name, query.order) if cursor else part for name in streams},
             streams=streams,
             rights=by.rights,
             order=query.order,
@@ -118,8 +118,8 @@ class Search:
             **limits,
         )
 
-    def selection(self, stream: str) -> RowSelection:
-        """Return the selection of a stream's entries that the search makes."""
+    def selection_of(self, stream: str) -> RowSelection:
+        """Return the selection of the entries of a stream."""
         return RowSelection(
             self.streams[stream],
             self.rights,
@@ -130,7 +130,7 @@ class Search:
         )
 
 
-def _names(given: Sequence[str]) -> tuple[str, ...]:
+def _parse_names(given: Sequence[str]) -> tuple[str, ...]:
     names = {name.strip(" ") for each in given for name in each.split(",")} - {""}
     if len(names) > MOST_STREAMS:
         raise BadParameter(
@@ -140,7 +140,7 @@ def _names(given: Sequence[str]) -> tuple[str, ...]:
     return (ALL,) if not names or ALL in names else tuple(sorted(names))
 
 
-def _defined(asked: Sequence[str], catalog: Snapshot, by: Principal) -> dict[str, StreamDefinition]:
+def _find_streams(asked: Sequence[str], catalog: Snapshot, by: Principal) -> dict[str, StreamDefinition]:
     if asked == (ALL,):
         found = {name: catalog.streams[name] for name in sorted(catalog.streams) if by.rights.may("read", name)}
         if len(found) > MOST_STREAMS:
@@ -160,16 +160,16 @@ def _defined(asked: Sequence[str], catalog: Snapshot, by: Principal) -> dict[str
 
 @dataclass(slots=True, kw_only=True)
 class SearchResult:
-    """The events that a search found in the entries that it looked at.
+    """The events that a search found in the entries that it examined.
 
     Attributes:
-        rows: the events as JSON, or as the search writes them, in its order.
-        moments: when each of them was stored, in milliseconds since 1970.
-        next: where the search continues; None when all was searched.
-        scanned: how many entries were looked at.
+        rows: the events as JSON, or as `Search.write` serialized them, in order.
+        moments: the time at which each was stored, in milliseconds since 1970.
+        next: the cursor with which the search continues; None when all was searched.
+        scanned: the number of examined entries.
         complete: False when the page ended early because enough had been looked at.
-        unread: by stream, why it could not be read.
-        trimmed: streams of which entries were trimmed or deleted before the search came to them.
+        unread: the errors of streams that could not be read, by stream.
+        trimmed: streams with entries that were trimmed or deleted before the search reached them.
     """
 
     rows: list[bytes] = field(default_factory=list)
@@ -193,24 +193,24 @@ def find_events(search: Search) -> Conversation[SearchResult]:
         batch = yield from merge.next_batch()
         yield ()  # many may have been answered at once
         begin = 0
-        # Those that were too large to be kept are read one by one.
+        # Entries that were too large to be kept are read one by one.
         for at in [at for at, found in enumerate(batch) if found.entry is None]:
-            yield from map_cooperatively(batch[begin:at], page.offer)
+            yield from map_cooperatively(batch[begin:at], page.add)
             found = batch[at]
-            page.offer(found if page.ended else found._replace(entry=(yield from read_again(found))))
+            page.add(found if page.ended else found._replace(entry=(yield from read_entry(found))))
             begin = at + 1
-        yield from map_cooperatively(batch[begin:], page.offer)
+        yield from map_cooperatively(batch[begin:], page.add)
     result = page.result
-    ended = merge.done and not page.is_left
+    ended = merge.done and not page.has_rest
     result.complete = ended or page.full
     result.next = None if ended else str(page.cursor(merge))
     result.unread = {stream: str(problem_of(failure)) for stream, failure in merge.failures.items()}
-    result.trimmed = _trimmed(search, merge.first_ids())
+    result.trimmed = _find_trimmed(search, merge.first_ids())
     return result
 
 
-def _trimmed(search: Search, first: Mapping[str, EntryId | None]) -> list[str]:
-    """Return the streams whose next entry, which the page before saw coming, is gone."""
+def _find_trimmed(search: Search, first: Mapping[str, EntryId | None]) -> list[str]:
+    """Return the streams whose next entry, by the cursor of the previous page, does not exist any more."""
     heads = {} if search.cursor is None else search.cursor.heads
     gone = []
     for stream, id_ in first.items():
@@ -221,37 +221,37 @@ def _trimmed(search: Search, first: Mapping[str, EntryId | None]) -> list[str]:
 
 
 class _Page:
-    """The events of an answer, and how far the search came in each stream."""
+    """The events of an answer, and the position of the search in each stream."""
 
     def __init__(self, search: Search) -> None:
         self._search = search
-        self._selections = {name: search.selection(name) for name in search.streams}
+        self._selections = {name: search.selection_of(name) for name in search.streams}
         self._bytes = 0
         self._last: Found | None = None
-        # The id behind the last entry of each stream that was looked at.
+        # By stream: the id after that of the last examined entry.
         self._behind: dict[str, EntryId] = {}
-        # The first entry of each stream that was offered and not looked at.
+        # By stream: the id of the first entry that was not examined.
         self._left: dict[str, EntryId] = {}
         self.full = False
         self.result = SearchResult()
 
     @property
     def may_skip(self) -> bool:
-        """Whether entries may be passed over."""
+        """Whether some entries may not match."""
         return any(selection.may_skip for selection in self._selections.values())
 
     @property
     def ended(self) -> bool:
-        """Whether no further entry is looked at."""
+        """Whether no further entry is examined."""
         return self.full or self.result.scanned >= self._search.most or self._bytes >= self._search.most_bytes
 
     @property
-    def is_left(self) -> bool:
-        """Whether an entry was offered that was not looked at."""
+    def has_rest(self) -> bool:
+        """Whether an entry was passed to `add` that was not examined."""
         return bool(self._left)
 
-    def offer(self, found: Found) -> None:
-        """Look at the next entry, and add it if it matches. One more than the page can hold makes it full."""
+    def add(self, found: Found) -> None:
+        """Examine the next entry, and add it if it matches. One entry more than the page can hold makes it full."""
         if self.ended or len(self.result.rows) == self._search.count:
             self.full = self.full or not self.ended
             self._left.setdefault(found.stream, found.id)
@@ -262,25 +262,26 @@ class _Page:
         self._behind[found.stream] = following(found.id)
         row = self._selections[found.stream].row(found.entry) if found.entry else None
         if row is not None:
-            # Each event is encoded at once, so that no value is kept, and the event loop is free between two.
+            # Each event is serialized immediately, so that no value is kept, and the event loop can run between two.
             self.result.rows.append(self._search.write(row))
             self.result.moments.append(found.id.ms)
 
     def cursor(self, merge: Merge) -> Cursor:
-        """Return where the search continues."""
+        """Return the position at which the search continues."""
         before, last = self._search.cursor, self._last
         if last is None:
             raise ValueError("a search that looked at nothing ends")
         at = Cursor(search=self._search.tag, id=last.id, tag=last.tag)
         if self._search.order == "newest":
             return at
-        held = merge.ended_streams() - self._left.keys()
+        held = merge.finished_streams() - self._left.keys()
         if before is not None and (before.id, before.tag) > (at.id, at.tag):
-            # It came to entries that were stored after the page before, with ids from before its end.
+            # The search read entries that were stored after the previous page, with lower ids than the end of that
+            # page.
             at = Cursor(search=at.search, id=before.id, tag=before.tag)
             held |= {name for name in self._search.streams if tag_of(name) in before.begins}
         first = {name: self._behind.get(name, self._search.parts[name].first) for name in held}
-        begins = {tag_of(name): id_ for name, id_ in first.items() if id_ < (at.behind(tag_of(name)) or LAST)}
+        begins = {tag_of(name): id_ for name, id_ in first.items() if id_ < (at.first_after(tag_of(name)) or LAST)}
         coming = merge.next_ids() | self._left
         heads = {tag_of(name): id_ for name, id_ in coming.items() if id_ >= at.id}
         return Cursor(search=at.search, id=at.id, tag=at.tag, begins=begins, heads=heads)
@@ -338,7 +339,7 @@ _PAGE = {
 
 
 def ids_by_stream(page: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the ids of the events that an answer has, by stream."""
+    """Return the ids of the events in an answer, by stream."""
     found: dict[str, list[str]] = {}
     for each in page["events"]:
         found.setdefault(each["stream"], []).append(each["id"])
@@ -370,7 +371,7 @@ def search_events(call: Call[EventsQuery, None]) -> Conversation[Response]:
         "next": result.next,
         "scanned": result.scanned,
         "complete": result.complete,
-        "histogram": histogram.intervals(result.moments),
+        "histogram": histogram.count_by_interval(result.moments),
         "unread": [{"stream": stream, "error": error} for stream, error in result.unread.items()],
         "trimmed": result.trimmed,
     }

@@ -1,7 +1,7 @@
 """Filters of events: expressions of a subset of CEL, the Common Expression Language (docs/filters.md).
 
 - `tokens`      the text of a filter in tokens
-- `properties`  the properties of a message that a filter asks for, looked up for each message
+- `properties`  the properties of a message that a filter uses, looked up in each message
 - `conditions`  the conditions of a filter, joined by `&&`, `||`, `!` and `?:`
 - `filter`      a filter: its checks, and whether a message meets it
 - `library`     the library that parses and evaluates conditions, loaded with the first filter

@@ -1,7 +1,7 @@
 """The conditions of a filter, joined by `&&`, `||`, `!` and `?:`.
 
-Each condition is a program of the library. One without an answer, such as a comparison of a text with a number, is
-false: for itself, and not for the whole filter, as it would be in one program. So `!` and `||` behave as people expect.
+Each condition is a program of the library. A condition without an answer, such as a comparison of a text with a number,
+is false. In one program, it would make the whole filter false; so `!` and `||` behave as people expect.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from synapse.filters.library import is_panic, load_cel
 from synapse.filters.tokens import Token
 
 Condition = Callable[[Any], bool]
-"""Says whether it holds with the values of a context of the library."""
+"""A function that says whether the condition holds for the variables in a context of the library."""
 
 _RELATIONS = ("==", "!=", "<", "<=", ">", ">=")
 _JOINTS = ("&&", "||", "?", ":", ")", "]", "}", ",")
@@ -21,11 +21,11 @@ _JOINTS = ("&&", "||", "?", ":", ")", "]", "}", ",")
 class ConditionReader:
     """Reads the conditions of a filter that the library was able to parse.
 
-    A value that stands alone is refused: no event would meet it.
+    A value alone is refused as a condition, since no event would meet it.
 
     Args:
-        tokens: those of the filter, with a variable for each property.
-        text: the filter as the library parsed it, of which the tokens have their places.
+        tokens: the tokens of the filter, with a variable in place of each property.
+        text: the text of these tokens, which the library parsed.
     """
 
     def __init__(self, tokens: list[Token], text: str) -> None:
@@ -33,39 +33,41 @@ class ConditionReader:
         self._text = text
         self._at = 0
 
-    def read(self) -> Condition:
-        """Return the condition that begins at the current token: the choice, the loosest of all operators."""
-        condition = self._any()
-        if not self._take("?"):
+    def read_choice(self) -> Condition:
+        """Read the condition at the current token: a choice (`?:`), whose precedence is the lowest, or one
+        without it.
+        """
+        condition = self._read_alternatives()
+        if not self._skip_if("?"):
             return condition
-        if_true = self._any()
-        self._take(":")
-        if_false = self.read()
+        if_true = self._read_alternatives()
+        self._skip_if(":")
+        if_false = self.read_choice()
         return lambda context: if_true(context) if condition(context) else if_false(context)
 
-    def _any(self) -> Condition:
-        parts = [self._all()]
-        while self._take("||"):
-            parts.append(self._all())
+    def _read_alternatives(self) -> Condition:
+        parts = [self._read_conjunction()]
+        while self._skip_if("||"):
+            parts.append(self._read_conjunction())
         return parts[0] if len(parts) == 1 else lambda context: any(part(context) for part in parts)
 
-    def _all(self) -> Condition:
-        parts = [self._one()]
-        while self._take("&&"):
-            parts.append(self._one())
+    def _read_conjunction(self) -> Condition:
+        parts = [self._read_operand()]
+        while self._skip_if("&&"):
+            parts.append(self._read_operand())
         return parts[0] if len(parts) == 1 else lambda context: all(part(context) for part in parts)
 
-    def _one(self) -> Condition:
+    def _read_operand(self) -> Condition:
         end = self._end_of_operand(self._at)
         operand = self._tokens[self._at : end]
-        # `!` binds more tightly than a comparison: in `!a == b`, it belongs to the a.
-        if operand[0].is_("!") and not self._compares(operand):
+        # `!` has a higher precedence than comparisons: `!a == b` is `(!a) == b`.
+        if operand[0].is_operator("!") and not self._has_comparison(operand):
             self._at += 1
-            negated = self._one()
+            negated = self._read_operand()
             return lambda context: not negated(context)
-        if operand[0].is_("(") and self._closing(self._at) == end - 1:
+        if operand[0].is_operator("(") and self._matching_bracket(self._at) == end - 1:
             self._at += 1
-            inner = self.read()
+            inner = self.read_choice()
             self._at = end
             return inner
         if len(operand) == 1 and operand[0].kind in ("text", "number"):
@@ -73,20 +75,20 @@ class ConditionReader:
                 f"{operand[0].text[:50]} is a value and no condition. Compare it with a property.", at=operand[0].start
             )
         self._at = end
-        return _program(self._text[operand[0].start : operand[-1].start + len(operand[-1].text)])
+        return _compile_condition(self._text[operand[0].start : operand[-1].start + len(operand[-1].text)])
 
-    def _take(self, operator: str) -> bool:
-        is_next = self._tokens[self._at].is_(operator)
+    def _skip_if(self, operator: str) -> bool:
+        is_next = self._tokens[self._at].is_operator(operator)
         self._at += is_next
         return is_next
 
     def _end_of_operand(self, at: int) -> int:
-        while not (self._tokens[at].kind == "end" or self._tokens[at].is_(*_JOINTS)):
-            at = self._closing(at) + 1
+        while not (self._tokens[at].kind == "end" or self._tokens[at].is_operator(*_JOINTS)):
+            at = self._matching_bracket(at) + 1
         return at
 
-    def _closing(self, at: int) -> int:
-        """Return the place of the bracket that closes the one at a place; of another token, its own place."""
+    def _matching_bracket(self, at: int) -> int:
+        """Return the index of the bracket that closes the one at index `at`; for another token, `at` itself."""
         depth = 0
         while True:
             depth += self._tokens[at].nesting
@@ -95,23 +97,23 @@ class ConditionReader:
             at += 1
 
     @staticmethod
-    def _compares(operand: list[Token]) -> bool:
+    def _has_comparison(operand: list[Token]) -> bool:
         depth = 0
         for token in operand:
             depth += token.nesting
-            if not depth and (token.is_(*_RELATIONS) or (token.kind == "name" and token.text == "in")):
+            if not depth and (token.is_operator(*_RELATIONS) or (token.kind == "name" and token.text == "in")):
                 return True
         return False
 
 
-def _program(text: str) -> Condition:
+def _compile_condition(text: str) -> Condition:
     execute = load_cel().compile(text).execute
 
     def holds(context: Any) -> bool:
         try:
             return execute(context) is True
         except Exception:
-            # No answer: values of other types, no such place in a list, a number that is too large.
+            # No answer: values of other types, an index beyond a list, a number that is too large.
             return False
         except BaseException as error:
             if is_panic(error):

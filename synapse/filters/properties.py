@@ -1,7 +1,7 @@
-"""The properties of a message that a filter asks for: found in its tokens, and looked up in each message.
+"""The properties of a message that a filter uses: found in its tokens, and looked up in each message.
 
-A filter is given the values that it names and nothing else of a message: turning all of an event of 1 MB into values
-of the library would take longer than any filter.
+A filter gets only the values that it names: converting all of an event of 1 MB to values of the library would take
+longer than any filter.
 """
 
 from collections.abc import Collection, Mapping
@@ -22,21 +22,23 @@ from synapse.schema.regex_safety import matching_width, refuse_exponential, refu
 MESSAGE_NAMES = (*("event", "event_type", "id", "stream", "timestamp", "source", "contract_version", "layout", "data"),)
 """The parts of a message that a filter can name."""
 MOST_WORK = 200_000
-"""How much of the values of one message a filter may use, in steps of some 150 ns: 100,000 whole numbers of a list, or
-20,000 texts, or 5,000 objects, or a text of 8 MB."""
+"""The work that a filter may spend on the values of one message, in steps of some 150 ns: a list of 100,000 integers,
+20,000 texts or 5,000 objects, or a text of 8 MB.
+"""
 UNANSWERABLE = object()
-"""Stands for a missing answer, such as the size of a number."""
+"""The answer to a question that has none, such as the size of a number."""
 
 _MISSING = object()
 UNKNOWN_ESCAPE = "this text has an unknown escape; write \\\\ for a backslash."
-# More than so deep, values of the library overflow the stack.
+# With more levels, values of the library overflow the stack.
 _MOST_DEPTH = 100
-# Measured. A number, true, false or null takes one step.
+# Measured. An integer, true, false or null takes one step.
 _STEPS_OF_DOUBLE, _STEPS_OF_OTHERS, _STEPS_OF_NAME, _CHARACTERS_A_STEP = 5, 9, 12, 50
 _ITEMS_A_STEP = 5
 _PLAIN = frozenset({bool, int, NoneType})
 _MOST_WIDTH = 100
-# A narrow pattern is an automaton, which takes 10 ns for each character. Of a wide one, 15 ns for each of its places.
+# A narrow pattern becomes an automaton, which takes 10 ns for each character. A wide one takes 15 ns for each character
+# and place.
 _NARROW, _MATCHED_A_STEP = 10, 10
 _IGNORE_CASE = "(?i)"
 _OPERATORS_OF_OTHERS = {
@@ -58,16 +60,17 @@ class Pattern:
     """A regular expression of a filter, matched in linear time.
 
     Attributes:
-        validator: of a schema with the pattern.
-        width: at how many of its places the engine may have to look for one character.
+        validator: the validator of a schema with the pattern.
+        width: the number of places of the pattern that the engine may have to examine for one character.
     """
 
     validator: jsonschema_rs.Validator
     width: int
 
-    def find(self, value: Any, work: int) -> tuple[Any, int]:
-        """Return whether a text has the pattern, and the work that is left; UNANSWERABLE for other values, and where
-        it takes more work than is left."""
+    def look_up(self, value: Any, work: int) -> tuple[Any, int]:
+        """Return whether a text matches the pattern, and the work that is left; UNANSWERABLE for other values, and when
+        matching takes more work than is left.
+        """
         if not isinstance(value, str):
             return UNANSWERABLE, work
         left = work - len(value) * (1 if self.width <= _NARROW else self.width) // _MATCHED_A_STEP
@@ -84,9 +87,9 @@ class Property:
     """A property that a filter names, and the question that it asks about it.
 
     Attributes:
-        path: the name in the message, then names of properties and places in lists.
-        question: its value; whether it is there (`has`); its size; whether a text is in it (`in`); whether its text
-            has a pattern (`matches`).
+        path: the member of the message, then names of properties and indexes of lists.
+        question: its value; whether it exists (`has`); its size; whether it contains a text (`in`); whether its text
+            matches a pattern (`matches`).
         item: the text of `in`.
         pattern: the pattern of `matches`.
     """
@@ -96,16 +99,16 @@ class Property:
     item: str = ""
     pattern: Pattern | None = None
 
-    def find(self, row: Mapping[str, Any], work: int, uses: int) -> tuple[Any, int]:
-        """Return the answer for a message, and the work that is left; UNANSWERABLE where there is none, or where it
-        takes more work than is left.
+    def look_up(self, row: Mapping[str, Any], work: int, uses: int) -> tuple[Any, int]:
+        """Return the answer for a message, and the work that is left; UNANSWERABLE when there is none, or it takes more
+        work than is left.
 
         Args:
             row: the message.
-            work: how much work there may be.
-            uses: how often the answer is used: each use may walk through all of it.
+            work: the work that may be done.
+            uses: the number of uses of the answer: each may walk through all of it.
         """
-        found = self._value(row)
+        found = self._value_in(row)
         if self.question == "has":
             return found is not _MISSING, work
         if self.question == "size":
@@ -113,20 +116,20 @@ class Property:
         if self.question == "in":
             return self._has_item(found, work)
         if self.pattern is not None:
-            return self.pattern.find(found, work)
+            return self.pattern.look_up(found, work)
         if found is _MISSING:
             return None, work
         left = _work_left(found, each := work // uses)
         return (found, work - (each - left) * uses) if left >= 0 else (UNANSWERABLE, work)
 
     def _has_item(self, found: Any, work: int) -> tuple[Any, int]:
-        # A hundred times as fast as in the library, to which all items would be given.
+        # A hundred times as fast as in the library, to which all items would have to be passed.
         if not isinstance(found, list | Mapping):
             return UNANSWERABLE, work
         left = work - len(found) // _ITEMS_A_STEP
         return (self.item in found, left) if left >= 0 else (UNANSWERABLE, work)
 
-    def _value(self, row: Mapping[str, Any]) -> Any:
+    def _value_in(self, row: Mapping[str, Any]) -> Any:
         found: Any = row
         for step in self.path:
             if isinstance(step, str):
@@ -139,7 +142,7 @@ class Property:
 
 
 def _work_left(value: Any, work: int, depth: int = _MOST_DEPTH) -> int:
-    """Return how much work is left when a value was given to the library: less than 0 where it is too much."""
+    """Return the work that is left after passing a value to the library; negative when there is not enough."""
     if isinstance(value, str):
         return work - _STEPS_OF_OTHERS - len(value) // _CHARACTERS_A_STEP
     if isinstance(value, Mapping):
@@ -162,10 +165,10 @@ def _work_left(value: Any, work: int, depth: int = _MOST_DEPTH) -> int:
 
 
 def read_path(tokens: list[Token], at: int, names: Collection[str]) -> tuple[tuple[str | int, ...], int]:
-    """Return the path that begins at a token, and the place of the token behind it.
+    """Read the path that begins at index `at`. Return it, and the index of the token after it.
 
     Raises:
-        BadFilterExpression: when a message has nothing of this name.
+        BadFilterExpression: when a message has no member of this name.
     """
     root = tokens[at]
     if operator := _OPERATORS_OF_OTHERS.get(root.text.lower()):
@@ -180,13 +183,13 @@ def read_path(tokens: list[Token], at: int, names: Collection[str]) -> tuple[tup
     at += 1
     while True:
         opening, step, closing = (*tokens[at : at + 3], root, root)[:3]
-        if opening.is_(".") and step.kind == "name" and not closing.is_("("):
+        if opening.is_operator(".") and step.kind == "name" and not closing.is_operator("("):
             path.append(step.text)
             at += 2
-        elif opening.is_("[") and closing.is_("]") and step.kind == "text":
+        elif opening.is_operator("[") and closing.is_operator("]") and step.kind == "text":
             path.append(text_of(step))
             at += 3
-        elif opening.is_("[") and closing.is_("]") and step.kind == "number" and step.text.isdigit():
+        elif opening.is_operator("[") and closing.is_operator("]") and step.kind == "number" and step.text.isdigit():
             path.append(int(step.text))
             at += 3
         else:
@@ -194,7 +197,7 @@ def read_path(tokens: list[Token], at: int, names: Collection[str]) -> tuple[tup
 
 
 def text_of(token: Token) -> str:
-    """Return the text that a token in quotes stands for.
+    """Return the text of a token in quotes.
 
     Raises:
         BadFilterExpression: when it has an escape that CEL does not know.
@@ -206,13 +209,13 @@ def text_of(token: Token) -> str:
 
 
 def read_pattern(token: Token) -> Pattern:
-    """Return the pattern that a token in quotes holds.
+    """Return the pattern of a token in quotes.
 
     Raises:
-        BadFilterExpression: when it is none, or is not of those that are taken in schemas, or too wide.
+        BadFilterExpression: when it is not a pattern, is not accepted in schemas either, or is too wide.
     """
     pattern = text_of(token)
-    # CEL's own, RE2, has flags. The one that people use is taken.
+    # CEL's own patterns (RE2) have flags. Only the one that people use is accepted.
     ignores_case, core = pattern.startswith(_IGNORE_CASE), pattern.removeprefix(_IGNORE_CASE)
     schema = {"pattern": core}
     try:

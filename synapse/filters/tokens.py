@@ -1,7 +1,7 @@
-"""The text of a filter in tokens, with the limits of their number and nesting.
+"""The tokens of a filter, with limits on their number and nesting.
 
-The library does not tell how large an expression is, and deep ones overflow the stack of the process. So a filter is
-measured before the library sees it.
+The library does not report the size of an expression, and deep ones overflow the stack of the process. So a filter is
+checked before the library parses it.
 """
 
 import re
@@ -17,8 +17,8 @@ MOST_DEPTH = 16
 
 Kind = Literal["name", "text", "number", "operator", "variable", "end"]
 
-# CEL specification, Lexis, without comments, bytes, and texts in three quotes. A text that the library could split
-# otherwise, such as a text directly behind another one, is no token.
+# CEL specification, Lexis, without comments, bytes, and texts in three quotes. Texts that the library could split
+# differently, such as two adjacent ones, are refused.
 _TOKEN = re.compile(
     r"""
     (?P<space>[ \t\n\r\f]+)
@@ -30,7 +30,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _OPENING, _CLOSING = {"(": ")", "[": "]", "{": "}"}, ")]}"
-# They join nodes of the syntax tree, and are none.
+# Tokens that are not nodes of the syntax tree.
 _PUNCTUATION = frozenset(".,:()]}")
 _HINTS = {
     "=": "“==” compares",
@@ -47,27 +47,27 @@ class Token:
     """A token of a filter.
 
     Attributes:
-        kind: what it is; a `variable` stands for a property, and `end` for the end of the filter.
-        text: how it is written.
-        start: the place of its first character, counted from 0.
+        kind: its kind; a `variable` replaces a property, and `end` is the end of the filter.
+        text: its text.
+        start: the position of its first character, from 0.
     """
 
     kind: Kind
     text: str
     start: int
 
-    def is_(self, *operators: str) -> bool:
-        """Say whether it is one of these operators."""
+    def is_operator(self, *operators: str) -> bool:
+        """Say whether the token is one of these operators."""
         return self.kind == "operator" and self.text in operators
 
     @property
     def nesting(self) -> int:
-        """1 for a bracket that opens, -1 for one that closes, else 0."""
-        return self.is_(*_OPENING) - self.is_(*_CLOSING)
+        """1 for an opening bracket, -1 for a closing one, otherwise 0."""
+        return self.is_operator(*_OPENING) - self.is_operator(*_CLOSING)
 
 
 def read_tokens(text: str) -> list[Token]:
-    """Return the tokens of a filter; the last one is its end.
+    """Split a filter into tokens; the last one is its end.
 
     Raises:
         BadFilterExpression: when it has other characters, or is too long, too large or nested too deeply.
@@ -77,9 +77,9 @@ def read_tokens(text: str) -> list[Token]:
             f"A filter has at most {MOST_CHARACTERS} characters, and this one {len(text)}. Shorten it.",
             at=MOST_CHARACTERS,
         )
-    tokens = [*_cut(text), Token("end", "", len(text))]
+    tokens = [*_split(text), Token("end", "", len(text))]
     _check_nesting(tokens)
-    nodes = [token for token in tokens[:-1] if not token.is_(*_PUNCTUATION)]
+    nodes = [token for token in tokens[:-1] if not token.is_operator(*_PUNCTUATION)]
     if not nodes:
         raise BadFilterExpression("The filter is empty.", at=0)
     if len(nodes) > MOST_NODES:
@@ -92,7 +92,7 @@ def read_tokens(text: str) -> list[Token]:
 
 
 def without_texts(text: str) -> str:
-    """Return a filter with “…” in place of its texts, which may be PII of the events that are looked for.
+    """Return a filter with “…” in place of its texts, which may be PII.
 
     Raises:
         BadFilterExpression: as `read_tokens` does.
@@ -104,18 +104,18 @@ def without_texts(text: str) -> str:
     return said
 
 
-def _cut(text: str) -> Iterator[Token]:
+def _split(text: str) -> Iterator[Token]:
     place = 0
     while place < len(text):
         found = _TOKEN.match(text, place)
         if found is None:
-            raise _unknown(text, place)
+            raise _unknown_character(text, place)
         if found.lastgroup != "space":
             yield Token(found.lastgroup, found[0], place)  # type: ignore[arg-type]
         place = found.end()
 
 
-def _unknown(text: str, place: int) -> BadFilterExpression:
+def _unknown_character(text: str, place: int) -> BadFilterExpression:
     found = text[place]
     if found in "\"'rR":
         return BadFilterExpression(
@@ -128,11 +128,11 @@ def _unknown(text: str, place: int) -> BadFilterExpression:
 def _check_nesting(tokens: list[Token]) -> None:
     open_: list[Token] = []
     for token in tokens:
-        if token.is_(*_OPENING):
+        if token.is_operator(*_OPENING):
             open_.append(token)
             if len(open_) > MOST_DEPTH:
                 raise BadFilterExpression(f"brackets are nested at most {MOST_DEPTH} deep.", at=token.start)
-        elif token.is_(*_CLOSING) and (not open_ or _OPENING[open_.pop().text] != token.text):
+        elif token.is_operator(*_CLOSING) and (not open_ or _OPENING[open_.pop().text] != token.text):
             raise BadFilterExpression(f"“{token.text}” closes no bracket.", at=token.start)
     if open_:
         raise BadFilterExpression(f"“{open_[-1].text}” is not closed.", at=open_[-1].start)

@@ -80,7 +80,7 @@ class _PullBody(RequestBody):
         value = None if body.batch else body.items()[0]
         if not isinstance(value, dict):
             raise BadRequest("The body is one JSON object.")
-        return cls.fit(cls.given(value), BadRequest)
+        return cls.validate_values(cls.given_members(value), BadRequest)
 
 
 class PullPublish(_PullBody):

@@ -317,7 +317,7 @@ def test_a_filter_selects_events_and_says_where_it_is_wrong(admin_client, client
 def test_a_column_and_an_exported_table_show_the_value_at_its_path(event, path, text):
     assert value_text(event, path) == text
     if text not in ("null", "\\u202e"):
-        assert list(csv.reader([Table([f"event.{path}"]).line({"event": event}).decode()])) == [[text]]
+        assert list(csv.reader([Table([f"event.{path}"]).row_line({"event": event}).decode()])) == [[text]]
 
 
 def test_the_line_of_an_event_is_cut_around_the_text_that_was_looked_for():

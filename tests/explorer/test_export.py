@@ -121,7 +121,7 @@ def test_a_table_without_columns_has_the_usual_ones(event_loop_client, redis):
 
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "#incomplete"])
 def test_a_text_that_a_spreadsheet_would_run_begins_with_an_apostrophe(begin):
-    written = Table(["event.a"]).line({"event": {"a": f"{begin}cmd|' /C calc'!A0"}})
+    written = Table(["event.a"]).row_line({"event": {"a": f"{begin}cmd|' /C calc'!A0"}})
 
     ((field,),) = csv.reader(io.StringIO(written.decode(), newline=""))
     assert field == f"'{begin}cmd|' /C calc'!A0"
@@ -131,15 +131,15 @@ def test_a_text_that_a_spreadsheet_would_run_begins_with_an_apostrophe(begin):
     ("value", "field"), [(-5, "-5"), (True, "true"), (None, ""), ("a=1", "a=1"), ({"a": "="}, '{"a":"="}')]
 )
 def test_other_values_are_written_as_they_are(value, field):
-    written = Table(["event.a"]).line({"event": {"a": value}})
+    written = Table(["event.a"]).row_line({"event": {"a": value}})
 
     # A line with one empty field is written with quotes, for an empty line would be none.
     assert list(csv.reader(io.StringIO(written.decode(), newline=""))) == [[field]]
 
 
 def test_a_column_that_begins_like_a_formula_is_no_formula_either():
-    assert Table(["event.=1"]).head() == b"event.=1\r\n"
-    assert Table(["=1"]).head() == b"'=1\r\n"
+    assert Table(["event.=1"]).header() == b"event.=1\r\n"
+    assert Table(["=1"]).header() == b"'=1\r\n"
 
 
 @for_each(
@@ -241,7 +241,7 @@ def test_an_entry_that_is_nested_too_deep_for_json_is_exported_as_its_texts():
         deep = [deep]
     row = {"stream": "orders", "id": "1-0", "data": {"a": "b"}, "event": {"deep": deep}}
 
-    assert orjson.loads(Lines().line(row))["event"] == {"a": "b"}
+    assert orjson.loads(Lines().row_line(row))["event"] == {"a": "b"}
     assert Table(["id", "event"]).line(row) == b"1-0,\r\n"
 
 

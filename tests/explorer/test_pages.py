@@ -61,7 +61,7 @@ class FakeRedis:
 
 
 def search(redis, *, most=10_000, **query):
-    asked = EventsQuery.fit(query, ValueError)
+    asked = EventsQuery.validate_values(query, ValueError)
     conversation = find_events(Search.of(asked, CATALOG, SYSTEM, count=query["count"], most=most))
     replies = None
     try:

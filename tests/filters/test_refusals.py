@@ -88,7 +88,7 @@ def test_a_hostile_filter_is_refused_or_does_a_bounded_amount_of_work(text):
         return
 
     assert hostile.matches({"event": LARGE_EVENT, "id": "1-0"}) in (True, False)
-    assert 0 <= hostile.work({"event": LARGE_EVENT, "id": "1-0"}) <= MOST_WORK
+    assert 0 <= hostile.work_of({"event": LARGE_EVENT, "id": "1-0"}) <= MOST_WORK
 
 
 def test_the_library_never_sees_an_expression_that_is_nested_deeply(monkeypatch):

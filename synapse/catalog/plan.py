@@ -49,7 +49,7 @@ def compare(kind: str, wanted: Mapping[str, Values], current: Mapping[str, Value
 
 
 def is_equal(one: Any, other: Any) -> bool:
-    """Say whether two JSON values are equal, whatever the order of keys and the notation of numbers."""
+    """Say whether two JSON values are equal, regardless of the order of keys and the notation of numbers."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(is_equal(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):

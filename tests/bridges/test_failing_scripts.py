@@ -398,4 +398,4 @@ def test_failed_attempts_are_counted_by_kind_as_often_as_they_are_counted_at_all
 def test_an_answer_of_a_receiver_is_a_failure_of_its_hundreds(status, kind):
     answer = Answer(status=status, text="", ms=1)
 
-    assert messages.failure(answer, permanent=(404,), now=0).failure == kind
+    assert messages.error_of(answer, permanent=(404,), now=0).failure == kind

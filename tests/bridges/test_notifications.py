@@ -14,7 +14,7 @@ import pytest
 
 from bridges.sinks import notification
 from bridges.sinks.notification import NotificationConfig, NotificationSink
-from synapse.delivery.notifications.messages import is_told, messages_of
+from synapse.delivery.notifications.messages import is_for_people, messages_of
 from synapse.delivery.sink import Delivery
 from synapse.delivery.webhooks import target
 from synapse.errors.delivery import BadConfig, NotBegun, SinkAway, SinkBroken, SinkDisabled
@@ -355,7 +355,7 @@ def test_changes_of_alerts_are_told_only_to_a_bridge_that_selects_them(chat, sin
     assert chat.got == []
     assert sink(event_types=frozenset({"alert-changed"})).deliver([change], always) == [None]
     assert texts_of(chat)[0][0] == "firing: bridge orders-to-shop fails"
-    assert is_told(event_of(ALERT), is_selected=False)
+    assert is_for_people(event_of(ALERT), is_selected=False)
 
 
 def test_a_message_calls_nobody_and_hides_nothing():

@@ -41,7 +41,7 @@ class Scene:
 
     @property
     def state(self):
-        return connections.executor().run(bridge_stats.overviews([self.bridge]))[self.bridge.name].state
+        return connections.executor().run(bridge_stats.read_overviews([self.bridge]))[self.bridge.name].state
 
 
 @pytest.fixture

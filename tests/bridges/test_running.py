@@ -50,7 +50,7 @@ def nowhere(name="good", **columns):
 
 def looked(*bridges):
     """Return how the bridges are, as the admin sees them."""
-    return connections.executor().run(bridge_stats.overviews(bridges))
+    return connections.executor().run(bridge_stats.read_overviews(bridges))
 
 
 def states(supervisor):

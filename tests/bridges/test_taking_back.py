@@ -122,14 +122,14 @@ def test_a_group_with_nothing_pending_is_asked_for_its_consumers_and_no_more(red
     consumer = bridge(lease_ms=30_000, clock=lambda: now[0]).run_dry()
     asked = []
     membership = consumer.worker._membership
-    for name in ("consumers", "reclaim", "clean"):
+    for name in ("list_consumers", "reclaim", "remove_silent_consumers"):
         method = getattr(membership, name)
         setattr(membership, name, lambda *a, _name=name, _method=method, **k: asked.append(_name) or _method(*a, **k))
 
     now[0] = 10.0
     consumer.worker.step()
 
-    assert asked == ["consumers"]
+    assert asked == ["list_consumers"]
 
 
 def test_the_pending_events_of_a_group_that_synapse_did_not_make_stay_with_their_consumers(redis, bridge):

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import orjson
 import pytest
 
-from synapse.endpoints.openapi import operation, schemas
+from synapse.endpoints.openapi import component_schemas, describe_operation
 from synapse_project.endpoints import ENDPOINTS, ROUTES
 from tests.both_ways import DjangoAlone, EventLoopClient, headers_of
 from tests.tables import for_each
@@ -120,14 +120,16 @@ def body_with(endpoint, name, value) -> bytes:
 
 def types_of(endpoint):
     """Return the type of each member of a body, where it has one."""
-    found = schemas([endpoint])[endpoint.body.__name__]["properties"]
+    found = component_schemas([endpoint])[endpoint.body.__name__]["properties"]
     return {name: schema["type"] for name, schema in found.items() if isinstance(schema.get("type"), str)}
 
 
 @for_each("endpoint", WITH_QUERY)
 def test_a_number_in_a_query_is_digits_and_nothing_else(ways, endpoint):
     typed = [
-        each["name"] for each in operation(endpoint).get("parameters", ()) if each["schema"].get("type") == "integer"
+        each["name"]
+        for each in describe_operation(endpoint).get("parameters", ())
+        if each["schema"].get("type") == "integer"
     ]
     body = b"{}" if endpoint.body else b""
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field
 
 from synapse.endpoints import Answer, Body, Query, QueryInt, Sentence, endpoint
-from synapse.endpoints.openapi import operation, schemas
+from synapse.endpoints.openapi import component_schemas, describe_operation
 from synapse.http.exchange import Request
 from synapse.problems import BadParameter
 from tests.tables import for_each
@@ -40,7 +40,7 @@ def declared(answer):
 
 
 def test_the_refusals_of_a_query_and_a_body_are_documented_without_being_listed():
-    documented = operation(declared(Found))
+    documented = describe_operation(declared(Found))
 
     assert sorted(documented["responses"]) == ["200", "400", "401", "403", "413", "415"]
     assert documented["operationId"] == "find_thing"
@@ -51,7 +51,7 @@ def test_two_models_of_one_name_are_refused():
     other = type("Found", (Answer,), {"__module__": "elsewhere"})
 
     with pytest.raises(ValueError, match="have one name"):
-        schemas([declared(Found), declared(other)])
+        component_schemas([declared(Found), declared(other)])
 
 
 @for_each(

@@ -11,7 +11,7 @@ from synapse.auth.principal import SYSTEM
 from synapse.catalog.stream_definitions import StreamDefinition
 from synapse.explorer import merge
 from synapse.explorer.cursor import LONGEST, Cursor, read_cursor
-from synapse.explorer.histogram import MOST_INTERVALS, intervals
+from synapse.explorer.histogram import MOST_INTERVALS, count_by_interval
 from synapse.explorer.search import EventsQuery, Search, find_events
 from synapse.formats.text import tag_of
 from synapse.redis.commands.streams import entries
@@ -169,7 +169,7 @@ def test_behind_the_last_of_all_ids_there_is_nothing():
 
 @pytest.mark.parametrize("moments", [[0, MOST], [1, 2, 3], [0, 86_400_000 * 365 * 1000], [5] * 10])
 def test_a_histogram_has_a_bounded_number_of_intervals_over_any_time(moments):
-    found = intervals(moments)
+    found = count_by_interval(moments)
 
     assert 1 <= len(found) <= MOST_INTERVALS
     assert sum(each["count"] for each in found) == len(moments)

@@ -1,7 +1,7 @@
 """Errors are cut to a length, and the part of a PII value left at the cut is redacted too."""
 
 from synapse.delivery.handlers import text_of
-from synapse.delivery.webhooks.messages import KEPT_BYTES, Answer, beginning, failure
+from synapse.delivery.webhooks.messages import KEPT_BYTES, Answer, error_of, response_text
 from synapse.errors.delivery import SinkDisabled
 from synapse.formats.text import cut
 from synapse.schema.pii import redacted
@@ -12,8 +12,8 @@ CUTS_AT = range(0, 40)
 
 
 def told_by_receiver(said: bytes, status: int = 500) -> str:
-    text = beginning(said, is_all=True)
-    return str(failure(Answer(status=status, text=text, ms=3), permanent=(), now=0))
+    text = response_text(said, is_all=True)
+    return str(error_of(Answer(status=status, text=text, ms=3), permanent=(), now=0))
 
 
 @for_each("value", [PIN, NAME])
@@ -32,7 +32,7 @@ def test_pii_cut_at_the_end_of_a_too_long_answer_is_redacted(place):
 
 
 def test_pii_cut_where_an_answer_broke_off_is_redacted():
-    text = beginning(b"is 47", is_all=False)
+    text = response_text(b"is 47", is_all=False)
 
     assert "47" not in redacted(text, [PIN])
 
@@ -47,17 +47,17 @@ def test_pii_cut_in_the_error_of_a_handler_is_redacted(value, place):
 
 
 def test_a_text_that_is_short_enough_is_not_cut():
-    assert beginning("Größe".encode(), is_all=True) == "Größe"
+    assert response_text("Größe".encode(), is_all=True) == "Größe"
     assert cut("Größe", 5) == "Größe"
     assert cut("Größen", 5) == "Größ…"
 
 
 def test_half_a_character_is_not_kept():
-    assert beginning(b"x" * (KEPT_BYTES - 1) + "ö".encode(), is_all=True) == "x" * (KEPT_BYTES - 1) + "…"
+    assert response_text(b"x" * (KEPT_BYTES - 1) + "ö".encode(), is_all=True) == "x" * (KEPT_BYTES - 1) + "…"
 
 
 def test_the_reason_for_which_a_receiver_wants_no_more_is_cut_alike():
-    error = failure(Answer(status=410, text="y" * 197 + " 4711", ms=3), permanent=(), now=0)
+    error = error_of(Answer(status=410, text="y" * 197 + " 4711", ms=3), permanent=(), now=0)
 
     assert isinstance(error, SinkDisabled)
     assert redacted(str(error), [PIN]).endswith("y •••…”")

@@ -1,6 +1,7 @@
 """No request to the API yields a server error or an answer that the OpenAPI document does not announce.
 
-One request to each operation in the suite, every other one wrong; 5,000 requests when SYNAPSE_TESTS=full.
+One request to every third operation in the suite, every other one wrong; 5,000 requests to all of them when
+SYNAPSE_TESTS=full. In each run `tests/documented.py` holds the answers that tests get to the models of the document.
 """
 
 import pytest
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.process
 
 
 def test_every_answer_is_one_that_the_document_announces(hub):
-    report = ask_everything(hub.url, cases=5_000 if FULL else 1)
+    report = ask_everything(hub.url, cases=5_000 if FULL else 1, one_in=1 if FULL else 3)
 
     assert report.failures == {}, "\n\n".join(report.failures.values())
     assert not [status for status in report.statuses if status >= 500]

@@ -211,7 +211,7 @@ def test_a_key_that_is_revoked_meanwhile_exports_no_further(event_loop_client, r
     request = Request(method="GET", path="", principal=identify(headers))
 
     async def export_and_revoke():
-        chunks = ExportSession(export_events.call(request, holder.current())).chunks()
+        chunks = ExportSession(export_events.check_request(request, holder.current())).chunks()
         first = await anext(chunks)
         monkeypatch.setattr(holder, "current", lambda: without_keys)
         return first + b"".join([chunk async for chunk in chunks])
@@ -242,7 +242,7 @@ def test_an_entry_that_is_nested_too_deep_for_json_is_exported_as_its_texts():
     row = {"stream": "orders", "id": "1-0", "data": {"a": "b"}, "event": {"deep": deep}}
 
     assert orjson.loads(Lines().row_line(row))["event"] == {"a": "b"}
-    assert Table(["id", "event"]).line(row) == b"1-0,\r\n"
+    assert Table(["id", "event"]).row_line(row) == b"1-0,\r\n"
 
 
 def test_a_caller_who_goes_away_leaves_nothing_behind(event_loop_client, redis, monkeypatch):
@@ -252,7 +252,7 @@ def test_a_caller_who_goes_away_leaves_nothing_behind(event_loop_client, redis, 
     request = Request(method="GET", path="")
 
     async def export_and_leave():
-        chunks = ExportSession(export_events.call(request, holder.current())).chunks()
+        chunks = ExportSession(export_events.check_request(request, holder.current())).chunks()
         await anext(chunks)
         held = shares.used
         await chunks.aclose()
@@ -269,7 +269,7 @@ def test_an_export_of_a_person_is_recorded_before_its_first_part(event_loop_clie
     people = [Principal(kind=kind, name="anna") for kind in ("person", "service")]
 
     for by in people:
-        call = export_events.call(Request(method="GET", path="", principal=by), holder.current())
+        call = export_events.check_request(Request(method="GET", path="", principal=by), holder.current())
         response = event_loop_client.run(begin(call))
         assert response.first
 
@@ -288,7 +288,7 @@ def test_events_that_are_trimmed_before_they_are_read_make_an_export_incomplete(
     request = Request(method="GET", path="", query={"order": "oldest"}, raw_query="order=oldest")
 
     async def export_and_trim():
-        chunks = ExportSession(export_events.call(request, holder.current())).chunks()
+        chunks = ExportSession(export_events.check_request(request, holder.current())).chunks()
         first = await anext(chunks)
         redis.xtrim("orders", maxlen=1, approximate=False)
         return first + b"".join([chunk async for chunk in chunks])
@@ -306,7 +306,7 @@ def test_several_callers_export_at_a_time(event_loop_client, redis, monkeypatch)
     request = Request(method="GET", path="")
 
     async def export_three_times():
-        every = [ExportSession(export_events.call(request, holder.current())).chunks() for _ in range(3)]
+        every = [ExportSession(export_events.check_request(request, holder.current())).chunks() for _ in range(3)]
         begun = [await anext(chunks) for chunks in every]
         return [first + b"".join([chunk async for chunk in chunks]) for first, chunks in zip(begun, every, strict=True)]
 
@@ -322,7 +322,7 @@ def test_redis_that_fails_meanwhile_ends_an_export_with_its_reason(event_loop_cl
     request = Request(method="GET", path="")
 
     async def export_and_fail():
-        chunks = ExportSession(export_events.call(request, holder.current())).chunks()
+        chunks = ExportSession(export_events.check_request(request, holder.current())).chunks()
         first = await anext(chunks)
         monkeypatch.setattr(export.Export, "next_part", fail)
         return first + b"".join([chunk async for chunk in chunks])

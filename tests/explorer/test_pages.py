@@ -163,8 +163,8 @@ def test_a_cursor_of_ids_that_are_far_apart_is_no_longer_than_one_may_be(kind):
 def test_behind_the_last_of_all_ids_there_is_nothing():
     cursor = Cursor(search="", id=LAST, tag=tag_of("a"))
 
-    assert cursor.rest(Range(), "a", "oldest").empty
-    assert not cursor.rest(Range(), "a", "newest").empty
+    assert cursor.range_left(Range(), "a", "oldest").empty
+    assert not cursor.range_left(Range(), "a", "newest").empty
 
 
 @pytest.mark.parametrize("moments", [[0, MOST], [1, 2, 3], [0, 86_400_000 * 365 * 1000], [5] * 10])

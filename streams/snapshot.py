@@ -6,18 +6,18 @@ catalog's version number every `POLL_SECONDS`, in a thread (see background_tasks
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Max, Q
 
 from contracts import registry
-from contracts.models import ContractVersion, Schema
+from contracts.models import Schema
 from core import catalog_version
-from streams.models import EventType, Grant, Key, Service, Stream
+from streams.contract_marks import MarkReader, MarksOf, VersionRow, event_type_rows, version_rows
+from streams.models import Grant, Key, Service, Stream
 from synapse.auth.key_rights import Granted, KeyRights
 from synapse.auth.principal import Action
 from synapse.catalog.stream_definitions import (
@@ -30,82 +30,9 @@ from synapse.catalog.stream_definitions import (
 )
 from synapse.errors.contracts import BadSchema
 from synapse.schema import validator
-from synapse.schema.pii import MARK, Marks
+from synapse.schema.pii import MARK
 from synapse.schema.validator import CompiledSchema
 from synapse.wire.encoding import TypesOfContract
-
-# By stream, by event type.
-MarksOf = Mapping[str, Mapping[str, tuple[Marks, ...]]]
-_AT_ONCE = 500
-
-
-class MarkReader:
-    """Reads the PII marks of all contracts, each schema once: the text of a schema id never changes.
-
-    An event type has the marks of every version of the contract that it points at, and of the contract whose subject is
-    its own (`<stream>.<type>`), whether or not it still points there or is still defined. So no change of definitions
-    unmasks events published before it; only deleting versions for good does.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[int, Marks | None] = {}
-
-    def forget(self) -> None:
-        """Drop the marks that were read."""
-        self._known.clear()
-
-    def read(self, compiled: Mapping[int, CompiledSchema]) -> MarksOf:
-        """Return the PII marks of each stream. Schemas in `compiled` are not compiled again."""
-        by_subject = self._by_subject(compiled)
-        found: dict[str, dict[str, dict[int, Marks]]] = {}
-        for subject, stream, event_type in (*_pointing(by_subject), *_owning(by_subject)):
-            there = found.setdefault(stream, {}).setdefault(event_type, {})
-            there.update({id(marks): marks for marks in by_subject[subject]})
-        return {
-            stream: {event_type: tuple(marks.values()) for event_type, marks in types.items()}
-            for stream, types in found.items()
-        }
-
-    def _by_subject(self, compiled: Mapping[int, CompiledSchema]) -> dict[str, list[Marks]]:
-        rows = list(
-            ContractVersion.objects.filter(schema__isnull=False)
-            .order_by("contract", "number")
-            .values_list("contract__subject", "schema_id")
-        )
-        self._learn({schema_id for _, schema_id in rows if schema_id is not None}, compiled)
-        found: dict[str, list[Marks]] = {}
-        for subject, schema_id in rows:
-            if schema_id is not None and (marks := self._known[schema_id]) is not None:
-                found.setdefault(subject, []).append(marks)
-        return found
-
-    def _learn(self, schema_ids: set[int], compiled: Mapping[int, CompiledSchema]) -> None:
-        new = sorted(schema_ids - self._known.keys())
-        for begin in range(0, len(new), _AT_ONCE):
-            some = new[begin : begin + _AT_ONCE]
-            # Most schemas mark nothing, which the database can tell: JSON may write the mark with escapes.
-            may_mark = Q(text__contains=MARK) | Q(text__contains="\\u") | Q(referring__isnull=False)
-            for schema in Schema.objects.filter(may_mark, pk__in=some).distinct():
-                known = compiled.get(schema.pk)
-                self._known[schema.pk] = registry.marks(schema) if known is None else known.personal
-            for schema_id in some:
-                self._known.setdefault(schema_id, None)
-
-
-def _pointing(subjects: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield the contract subjects with the stream and the name of each event type that uses them."""
-    rows = EventType.objects.order_by().values_list("contract__subject", "stream__name", "name")
-    known = frozenset(subjects)
-    yield from ((subject, stream, name) for subject, stream, name in rows if subject in known)
-
-
-def _owning(subjects: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield the event types whose own subject is given. Names may contain dots, so one subject can have several."""
-    for subject in subjects:
-        for place, character in enumerate(subject):
-            if character == ".":
-                yield subject, subject[:place], subject[place + 1 :]
-
 
 POLL_SECONDS = 0.3
 # A server whose appendfsync is “everysec” has a write on its disk within a second and a little.
@@ -199,45 +126,34 @@ class SnapshotHolder:
 
     def _streams(self) -> tuple[dict[str, StreamDefinition], dict[str, StreamDefinition]]:
         """Return the defined streams, and streams that are no longer defined but have contracts with PII marks."""
-        versions = self._versions()
-        active = self._active()
+        rows, types = version_rows(), event_type_rows()
+        versions = self._versions(rows, {row.contract_id for row in types})
+        active = {row.contract_id: row.number for row in rows if row.is_active}
         event_types: dict[int, dict[str, EventTypeDefinition]] = {}
-        for stream_id, name, contract_id, owner, runbook, labels in EventType.objects.values_list(
-            "stream_id", "name", "contract_id", "owner", "runbook", "labels"
-        ):
-            there = versions.get(contract_id or 0, {})
+        for row in types:
+            there = versions.get(row.contract_id or 0, {})
             definition = EventTypeDefinition(
-                name=name,
-                owner=owner,
-                runbook=runbook,
-                labels=labels,
-                contract=there.get(active.get(contract_id or 0, 0)),
+                name=row.name,
+                owner=row.owner,
+                runbook=row.runbook,
+                labels=row.labels,
+                contract=there.get(active.get(row.contract_id or 0, 0)),
                 versions=there,
             )
-            event_types.setdefault(stream_id, {})[name] = definition
-        marks = self._marks.read(self._compiled)
+            event_types.setdefault(row.stream_id, {})[row.name] = definition
+        marks = self._marks.read(rows, types, self._compiled)
         streams = {row.name: _definition(row, event_types.get(row.pk, {}), marks) for row in Stream.objects.all()}
         former = {name: StreamDefinition(name=name, marks=marks[name]) for name in marks.keys() - streams.keys()}
         return streams, former
 
-    def _active(self) -> dict[int, int]:
-        """Return the highest active version of each contract, by contract."""
-        rows = ContractVersion.objects.filter(state=ContractVersion.State.ACTIVE, deleted_at=None)
-        return dict(rows.values_list("contract_id").annotate(Max("number")))
-
-    def _versions(self) -> dict[int, dict[int, ActiveContract]]:
+    def _versions(self, rows: Sequence[VersionRow], used: Set[int | None]) -> dict[int, dict[int, ActiveContract]]:
         """Return every version of each contract that an event type uses, by contract and number."""
-        rows = list(
-            ContractVersion.objects.filter(
-                deleted_at=None, number__isnull=False, contract__in=EventType.objects.values("contract_id")
-            ).values_list("contract_id", "contract__subject", "number", "schema_id")
-        )
-        self._compile({schema_id for _, _, _, schema_id in rows if schema_id is not None})
+        kept = [row for row in rows if row.contract_id in used and not row.is_deleted]
+        self._compile({row.schema_id for row in kept})
         versions: dict[int, dict[int, ActiveContract]] = {}
-        for contract_id, subject, number, schema_id in rows:
-            if number is not None and schema_id is not None:
-                contract = ActiveContract(subject=subject, version=number, schema=self._compiled[schema_id])
-                versions.setdefault(contract_id, {})[number] = contract
+        for row in kept:
+            contract = ActiveContract(subject=row.subject, version=row.number, schema=self._compiled[row.schema_id])
+            versions.setdefault(row.contract_id, {})[row.number] = contract
         return versions
 
     def _compile(self, schema_ids: set[int]) -> None:

@@ -32,6 +32,15 @@ def test_an_unchanged_catalog_is_checked_with_one_query(django_assert_num_querie
         holder.refresh()
 
 
+@pytest.mark.django_db
+def test_a_catalog_of_any_size_is_loaded_with_eight_queries(django_assert_num_queries):
+    for stream in ("orders", "parcels"):
+        define(stream, {"placed": {"required": ["n"]}, "lost": {"required": [stream]}})
+
+    with django_assert_num_queries(8):
+        SnapshotHolder().refresh()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_change_is_seen_in_its_own_process_when_it_is_committed():
     holder.refresh()

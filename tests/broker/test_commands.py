@@ -1,6 +1,5 @@
 """Commands are values: any server that speaks the protocol understands them, and their replies are parsed the same."""
 
-import fakeredis
 import pytest
 
 from synapse.redis.commands import streams as stream_commands
@@ -9,6 +8,9 @@ from synapse.redis.commands import streams as stream_commands
 @pytest.fixture
 def ask():
     """Ask a server in memory, which answers as the real one does on the wire."""
+    # It imports numpy: only where it is used.
+    import fakeredis
+
     server = fakeredis.FakeRedis(protocol=2)
     server.response_callbacks.clear()
     yield lambda command: command.parse_reply(server.execute_command(*command.words))

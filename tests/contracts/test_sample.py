@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import jsonschema_rs
-import yaml
 
 from synapse.inspection.sample import make_sample
+from tests import yaml_files
 from tests.tables import for_each
 
-PLATFORM = yaml.safe_load((Path(__file__).parents[2] / "catalog" / "deepiri.yaml").read_text(encoding="utf-8"))
+PLATFORM = yaml_files.read(Path(__file__).parents[2] / "catalog" / "deepiri.yaml")
 SCHEMAS = [each["schema"] for stream in PLATFORM["streams"] for each in stream["event_types"] if "schema" in each]
 NESTED = {
     "type": "object",

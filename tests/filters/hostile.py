@@ -3,21 +3,30 @@
 `python -m benchmarks.filters` measures how long they take.
 """
 
+from functools import cache
+from typing import Any
+
 from synapse.filters.filter import MACROS
 
-LARGE_EVENT = {
-    "numbers": list(range(100_000)),
-    "doubles": [number / 7 for number in range(100_000)],
-    "texts": [f"tag {number}" for number in range(60_000)],
-    "objects": [{"sku": "A-1", "amount": number} for number in range(30_000)],
-    "lists": [[number] for number in range(100_000)],
-    "names": {f"name {number}": number for number in range(60_000)},
-    "text": "ab" * 500_000,
-    "digits": "9" * 1_000_000,
-    "deep": None,
-}
-for _ in range(20_000):
-    LARGE_EVENT["deep"] = [LARGE_EVENT["deep"]]
+
+@cache
+def large_event() -> dict[str, Any]:
+    """Return the event."""
+    deep: Any = None
+    for _ in range(20_000):
+        deep = [deep]
+    return {
+        "numbers": list(range(100_000)),
+        "doubles": [number / 7 for number in range(100_000)],
+        "texts": [f"tag {number}" for number in range(60_000)],
+        "objects": [{"sku": "A-1", "amount": number} for number in range(30_000)],
+        "lists": [[number] for number in range(100_000)],
+        "names": {f"name {number}": number for number in range(60_000)},
+        "text": "ab" * 500_000,
+        "digits": "9" * 1_000_000,
+        "deep": deep,
+    }
+
 
 HOSTILE = [
     *(f"event.numbers.{macro}(x, x == 1)" for macro in sorted(MACROS)),

@@ -17,6 +17,8 @@ from schemathesis.checks import FailureGroup
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks as of_openapi
 
+from tests.hostile.conftest import KNOWN
+
 CHECKS = [
     checks.not_a_server_error,
     of_openapi.status_code_conformance,
@@ -24,9 +26,6 @@ CHECKS = [
     of_openapi.response_headers_conformance,
     of_openapi.response_schema_conformance,
 ]
-# What is there to be found: half of the requests name it, the others what Schemathesis makes up.
-KNOWN = {"stream": "platform-events", "group": "group-of-strangers", "subject": "platform-events.user-action"}
-KNOWN |= {"version": "latest", "event_type": "user-action", "id": "1"}
 # Its answer does not end.
 ENDLESS = ("/streams/{stream}/live", "/live", "/stats/live")
 # A request may ask to be answered after a while; none does for longer than this.
@@ -99,6 +98,7 @@ def _ask(
     )
     @given(case=operation.as_strategy(generation_mode=mode), known=st.booleans())
     def one(case: Any, known: bool) -> None:
+        # Half of the requests name what is there, the others what Schemathesis makes up.
         if known and isinstance(case.path_parameters, dict):
             case.path_parameters.update({name: KNOWN[name] for name in case.path_parameters if name in KNOWN})
         _one(case, url, session, report)

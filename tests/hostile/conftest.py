@@ -20,6 +20,9 @@ from tests.ports import free_port
 
 # For a server that hangs; an answer takes far less than the second that it may.
 PATIENCE = 90.0
+# What is there to be found.
+KNOWN = {"stream": "platform-events", "group": "group-of-strangers", "subject": "platform-events.user-action"}
+KNOWN |= {"version": "latest", "event_type": "user-action", "id": "1"}
 
 
 @dataclass(frozen=True)

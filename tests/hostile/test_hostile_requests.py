@@ -5,8 +5,7 @@ import pytest
 
 from tests.chaos.profile import FULL
 from tests.hostile.cases import EVENT, Case, bodies, heads, paths, schemas
-from tests.hostile.conforming import KNOWN
-from tests.hostile.conftest import calls
+from tests.hostile.conftest import KNOWN, calls
 from tests.publish.test_bad_bodies import BODIES
 
 pytestmark = pytest.mark.process

@@ -7,12 +7,14 @@ SYNAPSE_TESTS=full. In each run `tests/documented.py` holds the answers that tes
 import pytest
 
 from tests.chaos.profile import FULL
-from tests.hostile.conforming import ask_everything
 
 pytestmark = pytest.mark.process
 
 
 def test_every_answer_is_one_that_the_document_announces(hub):
+    # Only where it is used: Schemathesis takes as long to import as a hundred files of tests.
+    from tests.hostile.conforming import ask_everything
+
     report = ask_everything(hub.url, cases=5_000 if FULL else 1, one_in=1 if FULL else 3)
 
     assert report.failures == {}, "\n\n".join(report.failures.values())

@@ -6,5 +6,5 @@ FULL = os.environ.get("SYNAPSE_TESTS") == "full"
 
 
 def examples(count: int) -> int:
-    """Return how many examples Hypothesis tries of the `count` of the full run: a third in others."""
-    return count if FULL else count // 3
+    """Return how many examples Hypothesis tries of the `count` of the full run: a sixth in others."""
+    return count if FULL else count // 6

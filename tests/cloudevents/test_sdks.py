@@ -201,7 +201,7 @@ class JavaScriptSdk:
         return json.loads(answer)
 
 
-@pytest.fixture(params=[PythonSdk, JavaScriptSdk])
+@pytest.fixture(params=[PythonSdk, pytest.param(JavaScriptSdk, marks=pytest.mark.nightly)])
 def sdk(request):
     with closing(request.param()) as sdk:
         yield sdk

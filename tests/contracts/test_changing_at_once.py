@@ -25,8 +25,8 @@ SCENES = (
 )
 
 
-# Locks of rows are PostgreSQL's; SQLite has one for all, and is asked in the full run.
-@pytest.fixture(params=[on_postgresql, *([on_sqlite] if FULL else [])], scope="module")
+# SQLite has one lock for all. Locks of rows are PostgreSQL's, which is asked in the full run.
+@pytest.fixture(params=[on_sqlite, *([on_postgresql] if FULL else [])], scope="module")
 def at_once(request, tmp_path_factory):
     """Play the scenes of `changing_at_once` on a database of the kind, each on an empty one: what came of each."""
     folder = tmp_path_factory.mktemp("at-once")

@@ -32,7 +32,7 @@ def on_postgresql(folder):
         yield url
 
 
-# What test_changing_at_once does on PostgreSQL leaves SQLite for this one, except in the full run.
+# PostgreSQL, which takes longer to start than all of it, is asked in the full run.
 @pytest.fixture(params=[on_sqlite, *([on_postgresql] if FULL else [])])
 def environment(request, tmp_path):
     """The environment of a program that uses a database of the kind, with all tables and nothing in them."""

@@ -96,6 +96,8 @@ def test_each_shape_is_answered_once_and_no_body_is_taken_for_a_request(way, ser
     assert len(sent) >= 200
 
 
+# That none of them is taken for two requests is what keeps clients behind a proxy apart: the test above holds it.
+@pytest.mark.nightly
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_odd_requests_through_a_proxy_do_not_change_the_answers_of_other_clients(
     proxy, server, redis, tmp_path, monkeypatch

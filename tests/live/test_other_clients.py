@@ -5,6 +5,8 @@ import shutil
 import subprocess
 from contextlib import contextmanager
 
+import pytest
+
 from tests.conftest import need
 from tests.patience import eventually
 
@@ -48,6 +50,8 @@ def test_curl_shows_events_as_they_come(server):
     assert json.loads(found[1].removeprefix("data: "))["event"] == {"event_type": "order-placed", "n": 1}
 
 
+# curl reads the same stream, in the test above.
+@pytest.mark.nightly
 def test_node_reads_the_stream_with_fetch(server):
     need(shutil.which("node"), "Node")
     command = ["node", "--input-type=module", "--eval", NODE_PROGRAM, server.live(), "3"]

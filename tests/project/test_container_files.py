@@ -17,15 +17,16 @@ from typing import Any
 
 import pytest
 import redis as redis_py
-import yaml
 
 from synapse.redis.embedded.process import find_server
 from synapse_project import environment
+from tests import yaml_files
+from tests.migrated import put_database
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 APPS = ("synapse", "core", "contracts", "streams", "bridges", "synapse_project", "chaos")
-COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+COMPOSE = yaml_files.read(ROOT / "compose.yaml")
 SERVICES = COMPOSE["services"]
 # How the platform's own compose files ask for health: with `python`, from a shell.
 PLATFORM_HEALTH_CHECK = """python - << 'EOF'
@@ -146,6 +147,8 @@ def test_the_copied_files_are_enough_to_start(tmp_path):
         else:
             shutil.copy(ROOT / source, tmp_path)
 
+    # To make all tables anew takes longer than all else, and needs no other files.
+    put_database(tmp_path / "data" / "synapse.sqlite3")
     started = subprocess.run(
         [sys.executable, "-c", START],
         cwd=tmp_path,

@@ -17,7 +17,6 @@ from redis.exceptions import ResponseError
 
 from synapse.redis import keyspace
 from tests.bridges.installation import ROOT, Installation
-from tests.chaos.profile import FULL
 from tests.conftest import need
 from tests.patience import eventually
 from tests.ports import free_port
@@ -105,6 +104,8 @@ def server(running, redis):
     return running
 
 
+# curl and http.client speak the same protocol, in the next test.
+@pytest.mark.nightly
 def test_nodes_fetch_publishes_reads_and_acknowledges_as_the_gateway_does(server):
     need(shutil.which("node"), "Node")
     command = ["node", "--input-type=module", "--eval", NODE_PROGRAM, server.url, "5"]
@@ -161,9 +162,11 @@ def let_all_leases_end(redis):
         redis.zadd(keyspace.waiting(*PLACE), {id_: 0})
 
 
+# What a server has handed out is in Redis alone: that it comes again when its lease is over, test_leases.py shows.
+@pytest.mark.nightly
 def test_a_server_that_is_killed_loses_nothing(server, redis):
-    """Four consumers take and settle, while the server is killed; over and over in the full run."""
-    total, handled, stop = (300 if FULL else 120), set(), threading.Event()
+    """Four consumers take and settle, while the server is killed over and over."""
+    total, handled, stop = 300, set(), threading.Event()
     ids = {redis.xadd(STREAM, {"event_type": "order-placed", "n": n}).decode() for n in range(total)}
 
     def work(n):
@@ -183,7 +186,7 @@ def test_a_server_that_is_killed_loses_nothing(server, redis):
     with ThreadPoolExecutor(4) as pool:
         workers = [pool.submit(work, n) for n in range(4)]
         try:
-            for killed_at in (40, 120) if FULL else (20,):
+            for killed_at in (40, 120):
                 eventually(lambda at=killed_at: len(handled) >= at)
                 server.kill()
                 let_all_leases_end(redis)

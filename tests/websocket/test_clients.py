@@ -60,6 +60,8 @@ def test_pythons_websockets_is_told_why_a_server_stops(server, url):
     assert code == 1012
 
 
+# Python's websockets does the same, in the test above; resuming is in test_commands.py.
+@pytest.mark.nightly
 def test_nodes_ws_follows_publishes_and_resumes(server):
     need(shutil.which("node"), "Node")
     need((NODE / "node_modules" / "ws").is_dir(), "ws (npm install, as `make test` does)")

@@ -12,7 +12,7 @@ from synapse.formats.exact_json import written
 from synapse.http.exchange import Response, listing_response
 from synapse.problems import PROBLEM_JSON, TYPE_PREFIX, Forbidden, Problem, document
 from synapse.publishing.idempotency import REPLAYED
-from synapse.publishing.storage import Fate, Stored
+from synapse.publishing.storage import Stored, StoreOutcome
 from synapse.publishing.validation import Accepted
 from synapse.redis import MANY, Conversation, map_cooperatively
 
@@ -22,19 +22,19 @@ _NO_ERRORS: list[Any] = []
 
 
 def answer(
-    stream: StreamDefinition, outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate | None]
+    stream: StreamDefinition, outcomes: Sequence[Accepted | Problem], store_outcomes: Sequence[StoreOutcome | None]
 ) -> Conversation[Response]:
     """Return the response to a batch: 200 when all events were stored, 207 when some were, else a problem. Its member
     `results` has the result of each event.
 
     Args:
         outcomes: the results of checking all events, in the order of the batch.
-        fates: the results of storing the accepted events, in the same order; None for an event that was left out
-            because another one was refused.
+        store_outcomes: the results of storing the accepted events, in the same order; None for an event that was left
+            out because another one was refused.
     """
     if len(outcomes) > MANY:
         yield ()
-    results = _Results(outcomes, fates)
+    results = _Results(outcomes, store_outcomes)
     parts = yield from map_cooperatively(range(0, len(outcomes), _AT_ONCE), results.write)
     return results.response(stream, parts)
 
@@ -42,9 +42,9 @@ def answer(
 class _Results:
     """Serialises the results of a batch in parts, and counts them by status."""
 
-    def __init__(self, outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate | None]) -> None:
+    def __init__(self, outcomes: Sequence[Accepted | Problem], store_outcomes: Sequence[StoreOutcome | None]) -> None:
         self._outcomes = outcomes
-        self._fates = iter(fates)
+        self._store_outcomes = iter(store_outcomes)
         self._statuses: Counter[str] = Counter()
         self._replayed = 0
         # The first problem of each kind, in the order of the events.
@@ -53,16 +53,18 @@ class _Results:
     def write(self, start: int) -> bytes:
         """Return the results of up to `_AT_ONCE` events from index `start` as JSON, separated by commas."""
         results = []
-        rest = self._fates
+        rest = self._store_outcomes
         for index, outcome in enumerate(self._outcomes[start : start + _AT_ONCE], start):
-            fate = None if isinstance(outcome, Problem) else next(rest)
-            if type(fate) is Stored and not (fate[1] or fate[2] or outcome.warnings):  # type: ignore[union-attr]
+            store_outcome = None if isinstance(outcome, Problem) else next(rest)
+            if type(store_outcome) is Stored and not (store_outcome[1] or store_outcome[2] or outcome.warnings):  # type: ignore[union-attr]
                 # The common case of `result_of_event`, inlined because it is reached for most events.
-                results.append({"index": index, "id": fate[0] or None, "status": "accepted", "errors": _NO_ERRORS})
+                results.append(
+                    {"index": index, "id": store_outcome[0] or None, "status": "accepted", "errors": _NO_ERRORS}
+                )
                 continue
-            problem = problem_of_event(outcome, fate)
+            problem = problem_of_event(outcome, store_outcome)
             self._problems.setdefault(type(problem), problem)
-            shown = result_of_event(index, outcome, fate, problem)
+            shown = result_of_event(index, outcome, store_outcome, problem)
             self._statuses[shown["status"]] += 1
             self._replayed += "replayed" in shown
             results.append(shown)
@@ -95,28 +97,30 @@ class _Results:
         )
 
 
-def problem_of_event(outcome: Accepted | Problem, fate: Fate | None) -> Problem | None:
+def problem_of_event(outcome: Accepted | Problem, store_outcome: StoreOutcome | None) -> Problem | None:
     """Return the error that kept an event from being stored; None for an event that was stored, and for an accepted
     event that was left out because another one was refused."""
     if isinstance(outcome, Problem):
         return outcome
-    return fate.doubt if isinstance(fate, Stored) else fate
+    return store_outcome.doubt if isinstance(store_outcome, Stored) else store_outcome
 
 
 def result_of_event(
-    index: int, outcome: Accepted | Problem, fate: Fate | None, problem: Problem | None
+    index: int, outcome: Accepted | Problem, store_outcome: StoreOutcome | None, problem: Problem | None
 ) -> dict[str, Any]:
     """Return the result of one event: `accepted` when it was stored, `rejected` when it is invalid, `aborted` when it
     is valid and was not stored, or not with the durability that the stream demands."""
     shown: dict[str, Any]
-    if isinstance(fate, Stored) and problem is None:
-        shown = {"index": index, "id": fate.id or None, "status": "accepted", "errors": []}
-        if fate.repeated:
+    if isinstance(store_outcome, Stored) and problem is None:
+        shown = {"index": index, "id": store_outcome.id or None, "status": "accepted", "errors": []}
+        if store_outcome.repeated:
             shown["replayed"] = True
     else:
-        status = "rejected" if isinstance(outcome, Problem) or isinstance(fate, IdempotencyKeyReused) else "aborted"
+        status = (
+            "rejected" if isinstance(outcome, Problem) or isinstance(store_outcome, IdempotencyKeyReused) else "aborted"
+        )
         shown = {"index": index, "id": None, "status": status, "errors": [] if problem is None else _errors(problem)}
-    if isinstance(outcome, Accepted) and outcome.warnings and not isinstance(fate, IdempotencyKeyReused):
+    if isinstance(outcome, Accepted) and outcome.warnings and not isinstance(store_outcome, IdempotencyKeyReused):
         shown["warnings"] = [violation.as_dict() for violation in outcome.warnings]
     return shown
 

@@ -1,6 +1,6 @@
 """The first step of publishing: from the body of a request to JSON values.
 
-A large batch is read in slices, each when it is needed, so that the event loop answers others between two of them.
+A large batch is read in slices, each when it is needed, so that the event loop serves other requests between slices.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,28 +23,30 @@ MAX_BATCH_ITEMS = 10_000
 CONTRACT_VERSION = "Synapse-Contract-Version"
 _HIGHEST_VERSION = 2**31 - 1
 JSON, NDJSON = "application/json", "application/x-ndjson"
-# For programs, the header with the content types that are read (Linked Data Platform 1.0, 7.1).
+# The header that lists the supported content types (Linked Data Platform 1.0, 7.1), and its value.
 ACCEPTED, _ACCEPTED = "Accept-Post", f"{JSON}, {NDJSON}"
 _WHITE = b" \t\n\r"
 
-# A problem stands where an item could not be read.
+# The value of an event, or the problem that it could not be read.
 Item = Any | Problem
 
 
 class Slice(NamedTuple):
-    """Some values in their order, and how long the longest one's text is at the most, in bytes."""
+    """Consecutive values of a body, and an upper bound for the length in bytes of the longest one as JSON."""
 
     items: Sequence[Item]
     longest: float = inf
 
 
 class Body(NamedTuple):
-    """The events of a request, and whether it was a batch.
+    """The events of a request.
 
-    `slices` has the values in their order. Those of a large batch are read as they are taken, once; that raises what
-    `read` raises. An empty slice is a pause.
-    `beside` is what was said about a single event and is no part of it, as `encoding.encode` takes it.
-    `is_keyed` says that each event is a CloudEvent, and so has an idempotency key of its own.
+    Attributes:
+        slices: the values in their order. Those of a large batch can be iterated once, are read meanwhile, and raise
+            what `read_body` raises. An empty slice is a pause.
+        batch: whether the request is a batch.
+        beside: fields about a single event that are no properties of it, as for `encoding.encode`.
+        is_keyed: whether the events are CloudEvents, of which each has an idempotency key.
     """
 
     slices: Iterable[Slice]
@@ -54,11 +56,11 @@ class Body(NamedTuple):
 
     @property
     def is_large(self) -> bool:
-        """Whether it is read as its values are taken."""
+        """Whether the values are read while `slices` is iterated."""
         return not isinstance(self.slices, tuple)
 
     def items(self) -> list[Item]:
-        """Read all that is left, at once."""
+        """Read all remaining values at once."""
         return [item for items, _ in self.slices for item in items]
 
 
@@ -76,21 +78,21 @@ def read_body(request: Request) -> Body:
         return Body((Slice((read_value(body),), len(body)),), batch=False)
     if len(body) > MAX_BATCH_BYTES:
         raise EventTooLarge(f"The batch is {len(body)} bytes long; at most {MAX_BATCH_BYTES} are accepted.")
-    slices = _lines(body) if kind == NDJSON else read_array(body)
-    # A small body is parsed here, so that its callers know that it is valid.
+    slices = _slices_of_lines(body) if kind == NDJSON else read_array(body)
+    # A small body is parsed at once, so that callers know that it is valid.
     return Body(slices if is_large(body) else tuple(slices), batch=True)
 
 
 def is_large(body: bytes) -> bool:
-    """Say whether a batch is read in slices, as its events are taken."""
+    """Say whether a batch is large enough to be read in slices."""
     return len(body) > json_slices.SLICE
 
 
 def contract_version(request: Request) -> int | None:
-    """Return the version that the request's events ask to be checked against; None when they ask for none.
+    """Return the contract version that a request asks for with its header; None without the header.
 
     Raises:
-        BadRequest: when the header is no version's number.
+        BadRequest: when the value of the header is no version number.
     """
     text = request.headers.get(CONTRACT_VERSION.lower(), "").strip()
     if not text:
@@ -143,7 +145,7 @@ def read_value(data: bytes) -> Any:
 
 
 def _hint_of_lines(data: bytes) -> str:
-    """Return the advice for several lines of JSON that were sent as one value."""
+    """Return an advice about several lines of JSON that were sent as one value; "" for other errors."""
     first, _, rest = data.strip().partition(b"\n")
     if not rest:
         return ""
@@ -155,7 +157,7 @@ def _hint_of_lines(data: bytes) -> str:
 
 
 def within_limits(event: Any) -> Any:
-    """Check an event that did not come in a request against the limits of requests, and return it.
+    """Check an event that is not from a request against the limits for requests, and return it.
 
     Raises:
         EventTooLarge: when it is over a limit.
@@ -177,7 +179,7 @@ def read_array(body: bytes, *, may_be_empty: bool = False) -> Iterator[Slice]:
     count = 0
     try:
         if len(body) <= json_slices.SLICE:
-            # The array itself is one level more than its events.
+            # The array is one level above its events.
             values = strict_json.loads(body, max_depth=strict_json.MAX_DEPTH + 1)
             slices: Iterable[json_slices.Slice] = (json_slices.Slice(values, len(body)),)
         else:
@@ -187,30 +189,30 @@ def read_array(body: bytes, *, may_be_empty: bool = False) -> Iterator[Slice]:
             if count > MAX_BATCH_ITEMS:
                 raise _too_many()
             if part.size > json_slices.SLICE // 2 and len(part.items) == 1:
-                yield Slice(())  # parsing it took long, and so does looking at all its parts
-            yield _within_limits(part)
+                yield Slice(())  # a pause: parsing it took long, and checking its parts takes long too
+            yield _check_limits(part)
     except strict_json.BadJSON as error:
         raise BadEvent(str(error)) from None
     if not may_be_empty:
         _check_count(count)
 
 
-def _within_limits(part: json_slices.Slice) -> Slice:
-    """Return the items of a slice, with a problem in place of each that is over a limit."""
+def _check_limits(part: json_slices.Slice) -> Slice:
+    """Return the items of a slice. A problem replaces each item that exceeds a limit."""
     values, size = part
     if size <= strict_json.SMALL or not values:
         return Slice(values, size)
     if len(values) == 1:
-        return Slice([_checked(values[0], size)])
-    # Not by `exact_json.dumps`: this is done for each event.
+        return Slice([_check_item(values[0], size)])
+    # Faster than `exact_json.dumps`, for each event.
     sizes = [len(orjson.dumps(value, default=exact_json.written)) for value in values]
     longest = max(sizes)
     if longest <= strict_json.SMALL:
         return Slice(values, longest)
-    return Slice([_checked(value, size) for value, size in zip(values, sizes, strict=True)])
+    return Slice([_check_item(value, size) for value, size in zip(values, sizes, strict=True)])
 
 
-def _checked(value: Any, size: int) -> Item:
+def _check_item(value: Any, size: int) -> Item:
     if isinstance(value, json_slices.Oversized):
         if size <= MAX_EVENT_BYTES:
             return BadEvent(strict_json.TOO_MANY_PARTS)
@@ -222,29 +224,28 @@ def _checked(value: Any, size: int) -> Item:
     return value
 
 
-def _lines(body: bytes) -> Iterator[Slice]:
+def _slices_of_lines(body: bytes) -> Iterator[Slice]:
     count = 0
-    for lines in _stretches(body):
+    for lines in _lists_of_lines(body):
         count += len(lines)
         if count > MAX_BATCH_ITEMS:
             raise _too_many()
         yield Slice(())
     _check_count(count)
-    for lines in _stretches(body):
+    for lines in _lists_of_lines(body):
         for line in lines:
-            yield Slice((_line(line),), len(line))
+            yield Slice((_read_line(line),), len(line))
 
 
-def _stretches(body: bytes) -> Iterator[list[bytes]]:
-    """Yield the lines of the body, some at a time. White space around a value is JSON's own, and empty lines are passed
-    over."""
+def _lists_of_lines(body: bytes) -> Iterator[list[bytes]]:
+    """Yield lists of lines of the body without empty lines. White space around a value is left: JSON allows it."""
     for part in parts_of_lines(body):
         # Only LF ends a line.
         yield [line for line in part.split(b"\n") if line.strip()]
 
 
 def parts_of_lines(body: bytes) -> Iterator[bytes]:
-    """Yield whole lines of a text, some at a time, without the line break behind the last of them."""
+    """Yield parts of a text that consist of whole lines, without the last line break of each part."""
     begin = 0
     while begin < len(body):
         end = body.rfind(b"\n", begin, begin + json_slices.SLICE)
@@ -256,7 +257,7 @@ def parts_of_lines(body: bytes) -> Iterator[bytes]:
         begin = end + 1
 
 
-def _line(line: bytes) -> Item:
+def _read_line(line: bytes) -> Item:
     try:
         return read_value(line)
     except Problem as problem:

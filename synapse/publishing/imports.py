@@ -20,7 +20,7 @@ from synapse.publishing import body as publishing_body
 from synapse.publishing.body import NDJSON, Body, Item, Slice
 from synapse.publishing.counters import StreamCounters
 from synapse.publishing.pipeline import BatchOptions, publish_events, validate_events
-from synapse.publishing.storage import Fate, Stored
+from synapse.publishing.storage import Stored, StoreOutcome
 from synapse.publishing.validation import Accepted
 from synapse.redis import Conversation, map_cooperatively
 from synapse.redis.commands.publishing import IdempotencyKey
@@ -135,10 +135,13 @@ class _Report:
         self._problems: dict[type, Problem | None] = {}
 
     def respond(
-        self, stream: StreamDefinition, outcomes: Sequence[Accepted | Problem], fates: Sequence[Fate | None]
+        self,
+        stream: StreamDefinition,
+        outcomes: Sequence[Accepted | Problem],
+        store_outcomes: Sequence[StoreOutcome | None],
     ) -> Conversation[Response]:
         """Return the response (a `BatchOptions.respond`): 200 when all lines were accepted, 207 when some were."""
-        rest = iter(fates)
+        rest = iter(store_outcomes)
 
         def note(index: int) -> None:
             outcome = outcomes[index]
@@ -163,15 +166,15 @@ class _Report:
         problem.members.update(document)
         return problem_response(problem)
 
-    def _note(self, index: int, outcome: Accepted | Problem, fate: Fate | None) -> None:
-        problem = batch_response.problem_of_event(outcome, fate)
-        if problem is None and isinstance(fate, Stored):
+    def _note(self, index: int, outcome: Accepted | Problem, store_outcome: StoreOutcome | None) -> None:
+        problem = batch_response.problem_of_event(outcome, store_outcome)
+        if problem is None and isinstance(store_outcome, Stored):
             self._counts["accepted"] += 1
-            self._counts["repeated"] += fate.repeated
+            self._counts["repeated"] += store_outcome.repeated
             self._counts["warned"] += bool(isinstance(outcome, Accepted) and outcome.warnings)
             return
         self._problems.setdefault(type(problem), problem)
-        result = batch_response.result_of_event(index, outcome, fate, problem)
+        result = batch_response.result_of_event(index, outcome, store_outcome, problem)
         self._counts[result["status"]] += 1
         if len(self._errors) < MOST_ERRORS:
             self._errors += ({"line": index, **error} for error in result["errors"][:1])

@@ -30,7 +30,7 @@ from synapse.publishing.cloudevents import is_cloudevent, read_events
 from synapse.publishing.counters import StreamCounters
 from synapse.publishing.deferred_validation import CostlyEvents
 from synapse.publishing.refusals import Refusals
-from synapse.publishing.storage import Fate, Stored
+from synapse.publishing.storage import Stored, StoreOutcome
 from synapse.publishing.validation import Accepted, DeferredCheck, TypeRules
 from synapse.redis import MANY, Command, Conversation
 from synapse.redis.commands.publishing import IdempotencyKey, append_once_packed_now
@@ -64,7 +64,7 @@ class BatchOptions(NamedTuple):
 
     item_key: Callable[[Request, str | None, int, Any, int | None], IdempotencyKey] = idempotency.of_item
     respond: Callable[
-        [StreamDefinition, Sequence[Accepted | Problem], Sequence[Fate | None]], Conversation[Response]
+        [StreamDefinition, Sequence[Accepted | Problem], Sequence[StoreOutcome | None]], Conversation[Response]
     ] = batch_response.answer
 
 
@@ -197,13 +197,13 @@ def _publish_one(
     write = _Writer(stream, request, counters, body.beside, is_direct=storage.is_direct(stream, keyed=is_keyed))
     try:
         write.add(accepted, item, idempotency.of_one(request, key, item, version) if is_keyed else None)
-        fates = yield from write.store()
+        store_outcomes = yield from write.store()
     except FAILURES as failure:
         _count_unstored(counters, stream, [problem_of(failure)], request.principal)
         raise
     # No other event could keep it out.
-    (stored,) = cast(Sequence[Fate], fates)
-    _count(counters, stream, [accepted], fates, write)
+    (stored,) = cast(Sequence[StoreOutcome], store_outcomes)
+    _count(counters, stream, [accepted], store_outcomes, write)
     if isinstance(stored, Problem):
         raise stored
     if stored.doubt is not None:
@@ -250,19 +250,19 @@ def _publish_batch(
     refused = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
     # They were noted as they were checked.
     _count_unstored(counters, stream, refused, None)
-    fates: Sequence[Fate | None] = [None] * len(good)
+    store_outcomes: Sequence[StoreOutcome | None] = [None] * len(good)
     if good and not (together and refused):
         if together and key is not None:
             write.keys = [idempotency.of_all(request, key, write.keys)]
         try:
-            fates = yield from write.store(together=together, all_keyed=is_keyed and key is None)
+            store_outcomes = yield from write.store(together=together, all_keyed=is_keyed and key is None)
         except FAILURES as failure:
             _count_unstored(counters, stream, [problem_of(failure)] * len(good), request.principal)
             raise
     if len(outcomes) > MANY:
         yield ()
-    _count(counters, stream, good, fates, write)
-    return (yield from options.respond(stream, outcomes, fates))
+    _count(counters, stream, good, store_outcomes, write)
+    return (yield from options.respond(stream, outcomes, store_outcomes))
 
 
 def validate_events(
@@ -284,8 +284,8 @@ def validate_events(
     if body.batch:
         together = _is_true(request, "atomic") and any(isinstance(outcome, Problem) for outcome in outcomes)
         good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
-        fates = [None if together else Stored(id="") for _ in good]
-        return (yield from batch.respond(stream, outcomes, fates))
+        store_outcomes = [None if together else Stored(id="") for _ in good]
+        return (yield from batch.respond(stream, outcomes, store_outcomes))
     if isinstance(outcomes[0], Problem):
         raise outcomes[0]
     return json_response({"valid": True, **_description(stream, outcomes[0])})
@@ -441,7 +441,7 @@ class _Writer:
             if key is not None:
                 self.keys.append(key)
 
-    def store(self, *, together: bool = False, all_keyed: bool = False) -> Conversation[Sequence[Fate | None]]:
+    def store(self, *, together: bool = False, all_keyed: bool = False) -> Conversation[Sequence[StoreOutcome | None]]:
         """Store the encoded events, as `storage.store` does."""
         if self._is_direct:
             return storage.append(self._stream, self._commands, together=together)
@@ -522,22 +522,27 @@ def _count(
     counters: StreamCounters,
     stream: StreamDefinition,
     good: Sequence[Accepted],
-    fates: Sequence[Fate | None],
+    store_outcomes: Sequence[StoreOutcome | None],
     write: _Writer,
 ) -> None:
     """Count stored events, also stored in doubt, and unstored ones. Duplicates were counted by Redis itself."""
     published = warned = unregistered = 0
     last = ""
-    for accepted, fate in zip(good, fates, strict=True):
-        if isinstance(fate, Stored) and not fate.repeated:
+    for accepted, store_outcome in zip(good, store_outcomes, strict=True):
+        if isinstance(store_outcome, Stored) and not store_outcome.repeated:
             published += 1
-            last = fate.id
+            last = store_outcome.id
             if accepted.warnings:
                 warned += 1
             if not accepted.registered:
                 unregistered += 1
     if published < len(good):
-        _count_unstored(counters, stream, [fate for fate in fates if isinstance(fate, Problem)], write.by)
+        _count_unstored(
+            counters,
+            stream,
+            [store_outcome for store_outcome in store_outcomes if isinstance(store_outcome, Problem)],
+            write.by,
+        )
     if not published:
         return
     counters.add(stream.name, "published", published)

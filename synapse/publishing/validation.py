@@ -1,4 +1,4 @@
-"""The steps of one published event before it is stored: made canonical, checked, encoded."""
+"""The steps before one published event is stored: make it canonical, check it, encode it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
@@ -14,10 +14,10 @@ from synapse.problems import Forbidden
 from synapse.schema.violations import Violation
 from synapse.wire import encoding
 
-# A refusal names the defined types, or the newest versions: at most this many, because it is repeated for each event of
-# a batch.
+# The greatest number of defined types, or of newest versions, that a refusal lists: it is repeated for each event of a
+# batch.
 _MOST_LISTED = 20
-# The number of violations in the sentence of a refusal; many programs show nothing else.
+# The number of violations in the detail of a refusal, which is all that many programs show.
 _MOST_NAMED = 3
 
 _NOT_EXPLAINED = Violation(
@@ -29,10 +29,14 @@ _NOT_EXPLAINED = Violation(
 
 
 class Accepted(NamedTuple):
-    """An event that may be stored: its canonical form and the results of its checks.
+    """An event that may be stored.
 
-    `contract_version` is None when it was checked against no contract. `warnings` are its violations of a contract that
-    its stream only warns of. `registered` says whether its stream defines its type.
+    Attributes:
+        event: the canonical event.
+        event_type: its type.
+        contract_version: the version of the contract that it was checked against, None for none.
+        warnings: its violations of the contract, when the stream only warns of them.
+        registered: whether the stream defines its type.
     """
 
     event: Mapping[str, Any]
@@ -43,7 +47,7 @@ class Accepted(NamedTuple):
 
 
 class TypeRules(NamedTuple):
-    """The rules for the events of one type: `contract` is None where nothing is checked. `registered` says whether the
+    """The rules for events of one type. `contract` is None when they are not checked; `registered` says whether the
     stream defines the type."""
 
     event_type: str
@@ -52,8 +56,8 @@ class TypeRules(NamedTuple):
 
 
 class DeferredCheck(NamedTuple):
-    """An event whose check is not finished, or whose violations are not listed: that may take longer than the event
-    loop may be blocked (see `synapse.publishing.deferred_validation`)."""
+    """An event whose validation is not finished, because it may block the event loop for too long
+    (see `synapse.publishing.deferred_validation`)."""
 
     event: Mapping[str, Any]
     event_type: str
@@ -70,26 +74,26 @@ def check(
     rulings: dict[str, TypeRules] | None = None,
     length: float = inf,
 ) -> Accepted | DeferredCheck:
-    """Return the event, ready to be encoded, or undecided unless it is found at once that it keeps its contract.
+    """Check an event. Return it ready to be encoded, or undecided when validating it may take long.
 
     Args:
-        stream: where it is published.
-        value: the event as it came.
-        version: that of its contract that it asks for, if it does.
-        by: its publisher.
-        rulings: what events that are checked with the same arguments are held to, by their types; it is filled here.
-        length: how many bytes of JSON the event is at the most, where that is known.
+        stream: the stream to which it is published.
+        value: the event as it was sent.
+        version: the version of its contract that the publisher asks for, None for the active one.
+        by: the publisher.
+        rulings: a cache of the rules by event type, for events that are checked with the same other arguments.
+        length: the greatest length of the event as JSON in bytes, if known.
 
     Raises:
-        BadEvent: when the value is no JSON object, or uses a property name that belongs to Synapse.
-        BadEventType: when it does not say what it is.
-        Forbidden: when its publisher may not publish events of its type, or of another type that it names.
-        UnknownEventType: when its stream takes no such events.
-        UnknownContractVersion: when its contract has not the version that it asks for.
+        BadEvent: when the value is no JSON object, or has a property name that is reserved for Synapse.
+        BadEventType: when it has no valid event type.
+        Forbidden: when the publisher may not publish events of its type, or of another type that it names.
+        UnknownEventType: when the stream does not define the type and rejects unknown types.
+        UnknownContractVersion: when its contract does not have the requested version.
     """
     if not isinstance(value, dict):
         raise BadEvent("An event is a JSON object.")
-    # Looked for in all names at once: hardly any event has one.
+    # One search in all names: hardly any event has such a name.
     if encoding.OWN_PREFIX in " ".join(value):
         for name in value:
             if name.startswith(encoding.OWN_PREFIX):
@@ -100,7 +104,7 @@ def check(
     event_type = event.get("event_type")
     ruling = rulings.get(event_type) if rulings is not None and isinstance(event_type, str) else None
     if ruling is None:
-        ruling = _ruling(stream, event, version=version, by=by)
+        ruling = _rules_for(stream, event, version=version, by=by)
         if rulings is not None:
             rulings[ruling.event_type] = ruling
     event_type, contract, registered = ruling
@@ -116,16 +120,17 @@ def check(
 def conclude(
     stream: StreamDefinition, undecided: DeferredCheck, found: Sequence[Violation] | TooCostly | None
 ) -> Accepted:
-    """Return the event, ready to be encoded, when the result of its check lets it pass.
+    """Return an undecided event ready to be encoded, if the result of its validation allows it.
 
     Args:
-        stream: where it is published.
+        stream: the stream to which it is published.
         undecided: the event.
-        found: its violations, empty when they are not to be listed; None when it keeps its contract.
+        found: its violations (empty when they were not to be listed), None when it conforms to its contract, or the
+            problem that validating it takes too much work.
 
     Raises:
-        ContractViolated: when its stream enforces a contract that it breaks.
-        TooCostly: when its stream enforces a contract against which checking it would take too much work.
+        ContractViolated: when the stream enforces the contract and the event breaks it.
+        TooCostly: when the stream enforces the contract and validating the event takes too much work.
     """
     event, event_type, contract, registered = undecided
     if found is None:
@@ -137,17 +142,17 @@ def conclude(
     else:
         violations = list(found) or [_NOT_EXPLAINED]
         if stream.enforcement == "enforce":
-            raise _violated(stream, event_type, contract, violations)
+            raise _describe_violations(stream, event_type, contract, violations)
     return Accepted(event, event_type, contract.version, violations, registered)
 
 
-def _ruling(stream: StreamDefinition, event: Mapping[str, Any], *, version: int | None, by: Principal) -> TypeRules:
+def _rules_for(stream: StreamDefinition, event: Mapping[str, Any], *, version: int | None, by: Principal) -> TypeRules:
     """Return the rules for an event, by its type."""
     event_type = event.get("event_type")
-    # A defined type has a valid name.
+    # The name of a defined type is valid: only others are checked.
     definition = stream.event_types.get(event_type) if isinstance(event_type, str) else None
     if definition is None or not isinstance(event_type, str):
-        event_type = _event_type(event)
+        event_type = _valid_type_of(event)
     if not by.rights.may("publish", stream.name, event_type):
         raise refused_right(by, "publish", stream.name, event_type)
     if definition is None and stream.unknown_event_types == "reject":
@@ -160,14 +165,18 @@ def _ruling(stream: StreamDefinition, event: Mapping[str, Any], *, version: int 
     if version is None:
         contract = None if definition is None else definition.contract
     else:
-        contract = _asked_for(definition, event_type, version)
+        contract = _requested_version(definition, event_type, version)
     if stream.enforcement == "off":
         contract = None
     return TypeRules(event_type, contract, definition is not None)
 
 
 def _demand_further_types(stream: StreamDefinition, event: Mapping[str, Any], event_type: str, by: Principal) -> None:
-    """Make sure that the publisher has the right to each type that a consumer may take the event for."""
+    """Check that the publisher has the right to each type that a consumer may read from the event.
+
+    Raises:
+        Forbidden: when one is missing.
+    """
     for pointer, other in encoding.further_types(event):
         if other != event_type and not by.rights.may("publish", stream.name, other):
             refused = refused_right(by, "publish", stream.name, other)
@@ -179,8 +188,8 @@ def _demand_further_types(stream: StreamDefinition, event: Mapping[str, Any], ev
             )
 
 
-def _asked_for(definition: EventTypeDefinition | None, event_type: str, version: int) -> ActiveContract:
-    """Return the version of its contract that an event asks to be checked against."""
+def _requested_version(definition: EventTypeDefinition | None, event_type: str, version: int) -> ActiveContract:
+    """Return the version of the contract that the publisher asks for."""
     if definition is None or not definition.versions:
         raise UnknownContractVersion(
             f"The event asks for version {version} of its contract, but “{event_type}” has no contract with versions."
@@ -195,7 +204,7 @@ def _asked_for(definition: EventTypeDefinition | None, event_type: str, version:
     return definition.versions[version]
 
 
-def _violated(
+def _describe_violations(
     stream: StreamDefinition, event_type: str, contract: ActiveContract, violations: Sequence[Violation]
 ) -> ContractViolated:
     places = "one place" if len(violations) == 1 else f"{len(violations)} places"
@@ -218,8 +227,8 @@ def encode(
     source: str,
     beside: Mapping[str, str] = NO_TEXTS,
 ) -> list[str]:
-    """Return the fields of the event's entry: with the timestamp that `now` gives, and `source`, when it has none.
-    `beside` as for `encoding.encode`."""
+    """Return the fields of the event's entry. The timestamp of `now` and `source` are used when the event has none;
+    `beside` is as in `encoding.encode`."""
     return encoding.encode(
         accepted.event,
         layout=stream.layout,
@@ -230,7 +239,7 @@ def encode(
     )
 
 
-def _event_type(event: Mapping[str, Any]) -> str:
+def _valid_type_of(event: Mapping[str, Any]) -> str:
     if "event_type" not in event:
         hint = (
             "" if "specversion" not in event else " Send a CloudEvent with Content-Type application/cloudevents+json."

@@ -7,9 +7,10 @@ for what the event alone does not tell of `data`.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -60,9 +61,8 @@ _URI = re.compile(_SCHEME + _REST)
 _URI_REFERENCE = re.compile(rf"(?:{_SCHEME}|(?![^/?#]*:)){_REST}")
 # RFC 3339, 5.6. The calendar is checked too; a minute may have 61 seconds.
 _TIME = re.compile(
-    r"([0-9]{4}-(?:0[1-9]|1[0-2])-(?!00)([0-9]{2})T(?:[01][0-9]|2[0-3]):[0-5][0-9]):(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
-    r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])",
-    re.IGNORECASE,
+    r"([0-9]{4}-(?:0[1-9]|1[0-2])-(?!00)([0-9]{2})[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]):(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
+    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
 # RFC 2045, 5.1, and RFC 9110, 8.3.1.
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"  # noqa: S105 - a token of a grammar
@@ -82,12 +82,12 @@ class _Names(NamedTuple):
     Attributes:
         checks: the attributes whose texts have a form, with the check of each; None where a name is wrong or missing,
             or there are too many names.
-        compared: the names of the attributes that a repeated event must have with equal values, in their order.
-        heading: the names in `compared` as one text.
+        compared: returns the values of the attributes that must be equal in a repeated event, in their order.
+        heading: the names of these attributes as one text.
     """
 
     checks: tuple[tuple[str, Callable[[str], str]], ...] | None
-    compared: tuple[str, ...]
+    compared: Callable[[Mapping[str, Any]], Sequence[Any]]
     heading: str
 
 
@@ -103,7 +103,7 @@ def keep_rules(attributes: Mapping[str, Any]) -> bool:
     checks = (_names.made.get(names) or _names_of(names)).checks
     values = attributes.values()
     try:
-        if checks is None or "" in values or not "".join(values).isprintable():
+        if checks is None or not all(values) or not "".join(values).isprintable():
             return False
     except TypeError:
         return False  # one is no text
@@ -118,10 +118,10 @@ def content_of(attributes: Mapping[str, Any]) -> str:
     mode, and without the trace, which each attempt to send the event may change. A text has no line breaks."""
     names = tuple(attributes)
     known = _names.made.get(names) or _names_of(names)
+    values = known.compared(attributes)
     try:
-        texts = "\n".join(map(attributes.__getitem__, known.compared))
+        texts = "\n".join(values)
     except TypeError:
-        values = map(attributes.__getitem__, known.compared)
         # In binary mode, all are texts.
         texts = "\n".join(value if type(value) is str else orjson.dumps(value).decode() for value in values)
     # Without one, data is JSON (CloudEvents 1.0.2, datacontenttype).
@@ -133,7 +133,9 @@ def _names_of(names: tuple[str, ...]) -> _Names:
     compared = tuple(sorted(set(names) - TRACING - {"datacontenttype"}))
     are_right = len(names) <= _NAMES and set(REQUIRED).issubset(names) and not any(map(fault_of_name, names))
     checks = tuple((name, check) for name, check in _CHECKS.items() if name in names and check is not _fault_of_text)
-    found = _Names(checks if are_right else None, compared, " ".join(compared))
+    # Of fewer than two it would return no tuple; but where `id` or `source` is missing, nothing is compared.
+    values = itemgetter(*compared) if len(compared) > 1 else itemgetter("id", "source")
+    found = _Names(checks if are_right else None, values, " ".join(compared))
     if len(names) <= _NAMES and len("".join(names)) <= _CHARACTERS and _names.seen_before(names):
         _names.keep(names, found)
     return found

@@ -28,9 +28,12 @@ _TYPE = 200
 def is_cloudevent(request: Request) -> bool:
     """Say whether a request brings CloudEvents, or something that is to be one."""
     headers = request.headers
-    if "ce-specversion" in headers or "ce-id" in headers:
-        return True
-    return headers.get("content-type", "")[: len(_FAMILY)].lower() == _FAMILY
+    return "ce-specversion" in headers or "ce-id" in headers or _is_of_family(headers.get("content-type", ""))
+
+
+@lru_cache(maxsize=64)
+def _is_of_family(kind: str) -> bool:
+    return kind[: len(_FAMILY)].lower() == _FAMILY
 
 
 def read_events(request: Request, stream: StreamDefinition) -> Body:

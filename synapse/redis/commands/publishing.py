@@ -1,8 +1,8 @@
 """Commands that append entries: once for repeated requests, and several together."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Literal, NamedTuple
 
 import hiredis
@@ -180,7 +180,7 @@ def _together_once(reply: Any) -> BatchStoreResult:
 
 
 def _digest(stream: str, who: str, key: str) -> str:
-    return hashlib.sha256(f"{who}\n{stream}\n{key}".encode()).hexdigest()
+    return sha256(f"{who}\n{stream}\n{key}".encode()).hexdigest()
 
 
 def _together(reply: Any) -> BatchStoreResult:

@@ -30,9 +30,16 @@ ROWS = (
         publishing.with_a_key,
     ),
     Row(
+        "publish-once",
+        "validated publish, with an Idempotency-Key",
+        "the same event without one, stored each time",
+        Bar(ratio_at_least=0.7),
+        publishing.once,
+    ),
+    Row(
         "publish-cloudevent",
         "validated publish of a CloudEvent, stored once by its source and id",
-        "the same event as plain JSON, stored each time",
+        "the same event as plain JSON with an Idempotency-Key, stored once too",
         Bar(ratio_at_least=0.9),
         publishing.cloudevents,
     ),

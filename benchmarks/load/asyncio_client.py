@@ -83,6 +83,8 @@ def request_bytes(order: dict[str, Any]) -> bytes:
     body = str(order["body"]).encode()
     if order.get("key"):
         head += f"Authorization: Bearer {order['key']}\r\n"
+    if order.get("idempotency_key"):
+        head += f"Idempotency-Key: {order['idempotency_key']}\r\n"
     if order["method"] != "GET":
         head += f"Content-Type: {order['kind']}\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body

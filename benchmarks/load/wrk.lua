@@ -6,16 +6,23 @@ if wrk.method ~= "GET" then
   file:close()
   wrk.headers["Content-Type"] = os.getenv("BENCH_KIND")
 end
-local before, after = (wrk.body or ""):match("^(.-)" .. ("@"):rep(18) .. "(.*)$")
-if before then
-  local begun, count = os.time(), 0
-  function request()
-    count = count + 1
-    return wrk.format(nil, nil, nil, string.format("%s%010d%08d%s", before, begun, count, after))
-  end
-end
 if os.getenv("BENCH_KEY") ~= "" then
   wrk.headers["Authorization"] = "Bearer " .. os.getenv("BENCH_KEY")
+end
+if os.getenv("BENCH_IDEMPOTENCY_KEY") ~= "" then
+  wrk.headers["Idempotency-Key"] = os.getenv("BENCH_IDEMPOTENCY_KEY")
+end
+
+-- The number is written into the whole request: writing the head again each time would slow the load.
+function init()
+  local before, after = wrk.format():match("^(.-)" .. ("@"):rep(18) .. "(.*)$")
+  if before then
+    local begun, count = os.time(), 0
+    function request()
+      count = count + 1
+      return string.format("%s%010d%08d%s", before, begun, count, after)
+    end
+  end
 end
 
 function done(summary, latency, _)

@@ -31,6 +31,7 @@ def send(binary: str, folder: Path, request: Request, connections: int, seconds:
             "BENCH_BODY": str(body),
             "BENCH_KIND": request.kind,
             "BENCH_KEY": request.key,
+            "BENCH_IDEMPOTENCY_KEY": request.idempotency_key,
         },
         capture_output=True,
         text=True,

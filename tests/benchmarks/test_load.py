@@ -158,6 +158,16 @@ def test_a_request_to_publish_has_its_body_and_its_key():
     )
 
 
+def test_a_request_with_a_number_in_its_idempotency_key_has_another_key_each_time():
+    order = {"url": "http://host:1/", "method": "POST", "kind": "a/b", "body": "{}", "idempotency_key": NUMBER}
+    requests = numbered(request_bytes(order))
+
+    keys = [next(requests).partition(b"\r\nIdempotency-Key: ")[2].partition(b"\r\n")[0] for _ in range(3)]
+
+    assert len(set(keys)) == 3
+    assert {len(key) for key in keys} == {len(NUMBER)}
+
+
 def test_a_request_to_read_has_neither():
     order = {"url": "http://host:1/health", "method": "GET", "body": "", "kind": "application/json", "key": ""}
 

@@ -5,7 +5,7 @@ After CloudEvents 1.0.2: JSON Event Format, and HTTP Protocol Binding.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -23,6 +23,7 @@ from synapse.wire.trace_context import trace_fields
 _QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)("?)', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_PREFIX = len(HEADER_PREFIX)
 # A fault quotes this much of a name or a value.
 _SHOWN = 100
 
@@ -128,8 +129,10 @@ def read_binary(
         BadCloudEvent: as `read_structured`.
     """
     bad: list[tuple[str, str]] = []
-    attributes: dict[str, Any] = {}
-    for name, text in attributes_of_headers(headers):
+    attributes: dict[str, Any] = attributes_of_headers(headers)
+    for name, text in attributes.items():
+        if "%" not in text and '"' not in text and text.isascii():
+            continue  # as nearly all
         try:
             attributes[name] = decode_header(text)
         except ValueError as error:
@@ -159,7 +162,7 @@ def check_repeated_headers(headers: Mapping[str, str], value: Any) -> None:
     if not _name_attributes(tuple(headers)) or not isinstance(value, dict):
         return
     faults = []
-    for name, text in attributes_of_headers(headers):
+    for name, text in attributes_of_headers(headers).items():
         found = value.get(name)
         written = found if isinstance(found, str) else orjson.dumps(found, default=str).decode()
         if name == "data" or found is None or written not in (text, _decode_leniently(text)):
@@ -187,11 +190,9 @@ def _decode_leniently(text: str) -> str:
         return text
 
 
-def attributes_of_headers(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the context attributes among headers: names without `ce-`, and values as they came."""
-    for name, text in headers.items():
-        if name.startswith(HEADER_PREFIX):
-            yield name[len(HEADER_PREFIX) :], text
+def attributes_of_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the context attributes among headers: names without `ce-`, and values as they came."""
+    return {name[_PREFIX:]: text for name, text in headers.items() if name.startswith(HEADER_PREFIX)}
 
 
 def decode_header(text: str) -> str:

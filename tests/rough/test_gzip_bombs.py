@@ -1,4 +1,8 @@
-"""Bodies that decode to a thousand times their size cost bounded memory, and publishers beside them are answered."""
+"""Bodies that decode to a thousand times their size cost bounded memory, and publishers beside them are answered.
+
+In each run `tests/hostile/test_hostile_requests.py` has such a body among those that cost no memory, and
+`tests/endpoints/test_content_coding.py` has how each kind is refused.
+"""
 
 import gzip
 
@@ -28,6 +32,7 @@ def bombs():
     }
 
 
+@pytest.mark.nightly
 def test_publishers_beside_bombs_are_answered_and_memory_stays(synapse, connect, bombs):
     with crowd(synapse, 4) as publishers:
         publishers.more(20)

@@ -15,7 +15,9 @@ import pytest
 import redis as redis_py
 from _pytest.faulthandler import fault_handler_stderr_fd_key
 from django.db import connection, transaction
+from django.template import Context, Template
 from django.test import TransactionTestCase
+from django.test.signals import template_rendered
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadFileScheduling
@@ -230,6 +232,20 @@ def each_change_in_a_transaction_of_its_own() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalog_version, "_is_raised", is_raised_outside_of_tests)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_context_of_a_page() -> Iterator[None]:
+    """Copy the context of a page for the test client once, and not again for each of the hundred templates in it."""
+
+    def render(template: Template, context: Context) -> str:
+        if context.template is template:
+            template_rendered.send(sender=template, template=template, context=context)
+        return template.nodelist.render(context)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Template, "_render", render)
         yield
 
 

@@ -7,14 +7,6 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from streams import connections
-from tests.admin.pages import keep_one_context_of_a_page
-
-
-@pytest.fixture(scope="package", autouse=True)
-def one_context_of_a_page() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        keep_one_context_of_a_page(patch)
-        yield
 
 
 @pytest.fixture

@@ -6,9 +6,7 @@ from html import unescape
 import pytest
 from django.contrib import admin
 from django.http import HttpResponse
-from django.template import Context, Template
 from django.template.response import SimpleTemplateResponse
-from django.test.signals import template_rendered
 from django.urls import reverse
 
 from synapse_project import urls
@@ -39,17 +37,6 @@ def messages_of(response):
 def no_rows(prefix):
     """Return the management form of an inline that stays as it is."""
     return {f"{prefix}-{part}": "0" for part in ("TOTAL_FORMS", "INITIAL_FORMS")}
-
-
-def keep_one_context_of_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copy the context of a page for the test client once, and not again for each of the hundred templates in it."""
-
-    def render(template: Template, context: Context) -> str:
-        if context.template is template:
-            template_rendered.send(sender=template, template=template, context=context)
-        return template.nodelist.render(context)
-
-    monkeypatch.setattr(Template, "_render", render)
 
 
 def leave_pages_undrawn(monkeypatch: pytest.MonkeyPatch) -> None:

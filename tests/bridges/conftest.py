@@ -15,15 +15,12 @@ from synapse.delivery.membership import Subscription
 from synapse.delivery.webhooks import target
 from synapse.delivery.worker import Worker
 from synapse.redis import SyncExecutor
-from tests.admin.conftest import one_context_of_a_page
 from tests.bridges.cast import AT_ONCE, GROUP, STREAM, Bridge, KeepingSink
 from tests.bridges.installation import Installation
 from tests.bridges.notified import Receivers
 from tests.bridges.sinks import CHAT, HANDLERS, SECRET
 from tests.conftest import using
 from tests.valkey import Valkey, running_valkey
-
-__all__ = ["one_context_of_a_page"]
 
 
 @pytest.fixture

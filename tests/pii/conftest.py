@@ -7,11 +7,10 @@ import pytest
 
 from synapse.auth.principal import Action
 from synapse.schema.pii import MASK
-from tests.admin.conftest import one_context_of_a_page
 from tests.callers import callers_with
 from tests.definitions import define
 
-__all__ = ["MASK", "one_context_of_a_page"]
+__all__ = ["MASK"]
 
 # What is marked stands behind references, under a name that is no address of the web: the harder way to write it.
 CONTRACT = {

@@ -20,7 +20,7 @@ from contracts.registry.lookup import State, active_version, find, highest_remov
 from contracts.registry.settings import of_all, refuse_unless_writable
 from core import audit, catalog_version
 from synapse.auth.principal import Principal
-from synapse.compatibility import Mode, obstacle
+from synapse.compatibility import Mode, find_obstacle
 from synapse.errors.contracts import BadSchema, DraftChanged, DraftExists, WrongState
 
 
@@ -42,7 +42,7 @@ def create_contracts(new: Iterable[tuple[Contract, Content | None]], *, by: Prin
             continue
         refuse_unless_writable(None, contract.subject, everywhere)
         if (contract.compatibility or everywhere.compatibility) != Mode.NONE:
-            reason = obstacle(content.document, {})
+            reason = find_obstacle(content.document, {})
             if reason is not None:
                 raise BadSchema(
                     f"No later version could be compared with the schema of “{contract.subject}”, because {reason}."

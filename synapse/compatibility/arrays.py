@@ -6,13 +6,13 @@ from typing import Any
 
 from synapse.compatibility.findings import Candidates, Finding, Findings, ProverLike
 from synapse.compatibility.rules import Rule
-from synapse.compatibility.scalars import raised
+from synapse.compatibility.scalars import raise_limit_fix
 from synapse.compatibility.schema_model import Contains, Node
 from synapse.compatibility.shape import Shape, least_of
 
 
 class WrittenArray:
-    """The constraints of a shape on arrays. All positions from `tail` on are alike."""
+    """The constraints of a shape on arrays. All positions from `tail` on have the same constraints."""
 
     def __init__(self, prover: ProverLike, shape: Shape) -> None:
         self._prover = prover
@@ -56,12 +56,12 @@ def within(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
     if written.least < items.least:
         facts: dict[str, Any] = {"value": items.least, "other": written.least}
         found.append(
-            Finding.of(Rule.MIN_ITEMS_RAISED, written.shape, reader, _of_length(shape, items.least - 1), **facts)
+            Finding.of(Rule.MIN_ITEMS_RAISED, written.shape, reader, _arrays_of_length(shape, items.least - 1), **facts)
         )
     if items.most is not None and (written.most is None or written.most > items.most):
-        facts = {"value": items.most, "change": raised("maxItems", written.most)}
+        facts = {"value": items.most, "change": raise_limit_fix("maxItems", written.most)}
         found.append(
-            Finding.of(Rule.MAX_ITEMS_LOWERED, written.shape, reader, _of_length(shape, items.most + 1), **facts)
+            Finding.of(Rule.MAX_ITEMS_LOWERED, written.shape, reader, _arrays_of_length(shape, items.most + 1), **facts)
         )
     if items.are_unique and not written.are_unique and written.may_have(1):
         found.append(Finding.of(Rule.UNIQUE_ITEMS_ADDED, written.shape, reader, lambda sampler: sampler.doubles(shape)))
@@ -71,28 +71,28 @@ def within(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
         prover.budget.spend()
         node = items.node_at(index)
         if node is not None:
-            found += _at(prover, written, reader, index, node)
+            found += _item_findings(prover, written, reader, index, node)
     for contains in items.contains:
-        found += _contains(prover, written, reader, contains)
+        found += _contains_findings(prover, written, reader, contains)
     return found
 
 
-def _at(prover: ProverLike, written: WrittenArray, reader: Node, index: int, node: Node) -> Findings:
+def _item_findings(prover: ProverLike, written: WrittenArray, reader: Node, index: int, node: Node) -> Findings:
     findings = prover.below(written.part(index), node)
     shape = written.shape
     if findings and node.schema is False:
-        candidates = _of_length(shape, index + 1)
+        candidates = _arrays_of_length(shape, index + 1)
         return [Finding.of(Rule.ITEM_REMOVED_FROM_CLOSED_ARRAY, written.shape, node, candidates, value=index)]
     return [it.inside(lambda sampler, value: sampler.arrays(shape, at={index: value})) for it in findings]
 
 
-def _contains(prover: ProverLike, written: WrittenArray, reader: Node, wanted: Contains) -> Findings:
+def _contains_findings(prover: ProverLike, written: WrittenArray, reader: Node, wanted: Contains) -> Findings:
     found: Findings = []
     if wanted.least and not _has_enough(prover, written, wanted):
-        candidates = _of_items(written.shape, prover.shape((), [wanted.node]), None)
+        candidates = _arrays_of(written.shape, prover.shape((), [wanted.node]), None)
         found.append(Finding.of(Rule.CONTAINS_ADDED, written.shape, wanted.node, candidates, value=wanted.least))
     if wanted.most is not None and not _has_few(prover, written, wanted.node, wanted.most):
-        candidates = _of_items(written.shape, prover.shape([wanted.node]), max(wanted.most + 1, written.least))
+        candidates = _arrays_of(written.shape, prover.shape([wanted.node]), max(wanted.most + 1, written.least))
         found.append(Finding.of(Rule.MAX_CONTAINS_LOWERED, written.shape, wanted.node, candidates, value=wanted.most))
     return found
 
@@ -101,7 +101,10 @@ def _has_enough(prover: ProverLike, written: WrittenArray, wanted: Contains) -> 
     for own in written.contains:
         if own.least >= wanted.least and not prover.below(written.item(own), wanted.node):
             return True
-    return _count(prover, written, written.least, lambda part: not prover.below(part, wanted.node)) >= wanted.least
+    return (
+        _count_positions(prover, written, written.least, lambda part: not prover.below(part, wanted.node))
+        >= wanted.least
+    )
 
 
 def _has_few(prover: ProverLike, written: WrittenArray, node: Node, most: int) -> bool:
@@ -109,14 +112,16 @@ def _has_few(prover: ProverLike, written: WrittenArray, node: Node, most: int) -
         if own.most is not None and own.most <= most and not prover.below(prover.shape([node]), own.node):
             return True
     if written.most is None:
-        # Positions without end must all exclude it.
+        # The number of items is not limited, so all positions from `tail` on must exclude the node.
         if not prover.excludes_below(written.part(written.tail), node):
             return False
-        return _count(prover, written, written.tail, lambda part: not prover.excludes_below(part, node)) <= most
-    return _count(prover, written, written.most, lambda part: not prover.excludes_below(part, node)) <= most
+        return (
+            _count_positions(prover, written, written.tail, lambda part: not prover.excludes_below(part, node)) <= most
+        )
+    return _count_positions(prover, written, written.most, lambda part: not prover.excludes_below(part, node)) <= most
 
 
-def _count(prover: ProverLike, written: WrittenArray, stop: int, holds: Callable[[Shape], bool]) -> int:
+def _count_positions(prover: ProverLike, written: WrittenArray, stop: int, holds: Callable[[Shape], bool]) -> int:
     """Count the positions before `stop` whose items satisfy `holds`."""
     count = 0
     for index in range(min(stop, written.tail)):
@@ -145,9 +150,9 @@ def are_impossible(prover: ProverLike, shape: Shape) -> bool:
     return False
 
 
-def _of_length(shape: Shape, length: int) -> Candidates:
+def _arrays_of_length(shape: Shape, length: int) -> Candidates:
     return lambda sampler: sampler.arrays(shape, length=length)
 
 
-def _of_items(shape: Shape, each: Shape, length: int | None) -> Candidates:
+def _arrays_of(shape: Shape, each: Shape, length: int | None) -> Candidates:
     return lambda sampler: chain(sampler.arrays(shape, each=each, length=length), sampler.arrays(shape))

@@ -1,14 +1,14 @@
-"""A limit to the work of one comparison, so that a hostile schema costs a refusal and not a hang.
+"""The limit on the work of one comparison: a hostile schema is refused, and cannot keep a process busy.
 
-The limit counts steps and not time, so the same question has the same answer on every machine, busy or not. A step is
-some ten microseconds of a processor; slower work, such as compiling a schema, spends as many steps as it takes.
+The limit counts steps and not time, so the result does not depend on the machine or its load. A step is some ten
+microseconds of processor time; slower work, such as compiling a schema, spends several steps.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 MAX_DEPTH = 90
-"""Nested comparisons. JSON that is accepted at all is at most 64 levels deep (`synapse.formats.strict_json`)."""
+"""The limit on nested comparisons. Accepted JSON is at most 64 levels deep (`synapse.formats.strict_json`)."""
 
 
 class OutOfBudget(Exception):
@@ -16,7 +16,7 @@ class OutOfBudget(Exception):
 
 
 class Budget:
-    """Counts down the steps that are left. Loops and descents spend them."""
+    """Counts down the steps that are left. Loops and nested comparisons spend them."""
 
     __slots__ = ("_depth", "left")
 
@@ -25,21 +25,21 @@ class Budget:
         self._depth = 0
 
     def spend(self, steps: int = 1) -> None:
-        """Count steps.
+        """Spend steps.
 
         Raises:
-            OutOfBudget: when there are none left.
+            OutOfBudget: when none are left.
         """
         self.left -= steps
         if self.left < 0:
             raise OutOfBudget
 
     @contextmanager
-    def limited(self, steps: int) -> Iterator[None]:
-        """Allow no more than so many of the steps that are left.
+    def limit(self, steps: int) -> Iterator[None]:
+        """Allow at most `steps` of the steps that are left, within the block.
 
         Raises:
-            OutOfBudget: when they are spent; what was kept back is there again afterwards.
+            OutOfBudget: when they are spent; the other steps are available again after the block.
         """
         kept, depth = max(0, self.left - max(0, steps)), self._depth
         self.left -= kept
@@ -49,20 +49,20 @@ class Budget:
             self.left, self._depth = max(0, self.left) + kept, depth
 
     @contextmanager
-    def half(self) -> Iterator[None]:
-        """Allow half of the steps that are left, for an attempt that one can do without.
+    def limit_to_half(self) -> Iterator[None]:
+        """Allow half of the steps that are left, within the block: for an attempt that may fail.
 
         Raises:
             OutOfBudget: when they are spent; the other half is left.
         """
-        with self.limited(self.left // 2):
+        with self.limit(self.left // 2):
             yield
 
     def enter(self) -> None:
-        """Go one level down.
+        """Enter a nested comparison.
 
         Raises:
-            OutOfBudget: when that is too deep.
+            OutOfBudget: when it is nested too deeply, or no steps are left.
         """
         self._depth += 1
         self.spend()
@@ -70,5 +70,5 @@ class Budget:
             raise OutOfBudget
 
     def leave(self) -> None:
-        """Come back up."""
+        """Leave a nested comparison."""
         self._depth -= 1

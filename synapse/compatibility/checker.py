@@ -24,7 +24,7 @@ from synapse.compatibility.shape import Shape
 from synapse.compatibility.witness import Sampler, WitnessVerifier
 
 _SHARE_OF_THE_PROOF = 0.6
-"""How many of the steps a proof may take; what is left is for witnesses."""
+"""The share of the steps that the proof may take; the rest is for witnesses."""
 MOST_FINDINGS = 100
 _TOO_MUCH_WORK = "it would take too much work"
 _NOT_COMPILED = "a schema cannot be compiled"
@@ -35,27 +35,29 @@ Proven = tuple[Finding, Any]
 def compare(writer: Library, reader: Library, budget: Budget, *, proves: Callable[[Rule], bool]) -> list[Proven]:
     """Return the findings that keep the reader from accepting every document that the writer accepts.
 
-    A question that is still open when the budget is spent stays undecided. `proves` says for which rules a witness is
-    wanted.
+    What is not proven when the budget is spent is reported as undecided. `proves` says whether a witness is needed for
+    a rule.
     """
     if writer.equals_literally(reader):
         return []
-    obstacle = _obstacle(writer, reader, budget)
+    obstacle = _find_obstacle(writer, reader, budget)
     if obstacle is not None:
-        return [(_undecided(obstacle), NO_WITNESS)]
+        return [(_undecided_finding(obstacle), NO_WITNESS)]
     documents = *writer.documents, *reader.documents
     prover = Prover(budget, tells_integers=any(document.draft == keywords.DRAFT_4 for document in documents))
-    findings = _findings(prover, writer, reader)
+    findings = _prove(prover, writer, reader)
     if not any(proves(finding.rule) for finding in findings):
-        return [(finding, NO_WITNESS) for finding in _distinct(findings)]
+        return [(finding, NO_WITNESS) for finding in _without_duplicates(findings)]
     if writer.validator is None or reader.validator is None:
-        return [(_undecided(_NOT_COMPILED), NO_WITNESS)]
+        return [(_undecided_finding(_NOT_COMPILED), NO_WITNESS)]
     verifier = WitnessVerifier(writer.validator, reader.validator, budget)
-    return list(_with_witnesses(prover, verifier, writer, _distinct(findings), proves))
+    return list(_with_witnesses(prover, verifier, writer, _without_duplicates(findings), proves))
 
 
-def _obstacle(writer: Library, reader: Library, budget: Budget) -> str | None:
-    """Return why the two cannot be compared. Earlier versions were compiled when they came; a new one is now."""
+def _find_obstacle(writer: Library, reader: Library, budget: Budget) -> str | None:
+    """Return the reason that two schemas cannot be compared, `None` if they can. Only new schemas are compiled: earlier
+    versions were compiled when they were registered.
+    """
     try:
         trouble = find_reference_obstacle(writer, budget) or find_reference_obstacle(reader, budget)
         budget.spend(writer.main.root.cost_of_compiling + reader.main.root.cost_of_compiling)
@@ -64,19 +66,19 @@ def _obstacle(writer: Library, reader: Library, budget: Budget) -> str | None:
     except OutOfBudget:
         return _TOO_MUCH_WORK
     except (TypeError, AttributeError, ValueError):
-        # Reading stumbles only over what is no schema.
+        # Raised only for documents that are not schemas.
         return _NOT_COMPILED
 
 
-def _findings(prover: Prover, writer: Library, reader: Library) -> Findings:
+def _prove(prover: Prover, writer: Library, reader: Library) -> Findings:
     budget = prover.budget
     try:
-        with budget.limited(int(budget.left * _SHARE_OF_THE_PROOF)):
+        with budget.limit(int(budget.left * _SHARE_OF_THE_PROOF)):
             return prover.within(prover.shapes.of([writer.main.root]), reader.main.root)
     except OutOfBudget:
-        return [_undecided(_TOO_MUCH_WORK)]
+        return [_undecided_finding(_TOO_MUCH_WORK)]
     except RecursionError:
-        return [_undecided("it is nested too deep")]
+        return [_undecided_finding("it is nested too deep")]
 
 
 def _with_witnesses(
@@ -87,30 +89,30 @@ def _with_witnesses(
     proves: Callable[[Rule], bool],
 ) -> Iterator[Proven]:
     sampler = Sampler(prover)
-    shape = _whole(prover, writer)
+    shape = _whole_shape(prover, writer)
     has_any = False
     for finding in sorted(findings, key=lambda finding: finding.rule.is_lenient):
         if not proves(finding.rule):
             yield finding, NO_WITNESS
             continue
-        witness = verifier.witness(finding, sampler)
+        witness = verifier.find_witness(finding, sampler)
         if witness is NO_WITNESS and not has_any and shape is not None:
             anything = Finding(
                 rule=finding.rule, writer="", reader="", candidates=lambda sampler: sampler.values(shape)
             )
-            witness = verifier.witness(anything, sampler)
+            witness = verifier.find_witness(anything, sampler)
         has_any = has_any or witness is not NO_WITNESS
         yield finding, witness
 
 
-def _whole(prover: Prover, writer: Library) -> Shape | None:
+def _whole_shape(prover: Prover, writer: Library) -> Shape | None:
     try:
         return prover.shapes.of([writer.main.root])
     except OutOfBudget:
         return None
 
 
-def _distinct(findings: Findings) -> list[Finding]:
+def _without_duplicates(findings: Findings) -> list[Finding]:
     seen: dict[tuple[str, str, str, str], Finding] = {}
     for finding in findings:
         seen.setdefault((finding.rule.name, finding.writer, finding.reader, repr(finding.facts)), finding)
@@ -119,14 +121,14 @@ def _distinct(findings: Findings) -> list[Finding]:
     return list(seen.values())
 
 
-def _undecided(reason: str) -> Finding:
+def _undecided_finding(reason: str) -> Finding:
     return Finding(rule=Rule.CANNOT_DECIDE, writer="", reader="", facts={"reason": reason})
 
 
 STEPS = 20_000
-"""How many steps comparing with one version in one direction may take."""
+"""The limit on the steps of comparing with one version in one direction."""
 MOST_STEPS = 3 * STEPS
-"""No check takes more, however many versions there are."""
+"""The limit on the steps of a check, for any number of versions."""
 _TOO_LATE = "comparing with the versions after it took all the work there is"
 _OTHER_WORDS = "The same in other words."
 _NO_REFERENCES: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
@@ -145,31 +147,32 @@ def check(
 ) -> CompatibilityResult:
     """Return whether the candidate may follow the earlier versions (oldest first).
 
-    The earlier versions are valid schemas; a candidate that is none is never compatible with any.
-    `references` are the schemas that the candidate's `$ref`s name. `steps` bounds the work of comparing with one
-    version in one direction; what is not known by then is not decided, and counts as incompatible. All together never
-    takes more than three times the usual limit. Steps are counted, not timed: the answer depends on the schemas alone.
+    The earlier versions must be valid schemas; a candidate that is not valid is compatible with none. `references` are
+    the schemas that the candidate's `$ref`s name. `steps` limits the work of comparing with one version in one
+    direction; what is undecided by then counts as incompatible. The whole check takes at most three times the usual
+    limit. Steps are counted, not timed, so the answer depends only on the schemas.
     """
     budget = Budget(MOST_STEPS)
     found: list[Difference] = []
     allowed: dict[tuple[str, ...], Difference] = {}
     told: set[tuple[object, ...]] = set()
     versions = [] if mode is Mode.NONE else earlier if mode.is_transitive else earlier[-1:]
-    new = _library(candidate, references, is_new=True)
+    new = _make_library(candidate, references, is_new=True)
     for version in reversed(versions):
-        old = _library(version.document, version.references) if budget.left else _TOO_LATE
+        old = _make_library(version.document, version.references) if budget.left else _TOO_LATE
         for direction in mode.directions:
-            # An allowed difference is shown with an example once, for the newest version.
+            # Allowed differences get a witness only for the newest version.
             proves = Rule.is_refused if policy is Policy.LENIENT and version is not versions[-1] else Rule.is_any
-            with budget.limited(steps):
-                compared = list(_compare(old, new, direction, budget, proves))
+            with budget.limit(steps):
+                compared = list(_compare_direction(old, new, direction, budget, proves))
             for finding, witness in compared:
                 is_refused = policy is Policy.STRICT or finding.rule.is_refused()
-                # Allowed differences are mostly equal for all versions, and describing them takes time.
+                # Most allowed differences are equal for all versions, so each is described once, because that takes
+                # time.
                 same = direction, finding.rule.name, finding.writer, finding.reader, tuple(finding.facts.items())
                 if not is_refused and same in told:
                     continue
-                difference = _difference(finding, witness, direction, version.version)
+                difference = _describe_difference(finding, witness, direction, version.version)
                 if is_refused:
                     found.append(difference)
                 else:
@@ -178,10 +181,12 @@ def check(
     return CompatibilityResult(is_compatible=not found, differences=tuple(found), allowed=tuple(allowed.values()))
 
 
-def obstacle(document: Mapping[str, Any], references: Schemas = _NO_REFERENCES) -> str | None:
-    """Return why no version could follow a schema, not even itself with another description; `None` when one could."""
-    old = _library(document, references)
-    new = _library({**document, "description": _OTHER_WORDS}, references, is_new=True)
+def find_obstacle(document: Mapping[str, Any], references: Schemas = _NO_REFERENCES) -> str | None:
+    """Return the reason that no version could follow a schema, not even the schema itself with another description;
+    `None` when one could.
+    """
+    old = _make_library(document, references)
+    new = _make_library({**document, "description": _OTHER_WORDS}, references, is_new=True)
     if isinstance(old, str) or isinstance(new, str):
         return old if isinstance(old, str) else str(new)
     for finding, _ in compare(old, new, Budget(STEPS), proves=lambda _: False):
@@ -193,15 +198,15 @@ def obstacle(document: Mapping[str, Any], references: Schemas = _NO_REFERENCES) 
     return None
 
 
-def _library(document: Mapping[str, Any], references: Schemas, *, is_new: bool = False) -> Library | str:
-    """Return the schema ready to be compared, or the reason why it cannot be."""
+def _make_library(document: Mapping[str, Any], references: Schemas, *, is_new: bool = False) -> Library | str:
+    """Return the schema, prepared for comparison, or the reason that it cannot be compared."""
     try:
         return Library(document, references, is_new=is_new)
     except Unusable as error:
         return str(error)
 
 
-def _compare(
+def _compare_direction(
     old: Library | str, new: Library | str, direction: Direction, budget: Budget, proves: Callable[[Rule], bool]
 ) -> Iterator[tuple[Finding, Any]]:
     if isinstance(old, str) or isinstance(new, str):
@@ -213,7 +218,7 @@ def _compare(
         yield from compare(new, old, budget, proves=proves)
 
 
-def _difference(finding: Finding, witness: Any, direction: Direction, version: int) -> Difference:
+def _describe_difference(finding: Finding, witness: Any, direction: Direction, version: int) -> Difference:
     is_backward = direction is Direction.BACKWARD
     words = {
         "writer": "the old schema" if is_backward else "the new schema",
@@ -226,13 +231,13 @@ def _difference(finding: Finding, witness: Any, direction: Direction, version: i
         direction=direction,
         old_pointer=finding.writer if is_backward else finding.reader,
         new_pointer=finding.reader if is_backward else finding.writer,
-        description=_sentence(rule.description, words),
-        fix=_sentence(rule.fix_of_reader if is_backward else rule.fix_of_writer, words),
+        description=_fill_template(rule.description, words),
+        fix=_fill_template(rule.fix_of_reader if is_backward else rule.fix_of_writer, words),
         witness=witness,
         version=version,
     )
 
 
-def _sentence(template: str, words: Mapping[str, Any]) -> str:
+def _fill_template(template: str, words: Mapping[str, Any]) -> str:
     text = template.format_map(words)
     return text[0].upper() + text[1:]

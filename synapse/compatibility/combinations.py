@@ -31,9 +31,9 @@ _MOST_VALUES = 64
 
 
 def by_discriminator(prover: ProverLike, shape: Shape, alternatives: Sequence[Node]) -> list[Shape] | None:
-    """Split the shape by discriminating constants into cases, each of which fewer of the alternatives may fit.
+    """Split the shape by discriminating constants into cases, so that fewer alternatives have to be compared with each.
 
-    `None` when no constant tells them apart.
+    `None` when no constant distinguishes the alternatives.
     """
     if len(alternatives) < _MOST_ANYWAY:
         return None
@@ -46,7 +46,7 @@ def by_discriminator(prover: ProverLike, shape: Shape, alternatives: Sequence[No
             fitting = tuple(node for node, its in tags if not one.contradict(its))
             by_alternatives.setdefault(fitting, set()).add(key)
         if all(len(fitting) < len(alternatives) for fitting in by_alternatives):
-            return [shape.also(Node.made(_with_values(path, keys))) for keys in by_alternatives.values()]
+            return [shape.also(Node.from_schema(_with_values(path, keys))) for keys in by_alternatives.values()]
     for choice in shape.choices:
         if isinstance(choice, Group) and all(
             len(prover.shapes.possible(prover.shapes.discriminators.tags_of(member), alternatives)) < len(alternatives)
@@ -57,7 +57,7 @@ def by_discriminator(prover: ProverLike, shape: Shape, alternatives: Sequence[No
 
 
 def _with_values(path: Path, keys: Iterable[Key]) -> dict[str, Any]:
-    """Return the schema that lists values for a part."""
+    """Return a schema that allows only these values for the part at a path."""
     schema: dict[str, Any] = {"enum": values_of(keys)}
     for name in reversed(path):
         schema = {"type": "object", "properties": {name: schema}, "required": [name]}
@@ -65,53 +65,56 @@ def _with_values(path: Path, keys: Iterable[Key]) -> dict[str, Any]:
 
 
 def case_splits(prover: ProverLike, shape: Shape, alternatives: Sequence[Node]) -> Iterator[list[Shape]]:
-    """Return ways to cut the shape into cases that together are no smaller, the cheapest first."""
+    """Yield ways to split the shape into cases that together cover it, the cheapest first."""
     present = [mask for mask in keywords.EACH if shape.types & mask]
     if len(present) > 1:
-        yield [shape.also(Node.made({"type": keywords.names_of(mask)})) for mask in present]
+        yield [shape.also(Node.from_schema({"type": keywords.names_of(mask)})) for mask in present]
         return
     if shape.types & keywords.FRACTION and shape.types & ~keywords.FRACTION:
-        yield [shape.also(Node.made({"multipleOf": 1})), shape.also(never=[Node.made({"multipleOf": 1})])]
+        yield [shape.also(Node.from_schema({"multipleOf": 1})), shape.also(never=[Node.from_schema({"multipleOf": 1})])]
     for choice in shape.choices:
         yield list(shape.cases(choice))
     if shape.types & keywords.NUMBER:
-        facets = [node.facets for node in _parts(alternatives)]
+        facets = [node.facets for node in _with_combined(alternatives)]
         ends = {bound.value for it in facets for bound in (it.lower, it.upper) if bound is not None and bound.is_exact}
         for end in sorted(ends)[:_MOST_CUTS]:
             made = ({"exclusiveMaximum": end}, {"minimum": end, "maximum": end}, {"exclusiveMinimum": end})
-            yield [shape.also(Node.made(schema)) for schema in made]
+            yield [shape.also(Node.from_schema(schema)) for schema in made]
     if shape.types & keywords.OBJECT:
         yield from _by_properties(prover, shape, alternatives)
 
 
 def _by_properties(prover: ProverLike, shape: Shape, alternatives: Sequence[Node]) -> Iterator[list[Shape]]:
-    """By the value of a property that alternatives speak of, and by whether it is there."""
+    """Split by the value of a property that alternatives name, or by whether the object has it."""
     required = {name for properties in shape.properties for name in properties.required}
     for name in sorted(_names_in(alternatives))[:_MOST_CUTS]:
         prover.budget.spend()
         if name not in required:
             having, lacking = {"type": "object", "required": [name]}, {"properties": {name: False}}
-            yield [shape.also(Node.made(having)), shape.also(Node.made(lacking))]
+            yield [shape.also(Node.from_schema(having)), shape.also(Node.from_schema(lacking))]
             continue
         part = prover.shape(node for layer in shape.properties for node in nodes_at(layer, name))
         allowed = scalars.all_of(prover, part)
         if allowed is not None and 1 < len(allowed) <= _MOST_VALUES:
-            yield [shape.also(Node.made({"properties": {name: {"enum": [value]}}})) for value in allowed]
+            yield [shape.also(Node.from_schema({"properties": {name: {"enum": [value]}}})) for value in allowed]
         elif allowed is None and sum(1 for mask in keywords.EACH if part.types & mask) > 1:
             kinds = [mask for mask in keywords.EACH if part.types & mask]
-            yield [shape.also(Node.made({"properties": {name: {"type": keywords.names_of(mask)}}})) for mask in kinds]
+            yield [
+                shape.also(Node.from_schema({"properties": {name: {"type": keywords.names_of(mask)}}}))
+                for mask in kinds
+            ]
 
 
 def _names_in(alternatives: Sequence[Node]) -> set[str]:
     names: set[str] = set()
-    for node in _parts(alternatives):
+    for node in _with_combined(alternatives):
         if node.facets.properties is not None:
             names.update(node.facets.properties.named, node.facets.properties.required)
     return names
 
 
-def _parts(alternatives: Iterable[Node]) -> Iterator[Node]:
-    """Yield the alternatives, and the schemas that they combine for the same value."""
+def _with_combined(alternatives: Iterable[Node]) -> Iterator[Node]:
+    """Yield the alternatives, and all schemas that they apply to the same value."""
     seen: dict[Node, None] = {}
     waiting = list(alternatives)
     while waiting and len(seen) < 200:
@@ -135,15 +138,16 @@ def within(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
     for part in facets.conjuncts:
         findings += prover.within(shape, part)
     for group in facets.groups:
-        findings += _alternatives(prover, shape, group, reader)
+        findings += _group_findings(prover, shape, group, reader)
     for condition in facets.conditions:
-        findings += _condition(prover, shape, condition)
+        findings += _condition_findings(prover, shape, condition)
     return findings
 
 
 def exclusions(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
-    """Return the findings for values of the shape that a reader excludes, or may exclude by a keyword that could not be
-    read."""
+    """Return the findings for values of the shape that the reader's `not` excludes, or that an unsupported keyword may
+    exclude.
+    """
     findings: Findings = []
     for excluded in reader.facets.nots:
         if not prover.excludes(shape, excluded):
@@ -153,7 +157,7 @@ def exclusions(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
     return findings
 
 
-def _condition(prover: ProverLike, shape: Shape, condition: Condition) -> Findings:
+def _condition_findings(prover: ProverLike, shape: Shape, condition: Condition) -> Findings:
     findings: Findings = []
     if condition.then is not None:
         findings += prover.within(shape.also(condition.when), condition.then)
@@ -162,17 +166,17 @@ def _condition(prover: ProverLike, shape: Shape, condition: Condition) -> Findin
     return findings
 
 
-def _alternatives(prover: ProverLike, shape: Shape, group: Group, reader: Node) -> Findings:
-    if _is_promised(prover, shape, group):
+def _group_findings(prover: ProverLike, shape: Shape, group: Group, reader: Node) -> Findings:
+    if _is_chosen_by_writer(prover, shape, group):
         return []
-    result = _one_fits(prover, shape, group, _DEEPEST_SPLITS)
+    result = _fit_some(prover, shape, group, _DEEPEST_SPLITS)
     if only_lenient(result):
         return result
     rule = Rule.ONE_OF_NARROWED if group.is_exclusive else Rule.ANY_OF_NARROWED
     return [Finding.of(rule, shape, reader, candidates_of(result))]
 
 
-def _is_promised(prover: ProverLike, shape: Shape, group: Group) -> bool:
+def _is_chosen_by_writer(prover: ProverLike, shape: Shape, group: Group) -> bool:
     """Say whether the writer's schema makes the same choice."""
     members = prover.shapes.possible(shape.tags, group.members)
     return any(
@@ -185,7 +189,7 @@ def _is_promised(prover: ProverLike, shape: Shape, group: Group) -> bool:
 
 
 def _are_among(prover: ProverLike, members: Sequence[Node], others: Sequence[Node]) -> bool:
-    """Say whether each of the members says the same as another one of the others, in any order."""
+    """Say whether each member is equivalent to a different one of `others`, in any order."""
     left = list(others)
     for member in members:
         same = next((other for other in left if prover.equivalence.are_same(member, other)), None)
@@ -195,16 +199,17 @@ def _are_among(prover: ProverLike, members: Sequence[Node], others: Sequence[Nod
     return True
 
 
-def _one_fits(prover: ProverLike, shape: Shape, group: Group, splits: int) -> Findings:
-    """Return the findings that keep all values of the shape from fitting some alternative, each value its own if need
-    be."""
+def _fit_some(prover: ProverLike, shape: Shape, group: Group, splits: int) -> Findings:
+    """Return the findings that keep values of the shape from fitting any alternative. Different values may fit
+    different ones.
+    """
     possible = prover.shapes.possible(shape.tags, group.members)
     paired = by_discriminator(prover, shape, possible)
     if paired:
-        return _each_fits(prover, paired, group, splits)
+        return _fit_each(prover, paired, group, splits)
     results = []
     for member in possible:
-        result = _fits(prover, shape, possible if group.is_exclusive else [], member)
+        result = _fit_findings(prover, shape, possible if group.is_exclusive else [], member)
         if not result:
             return []
         results.append(result)
@@ -213,36 +218,38 @@ def _one_fits(prover: ProverLike, shape: Shape, group: Group, splits: int) -> Fi
     if prover.satisfiability.is_empty(shape):
         return []
     if not splits:
-        return [_nothing_fits(shape, results)]
+        return [_no_fit(shape, results)]
     by_cases = _by_cases(prover, shape, group, splits)
-    return by_cases if only_lenient(by_cases) else [_nothing_fits(shape, [*results, by_cases])]
+    return by_cases if only_lenient(by_cases) else [_no_fit(shape, [*results, by_cases])]
 
 
 def _by_cases(prover: ProverLike, shape: Shape, group: Group, splits: int) -> Findings:
     """Return the findings that remain when each case of the shape may fit another alternative."""
-    found: Findings = [_nothing_fits(shape, [])]
+    found: Findings = [_no_fit(shape, [])]
     try:
-        with prover.budget.half():
+        with prover.budget.limit_to_half():
             for cases in case_splits(prover, shape, group.members):
-                found = _each_fits(prover, cases, group, splits - 1)
+                found = _fit_each(prover, cases, group, splits - 1)
                 if only_lenient(found):
                     return found
     except OutOfBudget:
-        return [_nothing_fits(shape, [])]
+        return [_no_fit(shape, [])]
     return found
 
 
-def _each_fits(prover: ProverLike, cases: Sequence[Shape], group: Group, splits: int) -> Findings:
-    """Return the findings that keep the cases from fitting an alternative each, up to the first case that fits none."""
+def _fit_each(prover: ProverLike, cases: Sequence[Shape], group: Group, splits: int) -> Findings:
+    """Return the findings that keep the cases from fitting some alternative each, up to the first case that fits
+    none.
+    """
     found: Findings = []
     for case in cases:
-        found += _one_fits(prover, case, group, splits)
+        found += _fit_some(prover, case, group, splits)
         if not only_lenient(found):
             break
     return found
 
 
-def _fits(prover: ProverLike, shape: Shape, exclusive: Sequence[Node], member: Node) -> Findings:
+def _fit_findings(prover: ProverLike, shape: Shape, exclusive: Sequence[Node], member: Node) -> Findings:
     result = prover.within(shape, member)
     if only_lenient(result):
         for other in exclusive:
@@ -252,7 +259,7 @@ def _fits(prover: ProverLike, shape: Shape, exclusive: Sequence[Node], member: N
     return result
 
 
-def _nothing_fits(shape: Shape, results: Sequence[Findings]) -> Finding:
+def _no_fit(shape: Shape, results: Sequence[Findings]) -> Finding:
     def candidates(sampler: SamplerLike) -> Iterator[object]:
         for result in results:
             yield from candidates_of(result)(sampler)

@@ -1,8 +1,8 @@
-"""Constants that tell the values of schemas apart, such as the kind of an event.
+"""Constants that distinguish the values of schemas, such as the type of an event.
 
-`Tags` are a small and certain part of a schema's constraints: the types of a value, its listed values, and the same for
-its properties, a few levels down. Schemas whose tags contradict each other have no value in common, which needs no
-proof. So the alternatives of large unions are paired before they are compared.
+`Tags` are a part of a schema's constraints that is cheap to compare: the types of a value, its listed values, and both
+for its properties, a few levels deep. Schemas with contradicting tags have no value in common, without further proof.
+So the alternatives of large unions are matched by tags before they are compared.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,12 +31,12 @@ class Tags:
     """Constraints that certainly hold for a value.
 
     Attributes:
-        kinds: the types that it may have.
-        values: one of these, or `None` when none are listed.
-        never: none of these.
-        required: if it is an object, it has these properties.
-        names: if it is an object, it has no other properties, or `None` when it may have any.
-        parts: if it is an object with such a property, what is certain about that.
+        kinds: the types that the value may have, as a mask.
+        values: the values that it may have, or `None` when they are not listed.
+        never: values that it does not have.
+        required: properties that it has if it is an object.
+        names: the only properties that it may have if it is an object; `None`: any.
+        parts: the tags of its properties, by name, for an object that has them.
     """
 
     kinds: int = keywords.ANY
@@ -48,7 +48,7 @@ class Tags:
 
     @property
     def are_impossible(self) -> bool:
-        """Whether no value has them."""
+        """Whether no value has these tags."""
         if not self.kinds or (self.values is not None and not self.values):
             return True
         if self.kinds != keywords.OBJECT:
@@ -94,13 +94,13 @@ class Tags:
             return self
         if self is ANY_TAGS:
             return other
-        values, never = _common(self.values, other.values), self.never | other.never
+        values, never = _intersect(self.values, other.values), self.never | other.never
         return Tags(
             kinds=self.kinds & other.kinds,
             values=None if values is None else values - never,
             never=never,
             required=self.required | other.required,
-            names=_common(self.names, other.names),
+            names=_intersect(self.names, other.names),
             parts={
                 name: self.parts.get(name, ANY_TAGS).both(other.parts.get(name, ANY_TAGS))
                 for name in (*self.parts, *(it for it in other.parts if it not in self.parts))
@@ -144,7 +144,7 @@ class Tags:
         return all(map(self.imply, facets.conjuncts))
 
     def choices(self, path: Path = ()) -> Iterator[tuple[Path, Keys]]:
-        """Return where the value certainly has a part for which several values are listed, and these."""
+        """Yield the paths of parts that the value certainly has and that list several values, with these values."""
         if self.values is not None and len(self.values) > 1:
             yield path, self.values
         if self.kinds == keywords.OBJECT:
@@ -152,7 +152,7 @@ class Tags:
                 yield from self.parts[name].choices((*path, name))
 
     def at(self, path: Path) -> "Tags":
-        """Return the tags of a part."""
+        """Return the tags of the part at a path."""
         here = self
         for name in path:
             here = here.parts.get(name, ANY_TAGS)
@@ -178,9 +178,9 @@ class Discriminators:
         known = self._known.get((node, depth))
         if known is None:
             self._budget.spend()
-            # A schema that leads back to itself says nothing on the way.
+            # While a recursive schema is read, nothing is known about it.
             self._known[node, depth] = ANY_TAGS
-            known = self._own(node.facets, depth)
+            known = self._tags_of_keywords(node.facets, depth)
             for part in node.facets.conjuncts:
                 known = known.both(self.tags_of(part, depth, chain + 1))
             for group in node.facets.groups:
@@ -191,7 +191,7 @@ class Discriminators:
         return known
 
     def tags_of_refusal(self, node: Node) -> Tags:
-        """Return the tags of the values that a schema refuses, if it lists values for one part alone."""
+        """Return the tags of the values that a schema refuses, if all that it does is list values for a single part."""
         path: list[tuple[str, Tags]] = []
         keys = None
         while (facets := node.facets) != _ANYTHING:
@@ -227,7 +227,7 @@ class Discriminators:
             tags = replace(around, parts={name: tags})
         return tags
 
-    def _own(self, facets: Facets, depth: int) -> Tags:
+    def _tags_of_keywords(self, facets: Facets, depth: int) -> Tags:
         kinds, keys = facets.types, None
         if facets.values is not None:
             keys = keys_of(facets.values)
@@ -247,7 +247,9 @@ class Discriminators:
 
 
 def keys_of(values: Sequence[Any]) -> Keys | None:
-    """Return values as they are equal in JSON, where 1 is 1.0 and not true; `None` when that is not simple to say."""
+    """Return values as keys that are equal if the values are equal in JSON, where 1 is 1.0 and not true; `None` when
+    the values are not simple, or too many.
+    """
     if len(values) > _MOST_VALUES or not all(map(_is_simple, values)):
         return None
     return frozenset(
@@ -256,7 +258,7 @@ def keys_of(values: Sequence[Any]) -> Keys | None:
 
 
 def values_of(keys: Iterable[Key]) -> list[Any]:
-    """Return the values of keys, always in the same order."""
+    """Return the values of keys, in a stable order."""
     return [value for _, value in sorted(keys, key=lambda key: (key[0], str(key[1])))]
 
 
@@ -287,7 +289,7 @@ def _says_only_tags(facets: Facets) -> bool:
     )
 
 
-def _common(one: frozenset[Any] | None, other: frozenset[Any] | None) -> frozenset[Any] | None:
+def _intersect(one: frozenset[Any] | None, other: frozenset[Any] | None) -> frozenset[Any] | None:
     if one is None or other is None:
         return one if other is None else other
     return one & other

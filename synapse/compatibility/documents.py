@@ -1,9 +1,8 @@
-"""Resolve references between schema documents, and find references that cannot be compared.
+"""Resolves references between schema documents, and finds references that cannot be compared.
 
-`resolve` returns `None` where a `$ref` cannot be followed with certainty, and the comparison is undecided there.
-Schemas are not compared, and their validators not asked, when a reference leads back to itself without going down into
-the value, or when references to references multiply so often that one value is looked at without end. A tree whose
-branches are trees is fine: it goes down.
+`resolve` returns `None` for a `$ref` that cannot be followed with certainty; the comparison is undecided there. Schemas
+are not compared at all if a reference leads back to itself at the same value, or if references to references apply too
+many schemas to one value. Recursion into parts of the value, as in a tree, is fine.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +21,7 @@ from synapse.schema.references import CannotFollow, ReferenceResolver
 
 
 class Unusable(Exception):
-    """The document cannot be compared; the text says why."""
+    """The document cannot be compared; the message is the reason."""
 
 
 class Document:
@@ -41,7 +40,7 @@ class Document:
         self.has_dynamic_references = False
         self.is_one_resource = True
         self._nodes: dict[str, Node] = {}
-        self._index(schema)
+        self._scan(schema)
 
     @property
     def root(self) -> Node:
@@ -49,7 +48,7 @@ class Document:
         return self.node("", self.schema)
 
     def node(self, pointer: str, schema: Any) -> Node:
-        """Return the node at a place: one object for each place, so that nodes can be compared by identity."""
+        """Return the node at a pointer: always the same object, so that nodes can be compared by identity."""
         node = self._nodes.get(pointer)
         if node is None:
             node = self._nodes[pointer] = Node(schema, pointer, self.draft, self)
@@ -58,13 +57,13 @@ class Document:
     def validator_of(self, node: Node) -> jsonschema_rs.Validator | None:
         """Return the real validator of a node of this document."""
         if not self.has_references:
-            return validators.alone(node.schema, self.draft)
-        # A dynamic reference means something else when it is not entered from the root.
+            return validators.compile_alone(node.schema, self.draft)
+        # Dynamic references resolve differently when the validation does not begin at the root.
         if self.has_dynamic_references and not self.library.is_one_resource:
             return None
-        return validators.part(self.address, node.pointer, self.draft, self.library.registry)
+        return validators.compile_part(self.address, node.pointer, self.draft, self.library.registry)
 
-    def _index(self, schema: dict[str, Any]) -> None:
+    def _scan(self, schema: dict[str, Any]) -> None:
         waiting: list[tuple[str, Any]] = [("", schema)]
         while waiting:
             pointer, here = waiting.pop()
@@ -83,7 +82,7 @@ class Document:
 
 
 class Library:
-    """A schema and its references, by name. `is_new`: it was never compiled before."""
+    """A schema and the schemas that it refers to, by name. `is_new`: it was never compiled before."""
 
     def __init__(
         self, schema: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]], *, is_new: bool = False
@@ -112,23 +111,23 @@ class Library:
 
     @cached_property
     def has_dynamic_anchors(self) -> bool:
-        """Whether a part may have a name by which dynamic references find it."""
+        """Whether some part may have a dynamic anchor."""
         return b'"$dynamicAnchor"' in self._text or b'"$recursiveAnchor"' in self._text
 
     @property
     def is_one_resource(self) -> bool:
-        """Whether no part has a name of its own, so that a dynamic reference can lead to one place only."""
+        """Whether no part has its own id, so that each dynamic reference has one possible target."""
         return len(self._documents) == 1 and self.main.is_one_resource
 
     @cached_property
     def validator(self) -> jsonschema_rs.Validator | None:
         """The real validator of the schema; `None` when it cannot be compiled."""
-        return validators.whole(self.main.schema, self._others)
+        return validators.compile_schema(self.main.schema, self._others)
 
     @cached_property
     def registry(self) -> jsonschema_rs.Registry | None:
-        """All the schemas, for the validators of their parts; `None` when one cannot be read."""
-        return validators.registry(self.main.address, self.main.schema, self._others)
+        """All schemas, for the validators of their parts; `None` when one cannot be read."""
+        return validators.make_registry(self.main.address, self.main.schema, self._others)
 
     @property
     def _others(self) -> Mapping[str, dict[str, Any]]:
@@ -137,7 +136,7 @@ class Library:
     def resolve(self, node: Node, keyword: str) -> Node | None:
         """Return the node that a reference in `node` leads to, or `None`.
 
-        In one resource without others, a dynamic reference leads where a plain one would.
+        In a single resource, a dynamic reference leads to the same node as a plain one.
         """
         try:
             targets = self._resolver.resolve(node.schema, keyword)
@@ -159,16 +158,16 @@ class Library:
         try:
             return orjson.dumps(everything, option=orjson.OPT_SORT_KEYS)
         except TypeError:
-            # An integer beyond 64 bits, or nesting beyond what is written.
+            # An integer beyond 64 bits, or nesting that orjson does not serialize.
             return repr(everything).encode()
 
 
 _MOST_LOOKS = 20_000
-"""How many times schemas may be applied to one value."""
+"""The limit on the schemas that are applied to one value."""
 
 
 def find_reference_obstacle(library: Library, budget: Budget) -> str | None:
-    """Return why the references of a schema, or of the schemas it refers to, cannot be compared; `None` if they can.
+    """Return the reason that a schema's references, or those of its references, cannot be compared; `None` if they can.
 
     Raises:
         OutOfBudget: when the search takes too long.
@@ -180,34 +179,36 @@ def find_reference_obstacle(library: Library, budget: Budget) -> str | None:
     waiting = list(seen)
     while waiting:
         node = waiting.pop()
-        if node not in looks and not _count(node, looks, budget):
+        if node not in looks and not _count_applied(node, looks, budget):
             return f"a “$ref” leads back to itself at “{node.at}”"
         if looks[node] > _MOST_LOOKS:
             return f"references are followed too many times over at “{node.at}”"
-        new = [it for it in (*_parts(node), *_in_place(node)) if it not in seen]
+        new = [it for it in (*_subschema_nodes(node), *_applied_nodes(node)) if it not in seen]
         seen.update(dict.fromkeys(new))
         waiting += new
     return None
 
 
-def _count(start: Node, looks: dict[Node, int], budget: Budget) -> bool:
-    """Count how many schemas are applied where `start` is; false when there is no end to it."""
-    path: dict[Node, Iterator[Node]] = {start: iter(_in_place(start))}
+def _count_applied(start: Node, looks: dict[Node, int], budget: Budget) -> bool:
+    """Count the schemas that `start` applies to one value, itself included. Return False when the number is
+    infinite.
+    """
+    path: dict[Node, Iterator[Node]] = {start: iter(_applied_nodes(start))}
     while path:
         budget.spend()
         node = next(reversed(path))
         following = next(path[node], None)
         if following is None:
-            looks[node] = 1 + sum(looks[it] for it in _in_place(node))
+            looks[node] = 1 + sum(looks[it] for it in _applied_nodes(node))
             del path[node]
         elif following in path:
             return False
         elif following not in looks:
-            path[following] = iter(_in_place(following))
+            path[following] = iter(_applied_nodes(following))
     return True
 
 
-def _in_place(node: Node) -> list[Node]:
+def _applied_nodes(node: Node) -> list[Node]:
     facets = node.facets
     found = [*facets.conjuncts, *facets.nots]
     found += [member for group in facets.groups for member in group.members]
@@ -216,7 +217,7 @@ def _in_place(node: Node) -> list[Node]:
     return found
 
 
-def _parts(node: Node) -> list[Node]:
+def _subschema_nodes(node: Node) -> list[Node]:
     if not isinstance(node.schema, dict):
         return []
     return [node.below(at, schema) for _, at, schema in keywords.subschemas(node.schema)]

@@ -1,8 +1,8 @@
-"""Compare two schemas for equality, without annotations.
+"""Compares two schemas for equality, ignoring annotations.
 
 References are followed instead of compared: two schemas are equal when no path through them leads to a difference. A
-pair that is already being compared counts as equal. If a difference is found, every result that depends on such an
-assumption is dropped.
+pair that is being compared already is assumed to be equal; if a difference is found, results that depend on such an
+assumption are dropped.
 """
 
 from collections import deque
@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from synapse.compatibility.budget import Budget
-from synapse.compatibility.keywords import ANNOTATIONS, DRAFT_7, HOLD_A_LIST, HOLD_A_MAP, HOLD_A_SCHEMA, escaped
+from synapse.compatibility.keywords import ANNOTATIONS, DRAFT_7, HOLD_A_LIST, HOLD_A_MAP, HOLD_A_SCHEMA, escape_token
 from synapse.compatibility.schema_model import Node
 
 _DYNAMIC = ("$dynamicRef", "$recursiveRef")
@@ -38,7 +38,7 @@ class EquivalenceChecker:
             return True
         if one.draft != other.draft or (one, other) in self._different:
             return False
-        # Each pair with the pair that it is a part of. The nearest parts come first, because they differ most often.
+        # Each pair with the pair that contains it. Outer parts are compared first, because they differ most often.
         assumed: dict[Pair, Pair | None] = {(one, other): None}
         waiting = deque(assumed)
         while waiting:
@@ -46,9 +46,9 @@ class EquivalenceChecker:
             self._compared += 1
             if self._compared % _PAIRS_A_STEP == 0:
                 self.budget.spend()
-            following = None if pair in self._different else _compare(*pair)
+            following = None if pair in self._different else _parts_to_compare(*pair)
             if following is None:
-                self._differ(pair, assumed)
+                self._mark_different(pair, assumed)
                 return False
             new = [it for it in following if it not in assumed and it not in self._same and it[0] is not it[1]]
             assumed.update(dict.fromkeys(new, pair))
@@ -56,20 +56,20 @@ class EquivalenceChecker:
         self._same.update(assumed)
         return True
 
-    def _differ(self, pair: Pair | None, within: Mapping[Pair, Pair | None]) -> None:
-        """Remember a difference of a part, and so of everything that contains it."""
+    def _mark_different(self, pair: Pair | None, within: Mapping[Pair, Pair | None]) -> None:
+        """Record a pair as different, and with it all pairs that contain it."""
         while pair is not None:
             self._different.add(pair)
             pair = within[pair]
 
 
-def _compare(one: Node, other: Node) -> list[Pair] | None:
-    """Return the parts that have to be equal too, or `None` for a difference."""
+def _parts_to_compare(one: Node, other: Node) -> list[Pair] | None:
+    """Return the pairs of parts that have to be equal, or `None` for a difference."""
     if one.text is not None and one.text == other.text:
         return []
     if not isinstance(one.schema, dict) or not isinstance(other.schema, dict):
         return [] if one.schema is other.schema else None
-    mine, theirs = _telling(one), _telling(other)
+    mine, theirs = _constraints_of(one), _constraints_of(other)
     if mine.keys() != theirs.keys():
         return None
     following: list[Pair] = []
@@ -81,7 +81,7 @@ def _compare(one: Node, other: Node) -> list[Pair] | None:
     return following
 
 
-def _telling(node: Node) -> dict[str, Any]:
+def _constraints_of(node: Node) -> dict[str, Any]:
     if node.draft <= DRAFT_7 and "$ref" in node.schema:
         return {"$ref": node.schema["$ref"]}
     return {keyword: value for keyword, value in node.schema.items() if keyword not in ANNOTATIONS}
@@ -105,7 +105,7 @@ def _compare_keyword(one: Node, other: Node, keyword: str) -> list[Pair] | None:
         return [(one.below(at, a), other.below(at, b)) for at, a, b in zip(places, mine, theirs, strict=True)]
     if keyword in HOLD_A_MAP and isinstance(mine, dict) and isinstance(theirs, dict):
         return _compare_maps(one, other, keyword)
-    return [] if _text(mine) == _text(theirs) else None
+    return [] if _serialize(mine) == _serialize(theirs) else None
 
 
 def _compare_maps(one: Node, other: Node, keyword: str) -> list[Pair] | None:
@@ -115,14 +115,14 @@ def _compare_maps(one: Node, other: Node, keyword: str) -> list[Pair] | None:
     pairs = []
     for name, schema in mine.items():
         if isinstance(schema, (dict, bool)) and isinstance(theirs[name], (dict, bool)):
-            at = f"/{keyword}/{escaped(name)}"
+            at = f"/{keyword}/{escape_token(name)}"
             pairs.append((one.below(at, schema), other.below(at, theirs[name])))
-        elif _text(schema) != _text(theirs[name]):
+        elif _serialize(schema) != _serialize(theirs[name]):
             return None
     return pairs
 
 
-def _text(value: Any) -> bytes:
+def _serialize(value: Any) -> bytes:
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:

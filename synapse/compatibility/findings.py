@@ -1,4 +1,4 @@
-"""Findings of a comparison, before they are proven and worded; and the values of a check: its mode, and its result.
+"""Findings of a comparison, before they are proven and described; and the mode and the result of a check.
 
 The names of the modes are those of schema registries, which clients send and expect in answers.
 """
@@ -60,10 +60,10 @@ class Policy(StrEnum):
     """The policy that decides which differences count as incompatible."""
 
     LENIENT = "LENIENT"
-    """STRICT, and three changes that people make every day: see `rules.LENIENT`."""
+    """Permits three common changes that STRICT refuses: see `rules.LENIENT`."""
 
     STRICT = "STRICT"
-    """No document that the writer's schema accepts is refused by the reader's."""
+    """Each document that the writer's schema accepts must be accepted by the reader's."""
 
 
 class NoWitness(Enum):
@@ -92,11 +92,11 @@ class Difference:
     """One incompatibility of two schemas.
 
     `direction` is BACKWARD when the new schema reads, FORWARD when the old one does. `old_pointer` and `new_pointer`
-    are JSON Pointers into the two schemas; where the name is declared in only one of them, the other points at the
-    object that lacks it. `witness` is a document that the writer's schema accepts and the reader's refuses; the
-    real validator confirmed it. `fix` is the smallest change of the *new* schema that would help. `version` is the
-    earlier version that the new schema is incompatible with. `decided` is false when no witness was found: neither a
-    proof that all documents pass, nor one that does not.
+    are JSON Pointers into the two schemas; if only one of them declares a property, the other points at the object
+    without it. `witness` is a document that the writer's schema accepts and the reader's refuses; the real validator
+    confirmed it. `fix` describes the smallest change of the *new* schema that removes the difference. `version` is the
+    earlier version that the new schema is incompatible with. `decided` is false when no witness was found: then neither
+    compatibility nor incompatibility is proven.
     """
 
     rule: str
@@ -136,7 +136,7 @@ class WrittenNames(Protocol):
 
     @property
     def known(self) -> dict[str, None]:
-        """The names that are spoken of one by one."""
+        """The names that are mentioned individually."""
 
     @property
     def patterns(self) -> dict[str, None]:
@@ -147,7 +147,7 @@ class WrittenNames(Protocol):
 
 
 class SamplerLike(Protocol):
-    """The sampler: makes values that may prove a finding."""
+    """The interface of the sampler, which makes values that may prove a finding."""
 
     def arrays(
         self,
@@ -157,16 +157,18 @@ class SamplerLike(Protocol):
         each: Shape | None = None,
         length: int | None = None,
     ) -> Iterator[list[Any]]:
-        """Return arrays: with given items at some places, all items of a further shape, of a given length."""
+        """Yield arrays with given items at some indexes (`at`), all items of a further shape (`each`), of a given
+        length.
+        """
 
     def doubles(self, shape: Shape) -> Iterator[list[Any]]:
         """Return arrays with two equal items."""
 
     def names(self, written: WrittenNames, pattern: str | None, avoiding: Properties | None) -> Iterator[str]:
-        """Return names that match a pattern, or (no pattern) that neither schema speaks of."""
+        """Yield names that match a pattern, or without a pattern names that neither schema mentions."""
 
     def numbers(self, shape: Shape, *, near: float | None = None) -> Iterator[Any]:
-        """Return numbers, beginning with numbers near a bound."""
+        """Yield numbers, beginning with those near a bound."""
 
     def objects(
         self,
@@ -177,24 +179,24 @@ class SamplerLike(Protocol):
         without: Iterable[str] = (),
         count: int | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Return objects: with given values, having and lacking some names, of a size; small ones first."""
+        """Yield objects with given values, having and lacking some names, with `count` properties; small ones first."""
 
     def strings(self, shape: Shape, *, near: int | None = None) -> Iterator[Any]:
-        """Return strings, beginning with strings of about a length."""
+        """Yield strings, beginning with those of a length near `near`."""
 
     def values(self, shape: Shape, *, mask: int = keywords.ANY) -> Iterator[Any]:
-        """Return values of the shape that its own schemas accept, of these types."""
+        """Yield values of these types that the shape's own schemas accept."""
 
 
 class SatisfiabilityCheckerLike(Protocol):
-    """The satisfiability check: finds shapes that have no value."""
+    """The interface of the satisfiability check, which finds shapes without any value."""
 
     def is_empty(self, shape: Shape) -> bool:
         """Say whether no value can be of this shape."""
 
 
 class ProverLike(Protocol):
-    """The operations of the prover on parts of a value that the modules for each type use."""
+    """The interface of the prover for the modules of the single types."""
 
     budget: Budget
     listed: dict[Shape, list[Any] | None]
@@ -204,16 +206,16 @@ class ProverLike(Protocol):
 
     @property
     def satisfiability(self) -> SatisfiabilityCheckerLike:
-        """Which shapes have no value."""
+        """The check for shapes without any value."""
 
     def below(self, shape: Shape, reader: Node) -> "Findings":
-        """Return the findings for a part of the value: a property, an item, a name."""
+        """Return the findings for a part of the value: a property, an item or a name."""
 
     def excludes(self, shape: Shape, node: Node) -> bool:
-        """Say whether provably no value of the shape is accepted by the node."""
+        """Say whether it is proven that the node accepts no value of the shape."""
 
     def excludes_below(self, shape: Shape, node: Node) -> bool:
-        """Say whether the node refuses all values of a part: a property, an item, a name."""
+        """Say whether it is proven that the node accepts no value of a part: a property, an item or a name."""
 
     def shape(self, nodes: Iterable[Node], refused_by: Iterable[Node] = ()) -> Shape:
         """Return the shape of a value that these nodes accept and refuse."""
@@ -234,8 +236,8 @@ def no_candidates(sampler: "SamplerLike") -> Iterator[Any]:
 class Finding:
     """A violated rule, and its place.
 
-    `candidates` makes values that may prove it: first for the place of the finding; each enclosing level puts them into
-    its own values. They cost time, so they are made only when a witness is looked for.
+    `candidates` makes values that may prove it: at first for the place of the finding; each enclosing level then puts
+    them into its own values. This is slow, so it is only done when a witness is needed.
     """
 
     rule: Rule
@@ -252,7 +254,7 @@ class Finding:
         return cls(rule=rule, writer=shape.at, reader=reader.at if reader else "", facts=facts, candidates=candidates)
 
     def inside(self, place: Callable[["SamplerLike", Any], Iterable[Any]]) -> "Finding":
-        """Return the finding as seen from above; `place` puts a value where it belongs."""
+        """Return the finding for the enclosing value; `place` yields enclosing values with a given part."""
         inner = self.candidates
         return replace(
             self, candidates=lambda sampler: chain.from_iterable(place(sampler, value) for value in inner(sampler))
@@ -263,12 +265,12 @@ Findings = list[Finding]
 
 
 def only_lenient(findings: Findings) -> bool:
-    """Say whether the LENIENT policy would let all of these through."""
+    """Say whether the LENIENT policy permits all of these findings."""
     return all(finding.rule.is_lenient for finding in findings)
 
 
 def nearest_to_compatible(results: Iterable[Findings]) -> Findings:
-    """Return the result that lies nearest to compatible."""
+    """Return the result that is closest to compatible."""
     return min(results, key=lambda findings: (not only_lenient(findings), len(findings)))
 
 

@@ -1,6 +1,6 @@
-"""Sort keywords by purpose and draft, and name the types of JSON values as bits of a mask.
+"""Keywords by purpose and draft, and the types of JSON values as bits of a mask.
 
-Numbers have three bits: drafts from 6 on call `1.0` an integer, and draft 4 does not.
+Numbers have three bits, because `1.0` is an integer from draft 6 on, but not in draft 4.
 """
 
 from collections.abc import Iterable, Iterator
@@ -53,7 +53,7 @@ ANNOTATIONS = frozenset(
         "$anchor",
     ]
 )
-"""Change nothing about what is accepted. (`$anchor` only gives a name.)"""
+"""Keywords that do not influence validation. (`$anchor` only gives a name.)"""
 
 SINCE = {
     "const": DRAFT_6, "contains": DRAFT_6, "propertyNames": DRAFT_6, "if": DRAFT_7, "then": DRAFT_7, "else": DRAFT_7,
@@ -64,7 +64,7 @@ SINCE = {
 
 
 def draft_of(document: dict[str, Any], otherwise: int = DRAFT_2020) -> int | None:
-    """Return the draft that a schema names, or `None` when it names one that is not published."""
+    """Return the draft that a schema names in `$schema`, or `None` when it is not a published one."""
     named = document.get("$schema")
     if named is None:
         return otherwise
@@ -76,8 +76,8 @@ def is_known(keyword: str, draft: int) -> bool:
     return SINCE.get(keyword, DRAFT_4) <= draft
 
 
-def escaped(token: str) -> str:
-    """Return a reference token of a JSON Pointer (RFC 6901, 3)."""
+def escape_token(token: str) -> str:
+    """Escape a reference token of a JSON Pointer (RFC 6901, 3)."""
     return token.replace("~", "~0").replace("/", "~1") if "~" in token or "/" in token else token
 
 
@@ -97,7 +97,7 @@ def subschemas(schema: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
         elif keyword in HOLD_A_MAP and isinstance(value, dict):
             for name, item in value.items():
                 if isinstance(item, (dict, bool)):
-                    yield keyword, f"/{keyword}/{escaped(name)}", item
+                    yield keyword, f"/{keyword}/{escape_token(name)}", item
 
 
 NULL, BOOLEAN, INTEGER, WHOLE, FRACTION, STRING, ARRAY, OBJECT = (1 << bit for bit in range(8))
@@ -144,7 +144,7 @@ def kind_of(value: Any) -> int:
 
 
 def names_of(mask: int) -> list[str]:
-    """Return the names of kinds, as a schema spells them."""
+    """Return the names of kinds, as in a schema."""
     names = [name for name in ("null", "boolean", "string", "array", "object") if mask & _MASKS[name]]
     if mask & NUMBER:
         names.append("number" if mask & FRACTION else "integer")

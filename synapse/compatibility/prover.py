@@ -1,9 +1,9 @@
-"""Prove that a reader's schema accepts every value of a shape, or that a shape has no value.
+"""Proves that a reader's schema accepts every value of a shape, or that a shape has no value.
 
-`Prover.within` returns the obstacles it finds; an empty result is a proof. The proof goes by cases and down into
-parts. A question that comes up again further down while it is being answered counts as answered with yes: a document
-is finite, so a counterexample cannot lie ever deeper. Results that rest on such an assumption are remembered only with
-it. "Empty" is a proof, "not empty" only means that no proof was found.
+`Prover.within` returns the obstacles that it finds; an empty result is a proof. The proof splits into cases, and
+descends into parts. A question that comes up again deeper in the value while it is being answered is assumed to be
+proven: a document is finite, so a counterexample cannot lie ever deeper. Results that rest on such an assumption are
+not cached on their own. "Empty" is proven, "not empty" only means that no proof was found.
 """
 
 import math
@@ -23,7 +23,7 @@ _FEW_CHOICES = 4
 
 
 class SatisfiabilityChecker:
-    """Looks for contradictions, and remembers."""
+    """Looks for contradictions in shapes, and caches the results."""
 
     def __init__(self, prover: "Prover") -> None:
         self._prover = prover
@@ -41,7 +41,8 @@ class SatisfiabilityChecker:
         if shape in self._asked:
             return False
         prover = self._prover
-        # Before it counts as asked: where the steps run out here, the proof may continue without it, and ask again.
+        # Before the shape is marked as being checked: if the steps run out here, the proof may continue and check it
+        # again.
         prover.budget.enter()
         outer, prover.leans_on = prover.leans_on, math.inf
         self._asked.add(shape)
@@ -62,7 +63,7 @@ class SatisfiabilityChecker:
             return not allowed
         if all(self.has_no(mask, shape) for mask in keywords.EACH if shape.types & mask):
             return True
-        # A schema that accepts the value may imply one that refuses it.
+        # The accepting schemas may imply one of the refusing schemas.
         if any(not prover.within(shape, node) for node in shape.refused_by):
             return True
         return self._has_no_case(shape)
@@ -93,13 +94,15 @@ class SatisfiabilityChecker:
 
 
 _DEEPEST_CHOICES = 3
-"""How many open choices of the writer are made one inside the other before giving up."""
+"""The limit on choices of the writer that are nested in each other."""
 
 Question = tuple[Shape, Node]
 
 
 class Prover:
-    """Proves for one pair of schemas. `tells_integers` when one of them is of draft 4, where 1.0 is no integer."""
+    """The prover for one pair of schemas. `tells_integers`: one of them is of draft 4, in which 1.0 is not an
+    integer.
+    """
 
     def __init__(self, budget: Budget, *, tells_integers: bool) -> None:
         self.budget = budget
@@ -116,20 +119,20 @@ class Prover:
 
     def within(self, shape: Shape, reader: Node) -> Findings:
         """Return the findings that keep the reader from accepting all values of the shape."""
-        if reader.schema is True or self._says_the_same(shape, reader):
+        if reader.schema is True or self._is_identical(shape, reader):
             return []
         question = shape, reader
         known = self._answers.get(question)
         if known is not None:
             return known
         if question in self._asked:
-            return self._assume(question, reader, shape)
+            return self._assume_proven(question, reader, shape)
         self.budget.enter()
         own, outer = len(self._asked), self.leans_on
         self._asked[question] = own, self._level
         self.leans_on = math.inf
         try:
-            findings = self._answer(shape, reader)
+            findings = self._find_obstacles(shape, reader)
         finally:
             self.budget.leave()
             del self._asked[question]
@@ -141,7 +144,7 @@ class Prover:
         return findings
 
     def below(self, shape: Shape, reader: Node) -> Findings:
-        """Return the findings for a part of the value: a property, an item, a name."""
+        """Return the findings for a part of the value: a property, an item or a name."""
         self._level += 1
         cases, self._cases = self._cases, 0
         try:
@@ -151,11 +154,11 @@ class Prover:
             self._cases = cases
 
     def excludes(self, shape: Shape, node: Node) -> bool:
-        """Say whether provably no value of the shape is accepted by the node."""
+        """Say whether it is proven that the node accepts no value of the shape."""
         return not self.shapes.possible(shape.tags, [node]) or self.satisfiability.is_empty(shape.also(node))
 
     def excludes_below(self, shape: Shape, node: Node) -> bool:
-        """Say whether the node refuses all values of a part: a property, an item, a name."""
+        """Say whether it is proven that the node accepts no value of a part: a property, an item or a name."""
         self._level += 1
         try:
             return self.excludes(shape, node)
@@ -167,12 +170,14 @@ class Prover:
         return self.shapes.of(nodes, refused_by)
 
     def by_cases(self, shape: Shape, reader: Node, otherwise: Findings) -> Findings:
-        """Return the best answer of the reader itself that making one of the shape's choices gives, or `otherwise`."""
+        """Return the best result of splitting the shape by one of its choices and comparing each case, or
+        `otherwise`.
+        """
         if self._cases >= _DEEPEST_CHOICES:
             return otherwise
         self._cases += 1
         try:
-            with self.budget.half():
+            with self.budget.limit_to_half():
                 return self._best_of_cases(shape, reader, otherwise)
         except OutOfBudget:
             return otherwise
@@ -185,67 +190,67 @@ class Prover:
             result: Findings = []
             for case in shape.cases(choice):
                 self.budget.spend()
-                result = [*result, *self._answer_case(case, reader)]
+                result = [*result, *self._find_obstacles_in_case(case, reader)]
             if not result:
                 return result
             results.append(result)
         soft = [result for result in results if only_lenient(result)]
         return nearest_to_compatible(soft) if soft else results[-1]
 
-    def _says_the_same(self, shape: Shape, reader: Node) -> bool:
+    def _is_identical(self, shape: Shape, reader: Node) -> bool:
         if reader in shape.nodes:
             return True
         if reader.text is not None and (reader.draft, reader.text) in shape.texts:
             return True
         facets = reader.facets
         if not (facets.groups or facets.conditions or facets.nots or facets.opaque):
-            # The parts tell; comparing word for word first would only be more work.
+            # Comparing the parts decides; checking for equality first would only be more work.
             return False
         return any(self.equivalence.are_same(node, reader) for node in shape.nodes)
 
-    def _assume(self, question: Question, reader: Node, shape: Shape) -> Findings:
+    def _assume_proven(self, question: Question, reader: Node, shape: Shape) -> Findings:
         index, level = self._asked[question]
         if level == self._level:
             return [Finding.of(Rule.CANNOT_DECIDE, shape, reader, reason="it goes round in circles")]
         self.leans_on = min(self.leans_on, index)
         return []
 
-    def _answer(self, shape: Shape, reader: Node) -> Findings:
+    def _find_obstacles(self, shape: Shape, reader: Node) -> Findings:
         if shape.types == keywords.NOTHING:
             return []
         allowed = scalars.all_of(self, shape)
         if allowed is not None and reader.validator is not None:
             return scalars.listed_within(self, shape, allowed, reader)
-        own, combined = self._directly(shape, reader), combinations.within(self, shape, reader)
-        # Whether there are such values at all takes longer to say, and matters only now.
+        own, combined = self._compare_keywords(shape, reader), combinations.within(self, shape, reader)
+        # Whether the shape has any value takes longer to check, and matters only if there are findings.
         if not (own or combined) or self.satisfiability.is_empty(shape):
             return []
-        # Combined parts have made cases of their own.
+        # The findings of combined schemas are already split into cases.
         return (self.by_cases(shape, reader, own) if own and shape.choices else own) + combined
 
-    def _answer_case(self, shape: Shape, reader: Node) -> Findings:
-        """Return the conflicts of a case with the reader itself, without the schemas that the reader combines."""
-        if shape.types == keywords.NOTHING or self._says_the_same(shape, reader):
+    def _find_obstacles_in_case(self, shape: Shape, reader: Node) -> Findings:
+        """Return the findings of a case with the reader itself, without the schemas that the reader combines."""
+        if shape.types == keywords.NOTHING or self._is_identical(shape, reader):
             return []
         allowed = scalars.all_of(self, shape)
         if allowed is not None and reader.validator is not None:
             return scalars.listed_within(self, shape, allowed, reader)
-        own = self._directly(shape, reader)
+        own = self._compare_keywords(shape, reader)
         if not own or self.satisfiability.is_empty(shape):
             return []
         return self.by_cases(shape, reader, own) if shape.choices else own
 
-    def _directly(self, shape: Shape, reader: Node) -> Findings:
+    def _compare_keywords(self, shape: Shape, reader: Node) -> Findings:
         if reader.schema is False:
             return [Finding.of(Rule.NOTHING_ACCEPTED, shape, reader, lambda sampler: sampler.values(shape))]
         return (
-            self._of_types(shape, reader)
+            self._type_findings(shape, reader)
             + scalars.listed(self, shape, reader)
-            + self._of_each_type(shape, reader)
+            + self._findings_by_type(shape, reader)
             + combinations.exclusions(self, shape, reader)
         )
 
-    def _of_types(self, shape: Shape, reader: Node) -> Findings:
+    def _type_findings(self, shape: Shape, reader: Node) -> Findings:
         missing = shape.types & ~reader.facets.types
         for mask in keywords.EACH:
             if missing & mask and self.satisfiability.has_no(mask, shape):
@@ -259,21 +264,21 @@ class Prover:
             )
         ]
 
-    def _of_each_type(self, shape: Shape, reader: Node) -> Findings:
+    def _findings_by_type(self, shape: Shape, reader: Node) -> Findings:
         facets = reader.facets
         both = shape.types & facets.types
         found: Findings = []
         for mask, look in _LOOKS:
             if both & mask:
-                findings = look(self, self._only(shape, mask) if mask in _IN_PARTS else shape, reader)
+                findings = look(self, self._narrow_to_type(shape, mask) if mask in _IN_PARTS else shape, reader)
                 if findings and not self.satisfiability.has_no(mask, shape):
                     found += findings
         return found
 
-    def _only(self, shape: Shape, mask: int) -> Shape:
-        """Return the shape narrowed to one type, so that a choice between types is out of the way."""
+    def _narrow_to_type(self, shape: Shape, mask: int) -> Shape:
+        """Return the shape narrowed to one type, so that choices between types are made."""
         if shape.types & ~mask:
-            return shape.also(Node.made({"type": keywords.names_of(mask)}))
+            return shape.also(Node.from_schema({"type": keywords.names_of(mask)}))
         return shape
 
 

@@ -1,15 +1,15 @@
-"""The rules: every way in which a reader's schema can fail to take what a writer's schema allows.
+"""The rules: the ways in which a reader's schema can refuse a document that a writer's schema accepts.
 
-A text says `{reader}` and `{writer}` where "the new schema" and "the old schema" will stand, in an order that depends
-on the direction. Each rule has two fixes, because only the new schema can still be changed: one for when it reads
-(BACKWARD), one for when it writes (FORWARD). docs/compatibility.md lists the rules with examples.
+The placeholders `{reader}` and `{writer}` become "the new schema" and "the old schema", depending on the direction.
+Each rule has two fixes, because only the new schema can be changed: one for when it is the reader (BACKWARD), and one
+for when it is the writer (FORWARD). docs/compatibility.md lists the rules with examples.
 """
 
 from enum import Enum
 
 
 class Rule(Enum):
-    """One rule. `is_lenient`: the LENIENT policy lets it through."""
+    """One rule. `is_lenient`: the LENIENT policy permits the difference."""
 
     # Values of any type
     TYPE_NARROWED = (
@@ -203,13 +203,13 @@ class Rule(Enum):
         self.is_lenient = is_lenient
 
     def is_refused(self) -> bool:
-        """Say whether both policies refuse it."""
+        """Say whether both policies refuse the difference."""
         return not self.is_lenient
 
     def is_any(self) -> bool:
-        """Say yes."""
+        """Return True: selects all rules, where a predicate is expected."""
         return True
 
 
 LENIENT = frozenset(rule.name for rule in Rule if rule.is_lenient)
-"""The rules that the LENIENT policy lets through; all others hold under both policies."""
+"""The rules whose differences the LENIENT policy permits; all others apply under both policies."""

@@ -1,7 +1,7 @@
-"""Make numbers and strings at the edges of a shape, to be tried as witnesses.
+"""Makes numbers and strings at the limits of a shape, as candidates for witnesses.
 
-Of regular expressions the common parts are understood (literals, classes, groups, alternatives, repetition, anchors at
-the ends); other patterns give no text. The validator checks every sample before it is used.
+The common parts of regular expressions are supported (literals, classes, groups, alternatives, repetition, anchors at
+the ends); other patterns yield no text. The validator checks every sample before it is used.
 """
 
 import math
@@ -21,11 +21,11 @@ _WAYS = 3
 
 
 class NotUnderstood(Exception):
-    """The expression uses something that is not understood here."""
+    """The expression uses an unsupported construct."""
 
 
-def texts(pattern: str) -> Iterator[str]:
-    """Return texts that probably match the pattern, short ones first."""
+def matching_texts(pattern: str) -> Iterator[str]:
+    """Yield texts that probably match the pattern, short ones first."""
     for way in range(_WAYS):
         try:
             yield _Parser(pattern, way).parse()
@@ -42,64 +42,64 @@ class _Parser:
         self._way = way
 
     def parse(self) -> str:
-        text = self._alternatives()
+        text = self._parse_alternatives()
         if self._rest:
             raise NotUnderstood
         return text
 
-    def _alternatives(self) -> str:
-        options = [self._sequence()]
-        while self._take("|"):
-            options.append(self._sequence())
+    def _parse_alternatives(self) -> str:
+        options = [self._parse_sequence()]
+        while self._skip_if("|"):
+            options.append(self._parse_sequence())
         return options[self._way % len(options)]
 
-    def _sequence(self) -> str:
+    def _parse_sequence(self) -> str:
         parts: list[str] = []
         while self._rest and self._rest[0] not in "|)":
-            atom = self._atom()
-            least, most = self._repeats()
+            atom = self._parse_atom()
+            least, most = self._parse_repeats()
             times = min(least + self._way, most)
             if times * max(len(atom), 1) > _MOST_REPEATS * 10:
                 raise NotUnderstood
             parts.append(atom * times)
         return "".join(parts)
 
-    def _atom(self) -> str:
-        head = self._next()
+    def _parse_atom(self) -> str:
+        head = self._next_character()
         if head in "^$":
             return ""
         if head == ".":
             return self._one_of(_ANY)
         if head == "[":
-            return self._one_of(self._class())
+            return self._one_of(self._parse_class())
         if head == "\\":
-            return self._escape()
+            return self._parse_escape()
         if head == "(":
-            return self._group()
+            return self._parse_group()
         if head in "*+?{":
             raise NotUnderstood
         return head
 
-    def _group(self) -> str:
-        if self._take("?"):
-            if self._take("P<") or self._take("<"):
+    def _parse_group(self) -> str:
+        if self._skip_if("?"):
+            if self._skip_if("P<") or self._skip_if("<"):
                 _, _, self._rest = self._rest.partition(">")
-            elif not self._take(":"):
+            elif not self._skip_if(":"):
                 raise NotUnderstood
-        text = self._alternatives()
-        if not self._take(")"):
+        text = self._parse_alternatives()
+        if not self._skip_if(")"):
             raise NotUnderstood
         return text
 
-    def _escape(self) -> str:
-        letter = self._next()
+    def _parse_escape(self) -> str:
+        letter = self._next_character()
         if letter in _CLASSES:
             return self._one_of(_CLASSES[letter])
         if letter in "bAzBZ":
             return ""
-        return self._literal(letter)
+        return self._parse_literal(letter)
 
-    def _literal(self, letter: str) -> str:
+    def _parse_literal(self, letter: str) -> str:
         if letter in _CONTROLS:
             return _CONTROLS[letter]
         if letter in "xu":
@@ -110,44 +110,44 @@ class _Parser:
             raise NotUnderstood
         return letter
 
-    def _class(self) -> str:
-        is_negated = self._take("^")
+    def _parse_class(self) -> str:
+        is_negated = self._skip_if("^")
         found: list[str] = []
-        while not self._take("]") or not found:
-            first = self._next()
+        while not self._skip_if("]") or not found:
+            first = self._next_character()
             if first == "[":
                 raise NotUnderstood
             if first == "\\":
-                letter = self._next()
+                letter = self._next_character()
                 if letter in _CLASSES:
                     found += _CLASSES[letter]
                     continue
-                first = self._literal(letter)
+                first = self._parse_literal(letter)
             if self._rest.startswith("-") and not self._rest.startswith("-]"):
-                self._next()
-                last = self._next()
-                last = self._literal(self._next()) if last == "\\" else last
+                self._next_character()
+                last = self._next_character()
+                last = self._parse_literal(self._next_character()) if last == "\\" else last
                 found += [first, last]
                 found += [chr(code) for code in islice(range(ord(first), ord(last) + 1), 64)]
             else:
                 found.append(first)
         return "".join(it for it in _PRINTABLE if it not in found) if is_negated else "".join(found)
 
-    def _repeats(self) -> tuple[int, int]:
-        if self._take("*"):
+    def _parse_repeats(self) -> tuple[int, int]:
+        if self._skip_if("*"):
             least, most = 0, _MOST_REPEATS
-        elif self._take("+"):
+        elif self._skip_if("+"):
             least, most = 1, _MOST_REPEATS
-        elif self._take("?"):
+        elif self._skip_if("?"):
             least, most = 0, 1
-        elif self._take("{"):
+        elif self._skip_if("{"):
             counts, _, self._rest = self._rest.partition("}")
             low, comma, high = counts.partition(",")
             least = int(low)
             most = int(high) if high else (_MOST_REPEATS if comma else least)
         else:
             return 1, 1
-        self._take("?")
+        self._skip_if("?")
         if least > _MOST_REPEATS:
             raise NotUnderstood
         return least, most
@@ -157,11 +157,11 @@ class _Parser:
             raise NotUnderstood
         return characters[self._way % len(characters)]
 
-    def _next(self) -> str:
+    def _next_character(self) -> str:
         head, self._rest = self._rest[0], self._rest[1:]
         return head
 
-    def _take(self, text: str) -> bool:
+    def _skip_if(self, text: str) -> bool:
         if self._rest.startswith(text):
             self._rest = self._rest[len(text) :]
             return True
@@ -179,7 +179,7 @@ def numbers_of(shape: Shape, near: float | None = None) -> Iterator[int | float]
     asked = [*([near] if near is not None else []), *ends, 0, 1]
     centers = [center for center in asked if abs(center) <= _HUGE]
     seen: set[tuple[type, float]] = set()
-    for number in _around(centers, shape):
+    for number in _numbers_around(centers, shape):
         kind = keywords.kind_of(number)
         if kind & keywords.WHOLE and shape.types & keywords.INTEGER and abs(number) < 2**63:
             number = int(number)  # noqa: PLW2901
@@ -190,7 +190,7 @@ def numbers_of(shape: Shape, near: float | None = None) -> Iterator[int | float]
         yield from (float(center) for center in centers if abs(center) < 2**53 and float(center).is_integer())
 
 
-def _around(centers: list[float], shape: Shape) -> Iterator[int | float]:
+def _numbers_around(centers: list[float], shape: Shape) -> Iterator[int | float]:
     step = shape.step if shape.types & keywords.FRACTION or shape.step != 1 else None
     for center in centers:
         if step is not None:
@@ -213,12 +213,13 @@ def strings_of(shape: Shape, near: int | None = None) -> Iterator[str]:
     wanted = [length for length in dict.fromkeys(lengths) if length is not None and 0 <= length <= _LONGEST]
     if shape.formats:
         for token in shape.formats:
-            yield from validators.EXAMPLES.get(validators.name_of(token), _contents(token))
+            yield from validators.EXAMPLES.get(validators.name_of(token), _example_contents(token))
         return
     for pattern in shape.patterns:
-        for text in texts(pattern):
+        for text in matching_texts(pattern):
             yield text
-            # A pattern without an end, or with a repeat at its end, takes more of the same.
+            # A pattern without `$`, or with a repetition at its end, also matches the text with its last character
+            # repeated.
             yield from (text + (text[-1:] or "a") * (length - len(text)) for length in wanted if length > len(text))
             yield from ("a" * (length - len(text)) + text for length in wanted if length > len(text))
     for length, character in product(wanted, "a0 "):
@@ -226,7 +227,7 @@ def strings_of(shape: Shape, near: int | None = None) -> Iterator[str]:
     yield from _WORDS
 
 
-def _contents(token: str) -> tuple[str, ...]:
+def _example_contents(token: str) -> tuple[str, ...]:
     if "base64" in token:
         return ("MQ==", "")
     return ("1", "{}") if "json" in token else ()

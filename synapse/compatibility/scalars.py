@@ -1,8 +1,8 @@
 """Compare constraints on numbers, strings and listed values.
 
-A bound between two multiples of the writer's step (1 for integers) means the next multiple. Two things are proof for
-patterns: the writer has the identical pattern, or both repeat one class of characters from end to end (`^[0-9]{3}$`,
-`^[0-9]+$`). Values that are listed, or few enough to list, are put to the real validator one by one.
+A bound between two multiples of the writer's step (1 for integers) is the same as the next multiple. A pattern of the
+reader is proven in two cases: the writer has the identical pattern, or both repeat one class of characters from end to
+end (`^[0-9]{3}$`, `^[0-9]+$`). Values that are listed, or few enough to list, are checked by the real validator.
 """
 
 import math
@@ -28,13 +28,13 @@ def numbers_within(shape: Shape, reader: Node) -> Findings:
     """Return the findings that keep the reader from accepting all numbers of the shape."""
     facets = reader.facets
     found: Findings = []
-    if facets.lower is not None and not _implies(shape, shape.lower, facets.lower, is_lower=True):
-        found.append(_bound(Rule.MINIMUM_RAISED, shape, reader, shape.lower, facets.lower))
-    if facets.upper is not None and not _implies(shape, shape.upper, facets.upper, is_lower=False):
-        found.append(_bound(Rule.MAXIMUM_LOWERED, shape, reader, shape.upper, facets.upper))
+    if facets.lower is not None and not _implies_bound(shape, shape.lower, facets.lower, is_lower=True):
+        found.append(_bound_finding(Rule.MINIMUM_RAISED, shape, reader, shape.lower, facets.lower))
+    if facets.upper is not None and not _implies_bound(shape, shape.upper, facets.upper, is_lower=False):
+        found.append(_bound_finding(Rule.MAXIMUM_LOWERED, shape, reader, shape.upper, facets.upper))
     for multiple in facets.multiples:
         if shape.step is None or (shape.step / multiple).denominator != 1:
-            value = written(multiple)
+            value = number_text(multiple)
             found.append(
                 Finding.of(
                     Rule.MULTIPLE_OF_NARROWED, shape, reader, lambda sampler: sampler.numbers(shape), value=value
@@ -57,18 +57,18 @@ def are_impossible(shape: Shape) -> bool:
 def first_multiple(shape: Shape, bound: Bound, *, is_lower: bool) -> Fraction | None:
     """Return the multiple of the shape's step that is nearest to a bound, on the side that it allows.
 
-    `None` when the shape's numbers have no step, and for a bound so far away that doubles leave integers out.
+    `None` when the shape has no step, and for bounds beyond the range in which doubles represent all integers.
     """
     if shape.step is None or abs(bound.value) >= _EXACT:
         return None
-    times = schema_model.fraction(bound.value) / shape.step
+    times = schema_model.exact_fraction(bound.value) / shape.step
     nearest = math.ceil(times) if is_lower else math.floor(times)
     if bound.is_exclusive and nearest == times:
         nearest += 1 if is_lower else -1
     return nearest * shape.step
 
 
-def _implies(shape: Shape, own: Bound | None, wanted: Bound, *, is_lower: bool) -> bool:
+def _implies_bound(shape: Shape, own: Bound | None, wanted: Bound, *, is_lower: bool) -> bool:
     if own is None:
         return False
     if _is_within(own, wanted, is_lower=is_lower):
@@ -88,24 +88,24 @@ def _is_within(own: Bound, wanted: Bound, *, is_lower: bool) -> bool:
     return own.value > wanted.value if is_lower else own.value < wanted.value
 
 
-def _bound(rule: Rule, shape: Shape, reader: Node, own: Bound | None, wanted: Bound) -> Finding:
+def _bound_finding(rule: Rule, shape: Shape, reader: Node, own: Bound | None, wanted: Bound) -> Finding:
     facts = {
-        "reader_bound": described(wanted),
-        "writer_bound": f" ({described(own)})" if own else "",
+        "reader_bound": describe_bound(wanted),
+        "writer_bound": f" ({describe_bound(own)})" if own else "",
     }
     return Finding.of(rule, shape, reader, lambda sampler: sampler.numbers(shape, near=wanted.value), **facts)
 
 
-def described(bound: Bound) -> str:
-    """Return a bound in words: "from 1", "below 5"."""
+def describe_bound(bound: Bound) -> str:
+    """Describe a bound: "from 1", "below 5"."""
     word = bound.keyword
     if bound.is_exclusive and not word.startswith("exclusive"):
         word = "exclusive" + word.capitalize()
     return f"{_SIGNS[word]} {bound.value}"
 
 
-def written(number: Fraction) -> str:
-    """Return a number as a schema would have it."""
+def number_text(number: Fraction) -> str:
+    """Return a number in the notation of a schema."""
     return str(number.numerator) if number.denominator == 1 else repr(float(number))
 
 
@@ -121,26 +121,30 @@ def strings_within(shape: Shape, reader: Node) -> Findings:
     found: Findings = []
     if shape.shortest < facets.shortest:
         facts: dict[str, Any] = {"value": facets.shortest, "other": shape.shortest}
-        found.append(_found(Rule.MIN_LENGTH_RAISED, shape, reader, length=facets.shortest - 1, **facts))
+        found.append(_string_finding(Rule.MIN_LENGTH_RAISED, shape, reader, length=facets.shortest - 1, **facts))
     if facets.longest is not None and (shape.longest is None or shape.longest > facets.longest):
-        facts = {"value": facets.longest, "change": raised("maxLength", shape.longest)}
-        found.append(_found(Rule.MAX_LENGTH_LOWERED, shape, reader, length=facets.longest + 1, **facts))
+        facts = {"value": facets.longest, "change": raise_limit_fix("maxLength", shape.longest)}
+        found.append(_string_finding(Rule.MAX_LENGTH_LOWERED, shape, reader, length=facets.longest + 1, **facts))
     for pattern in facets.patterns:
         if pattern not in shape.patterns and not any(_is_implied(own, pattern) for own in shape.patterns):
-            found.append(_found(Rule.PATTERN_ADDED, shape, reader, value=pattern))
+            found.append(_string_finding(Rule.PATTERN_ADDED, shape, reader, value=pattern))
     for token in facets.formats:
         if token not in shape.formats:
             rule = Rule.CONTENT_ADDED if token.startswith("content ") else Rule.FORMAT_ADDED
-            found.append(_found(rule, shape, reader, value=validators.name_of(token).removeprefix("content ").strip()))
+            found.append(
+                _string_finding(rule, shape, reader, value=validators.name_of(token).removeprefix("content ").strip())
+            )
     return found
 
 
 def _is_implied(own: str, wanted: str) -> bool:
-    """Say whether a repeated character class is repeated as often as another pattern requires."""
+    """Say whether both patterns repeat one character class, the first no less and no more often than the second
+    permits.
+    """
     first, second = _REPEATED.match(own), _REPEATED.match(wanted)
     if first is None or second is None or _class_of(first) != _class_of(second):
         return False
-    (least, most), (wanted_least, wanted_most) = _times(first), _times(second)
+    (least, most), (wanted_least, wanted_most) = _repetition_of(first), _repetition_of(second)
     return least >= wanted_least and most <= wanted_most
 
 
@@ -148,7 +152,7 @@ def _class_of(match: re.Match[str]) -> str:
     return "[0-9]" if match["class"] == r"\d" else match["class"]
 
 
-def _times(match: re.Match[str]) -> tuple[float, float]:
+def _repetition_of(match: re.Match[str]) -> tuple[float, float]:
     times = match["times"] or "{1}"
     if times in _TIMES:
         return _TIMES[times]
@@ -156,12 +160,12 @@ def _times(match: re.Match[str]) -> tuple[float, float]:
     return int(least), int(most) if most else math.inf if comma else int(least)
 
 
-def raised(keyword: str, limit: int | None) -> str:
+def raise_limit_fix(keyword: str, limit: int | None) -> str:
     """Return the fix for a limit that has to grow: "Raise “maxLength” to 9"."""
     return f"Remove “{keyword}”" if limit is None else f"Raise “{keyword}” to {limit}"
 
 
-def _found(rule: Rule, shape: Shape, reader: Node, *, length: int | None = None, **facts: Any) -> Finding:
+def _string_finding(rule: Rule, shape: Shape, reader: Node, *, length: int | None = None, **facts: Any) -> Finding:
     return Finding.of(rule, shape, reader, lambda sampler: sampler.strings(shape, near=length), **facts)
 
 
@@ -171,10 +175,10 @@ _MOST_SHOWN = 3
 
 
 def all_of(prover: ProverLike, shape: Shape) -> list[Any] | None:
-    """Return all values of a shape (perhaps more than these), or `None` when they cannot be listed."""
+    """Return a list that includes all values of a shape, or `None` when they cannot be listed."""
     known: list[Any] | None = prover.listed.get(shape, _UNKNOWN)
     if known is _UNKNOWN:
-        known = _list(prover, shape)
+        known = _list_values(prover, shape)
         prover.listed[shape] = known
     return known
 
@@ -182,32 +186,32 @@ def all_of(prover: ProverLike, shape: Shape) -> list[Any] | None:
 _UNKNOWN: Any = object()
 
 
-def _list(prover: ProverLike, shape: Shape) -> list[Any] | None:
+def _list_values(prover: ProverLike, shape: Shape) -> list[Any] | None:
     if shape.values is not None:
         candidates: Iterable[Any] | None = shape.values
     else:
-        candidates = _few(shape)
+        candidates = _list_by_types(shape)
     if candidates is None:
         return None
     found = []
     for value in candidates:
         prover.budget.spend()
-        twins = _twins(value) if prover.tells_integers else (value,)
+        twins = _all_notations(value) if prover.tells_integers else (value,)
         if twins is None:
             return None
         found += [twin for twin in twins if keywords.kind_of(twin) & shape.types and shape.accepts(twin)]
     return found
 
 
-def _few(shape: Shape) -> Iterable[Any] | None:
-    """Return the values of a shape that lists none, when its types have few."""
+def _list_by_types(shape: Shape) -> Iterable[Any] | None:
+    """Return the values of a shape without listed values, if its types have only few; otherwise `None`."""
     parts: list[Iterable[Any]] = []
     if shape.types & keywords.NULL:
         parts.append([None])
     if shape.types & keywords.BOOLEAN:
         parts.append([False, True])
     if shape.types & keywords.NUMBER:
-        numbers = _few_numbers(shape)
+        numbers = _list_numbers(shape)
         if numbers is None:
             return None
         parts.append(numbers)
@@ -226,7 +230,7 @@ def _few(shape: Shape) -> Iterable[Any] | None:
     return chain.from_iterable(parts)
 
 
-def _few_numbers(shape: Shape) -> Iterable[int | float] | None:
+def _list_numbers(shape: Shape) -> Iterable[int | float] | None:
     if are_impossible(shape):
         return []
     lower, upper = shape.lower, shape.upper
@@ -241,12 +245,14 @@ def _few_numbers(shape: Shape) -> Iterable[int | float] | None:
     return range(int(first), int(last) + 1, int(shape.step)) if last - first < _MOST_INTEGERS * shape.step else None
 
 
-def _twins(value: Any) -> Sequence[Any] | None:
-    """Return the value with its numbers written in every way; draft 4 tells 1 from 1.0. `None`: too many ways."""
+def _all_notations(value: Any) -> Sequence[Any] | None:
+    """Return the value in all notations of its numbers, because draft 4 distinguishes 1 from 1.0. `None`: there are too
+    many.
+    """
     if isinstance(value, list):
-        return _all_ways(value, list)
+        return _combine_notations(value, list)
     if isinstance(value, dict):
-        return _all_ways(list(value.values()), lambda parts: dict(zip(value, parts, strict=True)))
+        return _combine_notations(list(value.values()), lambda parts: dict(zip(value, parts, strict=True)))
     if keywords.kind_of(value) == keywords.WHOLE:
         return [value, int(value)]
     if keywords.kind_of(value) == keywords.INTEGER and abs(value) < 2**64 and int(float(value)) == value:
@@ -254,8 +260,8 @@ def _twins(value: Any) -> Sequence[Any] | None:
     return [value]
 
 
-def _all_ways(parts: list[Any], made: Callable[[Any], Any]) -> Sequence[Any] | None:
-    ways = [_twins(part) for part in parts]
+def _combine_notations(parts: list[Any], made: Callable[[Any], Any]) -> Sequence[Any] | None:
+    ways = [_all_notations(part) for part in parts]
     known = [way for way in ways if way is not None]
     if len(known) < len(ways) or math.prod(map(len, known)) > _MOST_WAYS:
         return None
@@ -287,11 +293,11 @@ def listed(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
 
 def shown(values: Sequence[Any]) -> str:
     """Return some values as JSON, for people."""
-    texts = [_text(value) for value in values[:_MOST_SHOWN]]
+    texts = [_json_text(value) for value in values[:_MOST_SHOWN]]
     return ", ".join(texts) + (f" and {len(values) - _MOST_SHOWN} more" if len(values) > _MOST_SHOWN else "")
 
 
-def _text(value: Any) -> str:
+def _json_text(value: Any) -> str:
     try:
         text = orjson.dumps(value).decode()
     except TypeError:

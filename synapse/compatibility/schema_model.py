@@ -1,9 +1,8 @@
-"""Read schemas of every draft into one model: `Node`, a place in a document, and `Facets`, the constraints there.
+"""One model for schemas of all drafts: `Node`, a place in a document, and `Facets`, the constraints at that place.
 
-`unevaluatedProperties` and `unevaluatedItems` apply to the values that no other keyword of the same place has looked
-at. Where `properties`, `allOf` and `$ref` alone decide, they are read as `additionalProperties` and `items` over all
-names and positions together. Where that depends on the document (an `anyOf` whose branches declare properties), they
-are opaque.
+`unevaluatedProperties` and `unevaluatedItems` apply to the values that no other keyword of the same place evaluates. If
+only `properties`, `allOf` and `$ref` determine these, they are read like `additionalProperties` and `items`. If they
+depend on the document (as with an `anyOf` whose branches declare properties), the keywords are opaque.
 """
 
 import json
@@ -26,7 +25,7 @@ from synapse.compatibility.keywords import (
     DRAFT_2019,
     DRAFT_2020,
     SCHEMA_URIS,
-    escaped,
+    escape_token,
     is_known,
 )
 
@@ -47,7 +46,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Contains:
-    """Between `least` and `most` items of an array are accepted by `node`."""
+    """A `contains`: `node` accepts at least `least` and at most `most` items of the array."""
 
     node: "Node"
     least: int
@@ -145,12 +144,12 @@ class _DependsOnTheDocument(Exception):
 
 
 def rest_of_properties(node: "Node", known: dict[str, Any], opaque: list[str]) -> tuple[Rest, ...]:
-    """Return `unevaluatedProperties` as one rest; nothing where all properties are evaluated."""
+    """Return `unevaluatedProperties` as one rest; an empty tuple if all properties are evaluated."""
     keyword = "unevaluatedProperties"
     try:
         names: set[str] = set()
         patterns: dict[str, None] = {}
-        for part in _places(node, _ABOUT_PROPERTIES):
+        for part in _applying_nodes(node, _ABOUT_PROPERTIES):
             if part is not node and ("additionalProperties" in part.schema or keyword in part.schema):
                 return ()
             names.update(part.schema.get("properties", ()))
@@ -168,7 +167,7 @@ def rest_of_items(
     keyword = "unevaluatedItems"
     longest = len(prefix)
     try:
-        for part in _places(node, _ABOUT_ITEMS):
+        for part in _applying_nodes(node, _ABOUT_ITEMS):
             if "contains" in part.schema:
                 raise _DependsOnTheDocument
             if (part is not node and keyword in part.schema) or _evaluates_all_items(part):
@@ -177,7 +176,7 @@ def rest_of_items(
     except _DependsOnTheDocument:
         opaque.append(keyword)
         return prefix, None, ""
-    anything = node.made(True)
+    anything = node.from_schema(True)
     rest = node.below("/" + keyword, known[keyword])
     return (*prefix, *[anything] * (longest - len(prefix))), rest, keyword
 
@@ -189,8 +188,8 @@ def _evaluates_all_items(node: "Node") -> bool:
     return not isinstance(items, list) or ("items" in node.schema and "additionalItems" in node.schema)
 
 
-def _places(start: "Node", about: frozenset[str]) -> list["Node"]:
-    """Return the schemas that certainly apply where `start` does, itself first."""
+def _applying_nodes(start: "Node", about: frozenset[str]) -> list["Node"]:
+    """Return the schemas that always apply to the same value as `start`, itself first."""
     places: list[Node] = []
     waiting = [start]
     while waiting:
@@ -208,13 +207,13 @@ def _places(start: "Node", about: frozenset[str]) -> list["Node"]:
                 waiting.append(target)
         waiting += [node.below(f"/allOf/{index}", it) for index, it in enumerate(node.schema.get("allOf", ()))]
         for keyword in _MAY_DEPEND:
-            if keyword in node.schema and is_known(keyword, node.draft) and _evaluates(node.schema[keyword], about):
+            if keyword in node.schema and is_known(keyword, node.draft) and _mentions(node.schema[keyword], about):
                 raise _DependsOnTheDocument
     return places
 
 
-def _evaluates(schema: Any, about: frozenset[str]) -> bool:
-    """Say whether one of these keywords, or a reference that may lead to one, is anywhere inside."""
+def _mentions(schema: Any, about: frozenset[str]) -> bool:
+    """Say whether a schema contains one of these keywords anywhere, or a reference that may lead to one."""
     waiting = [schema]
     while waiting:
         here = waiting.pop()
@@ -228,7 +227,7 @@ def _evaluates(schema: Any, about: frozenset[str]) -> bool:
 
 
 class SchemaLibrary(Protocol):
-    """A schema and its references, as their nodes ask for them."""
+    """The interface of a schema and its references for their nodes."""
 
     @property
     def size(self) -> int:
@@ -236,7 +235,7 @@ class SchemaLibrary(Protocol):
 
     @property
     def has_dynamic_anchors(self) -> bool:
-        """Whether a part may have a name by which dynamic references find it."""
+        """Whether some part may have a dynamic anchor."""
 
     def resolve(self, node: "Node", keyword: str) -> "Node | None":
         """Return the node that a reference in `node` leads to, or `None`."""
@@ -262,7 +261,7 @@ class SchemaDocument(Protocol):
 class Node:
     """A schema at its place in a document. Compared by identity: a place has one node.
 
-    A node without a document is one that the comparison made up ("an object that has `a`").
+    A node without a document was made by the comparison ("an object that has `a`").
     """
 
     def __init__(self, schema: Any, pointer: str, draft: int, document: "SchemaDocument | None" = None) -> None:
@@ -274,11 +273,13 @@ class Node:
     @cached_property
     def facets(self) -> Facets:
         """The constraints of the schema, in one form for all drafts."""
-        return read(self)
+        return read_facets(self)
 
     @cached_property
     def text(self) -> bytes | None:
-        """The schema as bytes that are equal only for equal schemas; `None` where a reference leads out of it."""
+        """The schema as bytes that are equal only for equal schemas; `None` if it has references, which may lead out of
+        it.
+        """
         if self.document is not None and self.document.has_references and b'"$' in self._bytes:
             return None if any(word in self._bytes for word in _LEADING_OUT) else self._bytes
         return self._bytes
@@ -293,23 +294,23 @@ class Node:
 
     @cached_property
     def validator(self) -> jsonschema_rs.Validator | None:
-        """The real validator of this place; `None` where it cannot stand alone."""
+        """The real validator of this place; `None` when it cannot be compiled alone."""
         if self.document is None:
-            return validators.alone(self.schema, self.draft)
+            return validators.compile_alone(self.schema, self.draft)
         return self.document.validator_of(self)
 
     @cached_property
     def cost_of_compiling(self) -> int:
-        """How many steps of a budget it takes to compile the schema."""
+        """The steps that compiling the schema costs."""
         size = len(self._bytes)
         if self.document is not None and self.document.has_references:
-            # With all that it may refer to.
+            # Including all schemas that it may refer to.
             size += self.document.library.size
         return 2 + size // 200
 
     @cached_property
     def cost_of_asking(self) -> int:
-        """How many steps of a budget it takes to ask the validator about a value."""
+        """The steps that validating a value costs."""
         size = len(self._bytes)
         options = self.schema.get("enum") if isinstance(self.schema, dict) else None
         if isinstance(options, list) and all(isinstance(option, str) for option in options):
@@ -319,12 +320,12 @@ class Node:
 
     @property
     def at(self) -> str:
-        """Where this is, for people: a JSON Pointer, after the name of the reference if it is in one."""
+        """The place for people: a JSON Pointer, after the name of the reference if it is in one."""
         name = self.document.name if self.document else ""
         return f"{name}#{self.pointer}" if name else self.pointer
 
     def below(self, pointer: str, schema: Any) -> "Node":
-        """Return the node of a schema that this one holds."""
+        """Return the node of a subschema, at a pointer relative to this node."""
         if self.document is None:
             return Node(schema, self.pointer + pointer, self.draft)
         return self.document.node(self.pointer + pointer, schema)
@@ -341,12 +342,12 @@ class Node:
         return str(self.schema.get("$ref")).rstrip("#") in SCHEMA_URIS.values()
 
     @staticmethod
-    def made(schema: Any) -> "Node":
-        """Return a node that is in no document; equal schemas give the same one."""
-        return _made(json.dumps(schema, sort_keys=True))
+    def from_schema(schema: Any) -> "Node":
+        """Return a node without a document; the same object for equal schemas."""
+        return _cached_node(json.dumps(schema, sort_keys=True))
 
     def accepts(self, value: Any) -> bool | None:
-        """Ask the real validator; `None` when it cannot say."""
+        """Validate a value with the real validator; `None` when it cannot."""
         return None if self.validator is None else validators.accepts(self.validator, value)
 
     def __repr__(self) -> str:
@@ -357,7 +358,7 @@ _LEADING_OUT = (b'"$ref"', b'"$dynamicRef"', b'"$recursiveRef"')
 
 
 @lru_cache(maxsize=2048)
-def _made(text: str) -> Node:
+def _cached_node(text: str) -> Node:
     return Node(json.loads(text), "", DRAFT_2020)
 
 
@@ -382,7 +383,7 @@ _NOTHING = Facets(types=keywords.NOTHING)
 _ANYTHING = Facets()
 
 
-def read(node: "Node") -> Facets:
+def read_facets(node: "Node") -> Facets:
     """Read the constraints of a schema. Keywords that its draft does not know constrain nothing."""
     if isinstance(node.schema, bool):
         return _ANYTHING if node.schema else _NOTHING
@@ -392,17 +393,17 @@ def read(node: "Node") -> Facets:
     known = {word: value for word, value in schema.items() if word not in ANNOTATIONS and is_known(word, node.draft)}
     opaque: list[str] = []
     return Facets(
-        **_of_any_type(known, node),
-        **_of_numbers(known, node),
-        **_of_strings(known, node),
-        items=_items(node, known, opaque) if not _ABOUT_ARRAYS.isdisjoint(known) else None,
-        properties=_properties(node, known, opaque) if not _ABOUT_OBJECTS.isdisjoint(known) else None,
-        conjuncts=(*_references(node, known, opaque), *_list(node, known, "allOf")),
+        **_read_any_type(known, node),
+        **_read_numbers(known, node),
+        **_read_strings(known, node),
+        items=_read_items(node, known, opaque) if not _ABOUT_ARRAYS.isdisjoint(known) else None,
+        properties=_read_properties(node, known, opaque) if not _ABOUT_OBJECTS.isdisjoint(known) else None,
+        conjuncts=(*_read_references(node, known, opaque), *_read_list(node, known, "allOf")),
         opaque=tuple(opaque),
     )
 
 
-def _of_any_type(known: dict[str, Any], node: "Node") -> dict[str, Any]:
+def _read_any_type(known: dict[str, Any], node: "Node") -> dict[str, Any]:
     found: dict[str, Any] = {}
     if "type" in known:
         named = known["type"]
@@ -410,17 +411,19 @@ def _of_any_type(known: dict[str, Any], node: "Node") -> dict[str, Any]:
     if "enum" in known or "const" in known:
         values = [known["const"]] if "const" in known else known["enum"]
         found["values"] = tuple(values)
-    groups = [Group(members, word == "oneOf") for word in ("anyOf", "oneOf") if (members := _list(node, known, word))]
+    groups = [
+        Group(members, word == "oneOf") for word in ("anyOf", "oneOf") if (members := _read_list(node, known, word))
+    ]
     if groups:
         found["groups"] = tuple(groups)
     if "not" in known:
         found["nots"] = (node.below("/not", known["not"]),)
-    if conditions := _conditions(known, node):
+    if conditions := _read_conditions(known, node):
         found["conditions"] = conditions
     return found
 
 
-def _conditions(known: dict[str, Any], node: "Node") -> tuple[Condition, ...]:
+def _read_conditions(known: dict[str, Any], node: "Node") -> tuple[Condition, ...]:
     found = []
     if "if" in known and ("then" in known or "else" in known):
         when = node.below("/if", known["if"])
@@ -429,28 +432,28 @@ def _conditions(known: dict[str, Any], node: "Node") -> tuple[Condition, ...]:
     for keyword in ("dependencies", "dependentSchemas"):
         for name, schema in known.get(keyword, {}).items():
             if isinstance(schema, (dict, bool)):
-                then = node.below(f"/{keyword}/{escaped(name)}", schema)
-                found.append(Condition(node.made({"type": "object", "required": [name]}), then, None))
+                then = node.below(f"/{keyword}/{escape_token(name)}", schema)
+                found.append(Condition(node.from_schema({"type": "object", "required": [name]}), then, None))
     return tuple(found)
 
 
-def _of_numbers(known: dict[str, Any], node: "Node") -> dict[str, Any]:
+def _read_numbers(known: dict[str, Any], node: "Node") -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if lower := _bound(known, node.draft, "minimum", "exclusiveMinimum", max):
+    if lower := _read_bound(known, node.draft, "minimum", "exclusiveMinimum", max):
         found["lower"] = lower
-    if upper := _bound(known, node.draft, "maximum", "exclusiveMaximum", min):
+    if upper := _read_bound(known, node.draft, "maximum", "exclusiveMaximum", min):
         found["upper"] = upper
     if "multipleOf" in known:
-        found["multiples"] = (fraction(known["multipleOf"]),)
+        found["multiples"] = (exact_fraction(known["multipleOf"]),)
     return found
 
 
-def fraction(number: int | float) -> Fraction:
-    """Return the number that is written, as the validator takes it: 0.1 is one tenth."""
+def exact_fraction(number: int | float) -> Fraction:
+    """Return the number as it is written, like the validator: 0.1 is one tenth."""
     return Fraction(number) if isinstance(number, int) else Fraction(Decimal(repr(number)))
 
 
-def _bound(
+def _read_bound(
     known: dict[str, Any], draft: int, inclusive: str, exclusive: str, tighter: Callable[..., Any]
 ) -> Bound | None:
     if draft == DRAFT_4:
@@ -464,7 +467,7 @@ def _bound(
     return result
 
 
-def _of_strings(known: dict[str, Any], node: "Node") -> dict[str, Any]:
+def _read_strings(known: dict[str, Any], node: "Node") -> dict[str, Any]:
     found: dict[str, Any] = {}
     if "minLength" in known:
         found["shortest"] = int(known["minLength"])
@@ -475,9 +478,9 @@ def _of_strings(known: dict[str, Any], node: "Node") -> dict[str, Any]:
     tokens = []
     name = known.get("format")
     if isinstance(name, str) and validators.is_checked(name, node.draft):
-        tokens.append(validators.token(name, node.draft))
+        tokens.append(validators.format_token(name, node.draft))
     if node.draft in (DRAFT_6, DRAFT_7) and ("contentEncoding" in known or "contentMediaType" in known):
-        # In these two drafts the validator checks contents, in 2019-09 and later it does not.
+        # The validator checks contents only in these two drafts.
         encoding, media_type = known.get("contentEncoding", ""), known.get("contentMediaType", "")
         tokens.append(f"content {encoding} {media_type}")
     if tokens:
@@ -485,13 +488,13 @@ def _of_strings(known: dict[str, Any], node: "Node") -> dict[str, Any]:
     return found
 
 
-def _list(node: "Node", known: dict[str, Any], keyword: str) -> tuple["Node", ...]:
+def _read_list(node: "Node", known: dict[str, Any], keyword: str) -> tuple["Node", ...]:
     if keyword not in known:
         return ()
     return tuple(node.below(f"/{keyword}/{index}", item) for index, item in enumerate(known.get(keyword, ())))
 
 
-def _references(node: "Node", known: dict[str, Any], opaque: list[str]) -> list["Node"]:
+def _read_references(node: "Node", known: dict[str, Any], opaque: list[str]) -> list["Node"]:
     found = []
     for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
         if not isinstance(known.get(keyword), str) or not _is_followed(keyword, node):
@@ -510,13 +513,13 @@ def _is_followed(keyword: str, node: "Node") -> bool:
     return node.draft == (DRAFT_2020 if keyword == "$dynamicRef" else DRAFT_2019)
 
 
-def _items(node: "Node", known: dict[str, Any], opaque: list[str]) -> Items:
+def _read_items(node: "Node", known: dict[str, Any], opaque: list[str]) -> Items:
     prefix: tuple[Node, ...] = ()
     rest_keyword = "items"
     if node.draft >= DRAFT_2020:
-        prefix = _list(node, known, "prefixItems")
+        prefix = _read_list(node, known, "prefixItems")
     elif isinstance(known.get("items"), list):
-        prefix, rest_keyword = _list(node, known, "items"), "additionalItems"
+        prefix, rest_keyword = _read_list(node, known, "items"), "additionalItems"
     rest = node.below("/" + rest_keyword, known[rest_keyword]) if rest_keyword in known else None
     if rest is None and not _is_anything(known.get("unevaluatedItems", True)):
         prefix, rest, rest_keyword = rest_of_items(node, known, prefix, opaque)
@@ -540,10 +543,12 @@ def _is_anything(schema: Any) -> bool:
     return schema is True or schema == {}
 
 
-def _properties(node: "Node", known: dict[str, Any], opaque: list[str]) -> Properties:
-    named = {name: node.below("/properties/" + escaped(name), it) for name, it in known.get("properties", {}).items()}
+def _read_properties(node: "Node", known: dict[str, Any], opaque: list[str]) -> Properties:
+    named = {
+        name: node.below("/properties/" + escape_token(name), it) for name, it in known.get("properties", {}).items()
+    }
     patterns = {
-        pattern: node.below("/patternProperties/" + escaped(pattern), it)
+        pattern: node.below("/patternProperties/" + escape_token(pattern), it)
         for pattern, it in known.get("patternProperties", {}).items()
     }
     rests: tuple[Rest, ...] = ()

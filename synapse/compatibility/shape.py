@@ -1,8 +1,8 @@
-"""The shape of a written value: the schemas that accept it, and the schemas that do not.
+"""The shape of a written value: the schemas that accept it, and the schemas that refuse it.
 
 A shape is a conjunction. It merges the facets of its schemas, following `allOf` and `$ref`, so that a question such as
-"is there a least length?" has one answer. Alternatives cannot be merged: it keeps them as open choices, which
-`Shape.cases` makes. Leaving a constraint out makes a shape larger, never smaller, so a proof about the shape holds.
+"is there a least length?" has one answer. Alternatives cannot be merged: they remain open choices, which `Shape.cases`
+makes. Ignoring a constraint can only make a shape larger, so proofs about the shape stay valid.
 """
 
 import math
@@ -23,9 +23,9 @@ Key = tuple[frozenset[Node], frozenset[Node]]
 
 @dataclass(eq=False)
 class Shape:
-    """All that is known about a value. Compared by identity: `Shapes` gives equal knowledge one object.
+    """All that is known about a value. Compared by identity: `Shapes` makes one object for equal schemas.
 
-    `nodes` accept the value, the first is where it stands in the schema; `refused_by` do not accept it. A number is a
+    `nodes` accept the value, the first is the one at its place in the schema; `refused_by` refuse it. A number is a
     multiple of `step`.
     """
 
@@ -48,14 +48,14 @@ class Shape:
 
     @property
     def at(self) -> str:
-        """Where the writer's schema speaks of the value, rather than where it refers to that."""
+        """The place in the writer's schema that constrains the value, not one that only refers to it."""
         speaking = (node for node in self.nodes if node.facets != Facets(conjuncts=node.facets.conjuncts))
         node = next(speaking, self.nodes[0] if self.nodes else None)
         return node.at if node else ""
 
     @cached_property
     def is_anything(self) -> bool:
-        """Whether nothing at all is known."""
+        """Whether nothing is known about the value."""
         return not self.refused_by and all(node.facets == _ANYTHING for node in self.nodes)
 
     @cached_property
@@ -64,11 +64,13 @@ class Shape:
         return frozenset((node.draft, node.text) for node in self.nodes if node.text is not None)
 
     def also(self, *nodes: Node, never: Iterable[Node] = ()) -> "Shape":
-        """Return the shape narrowed to values that these schemas accept as well, and the schemas of `never` refuse."""
+        """Return the shape narrowed to values that these schemas accept, too, and that the schemas of `never`
+        refuse.
+        """
         return self.shapes.of(nodes, never, base=self)
 
     def cases(self, choice: Group | Condition) -> Iterator["Shape"]:
-        """Return shapes that together are no smaller than this one, with the choice made in each."""
+        """Yield shapes that together cover this one, with the choice made in each."""
         if isinstance(choice, Condition):
             then = [choice.then] if choice.then else []
             otherwise = [choice.otherwise] if choice.otherwise else []
@@ -90,7 +92,7 @@ _ANYTHING = Facets()
 
 
 class Shapes:
-    """Makes shapes, each once."""
+    """Makes shapes, one object for equal ones."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
@@ -118,8 +120,7 @@ class Shapes:
         return shape
 
     def accepts(self, node: Node, value: object) -> bool | None:
-        """Ask the real validator of a schema; `None` when it cannot say. The cost of the call is spent from
-        the budget."""
+        """Validate a value with the real validator of a schema; `None` when it cannot. Spends the cost of the call."""
         if node not in self._compiled:
             self._compiled.add(node)
             self.budget.spend(node.cost_of_compiling)
@@ -142,9 +143,9 @@ class Shapes:
 
 
 class _Closure:
-    """Schemas that accept a value or refuse it, with all that they imply, and the choices that remain open.
+    """Schemas that accept or refuse a value, with all schemas that they imply, and the choices that remain open.
 
-    Discriminating constants decide between alternatives: the last remaining member of a union is implied.
+    Discriminating constants exclude alternatives: the last remaining member of a union is implied.
     """
 
     def __init__(self, shapes: Shapes, nodes: Iterable[Node], refused_by: Iterable[Node], base: Shape | None) -> None:
@@ -157,8 +158,8 @@ class _Closure:
         self.choices: list[Group | Condition] = [*self._base.choices]
         waiting = [(node, True) for node in reversed(tuple(nodes))] + [(node, False) for node in refused_by]
         while waiting:
-            self._take_in(waiting)
-            waiting = self._decide()
+            self._add_all(waiting)
+            waiting = self._make_decided_choices()
 
     def shape(self) -> Shape:
         """Return the merged shape."""
@@ -169,11 +170,11 @@ class _Closure:
             choices=tuple(self.choices),
             tags=self.tags,
         )
-        _merge(made, made.nodes[len(self._base.nodes) :], made.refused_by[len(self._base.refused_by) :])
+        _merge_constraints(made, made.nodes[len(self._base.nodes) :], made.refused_by[len(self._base.refused_by) :])
         made.types &= keywords.NOTHING if self.tags.are_impossible else self.tags.kinds
         return made
 
-    def _take_in(self, waiting: list[tuple[Node, bool]]) -> None:
+    def _add_all(self, waiting: list[tuple[Node, bool]]) -> None:
         discriminators = self._shapes.discriminators
         while waiting:
             node, accepts = waiting.pop()
@@ -185,24 +186,24 @@ class _Closure:
             if accepts:
                 self.tags = self.tags.both(discriminators.tags_of(node))
                 self.choices += (*node.facets.groups, *node.facets.conditions)
-                waiting += _implied(node)
+                waiting += _implied_by(node)
             else:
                 self.tags = self.tags.both(discriminators.tags_of_refusal(node))
                 waiting += _implied_by_refusal(node)
 
-    def _decide(self) -> list[tuple[Node, bool]]:
-        """Make the choices that are decided already; return the implied schemas."""
+    def _make_decided_choices(self) -> list[tuple[Node, bool]]:
+        """Make the choices that are decided by now. Return the schemas that they imply."""
         following: list[tuple[Node, bool]] = []
         still_open: list[Group | Condition] = []
         self._shapes.budget.spend(len(self.choices) // _TAGS_A_STEP)
         for choice in self.choices:
-            decided, left = self._of_group(choice) if isinstance(choice, Group) else self._of_condition(choice)
+            decided, left = self._decide_group(choice) if isinstance(choice, Group) else self._decide_condition(choice)
             following += decided
             still_open += left
         self.choices = still_open
         return following
 
-    def _of_group(self, choice: Group) -> tuple[list[tuple[Node, bool]], list[Group | Condition]]:
+    def _decide_group(self, choice: Group) -> tuple[list[tuple[Node, bool]], list[Group | Condition]]:
         members = tuple(self._shapes.possible(self.tags, (it for it in choice.members if it not in self.refusing)))
         if len(members) == 1:
             return [(members[0], True)], []
@@ -212,7 +213,7 @@ class _Closure:
             return [], []
         return [], [choice if len(members) == len(choice.members) else Group(members, choice.is_exclusive)]
 
-    def _of_condition(self, choice: Condition) -> tuple[list[tuple[Node, bool]], list[Group | Condition]]:
+    def _decide_condition(self, choice: Condition) -> tuple[list[tuple[Node, bool]], list[Group | Condition]]:
         when = choice.when
         if when in self.accepting or self.tags.imply(when):
             return [(choice.then, True)] if choice.then else [], []
@@ -224,7 +225,7 @@ class _Closure:
 _NO_TAGS = Tags(kinds=keywords.NOTHING)
 
 
-def _implied(node: Node) -> Iterator[tuple[Node, bool]]:
+def _implied_by(node: Node) -> Iterator[tuple[Node, bool]]:
     for part in reversed(node.facets.conjuncts):
         yield part, True
     for part in node.facets.nots:
@@ -232,7 +233,7 @@ def _implied(node: Node) -> Iterator[tuple[Node, bool]]:
 
 
 def _implied_by_refusal(node: Node) -> Iterator[tuple[Node, bool]]:
-    """Return the schemas implied by a schema's refusal, for schemas of a single keyword."""
+    """Yield the schemas implied when a schema with a single keyword refuses the value."""
     facets = node.facets
     said = [name for name in Facets.__slots__ if getattr(facets, name) != getattr(_ANYTHING, name)]
     if said == ["conjuncts"] and len(facets.conjuncts) == 1:
@@ -248,10 +249,10 @@ def _implied_by_refusal(node: Node) -> Iterator[tuple[Node, bool]]:
             and said in (["properties"], ["types", "properties"])
             and facets.properties == Properties(required=required)
         ):
-            yield Node.made({"properties": {required[0]: False}}), True
+            yield Node.from_schema({"properties": {required[0]: False}}), True
 
 
-def _merge(shape: Shape, nodes: Iterable[Node], refused_by: Iterable[Node]) -> None:
+def _merge_constraints(shape: Shape, nodes: Iterable[Node], refused_by: Iterable[Node]) -> None:
     """Merge the constraints of further schemas that accept a value of the shape, or refuse it."""
     for node in nodes:
         facets = node.facets
@@ -276,7 +277,7 @@ def _merge(shape: Shape, nodes: Iterable[Node], refused_by: Iterable[Node]) -> N
     elif shape.step is not None and shape.step.denominator == 1:
         shape.types &= ~keywords.FRACTION
     for node in refused_by:
-        shape.types &= ~_all_of_these_types(node)
+        shape.types &= ~_fully_accepted_types(node)
 
 
 def _merge_numbers(shape: Shape, facets: Facets) -> None:
@@ -303,8 +304,8 @@ def _is_below(one: Bound, other: Bound) -> bool:
     return one.value < other.value or (one.value == other.value and one.is_exclusive)
 
 
-def _all_of_these_types(node: Node) -> int:
-    """Return the types all of whose values the schema certainly accepts."""
+def _fully_accepted_types(node: Node) -> int:
+    """Return the types of which the schema certainly accepts all values."""
     facets = node.facets
     if facets.values is not None or facets.conjuncts or facets.groups or facets.nots or facets.conditions:
         return keywords.NOTHING

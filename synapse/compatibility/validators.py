@@ -1,7 +1,7 @@
-"""Ask the real validator about whole schemas, single places of them, and formats.
+"""The real validators of whole schemas, of single places in them, and of formats.
 
-Validators are those of `synapse.schema.jsonschema_engine`, as events have them. For each format there are examples,
-and whether a draft checks it.
+They are the validators that check events (`synapse.schema.jsonschema_engine`). The module also has examples for each
+format, and tells whether a draft checks it.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,29 +18,29 @@ Schemas = Mapping[str, dict[str, Any]]
 
 _PART = "urn:synapse:part"
 _FAULTS = (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError, OverflowError, TypeError)
-"""The validator's exceptions for schemas that it cannot compile, and for values that it cannot take."""
+"""The validator's exceptions for schemas that it cannot compile, and for values that it cannot check."""
 
 
-def whole(document: Mapping[str, Any], others: Schemas) -> jsonschema_rs.Validator | None:
-    """Return the validator of a schema, or `None` when it cannot be compiled. `others` go by their addresses."""
+def compile_schema(document: Mapping[str, Any], others: Schemas) -> jsonschema_rs.Validator | None:
+    """Compile the validator of a schema; `None` when it cannot be compiled. `others` are by address."""
     try:
-        return validator_for(document, retrieve=_retriever(others))
+        return validator_for(document, retrieve=_make_retriever(others))
     except _FAULTS:
         return None
 
 
-def registry(address: str, document: dict[str, Any], others: Schemas) -> jsonschema_rs.Registry | None:
-    """Return a schema and others for the validators of their parts, or `None` when one cannot be read."""
+def make_registry(address: str, document: dict[str, Any], others: Schemas) -> jsonschema_rs.Registry | None:
+    """Return a registry of schemas for the validators of their parts; `None` when one cannot be read."""
     try:
-        return registry_of({address: document}, _retriever(others))
+        return registry_of({address: document}, _make_retriever(others))
     except _FAULTS:
         return None
 
 
-def part(
+def compile_part(
     address: str, pointer: str, draft: int, documents: jsonschema_rs.Registry | None
 ) -> jsonschema_rs.Validator | None:
-    """Return the validator of one place of a schema, or `None` when it cannot be compiled alone."""
+    """Compile the validator of one place of a schema; `None` when it cannot be compiled."""
     if documents is None:
         return None
     try:
@@ -50,8 +50,8 @@ def part(
         return None
 
 
-def alone(schema: Any, draft: int) -> jsonschema_rs.Validator | None:
-    """Return the validator of a schema without references, or `None` when it cannot be compiled."""
+def compile_alone(schema: Any, draft: int) -> jsonschema_rs.Validator | None:
+    """Compile the validator of a schema without references; `None` when it cannot be compiled."""
     try:
         if isinstance(schema, bool):
             return validator_for({"$schema": SCHEMA_URIS[DRAFT_2020], "allOf": [schema]})
@@ -61,7 +61,7 @@ def alone(schema: Any, draft: int) -> jsonschema_rs.Validator | None:
 
 
 def accepts(validator: jsonschema_rs.Validator, value: Any) -> bool | None:
-    """Say whether the value is accepted; `None` when the validator cannot take it."""
+    """Say whether the validator accepts a value; `None` when it cannot check it."""
     try:
         return validator.is_valid(value)
     except (ValueError, OverflowError, TypeError):
@@ -69,24 +69,24 @@ def accepts(validator: jsonschema_rs.Validator, value: Any) -> bool | None:
 
 
 def first_keyword(validator: jsonschema_rs.Validator, value: Any) -> str:
-    """Return the keyword that refuses the value, or nothing."""
+    """Return the first keyword that refuses the value, "" when none does."""
     error = next(iter(validator.iter_errors(value)), None)
     return "" if error is None else str(error.kind.name)
 
 
 @lru_cache(maxsize=4096)
 def text_matches(pattern: str, text: str) -> bool:
-    """Say whether a pattern is found in a text, as the validator sees it; false for a pattern that it refuses."""
-    validator = _pattern(pattern)
+    """Say whether the validator finds a pattern in a text; False for a pattern that it refuses."""
+    validator = _pattern_validator(pattern)
     return validator is not None and validator.is_valid(text)
 
 
 @lru_cache(maxsize=256)
-def _pattern(pattern: str) -> jsonschema_rs.Validator | None:
-    return alone({"pattern": pattern}, DRAFT_2020)
+def _pattern_validator(pattern: str) -> jsonschema_rs.Validator | None:
+    return compile_alone({"pattern": pattern}, DRAFT_2020)
 
 
-def _retriever(others: Schemas) -> Callable[[str], Any]:
+def _make_retriever(others: Schemas) -> Callable[[str], Any]:
     def retrieve(address: str) -> Any:
         if address not in others:
             raise ValueError(f"“{address}” is outside the schema, and nothing is ever fetched")
@@ -119,24 +119,24 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "json": ("1", '{"a": 1}'),
 }
 LENGTHS: Mapping[str, tuple[int, int]] = {"uuid": (36, 36), "date": (10, 10), "ipv4": (7, 15)}
-"""How short and how long the texts of some formats are (RFC 9562, 4; RFC 3339, 5.6; RFC 2673, 3.2)."""
+"""The least and the greatest lengths of texts of some formats (RFC 9562, 4; RFC 3339, 5.6; RFC 2673, 3.2)."""
 _HAS_NO_FORMAT = "\x00 {%%"
-# Their meaning has moved with the drafts.
+# Formats whose definition differs between drafts.
 _DIFFERENT_IN_DRAFTS = ("hostname", "idn-hostname", "regex")
 
 
 @lru_cache(maxsize=512)
 def is_checked(name: str, draft: int) -> bool:
-    """Say whether the validator of a draft checks the format; other formats inform only."""
-    validator = alone({"format": name}, draft)
+    """Say whether the validator of a draft checks the format; other formats are annotations."""
+    validator = compile_alone({"format": name}, draft)
     return validator is not None and not validator.is_valid(_HAS_NO_FORMAT)
 
 
-def token(name: str, draft: int) -> str:
-    """Return the format under a name that is the same for two drafts only when both check the same."""
+def format_token(name: str, draft: int) -> str:
+    """Return a name of the format that is equal for two drafts only if both define it alike."""
     return f"{name} of draft {draft}" if name in _DIFFERENT_IN_DRAFTS else name
 
 
 def name_of(token: str) -> str:
-    """Return the format that a token stands for."""
+    """Return the format of a token."""
     return token.partition(" of draft ")[0]

@@ -1,7 +1,7 @@
-"""Find a document that proves a difference: the writer's schema accepts it, and the reader's refuses it.
+"""Finds a document that proves a difference: the writer's schema accepts it, and the reader's refuses it.
 
-Samples of a shape are guesses, small values and those at its edges. A guess about a part is checked against the part's
-own schemas before it is put into the whole, and the validator decides at the end.
+Samples of a shape are guesses: small values, and values at its limits. A value for a part is checked against the part's
+own schemas before it becomes part of a document, and the validators decide at the end.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +26,7 @@ _NAMES = ("other", "x", "another", "a1", "name", "zz", "0", "")
 
 
 class Sampler:
-    """Makes values. `NONE` is returned where none was found."""
+    """Makes sample values of shapes. `NONE` stands for a value that was not found."""
 
     NONE: Final = object()
     MOST_ITEMS: ClassVar[int] = 200
@@ -36,7 +36,7 @@ class Sampler:
         self._depth = 0
         self._ones: dict[Shape, Any] = {}
 
-    def one(self, shape: Shape) -> Any:
+    def first_value(self, shape: Shape) -> Any:
         """Return a value of the shape, or `NONE`."""
         if shape not in self._ones:
             self._ones[shape] = self.NONE
@@ -44,12 +44,12 @@ class Sampler:
         return self._ones[shape]
 
     def values(self, shape: Shape, *, mask: int = keywords.ANY, most: int = _MOST_VALUES) -> Iterator[Any]:
-        """Return values of the shape that its own schemas accept, of these types."""
+        """Yield values of these types that the shape's own schemas accept."""
         if self._depth >= _DEEPEST:
             return
         self._depth += 1
         try:
-            guesses = islice(self._guesses(shape, mask), _MOST_TRIES)
+            guesses = islice(self._guess_values(shape, mask), _MOST_TRIES)
             found = list(islice((value for value in guesses if self._may_be(shape, value)), most))
         finally:
             self._depth -= 1
@@ -59,16 +59,16 @@ class Sampler:
         self._prover.budget.spend()
         return shape.accepts(value)
 
-    def _guesses(self, shape: Shape, mask: int) -> Iterator[Any]:
+    def _guess_values(self, shape: Shape, mask: int) -> Iterator[Any]:
         listed = scalars.all_of(self._prover, shape)
         if listed is not None:
             yield from (value for value in listed if keywords.kind_of(value) & mask)
             return
-        for plain in islice(self._plain(shape), 12):
-            yield from self._of_types(plain, plain.types & mask)
+        for plain in islice(self._without_choices(shape), 12):
+            yield from self._values_of_types(plain, plain.types & mask)
 
-    def _plain(self, shape: Shape, depth: int = 0) -> Iterator[Shape]:
-        """Return shapes in which the choices are made, one way or another."""
+    def _without_choices(self, shape: Shape, depth: int = 0) -> Iterator[Shape]:
+        """Yield shapes in which all choices are made, in different ways."""
         self._prover.budget.spend()
         if self._prover.satisfiability.is_empty(shape):
             return
@@ -76,9 +76,9 @@ class Sampler:
             yield shape
             return
         for case in shape.cases(shape.choices[0]):
-            yield from self._plain(case, depth + 1)
+            yield from self._without_choices(case, depth + 1)
 
-    def _of_types(self, shape: Shape, mask: int) -> Iterator[Any]:
+    def _values_of_types(self, shape: Shape, mask: int) -> Iterator[Any]:
         makers = (
             (keywords.OBJECT, self.objects),
             (keywords.STRING, self.strings),
@@ -90,7 +90,7 @@ class Sampler:
             found.append(iter((True, False)))
         if mask & keywords.NULL:
             found.append(iter((None,)))
-        # The first of each type, then the second of each, and so on.
+        # Alternates between the types.
         while found:
             for maker in list(found):
                 value = next(maker, self.NONE)
@@ -100,11 +100,11 @@ class Sampler:
                     yield value
 
     def numbers(self, shape: Shape, *, near: float | None = None) -> Iterator[Any]:
-        """Return numbers, beginning with numbers near a bound."""
+        """Yield numbers, beginning with those near a bound."""
         return numbers_of(shape, near)
 
     def strings(self, shape: Shape, *, near: int | None = None) -> Iterator[Any]:
-        """Return strings, beginning with strings of about a length."""
+        """Yield strings, beginning with those of a length near `near`."""
         return strings_of(shape, near)
 
     def arrays(
@@ -115,19 +115,21 @@ class Sampler:
         each: Shape | None = None,
         length: int | None = None,
     ) -> Iterator[list[Any]]:
-        """Return arrays: with given items at some places, all items of a further shape, of a given length."""
+        """Yield arrays with given items at some indexes (`at`), all items of a further shape (`each`), of a given
+        length.
+        """
         given = at or {}
-        for plain in islice(self._plain(shape), 4) if shape.choices else (shape,):
+        for plain in islice(self._without_choices(shape), 4) if shape.choices else (shape,):
             written = WrittenArray(self._prover, plain)
             shortest = max(written.least, max(given, default=-1) + 1, *(it.least for it in written.contains), 0)
             lengths = [length] if length is not None else [shortest, shortest + 1, written.tail, written.most or 0]
             for size in dict.fromkeys(lengths):
                 if shortest <= size <= self.MOST_ITEMS or (length is not None and 0 <= size <= self.MOST_ITEMS):
-                    items = self._items(written, given, each, size)
+                    items = self._make_items(written, given, each, size)
                     if items is not None:
                         yield items
 
-    def _items(
+    def _make_items(
         self, written: WrittenArray, given: Mapping[int, Any], each: Shape | None, size: int
     ) -> list[Any] | None:
         wanted = [node for it in written.contains for node in [it.node] * it.least]
@@ -141,13 +143,13 @@ class Sampler:
                 part = part.also(wanted.pop(0))
             if each is not None:
                 part = part.also(*each.nodes, never=each.refused_by)
-            pick = self._different(part, items) if written.are_unique else self.one(part)
+            pick = self._new_value(part, items) if written.are_unique else self.first_value(part)
             if pick is self.NONE:
                 return None
             items.append(pick)
         return items
 
-    def _different(self, part: Shape, items: list[Any]) -> Any:
+    def _new_value(self, part: Shape, items: list[Any]) -> Any:
         return next((value for value in self.values(part) if value not in items), self.NONE)
 
     def doubles(self, shape: Shape) -> Iterator[list[Any]]:
@@ -166,9 +168,9 @@ class Sampler:
         without: Iterable[str] = (),
         count: int | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Return objects: with given values, having and lacking some names, of a size; small ones first."""
+        """Yield objects with given values, having and lacking some names, with `count` properties; small ones first."""
         given, having, lacking = given or {}, list(having), set(without)
-        for plain in islice(self._plain(shape), 6) if shape.choices else (shape,):
+        for plain in islice(self._without_choices(shape), 6) if shape.choices else (shape,):
             written = WrittenObject(self._prover, plain)
             needed = list(written.with_dependents([*written.required, *given, *having]))
             if not lacking.isdisjoint(needed):
@@ -176,45 +178,47 @@ class Sampler:
             spare = [name for name in written.known if name not in needed and name not in lacking]
             sizes = [count] if count is not None else [max(len(needed), written.least), len(needed) + len(spare)]
             for size in dict.fromkeys(sizes):
-                made = self._object(written, needed, spare, given, min(size, self.MOST_ITEMS))
+                made = self._make_object(written, needed, spare, given, min(size, self.MOST_ITEMS))
                 if made is not None:
                     yield made
             if count is None and not given and not having:
-                yield from self._with_each(written, needed, spare)
+                yield from self._objects_with_each_value(written, needed, spare)
 
-    def _with_each(self, written: WrittenObject, needed: list[str], spare: list[str]) -> Iterator[dict[str, Any]]:
+    def _objects_with_each_value(
+        self, written: WrittenObject, needed: list[str], spare: list[str]
+    ) -> Iterator[dict[str, Any]]:
         for name in islice(chain(needed, spare), _MOST_VALUES):
             for value in islice(self.values(written.part(name)), 1, 4):
-                made = self._object(written, needed, [], {name: value}, len(needed))
+                made = self._make_object(written, needed, [], {name: value}, len(needed))
                 if made is not None:
                     yield made
 
-    def _object(
+    def _make_object(
         self, written: WrittenObject, needed: list[str], spare: list[str], given: Mapping[str, Any], size: int
     ) -> dict[str, Any] | None:
         made: dict[str, Any] = {}
         for name in needed:
-            value = given[name] if name in given else self.one(written.part(name))
+            value = given[name] if name in given else self.first_value(written.part(name))
             if value is self.NONE:
                 return None
             made[name] = value
-        for name in chain(spare, self._fresh(written, size - len(needed))):
+        for name in chain(spare, self._unknown_names(written, size - len(needed))):
             if len(made) >= size:
                 break
-            value = self.one(written.part(name))
+            value = self.first_value(written.part(name))
             if value is not self.NONE and name not in made:
                 made[name] = value
         return {**made, **given}
 
-    def _fresh(self, written: WrittenObject, count: int) -> Iterator[str]:
-        """Return names for properties that nothing is known about."""
+    def _unknown_names(self, written: WrittenObject, count: int) -> Iterator[str]:
+        """Yield names for properties that no schema mentions."""
         for pattern in (*written.patterns, None):
             yield from self.names(written, pattern, None)
         if not written.names:
             yield from (f"x{number}" for number in range(count))
 
     def names(self, written: WrittenNames, pattern: str | None, avoiding: Properties | None) -> Iterator[str]:
-        """Return names that match a pattern, or (no pattern) that neither schema speaks of."""
+        """Yield names that match a pattern, or without a pattern names that neither schema mentions."""
         shape = written.name(pattern)
         candidates = self.values(shape) if pattern or written.names else iter(_NAMES)
         known = {} if pattern else written.known
@@ -234,7 +238,7 @@ _COST_OF_A_CANDIDATE = 2
 
 
 class WitnessVerifier:
-    """Hears both validators about documents."""
+    """Finds documents that the writer's validator accepts and the reader's refuses."""
 
     def __init__(self, writer: jsonschema_rs.Validator, reader: jsonschema_rs.Validator, budget: Budget) -> None:
         self._writer = writer
@@ -247,20 +251,20 @@ class WitnessVerifier:
         accepted = validators.accepts(self._writer, document)
         return accepted is True and validators.accepts(self._reader, document) is False
 
-    def witness(self, finding: Finding, sampler: Sampler) -> Any:
+    def find_witness(self, finding: Finding, sampler: Sampler) -> Any:
         """Return a small witness for a finding, or `NO_WITNESS` when none is found in time."""
         try:
             for document in islice(finding.candidates(sampler), _MOST_CANDIDATES):
                 if self.is_proof(document):
-                    return self._shrunk(document)
+                    return self._shrink(document)
         except (OutOfBudget, RecursionError):
             return NO_WITNESS
         return NO_WITNESS
 
-    def _shrunk(self, document: Any) -> Any:
-        """Remove the parts of the document that the proof does not need."""
+    def _shrink(self, document: Any) -> Any:
+        """Remove parts of the document that the proof does not need."""
         tries = 0
-        smaller = _smaller(document)
+        smaller = _smaller_values(document)
         while (candidate := next(smaller, NO_WITNESS)) is not NO_WITNESS and tries < _MOST_SHRINKS:
             tries += 1
             try:
@@ -268,18 +272,18 @@ class WitnessVerifier:
             except OutOfBudget:
                 break
             if is_proof:
-                document, smaller = candidate, _smaller(candidate)
+                document, smaller = candidate, _smaller_values(candidate)
         return document
 
 
-def _smaller(value: Any) -> Iterator[Any]:
-    """Return the value with one part left out, for each part."""
+def _smaller_values(value: Any) -> Iterator[Any]:
+    """Yield the value without one of its parts, for each part."""
     if isinstance(value, dict):
         for name in value:
             yield {other: it for other, it in value.items() if other != name}
         for name, part in value.items():
-            yield from ({**value, name: smaller} for smaller in _smaller(part))
+            yield from ({**value, name: smaller} for smaller in _smaller_values(part))
     elif isinstance(value, list):
         yield from (value[:index] + value[index + 1 :] for index in range(len(value)))
         for index, part in enumerate(value):
-            yield from ([*value[:index], smaller, *value[index + 1 :]] for smaller in chain(_smaller(part)))
+            yield from ([*value[:index], smaller, *value[index + 1 :]] for smaller in chain(_smaller_values(part)))

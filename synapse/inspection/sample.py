@@ -78,6 +78,6 @@ def _sample_text(schema: Mapping[str, Any]) -> str:
     if schema.get("format") in _FORMATS:
         return _FORMATS[schema["format"]]
     if "pattern" in schema:
-        return next(scalar_samples.texts(schema["pattern"]), "")
+        return next(scalar_samples.matching_texts(schema["pattern"]), "")
     least, most = (min(int(schema.get(name, of)), _LONGEST) for name, of in (("minLength", 0), ("maxLength", _LONGEST)))
     return "text".ljust(least, "x")[:most]

@@ -15,7 +15,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
-from synapse.compatibility import EarlierVersion, Mode, Policy, check, obstacle
+from synapse.compatibility import EarlierVersion, Mode, Policy, check, find_obstacle
 from synapse.errors.contracts import BadSchema
 from synapse.sandbox.messages import UNKNOWN_SCHEMA, Limits, Message, pack_answer
 from synapse.schema.backtest import BackTest
@@ -61,7 +61,7 @@ class Child:
 
     def obstacle(self, document: Document, references: Documents) -> str | None:
         """Return the reason why a schema cannot be compared with others, None when it can."""
-        return obstacle(document, references)
+        return find_obstacle(document, references)
 
     def learn(self, fingerprint: str, document: Document, references: Documents) -> None:
         """Add a registered schema against which to check events. Beyond the limit, the least recently used one is

@@ -131,9 +131,9 @@ def test_a_question_that_the_work_ran_out_for_is_not_taken_for_answered():
     writer, reader = Library({"type": ["string", "number"]}, {}), Library({"type": "string"}, {})
     prover = Prover(Budget(1_000), tells_integers=False)
     shape = prover.shapes.of([writer.main.root])
-    with pytest.raises(OutOfBudget), prover.budget.limited(0):
+    with pytest.raises(OutOfBudget), prover.budget.limit(0):
         prover.within(shape, reader.main.root)
-    with pytest.raises(OutOfBudget), prover.budget.limited(0):
+    with pytest.raises(OutOfBudget), prover.budget.limit(0):
         prover.satisfiability.is_empty(prover.shapes.of([reader.main.root]))
 
     # Further down, a question that is being asked counts as answered with yes.

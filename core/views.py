@@ -23,7 +23,7 @@ from core import database
 from synapse.auth.principal import ANONYMOUS, Principal
 from synapse.http.accept import choose
 from synapse.http.entity_tags import with_tag
-from synapse.http.exchange import JSON, Request, Response, expression, problem_response
+from synapse.http.exchange import JSON, Request, Response, path_expression, problem_response
 from synapse.http.hosts import bad_host
 from synapse.http.redis_problems import problem_of
 from synapse.problems import (
@@ -46,7 +46,7 @@ def route(path: str, view: Any, name: str) -> URLPattern:
     A part in braces is one path segment of any content (the view refuses bad names with a reason); a trailing
     slash is the same route.
     """
-    pattern: URLPattern = re_path(f"^{expression(path.lstrip('/'))}$", view, name=name)
+    pattern: URLPattern = re_path(f"^{path_expression(path.lstrip('/'))}$", view, name=name)
     return pattern
 
 

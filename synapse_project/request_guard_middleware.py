@@ -15,7 +15,7 @@ from core.views import problem_to_django, to_django
 from streams import connections
 from synapse.auth.client_ip import FORWARDING
 from synapse.http import content_coding
-from synapse.http.hosts import allowed_host_mistake
+from synapse.http.hosts import allowed_host_error
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.problems import BadRequest, too_large
 from synapse.server import request_guard
@@ -33,7 +33,7 @@ def serve_any_host(request: HttpRequest) -> None:
 
 def check_allowed_hosts(app_configs: Sequence[Any] | None = None, **options: Any) -> list[CheckMessage]:
     """Warn of each entry of ALLOWED_HOSTS that matches no host (Django's system checks)."""
-    mistakes = ((entry, allowed_host_mistake(entry)) for entry in settings.ALLOWED_HOSTS)
+    mistakes = ((entry, allowed_host_error(entry)) for entry in settings.ALLOWED_HOSTS)
     return [
         Warning(f"ALLOWED_HOSTS: “{entry}” matches no host: {mistake}.", id="synapse.W001")
         for entry, mistake in mistakes
@@ -107,7 +107,7 @@ class _DecodedBody:
         if self._decoded is None:
             body: bytes = self._stream.read()
             if body and (decoder := content_coding.decoder_of(self._headers)) is not None:
-                body = content_coding.decoded(decoder, body, most=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+                body = content_coding.decode_body(decoder, body, most=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
             self._decoded = BytesIO(body)
         return self._decoded.read(size)
 

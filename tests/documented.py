@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from synapse.endpoints import Endpoint
 from synapse.endpoints.openapi import answer_of
-from synapse.http.exchange import JSON, compiled
+from synapse.http.exchange import JSON, compile_path
 
 
 def hold_to_model(method: str, target: str, status: int, content_type: str, body: bytes) -> None:
@@ -34,7 +34,7 @@ def _patterns() -> list[tuple[Any, Endpoint]]:
     from synapse_project.endpoints import ENDPOINTS
 
     by_length = sorted(ENDPOINTS, key=lambda each: each.path.count("{"))
-    return [(compiled(each.path), each) for each in by_length]
+    return [(compile_path(each.path), each) for each in by_length]
 
 
 def _endpoint(method: str, path: str) -> Endpoint | None:

@@ -289,7 +289,7 @@ class _Poll:
             with (
                 tails().bell(self._asked.stream) as bell,
                 memory().ringing(self._asked, partial(self._loop.call_soon_threadsafe, bell.ring)),
-                self._caller.telling(bell.ring),
+                self._caller.on_disconnect(bell.ring),
             ):
                 while True:
                     found = PollResult() if self._caller.left else await self._look()

@@ -32,7 +32,7 @@ from core.views import ApiView, as_problem, to_django, to_request
 from synapse.auth.permission import refused_scope
 from synapse.auth.principal import Principal
 from synapse.endpoints import Endpoint, by_path, endpoints_of
-from synapse.http.accept import choose, form_of, names
+from synapse.http.accept import accepts_by_name, choose, form_of
 from synapse.http.entity_tags import names_tag, tag_of
 from synapse.http.exchange import JSON, VARY_ACCEPT, Response, json_response
 from synapse.http.exchange import Request as EngineRequest
@@ -152,7 +152,7 @@ def _refusal(error: Exception, context: dict[str, Any]) -> HttpResponse:
 def _forms(accept: str) -> tuple[str, ...]:
     """Return the media types of an answer, the default first. All are JSON; clients of registries name several, and
     expect the registry's own type then."""
-    return (VENDOR, JSON) if names(accept, VENDOR) else (JSON, _SHORT_VENDOR)
+    return (VENDOR, JSON) if accepts_by_name(accept, VENDOR) else (JSON, _SHORT_VENDOR)
 
 
 def _refuse_mistaken(request: HttpRequest, subject: str) -> None:

@@ -20,7 +20,7 @@ from streams.access import MetricsAuthentication, PrincipalAuthentication, princ
 from streams.connections import QUEUES
 from streams.snapshot import holder
 from synapse.endpoints import Endpoint, EventLoop, by_path
-from synapse.http.exchange import Direct, Done, Failed, Handler, Request, Response, Route, nobody
+from synapse.http.exchange import Direct, Done, Failed, Handler, Request, Response, Route, identify_as_anonymous
 from synapse.redis import AsyncExecutor, Conversation
 from synapse.shares import caller_of
 
@@ -40,7 +40,7 @@ def _route(endpoint: Endpoint, loop: EventLoop) -> Route:
         handler=loop.handler or _handler(endpoint, loop),
         direct=direct,
         waits=loop.waits,
-        identify=nobody if endpoint.requires.open_to_all else loop.identify,
+        identify=identify_as_anonymous if endpoint.requires.open_to_all else loop.identify,
         is_websocket=loop.is_websocket,
     )
 

@@ -16,10 +16,10 @@ _DURATION = re.compile(
 
 
 def parse(text: str) -> timedelta:
-    """Return the duration that a text says.
+    """Parse a duration.
 
     Raises:
-        ValueError: when it is not written so, or is longer than a `timedelta` can hold; the message is a sentence.
+        ValueError: when it is not a duration, or longer than a `timedelta` can hold; the message is for people.
     """
     found = _DURATION.fullmatch(text)
     if found is None:
@@ -33,7 +33,7 @@ def parse(text: str) -> timedelta:
 
 
 def text_of(duration: timedelta) -> str:
-    """Return the text of a duration that is not negative, in the units that it needs: `parse` reads it back."""
+    """Return the text of a duration, which must not be negative: the inverse of `parse`."""
     hours, seconds = divmod(duration.seconds, 3600)
     minutes, seconds = divmod(seconds, 60)
     fraction = f".{duration.microseconds:06d}".rstrip("0") if duration.microseconds else ""
@@ -49,7 +49,9 @@ _RATE = re.compile(r"([1-9][0-9]{0,8})/([smh])")
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """`count` in `seconds`: as many at once, and then as they come back one by one, evenly."""
+    """A rate limit: `count` in `seconds`. All may be used at once; then they become available again one by one,
+    evenly.
+    """
 
     count: int
     seconds: int
@@ -60,10 +62,10 @@ class Rate:
 
 
 def parse_rate(text: str) -> Rate:
-    """Return the rate of a text such as `100/s`, `6000/m` or `10000/h`.
+    """Parse a rate such as `100/s`, `6000/m` or `10000/h`.
 
     Raises:
-        ValueError: when it is none.
+        ValueError: when it is not a rate.
     """
     found = _RATE.fullmatch(text)
     if found is None:

@@ -1,11 +1,11 @@
-"""A large JSON array, read in slices, so that the event loop answers others between two of them.
+"""Parses a large JSON array in slices, so that the event loop can answer other requests between two slices.
 
-A parser cannot be interrupted and holds Python's lock while it works. So the array is cut at commas between its items,
-and each slice is parsed as an array of its own. Where to cut is guessed from the brackets near the end of a window, and
-the parser proves the guess: after a wrong cut it stops behind the slice. Then, for example where texts hold brackets,
-a walk from the slice's beginning finds the right cut.
+A parser cannot be interrupted, and holds Python's lock while it works. So the array is cut at commas between its items,
+and each slice is parsed as an array. The cut is guessed from the brackets near the end of a window, and the parser
+verifies the guess: after a wrong cut it fails behind the slice. Then, for example if texts contain brackets, a scan
+from the slice's beginning finds the right cut.
 
-Together the slices give what `strict_json.loads` gives for the whole text, with the same error texts and positions.
+Together the slices give the result of `strict_json.loads` for the whole text, with identical error texts and positions.
 """
 
 import codecs
@@ -18,31 +18,31 @@ from synapse.formats.strict_json import BadJSON, Malformed, NotUnicode
 
 # A slice has at most this many bytes, unless a single item is longer.
 SLICE = 32 * 1024
-# The bytes of one step: of the walk, of a search in the middle of a string, and of decoding bytes to characters.
+# The bytes of one step: of the scan, of the search for the end of a string, and of decoding bytes to characters.
 _BLOCK, _STRING_BLOCK, _TEXT_BLOCK = 8 * 1024, 64 * 1024, 256 * 1024
-# The number of brackets and commas at the end of a window that are tried as a guess.
+# The most brackets and commas at the end of a window that are examined for a guess.
 _MOST_TOKENS = 4096
 _STRUCTURE = re.compile(rb"[\[\]{},]")
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},"]', re.DOTALL)
 _IN_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _VISIBLE = re.compile(rb"[^ \t\n\r]")
 _QUOTE, _COMMA = ord('"'), ord(",")
-# The parser gives up on more.
+# The parser refuses deeper nesting.
 _MOST_LEVELS = 1024
 _OPENING, _CLOSING = frozenset(b"[{"), frozenset(b"]}")
 _NO_BRACKETS = bytes(set(range(256)) - _OPENING - _CLOSING)
-# With a number on both sides the parser meets a slice in the state in which it meets it in the whole array.
+# With a number on both sides, the parser reads a slice in the same state as within the whole array.
 _BEFORE, _BEHIND = b"[0,", b",0]"
 
 
 class Oversized(NamedTuple):
-    """An item that was not parsed: its text of `size` bytes is too long or has too many parts."""
+    """An item that was not parsed, because its text of `size` bytes is too long or has too many parts."""
 
     size: int
 
 
 class Slice(NamedTuple):
-    """Some items of the array, in their order, and the size of their text in bytes; a pause has none."""
+    """Some items of the array, in order, and the size of their text in bytes; without items, it is only a pause."""
 
     items: list[Any]
     size: int
@@ -54,11 +54,11 @@ _PAUSE = Slice([], 0)
 def read(data: bytes, *, longest: int) -> Iterator[Slice]:
     """Yield the items of an array, whose text begins with its bracket or white space.
 
-    An item of more than `longest` bytes, or of too many parts, is yielded as `Oversized` without being parsed: what is
-    wrong inside it is not found.
+    An item of more than `longest` bytes, or of too many parts, is yielded as `Oversized` without being parsed: errors
+    inside it are not found.
 
     Raises:
-        BadJSON: at once where the text is not JSON; at the end for any other reason, as `strict_json.loads` does.
+        BadJSON: immediately if the text is not JSON; at the end for any other reason, as `strict_json.loads` does.
     """
     reading = _Reading(data, longest)
     yield from reading.slices()
@@ -67,9 +67,10 @@ def read(data: bytes, *, longest: int) -> Iterator[Slice]:
 
 
 class _Cut(NamedTuple):
-    """Where a slice ends: at the comma behind it, at the bracket that ends the array, or where the text breaks off.
+    """The end of a slice: at the comma behind it, at the bracket that ends the array, or at the end of a truncated
+    text.
 
-    `is_single` says that it has no comma between items, `is_blank` that there is nothing but white space.
+    `is_single`: it has no comma between items. `is_blank`: it is only white space.
     """
 
     at: int
@@ -82,35 +83,36 @@ class _Reading:
     def __init__(self, data: bytes, longest: int) -> None:
         self._data = data
         self._longest = longest
-        # The error in the values: the first of the kind that is checked first.
+        # The error in the values, of those found so far: the first one of the earliest stage.
         self.refusal: BadJSON | None = None
-        # Whether a comma between two objects was one between items wherever it was looked at.
+        # Whether each examined comma between two objects was one between items.
         self._is_flat = True
 
     def slices(self) -> Iterator[Slice]:
         start = self._data.index(b"[") + 1
         before = b"["
         while len(self._data) - start > SLICE:
-            at = self._guess(start)
-            found = None if at is None else self._parsed(before, start, at, _BEHIND, is_guess=True)
+            at = self._guess_cut(start)
+            found = None if at is None else self._parse_slice(before, start, at, _BEHIND, is_guess=True)
             if found is None and self._is_flat:
                 self._is_flat = False
                 continue
             if at is None or found is None:
-                cut = yield from self._walk(start)
-                yield _PAUSE  # a large item may come, which takes long to be parsed
-                yield self._until(before, start, cut)
+                cut = yield from self._find_cut(start)
+                yield _PAUSE  # parsing a large item may take long
+                yield self._parse_until(before, start, cut)
                 if not cut.is_comma:
                     return
                 at = cut.at
             else:
                 yield found
             start, before = at + 1, _BEFORE
-        yield self._parsed(before, start, len(self._data)) or _PAUSE
+        yield self._parse_slice(before, start, len(self._data)) or _PAUSE
 
-    def _guess(self, start: int) -> int | None:
-        """Return where the last comma between items seems to be in the window: brackets in strings mislead, and arrays
-        in items mislead the first guess, which takes no time."""
+    def _guess_cut(self, start: int) -> int | None:
+        """Guess the last comma between items in the window. Brackets in strings mislead; arrays in items mislead the
+        first, fastest guess.
+        """
         end = start + SLICE
         if self._is_flat:
             at = max(self._data.rfind(b"},{", start, end), self._data.rfind(b"}, {", start, end))
@@ -134,8 +136,8 @@ class _Reading:
             end = begin
         return None
 
-    def _walk(self, start: int) -> Generator[Slice, None, _Cut]:
-        """Return the cut behind what fits into a slice, or else behind the first item."""
+    def _find_cut(self, start: int) -> Generator[Slice, None, _Cut]:
+        """Find the last cut that fits into a slice, otherwise the one behind the first item."""
         data, size = self._data, len(self._data)
         at, depth, comma = start, 0, -1
         is_blank = True
@@ -158,7 +160,7 @@ class _Reading:
                         return cut(at if comma < 0 else comma, is_comma=True)
                     comma = at
                 elif kind == _QUOTE and token.end() - at == 1:
-                    end = yield from self._behind_string(at + 1)
+                    end = yield from self._find_end_of_string(at + 1)
                     break
                 if depth < 0:
                     return cut(at, is_comma=False)
@@ -171,8 +173,8 @@ class _Reading:
             yield _PAUSE
         return cut(size, is_comma=False)
 
-    def _behind_string(self, at: int) -> Generator[Slice, None, int]:
-        """Return the place behind the string in whose middle the walk is; the end of the text where it has no end."""
+    def _find_end_of_string(self, at: int) -> Generator[Slice, None, int]:
+        """Return the position behind the string in which the scan is; the end of the text if the string has no end."""
         data, size = self._data, len(self._data)
         while at < size:
             before, at = at, _IN_STRING.match(data, at, at + _STRING_BLOCK).end()  # type: ignore[union-attr]  # it may be empty
@@ -183,11 +185,11 @@ class _Reading:
             yield _PAUSE
         return size
 
-    def _until(self, before: bytes, start: int, cut: _Cut) -> Slice:
-        """Return the items up to a cut that the walk found."""
+    def _parse_until(self, before: bytes, start: int, cut: _Cut) -> Slice:
+        """Parse the items up to a cut that `_find_cut` found."""
         data, end = self._data, cut.at
         if end == len(data) and (cut.is_blank or end - start > self._longest):
-            raise self._malformed("unexpected end of data", end)
+            raise self._malformed_at("unexpected end of data", end)
         if cut.is_blank and data[end : end + 1] == b"]":
             end = start  # the parser reports a trailing comma at the comma
         elif cut.is_blank:
@@ -196,8 +198,8 @@ class _Reading:
             self._check_end(cut)
             return _PAUSE if self.refusal else Slice([Oversized(end - start)], end - start)
         if cut.is_comma:
-            return self._parsed(before, start, end, _BEHIND) or _PAUSE
-        found = self._parsed(before, start, end, data[cut.at : cut.at + 1]) or _PAUSE
+            return self._parse_slice(before, start, end, _BEHIND) or _PAUSE
+        found = self._parse_slice(before, start, end, data[cut.at : cut.at + 1]) or _PAUSE
         self._check_end(cut)
         return found
 
@@ -206,17 +208,17 @@ class _Reading:
             len(item) > SLICE and strict_json.count_parts(item) > strict_json.MAX_NODES
         )
 
-    def _parsed(
+    def _parse_slice(
         self, before: bytes, start: int, end: int, behind: bytes = b"", *, is_guess: bool = False
     ) -> Slice | None:
-        """Return the items between two places; None when the guess of where they end was wrong."""
+        """Parse the items between two positions; None when the guessed end is wrong."""
         text = before + self._data[start:end]
         try:
             values = strict_json.loads(text + behind, max_depth=strict_json.MAX_DEPTH + 1)
         except Malformed as error:
             if is_guess and error.at > len(text.decode()):
                 return None  # only what was put behind the cut does not fit
-            raise self._malformed(error.reason, start, within=error, before=len(before)) from None
+            raise self._malformed_at(error.reason, start, within=error, before=len(before)) from None
         except BadJSON as error:
             if error.stage == BadJSON.TEXT:
                 self._check_unicode()
@@ -229,29 +231,30 @@ class _Reading:
         return Slice(values[before == _BEFORE : len(values) - (behind == _BEHIND)], end - start)
 
     def _check_end(self, cut: _Cut) -> None:
-        """Refuse what stands behind the bracket that ends the array."""
+        """Raise an error for content behind the bracket that ends the array."""
         behind = None if cut.is_comma else _VISIBLE.search(self._data, cut.at + 1)
         if behind is not None:
-            raise self._malformed(_content_behind(), behind.start())
+            raise self._malformed_at(_content_behind(), behind.start())
 
-    def _malformed(self, reason: str, at: int, *, within: Malformed | None = None, before: int = 0) -> BadJSON:
-        """Return why the text is not JSON: at a byte, or where it was found `within` a slice that begins there, behind
-        so many characters of its own."""
+    def _malformed_at(self, reason: str, at: int, *, within: Malformed | None = None, before: int = 0) -> BadJSON:
+        """Return the error that the text is not JSON: at a byte, or at the position of an error `within` a slice that
+        begins there, after `before` characters that were added to the slice.
+        """
         self._check_unicode()
         line = self._data.count(b"\n", 0, at) + 1
         if within is not None and within.line > 1:
             return Malformed(reason, at=0, line=line + within.line - 1, column=within.column)
-        column = sum(map(len, self._texts(self._data.rfind(b"\n", 0, at) + 1, at))) + 1
+        column = sum(map(len, self._decode_blocks(self._data.rfind(b"\n", 0, at) + 1, at))) + 1
         if within is not None:
             column += within.column - 1 - before
         return Malformed(reason, at=0, line=line, column=column)
 
     def _check_unicode(self) -> None:
         """Raise the error in the text's encoding, which takes precedence over all others."""
-        for _ in self._texts(0, len(self._data)):
+        for _ in self._decode_blocks(0, len(self._data)):
             pass
 
-    def _texts(self, begin: int, end: int) -> Iterator[str]:
+    def _decode_blocks(self, begin: int, end: int) -> Iterator[str]:
         while begin < end:
             stop = min(begin + _TEXT_BLOCK, end)
             try:

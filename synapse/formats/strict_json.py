@@ -25,7 +25,7 @@ MAX_KEYS = 1024
 MAX_NODES = 10_000
 MAX_STRING = 64 * 1024
 MAX_DECIMAL_PLACES = 1_000
-# A value needs this many bytes before it can break a limit on nodes, keys or strings.
+# Shorter texts cannot exceed a limit on nodes, keys or strings.
 SMALL = 4 * 1024
 # Up to this many bytes, parsing takes negligible time for any content.
 LONG = 32 * 1024
@@ -34,9 +34,9 @@ TOO_MANY_PARTS = f"The value has more than {MAX_NODES} parts."
 
 
 class BadJSON(ValueError):
-    """The text is not JSON that can be accepted; the message is a sentence that says why and where.
+    """The text is not acceptable JSON; the message is a sentence with the reason and the position.
 
-    `stage` is the order of the check: of two errors, the one of the earlier stage is reported.
+    `stage` is the order of the checks: of several errors, the one of the earliest stage is reported.
     """
 
     TEXT, DEPTH, VALUES, NUL = range(4)
@@ -58,14 +58,14 @@ class Malformed(BadJSON):
 
 
 class NotUnicode(BadJSON):
-    """The text is not UTF-8, from a byte on."""
+    """The text is not UTF-8; the message names the first wrong byte."""
 
     def __init__(self, data: bytes, at: int) -> None:
         super().__init__(f"The text is not UTF-8: byte {at} (0x{data[at]:02x}) does not belong there.", stage=self.TEXT)
 
 
 def loads(data: bytes, *, max_depth: int = MAX_DEPTH, with_doubles: bool = False) -> Any:
-    """Return the value of a JSON text. `with_doubles`: each number with a point or an exponent is the nearest double.
+    """Parse JSON strictly. `with_doubles`: each number with a point or an exponent becomes the nearest double.
 
     Raises:
         BadJSON: for everything that the module's description refuses.
@@ -73,25 +73,25 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH, with_doubles: bool = False
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise _explained(data, error) from None
+        raise _explain(data, error) from None
     if _may_be_deeper(data, value, max_depth) and _is_deeper(value, max_depth):
         raise too_deep(stage=BadJSON.DEPTH)
     if orjson.dumps(value) != data:
         value = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=_object_without_duplicates,
-            parse_int=_integer,
-            parse_float=partial(_number, float if with_doubles else exact_json.number),
-            parse_constant=_no_constant,
+            parse_int=_parse_integer,
+            parse_float=partial(_parse_number, float if with_doubles else exact_json.number),
+            parse_constant=_refuse_constant,
         )
-    if b"\\u0000" in data and any("\0" in text for text in _strings(value)):
+    if b"\\u0000" in data and any("\0" in text for text in _all_strings(value)):
         raise BadJSON("A string contains the NUL character (\\u0000), which databases cannot store.", stage=BadJSON.NUL)
     return value
 
 
 def loads_value(data: bytes) -> Any:
-    """Return the value of a JSON text within the limits on keys, strings and parts. A long text with too many parts is
-    refused before it is parsed, which would take long.
+    """Parse JSON strictly, with limits on keys, strings and parts. A long text with too many parts is refused before it
+    is parsed, which would take long.
 
     Raises:
         BadJSON: as `loads` and `check_size` do.
@@ -104,12 +104,14 @@ def loads_value(data: bytes) -> Any:
 
 
 def too_deep(*, stage: int) -> BadJSON:
-    """Return the error for a value of too many levels: found by the parser, or in its result."""
+    """Return the error for a value with too many levels."""
     return BadJSON(f"The value is nested more than {MAX_DEPTH} levels deep.", stage=stage)
 
 
 def count_parts(data: bytes) -> int:
-    """Return how many parts the value of a JSON text has, without parsing it. Few parts may be overestimated."""
+    """Return the number of parts of a JSON text's value, without parsing it. Numbers up to MAX_NODES may be too
+    high.
+    """
     parts = 1 + data.count(b",") + data.count(b"[") + data.count(b"{")
     if parts <= MAX_NODES:
         return parts
@@ -131,7 +133,7 @@ def check_size(value: Any, size: int) -> None:
         _check_size(value)
 
 
-def _explained(data: bytes, error: orjson.JSONDecodeError) -> BadJSON:
+def _explain(data: bytes, error: orjson.JSONDecodeError) -> BadJSON:
     if not data.strip():
         return BadJSON("The body is empty; a JSON value was expected.", stage=BadJSON.TEXT)
     try:
@@ -147,7 +149,7 @@ def _explained(data: bytes, error: orjson.JSONDecodeError) -> BadJSON:
         return too_deep(stage=BadJSON.TEXT)
     if "infinity" in reason:
         found = _NUMBER.match(error.doc, error.pos)
-        shown = f" {_shown(found[0])}" if found else ""
+        shown = f" {_quote(found[0])}" if found else ""
         reason = f"the number{shown} is larger than a double can hold; send it as a string"
     return Malformed(reason, at=error.pos, line=error.lineno, column=error.colno)
 
@@ -156,7 +158,7 @@ def _may_be_deeper(data: bytes, value: Any, levels: int) -> bool:
     """Say, by counting brackets, whether a value may be nested deeper than `levels`."""
     brackets = data.count(b"{") + data.count(b"[")
     if brackets > levels and type(value) is list:
-        # The deepest part of an array is in one of its items: each other object opens a bracket that does not count.
+        # The deepest part is in one item of the array, so the brackets of the other objects do not count.
         brackets -= max(0, [type(item) for item in value].count(dict) - 1)
     return brackets > levels
 
@@ -181,30 +183,30 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise BadJSON(f"The key {_shown(key)} appears twice in one object.")
+                raise BadJSON(f"The key {_quote(key)} appears twice in one object.")
             seen.add(key)
     return result
 
 
-def _integer(text: str) -> int:
+def _parse_integer(text: str) -> int:
     value = exact_json.integer(text)
     if isinstance(value, float):
-        raise BadJSON(f"The integer {_shown(text)} does not fit in 64 bits; send it as a string.")
+        raise BadJSON(f"The integer {_quote(text)} does not fit in 64 bits; send it as a string.")
     return value
 
 
-def _number(to_number: Callable[[str], float], text: str) -> float:
+def _parse_number(to_number: Callable[[str], float], text: str) -> float:
     value = to_number(text)
     if math.isinf(value):
-        raise BadJSON(f"The number {_shown(text)} is larger than a double can hold; send it as a string.")
+        raise BadJSON(f"The number {_quote(text)} is larger than a double can hold; send it as a string.")
     if type(value) is ExactNumber and exact_json.decimal_places(value) > MAX_DECIMAL_PLACES:
         raise BadJSON(
-            f"The number {_shown(text)} has over {MAX_DECIMAL_PLACES} digits behind the point; send it as a string."
+            f"The number {_quote(text)} has over {MAX_DECIMAL_PLACES} digits behind the point; send it as a string."
         )
     return value
 
 
-def _no_constant(text: str) -> NoReturn:
+def _refuse_constant(text: str) -> NoReturn:
     raise BadJSON(f"{text} is not a JSON value (RFC 8259, 6).")
 
 
@@ -229,12 +231,12 @@ def _check_size(value: Any) -> None:
 
 
 def _check_length(text: str) -> None:
-    # A character takes at most four bytes: most strings need no encoding to be measured.
+    # A character takes at most four bytes, so most strings need not be encoded to be measured.
     if len(text) * 4 > MAX_STRING and len(text.encode()) > MAX_STRING:
         raise BadJSON(f"A string is longer than {MAX_STRING} bytes.")
 
 
-def _strings(value: Any) -> list[str]:
+def _all_strings(value: Any) -> list[str]:
     found: list[str] = []
     waiting = [value]
     while waiting:
@@ -249,5 +251,5 @@ def _strings(value: Any) -> list[str]:
     return found
 
 
-def _shown(text: str) -> str:
+def _quote(text: str) -> str:
     return json.dumps(text if len(text) <= 40 else text[:40] + "…", ensure_ascii=False)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from synapse.problems import NotAcceptable
 
 _QUALITY = re.compile(r"0(?:\.[0-9]*)?|1(?:\.0*)?")
-# Clients send one of a few headers with each request, of some hundred characters: this many are cached, and of a longer
-# one the ranges in this many characters are read.
+# Limits: the headers that are cached (clients send one of a few with each request), and the characters of a header that
+# are read.
 _KEPT, _MOST_READ = 256, 1000
 
 
@@ -26,7 +26,7 @@ class MediaRange(NamedTuple):
     quality: float = 1.0
 
     def specificity(self, offer: "MediaRange") -> int:
-        """Return how specifically the range describes an offered media type: 0 when it does not match."""
+        """Return the specificity with which the range matches an offered media type: 0 when it does not match."""
         if self.name == offer.name and self.parameters <= offer.parameters:
             return 3 + len(self.parameters)
         if self.name == offer.name.partition("/")[0] + "/*":
@@ -35,52 +35,52 @@ class MediaRange(NamedTuple):
 
 
 def media_ranges(accept: str) -> Sequence[MediaRange]:
-    """Return the media ranges of a header in their order, without members that are none.
+    """Return the media ranges of a header in order, without malformed ones.
 
-    A quality that is no number from 0 to 1 counts as 1: the client named the form. Ranges behind the first thousand
-    characters are left out.
+    A malformed quality counts as 1, since the client named the media type. Ranges behind the first thousand characters
+    are ignored.
     """
-    return _media_ranges(_bounded(accept))
+    return _parse_ranges(_limit_length(accept))
 
 
 @lru_cache(maxsize=_KEPT)
-def _media_ranges(accept: str) -> Sequence[MediaRange]:
-    found = map(_media_range, split_unquoted(accept, ","))
+def _parse_ranges(accept: str) -> Sequence[MediaRange]:
+    found = map(_parse_range, split_unquoted(accept, ","))
     return tuple(each for each in found if each.name.count("/") == 1)
 
 
-def _bounded(accept: str) -> str:
-    """Return a header, of a long one the ranges at its beginning."""
+def _limit_length(accept: str) -> str:
+    """Return a header, cut after a range if it is too long."""
     return accept if len(accept) <= _MOST_READ else accept[:_MOST_READ].rpartition(",")[0]
 
 
 def choose(accept: str, offers: Sequence[str]) -> str | None:
     """Return the offered media type that a client prefers; None when it accepts none of them.
 
-    The most specific range that matches an offer decides its quality. The highest quality wins, of equal ones the
-    offer that is named most specifically, and then the first: clients often end the header with `*/*`. The first offer
-    is also for a header without a media range.
+    The most specific range that matches an offer decides its quality. The offer with the highest quality is chosen;
+    among equal ones the most specifically named, then the first, because clients often end the header with `*/*`.
+    Without a media range in the header, it is the first offer.
     """
-    return _choose(_bounded(accept), tuple(offers))
+    return _choose_cached(_limit_length(accept), tuple(offers))
 
 
 @lru_cache(maxsize=_KEPT)
-def _choose(accept: str, offers: tuple[str, ...]) -> str | None:
+def _choose_cached(accept: str, offers: tuple[str, ...]) -> str | None:
     ranges = media_ranges(accept)
     if not ranges:
         return offers[0]
-    ranks = [_rank(ranges, _media_range(offer)) for offer in offers]
+    ranks = [_rank(ranges, _parse_range(offer)) for offer in offers]
     best = max(ranks)
     return offers[ranks.index(best)] if best[0] else None
 
 
 def form_of(accept: str, offers: Sequence[str]) -> str:
-    """Return the media type in which to answer: the one that a client prefers, or the first that it does not refuse.
+    """Return the media type of the answer: the offer that the client prefers, or the first that it does not refuse.
 
-    Clients name what they would like to have, such as `text/html`, and take what there is (RFC 9110, 12.4.1).
+    Clients name the types that they prefer, such as `text/html`, but accept others (RFC 9110, 12.4.1).
 
     Raises:
-        NotAcceptable: when it refuses all of them with a quality of 0.
+        NotAcceptable: when the client refuses all offers with a quality of 0.
     """
     found = choose(accept, offers) or next((each for each in offers if not refuses(accept, each)), None)
     if found is None:
@@ -90,23 +90,23 @@ def form_of(accept: str, offers: Sequence[str]) -> str:
 
 def refuses(accept: str, offer: str) -> bool:
     """Say whether a header refuses a media type with a quality of 0, by its name or a wildcard."""
-    quality, specificity = _rank(media_ranges(accept), _media_range(offer))
+    quality, specificity = _rank(media_ranges(accept), _parse_range(offer))
     return bool(specificity) and not quality
 
 
-def names(accept: str, media_type: str) -> bool:
+def accepts_by_name(accept: str, media_type: str) -> bool:
     """Say whether a header accepts a media type by its name, and not only by a wildcard."""
-    quality, specificity = _rank(media_ranges(accept), _media_range(media_type))
+    quality, specificity = _rank(media_ranges(accept), _parse_range(media_type))
     return quality > 0 and specificity >= 3
 
 
 def _rank(ranges: Sequence[MediaRange], offer: MediaRange) -> tuple[float, int]:
-    """Return the quality of an offer, and how specifically the range that gives it describes the offer."""
+    """Return the quality of an offer, and the specificity of the range that decides it."""
     specificity, quality = max(((each.specificity(offer), each.quality) for each in ranges), default=(0, 0.0))
     return (quality, specificity) if specificity else (0.0, 0)
 
 
-def _media_range(text: str) -> MediaRange:
+def _parse_range(text: str) -> MediaRange:
     name, *parts = (part.strip() for part in split_unquoted(text.lower(), ";"))
     parameters: set[tuple[str, str]] = set()
     for part in parts:

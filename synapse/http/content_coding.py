@@ -1,7 +1,7 @@
 """Decode bodies of requests that are sent with the content coding gzip (RFC 9110, 8.4.1.3; RFC 1952).
 
-A thousandth of a text of zeros is enough to stand for it. So a body is decoded in slices, and its reader stops at the
-first that is too much: never more than a slice exists of what is over a limit.
+A small body can decode to a thousand times its size. So it is decoded in slices, and the reader stops at the first
+slice that exceeds a limit.
 """
 
 import zlib
@@ -12,13 +12,13 @@ from synapse.problems import BadRequest, UnsupportedMediaType, too_large
 # RFC 9110, 8.4.1.3: the second is another name of the first.
 _GZIP = ("gzip", "x-gzip")
 _NONE = ("", "identity")
-# zlib takes a member of RFC 1952 with the largest window, and no other format.
+# Makes zlib accept a member of RFC 1952 with any window size, and no other format.
 _WINDOW_BITS = 16 + zlib.MAX_WBITS
 _MAGIC = b"\x1f\x8b"
-# Any slice takes a fraction of a millisecond: one block of the format may decode to nothing.
+# The limits on the output and the input of one step, so that it takes a fraction of a millisecond.
 MAX_SLICE = 64 * 1024
 _MAX_INPUT = 16 * 1024
-# The causes behind zlib's errors for a damaged body.
+# Explanations of zlib's errors for a damaged body.
 _REASONS = {
     "incorrect header check": "it does not begin as gzip does",
     "incorrect data check": "its checksum (CRC-32) is not that of its contents",
@@ -27,7 +27,9 @@ _REASONS = {
 
 
 class UnsupportedCoding(UnsupportedMediaType):
-    """The body has a content coding that is not decoded here. The header tells programs which one is (RFC 7694, 3)."""
+    """The content coding of the body is not supported. The header Accept-Encoding names the supported one (RFC 7694,
+    3).
+    """
 
     def __init__(self, header: str) -> None:
         super().__init__(
@@ -38,7 +40,7 @@ class UnsupportedCoding(UnsupportedMediaType):
 
 
 class BadCoding(BadRequest):
-    """The body is not what its header Content-Encoding says."""
+    """The body does not have the coding that its header Content-Encoding names."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The body cannot be decoded as gzip (RFC 1952): {reason}.")
@@ -47,7 +49,7 @@ class BadCoding(BadRequest):
 class GzipDecoder:
     """Decodes the body of one request, which is one member of the format (RFC 1952, 2.2).
 
-    Several members in a row are refused, because programs between client and server may read the first one alone.
+    Several members in a row are refused, because proxies may read only the first one.
     """
 
     def __init__(self) -> None:
@@ -55,22 +57,22 @@ class GzipDecoder:
         self._is_begun = False
 
     def slices(self, part: bytes) -> Iterator[bytes]:
-        """Yield what the next part of a body decodes to, in slices of at most `MAX_SLICE` bytes; some may be empty.
+        """Decode the next part of a body, and yield slices of at most `MAX_SLICE` bytes; some may be empty.
 
         Raises:
-            BadCoding: when the body is damaged, or continues behind its end.
+            BadCoding: when the body is damaged, or data follow its end.
         """
         self._is_begun = self._is_begun or bool(part)
         for begin in range(0, len(part), _MAX_INPUT):
             piece = part[begin : begin + _MAX_INPUT]
             if self._decoder.eof:
-                raise _continued(piece)
+                raise _trailing_data_error(piece)
             while piece:
                 yield self._decode(piece)
                 piece = self._decoder.unconsumed_tail
 
     def finish(self) -> None:
-        """Check that the body is whole. One without any byte is: it is no body.
+        """Check that the body is complete. An empty body is.
 
         Raises:
             BadCoding: when its end is missing.
@@ -85,21 +87,21 @@ class GzipDecoder:
             reason = str(error).rpartition(": ")[2]
             raise BadCoding(_REASONS.get(reason, reason)) from None
         if self._decoder.unused_data:
-            raise _continued(self._decoder.unused_data)
+            raise _trailing_data_error(self._decoder.unused_data)
         return found
 
 
-def _continued(rest: bytes) -> BadCoding:
+def _trailing_data_error(rest: bytes) -> BadCoding:
     if _MAGIC.startswith(rest[:2]):
         return BadCoding("it has several members. Compress all of it at once")
     return BadCoding("other bytes follow its end")
 
 
 def decoder_of(headers: Mapping[str, str]) -> GzipDecoder | None:
-    """Return the decoder of a request's body; None for a body that is sent unchanged.
+    """Return the decoder for a request's body; None for a body without a coding.
 
     Args:
-        headers: by lower-case names.
+        headers: the headers of the request, by lower-case names.
 
     Raises:
         UnsupportedCoding: when it has another coding than gzip, or several.
@@ -113,8 +115,8 @@ def decoder_of(headers: Mapping[str, str]) -> GzipDecoder | None:
     return GzipDecoder()
 
 
-def decoded(decoder: GzipDecoder, body: bytes, *, most: int) -> bytes:
-    """Return a whole body decoded: for threads.
+def decode_body(decoder: GzipDecoder, body: bytes, *, most: int) -> bytes:
+    """Decode a complete body: for threads, where it may take long.
 
     Raises:
         BadCoding: when it is damaged.

@@ -1,7 +1,7 @@
-"""HTTP requests, responses and routes as plain values, so that one function serves the event loop and Django alike.
+"""HTTP requests, responses and routes as values, so that the event loop and Django call the same functions.
 
-Headers that both ways share, and patterns such as `/streams/{stream}/info`, stand here too. Values made for each
-request or event are NamedTuples: making a frozen dataclass takes three times as long.
+Also shared headers, and patterns of paths such as `/streams/{stream}/info`. Values that are created for each request
+are NamedTuples: creating a frozen dataclass takes three times as long.
 """
 
 import re
@@ -20,24 +20,25 @@ from synapse.formats.exact_json import written
 from synapse.formats.text import NO_TEXTS
 from synapse.tracing.context import trace_id_of
 
-# RFC 9111, 5.2.2.5: neither the browser nor a proxy keeps the answer.
+# RFC 9111, 5.2.2.5: no cache may store the answer.
 NO_STORE = "no-store"
-# A response with data runs and loads nothing (Content Security Policy, level 3).
+# A browser that shows an answer with data runs and loads nothing (Content Security Policy, level 3).
 DATA_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 
 
 _PART = re.compile(r"\{(\w+)\}")
 
 
-def expression(path: str) -> str:
-    """Return a path's regular expression: a part in braces matches one path segment, and a trailing slash is
-    ignored."""
+def path_expression(path: str) -> str:
+    """Return the regular expression of a path: a part in braces matches one path segment, and a trailing slash is
+    ignored.
+    """
     return _PART.sub(r"(?P<\1>[^/]+)", path) + "/?"
 
 
-def compiled(path: str) -> re.Pattern[str]:
-    """Return the pattern of a path with its leading slash."""
-    return re.compile(expression(path))
+def compile_path(path: str) -> re.Pattern[str]:
+    """Compile the pattern of a path that begins with a slash."""
+    return re.compile(path_expression(path))
 
 
 JSON = "application/json"
@@ -45,42 +46,42 @@ JSON = "application/json"
 VARY_ACCEPT = {"Vary": "Accept"}
 # A body of at most this many bytes is sent in one piece.
 MOST_JOINED = 1024 * 1024
-# Stands for a list until the text around it is written. JSON holds no such byte.
+# A placeholder for a list while the text around it is serialized. JSON contains no such byte.
 _LIST = b"\0"
 
 
 class Caller:
-    """The connection of a caller, for slow responses: `left` is true once the caller has disconnected."""
+    """The connection of a caller, for slow responses. `left`: the caller has disconnected."""
 
     def __init__(self) -> None:
         self.left = False
-        self._tell: Callable[[], None] = _nobody
+        self._listener: Callable[[], None] = _ignore_disconnect
 
-    def leave(self) -> None:
+    def record_disconnect(self) -> None:
         """Record that the connection is closed."""
         self.left = True
-        self._tell()
+        self._listener()
 
     @contextmanager
-    def telling(self, listener: Callable[[], None]) -> Iterator[None]:
+    def on_disconnect(self, listener: Callable[[], None]) -> Iterator[None]:
         """Call `listener` when the caller disconnects during the block."""
-        self._tell = listener
+        self._listener = listener
         try:
             yield
         finally:
-            self._tell = _nobody
+            self._listener = _ignore_disconnect
 
 
-def _nobody() -> None:
-    """Stand in for a listener."""
+def _ignore_disconnect() -> None:
+    """Do nothing when the caller disconnects."""
 
 
 class Request(NamedTuple):
     """One complete HTTP request.
 
-    `headers` have lower-case names; `body` is decoded, where they name a coding. `query` holds the last value
-    of a repeated name; `values` gives all of them. `params` are the parts that the route's pattern named. `caller` is
-    set for routes that wait, on the event loop.
+    `headers` have lower-case names; `body` is already decoded. `query` has the last value of a repeated name; `values`
+    returns all of them. `params` has the values of the path's named parts. `caller` is set for routes that may be slow,
+    on the event loop.
     """
 
     method: str
@@ -102,9 +103,10 @@ _NO_IDS: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class Response(NamedTuple):
-    """One HTTP answer, completely written. A long body continues in `rest`, which is sent unchanged: joining the parts
-    would delay all other requests, by a millisecond for each MiB. `shown` are the ids of the events in it, by stream,
-    where the body itself does not name them."""
+    """One HTTP response. A long body continues in `rest`, whose parts are sent one by one: joining them would delay all
+    other requests, by a millisecond for each MiB. `shown` has the ids of the events in it, by stream, if the body does
+    not name them.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -115,15 +117,15 @@ class Response(NamedTuple):
 
     @property
     def whole_body(self) -> bytes:
-        """The body in one piece: for threads that may take long."""
+        """The body in one piece: for threads, where joining may take long."""
         return b"".join((self.body, *self.rest)) if self.rest else self.body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamedResponse:
-    """A response whose body are the pieces that `chunks` yields.
+    """A response whose body consists of the parts that `chunks` yields.
 
-    `chunks` is closed in the end, also when the client disconnects.
+    `chunks` is always closed at the end, also when the client disconnects.
     """
 
     chunks: AsyncGenerator[bytes, None]
@@ -137,9 +139,10 @@ class WebSocket(Protocol):
     """One end of a WebSocket connection (RFC 6455), whose messages are texts in UTF-8."""
 
     async def receive(self) -> bytes | None:
-        """Wait for the next message. None: no more come, because the client is gone, or this side ends the connection.
+        """Wait for the next message. None: there are no more, because the client disconnected, or this side ends the
+        connection.
 
-        The client is read no faster than its messages are received.
+        Data are read from the client only as fast as messages are received.
         """
 
     def send(self, *messages: bytes) -> None:
@@ -153,7 +156,7 @@ class WebSocket(Protocol):
 
     @property
     def is_stopping(self) -> bool:
-        """Whether no more messages come because the server stops."""
+        """Whether `receive` returned None because the server stops."""
 
 
 Serve = Callable[[WebSocket], Coroutine[Any, Any, None]]
@@ -161,7 +164,7 @@ Serve = Callable[[WebSocket], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedWebSocket:
-    """The acceptance of a WebSocket handshake: `serve` has the connection until it returns."""
+    """The acceptance of a WebSocket handshake: `serve` handles the connection until it returns."""
 
     serve: Serve
 
@@ -170,7 +173,7 @@ Handler = Callable[[Request], Awaitable[Response | StreamedResponse | AcceptedWe
 Done = Callable[[Response], None]
 Failed = Callable[[Exception], None]
 Direct = Callable[[Request, Done, Failed], bool]
-# Identifies the caller of a route that takes more than a key. Raises a Problem when the caller may not use the route.
+# Authenticates the caller of a route that accepts more than keys. Raises a Problem when the caller may not use it.
 Identify = Callable[[Request], Awaitable[Principal]]
 
 
@@ -178,10 +181,10 @@ Identify = Callable[[Request], Awaitable[Principal]]
 class Route:
     """A route that the front door answers on the event loop: an exact method and path, and the handler.
 
-    `path` is written with named parts, as in `/events/{stream}`; a part matches one path segment. A trailing slash is
-    ignored. `waits`: the response may be slow, and the caller may disconnect meanwhile. `identify`: authenticates the
-    caller of this route, given a principal with only the address; without it, the route takes a key. `is_websocket`:
-    handshakes of WebSocket are accepted here; the handler accepts any request, and others than handshakes are refused.
+    `path` may have named parts, as in `/events/{stream}`; each matches one path segment. A trailing slash is ignored.
+    `waits`: the response may be slow, and the caller may disconnect meanwhile. `identify`: authenticates the caller of
+    this route, given a principal with only the address; without it, the route requires a key. `is_websocket`: the route
+    accepts WebSocket handshakes and refuses all other requests, so its handler gets only handshakes.
 
     `direct` is the handler's fast path, without a task: it calls one of its two callbacks, once, now or later on the
     event loop. For a request that needs the handler, it returns False and calls neither.
@@ -196,7 +199,7 @@ class Route:
     is_websocket: bool = False
 
 
-async def nobody(request: Request) -> Principal:
+async def identify_as_anonymous(request: Request) -> Principal:
     """Treat every caller as anonymous, with or without credentials: for the few routes that are open to everyone."""
     return request.principal
 
@@ -215,10 +218,11 @@ def listing_response(
     content_type: str = JSON,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return a JSON response whose member `name` is a list of serialized items. One item may hold several, with commas
-    between them."""
+    """Return a JSON response whose member `name` is a list of serialized items. One element of `items` may be several
+    items with commas between them.
+    """
     before, after = orjson.dumps({**document, name: orjson.Fragment(_LIST)}, default=written).split(_LIST)
-    body, rest = _joined(before, items, after)
+    body, rest = _join(before, items, after)
     return Response(status, body, content_type, headers or NO_TEXTS, rest)
 
 
@@ -230,13 +234,14 @@ def array_response(
     shown: Mapping[str, Sequence[str]] = _NO_IDS,
 ) -> Response:
     """Return a response that is a list of serialized items."""
-    body, rest = _joined(b"", items, b"")
+    body, rest = _join(b"", items, b"")
     return Response(200, body, content_type, headers or NO_TEXTS, rest, shown)
 
 
-def _joined(before: bytes, items: Sequence[bytes], after: bytes) -> tuple[bytes, Sequence[bytes]]:
-    """Return a list of items, and the text around it: in one piece, or its beginning and the further parts of a long
-    one."""
+def _join(before: bytes, items: Sequence[bytes], after: bytes) -> tuple[bytes, Sequence[bytes]]:
+    """Join a list of items and the text around it: to one piece, or for a long list to its beginning and the further
+    parts.
+    """
     parts = [before + b"["]
     for item in items:
         parts += (item, b",")
@@ -248,11 +253,11 @@ def _joined(before: bytes, items: Sequence[bytes], after: bytes) -> tuple[bytes,
 
 
 def problem_response(problem: problems.Problem, asked: Mapping[str, str] = NO_TEXTS) -> Response:
-    """Return the problem as an `application/problem+json` answer (RFC 9457), and forget where it was raised. The
-    headers `asked` are those of the request: the problem tells the trace that they name.
+    """Return the problem as an `application/problem+json` response (RFC 9457), and delete its traceback. `asked` are
+    the headers of the request, whose trace id the response contains.
 
-    An exception that is kept in a variable forms a cycle with its traceback, and so does the request: only the garbage
-    collector, which seldom runs, would free it.
+    An exception in a variable forms a reference cycle with its traceback, which would keep the request in memory until
+    the garbage collector runs, which it seldom does.
     """
     problem.__traceback__ = None
     return Response(

@@ -1,4 +1,4 @@
-"""The problems that callers are told of when Redis fails them. Every edge, on both ways in, takes them from here."""
+"""The problems with which failures of Redis are reported to callers, on the event loop and in Django."""
 
 from synapse.errors.streams import BrokerDown, BrokerRefused, Busy, NotAStream, OutcomeUnknown, Unavailable
 from synapse.problems import Problem
@@ -12,7 +12,7 @@ from synapse.redis.errors import (
     WrongType,
 )
 
-# The exceptions that an edge answers: `except FAILURES as failure` and `problem_of(failure)`.
+# The exceptions that are reported to callers: use `except FAILURES as failure` and `problem_of(failure)`.
 FAILURES = (Problem, RedisFailure)
 
 _PROBLEMS: dict[type[RedisFailure], type[Problem]] = {
@@ -26,7 +26,7 @@ _PROBLEMS: dict[type[RedisFailure], type[Problem]] = {
 
 
 def problem_of(failure: Problem | RedisFailure) -> Problem:
-    """Return the problem that a failure of Redis is answered with; a problem is its own."""
+    """Return the problem that reports a failure of Redis; a problem is returned unchanged."""
     if isinstance(failure, Problem):
         return failure
     return _PROBLEMS[type(failure)](failure.detail)

@@ -13,7 +13,7 @@ from synapse.endpoints import Call, Query, about
 from synapse.errors.streams import UnknownStream
 from synapse.filters import FILTER_HELP, EventFilter, QueryFilter
 from synapse.formats.text import tag_of
-from synapse.http.accept import names
+from synapse.http.accept import accepts_by_name
 from synapse.inspection.range_query import QueryTime, parse_id
 from synapse.live.positions import MOST_STREAMS, ReadPositions, parse_positions
 from synapse.problems import BadParameter, Forbidden, Problem
@@ -238,7 +238,7 @@ def wants_cloudevents(call: Call[Any, None]) -> bool:
     """Say whether a viewer wants CloudEvents: by the parameter, or by naming their media type besides server-sent
     events in the header `Accept`.
     """
-    return call.query.format == "cloudevents" or names(call.request.headers.get("accept", ""), STRUCTURED)
+    return call.query.format == "cloudevents" or accepts_by_name(call.request.headers.get("accept", ""), STRUCTURED)
 
 
 def _tail_query(query: WatchQuery) -> TailQuery:

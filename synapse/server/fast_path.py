@@ -15,7 +15,7 @@ import httptools
 
 from synapse.auth.principal import ANONYMOUS
 from synapse.formats.text import NO_TEXTS
-from synapse.http.exchange import Request, Response, Route, nobody, problem_response
+from synapse.http.exchange import Request, Response, Route, identify_as_anonymous, problem_response
 from synapse.problems import Problem
 from synapse.runtime.turn_queue import turn_queue
 from synapse.server import request_guard
@@ -116,7 +116,7 @@ class FastPath:
         if "%" in path:
             path = unquote(path)
         route, params = self._door.route(method.decode("ascii"), path)
-        if route is None or route.direct is None or route.identify not in (None, nobody):
+        if route is None or route.direct is None or route.identify not in (None, identify_as_anonymous):
             return None
         asked = {"client": client, "headers": pairs}
         scope, headers = request_guard.resolve_client(self._config, asked, headers_of(pairs))

@@ -20,7 +20,7 @@ from synapse.http.exchange import (
     Response,
     Route,
     StreamedResponse,
-    compiled,
+    compile_path,
     problem_response,
 )
 from synapse.http.redis_problems import FAILURES, problem_of
@@ -73,7 +73,7 @@ class FrontDoor:
         by_path: dict[str, dict[str, Route]] = {}
         for route in routes:
             by_path.setdefault(route.path, {})[route.method] = route
-        self._paths = [_PathRoutes(compiled(path), path.partition("{")[0], each) for path, each in by_path.items()]
+        self._paths = [_PathRoutes(compile_path(path), path.partition("{")[0], each) for path, each in by_path.items()]
         self.django = django
         self._lifespan = lifespan
 
@@ -188,7 +188,7 @@ async def _handled(
 
 async def _watched(caller: Caller, receive: Receive) -> None:
     await _wait_for_end(receive)
-    caller.leave()
+    caller.record_disconnect()
 
 
 async def _wait_for_end(receive: Receive) -> None:

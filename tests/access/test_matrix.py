@@ -24,7 +24,7 @@ from streams.snapshot import holder
 from synapse.auth.key_rights import WORDS
 from synapse.auth.permission import Requirement, rights_of
 from synapse.auth.principal import SYSTEM, Rights
-from synapse.http.exchange import nobody
+from synapse.http.exchange import identify_as_anonymous
 from synapse.server.body_limits import SMALL
 from synapse.shares import CallerId, Shares
 from synapse_project.endpoints import ENDPOINTS, ROUTES
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db
 
 ON_EVENT_LOOP = {(route.method, route.path) for route in ROUTES}
 # Which ask nobody who they are: they take of no service's share.
-OPEN_TO_ALL = {(route.method, route.path) for route in ROUTES if route.identify is nobody}
+OPEN_TO_ALL = {(route.method, route.path) for route in ROUTES if route.identify is identify_as_anonymous}
 UNSEEN = "There is nothing here that you may see."
 WRONG = "syn_live_abcdefgh_" + "x" * 38
 # Keys that are refused as a request without one is.

@@ -26,7 +26,7 @@ def test_events_not_begun_after_half_the_lease_are_released_without_an_attempt(r
     sink = SlowSink(seconds)
     consumer = bridge(sink, lease_ms=60_000, clock=lambda: sink.now)
 
-    consumer.worker._turn()
+    consumer.worker._step_once()
 
     assert sink.ids == ids[:begun]
     assert places(redis) == {"done": begun, "waiting": 10 - begun}
@@ -44,7 +44,7 @@ def test_retried_events_not_begun_after_half_the_lease_are_released_too(redis, b
     sink = SlowSink(20)
     consumer = bridge(sink, lease_ms=60_000, clock=lambda: sink.now)
 
-    consumer.worker._turn()
+    consumer.worker._step_once()
     assert places(redis) == {"done": 2, "waiting": 8}
     consumer.run_dry()
 

@@ -1,6 +1,6 @@
 """Choosing the form of a response by the header `Accept` (RFC 9110, 12.5.1)."""
 
-from synapse.http.accept import choose, media_ranges, names
+from synapse.http.accept import accepts_by_name, choose, media_ranges
 from tests.tables import for_each
 
 JSON, YAML, EVENTS = "application/json", "application/yaml", "application/cloudevents+json"
@@ -73,7 +73,7 @@ def test_parameters_of_a_media_type_tell_forms_apart(accept, chosen):
     ],
 )
 def test_a_media_type_is_named_where_the_header_has_more_than_a_wildcard_for_it(accept, named):
-    assert names(accept, EVENTS) == named
+    assert accepts_by_name(accept, EVENTS) == named
 
 
 def test_a_charset_makes_no_other_form_of_json():

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from synapse.http.content_coding import MAX_SLICE, BadCoding, GzipDecoder, UnsupportedCoding, decoded, decoder_of
+from synapse.http.content_coding import MAX_SLICE, BadCoding, GzipDecoder, UnsupportedCoding, decode_body, decoder_of
 from synapse.problems import PayloadTooLarge
 from tests.gzip_bombs import gzip_bomb
 from tests.tables import for_each
@@ -53,7 +53,7 @@ def test_a_body_of_empty_blocks_and_stored_ones_is_decoded():
 
 
 def test_no_bytes_are_no_body():
-    assert decoded(GzipDecoder(), b"", most=MOST) == b""
+    assert decode_body(GzipDecoder(), b"", most=MOST) == b""
 
 
 DAMAGED = {
@@ -99,7 +99,7 @@ def test_a_bomb_is_decoded_no_further_than_its_reader_takes_and_a_slice():
     tracemalloc.start()
     try:
         with pytest.raises(PayloadTooLarge):
-            decoded(GzipDecoder(), bomb, most=MIB)
+            decode_body(GzipDecoder(), bomb, most=MIB)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -120,7 +120,7 @@ def test_gzip_is_decoded_under_both_of_its_names(header):
     decoder = decoder_of({"content-encoding": header})
 
     assert decoder is not None
-    assert decoded(decoder, gzipped(TEXT), most=MOST) == TEXT
+    assert decode_body(decoder, gzipped(TEXT), most=MOST) == TEXT
 
 
 @for_each("headers", [{}, *({"content-encoding": each} for each in ("", "identity", "Identity", ", ,"))])

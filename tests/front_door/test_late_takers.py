@@ -5,7 +5,7 @@ from unittest import mock
 
 from uvicorn.server import ServerState
 
-from synapse.http.exchange import Response, Route, nobody
+from synapse.http.exchange import Response, Route, identify_as_anonymous
 from synapse.server.http_protocol import HttpProtocol
 from synapse_project.front_door import FrontDoor
 
@@ -19,7 +19,9 @@ class Desk:
         self.transport = mock.Mock(asyncio.Transport)
         self.transport.get_extra_info.return_value = None
         self.transport.is_closing.side_effect = lambda: self.transport.close.called
-        route = Route(method="GET", path="/{name}", handler=self._never, identify=nobody, direct=self._take)
+        route = Route(
+            method="GET", path="/{name}", handler=self._never, identify=identify_as_anonymous, direct=self._take
+        )
         door = FrontDoor([route])
         self.protocol = HttpProtocol(door, door.config, server_state=ServerState())
         self.protocol.connection_made(self.transport)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synapse.auth.client_ip import parse_proxies
-from synapse.http.hosts import allowed_host_mistake, is_allowed
+from synapse.http.hosts import allowed_host_error, is_allowed
 from synapse_project.request_guard_middleware import check_allowed_hosts, serve_any_host
 from tests.tables import for_each
 
@@ -157,7 +157,7 @@ def test_a_host_that_is_none_is_refused_with_the_reason(event_loop_client, host,
     ],
 )
 def test_an_entry_of_allowed_hosts_that_matches_no_host_is_found_and_others_are_not(entry, words):
-    mistake = allowed_host_mistake(entry)
+    mistake = allowed_host_error(entry)
 
     assert words in mistake
     assert bool(mistake) is bool(words)

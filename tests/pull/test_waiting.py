@@ -94,7 +94,7 @@ def test_events_leased_for_a_client_that_left_meanwhile_are_released(server, red
         found = await original(poll)
         if found.held and not left.is_set():
             left.set()
-            poll._caller.leave()
+            poll._caller.record_disconnect()
         return found
 
     monkeypatch.setattr(pull._Poll, "_look", look)

@@ -46,6 +46,7 @@ LONG = (
     *OF_ONE_SERVER,
     *("scaling", "chaos", "bridges", "contracts", "admin", "cluster"),
     *("delivery", "pull", "live", "access", "flows", "embedded", "publish", "retention"),
+    *("pii", "project", "alerts", "statistics", "websocket", "inspect", "framing"),
 )
 
 # Fixtures that pytest-django has each test use, for marks and parts of Django that are not used here. They take half of

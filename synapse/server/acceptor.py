@@ -1,12 +1,13 @@
-"""Accepts connections, and lets the addresses that they come from take turns.
+"""Accepts connections, and lets the addresses from which they come take turns.
 
-The event loop's own server makes a protocol for each connection as it accepts it, in the order in which they came. So
+The event loop's own server creates a protocol for each connection as it accepts it, in the order of their arrival. So
 behind a client that opens thousands, a probe waits until all of those are open. Accepting alone takes a tenth of that
-time. Here connections are accepted as fast as they come, wait by address, and each address gets one at a time.
+time. Here connections are accepted as fast as they come and wait by address, and the addresses get one connection at a
+time in turn.
 
-An address that has as many connections as it may, or that comes when all are in use, waits as well: one of them gets in
-every few milliseconds, for another that has to go (`ConnectionTable`). Opening connections again and again gains a
-client nothing then.
+An address with as many connections as it may have, or one that comes when all connections are in use, waits, too: one
+of its connections is admitted every few milliseconds and replaces another (`ConnectionTable`). So a client gains
+nothing by opening connections again and again.
 """
 
 import asyncio
@@ -17,16 +18,16 @@ from collections.abc import Callable
 
 from synapse.shares.fair_pool import RoundRobinQueue
 
-# How many connections are accepted, and how many get their protocol, before the event loop does something else.
+# The number of connections to accept, and of protocols to create, before the event loop does other work.
 _ACCEPTED_AT_ONCE = 64
 _OPENED_AT_ONCE = 8
-# Seconds from one connection to the next that gets in though its address has no room.
+# The seconds between two connections that are admitted although their address has no room.
 _PACE = 0.004
-# How long a connection may wait, in seconds: as long as a head may take.
+# The time in seconds for which a connection may wait: as long as a head may take.
 _PATIENCE = 10.0
-# How much of all that may wait one address may have.
+# The part of all waiting connections that one address may have.
 _SHARE = 0.75
-# How long nothing is accepted after the system refused to, in seconds: there is no descriptor left, for instance.
+# The seconds without accepting after the system refused to, for example because no descriptor is left.
 _PAUSE = 0.1
 
 logger = logging.getLogger(__name__)
@@ -46,30 +47,30 @@ class Acceptor:
         """Start to accept.
 
         Args:
-            listener: the socket; it is not closed here.
-            make_protocol: makes the protocol of a connection.
+            listener: the socket. The caller closes it.
+            make_protocol: creates the protocol of a connection.
             has_room: says whether an address may have one more connection without another being closed.
-            most_waiting: how many connections may wait; more are closed at once.
+            most_waiting: the number of connections that may wait; further ones are closed at once.
         """
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._make_protocol = make_protocol
         self._has_room = has_room
         self._most_waiting = most_waiting
-        # By address, each with the time at which it has waited for too long.
+        # The waiting connections by address, each with the time at which it has waited too long.
         self._waiting: RoundRobinQueue[str, tuple[socket.socket, float]] = RoundRobinQueue()
-        # When the next one may get in that has no room.
+        # The time at which the next connection without room may be admitted.
         self._next_forced = 0.0
         self._turn: asyncio.Handle | None = None
         self._pause: asyncio.TimerHandle | None = None
-        # Whether the system refused to accept the connection before this one.
+        # Whether the system refused to accept the previous connection.
         self._is_exhausted = False
         self._opening: set[asyncio.Task[None]] = set()
         listener.setblocking(False)
         self._listen()
 
     def close(self) -> None:
-        """Accept nothing more; what waits is closed."""
+        """Stop accepting, and close the waiting connections."""
         self._loop.remove_reader(self._listener)
         for handle in (self._turn, self._pause):
             if handle is not None:
@@ -78,7 +79,7 @@ class Acceptor:
             self._waiting.take(next(iter(self._waiting)))[0].close()
 
     async def wait_closed(self) -> None:
-        """Wait until the connections are open that were about to be."""
+        """Wait until the connections that are being opened are open."""
         if self._opening:
             await asyncio.wait(self._opening)
 
@@ -139,5 +140,5 @@ class Acceptor:
         self._schedule(0.0 if opened else _PACE)
 
     async def _open(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):  # it is gone again
+        with contextlib.suppress(OSError):  # the client has disconnected already
             await self._loop.connect_accepted_socket(self._make_protocol, connection)

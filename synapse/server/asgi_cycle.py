@@ -1,6 +1,6 @@
 """One request and its answer by an ASGI application (ASGI specification, HTTP 2.3).
 
-Clients that speak HTTP/1.0 know no chunks: the end of the connection ends their answers (RFC 9112, 6.1).
+HTTP/1.0 has no chunks: the end of the connection ends a response to such a client (RFC 9112, 6.1).
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from synapse.server.config import Receive, Scope, Send
 
 HeaderPairs = list[tuple[bytes, bytes]]
 
-# No more of a body is read ahead of the application than this, and a piece.
+# At most this much of a body, and one more piece, is read ahead of the application.
 _HIGH_WATER = 64 * 1024
-# Their answers have no length: that of a 304 would be the length of what the client keeps (RFC 9110, 8.6).
+# These responses get no Content-Length: in a 304 it would be the length of the client's cached copy (RFC 9110, 8.6).
 BODILESS = (204, 304)
 
 # The message by which the application accepts a WebSocket handshake, with `headers` and `serve`.
@@ -25,14 +25,14 @@ ACCEPT = "synapse.websocket.accept"
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
-# RFC 9110, 5.5: a value of several lines would be read as several headers, or as the body.
+# RFC 9110, 5.5: a value with line breaks would be read as several headers, or as the body.
 _ONE_LINE = bytes.maketrans(b"\r\n\0", b"   ")
 
 logger = logging.getLogger(__name__)
 
 
-def written_head(status: int, pairs: HeaderPairs) -> bytes:
-    """Return a status line and header lines, without the empty line behind them."""
+def encode_head(status: int, pairs: HeaderPairs) -> bytes:
+    """Return a status line and header lines, without the empty line after them."""
     line = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
     return line + b"".join(b"%b: %b\r\n" % (name, text.translate(_ONE_LINE)) for name, text in pairs)
 
@@ -56,21 +56,21 @@ class AsgiCycle:
         self.response_started = self.response_complete = False
         self._expects_continue = expects_continue
         self._is_gone = False
-        # Set when there is something new to receive.
+        # Set when the application can receive something new.
         self._news = asyncio.Event()
         self._body = bytearray()
         self._is_whole = False
         self._is_chunked = False
-        # How much of the answer is missing; None when the end of the connection ends it.
+        # The bytes of the response that are still missing; None when the end of the connection ends the response.
         self._left: int | None = 0
 
     def start(self) -> None:
-        """Begin: all earlier requests of the connection are answered."""
+        """Begin the request. All earlier requests of the connection have been answered."""
         if not self._connection.transport.is_closing():
             self._connection.run_aside(self._run())
 
     def take(self, part: bytes) -> None:
-        """Add a part of the body. Parts that come after the response are dropped."""
+        """Add a part of the body. Parts that arrive after the response are dropped."""
         if not self.response_complete:
             self._body += part
             if len(self._body) > _HIGH_WATER:
@@ -78,7 +78,7 @@ class AsgiCycle:
             self._news.set()
 
     def end(self) -> None:
-        """Note that the request is whole."""
+        """Record that the request is complete."""
         self._is_whole = True
         self._news.set()
 
@@ -93,7 +93,7 @@ class AsgiCycle:
             if not (self.response_complete or self._is_gone or self._connection.transport.is_closing()):
                 raise RuntimeError("the application ended without a whole answer")
         except BaseException as error:
-            # Also when the server stops and cancels it: the client gets a response.
+            # Also when the server stops and cancels this task: the client gets a response.
             logger.error("%s %s failed", self.scope["method"], self.scope["path"], exc_info=error)
             if self.response_started:
                 self._connection.transport.close()
@@ -140,7 +140,7 @@ class AsgiCycle:
     def _switch_protocols(self, headers: HeaderPairs, serve: Serve) -> None:
         self.response_started = self.response_complete = True
         pairs = [*self._connection.state.default_headers, *headers]
-        self._connection.transport.write(written_head(101, pairs) + b"\r\n")
+        self._connection.transport.write(encode_head(101, pairs) + b"\r\n")
         self._connection.begin_websocket(serve)
 
     def _write_head(self, status: int, headers: HeaderPairs) -> None:
@@ -163,7 +163,7 @@ class AsgiCycle:
             self._is_chunked = self.scope["http_version"] == "1.1"
             if self._is_chunked:
                 pairs.append((b"transfer-encoding", b"chunked"))
-        self._connection.transport.write(written_head(status, pairs) + b"\r\n")
+        self._connection.transport.write(encode_head(status, pairs) + b"\r\n")
 
     def _write_part(self, body: bytes, *, is_last: bool) -> None:
         if self.scope["method"] == "HEAD":

@@ -1,13 +1,14 @@
-"""Limit the memory of request bodies: in all, for each caller, and for anonymous callers; and read bodies within it.
+"""Limits on the memory of request bodies, in total, for each caller and for anonymous callers; and reading bodies
+within them.
 
-The head identifies the caller before the body is read. Where keys are required, a caller without a valid key or
-session sends at most `SMALL`, and each byte counts. Small bodies of other callers are not counted: as many as there
-are connections fit beside the rest.
+The head identifies the caller before the body is read. When keys are required, a caller without a valid key or session
+may send at most `SMALL`, and each byte counts. Small bodies of other callers are not counted, because there is enough
+memory for one on each connection.
 
-How large the body of one request may be, its route says: `synapse.publishing.body` for events and batches,
-`contracts.api.request_parser` for schemas, and the settings of Django for the admin.
+The route decides how large the body of one request may be: `synapse.publishing.body` for events and batches,
+`contracts.api.request_parser` for schemas, and Django's settings for the admin.
 
-A body that is sent with gzip is decoded here, for all routes. All limits hold for what it decodes to.
+A body with the coding gzip is decoded here for all routes. All limits apply to the decoded body.
 """
 
 from io import BytesIO
@@ -23,13 +24,13 @@ SMALL = 64 * 1024
 
 
 def check_announced(length: str | bytes, *, most: int) -> None:
-    """Refuse a body that is larger than `most` by its header Content-Length, before any of it is read."""
+    """Refuse a body whose header Content-Length is above `most`, before any of it is read."""
     if length.isdigit():
         check_read(int(length[:20]), most=most)
 
 
 def check_read(size: int, *, most: int) -> None:
-    """Refuse a body of which so many bytes are there, when they are more than `most`."""
+    """Refuse a body of which more than `most` bytes have been read."""
     if size > most:
         raise too_large(most)
 
@@ -42,12 +43,12 @@ class AnonymousBodyTooLarge(PayloadTooLarge):
 
 
 def is_limited(config: ServerConfig, caller: CallerId) -> bool:
-    """Say whether a caller's bodies are small, and counted from the first byte."""
+    """Say whether the bodies of a caller must be small, and are counted from the first byte."""
     return caller.is_anonymous and not config.is_open
 
 
 class Reservation:
-    """The memory that one request's body takes of its caller's share."""
+    """The memory that the body of one request takes from its caller's share."""
 
     __slots__ = ("_caller", "_free", "_shares", "_taken")
 
@@ -58,10 +59,10 @@ class Reservation:
         self._taken = 0
 
     def grow(self, size: int) -> None:
-        """Take as much as the body is large by now.
+        """Reserve memory for the current size of the body.
 
         Raises:
-            ShareUsedUp, AllInUse: when that is more than there is for its caller.
+            ShareUsedUp, AllInUse: when that exceeds the caller's share, or all memory is in use.
         """
         if size > self._free and size > self._taken:
             self._shares.take(self._caller, size - self._taken)
@@ -75,14 +76,14 @@ class Reservation:
 
 
 class ClientGone(Exception):
-    """The client closed the connection before its request was whole."""
+    """The client closed the connection before its request was complete."""
 
 
 class Body:
     """The body of one request; its memory is released when the block ends.
 
     Attributes:
-        sender: The sender of the request, after `read` also by a session that was looked up.
+        sender: The sender of the request. `read` may identify a person by their session.
     """
 
     def __init__(
@@ -104,11 +105,11 @@ class Body:
         """Return the whole body, decoded.
 
         Raises:
-            PayloadTooLarge, Unauthenticated: when it is larger than what its sender may send.
-            UnsupportedCoding, BadCoding: when it cannot be decoded.
-            ShareUsedUp, AllInUse: when there is no memory left for it.
-            DatabaseDown: when its session cannot be looked up.
-            ClientGone: as its name says.
+            PayloadTooLarge, Unauthenticated: when the body is larger than its sender may send.
+            UnsupportedCoding, BadCoding: when the body cannot be decoded.
+            ShareUsedUp, AllInUse: when no memory is left for the body.
+            DatabaseDown: when the sender's session cannot be looked up.
+            ClientGone: when the client disconnected before the end of the body.
         """
         announced = self._headers.get("content-length", "")
         has_body = bool(announced.strip("0")) or "transfer-encoding" in self._headers
@@ -137,11 +138,12 @@ class Body:
                 body.write(piece)
         if decoder is not None:
             decoder.finish()
-        # It hands out what it holds: to join the parts in the end would keep the loop for a millisecond for each MiB.
+        # The buffer itself is returned: joining the parts at the end would block the loop for a millisecond for each
+        # MiB.
         return body.getvalue()
 
     async def _check_size(self, size: int) -> None:
-        """Refuse a large body of an anonymous sender, and look for a session before that."""
+        """Refuse a large body of an anonymous sender, after looking for a session."""
         if size <= SMALL or not is_limited(self._config, self.sender.caller):
             return
         person = await self._person_of(self._headers, self.sender.address)

@@ -1,4 +1,4 @@
-"""The configuration of the web server: values of the settings, and the functions of the apps that it calls."""
+"""The configuration of the web server: values from the settings, and functions of the apps that it calls."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-# Status, headers and body of an answer of Django's.
+# The status, headers and body of a response from Django.
 DjangoAnswer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
@@ -24,10 +24,10 @@ class Identify(Protocol):
     """Finds the principal of a request by its headers."""
 
     def __call__(self, headers: Headers, *, address: str = "") -> Principal:
-        """Return the principal.
+        """Return the principal of a request.
 
         Raises:
-            Unauthenticated: when the key is not good, or one is required and none is shown.
+            Unauthenticated: when the key is invalid, or a key is required and missing.
         """
 
 
@@ -36,25 +36,25 @@ class ServerConfig:
     """Settings and functions that the web server works with.
 
     Attributes:
-        allowed_hosts: Which hosts a request may name: names, “.” and a domain, or “*”.
-        trusted_proxies: Whose forwarding headers are believed.
+        allowed_hosts: The hosts that a request may name: names, “.” and a domain, or “*”.
+        trusted_proxies: The proxies whose forwarding headers are believed.
         is_open: Whether no key is needed.
-        max_body_bytes: How large a request's body may be.
-        hsts_seconds: How long browsers shall come by TLS only; 0 for no such header.
-        cors_allowed_origins: Pages of which sites may send requests.
-        cors_allow_headers: Which headers they may send.
-        cors_allow_methods: Which methods they may use.
-        cors_expose_headers: Which headers of answers they may read.
-        cors_preflight_seconds: How long a browser keeps that.
-        csrf_trusted_origins: Further sites whose pages may send requests with a session.
-        rate_per_address: How many requests an address may make; None for any number.
-        rate_per_key: How many requests a key may make; None for any number.
+        max_body_bytes: The greatest size of a request's body.
+        hsts_seconds: The time for which browsers use only TLS; 0 for no such header.
+        cors_allowed_origins: The origins whose pages may send requests.
+        cors_allow_headers: The headers that those pages may send.
+        cors_allow_methods: The methods that those pages may use.
+        cors_expose_headers: The response headers that those pages may read.
+        cors_preflight_seconds: The time for which a browser caches these permissions.
+        csrf_trusted_origins: Further origins whose pages may send requests with a session.
+        rate_per_address: The rate of requests from an address; None for no limit.
+        rate_per_key: The rate of requests with a key; None for no limit.
         identify: Finds the principal of a request.
-        is_session: Whether a request shows a session alone, whose person only the database knows.
-        shows_metrics_token: Whether a request shows the token of the metrics.
+        is_session: Whether a request has only a session, whose person is in the database.
+        shows_metrics_token: Whether a request has the token for the metrics.
         shares_of: The counter of a shared resource, by its name.
         async_executor: The event loop's connections to Redis.
-        database_problem: The answer to an error of the database; None for any other error.
+        database_problem: The problem for an error of the database; None for any other error.
     """
 
     allowed_hosts: tuple[str, ...]
@@ -79,12 +79,12 @@ class ServerConfig:
 
 
 class Sender(NamedTuple):
-    """The sender of a request, as its head tells before its body is read.
+    """The sender of a request, known from its head before the body is read.
 
     Attributes:
-        caller: To whom is counted what the request takes.
-        address: Where it comes from.
-        refusal: Why the caller is anonymous, where a key is asked for.
+        caller: The caller to whom the request's use of resources is counted.
+        address: The address that the request comes from.
+        refusal: The reason why the caller is anonymous, when a key is required.
     """
 
     caller: CallerId
@@ -99,18 +99,18 @@ class Fallback(Protocol):
     """Answers all requests that are not answered on the event loop."""
 
     async def __call__(self, scope: Scope, body: bytes, sender: Sender) -> DjangoAnswer:
-        """Return the answer's status, headers and body.
+        """Return the response's status, headers and body.
 
         Raises:
-            ShareUsedUp, AllInUse: when too many such requests wait already, of this caller or of all.
+            ShareUsedUp, AllInUse: when too many such requests of this caller, or of all, wait already.
         """
 
     def sender_of(self, path: str, headers: Headers, address: str) -> Sender:
-        """Return the sender of a request: a service, a person whose session is known, or an address."""
+        """Return the sender of a request: a service, a person with a known session, or an address."""
 
     async def person_of(self, headers: Headers, address: str) -> CallerId | None:
-        """Return the person that is logged in with the request's session; None without one.
+        """Return the person logged in with the request's session, None without one.
 
         Raises:
-            DatabaseDown: when the database cannot be asked.
+            DatabaseDown: when the database is unavailable.
         """

@@ -1,8 +1,9 @@
-"""The open connections by caller: each caller has a share of them, and new callers always get in.
+"""The open connections by caller: each caller has a share of them, and new callers are always admitted.
 
-At a limit the connection is closed that has waited longest for its client, of the caller that has the most: closing a
+At a limit, the caller with the most connections loses the one that has waited longest for its client: closing a
 connection between two requests is legal at any time (RFC 9112, 9.5). A connection is counted to the address that opened
-it until a request shows a good key or session; those of a trusted proxy are its own, for each serves many callers.
+it until a request has a valid key or session. Connections of a trusted proxy are counted to the proxy, because each
+serves many callers.
 """
 
 from collections import OrderedDict
@@ -14,30 +15,31 @@ from synapse.problems import Problem
 from synapse.shares import AllInUse, CallerId, Shares
 from synapse.shares.counter import caller_at
 
-# How many connections are looked at to find one that waits for its client: the others were used later.
+# The number of connections to examine for one that waits for its client; the others were used more recently.
 _MOST_LOOKS = 16
-# One may have to go for the whole, one for anonymous callers, and one for the caller itself.
+# One may have to be closed for the total, one for anonymous callers, and one for the caller itself.
 _MOST_RECLAIMED = 3
 
 
 class Connection(Protocol):
-    """A connection, as far as the table knows it."""
+    """The interface of a connection for the table."""
 
     def waits_for_client(self) -> bool:
-        """Say whether only the client keeps the connection busy: by not taking a response, or not sending the rest of a
-        request."""
+        """Say whether the connection is busy only because of its client, which does not read a response or does not
+        send the rest of a request.
+        """
 
     def reclaim(self) -> None:
-        """Close the connection for another one."""
+        """Close the connection to make room for another one."""
 
 
 class ConnectionSlot:
     """The place of one connection in the table.
 
     Attributes:
-        connection: Whose place it is.
-        caller: To whom it is counted.
-        neighbours: All of that caller, the one first that was used longest ago.
+        connection: The connection with this place.
+        caller: The caller to whom the connection is counted.
+        neighbours: All places of that caller, the least recently used first.
     """
 
     __slots__ = ("caller", "connection", "neighbours")
@@ -48,12 +50,12 @@ class ConnectionSlot:
         self.connection = connection
 
     def use(self) -> None:
-        """Note that the connection was used just now."""
+        """Record that the connection was used just now."""
         self.neighbours.move_to_end(self)
 
 
 class ConnectionTable:
-    """The connections of a process, by caller; `shares` counts them, `proxies` are trusted."""
+    """The connections of a process by caller. `shares` counts them, and `proxies` are trusted."""
 
     def __init__(self, shares: Shares, proxies: Proxies) -> None:
         self._proxies = proxies
@@ -62,22 +64,22 @@ class ConnectionTable:
         self._anonymous, self._known = _Ranking(), _Ranking()
 
     def caller_behind(self, peer: str) -> CallerId:
-        """Return to whom a new connection from an address is counted: a trusted proxy is a caller of its own."""
+        """Return the caller to whom a new connection from an address is counted: a trusted proxy, or the address."""
         return CallerId("proxy", peer) if self._proxies.has(peer) else caller_at(peer)
 
     def has_room(self, peer: str) -> bool:
-        """Say whether the table has a place for one more connection from an address without closing another."""
+        """Say whether there is a place for one more connection from an address without closing another one."""
         return self.shares.has_room(self.caller_behind(peer))
 
     def admit(self, connection: Connection, caller: CallerId) -> ConnectionSlot:
-        """Give a new connection its place, and close others where that takes it.
+        """Give a new connection its place, and close other connections if that is necessary.
 
         Raises:
-            ShareUsedUp, AllInUse: when there is none to close: all are being answered.
+            ShareUsedUp, AllInUse: when no connection can be closed, because all are being answered.
         """
-        self._take(caller)
+        self._take_share(caller)
         seat = ConnectionSlot(connection)
-        self._place(seat, caller)
+        self._add_slot(seat, caller)
         return seat
 
     def identify(self, seat: ConnectionSlot, caller: CallerId) -> None:
@@ -89,40 +91,40 @@ class ConnectionTable:
         before = seat.caller
         self.remove(seat)
         try:
-            self._take(caller)
+            self._take_share(caller)
         except Problem:
             self.shares.take(before)
-            self._place(seat, before)
+            self._add_slot(seat, before)
             raise
-        self._place(seat, caller)
+        self._add_slot(seat, caller)
 
     def remove(self, seat: ConnectionSlot) -> None:
         """Remove a closed connection."""
         del seat.neighbours[seat]
         left = len(seat.neighbours)
-        self._rank(seat.caller, left + 1, left)
+        self._update_ranking(seat.caller, left + 1, left)
         if not left:
             del self._seats[seat.caller]
         self.shares.give_back(seat.caller)
 
-    def _take(self, caller: CallerId) -> None:
+    def _take_share(self, caller: CallerId) -> None:
         for _ in range(_MOST_RECLAIMED):
             problem = self.shares.problem(caller)
             if problem is None or not self._reclaim_one(problem, caller):
                 break
         self.shares.take(caller)
 
-    def _place(self, seat: ConnectionSlot, caller: CallerId) -> None:
+    def _add_slot(self, seat: ConnectionSlot, caller: CallerId) -> None:
         seat.caller = caller
         seat.neighbours = self._seats.setdefault(caller, OrderedDict())
         seat.neighbours[seat] = None
-        self._rank(caller, len(seat.neighbours) - 1, len(seat.neighbours))
+        self._update_ranking(caller, len(seat.neighbours) - 1, len(seat.neighbours))
 
-    def _rank(self, caller: CallerId, before: int, after: int) -> None:
+    def _update_ranking(self, caller: CallerId, before: int, after: int) -> None:
         (self._anonymous if caller.is_anonymous else self._known).change(caller, before, after)
 
     def _reclaim_one(self, problem: Problem, caller: CallerId) -> bool:
-        """Close a connection to make room for a new one; say whether there was one to close."""
+        """Close a connection to make room for a new one. Return whether there was one to close."""
         for holder in self._holders(problem, caller):
             seat = self._longest_waiting(holder)
             if seat is not None:
@@ -133,7 +135,7 @@ class ConnectionTable:
         return False
 
     def _holders(self, problem: Problem, caller: CallerId) -> Iterator[CallerId]:
-        """Give the callers of whom a connection may go."""
+        """Yield the callers of whom a connection may be closed."""
         if not isinstance(problem, AllInUse):
             yield caller
             return
@@ -152,14 +154,14 @@ class ConnectionTable:
 
 
 class _Ranking:
-    """Callers by how many connections they have; the one with the most is found in constant time."""
+    """Callers by the number of their connections. The one with the most is found in constant time."""
 
     def __init__(self) -> None:
         self.most = 0
         self._by_count: dict[int, OrderedDict[CallerId, None]] = {}
 
     def change(self, caller: CallerId, before: int, after: int) -> None:
-        """Note that a caller has one more, or one less."""
+        """Record that a caller has one connection more, or less."""
         if before:
             equals = self._by_count[before]
             del equals[caller]
@@ -171,6 +173,6 @@ class _Ranking:
             self.most = after
 
     def first(self) -> Iterator[CallerId]:
-        """Give the caller with the most, if there is any."""
+        """Yield the caller with the most connections, if there is any."""
         if self.most:
             yield next(iter(self._by_count[self.most]))

@@ -1,4 +1,4 @@
-"""Convert between the bytes of HTTP and the values of `synapse.http.exchange`."""
+"""Conversion between the bytes of HTTP and the values of `synapse.http.exchange`."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from synapse.tracing.context import trace_id_of
 
 HeaderPairs = list[tuple[bytes, bytes]]
 
-# The security headers for browsers, as Django's middleware sets them: a test keeps both equal.
+# The security headers for browsers, equal to those of Django's middleware, as a test checks.
 _FOR_BROWSERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", DATA_POLICY),
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return the headers by name. The values of one that is sent twice are joined by commas (RFC 9110, 5.3)."""
+    """Return the headers by name. The values of a repeated header are joined by commas (RFC 9110, 5.3)."""
     headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in pairs}
     if len(headers) < len(pairs):
         values: dict[str, list[str]] = {}
@@ -46,15 +46,15 @@ def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def is_for_django(config: ServerConfig, route: Route, headers: Mapping[str, str]) -> bool:
-    """Say whether a route's caller is a person with a session: finding the person takes a query."""
+    """Say whether a route's caller is a person with a session. Finding the person takes a query, so Django answers."""
     return route.identify is None and config.is_session(headers)
 
 
 def principal_of(config: ServerConfig, route: Route, headers: Mapping[str, str], *, address: str) -> Principal:
-    """Return the principal that the headers show: anonymous where the route authenticates callers itself.
+    """Return the principal of a request by its headers. It is anonymous when the route authenticates callers itself.
 
     Raises:
-        Unauthenticated: when the key is invalid, or one is required and none is shown.
+        Unauthenticated: when the key is invalid, or a key is required and missing.
     """
     if route.identify is None:
         return config.identify(headers, address=address)
@@ -90,13 +90,13 @@ def pairs_of(headers: Mapping[str, str]) -> HeaderPairs:
 
 
 def header_pairs(config: ServerConfig, response: Response | StreamedResponse, asked: Mapping[str, str]) -> HeaderPairs:
-    """Return the headers of a response, except its length; `asked` are those of the request."""
+    """Return the headers of a response, except its length. `asked` are the headers of the request."""
     headers, vary = response.headers, b"origin"
     if "Vary" in headers:
         headers = dict(headers)
         vary = headers.pop("Vary").encode("latin-1") + b", origin"
     pairs = [*_FOR_BROWSERS, (b"vary", vary)]
-    if response.content_type:  # a 304 has none
+    if response.content_type:  # a 304 has no Content-Type
         pairs.insert(0, (b"content-type", response.content_type.encode()))
     if "Cache-Control" not in headers:
         pairs.append((b"cache-control", NO_STORE.encode()))
@@ -110,8 +110,8 @@ def header_pairs(config: ServerConfig, response: Response | StreamedResponse, as
     return pairs
 
 
-def failed(config: ServerConfig, request: Request, error: Exception) -> Response:
-    """Return the response to a request whose handler failed; unexpected errors go to the log."""
+def failure_response(config: ServerConfig, request: Request, error: Exception) -> Response:
+    """Return the response to a request whose handler raised an error. Unexpected errors are logged."""
     if isinstance(error, FAILURES):
         return problem_response(problem_of(error), request.headers)
     if (away := config.database_problem(error)) is not None:

@@ -1,9 +1,9 @@
-"""The fast path: a request of the event loop is answered from the parser, and never becomes ASGI.
+"""The fast path: a request is answered on the event loop directly from the parser, without ASGI.
 
-ASGI requires a task, an event and a dozen dictionaries a request: more than all the work of storing an event. So a
-route with a `direct` handler is answered by the callbacks of two connections: the client's, which hands over the
-request, and Redis', which hands over the reply. Everything else takes the way through ASGI and the front door. Both
-ways share the front door's routes, its checks and its headers.
+ASGI requires a task, an event and a dozen dictionaries for each request: more than all the work of storing an event. So
+a route with a `direct` handler is answered by the callbacks of two connections: the client's, which passes the request
+on, and Redis', which passes the reply on. All other requests go through ASGI and the front door. Both paths share the
+front door's routes, checks and headers.
 """
 
 from collections.abc import Mapping
@@ -19,24 +19,31 @@ from synapse.http.exchange import Request, Response, Route, identify_as_anonymou
 from synapse.problems import Problem
 from synapse.runtime.turn_queue import turn_queue
 from synapse.server import request_guard
-from synapse.server.asgi_cycle import BODILESS, CONTINUE, HeaderPairs, written_head
+from synapse.server.asgi_cycle import BODILESS, CONTINUE, HeaderPairs, encode_head
 from synapse.server.body_limits import SMALL, Reservation, check_announced, check_read
 from synapse.server.cached_head import VARYING, CachedHead, RepeatedRequest, cacheable_head
 from synapse.server.client_connection import ClientConnection
 from synapse.server.config import ServerConfig
-from synapse.server.conversion import failed, header_pairs, headers_of, is_for_django, principal_of, request_of
+from synapse.server.conversion import (
+    failure_response,
+    header_pairs,
+    headers_of,
+    is_for_django,
+    principal_of,
+    request_of,
+)
 from synapse.server.front_door import FrontDoor
 from synapse.server.request_parser import RequestParser
 from synapse.shares import caller_of
 
-# A larger head is read again each time: there may be ten thousand connections that keep theirs.
+# A larger head is parsed again each time: ten thousand connections may each keep theirs.
 _MOST_KEPT = 2 * 1024
-# A larger answer is not copied to stand behind its head in one piece, and a larger body not at once.
+# A larger response is not joined with its head to one piece, and a larger body is not copied at once.
 _MOST_JOINED = 64 * 1024
 
 
 class _Head(NamedTuple):
-    """A request's head, without its body's length. `address` is the client's, behind trusted proxies."""
+    """The head of a request, without the length of the body. `address` is the client's, also behind trusted proxies."""
 
     route: Route
     params: Mapping[str, str]
@@ -46,7 +53,7 @@ class _Head(NamedTuple):
     address: str
 
     def with_headers(self, headers: Mapping[str, str]) -> "_Head":
-        """Return the head with these headers in place of its own of their names."""
+        """Return the head with these headers in place of those with their names."""
         route, params, path, query, others, address = self
         return _Head(route, params, path, query, {**others, **headers}, address)
 
@@ -58,23 +65,25 @@ class FastPath:
         self._door = door
         self._config = config
         self._is_counted = request_guard.has_rates(config)
-        # The method, the URL and the headers that came last, and the parsed head.
+        # The method, URL and headers of the last request, and the parsed head.
         self._asked: tuple[bytes, bytes, HeaderPairs] | None = None
         self._head: _Head | None = None
-        # Of a request that was like the one before it: its bytes, and what they mean.
+        # The bytes and the parsed head of a request that repeated the one before it.
         self._repeated: tuple[CachedHead, _Head] | None = None
         self._is_like_last = False
 
     def cycle(self, connection: ClientConnection, requests: RequestParser) -> "DirectCycle | None":
-        """Return the request whose head was read last, None when the fast path does not answer it."""
+        """Return the request whose head was parsed last, None when the fast path does not answer it."""
         if self._is_counted:
             return None
         asked = (requests.method, requests.url, requests.headers)
         known, head = self._asked, self._head
-        # Most publishers send equal heads again, but for some values: each is parsed once.
+        # Most publishers repeat their heads except for some values, so each head is parsed once.
         self._is_like_last = asked == known
         if not self._is_like_last:
-            self._is_like_last = known is not None and asked[:2] == known[:2] and _lasting(asked) == _lasting(known)
+            self._is_like_last = (
+                known is not None and asked[:2] == known[:2] and _without_varying(asked) == _without_varying(known)
+            )
             if not self._is_like_last:
                 head = self._head_of(connection.client, *asked)
             elif head is not None:
@@ -86,7 +95,7 @@ class FastPath:
     def find_repeated(
         self, connection: ClientConnection, requests: RequestParser, piece: bytes
     ) -> "DirectCycle | None":
-        """Return the request in a piece whose head repeats that of an earlier request; None for any other."""
+        """Return the request in a piece whose head repeats that of an earlier request, None for any other."""
         if self._repeated is None:
             return None
         known, head = self._repeated
@@ -98,8 +107,9 @@ class FastPath:
         return DirectCycle(connection, head, requests, found)
 
     def learn(self, requests: RequestParser, piece: bytes) -> None:
-        """Remember the head of a request that fills the piece, if the fast path answers it, it came for the second
-        time, and it leaves the connection open."""
+        """Remember the head of a request, if it fills the piece, the fast path answers it, it was received for the
+        second time, and it leaves the connection open.
+        """
         if not self._is_like_last or self._asked is None or self._head is None:
             return
         if requests.keeps_alive and not requests.expects_continue:
@@ -120,13 +130,14 @@ class FastPath:
             return None
         asked = {"client": client, "headers": pairs}
         scope, headers = request_guard.resolve_client(self._config, asked, headers_of(pairs))
-        # A request that is refused for its origin takes the slower ASGI path, so that it costs the others nothing.
+        # A request that is refused for its origin takes the slower path through ASGI, so that other requests pay
+        # nothing for the check.
         if is_for_django(self._config, route, headers) or request_guard.is_foreign(
             self._config, route.method, headers, scheme="http"
         ):
             return None
         if "content-encoding" in headers:
-            return None  # its body is decoded where that may take several turns
+            return None  # its body is decoded on the other path, which may take several turns
         return _Head(route, params, path, url.query or b"", headers, scope["client"][0] if scope["client"] else "")
 
 
@@ -136,7 +147,9 @@ class DirectCycle:
     def __init__(
         self, protocol: ClientConnection, head: _Head, requests: RequestParser, whole: RepeatedRequest | None = None
     ) -> None:
-        """Take a request: `whole` has its length and its body, None when that is still to come."""
+        """Create the cycle of a request. `whole` has its length and its body, None when the body has not arrived
+        yet.
+        """
         self._protocol = protocol
         self._head = head
         self._most = 0
@@ -153,7 +166,7 @@ class DirectCycle:
             self._version = requests.version
             self.keep_alive = requests.keeps_alive
             self._expects_continue = requests.expects_continue
-        else:  # only such requests are remembered
+        else:  # only requests with such a head are remembered
             self._length, self._body, _ = whole
             self._is_whole = self.keep_alive = True
             self._version, self._expects_continue = "1.1", False
@@ -164,10 +177,12 @@ class DirectCycle:
         self._let_go()
 
     def start(self) -> None:
-        """Begin: all earlier requests of the connection are answered. Refuse at once what the head allows to refuse."""
+        """Begin the request: all earlier requests of the connection have been answered. Refuse at once if the head
+        requires it.
+        """
         self._started = True
         if self._protocol.transport.is_closing():
-            return  # the client disconnected before it was this request's turn
+            return  # the client disconnected before this request's turn
         if not self._is_whole:
             self._protocol.resume_reading()
         head = self._head
@@ -189,10 +204,10 @@ class DirectCycle:
             self._protocol.transport.write(CONTINUE)
 
     def take(self, part: bytes) -> None:
-        """Add a part of the body. Parts that come after the response are dropped."""
+        """Add a part of the body. Parts that arrive after the response are dropped."""
         if len(part) > _MOST_JOINED // 2 and self._started and not self._is_held and not self._is_gone:
-            # The loop would read megabytes of each body at once, also of one that is ignored. Of a request
-            # whose turn has not come nothing more is read anyway, and `_read_on` must not change that.
+            # The loop would read megabytes of each body at once, even of one that is ignored. For a request whose turn
+            # has not come, reading is paused already, and `_read_on` must not change that.
             self._is_held = True
             self._protocol.pause_reading()
             turn_queue.enter(self._read_on, is_last=True)
@@ -201,7 +216,7 @@ class DirectCycle:
         self._body += part
         if not self._started:
             if len(self._body) > SMALL:
-                # A request of the long way reads on behind itself while it waits for its client to leave.
+                # A request on the ASGI path resumes reading itself while it waits for its client's end.
                 self._protocol.pause_reading()
             return
         try:
@@ -210,7 +225,7 @@ class DirectCycle:
             self._respond(problem_response(problem, self._head.headers))
 
     def end(self) -> None:
-        """Note that the request is whole."""
+        """Record that the request is complete."""
         self._is_whole = True
         self._read_on()
         if self._started and not self.response_started:
@@ -233,14 +248,14 @@ class DirectCycle:
     def _let_go(self) -> None:
         if self._reservation is not None:
             self._reservation.give_back()
-        # The connection holds its last request for as long as it lasts.
+        # The connection keeps its last request, so drop what is large.
         self._body = b""
 
     def _run(self) -> None:
         if len(self._body) <= _MOST_JOINED:
             self._run_now()
         else:
-            # Many may be whole in the same moment, and each is copied.
+            # Many bodies may be complete at the same moment, and each is copied.
             turn_queue.enter(self._run_now)
 
     def _run_now(self) -> None:
@@ -260,7 +275,7 @@ class DirectCycle:
         direct = head.route.direct
         try:
             begun = direct is not None and direct(request, self._respond, lambda error: self._fail(request, error))
-        except Exception as error:  # not hidden: it is logged, and answered with a 500
+        except Exception as error:  # not hidden: logged, and answered with a 500
             self._fail(request, error)
             return
         if not begun:
@@ -277,7 +292,7 @@ class DirectCycle:
             self._respond(response)
 
     def _fail(self, request: Request, error: Exception) -> None:
-        self._respond(failed(self._protocol.server_config, request, error))
+        self._respond(failure_response(self._protocol.server_config, request, error))
 
     def _respond(self, response: Response) -> None:
         if self._is_gone or self.response_started:
@@ -286,17 +301,17 @@ class DirectCycle:
         self._let_go()
         transport = self._protocol.transport
         if transport.is_closing():
-            # uvloop raises on a write to a closing transport, and the task that hands out the replies of Redis would
-            # get the exception.
+            # uvloop raises on a write to a closing transport, and the task that delivers Redis' replies would get the
+            # exception.
             return
         if self._expects_continue and not self._is_whole:
-            self.keep_alive = False  # the client may send the body now, or the next request in its place
+            self.keep_alive = False  # the client may send the body now, or its next request instead
         status, body, content_type, headers, rest, _ = response
         default = self._protocol.state.default_headers
         vary = headers.get("Vary", "") if headers else ""
         if len(headers) > bool(vary) or "origin" in self._head.headers:
             pairs = header_pairs(self._protocol.server_config, response, self._head.headers)
-            head = written_head(status, [*default, *pairs])
+            head = encode_head(status, [*default, *pairs])
         else:
             head = _usual_head(self._protocol.server_config, status, content_type, vary, *default)
         close = b"" if self.keep_alive else b"connection: close\r\n"
@@ -316,19 +331,19 @@ class DirectCycle:
             self._protocol.begin_next()
 
     async def _complete_later(self) -> None:
-        """Continue as soon as the client has taken enough of the answer."""
+        """Continue as soon as the client has read enough of the response."""
         await self._protocol.drain()
         if self._is_gone:
             return
-        # Not before the drain: the request that came meanwhile would begin then, and `begin_next` here would begin the
-        # one behind it as well.
+        # Not before the drain: a request that arrived meanwhile would begin then, and `begin_next` here would begin the
+        # following one, too.
         self.response_complete = True
         if not self.keep_alive:
-            self._protocol.transport.close()  # the server stops, and left it to the end of this answer
+            self._protocol.transport.close()  # the server stops, and left the closing to the end of this response
         self._protocol.begin_next()
 
 
-def _lasting(asked: tuple[bytes, bytes, HeaderPairs]) -> list[tuple[bytes, bytes]]:
+def _without_varying(asked: tuple[bytes, bytes, HeaderPairs]) -> list[tuple[bytes, bytes]]:
     """Return a head's headers without the values that differ in each request."""
     return [(name, b"" if name in VARYING else value) for name, value in asked[2]]
 
@@ -337,7 +352,8 @@ def _lasting(asked: tuple[bytes, bytes, HeaderPairs]) -> list[tuple[bytes, bytes
 def _usual_head(
     config: ServerConfig, status: int, content_type: str, vary: str, *default: tuple[bytes, bytes]
 ) -> bytes:
-    """Return the beginning of every answer of the kind, for as long as the server's own headers say: a second, for the
-    date is one of them."""
+    """Return the start of every response of this kind, cached as long as the server's default headers stay equal: for a
+    second, because of the date.
+    """
     response = Response(content_type=content_type, headers={"Vary": vary} if vary else NO_TEXTS)
-    return written_head(status, [*default, *header_pairs(config, response, {})])
+    return encode_head(status, [*default, *header_pairs(config, response, {})])

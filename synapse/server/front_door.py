@@ -1,7 +1,7 @@
-"""The front door: an ASGI application that answers some routes on the event loop and hands all others to Django.
+"""The front door: an ASGI application that answers some routes on the event loop and passes all others to Django.
 
-Django's own ASGI handler is not used: every synchronous middleware and signal is a thread hop there. Its synchronous
-handler runs in a small pool instead, one hop a request.
+Django's own ASGI handler is not used, because every synchronous middleware and signal costs it a change of threads.
+Django's synchronous handler runs in a small pool instead, with one change for each request.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from synapse.server.config import DjangoAnswer, Fallback, Receive, Scope, Send, 
 from synapse.server.connection_table import ConnectionTable
 from synapse.server.conversion import (
     HeaderPairs,
-    failed,
+    failure_response,
     header_pairs,
     headers_of,
     is_for_django,
@@ -47,14 +47,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _PathRoutes:
-    """The routes of one path, by method. `prefix` is the path up to its first named part, to find it fast."""
+    """The routes of one path, by method. `prefix` is the path up to its first parameter, for a fast search."""
 
     pattern: Pattern[str]
     prefix: str
     routes: Mapping[str, Route]
 
 
-# Where a scope has the connection that its request came on, and whether the request is a handshake of WebSocket.
+# The keys of a scope for the connection of its request, and for whether the request is a WebSocket handshake.
 CONNECTION, HANDSHAKE = "synapse.connection", "synapse.handshake"
 
 
@@ -104,13 +104,13 @@ class FrontDoor:
             request_guard.check_origin(self.config, scope["method"], headers, scheme=scope["scheme"])
             preflight = request_guard.answer_preflight(self.config, scope["method"], headers)
             is_early = preflight is not None
-            response = preflight or await self._answered(scope, headers, receive)
+            response = preflight or await self._find_response(scope, headers, receive)
         except FAILURES as failure:
             response, is_early = problem_response(problem_of(failure), headers), True
         except ClientGone:
             return
         if is_early and "expect" in headers:
-            # The client may not have been told to send the body: it may send the next request in its place.
+            # A client that was not told to send the body may send its next request instead.
             told = {**told, "connection": "close"}
         if isinstance(response, AcceptedWebSocket):
             pairs = [*handshake.acceptance(headers), *pairs_of(told)]
@@ -125,7 +125,7 @@ class FrontDoor:
             status, pairs, body = response
             await _send(send, status, [*pairs, *pairs_of(told)], body)
 
-    async def _answered(
+    async def _find_response(
         self, scope: Scope, headers: Mapping[str, str], receive: Receive
     ) -> Response | StreamedResponse | AcceptedWebSocket | DjangoAnswer:
         route, params = self.route(scope["method"], scope["path"])
@@ -135,7 +135,7 @@ class FrontDoor:
             _identify(scope, sender.caller)
             with Body(self.config, self.django.person_of, receive, headers, sender) as body:
                 return await self.django(scope, await body.read(), body.sender)
-        # Before the body: where it shows no good key, it is not even read.
+        # Authenticate before reading the body: a request without a valid key costs no memory.
         principal = principal_of(self.config, route, headers, address=address)
         _identify(scope, caller_of(principal))
         with Body(self.config, self.django.person_of, receive, headers, Sender(caller_of(principal), address)) as body:
@@ -148,27 +148,29 @@ class FrontDoor:
                 principal=principal,
                 body=await body.read(),
             )
-            return await _handled(self.config, route, request, scope, receive)
+            return await _call_handler(self.config, route, request, scope, receive)
 
     def route(self, method: str, path: str) -> tuple[Route | None, Mapping[str, str]]:
-        """Return the route that a request takes on the event loop, with the parts that its path names; else None."""
+        """Return the route that answers a request on the event loop, with the path's parameters; None when there is no
+        such route.
+        """
         for path_routes in self._paths:
             if path.startswith(path_routes.prefix) and (match := path_routes.pattern.fullmatch(path)):
-                # A method that the path does not serve here is Django's to refuse or to answer.
+                # Django refuses or answers a method that the path does not have here.
                 return path_routes.routes.get(method), match.groupdict()
         return None, {}
 
 
 def _identify(scope: Scope, caller: CallerId) -> None:
-    """Count the connection that a request came on to its caller, if that is more than an address."""
+    """Count the connection of a request to its caller, if that is more than an address."""
     if (connection := scope.get(CONNECTION)) is not None:
         connection.identify(caller)
 
 
-async def _handled(
+async def _call_handler(
     config: ServerConfig, route: Route, request: Request, scope: Scope, receive: Receive
 ) -> Response | StreamedResponse | AcceptedWebSocket:
-    watch = None if request.caller is None else asyncio.create_task(_watched(request.caller, receive))
+    watch = None if request.caller is None else asyncio.create_task(_watch_caller(request.caller, receive))
     try:
         if route.identify is not None:
             request = request._replace(principal=await route.identify(request))
@@ -177,7 +179,7 @@ async def _handled(
     except FAILURES:
         raise
     except Exception as error:
-        return failed(config, request, error)
+        return failure_response(config, request, error)
     finally:
         if watch is not None:
             watch.cancel()
@@ -186,13 +188,13 @@ async def _handled(
     return response
 
 
-async def _watched(caller: Caller, receive: Receive) -> None:
+async def _watch_caller(caller: Caller, receive: Receive) -> None:
     await _wait_for_end(receive)
     caller.record_disconnect()
 
 
 async def _wait_for_end(receive: Receive) -> None:
-    """Wait until the caller leaves. Nothing else is received once the request is whole (ASGI HTTP, Disconnect)."""
+    """Wait until the caller disconnects. A complete request receives nothing else (ASGI HTTP, Disconnect)."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -205,13 +207,15 @@ async def _send(send: Send, status: int, headers: HeaderPairs, *parts: bytes) ->
 
 
 async def _stream(response: StreamedResponse, headers: HeaderPairs, receive: Receive, send: Send) -> None:
-    """Write the answer. `send` waits while the client reads slower than we write, so nothing piles up here."""
+    """Write the response. `send` waits while the client reads more slowly than the server writes, so memory stays
+    bounded.
+    """
     writing = asyncio.create_task(_write(response, headers, send))
     going = asyncio.create_task(_wait_for_end(receive))
     try:
         await asyncio.wait({writing, going}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        # Whichever is left has nothing more to do; an answer that was cut off closes its chunks.
+        # The remaining task has nothing more to do. A response that was cut off closes its chunks.
         for task in (writing, going):
             task.cancel()
         ended, _ = await asyncio.gather(writing, going, return_exceptions=True)

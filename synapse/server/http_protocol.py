@@ -1,11 +1,11 @@
-"""HTTP/1.1 for a client's connection: requests are parsed, answered in their order, and not waited for too long.
+"""HTTP/1.1 on a client's connection: requests are parsed and answered in order, within limits of time.
 
-The parser (`request_parser`) hands over heads and bodies; each request becomes a `DirectCycle` (`fast_path`) or goes
-through ASGI to the front door. The order of the answers is that of the requests (RFC 9112, 9.3.2). So what ends a
-connection, a refusal or the client's own end, waits for the answers before it.
+The parser (`request_parser`) passes on heads and bodies. Each request becomes a `DirectCycle` (`fast_path`) or goes
+through ASGI to the front door. Responses have the order of the requests (RFC 9112, 9.3.2), so a refusal or the client's
+end, which closes the connection, waits for the responses before it.
 
-Without the limits of time a client can hold thousands of connections open by sending, or taking, a byte now and then
-(RFC 9110, 15.5.9).
+Without limits of time, a client could hold thousands of connections open by sending or reading a byte now and then (RFC
+9110, 15.5.9).
 """
 
 import asyncio
@@ -22,7 +22,7 @@ import httptools
 from synapse.http.exchange import Serve
 from synapse.problems import Problem
 from synapse.runtime.turn_queue import TURN, turn_queue
-from synapse.server.asgi_cycle import AsgiCycle, written_head
+from synapse.server.asgi_cycle import AsgiCycle, encode_head
 from synapse.server.client_connection import MAX_STALL_SECONDS, ClientConnection, ServerState
 from synapse.server.config import ServerConfig
 from synapse.server.fast_path import DirectCycle, FastPath
@@ -32,10 +32,10 @@ from synapse.server.websocket.connection import WebSocketConnection
 
 MAX_HEAD_SECONDS = 10.0
 MAX_BODY_SECONDS = 30.0
-# How long a connection stays between two requests.
+# The seconds for which a connection stays open between two requests.
 KEEP_ALIVE_SECONDS = 75.0
-# The number of bytes that are parsed before the clock is read, because a piece may hold thousands of requests. Of a
-# body more, so that `DirectCycle` takes a turn for it.
+# The number of bytes to parse before the clock is read, because a piece may hold thousands of requests. It is larger
+# within a body, so that `DirectCycle` takes a turn for it.
 _MOST_PARSED, _MOST_OF_BODY = 16 * 1024, 40 * 1024
 
 
@@ -46,7 +46,7 @@ class HttpProtocol(ClientConnection):
     """Answers the requests of a connection by a front door.
 
     Attributes:
-        cycle: The request that came last, None before the first and behind the end.
+        cycle: The last request, None before the first one and after the end.
     """
 
     def __init__(
@@ -58,20 +58,21 @@ class HttpProtocol(ClientConnection):
         _loop: asyncio.AbstractEventLoop | None = None,
         **_: Any,
     ) -> None:
-        """Make the protocol of one connection; `server_state` and what follows is what uvicorn hands over."""
+        """Create the protocol of one connection. uvicorn passes `server_state` and the further arguments."""
         super().__init__(door.connections, server_config, server_state, _loop or asyncio.get_running_loop())
         self._door = door
         self.requests = RequestParser(self)
         self.fast_path = FastPath(door, server_config)
         self.cycle: Cycle | None = None
-        # The request that is answered while others wait for their turn, and those, the latest first.
+        # The request that is being answered while others wait, and the waiting requests, latest first.
         self._answering: Cycle | None = None
         self._waiting: deque[Cycle] = deque()
-        # The error that ends the connection when all earlier requests are answered. Nothing more is read then.
+        # The function that ends the connection when all earlier requests have been answered. Nothing more is read then.
         self._last: Callable[[], None] | None = None
         # Received bytes to parse in the next turn. Nothing more is read meanwhile.
         self._unread = b""
-        # When the connection's last answer was written, by the loop's clock; something came since when infinite.
+        # The time when the connection's last response was written (event-loop clock); infinite when something arrived
+        # since.
         self._idle_since = math.inf
         self._idle_timer: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -98,7 +99,8 @@ class HttpProtocol(ClientConnection):
             if timer is not None:
                 timer.cancel()
         self._timer = self._stalled = self._idle_timer = self._last = None
-        # A request and its connection hold each other, and the collector seldom comes by (synapse.runtime.process).
+        # A request and its connection refer to each other, and the garbage collector runs rarely
+        # (synapse.runtime.process).
         self._waiting.clear()
         self.cycle = self._answering = None
         self._unread = b""
@@ -125,14 +127,16 @@ class HttpProtocol(ClientConnection):
             return
         if before is None and requests.part is None and not self._unread:
             self.fast_path.learn(requests, data)
-        # A request that arrives in one piece costs no timer: one is started only when a piece leaves it unfinished.
+        # A request that arrives in one piece costs no timer: one is started only when a piece leaves a request
+        # unfinished.
         if self.transport.is_closing() or requests.part is None:
-            self._unwatch()
+            self._cancel_timer()
         elif has_ended or requests.part != before or self._timer is None:
             self._watch_request()
 
     def _feed_for_a_turn(self, data: bytes) -> bool:
-        """Parse a large piece until it ends, or its turn on the event loop does: the rest waits for the next one.
+        """Parse a large piece until its end, or until its turn on the event loop ends: the rest waits for the next
+        turn.
 
         Return whether a request ended.
         """
@@ -157,20 +161,21 @@ class HttpProtocol(ClientConnection):
                 self.resume_reading()
 
     def eof_received(self) -> bool:
-        """Keep the connection until all responses are sent: a client that has sent everything may still read (RFC 9293,
-        3.6).
+        """Keep the connection until all responses are sent: a client that has closed its sending side may still read
+        (RFC 9293, 3.6).
 
-        A client that disconnected looks alike, so where a response waits for something it counts as leaving.
+        A client that has disconnected looks the same, so this counts as a disconnection for a response that waits for
+        something.
         """
         if isinstance(self.cycle, AsgiCycle):
             route, _ = self._door.route(self.cycle.scope["method"], self.cycle.scope["path"])
             if route is not None and route.waits:
                 return False
-        self._in_turn(self._close)
+        self._end_in_turn(self._close)
         return not self.transport.is_closing()
 
     def resume_reading(self) -> None:
-        # Bytes after a handshake are for the protocol that follows.
+        # The bytes after a handshake belong to the protocol that follows.
         if not (self._unread or self.requests.is_handshake):
             super().resume_reading()
 
@@ -187,7 +192,7 @@ class HttpProtocol(ClientConnection):
             self._limit_stall()
 
     def shutdown(self) -> None:
-        """Close the connection behind the outstanding responses: the server stops."""
+        """Close the connection after the outstanding responses, because the server stops."""
         if self.cycle is None or self.cycle.response_complete:
             self._close()
         else:
@@ -225,10 +230,10 @@ class HttpProtocol(ClientConnection):
         if self.cycle is not None:
             self.cycle.end()
             if self.cycle.response_complete:
-                self._idle_since = self.loop.time()  # answered before it was whole: nothing else tells that it is over
+                self._idle_since = self.loop.time()  # answered before it was complete: no other event ends it
 
     def _begin_again(self, piece: bytes) -> bool:
-        """Begin the request that a piece holds, if only its body is new and no answer is outstanding."""
+        """Begin the request in a piece, if only its body is new and no response is outstanding."""
         if self.cycle is None or not self.cycle.response_complete:
             return False
         cycle = self.fast_path.find_repeated(self, self.requests, piece)
@@ -248,7 +253,7 @@ class HttpProtocol(ClientConnection):
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": requests.version,
             "method": requests.method.decode("ascii"),
-            "scheme": "http",  # TLS is a proxy's
+            "scheme": "http",  # a proxy terminates TLS
             "path": _path_of(url),
             "raw_path": url.path,
             "query_string": url.query or b"",
@@ -259,7 +264,7 @@ class HttpProtocol(ClientConnection):
             CONNECTION: self,
             HANDSHAKE: requests.is_handshake,
         }
-        # A client whose handshake was refused may have sent frames, which are no requests.
+        # A client whose handshake was refused may have sent frames, which are not requests.
         keep_alive = requests.keeps_alive and not requests.is_handshake
         return AsgiCycle(self, self._door, scope, keep_alive=keep_alive, expects_continue=requests.expects_continue)
 
@@ -280,11 +285,11 @@ class HttpProtocol(ClientConnection):
     def _go_on(self) -> None:
         following = self._waiting.pop() if self._waiting else None
         if not self._waiting:
-            # Not before the last one's turn: the memory of its body is not counted until it begins.
+            # Not before the previous request's turn: the memory of its body is counted only from its beginning.
             self.resume_reading()
         if following is not None:
             self._answering = following
-            # Not at once: of many that came together each would begin inside the one before it.
+            # Not at once: each of many requests that arrived together would begin inside the one before it.
             self.loop.call_soon(following.start)
             return
         if self.seat is not None:
@@ -308,11 +313,11 @@ class HttpProtocol(ClientConnection):
         else:
             self._close()
 
-    # When another connection needs the place.
+    # For another connection that needs the place.
 
     def waits_for_client(self) -> bool:
         if self._last is not None or self.transport.is_closing():
-            return False  # it ends already
+            return False  # already ending
         if self.is_write_paused:
             return True
         if self.requests.part is None:
@@ -330,24 +335,25 @@ class HttpProtocol(ClientConnection):
         else:
             self._close()
 
-    # Ends of the connection.
+    # The end of the connection.
 
     def _close(self) -> None:
         self.transport.close()
         self._limit_stall()
 
     def _limit_stall(self) -> None:
-        """End the connection when the client takes nothing for a while. `close` alone waits for ever until it has taken
-        the rest, and the connection holds its place meanwhile."""
+        """End the connection when the client reads nothing for a while. `close` alone waits without limit until the
+        client has read the rest, and the connection keeps its place meanwhile.
+        """
         if self._stalled is None:
             self._stalled = self.loop.call_later(MAX_STALL_SECONDS, self.transport.abort)
 
     def _watch_request(self) -> None:
-        self._unwatch()
+        self._cancel_timer()
         seconds = MAX_HEAD_SECONDS if self.requests.part == "head" else MAX_BODY_SECONDS
         self._timer = self.loop.call_later(seconds, self._give_up)
 
-    def _unwatch(self) -> None:
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -355,7 +361,7 @@ class HttpProtocol(ClientConnection):
     def _give_up(self) -> None:
         self._timer = None
         if self._is_behind():
-            self._watch_request()  # it may be us for whom the client waits
+            self._watch_request()  # the client may be waiting for the server
         elif self.requests.part == "body":
             self._give_up_body(408)
         else:
@@ -363,7 +369,7 @@ class HttpProtocol(ClientConnection):
 
     def _refuse_request(self, refused: Refused) -> None:
         if not refused.status:
-            self._in_turn(self._close)
+            self._end_in_turn(self._close)
         elif self.requests.part == "body":
             self._give_up_body(refused.status, refused.text)
         else:
@@ -373,33 +379,33 @@ class HttpProtocol(ClientConnection):
         if self.cycle is not None and not self.cycle.response_started:
             self._refuse(status, text)
         else:
-            self._close()  # a second answer would be taken for that to the next request
+            self._close()  # the client would take a second response for that to its next request
 
     def _refuse(self, status: int, text: str = "") -> None:
-        self._in_turn(partial(self._write_refusal, status, text.encode()))
+        self._end_in_turn(partial(self._write_refusal, status, text.encode()))
 
     def _write_refusal(self, status: int, text: bytes) -> None:
         pairs = [(b"retry-after", b"1")] if status in (429, 503) else []
         if text:
             pairs += [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")]
         pairs += [(b"content-length", b"%d" % len(text)), (b"connection", b"close")]
-        self.transport.write(written_head(status, pairs) + b"\r\n" + text)
+        self.transport.write(encode_head(status, pairs) + b"\r\n" + text)
         self._close()
 
-    def _in_turn(self, last: Callable[[], None]) -> None:
-        """End the connection as soon as all complete requests before are answered."""
+    def _end_in_turn(self, last: Callable[[], None]) -> None:
+        """End the connection as soon as all earlier complete requests have been answered."""
         if self.transport.is_closing() or self._last is not None:
             return
-        self._unwatch()
+        self._cancel_timer()
         if not self._is_behind():
             last()
             return
         self._last = last
         if self.requests.part == "body":
-            self._waiting.popleft()  # the one that is not whole
+            self._waiting.popleft()  # the request that is incomplete
 
     def _is_behind(self) -> bool:
-        """Say whether the request being read comes after requests that are not answered yet."""
+        """Say whether the request being read follows requests that are not answered yet."""
         if self.requests.part == "body":
             return bool(self._waiting) and self._waiting[0] is self.cycle
         return self.cycle is not None and not self.cycle.response_complete
@@ -411,7 +417,7 @@ def _path_of(url: Any) -> str:
 
 
 def options(door: FrontDoor, **others: Any) -> dict[str, Any]:
-    """Return uvicorn's settings that have to do with HTTP: the protocol, with the door's configuration bound to it."""
+    """Return uvicorn's settings for HTTP: the protocol, bound to the configuration of the front door."""
     return {
         "loop": "uvloop",
         "http": partial(HttpProtocol, door, door.config),

@@ -1,12 +1,12 @@
-"""Guard a request before it is handled: host, client address, rate limits, CORS (Fetch standard, 4.8), proxies.
+"""Checks of a request before it is handled: host, client address, rate limits, CORS (Fetch standard, 4.8), proxies.
 
-Hosts: a page of another site whose name leads to this machine (DNS rebinding) names its own host, and is refused.
-Health checks and scrapers use addresses that are not known beforehand. The health routes reveal nothing about events,
+Hosts: a page of another site whose name resolves to this machine (DNS rebinding) sends its own host, and is refused.
+Health checks and scrapers use addresses that are not known in advance. The health routes reveal nothing about events,
 and a page of another site has no key, so these requests may name any host.
 
-Rates: a bucket of tokens for each address, and one for each key, in Redis. One round trip counts a request, in
-whichever process it arrives; without a rate, nothing is asked. When Redis does not answer, no request is refused for
-that: requests that need Redis fail by themselves, and the others must not depend on it. The headers are those of
+Rates: a token bucket for each address, and one for each key, in Redis. One round trip counts a request, in any process;
+without a rate, Redis is not asked. When Redis does not answer, no request is refused because of that: requests that
+need Redis fail by themselves, and the others must not depend on it. The headers are those of
 draft-ietf-httpapi-ratelimit-headers, 10; the status is that of RFC 6585, 4.
 
 Proxies: each process reports an untrusted proxy once, because all its callers count as one address.
@@ -35,14 +35,14 @@ _METRICS_PATH = "/metrics"
 
 
 def check_host(config: ServerConfig, path: str, headers: Headers, *, version: str = "1.1") -> None:
-    """Refuse a request for a host that is not ours.
+    """Refuse a request for a host that is not allowed.
 
     Args:
         headers: by lower-case names.
-        version: of HTTP: 1.1 has to name a host (RFC 9112, 3.2), 1.0 has no such header.
+        version: the version of HTTP. 1.1 requires a host (RFC 9112, 3.2), 1.0 has no such header.
 
     Raises:
-        BadRequest: when its host is not in ALLOWED_HOSTS, and it is not one that may name any.
+        BadRequest: when its host is not in ALLOWED_HOSTS, and the request may not name any host.
     """
     host = headers.get("host", "")
     if not _is_ours(config, host) and not may_name_any_host(config, path, headers, version=version):
@@ -50,23 +50,23 @@ def check_host(config: ServerConfig, path: str, headers: Headers, *, version: st
 
 
 def may_name_any_host(config: ServerConfig, path: str, headers: Headers, *, version: str) -> bool:
-    """Say whether a request is a probe or a scrape, with a well-formed host if it needs one."""
+    """Say whether a request is a health check or a scrape, with a well-formed host if it needs one."""
     if version != "1.0" and "host" not in headers:
         return False
     if not is_authority(headers.get("host", "")):
-        return False  # such as two of them
+        return False  # for example, two host headers
     path = path.removesuffix("/")
     return path in HEALTH_PATHS or (path == _METRICS_PATH and _shows_credentials(config, headers))
 
 
 def forwarded_host(config: ServerConfig, headers: Headers) -> str:
-    """Return the host that the request had before a trusted proxy changed it, "" if that is not one of ours either."""
+    """Return the host that the request had before a trusted proxy changed it, "" if that host is not allowed either."""
     host = headers.get("x-forwarded-host", "").partition(",")[0].strip()
     return host if _is_ours(config, host) and is_authority(headers.get("host", " ")) else ""
 
 
 def may_be_named_otherwise(config: ServerConfig, path: str, headers: Headers, *, version: str) -> bool:
-    """Say whether a request for another host is a probe or a scrape."""
+    """Say whether a request for another host is a health check or a scrape."""
     bare = path.removesuffix("/")
     if bare not in HEALTH_PATHS and bare != _METRICS_PATH:
         return False
@@ -90,7 +90,8 @@ _ASKED_METHOD = "access-control-request-method"
 
 
 def answer_preflight(config: ServerConfig, method: str, headers: Mapping[str, str]) -> Response | None:
-    """Return the answer to a browser that asks whether a page may send a request; None for any other request.
+    """Return the response to a preflight request, with which a browser asks whether a page may send a request. Return
+    None for any other request.
 
     Another function adds the headers that every response to an allowed page has, such as the origin.
     """
@@ -118,7 +119,7 @@ class ProxyWarning:
         self._is_written = False
 
     def write(self, peer: str) -> None:
-        """Warn that forwarding headers came from an address that is no trusted proxy."""
+        """Warn that forwarding headers came from an address that is not a trusted proxy."""
         if not self._is_written:
             self._is_written = True
             logger.warning(
@@ -143,12 +144,12 @@ class ProxyWarning:
 warning = ProxyWarning()
 
 
-# Tells Django's middleware that the front door has counted the request.
+# The key that tells Django's middleware that the front door has counted the request.
 COUNTED = "synapse.counted"
 
 
 def resolve_client(config: ServerConfig, scope: Scope, headers: dict[str, str]) -> tuple[Scope, dict[str, str]]:
-    """Return the request with the client's address, and with forwarding headers only from a trusted proxy."""
+    """Return the request with the client's address, and with forwarding headers only from trusted proxies."""
     peer = (scope.get("client") or ("", 0))[0]
     if FORWARDING.isdisjoint(headers):
         return scope, headers
@@ -166,10 +167,10 @@ def resolve_client(config: ServerConfig, scope: Scope, headers: dict[str, str]) 
 
 
 def is_foreign(config: ServerConfig, method: str, headers: Headers, *, scheme: str) -> bool:
-    """Say whether a request is to be refused because a page of another site sent it.
+    """Say whether a request must be refused because a page of another site sent it.
 
-    If access is open, such a page needs no key; and browsers add Basic credentials by themselves. Django's CSRF token
-    protects sessions, and a page has to send any other key itself.
+    With open access, such a page needs no key, and browsers add Basic credentials by themselves. Django's CSRF token
+    protects sessions, and any other key has to be known to the page.
     """
     if BROWSERS_OWN.isdisjoint(headers):
         return False
@@ -190,11 +191,11 @@ def check_origin(config: ServerConfig, method: str, headers: Headers, *, scheme:
 
 
 def check_page(config: ServerConfig, headers: Headers, *, scheme: str) -> None:
-    """Refuse a WebSocket handshake that a page of another site sent, also one with a good key: a browser asks for no
-    permission before it opens a WebSocket (RFC 6455, 10.2).
+    """Refuse a WebSocket handshake that a page of another site sent, even with a valid key: a browser sends no
+    preflight request before it opens a WebSocket (RFC 6455, 10.2).
 
     Raises:
-        ForeignOrigin: when the page's origin is neither ours nor allowed.
+        ForeignOrigin: when the page's origin is neither this server's nor allowed.
     """
     allowed = (*config.cors_allowed_origins, *config.csrf_trusted_origins)
     if is_foreign_origin(headers, scheme=scheme, allowed=allowed):
@@ -202,7 +203,7 @@ def check_page(config: ServerConfig, headers: Headers, *, scheme: str) -> None:
 
 
 def has_rates(config: ServerConfig) -> bool:
-    """Say whether requests are counted at all."""
+    """Say whether any rate limit is set."""
     return config.rate_per_address is not None or config.rate_per_key is not None
 
 
@@ -210,13 +211,13 @@ async def count_request(config: ServerConfig, scope: Scope, headers: Headers) ->
     """Count a request on the event loop. Return the headers that show the caller's remaining requests.
 
     Raises:
-        TooManyRequests: when none are left.
+        TooManyRequests: when no request is left.
     """
     told: dict[str, str] = {}
     if not has_rates(config):
         return told
-    for conversation in _counts(config, scope["path"], (scope.get("client") or ("", 0))[0], headers):
-        _tell(told, await config.async_executor().run(conversation))
+    for conversation in _counting_conversations(config, scope["path"], (scope.get("client") or ("", 0))[0], headers):
+        _merge_headers(told, await config.async_executor().run(conversation))
     return told
 
 
@@ -226,46 +227,47 @@ def count_in_thread(
     """Count a request in a thread, as `count_request` does on the event loop.
 
     Raises:
-        TooManyRequests: when nothing is left.
+        TooManyRequests: when no request is left.
     """
     told: dict[str, str] = {}
-    for conversation in _counts(config, path, address, headers):
-        _tell(told, run(conversation))
+    for conversation in _counting_conversations(config, path, address, headers):
+        _merge_headers(told, run(conversation))
     return told
 
 
-def _tell(told: dict[str, str], more: Headers) -> None:
-    """Add the headers of one bucket to those of the others: both headers are lists (RFC 9651)."""
+def _merge_headers(told: dict[str, str], more: Headers) -> None:
+    """Merge the headers of one bucket into those of the others: both headers are lists (RFC 9651)."""
     for name, text in more.items():
         told[name] = f"{told[name]}, {text}" if name in told else text
 
 
-def _counts(config: ServerConfig, path: str, address: str, headers: Headers) -> Iterator[Any]:
-    """Yield the counts to make, one after the other: a key is counted only if its sender's address is within its
-    rate."""
+def _counting_conversations(config: ServerConfig, path: str, address: str, headers: Headers) -> Iterator[Any]:
+    """Yield the conversations that count a request, one after the other: a key is counted only if its sender's address
+    is within its rate.
+    """
     if path.rstrip("/") in HEALTH_PATHS:
-        return  # a probe asks often, and 429 would look like a dead server
+        return  # health checks are frequent, and a 429 would look like a dead server
     if config.rate_per_address is not None:
         yield take_request("address", one_caller(address), config.rate_per_address)
-    if config.rate_per_key is not None and (key := _key(config, headers)):
+    if config.rate_per_key is not None and (key := _key_of(config, headers)):
         yield take_request("key", key, config.rate_per_key)
 
 
-def _key(config: ServerConfig, headers: Headers) -> str:
+def _key_of(config: ServerConfig, headers: Headers) -> str:
     try:
         return config.identify(headers).key
     except Problem:
-        return ""  # another step refuses it; its address was counted
+        return ""  # a later step refuses the key; the address was counted
 
 
 Kind = Literal["address", "key"]
 
 
 def take_request(kind: Kind, whose: str, rate: Rate) -> Conversation[Headers]:
-    """Count a request of a caller. Return the headers that show the remaining requests, none when Redis cannot count.
+    """Count a request of a caller. Return the headers with the remaining requests, none when Redis cannot count.
 
     Raises:
-        TooManyRequests: when none are left.
+        TooManyRequests: when no request is left.
     """
     try:
         (taken,) = yield [take_token(kind, whose, count=rate.count, seconds=rate.seconds)]

@@ -13,7 +13,7 @@ from core import database
 from synapse.http.exchange import Request
 from synapse.runtime.log_format import WithoutTraceOfRefusals
 from synapse.runtime.repeated_failures import RepeatedFailures
-from synapse.server.conversion import failed
+from synapse.server.conversion import failure_response
 from synapse_project.server_config import server_config
 
 
@@ -73,8 +73,8 @@ def test_an_error_of_what_was_asked_stays_an_error_of_ours(error):
 
 
 def test_the_event_loop_answers_such_an_error_in_the_same_way():
-    assert failed(server_config(), Request("GET", "/"), AWAY[0]).status == 503
-    assert failed(server_config(), Request("GET", "/"), OURS[0]).status == 500
+    assert failure_response(server_config(), Request("GET", "/"), AWAY[0]).status == 503
+    assert failure_response(server_config(), Request("GET", "/"), OURS[0]).status == 500
 
 
 def test_the_log_tells_what_the_database_said_once(caplog, monkeypatch):

@@ -91,7 +91,7 @@ class TestFrames:
             began = watch.last_id
             place("orders", 1)
             place("parcels", 1)
-            while query.parse_positions(watch.last_id).of("parcels") == query.parse_positions(began).of("parcels"):
+            while query.parse_positions(watch.last_id).position_of("parcels") == query.parse_positions(began).position_of("parcels"):
                 assert watch.frame().comment == "heartbeat"
             last_id = watch.last_id
 
@@ -109,7 +109,7 @@ class TestFrames:
             assert seen(watch, 1) == [("orders", 2)]
 
         assert (gap.name, gap.data["stream"], gap.data["reason"]) == ("gap", "orders", "restarted")
-        assert query.parse_positions(gap.id).of("orders") == (0, 0)
+        assert query.parse_positions(gap.id).position_of("orders") == (0, 0)
 
 
 class TestResuming:

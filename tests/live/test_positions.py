@@ -30,8 +30,8 @@ def test_positions_are_read_as_they_were_written(of_all):
     found = parse_positions(positions_of(places, of_all=of_all).text.decode())
 
     assert found.of_all == of_all
-    assert {stream: found.of(stream) for stream in places} == places
-    assert found.of("letters") is None
+    assert {stream: found.position_of(stream) for stream in places} == places
+    assert found.position_of("letters") is None
 
 
 def test_the_longest_positions_fit_into_a_header_and_can_be_read():
@@ -58,7 +58,7 @@ def test_positions_move_with_what_is_sent_and_leave_out_streams_that_are_not_fol
     positions.advance_all([frame("parcels", EntryId(5, 0)), frame("letters", FAR)])
     positions.remove("orders")
 
-    assert parse_positions(first.decode()).of("orders") == FAR
+    assert parse_positions(first.decode()).position_of("orders") == FAR
     assert parse_positions(positions.text.decode()).ids.keys() == {encode_position("parcels", FIRST)[1:11].decode()}
     assert positions.position_of("parcels") == EntryId(5, 0)
 

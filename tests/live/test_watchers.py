@@ -48,7 +48,7 @@ def test_waiting_watchers_are_woken_together_and_get_what_was_gathered():
     async def wait():
         wake_ups = WakeUps()
         queues = [Watcher(wake_ups) for _ in range(250)]
-        waiting = [asyncio.create_task(each.get(3600)) for each in queues]
+        waiting = [asyncio.create_task(each.next_items(3600)) for each in queues]
         await asyncio.sleep(0)
         for each in queues:
             each.put(frame("orders", 1))

@@ -46,6 +46,6 @@ def test_a_step_that_fails_for_one_reason_is_logged_once_in_a_row(caplog):
 
     work = Periodic("statistics", 1.0, step)
     for _ in range(4):
-        work.turn()
+        work.run_step()
 
     assert [record.getMessage() for record in caplog.records] == ["statistics: OSError: away"] * 2

@@ -275,7 +275,7 @@ def test_a_key_of_visible_characters_is_read_from_a_protocol(key):
 @pytest.mark.parametrize("text", ["", "a", "fn4-Pw==", "fn4+Pw", "Pz8/", "c3lu.c3lu", "€", "c3lu\n"])
 def test_a_key_that_is_not_in_base64url_is_refused(text):
     with pytest.raises(BadRequest):
-        server_handshake._decoded(text)
+        server_handshake._decode_key(text)
 
 
 @pytest.mark.parametrize("key", ["syn_x\r\nx-admin: 1", "syn_x\n", "syn x", "\tsyn", "syn\0", "syn_\x7f", "schlüssel"])

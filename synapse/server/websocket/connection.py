@@ -1,7 +1,7 @@
-"""A connection of WebSocket behind its handshake: messages in both directions, within limits of size and time.
+"""A WebSocket connection after its handshake: messages in both directions, within limits of size and time.
 
-Messages that were received wait for `receive`. While enough of them wait, the client is not read, so TCP pauses it. Of
-one piece as much is parsed at once as a turn of the event loop allows.
+Received messages wait for `receive`. While enough of them wait, nothing more is read, so that TCP pauses the client. A
+large piece is parsed in turns of the event loop.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from synapse.runtime.turn_queue import TURN, turn_queue
 from synapse.server.client_connection import MAX_STALL_SECONDS, ClientConnection
 from synapse.server.websocket.frame_limits import FrameLimits
 
-# How long the parts of one message may take to arrive.
+# The seconds within which all parts of one message have to arrive.
 MAX_MESSAGE_SECONDS = 30.0
-# A client from which no frame came for this long is pinged, and cut off when the same time passes again.
+# The seconds without a frame after which a client is pinged, and after which it is cut off when it does not answer.
 PING_SECONDS = 20.0
-# How long a client may take to confirm the end.
+# The seconds within which a client has to confirm the end.
 MAX_CLOSE_SECONDS = 5.0
-# Further messages are left in the network: beyond this many, or this many bytes.
+# Beyond this many messages, or this many bytes, further messages are left in the network.
 MAX_WAITING_MESSAGES, MAX_WAITING_BYTES = 16, 64 * 1024
 
 _REASONS = {
@@ -36,25 +36,26 @@ _REASONS = {
 
 _HEAD_16, _HEAD_64 = struct.Struct("!BBH"), struct.Struct("!BBQ")
 _FINAL_TEXT = 0x81
-# A client that said the end still reads, until that is confirmed.
+# A client that has sent a Close frame still reads until the frame is confirmed.
 _SENDING = (ConnectionState.OPEN, ConnectionState.REMOTE_CLOSING)
 
 logger = logging.getLogger(__name__)
 
 
 def _head_of_text(length: int) -> bytes:
-    """Return the head of an unmasked frame that holds a whole text (RFC 6455, 5.2). wsproto would decode, encode and
-    copy the text: an event goes to thousands of clients."""
+    """Return the head of an unmasked frame with a whole text message (RFC 6455, 5.2). wsproto would decode, encode and
+    copy the text, and an event goes to thousands of clients.
+    """
     if length < 126:
         return bytes((_FINAL_TEXT, length))
     return _HEAD_16.pack(_FINAL_TEXT, 126, length) if length < 65536 else _HEAD_64.pack(_FINAL_TEXT, 127, length)
 
 
 class WebSocketConnection(ClientConnection):
-    """Passes messages between a client and the coroutine that serves it; it is the `WebSocket` of that coroutine."""
+    """Passes messages between a client and the coroutine that serves it, to which this object is the `WebSocket`."""
 
     def __init__(self, before: ClientConnection) -> None:
-        """Take over the connection on which a handshake was accepted."""
+        """Take over the connection whose handshake was accepted."""
         super().__init__(before.table, before.server_config, before.state, before.loop)
         self.take_over(before)
         self._frames = Connection(ConnectionType.SERVER, extensions=[FrameLimits()])
@@ -63,12 +64,12 @@ class WebSocketConnection(ClientConnection):
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._awake: asyncio.Future[None] | None = None
-        # No further message is taken: the end was said by one side, or the client is gone. The messages before a Close
-        # frame of the client's are still received.
+        # Set when one side has ended the connection, or the client has disconnected: no further message is taken.
+        # Messages before a Close frame of the client are still received.
         self._is_over = False
         self._confirmation: CloseConnection | None = None
         self.is_stopping = False
-        # Whether the frames of the client are still parsed: not behind one that broke the protocol.
+        # Whether frames of the client are still parsed: not after a violation of the protocol.
         self._is_readable = True
         self._is_heard = True
         self._message_timer: asyncio.TimerHandle | None = None
@@ -78,7 +79,7 @@ class WebSocketConnection(ClientConnection):
         self._is_pinged = False
 
     def begin(self, serve: Serve, behind: bytes) -> None:
-        """Run the coroutine that serves the client. `behind` is what came behind its handshake."""
+        """Run the coroutine that serves the client. `behind` are the bytes that followed its handshake."""
         self.run_aside(self._run(serve))
         if behind:
             self.data_received(behind)
@@ -88,7 +89,7 @@ class WebSocketConnection(ClientConnection):
     async def _run(self, serve: Serve) -> None:
         try:
             await serve(self)
-        except Exception as error:  # not hidden: it is logged, and the client is told
+        except Exception as error:  # not hidden: logged, and reported to the client
             logger.error("a WebSocket connection failed", exc_info=error)
             self.close(CloseReason.INTERNAL_ERROR, "Something went wrong inside Synapse; its log says more.")
         finally:
@@ -108,7 +109,7 @@ class WebSocketConnection(ClientConnection):
         message = self._waiting.popleft()
         self._waiting_bytes -= len(message)
         if self._is_read_paused and not self._waiting:
-            # Not from here: parsing may take a turn of the event loop.
+            # Not parsed from here, because parsing may take a turn of the event loop.
             turn_queue.enter(self._read_on, is_last=True)
         return message
 
@@ -127,7 +128,7 @@ class WebSocketConnection(ClientConnection):
         self.resume_reading()
         self._close_timer = self.loop.call_later(MAX_CLOSE_SECONDS, self._end_transport)
 
-    # Called by the transport and the server.
+    # Callbacks of the transport and the server.
 
     def data_received(self, data: bytes) -> None:
         if self._is_readable:
@@ -155,7 +156,7 @@ class WebSocketConnection(ClientConnection):
         self._read_on()
 
     def shutdown(self) -> None:
-        """Let the coroutine say goodbye: the server stops."""
+        """Let the coroutine end the conversation, because the server stops."""
         self.is_stopping = True
         self._end()
 
@@ -169,7 +170,9 @@ class WebSocketConnection(ClientConnection):
     # Incoming frames.
 
     def _read_on(self) -> None:
-        """Parse what came, until a turn of the event loop ends, enough messages wait, or the client does not read."""
+        """Parse received bytes until a turn of the event loop ends, enough messages wait, or the client does not
+        read.
+        """
         if not self._is_readable or self.transport.is_closing():
             return
         until = time.monotonic() + TURN
@@ -179,26 +182,26 @@ class WebSocketConnection(ClientConnection):
                 self.resume_reading()
                 self._watch_message()
                 return
-            self._take(event)
+            self._handle_event(event)
             if not self._is_readable:
                 return
             if time.monotonic() > until:
                 self.pause_reading()
                 turn_queue.enter(self._read_on, is_last=True)
                 return
-        # It is not the client that lets the rest of a message wait.
+        # The timeout of a message must not run while the server is not reading.
         self._unwatch_message()
         self.pause_reading()
 
     def _is_full(self) -> bool:
-        # Answers to pings count, too: a client that reads none of them is read no further.
+        # Answers to pings count, too: nothing more is read from a client that reads none of them.
         return not self._is_over and (
             len(self._waiting) >= MAX_WAITING_MESSAGES
             or self._waiting_bytes >= MAX_WAITING_BYTES
             or self.is_write_paused
         )
 
-    def _take(self, event: Event) -> None:
+    def _handle_event(self, event: Event) -> None:
         if isinstance(event, TextMessage):
             self._message += event.data.encode()
             self._is_amid_message = not event.message_finished
@@ -223,14 +226,14 @@ class WebSocketConnection(ClientConnection):
             self._wake()
 
     def _take_end(self, event: CloseConnection) -> None:
-        """Take a Close frame of the client's, or a breach of the protocol, of which wsproto tells in the same way."""
+        """Handle a Close frame of the client, or a violation of the protocol, which wsproto reports in the same way."""
         self._is_readable = False
-        if self._frames.state is ConnectionState.OPEN:  # a breach
+        if self._frames.state is ConnectionState.OPEN:  # a violation
             code = CloseReason(event.code)
             self.close(code, _REASONS.get(code, event.reason or ""))
             return
         if self._frames.state is ConnectionState.REMOTE_CLOSING:
-            # Confirmed when the messages before it are answered (RFC 6455, 5.5.1).
+            # The Close frame is confirmed when the messages before it have been answered (RFC 6455, 5.5.1).
             self._is_over, self._confirmation = True, event.response()
             self._unwatch_message()
             self._wake()
@@ -244,7 +247,7 @@ class WebSocketConnection(ClientConnection):
         self._end()
         self._end_transport()
 
-    # Ends and times.
+    # The end and the timeouts.
 
     def _end(self) -> None:
         self._is_over = True
@@ -275,7 +278,7 @@ class WebSocketConnection(ClientConnection):
         self.close(CloseReason.POLICY_VIOLATION, f"A message arrives within {MAX_MESSAGE_SECONDS:.0f} s.")
 
     def _check_alive(self) -> None:
-        """Ping a client that was silent, and cut one off that did not answer."""
+        """Ping a client that was silent, and cut off one that did not answer."""
         self._ping_timer = self.loop.call_later(PING_SECONDS, self._check_alive)
         if self._is_heard or self._is_read_paused:
             self._is_heard = self._is_pinged = False

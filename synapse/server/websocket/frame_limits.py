@@ -1,4 +1,4 @@
-"""Limits of incoming frames and messages, as an extension of wsproto that negotiates nothing.
+"""Limits on incoming frames and messages, as an extension of wsproto that negotiates nothing.
 
 An extension sees the header of each frame before its payload: a frame that is too large is refused by its announced
 length, before it is read.
@@ -7,7 +7,7 @@ length, before it is read.
 from wsproto.extensions import Extension
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
 
-# Of a frame and of a message, in bytes.
+# The limits of a frame and of a message, in bytes.
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_FRAGMENTS = 256
 
@@ -15,7 +15,7 @@ _NO_BITS = RsvBits(False, False, False)
 
 
 class FrameLimits(Extension):
-    """Refuses binary messages, messages that are too large, and those of too many fragments."""
+    """Refuses binary messages, messages that are too large, and messages with too many fragments."""
 
     name = "limits"
 
@@ -32,7 +32,7 @@ class FrameLimits(Extension):
     def frame_inbound_header(
         self, proto: FrameDecoder | FrameProtocol, opcode: Opcode, rsv: RsvBits, payload_length: int
     ) -> CloseReason | RsvBits:
-        # Called again for a header that arrives in pieces, so nothing is counted here.
+        # This is called again for a header that arrives in pieces, so nothing is counted here.
         self._is_control = opcode.iscontrol()
         if opcode is Opcode.BINARY:
             return CloseReason.UNSUPPORTED_DATA

@@ -32,7 +32,7 @@ from synapse.redis.commands import participants
 from synapse.statistics import overview, series
 from synapse.statistics.health import Health
 from synapse.statistics.overview import Finding, StreamHistory, add_rows, describe_course, highest_of
-from synapse.statistics.query import scaled
+from synapse.statistics.query import scale_values
 
 # The number of rows, limited because the page reloads every few seconds. Of more streams, those with problems are shown
 # first, then those with the latest events.
@@ -172,7 +172,7 @@ class StreamRow:
         )
 
     def _sampled_cells(self, past: StreamHistory) -> Mapping[str, str]:
-        lags = scaled(series.LAG_SECONDS, past.highest(series.LAG_SECONDS))
+        lags = scale_values(series.LAG_SECONDS, past.highest(series.LAG_SECONDS))
         dead, events = sum(past.last(series.DEAD).values()), past.lag_events
         return {
             "state": state_of(self.health, self.worst.kind if self.worst else ""),

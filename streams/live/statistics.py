@@ -77,7 +77,7 @@ class LatestSample:
 
 async def _ask() -> Sample | None:
     (reply,) = await connections.async_executor().run(ask([commands.latest_sample()]))
-    return latest.unpacked(reply) if isinstance(reply, bytes) else None
+    return latest.unpack(reply) if isinstance(reply, bytes) else None
 
 
 class StatisticsPass(ViewerPermission):

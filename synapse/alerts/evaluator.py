@@ -28,7 +28,7 @@ from synapse.redis.commands import dead_letters as dead_letter_commands
 from synapse.redis.commands.alerts import StateChange
 from synapse.redis.commands.statistics import latest_sample
 from synapse.redis.lease import Lease
-from synapse.statistics.latest import unpacked
+from synapse.statistics.latest import unpack
 
 # A killed evaluator is replaced when its lease ends: three turns without a renewal.
 LEASE_MS = 3_000
@@ -171,7 +171,7 @@ class Evaluator:
     def _follow_sample(
         self, sample: bytes | None, definitions: Definitions, now: float
     ) -> Conversation[RecentSeries | None]:
-        found = None if sample is None else unpacked(sample)
+        found = None if sample is None else unpack(sample)
         if found is None or abs(now - found.at) > _FRESH:
             return None
         yield from self._series.add_sample(found, definitions.streams)

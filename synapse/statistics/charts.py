@@ -1,4 +1,4 @@
-"""The charts of a stream and of a group: which lines each has, and their values over a time range."""
+"""The charts of a stream and of a group: the lines of each, and their values over a time range."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from synapse.statistics.history import Row, Rows, Span
 from synapse.statistics.series import BY_NUMBER, Key, Selection, Series
 from synapse.statistics.storage import FINEST, RESOLUTIONS
 
-# The time ranges that can be chosen, in seconds, with the seconds from one point to the next.
+# The selectable time ranges in seconds, each with the seconds between two points.
 RANGES: Mapping[str, tuple[int, int]] = {
     "15m": (900, 5),
     "1h": (3_600, 15),
@@ -20,7 +20,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "30d": (2_592_000, 7_200),
 }
 USUAL_RANGE = "1h"
-# Lines of one chart at most, those with the highest values: further ones could not be told apart.
+# The greatest number of lines in a chart, those with the highest values: more could not be distinguished.
 MOST_LINES = 8
 
 
@@ -29,11 +29,11 @@ class ChartDefinition:
     """One chart.
 
     Attributes:
-        name: its id in the page.
-        title: what people read above it.
-        series: what is drawn. A series without any value but 0 is left out, except the first one.
-        names: the names of lines, by that of the series; others have the name of their group or label.
-        empty: what it means that there is no line.
+        name: the id of the chart in the page.
+        title: the heading of the chart.
+        series: the series to draw. A series with no value other than 0 is left out, except the first one.
+        names: the names of lines by the name of the series; other lines have the name of their group or label.
+        empty: the text that explains a chart without lines.
     """
 
     name: str
@@ -44,7 +44,7 @@ class ChartDefinition:
 
     @property
     def unit(self) -> str:
-        """The unit of its values: counters are shown as rates."""
+        """The unit of the chart's values. Counters are shown as rates."""
         first = self.series[0]
         return f"{first.unit}/s" if first.kind == "counter" else first.unit
 
@@ -150,7 +150,7 @@ class Window:
     """A time range, cut into points.
 
     Attributes:
-        span: the steps that are read, the last of which may belong to a point that is not over yet.
+        span: the steps that are read; the last of them may belong to an incomplete point.
         step: seconds from one point to the next.
     """
 
@@ -159,21 +159,21 @@ class Window:
 
     @property
     def together(self) -> int:
-        """How many steps make one point."""
+        """The number of steps in one point."""
         return self.step // self.span.resolution.seconds
 
     @property
     def until(self) -> int:
-        """When the last step that is read ends, in seconds since 1970."""
+        """The time when the last step ends, in seconds since 1970."""
         return (self.span.last + 1) * self.span.resolution.seconds
 
 
 def window_of(name: str, *, now: int) -> Window:
-    """Return the time range of this name in `RANGES`, up to now."""
+    """Return the time range with this name in `RANGES`, up to now."""
     seconds, step = RANGES[name]
     resolution = next(one for one in RESOLUTIONS if one.kept >= seconds and step % one.seconds == 0)
     first = (now - seconds) // step * step // resolution.seconds
-    # At the finest resolution a sample is all of its step; at the others a step is there when it is over.
+    # At the finest resolution, a step is complete with its sample; at the others, a step exists when it is over.
     last = now // resolution.seconds - (resolution is not FINEST)
     return Window(span=Span(resolution=resolution, first=first, last=last), step=step)
 
@@ -181,13 +181,13 @@ def window_of(name: str, *, now: int) -> Window:
 def read_charts(
     stream: str, definitions: Sequence[ChartDefinition], window: Window, *, group: str | None = None, now: int
 ) -> Conversation[dict[str, Any]]:
-    """Return the charts of a stream, or of one of its groups, as pages draw them.
+    """Return the charts of a stream, or of one of its groups, in the form that pages draw.
 
     Args:
-        stream: its name.
+        stream: the name of the stream.
         definitions: the charts.
         window: the time range.
-        group: the group of the charts of a group; None: of all groups.
+        group: the group, for charts of a group; None for all groups.
         now: the time in seconds since 1970.
 
     Returns:
@@ -201,7 +201,7 @@ def read_charts(
     shown = series.select(*(each for definition in definitions for each in definition.series))
     if group is not None:
         shown = shown._replace(groups=frozenset(("", group)))
-    # The last step may not be sampled yet: that is no gap.
+    # The last step may not be sampled yet: that is not a gap.
     charts = history.read_history([stream], window.span, shown, now=now, instead=window.span.shorter)
     found = yield from together({"charts": charts, "latest": _read_latest(stream, shown, now=now)}, failures=())
     rows, latest = found["charts"].streams[stream], found["latest"]
@@ -214,12 +214,12 @@ def read_charts(
         "sampled": last_point * window.span.resolution.seconds,
         "resolution": window.span.resolution.seconds,
         "stream": stream,
-        "charts": [_chart(definition, rows, window, latest) for definition in definitions],
+        "charts": [_chart_as_dict(definition, rows, window, latest) for definition in definitions],
     }
 
 
 def _read_latest(stream: str, wanted: Selection, *, now: int) -> Conversation[Mapping[Key, int]]:
-    """Return the present values of gauges: a point of a chart is the highest one within its time."""
+    """Return the current values of gauges. A point of a chart has the highest value within its time instead."""
     tick = now // FINEST.seconds
     found = yield from history.read_history(
         [stream], Span(resolution=FINEST, first=tick - 1, last=tick), wanted, now=now
@@ -227,9 +227,11 @@ def _read_latest(stream: str, wanted: Selection, *, now: int) -> Conversation[Ma
     return {key: value for key, row in found.streams[stream].items() for value in row if value is not None}
 
 
-def _chart(definition: ChartDefinition, rows: Rows, window: Window, latest: Mapping[Key, int]) -> dict[str, Any]:
+def _chart_as_dict(
+    definition: ChartDefinition, rows: Rows, window: Window, latest: Mapping[Key, int]
+) -> dict[str, Any]:
     lines = [
-        (each, key, _points(each, row, window))
+        (each, key, _compute_points(each, row, window))
         for each in definition.series
         for key, row in sorted(rows.items())
         if key.number == each.number and (each is definition.series[0] or any(row))
@@ -265,7 +267,7 @@ def _line_name(key: Key) -> str:
     return key.label or key.group
 
 
-def _points(each: Series, row: Row, window: Window) -> list[float | None]:
+def _compute_points(each: Series, row: Row, window: Window) -> list[float | None]:
     """Return the values of points: rates over their sampled parts, or their highest values."""
     together, seconds = window.together, window.span.resolution.seconds
     found: list[float | None] = []
@@ -274,12 +276,12 @@ def _points(each: Series, row: Row, window: Window) -> list[float | None]:
         if not known:
             found.append(None)
         elif each.kind == "counter":
-            found.append(_rounded(sum(known) / (len(known) * seconds)))
+            found.append(_round_for_chart(sum(known) / (len(known) * seconds)))
         else:
-            found.append(_rounded(each.shown(max(known))))
+            found.append(_round_for_chart(each.shown(max(known))))
     return found
 
 
-def _rounded(value: float) -> float:
-    """Return a value with as many digits as a chart can show."""
+def _round_for_chart(value: float) -> float:
+    """Round a value to the digits that a chart can show."""
     return int(value) if value == int(value) else float(f"{value:.5g}")

@@ -1,6 +1,6 @@
 """The values of all series at one moment: one pipeline for all streams, and one more for groups that are behind.
 
-Of each stream the replies are compared with those before: only what is another is read.
+The replies for each stream are compared with the previous ones, and only changed parts are parsed.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,9 +18,9 @@ from synapse.statistics import series
 from synapse.statistics.marks import MOST_COUNTED, READ_ALL, Lag, Marks, Question
 from synapse.statistics.series import SERIES, Key, Series
 
-# The number of groups of a stream that are sampled, first by name, and the greatest number of labels of a series.
+# The number of sampled groups of a stream, first by name; and the greatest number of labels of a series.
 MOST_GROUPS, MOST_LABELS = 200, 64
-# The number of entries that are counted in one round for lags: further ones are estimated.
+# The number of entries that are counted for lags in one round. Further lags are estimated.
 MOST_COUNTED_A_ROUND = 20_000
 
 Values = dict[Key, int]
@@ -30,9 +30,9 @@ _OF_GROUP = [each for each in SERIES if each.scope == "group" and each.source an
 _CLASSES = get_args(FailureClass)
 _SUMMED = tuple(dict.fromkeys(field for each in _OF_GROUP for field in each.source))
 _FIELDS = (*_SUMMED, *(f"{series.FAILURES.source[0]}{name}" for name in _CLASSES))
-# Where the fields of each group's series stand among those that are asked for.
+# The positions of the fields of each group's series among the requested fields.
 _SUMS = [(each.number, tuple(map(_FIELDS.index, each.source))) for each in _OF_GROUP]
-# The number of commands that are sent for each stream.
+# The number of commands for each stream.
 _ASKED = 3
 _PLACES = (series.IN_FLIGHT.number, series.SCHEDULED.number, series.DEAD.number)
 _LAGS = (series.LAG_EVENTS.number, series.LAG_SECONDS.number, series.LAG_INEXACT.number)
@@ -43,8 +43,8 @@ class Collected:
     """The values of one moment.
 
     Attributes:
-        values: by stream its series. They are of this moment until the next collection.
-        touched: by stream the series that may be another than in the collection before; all others are the same.
+        values: the series of each stream by its name. The next collection changes them.
+        touched: the series of each stream that may have changed since the previous collection.
     """
 
     values: Mapping[str, Values]
@@ -69,12 +69,12 @@ class _Group:
         self.counted = [Key(code, name) for code, _ in _SUMS]
         self.places = [Key(code, name) for code in _PLACES]
         self.lags = [Key(code, name) for code in _LAGS]
-        # The series that it has, but for its lag.
+        # Its series, except for the lag.
         self.keys: Collection[Key] = ()
 
 
 class _Stream:
-    """A stream as of the previous round: what Redis said of it, and the values that were made of it."""
+    """A stream as of the previous round: Redis' replies, and the values computed from them."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -96,9 +96,11 @@ class _Stream:
         """Return the Redis commands for the stream and its groups."""
         return self._asked[memory]
 
-    def take(self, replies: Sequence[Any], *, now_ms: int, budget: int) -> int:
-        """Take over what `commands` were answered. Return how many entries may be counted for the lags of `behind`."""
-        # A foreign key in place of ours counts nothing; it is no reason to fail.
+    def take_replies(self, replies: Sequence[Any], *, now_ms: int, budget: int) -> int:
+        """Process the replies to `commands`. Return the number of entries that have to be counted for the lags of
+        `behind`.
+        """
+        # A key of another type under this name counts as 0 and is no error.
         counters, durations, sample = ([] if isinstance(reply, ReplyError) else reply for reply in replies)
         self.touched, self.behind = set(), []
         if not sample:
@@ -113,10 +115,10 @@ class _Stream:
         if sample.stream[5] >= 0:
             self._memory = sample.stream[5]
         if self._memory >= 0:
-            self._set(_key(series.MEMORY.number), self._memory)
+            self._set_value(_key(series.MEMORY.number), self._memory)
         if counters != self._counters:
             self._counters = counters
-            self._take_counters({name.decode("utf-8", "replace"): text for name, text in _pairs(counters)})
+            self._take_counters({name.decode("utf-8", "replace"): text for name, text in _pairs_of(counters)})
         self._take_durations(durations)
         counted = 0
         for group, text in zip(self.groups, sample.groups, strict=True):
@@ -126,8 +128,8 @@ class _Stream:
                 counted += self._take_lag(group, most=min(MOST_COUNTED, max(1, budget - counted)), now_ms=now_ms)
         return counted
 
-    def follow(self, names: list[bytes]) -> None:
-        """Know of the groups that there are now, for the next round."""
+    def set_groups(self, names: list[bytes]) -> None:
+        """Set the groups that exist now, for the next round."""
         if names == self._names:
             return
         self._names = names
@@ -140,7 +142,7 @@ class _Stream:
         self._asked = self._commands(asked)
 
     def forget(self) -> None:
-        """Know nothing of the stream but its groups: Redis cannot tell."""
+        """Forget everything about the stream but its groups, because Redis could not answer."""
         self.touched.update(self.values)
         self.values = {}
         self._row, self._counters, self._durations, self._buckets, self._lasted = [], None, None, {}, ()
@@ -153,21 +155,21 @@ class _Stream:
         for key, found in zip(
             group.lags, (lag.events, age_ms * series.LAG_SECONDS.scale // 1000, int(not lag.exact)), strict=True
         ):
-            self._set(key, found)
+            self._set_value(key, found)
 
     def drop(self, keys: Iterable[Key]) -> None:
-        """Have no such series any more."""
+        """Remove these series."""
         for key in keys:
             if self.values.pop(key, None) is not None:
                 self.touched.add(key)
 
-    def _set(self, key: Key, found: int) -> None:
+    def _set_value(self, key: Key, found: int) -> None:
         if self.values.get(key) != found:
             self.values[key] = found
             self.touched.add(key)
 
     def _replace(self, before: Collection[Key], found: Values) -> Collection[Key]:
-        """Have these series in place of others. Return which."""
+        """Replace some series by others. Return the affected keys."""
         if before:
             self.drop([key for key in before if key not in found])
         self.values |= found
@@ -176,40 +178,41 @@ class _Stream:
 
     def _commands(self, groups: Mapping[str, bytes]) -> tuple[Sequence[Command], Sequence[Command]]:
         """Return the Redis commands for the stream and these groups: the usual ones, and those that also measure
-        memory."""
+        memory.
+        """
         asked = [
             commands.hash_items(keyspace.stats(self.name)),
             commands.hash_items(keyspace.durations(self.name)),
             commands.sample_with_groups(self.name, groups, _FIELDS, memory=False),
         ]
         with_memory = [*asked[:-1], commands.sample_with_groups(self.name, groups, _FIELDS, memory=True)]
-        # They are sent every five seconds: packing them takes longer than sending them.
+        # The commands are sent every five seconds, and packing them takes longer than sending them.
         return [commands.pack_once(command) for command in asked], with_memory
 
     def _take_row(self, sample: StreamSample) -> None:
-        self._set(_key(series.LENGTH.number), sample.length)
+        self._set_value(_key(series.LENGTH.number), sample.length)
         if sample.added >= 0:
-            self._set(_key(series.ADDED.number), sample.added)
+            self._set_value(_key(series.ADDED.number), sample.added)
 
     def _take_counters(self, texts: Mapping[str, bytes]) -> None:
         for each in _OF_STREAM:
-            self._set(_key(each.number), sum(number(texts.get(field)) for field in each.source))
+            self._set_value(_key(each.number), sum(number(texts.get(field)) for field in each.source))
         for each in _LABELLED:
             before = [key for key in self.values if key.number == each.number]
-            self._replace(before, _labelled(each, texts))
+            self._replace(before, _values_by_label(each, texts))
 
     def _take_durations(self, durations: list[bytes]) -> None:
-        """Take over the quantiles of the durations since the round before. Without any there are none: a gap."""
+        """Set the quantiles of the durations since the previous round. Without durations there are none: a gap."""
         found: Values = {}
         if durations != self._durations:
             known, is_first = self._buckets, self._durations is None
             # Few buckets grow between two rounds.
-            others = [(field, text) for field, text in _pairs(durations) if known.get(field) != text]
-            found = {} if is_first else _quantiles(known, others)
+            others = [(field, text) for field, text in _pairs_of(durations) if known.get(field) != text]
+            found = {} if is_first else _added_quantiles(known, others)
             known.update(others)
             if len(known) > len(durations) // 2:
                 # The counter was reset.
-                self._buckets = dict(_pairs(durations))
+                self._buckets = dict(_pairs_of(durations))
             self._durations = durations
         if found or self._lasted:
             self._lasted = self._replace(self._lasted, found)
@@ -236,8 +239,9 @@ class _Stream:
         group.keys = self._replace(group.keys, found)
 
     def _take_lag(self, group: _Group, *, most: int, now_ms: int) -> int:
-        """Set the lag of a group, or note the range to count for it. Return the greatest number of entries in that
-        range."""
+        """Set the lag of a group, or record the range to count for it. Return the greatest number of entries in that
+        range.
+        """
         lag = self.marks.lag(group.delivered_id, most=most)
         group.has_read_all = lag is READ_ALL
         if isinstance(lag, Lag):
@@ -254,10 +258,10 @@ class Collector:
         self._streams: dict[str, _Stream] = {}
 
     def collect(self, names: Iterable[str], *, now_ms: int, memory: bool) -> Conversation[Collected]:
-        """Return the values of each stream; those of one of which Redis cannot tell are left out.
+        """Return the values of each stream. Streams for which Redis cannot answer are left out.
 
         Args:
-            names: those of the streams.
+            names: the names of the streams.
             now_ms: the time in milliseconds since 1970.
             memory: whether to measure memory again.
 
@@ -265,34 +269,34 @@ class Collector:
             RedisUnavailable: when Redis cannot be used.
         """
         streams = {name: self._streams.get(name) or _Stream(name) for name in names}
-        # Without their groups the first sample of a new sampler would be a gap of each.
+        # Without the groups, the first sample of a new sampler would be a gap for each group.
         if new := [stream for name, stream in streams.items() if name not in self._streams]:
             replies = yield from ask([stream.commands(memory=False)[-1] for stream in new])
             for stream, reply in zip(new, replies, strict=True):
-                stream.follow([] if isinstance(reply, ReplyError) else reply.names)
+                stream.set_groups([] if isinstance(reply, ReplyError) else reply.names)
         self._streams = streams
         asked = [command for stream in streams.values() for command in stream.commands(memory=memory)]
         replies = (yield from ask(asked)) if asked else []
         parts = [replies[place : place + _ASKED] for place in range(0, len(replies), _ASKED)]
         budget = MOST_COUNTED_A_ROUND
         for stream, part in zip(streams.values(), parts, strict=True):
-            budget = max(1, budget - stream.take(part, now_ms=now_ms, budget=budget))
-        yield from _count([stream for stream in streams.values() if stream.behind], now_ms)
+            budget = max(1, budget - stream.take_replies(part, now_ms=now_ms, budget=budget))
+        yield from _count_lags([stream for stream in streams.values() if stream.behind], now_ms)
         for stream, (*_, sample) in zip(streams.values(), parts, strict=True):
             if not isinstance(sample, ReplyError):
-                stream.follow(sample.names)
+                stream.set_groups(sample.names)
         return Collected(
             values={name: stream.values for name, stream in streams.items() if stream.values},
             touched={name: stream.touched for name, stream in streams.items()},
         )
 
 
-def _pairs(reply: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
+def _pairs_of(reply: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
     return zip(reply[::2], reply[1::2], strict=True)
 
 
-def _quantiles(known: Mapping[bytes, bytes], others: Iterable[tuple[bytes, bytes]]) -> Values:
-    """Return the quantiles of the durations that histograms have more than before, of the buckets that are others."""
+def _added_quantiles(known: Mapping[bytes, bytes], others: Iterable[tuple[bytes, bytes]]) -> Values:
+    """Return the quantiles of the durations that were added to histograms, from the buckets that changed."""
     grown: dict[tuple[str, str], dict[str, int]] = {}
     for field, text in others:
         what, _, rest = field.decode("utf-8", "replace").partition(":")
@@ -307,8 +311,8 @@ def _quantiles(known: Mapping[bytes, bytes], others: Iterable[tuple[bytes, bytes
     return values
 
 
-def _count(behind: Sequence[_Stream], now_ms: int) -> Conversation[None]:
-    """Count the entries that lags need counted, and add the lags to the values found."""
+def _count_lags(behind: Sequence[_Stream], now_ms: int) -> Conversation[None]:
+    """Count the entries that are needed for lags, and add the lags to the values."""
     if not behind:
         return
     asked = [
@@ -324,8 +328,8 @@ def _count(behind: Sequence[_Stream], now_ms: int) -> Conversation[None]:
                 stream.add_lag(group, question.lag(list(islice(counted, len(question.ranges)))), now_ms)
 
 
-def _labelled(each: Series, texts: Mapping[str, bytes]) -> Values:
-    """Return a series by its labels: what follows its prefix in the names of fields."""
+def _values_by_label(each: Series, texts: Mapping[str, bytes]) -> Values:
+    """Return a series by its labels: the part of each field's name after the prefix."""
     (prefix,) = each.source
     labels = sorted(field for field in texts if field.startswith(prefix))[:MOST_LABELS]
     return {_key(each.number, "", field.removeprefix(prefix)): number(texts[field]) for field in labels}

@@ -20,9 +20,9 @@ class Sample:
     """The changes of one step.
 
     Attributes:
-        at: when the step begins, in seconds since 1970.
-        follows: whether the step before it was sampled; otherwise the growth of counters is unknown.
-        streams: by stream what changed, as `GET /stats/live` tells it.
+        at: the time when the step begins, in seconds since 1970.
+        follows: whether the step before was sampled, too; otherwise the growth of counters is unknown.
+        streams: the changes of each stream, in the form of `GET /stats/live`.
     """
 
     at: int
@@ -30,14 +30,14 @@ class Sample:
     streams: Mapping[str, Mapping[str, Any]]
 
 
-def packed(at: int, changes: Mapping[str, Changes], *, follows: bool) -> bytes:
-    """Return a sample as bytes, which `unpacked` reads back."""
-    told = {stream: found for stream, some in changes.items() if (found := _told(some, follows=follows))}
+def pack(at: int, changes: Mapping[str, Changes], *, follows: bool) -> bytes:
+    """Return a sample as bytes, which `unpack` decodes."""
+    told = {stream: found for stream, some in changes.items() if (found := _changes_as_json(some, follows=follows))}
     return zlib.compress(orjson.dumps({"at": at, "follows": follows, "streams": told}), 1)
 
 
-def unpacked(data: bytes) -> Sample | None:
-    """Return the sample that bytes hold, None when they hold none."""
+def unpack(data: bytes) -> Sample | None:
+    """Decode a sample; None when the bytes are not a sample."""
     try:
         return Sample(**orjson.loads(zlib.decompressobj().decompress(data, _MOST_BYTES)))
     except (zlib.error, ValueError, TypeError):
@@ -45,15 +45,17 @@ def unpacked(data: bytes) -> Sample | None:
 
 
 def frame(sample: Sample, streams: Iterable[str], *, names: Collection[str], step: int) -> bytes:
-    """Return a sample as a server-sent event, with the series of these names (all, without any) of these streams."""
+    """Return a sample as a server-sent event, with the series of these names (all series for no names) of these
+    streams.
+    """
     told = {stream: _of_names(sample.streams[stream], names) for stream in streams if stream in sample.streams}
     data = {"at": sample.at, "step": step, "follows": sample.follows, "streams": told}
     return b"id: %d\nevent: sample\ndata: %s\n\n" % (sample.at, orjson.dumps(data))
 
 
-def _told(changes: Changes, *, follows: bool) -> _Told:
+def _changes_as_json(changes: Changes, *, follows: bool) -> _Told:
     told: _Told = {}
-    # For a group that was not sampled before, it is unknown when a label's counter grew.
+    # When a group was not sampled before, the growth of its label's counter is unknown.
     new = {key.group for key, (before, _) in changes.items() if key.number == RETRIED.number and before is None}
     for key, (before, value) in changes.items():
         each = BY_NUMBER.get(key.number)
@@ -80,7 +82,7 @@ def _told(changes: Changes, *, follows: bool) -> _Told:
 
 
 def growth_of(each: Series, before: int | None, value: int | None) -> int:
-    """Return by how much a counter grew: one that is less than before started over, a new label was 0 before."""
+    """Return the growth of a counter. A counter that is less than before started over, and a new label was 0 before."""
     if value is None or (before is None and not each.label):
         return 0
     return value if before is None or value < before else value - before

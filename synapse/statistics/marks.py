@@ -1,8 +1,8 @@
-"""How far groups are behind, without walking through their streams.
+"""The lag of groups, computed without reading their streams.
 
-Redis counts the entries that were ever added to a stream. A mark says how many had been added by an entry's id. The lag
-of a group is what was added since the mark at or before its last delivered id, less the entries between the two, which
-lie within one interval of sampling. Entries near the end of the stream are counted.
+Redis counts the entries that were ever added to a stream. A mark is the number of entries that had been added up to an
+id. The lag of a group is the number of entries added since the mark at or before its last delivered id, minus the
+entries between these two, which are within one sampling interval. Entries near the end of the stream are counted.
 """
 
 from bisect import bisect_right
@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from synapse.redis.commands.statistics import RangeCount, StreamSample
 from synapse.wire.ids import FIRST, EntryId, parse, preceding
 
-# The greatest number of entries that are counted one by one for a group, and the number of marks that are kept of a
-# stream: the older half is thinned out when there are more.
+# The greatest number of entries that are counted one by one for a group; and the number of marks that are kept for a
+# stream. When there are more, the older half is thinned out.
 MOST_COUNTED, MOST_MARKS = 1000, 256
 _END = "+"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lag:
-    """The unread events of a group: how many, whether that is exact, and when the oldest was added (ms)."""
+    """The unread events of a group: their number, whether it is exact, and the time when the oldest was added
+    (milliseconds since 1970).
+    """
 
     events: int
     exact: bool
@@ -35,9 +37,10 @@ class Question:
     """The lag of a group that has not read all, before the entries of `ranges` are counted.
 
     Attributes:
-        ranges: the first is what the group has not read, the second what lies between its mark and the last it read.
-        estimate: how many events the group has not read, by marks; None when there are no marks.
-        is_bounded: whether the estimate is right but for the second range.
+        ranges: the first range has the unread entries, the second the entries between the mark and the last
+            delivered one.
+        estimate: the number of unread events according to marks; None without marks.
+        is_bounded: whether the estimate is exact except for the second range.
     """
 
     ranges: Sequence[tuple[str, str, int]]
@@ -46,11 +49,11 @@ class Question:
 
     @property
     def most(self) -> int:
-        """How many entries may be counted."""
+        """The greatest number of entries to count."""
         return sum(most for _, _, most in self.ranges)
 
     def lag(self, counted: Sequence[RangeCount]) -> Lag:
-        """Return the lag that follows from the counted entries."""
+        """Return the lag after the entries were counted."""
         unread = counted[0]
         since = parse(unread.first_id).ms if unread.first_id else None
         if unread.size < self.ranges[0][2] or self.estimate is None:
@@ -69,10 +72,11 @@ class Marks:
         self._first = self._last = FIRST
 
     def note(self, sample: StreamSample) -> None:
-        """Set a mark at the stream's latest entry. Those of a stream that was created again are dropped.
+        """Set a mark at the stream's latest entry. The marks of a stream that was deleted and created again are
+        dropped.
 
         Args:
-            sample: the stream at this moment, of which `lag` tells from then on.
+            sample: the stream at this moment, to which later calls of `lag` refer.
         """
         self._sample, self._first, self._last = sample, parse(sample.first_id), parse(sample.last_id)
         if sample.added < 0:
@@ -92,7 +96,7 @@ class Marks:
 
         Args:
             delivered_id: the last entry that was delivered to the group.
-            most: how many entries may be counted.
+            most: the greatest number of entries to count.
         """
         sample = self._sample
         if not sample.length or delivered_id == sample.last_id:
@@ -106,7 +110,7 @@ class Marks:
             return Question(ranges=[(delivered_id, _END, most)], estimate=None, is_bounded=False)
         ids, added = self._since_first()
         place = bisect_right(ids, delivered) - 1
-        # The latest entry is a mark itself.
+        # The latest entry has a mark.
         begin, end = ids[place], ids[place + 1]
         size = added[place + 1] - added[place]
         behind = sample.added - added[place]
@@ -114,7 +118,7 @@ class Marks:
         part = (delivered.ms - begin.ms) / max(end.ms - begin.ms, 1)
         estimate = behind - round(size * part)
         if behind < most or (behind - size < most and (deleted or size >= most)):
-            # The unread entries may be few enough to be counted themselves. Deleted entries are not counted then.
+            # The unread entries may be few enough to count them directly; deleted entries are then not included.
             return Question(ranges=[(delivered_id, _END, most)], estimate=estimate, is_bounded=False)
         if size < most:
             ranges = [(delivered_id, _END, 1), (str(begin), delivered_id, most)]
@@ -122,7 +126,7 @@ class Marks:
         return Question(ranges=[(delivered_id, _END, 1)], estimate=estimate, is_bounded=False)
 
     def _since_first(self) -> tuple[list[EntryId], list[int]]:
-        """Return the marks from the stream's first entry on: what lies before it was added and is gone."""
+        """Return the marks from the stream's first entry on. Entries before it were added and are gone."""
         before = preceding(self._first)
         place = bisect_right(self._ids, before)
         return [before, *self._ids[place:]], [self._sample.added - self._sample.length, *self._added[place:]]

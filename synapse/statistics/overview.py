@@ -1,4 +1,4 @@
-"""Whether streams are well: their last hour as rows for charts, and findings that need a person's attention."""
+"""The health of streams: their last hour as rows for charts, and findings that need a person's attention."""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -14,10 +14,10 @@ from synapse.statistics.series import BY_NUMBER, Key, Selection, select
 from synapse.statistics.storage import ALL_STREAMS, RESOLUTIONS
 
 _FINE, _MINUTES = RESOLUTIONS[:2]
-# The time for which a failure or refusal counts as present, and the time that a trend covers. Seconds.
+# The seconds for which a failure or refusal counts as current, and the seconds that a trend covers.
 RECENT = 120
 HOUR = 3_600
-# A group is behind when its oldest unread event is older. Seconds.
+# The age of the oldest unread event in seconds from which on a group is behind.
 LATE = 60
 _OF_HOUR = select(
     *(series.PUBLISHED, series.REFUSED, series.LENGTH, series.LAG_SECONDS, series.DEAD),
@@ -27,9 +27,9 @@ _OF_MINUTES = Selection(_OF_HOUR.numbers | {series.FAILURES.number, series.LAG_E
 _TOTALS = select(*totals.COUNTERS, *totals.GAUGES)
 
 Kind = Literal["full", "failing", "dead", "lost", "lagging", "refusing"]
-# The order of urgency: events are being turned away or lost, then delivered late, then rejected one by one.
+# The order of urgency: events that are refused or lost, then events that are late, then single events that fail.
 URGENCY: tuple[Kind, ...] = ("full", "failing", "lost", "dead", "lagging", "refusing")
-# The kind of problem that a series reports, by its number.
+# The kind of problem that a series shows, by the number of the series.
 _KINDS: dict[int, Kind] = {
     series.FAILED.number: "failing",
     series.LOST.number: "lost",
@@ -41,16 +41,16 @@ _KINDS: dict[int, Kind] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is not as it should be.
+    """A problem of a stream or group.
 
     Attributes:
-        kind: what it is.
+        kind: the kind of problem.
         stream: the stream.
-        group: the group, "" where it is the stream itself.
-        label: what more is known: the reason of refusals, the most frequent kind of failure.
-        amount: events; of `lagging` the age of the oldest unread event in seconds.
-        since: when it began as far as the last hour tells, in seconds since 1970.
-        trend: of `lagging`, how it develops.
+        group: the group, "" for the stream itself.
+        label: a detail: the reason of refusals, or the most frequent kind of failure.
+        amount: the number of events; for `lagging` the age of the oldest unread event in seconds.
+        since: when the problem began within the last hour, in seconds since 1970.
+        trend: for `lagging`, how the backlog develops.
     """
 
     kind: Kind
@@ -63,14 +63,16 @@ class Finding:
 
     @property
     def health(self) -> Health:
-        """How well the stream or group is that has it."""
+        """The health of the stream or group with this problem."""
         is_late = self.kind in ("dead", "lagging")
         return health_of(fails=not is_late, degraded=is_late)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamHistory:
-    """The last hour of a stream, a value a minute, and of the last two minutes, a value every five seconds."""
+    """The last hour of a stream with a value for each minute, and its last two minutes with a value for each five
+    seconds.
+    """
 
     hour: Rows
     recent: Rows
@@ -78,21 +80,23 @@ class StreamHistory:
     recent_begins: int
 
     def total(self, each: series.Series) -> Row:
-        """Return the sum over groups and labels, minute by minute; None where nothing was sampled."""
+        """Return the sum over groups and labels for each minute; None without a sample."""
         return add_rows(row for key, row in self.hour.items() if key.number == each.number)
 
     def highest(self, each: series.Series) -> Row:
-        """Return the highest value over groups, minute by minute."""
+        """Return the highest value over groups for each minute."""
         return highest_of(row for key, row in self.hour.items() if key.number == each.number)
 
     def rate(self, each: series.Series) -> float | None:
-        """Return events a second over the last samples, None where nothing was sampled."""
+        """Return the events per second over the last samples, None without a sample."""
         values = add_rows(row for key, row in self.recent.items() if key.number == each.number)[-6:]
         known = [value for value in values if value is not None]
         return sum(known) / (len(known) * _FINE.seconds) if known else None
 
     def growth(self, key: Key) -> int:
-        """Return by how much a counter grew in all of this time: the last minute is not over, and told by samples."""
+        """Return the growth of a counter over all of this time. The samples complete the last minute, which is not
+        over.
+        """
         minutes = self.hour.get(key, [])
         known_until = self.hour_begins + len(minutes) * _MINUTES.seconds
         samples = self.recent.get(key, [])[max(0, known_until - self.recent_begins) // _FINE.seconds :]
@@ -100,22 +104,22 @@ class StreamHistory:
 
     @property
     def published_rate(self) -> float | None:
-        """Events that were published a second over the last samples."""
+        """The published events per second over the last samples."""
         return self.rate(series.PUBLISHED)
 
     @property
     def lag_seconds(self) -> float | None:
-        """How far the slowest group is behind, None without a group."""
+        """The lag of the slowest group in seconds, None without a group."""
         found = self.last(series.LAG_SECONDS).values()
         return max(found) / series.LAG_SECONDS.scale if found else None
 
     @property
     def lag_events(self) -> int:
-        """How many events the group has not read that has read fewest."""
+        """The lag in events of the group that is furthest behind."""
         return max(self.last(series.LAG_EVENTS).values(), default=0)
 
     def last(self, each: series.Series) -> dict[str, int]:
-        """Return the newest value of each group ("" for the stream's own) as it is kept."""
+        """Return the newest stored value of each group ("" for the stream itself)."""
         found: dict[str, int] = {}
         for key, row in self.recent.items():
             if key.number == each.number:
@@ -132,7 +136,7 @@ def _is_known(value: int | None) -> bool:
 def read_histories(
     streams: Sequence[str], *, now: int | None = None, with_hour: bool = True
 ) -> Conversation[dict[str, StreamHistory]]:
-    """Read the last hour of streams with their groups, or, without `with_hour`, the last two minutes alone.
+    """Read the last hour of streams with their groups, or only the last two minutes without `with_hour`.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
@@ -140,7 +144,7 @@ def read_histories(
     if not streams:
         return {}
     now = int(time.time()) if now is None else now
-    hour, recent = _ending(now, _MINUTES.seconds, HOUR), _ending(now, _FINE.seconds, RECENT)
+    hour, recent = _span_until(now, _MINUTES.seconds, HOUR), _span_until(now, _FINE.seconds, RECENT)
     asked = {"recent": history.read_history(streams, recent, _OF_MINUTES, now=now, kept=_minutes)}
     if with_hour:
         asked["hour"] = history.read_history(streams, hour, _OF_HOUR, now=now, kept=_hours, instead=hour.earlier)
@@ -158,15 +162,15 @@ def read_histories(
 
 
 def read_totals(*, now: int | None = None) -> Conversation[dict[str, StreamHistory]]:
-    """Read the last hour of all streams that were sampled in it, without their groups.
+    """Read the last hour of all streams with samples in it, without their groups.
 
-    Each series is the total over groups and labels, lags are the highest of the groups.
+    Each series is the total over groups and labels; lags are the highest of the groups.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
     """
     now = int(time.time()) if now is None else now
-    hour, recent = _ending(now, _MINUTES.seconds, HOUR), _ending(now, _FINE.seconds, RECENT)
+    hour, recent = _span_until(now, _MINUTES.seconds, HOUR), _span_until(now, _FINE.seconds, RECENT)
     asked = {
         "recent": history.read_history([ALL_STREAMS], recent, _TOTALS, now=now, kept=_recent_totals),
         "hour": history.read_history([ALL_STREAMS], hour, _TOTALS, now=now, kept=_totals, instead=hour.earlier),
@@ -191,13 +195,13 @@ def _by_stream(rows: Rows) -> dict[str, Rows]:
     return found
 
 
-# The hour changes once a minute, and pages ask for it with each sample. Some 10 MB at most.
+# The hour changes once a minute, and pages request it with each sample. The cache has 10 MB at most.
 _hours, _minutes = KeptHistory(1_000_000), KeptHistory(1_000_000)
 _totals, _recent_totals = KeptHistory(1_000_000), KeptHistory(1_000_000)
 
 
-def _ending(now: int, step: int, seconds: int) -> Span:
-    """Return the range of whole steps that ends now."""
+def _span_until(now: int, step: int, seconds: int) -> Span:
+    """Return the range of complete steps that ends now."""
     resolution = next(each for each in RESOLUTIONS if each.seconds == step)
     last = now // step - 1
     return Span(resolution=resolution, first=last - seconds // step + 1, last=last)
@@ -206,25 +210,25 @@ def _ending(now: int, step: int, seconds: int) -> Span:
 def find_attention(
     histories: Mapping[str, StreamHistory], *, hard_lengths: Mapping[str, int], rejecting: Collection[str] = ()
 ) -> list[Finding]:
-    """Return what needs attention on streams, the most urgent first.
+    """Return the problems of streams that need attention, the most urgent first.
 
     Args:
         histories: the last hour of each stream.
-        hard_lengths: the length at which a stream is full, by its name.
+        hard_lengths: the length at which each stream is full, by its name.
         rejecting: the streams that refuse events when they are full.
     """
     found: list[Finding] = []
     for stream, past in histories.items():
         length = past.last(series.LENGTH).get("", 0)
         if stream in rejecting and length >= hard_lengths[stream]:
-            since = _since(past, Key(series.LENGTH.number), least=hard_lengths[stream])
+            since = _began_at(past, Key(series.LENGTH.number), least=hard_lengths[stream])
             found.append(Finding(kind="full", stream=stream, amount=length, since=since))
-        found += filter(None, (_finding(stream, past, key, row) for key, row in past.recent.items()))
+        found += filter(None, (_finding_of(stream, past, key, row) for key, row in past.recent.items()))
     return sorted(found, key=lambda one: (URGENCY.index(one.kind), -one.amount, one.stream, one.group))
 
 
 def read_failures(streams: Sequence[str], *, now: int | None = None) -> Conversation[dict[tuple[str, str], int]]:
-    """Read how many attempts failed lately, by stream and group; groups without failures are left out.
+    """Read the number of recently failed attempts, by stream and group. Groups without failures are left out.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
@@ -232,7 +236,7 @@ def read_failures(streams: Sequence[str], *, now: int | None = None) -> Conversa
     if not streams:
         return {}
     now = int(time.time()) if now is None else now
-    recent = _ending(now, _FINE.seconds, RECENT)
+    recent = _span_until(now, _FINE.seconds, RECENT)
     found = yield from history.read_history(streams, recent, select(series.FAILED), now=now)
     failed = {
         (stream, key.group): sum(filter(None, row))
@@ -243,21 +247,21 @@ def read_failures(streams: Sequence[str], *, now: int | None = None) -> Conversa
 
 
 def read_trend(stream: str, group: str, *, now: int) -> Conversation[str]:
-    """Read in words how the backlog of a group develops, as `describe_trend` says it; "" where there is none.
+    """Read a description of how a group's backlog develops, as from `describe_trend`; "" without samples.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
     """
     backlog = (series.LAG_EVENTS, series.IN_FLIGHT, series.SCHEDULED, series.BLOCKED)
-    recent = _ending(now, _FINE.seconds, RECENT)
+    recent = _span_until(now, _FINE.seconds, RECENT)
     found = yield from history.read_history([stream], recent, select(*backlog, group=group), now=now)
     row = add_rows(found.streams[stream].values())
     last = next((value for value in reversed(row) if value is not None), 0)
     return describe_trend(row, _FINE.seconds) if last else ""
 
 
-def _finding(stream: str, past: StreamHistory, key: Key, row: Row) -> Finding | None:
-    """Return what one series of a stream tells, None when it is as it should be."""
+def _finding_of(stream: str, past: StreamHistory, key: Key, row: Row) -> Finding | None:
+    """Return the problem that one series of a stream shows, None without a problem."""
     kind, amount, trend = _KINDS.get(key.number), 0.0, ""
     if kind is None:
         return None
@@ -276,8 +280,8 @@ def _finding(stream: str, past: StreamHistory, key: Key, row: Row) -> Finding | 
         trend = describe_trend(past.recent.get(Key(series.LAG_EVENTS.number, key.group), row), _FINE.seconds)
     if not amount:
         return None
-    # Lost events do not return: the loss is shown for an hour from the first one.
-    since = _since(past, key, quiet_ends=kind != "lost")
+    # Lost events do not come back: the loss is shown for an hour from its beginning.
+    since = _began_at(past, key, quiet_ends=kind != "lost")
     label = _commonest_failure(past, key.group) if kind == "failing" else key.label
     return Finding(kind=kind, stream=stream, group=key.group, label=label, amount=amount, since=since, trend=trend)
 
@@ -291,23 +295,24 @@ def _commonest_failure(past: StreamHistory, group: str) -> str:
     return max(counts, key=counts.__getitem__, default="")
 
 
-def _since(past: StreamHistory, key: Key, *, least: int = 1, quiet_ends: bool = True) -> int:
-    """Return when a series began to be `least` or more, up to now; where `quiet_ends`, without a break of two
-    values."""
+def _began_at(past: StreamHistory, key: Key, *, least: int = 1, quiet_ends: bool = True) -> int:
+    """Return the time since when a series has been `least` or more. With `quiet_ends`, two lower values end that
+    time.
+    """
     return (
-        _begin(past.hour.get(key, []), past.hour_begins, _MINUTES.seconds, least=least, quiet_ends=quiet_ends)
-        or _begin(past.recent.get(key, []), past.recent_begins, _FINE.seconds, least=least, quiet_ends=quiet_ends)
+        _find_begin(past.hour.get(key, []), past.hour_begins, _MINUTES.seconds, least=least, quiet_ends=quiet_ends)
+        or _find_begin(past.recent.get(key, []), past.recent_begins, _FINE.seconds, least=least, quiet_ends=quiet_ends)
         or past.recent_begins
     )
 
 
-def _begin(row: Row, begins: int, step: int, *, least: int = 1, quiet_ends: bool = True) -> int | None:
+def _find_begin(row: Row, begins: int, step: int, *, least: int = 1, quiet_ends: bool = True) -> int | None:
     since = None
     quiet = 0
     for place in range(len(row) - 1, -1, -1):
         value = row[place]
         if value is None:
-            # A gap tells nothing.
+            # A gap is no evidence.
             continue
         if value >= least:
             since, quiet = begins + place * step, 0
@@ -317,14 +322,14 @@ def _begin(row: Row, begins: int, step: int, *, least: int = 1, quiet_ends: bool
 
 
 def group_health(owner: Owner | None, *, failed: int, lag_seconds: float, dead: int, waiting: int) -> Health:
-    """Return how well a group is.
+    """Return the health of a group.
 
     Args:
-        owner: of what is defined to read as it; None: of another program.
-        failed: attempts that failed lately, as `read_failures` counts them.
-        lag_seconds: the age of its oldest unread event.
-        dead: its dead letters.
-        waiting: its events that are scheduled for retry.
+        owner: the owner of the group; None for a group of another program.
+        failed: the recently failed attempts, as from `read_failures`.
+        lag_seconds: the age of the group's oldest unread event.
+        dead: the number of its dead letters.
+        waiting: the number of its events that are scheduled for retry.
     """
     return health_of(
         stopped=owner is not None and not owner.enabled,
@@ -338,11 +343,11 @@ def describe_trend(row: Row, step: int) -> str:
     """Describe how a backlog develops: steady, rising, or draining with the time until it is empty.
 
     Args:
-        row: its events, a value each step; None where nothing was sampled.
-        step: seconds.
+        row: the number of its events at each step; None without a sample.
+        step: the seconds between two values.
     """
     known = [(place, value) for place, value in enumerate(row) if value is not None]
-    if len(known) < 2:  # two points make a line
+    if len(known) < 2:  # two points define a line
         return ""
     (first, before), (last, now) = known[0], known[-1]
     slope = (now - before) / ((last - first) * step)
@@ -354,12 +359,12 @@ def describe_trend(row: Row, step: int) -> str:
     return f"draining: empty in {seconds} s" if seconds < 120 else f"draining: empty in {seconds // 60} min"
 
 
-# A trend is the mean of this many last values against that of as many before.
+# The trend compares the mean of this many last values with the mean of the values before.
 _COMPARED = 10
 
 
 def describe_course(row: Sequence[float | None]) -> str:
-    """Return in a word how values developed lately: steady, rising or falling; "" where too little was sampled."""
+    """Return one word for the recent development of values: steady, rising or falling; "" with too few samples."""
     last, before = (
         [value for value in part if value is not None] for part in (row[-_COMPARED:], row[-2 * _COMPARED : -_COMPARED])
     )
@@ -372,12 +377,12 @@ def describe_course(row: Sequence[float | None]) -> str:
 
 
 def add_rows(rows: Iterable[Row]) -> Row:
-    """Return the sums of rows, value by value; None where none of them was sampled."""
+    """Return the sums of rows, value by value; None where no row has a value."""
     return _combine(rows, sum)
 
 
 def highest_of(rows: Iterable[Row]) -> Row:
-    """Return the highest of rows, value by value; None where none of them was sampled."""
+    """Return the highest of rows, value by value; None where no row has a value."""
     return _combine(rows, max)
 
 

@@ -1,4 +1,4 @@
-"""`GET /stats`: which series over which time range, and the answer."""
+"""`GET /stats`: the requested series over a time range."""
 
 import re
 import time
@@ -18,9 +18,10 @@ from synapse.statistics.history import Rows, Span
 from synapse.statistics.series import BY_NAME, BY_NUMBER, SERIES, Key, Selection, Series
 from synapse.statistics.storage import FINEST, RESOLUTIONS
 
-# Values that a series has, unless a step is asked for: of one stream, and of all streams; and those it has at most.
+# The values of a series when no step is requested, for one stream and for all streams; and the greatest number of
+# values.
 USUAL_POINTS, USUAL_POINTS_OF_ALL, MOST_POINTS = 720, 60, 3_000
-# Values of all series of an answer at most.
+# The greatest number of values of all series in a response.
 MOST_VALUES = 500_000
 # The usual greatest number of rows of a stream: of all its own series, and of a series with labels or of its groups.
 _USUAL_ROWS, _USUAL_ROWS_OF_ONE = 20, 10
@@ -51,7 +52,7 @@ SERIES_PARAMETER: list[str] = about(
 
 
 class StatsQuery(Query):
-    """Which series are asked for, and over which time range."""
+    """The requested series and the time range."""
 
     repeatable: ClassVar[Collection[str]] = ("series",)
     stream: str = about(
@@ -105,12 +106,12 @@ class Statistics(Answer):
 def stats(call: Call[StatsQuery, None]) -> Conversation[dict[str, Any]]:
     """Samples of the last 30 days, taken every five seconds. A counter's value is by how much it grew in the step, a
     gauge's is the highest one in it; null where nothing was sampled."""
-    streams, wanted = _streams(call), _wanted(call.query)
+    streams, wanted = _requested_streams(call), _requested_series(call.query)
     now = int(time.time())
     rows = len(streams) * _usual_rows(call.query.series)
     usual = USUAL_POINTS if call.query.stream else max(1, min(USUAL_POINTS_OF_ALL, MOST_VALUES // max(rows, 1)))
-    span = asked_span(call.request.query, now=now, usual=usual)
-    # Far too much is refused before it is read: how many groups and labels there are is known only then.
+    span = parse_span(call.request.query, now=now, usual=usual)
+    # A request for far too much is refused before reading: the numbers of groups and labels are known only afterwards.
     if not call.query.stream and rows * span.points > 2 * MOST_VALUES:
         raise _too_much(rows * span.points)
     found = (yield from history.read_history(streams, span, wanted, now=now)).streams
@@ -121,12 +122,12 @@ def stats(call: Call[StatsQuery, None]) -> Conversation[dict[str, Any]]:
         "from": span.begins,
         "to": span.begins + span.points * span.step,
         "step": span.step,
-        "series": [each for stream, rows in found.items() for each in shown(stream, rows)],
+        "series": [each for stream, rows in found.items() for each in series_as_json(stream, rows)],
     }
 
 
-def shown(stream: str, rows: Rows) -> Iterable[dict[str, Any]]:
-    """Yield the series of a stream as the API shows them."""
+def series_as_json(stream: str, rows: Rows) -> Iterable[dict[str, Any]]:
+    """Yield the series of a stream in the form of the API."""
     for key, row in sorted(rows.items()):
         each = BY_NUMBER[key.number]
         if each is series.LAG_INEXACT:
@@ -138,33 +139,34 @@ def shown(stream: str, rows: Rows) -> Iterable[dict[str, Any]]:
             told[each.label] = key.label
         if each is series.LAG_EVENTS:
             told["exact"] = not any(rows.get(Key(series.LAG_INEXACT.number, key.group), ()))
-        yield told | {"kind": each.kind, "unit": each.unit, "values": scaled(each, row)}
+        yield told | {"kind": each.kind, "unit": each.unit, "values": scale_values(each, row)}
 
 
-def scaled(each: Series, row: Sequence[int | None]) -> Sequence[float | None]:
+def scale_values(each: Series, row: Sequence[int | None]) -> Sequence[float | None]:
     """Return values in the unit of their series."""
     return row if each.scale == 1 else [None if value is None else each.shown(value) for value in row]
 
 
-def asked_span(query: Mapping[str, str], *, now: int, usual: int) -> Span:
-    """Return the time range and the step that `from`, `to` and `step` ask for.
+def parse_span(query: Mapping[str, str], *, now: int, usual: int) -> Span:
+    """Parse the parameters `from`, `to` and `step`.
 
     Args:
         query: the parameters.
         now: the time in seconds since 1970.
-        usual: how many values each series has about when no step is asked for.
+        usual: the approximate number of values of each series when no step is requested.
 
     Raises:
-        BadParameter: when one cannot be used, or the range is longer than what is kept; it says what can be asked.
+        BadParameter: when one is invalid, or the range is longer than the stored history. The message has the valid
+            choices.
     """
-    begins, ends = _moment(query, "from", "-1h", now), min(_moment(query, "to", "now", now), now)
+    begins, ends = _parse_time(query, "from", "-1h", now), min(_parse_time(query, "to", "now", now), now)
     if begins >= ends:
         raise BadParameter("“from” is not before “to”, or not before now.", parameter="from")
     if now - begins > _KEPT + FINEST.seconds:
         raise BadParameter("Statistics are kept for 30 days. Ask with from=-30d at the earliest.", parameter="from")
     kept = [one for one in RESOLUTIONS if one.kept + FINEST.seconds >= now - begins]
     if text := query.get("step"):
-        step = _duration(text) or 0
+        step = _parse_duration(text) or 0
         fitting = [one for one in kept if step and step % one.seconds == 0]
         if not fitting:
             raise BadParameter(
@@ -172,7 +174,7 @@ def asked_span(query: Mapping[str, str], *, now: int, usual: int) -> Span:
                 parameter="step",
             )
         if step > max(ends - begins, kept[0].seconds):
-            # All that such a step is made of would be read, back to its begin.
+            # All finer steps of such a step would be read, back to its beginning.
             raise BadParameter("“step” is longer than the time from “from” to “to”.", parameter="step")
     else:
         step = next((nice for nice in _NICE if nice * usual >= ends - begins and nice >= kept[0].seconds), _NICE[-1])
@@ -191,7 +193,7 @@ def asked_span(query: Mapping[str, str], *, now: int, usual: int) -> Span:
     return Span(resolution=resolution, first=last - points * together + 1, last=last, together=together)
 
 
-def _streams(call: Call[StatsQuery, None]) -> list[str]:
+def _requested_streams(call: Call[StatsQuery, None]) -> list[str]:
     name, streams = call.query.stream, call.catalog.streams
     if name:
         Requirement(visible=True).demand(call.by, name)
@@ -204,24 +206,28 @@ def _streams(call: Call[StatsQuery, None]) -> list[str]:
 
 
 def _usual_rows(names: Collection[str]) -> int:
-    """Return how many rows a stream has of series with these names, or, without any, of all its own."""
+    """Return the number of rows that a stream has for series with these names, or for all its own series without
+    names.
+    """
     listed = [BY_NAME[name] for name in set(names)]
     return sum(1 if each.scope == "stream" and not each.label else _USUAL_ROWS_OF_ONE for each in listed) or _USUAL_ROWS
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Make sure that there are series of these names.
+    """Check that series with these names exist.
 
     Raises:
-        BadParameter: when there is one of none.
+        BadParameter: when a series does not exist.
     """
     if unknown := [name for name in names if name not in BY_NAME]:
         known = ", ".join(BY_NAME)
         raise BadParameter(f"There is no series “{unknown[0][:100]}”. Known are {known}.", parameter="series")
 
 
-def _wanted(query: StatsQuery) -> Selection:
-    """Return which series are asked for: those named; else all of a stream, or the streams' own of all."""
+def _requested_series(query: StatsQuery) -> Selection:
+    """Return the requested series: the named ones, else all series of one stream, or the streams' own series of all
+    streams.
+    """
     names = query.series
     check_names(names)
     of_groups = bool(query.stream)
@@ -231,12 +237,12 @@ def _wanted(query: StatsQuery) -> Selection:
     return series.select(*listed, group=query.group or None)
 
 
-def _moment(query: Mapping[str, str], parameter: str, otherwise: str, now: int) -> int:
-    """Return the moment that a parameter names, in seconds since 1970."""
+def _parse_time(query: Mapping[str, str], parameter: str, otherwise: str, now: int) -> int:
+    """Parse a parameter to a time in seconds since 1970."""
     text = query.get(parameter, "").strip() or otherwise
     if text == "now":
         return now
-    if text.startswith("-") and (ago := _duration(text[1:])) is not None:
+    if text.startswith("-") and (ago := _parse_duration(text[1:])) is not None:
         return now - ago
     ms = parse_moment_ms(text)
     if ms is None:
@@ -248,7 +254,7 @@ def _moment(query: Mapping[str, str], parameter: str, otherwise: str, now: int) 
     return ms // 1000
 
 
-def _duration(text: str) -> int | None:
+def _parse_duration(text: str) -> int | None:
     found = _DURATION.fullmatch(text)
     return int(found[1]) * _UNITS[found[2]] if found else None
 

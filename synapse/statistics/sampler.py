@@ -1,10 +1,10 @@
-"""The sampler: every five seconds one process writes down what all series are.
+"""The sampler: every five seconds one process records the values of all series.
 
-It holds a lease in Redis that ends when it is not renewed, so that another process continues when it dies. A round is
-one pipeline that reads, and one that writes what changed. A round that fails is not written: its moment is a gap.
+The process holds a lease in Redis that ends unless it is renewed, so that another process continues when it dies. A
+round is one pipeline that reads, and one that writes the changes. A round that fails is not written and leaves a gap.
 
-Blocks are written whole. So a write whose answer was lost does no harm when it is made again, and of two processes that
-both take themselves for the sampler for a moment, each writes what it saw.
+Blocks are written as a whole. So repeating a write whose reply was lost does no harm, and two processes that both
+believe for a moment that they are the sampler each write a correct block.
 """
 
 import time
@@ -19,12 +19,11 @@ from synapse.statistics.series import ROUNDS
 from synapse.statistics.storage import FINEST, INSTALLATION, RESOLUTIONS, Track
 from synapse.statistics.totals import Totals
 
-# A killed sampler is replaced when its lease ends: three turns without a renewal.
+# A killed sampler is replaced when its lease ends, after three turns without a renewal.
 LEASE_MS = 3_000
-# Memory is measured at this interval, in seconds.
+# The interval of measuring memory, in seconds.
 _MEMORY_EVERY = 60
-# The number of streams whose blocks are read, or written, in one pipeline: Redis serves no other client until it has
-# all.
+# The number of streams whose blocks are read or written in one pipeline. Redis serves no other client meanwhile.
 _TOGETHER = 100
 
 
@@ -55,7 +54,7 @@ class Sampler:
         self._totals = Totals()
 
     def step(self) -> bool:
-        """Take a sample if it is time for one. Return whether this process is the sampler now.
+        """Take a sample if one is due. Return whether this process holds the lease.
 
         Raises:
             RedisUnavailable: when Redis cannot be used.
@@ -69,20 +68,20 @@ class Sampler:
         now = int(self._clock())
         tick = now // FINEST.seconds
         if tick < self._tick or not all(map(value, there)):
-            # The clock was set back, or Redis lost what was written: then what does not change is to be written too.
+            # The clock was set back, or Redis lost written blocks: then unchanged values have to be written, too.
             self._forget()
         if tick > self._tick:
             self._tick = tick
             try:
                 self._sample(now - now % FINEST.seconds)
             except BaseException:
-                # Some of it may be written, or all.
+                # A part of it may have been written, or all.
                 self._tracks, self._totals = {}, Totals()
                 raise
         return True
 
     def _forget(self) -> None:
-        """Know nothing: another process may have written since."""
+        """Forget all state, because another process may have written since."""
         self._tick = -1
         self._measured_at = self._sampled_at = float("-inf")
         self._collector = Collector()
@@ -93,10 +92,10 @@ class Sampler:
         memory = not 0 <= now - self._measured_at < _MEMORY_EVERY
         found = self._executor().run(self._collector.collect(names, now_ms=int(self._clock() * 1000), memory=memory))
         self._measured_at = now if memory else self._measured_at
-        self._follow([INSTALLATION, *names], now)
+        self._update_streams([INSTALLATION, *names], now)
         finest = self._tracks[INSTALLATION][0]
         if finest.is_written(now):
-            # By another process, before this one.
+            # Another process wrote it before.
             self._tracks, self._totals = {}, Totals()
             return
         samples: Mapping[str, Values] = {**found.values, INSTALLATION: {ROUNDS: finest.values.get(ROUNDS, 0) + 1}}
@@ -109,14 +108,14 @@ class Sampler:
         changes = {name: first.changed for name, (first, *_) in self._tracks.items() if first.changed}
         asked += self._totals.record(now, found.values, changes)
         follows = self._sampled_at == now - FINEST.seconds
-        asked.append(keep_latest_sample(latest.packed(now, changes, follows=follows)))
+        asked.append(keep_latest_sample(latest.pack(now, changes, follows=follows)))
         for start in range(0, len(asked), _TOGETHER):
             for reply in self._executor().execute(asked[start : start + _TOGETHER]):
                 value(reply)
         self._sampled_at = now
 
-    def _follow(self, names: Iterable[str], now: int) -> None:
-        """Drop streams that are gone from the catalog, and load the stored history of new ones."""
+    def _update_streams(self, names: Iterable[str], now: int) -> None:
+        """Drop streams that are no longer in the catalog, and load the stored history of new ones."""
         self._tracks = {
             name: self._tracks.get(name) or [Track(name, resolution) for resolution in RESOLUTIONS] for name in names
         }

@@ -1,4 +1,4 @@
-"""Every series that is kept. `SERIES` is the list; the metrics for Prometheus of the same values refer to it."""
+"""Every series of the statistics. `SERIES` is the list; the metrics for Prometheus with the same values refer to it."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -9,20 +9,21 @@ class Series:
     """One series.
 
     Attributes:
-        number: what it is called in blocks; never given to another series.
-        name: what callers call it.
-        scope: what has such a series: each stream, or each group of a stream.
-        kind: `counter` for what only grows, `gauge` for what goes up and down.
-        unit: of its values.
+        number: the id of the series in blocks; never reused for another series.
+        name: the name of the series in the API.
+        scope: whether each stream, or each group of a stream, has the series.
+        kind: `counter` for values that only grow, `gauge` for others.
+        unit: the unit of its values.
         meaning: one sentence for people.
-        source: the fields of the Redis hash of counters of the stream or group, whose sum it is; empty for what is
-            measured in another way. Where `labelled`, the one prefix of those fields; the rest of each is its label.
-        metric: the Prometheus metric of the same value; empty where there is none.
-        sum_of: the names of the series whose sum it is; such a series is not kept.
-        scale: how many steps of a value one unit has: values are kept as whole numbers.
-        is_rounded: whether values are kept with two significant digits, as places among all such numbers of steps: a
-            little more or less is a small difference, however long it is.
-        label: what the label tells; empty for a series without labels.
+        source: the fields whose sum the series is, in the Redis hash of the counters of the stream or group; empty
+            when it is measured otherwise. When `labelled`, the common prefix of those fields; the rest of each name is
+            the label.
+        metric: the Prometheus metric with the same value; empty for none.
+        sum_of: the names of the series whose sum it is; such a series is not stored.
+        scale: the stored units in one unit: values are stored as whole numbers.
+        is_rounded: whether values are stored with two significant digits, as the position among all such numbers,
+            so that a small relative change is a small difference.
+        label: the meaning of the label; empty for a series without labels.
     """
 
     number: int
@@ -39,29 +40,29 @@ class Series:
     label: str = ""
 
     def kept(self, value: float) -> int:
-        """Return a value as the whole number that is kept of it."""
+        """Return the whole number that is stored for a value."""
         steps = round(value * self.scale)
         return _place_of(steps) if self.is_rounded else steps
 
     def shown(self, kept: int) -> float:
-        """Return a value in its unit, of the whole number that is kept of it. A larger one is of a larger value."""
+        """Return the value in its unit for a stored number. A larger number stands for a larger value."""
         if self.is_rounded:
             kept = _number_at(kept)
         return kept if self.scale == 1 else kept / self.scale
 
 
-# Of the numbers with two significant digits: those below a hundred, and ninety of each further length.
+# The numbers with two significant digits: those below a hundred, and ninety of each further length.
 _SMALL, _OF_LENGTH = 100, 90
 
 
 def _place_of(number: int) -> int:
-    """Return the place of a number among those with two significant digits, rounded to one of them."""
+    """Return the position of a number among those with two significant digits, after rounding."""
     length = len(str(number)) - 2
     return number if number < _SMALL else _OF_LENGTH * length + round(number / 10**length)
 
 
 def _number_at(place: int) -> int:
-    """Return the number at a place among those with two significant digits."""
+    """Return the number at a position among those with two significant digits."""
     if place < _SMALL:
         return place
     length, further = divmod(place - _SMALL + _OF_LENGTH, _OF_LENGTH)
@@ -69,7 +70,7 @@ def _number_at(place: int) -> int:
 
 
 class Key(NamedTuple):
-    """One series of a stream: its number, its group and its label ("" where it has none)."""
+    """The key of one series of a stream: its number, its group and its label ("" for none)."""
 
     number: int
     group: str = ""
@@ -77,18 +78,20 @@ class Key(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """Some series of a stream: those with one of these numbers, of one of these groups ("" for none) or of all."""
+    """A selection of the series of a stream: those with one of these numbers, of one of these groups ("" for none) or
+    of all.
+    """
 
     numbers: frozenset[int]
     groups: frozenset[str] | None = None
 
     def has(self, key: Key) -> bool:
-        """Say whether a series is one of them."""
+        """Say whether a series is selected."""
         return key.number in self.numbers and (self.groups is None or key.group in self.groups)
 
 
 def select(*some: Series, group: str | None = None) -> Selection:
-    """Return the series, of one group or of all."""
+    """Return a selection of series, of one group or of all."""
     return Selection(frozenset(each.number for each in some), None if group is None else frozenset((group,)))
 
 
@@ -320,7 +323,7 @@ FAILURES = Series(
     metric="synapse_group_failures_total",
     meaning="Attempts that failed, by what kind of failure it was, such as `timeout` or `http-5xx`.",
 )
-# 40 to 42 were durations to the microsecond.
+# The numbers 40 to 42 were durations in microseconds.
 PUBLISH_SECONDS = Series(
     number=43,
     name="publish_seconds",
@@ -357,7 +360,7 @@ DELIVERED_SECONDS = Series(
     metric="synapse_delivered_seconds",
     meaning="How long it took from the publish of an event until the group's bridge had delivered it.",
 )
-# By what lasts, as `StreamCounters.observe` calls it.
+# By the measured step, with the name that `StreamCounters.observe` takes.
 DURATIONS = {"publish": PUBLISH_SECONDS, "attempt": ATTEMPT_SECONDS, "delivered": DELIVERED_SECONDS}
 QUANTILES = {"0.5": 0.5, "0.95": 0.95, "0.99": 0.99}
 SERIES = (
@@ -368,5 +371,5 @@ SERIES = (
 )
 BY_NUMBER = {series.number: series for series in SERIES}
 BY_NAME = {series.name: series for series in SERIES}
-# Not shown: counts the rounds of sampling, so that a moment without one is known from a moment without changes.
+# Not shown: counts the rounds of sampling, so that a step without a sample differs from a step without changes.
 ROUNDS = Key(1000)

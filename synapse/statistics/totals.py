@@ -1,6 +1,8 @@
-"""The totals of each stream over its groups and labels, of all streams in one block: the overview reads no others.
+"""The totals of each stream over its groups and labels, with all streams in one block, so that the overview reads only
+this block.
 
-A total of a counter is not the sum of counters, which falls when a group is deleted: it grows by what they grow.
+The total of a counter is not the sum of the groups' counters, which falls when a group is deleted: it grows by their
+growth.
 """
 
 from collections.abc import Mapping
@@ -12,27 +14,27 @@ from synapse.statistics.latest import growth_of
 from synapse.statistics.series import BY_NUMBER, SERIES, Key
 from synapse.statistics.storage import ALL_STREAMS, FINEST, RESOLUTIONS, Changes, Resolution, Track
 
-# Kept for what the overview shows: the last minutes in steps of samples, and the last hour in minutes.
+# Kept for the overview: the last minutes with each sample, and the last hour by minutes.
 TOTALS_RESOLUTIONS = (
     Resolution(seconds=FINEST.seconds, kept=600),
     Resolution(seconds=RESOLUTIONS[1].seconds, kept=7_200),
 )
 COUNTERS = (series.PUBLISHED, series.REFUSED, series.ACKNOWLEDGED, series.FAILED, series.LOST)
 _COUNTED = [each.number for each in COUNTERS]
-# By the number of a counter the totals that grow with it.
+# The totals that grow with a counter, by the number of the counter.
 _GROWING = {
     each.number: [number for number in (each.number, *SUMS_OF.get(each.number, ())) if number in _COUNTED]
     for each in SERIES
     if each.kind == "counter"
 }
-# The highest value of all groups, and their sum.
+# The highest value of all groups, and the sum of all groups.
 _HIGHEST = (series.LAG_SECONDS.number, series.LAG_EVENTS.number)
 _SUMMED = (series.LENGTH.number, series.DEAD.number)
 GAUGES = tuple(BY_NUMBER[number] for number in (*_HIGHEST, *_SUMMED))
 
 
 class Totals:
-    """The totals of all streams, as they are being written: the key of each has the stream in place of a group."""
+    """The current totals of all streams. In their keys, the stream takes the place of a group."""
 
     def __init__(self) -> None:
         self.tracks = [Track(ALL_STREAMS, resolution) for resolution in TOTALS_RESOLUTIONS]
@@ -42,12 +44,12 @@ class Totals:
     def record(
         self, now: int, samples: Mapping[str, Mapping[Key, int]], changes: Mapping[str, Changes]
     ) -> list[Command]:
-        """Note a sample, and return what writes it.
+        """Record a sample, and return the commands that write it.
 
         Args:
             now: the time in seconds since 1970.
-            samples: by stream all its values.
-            changes: by stream the series that changed, with their values before and after.
+            samples: all values of each stream by its name.
+            changes: the changed series of each stream by its name, with their values before and after.
         """
         finest, minutes = self.tracks
         if not finest.is_current:
@@ -59,11 +61,11 @@ class Totals:
             self._values.pop(key, None)
         for stream, values in samples.items():
             if stream not in self._keys or changes.get(stream):
-                touched += self._total(stream, values, changes.get(stream, {}))
+                touched += self._set_totals(stream, values, changes.get(stream, {}))
         asked = finest.record(now // FINEST.seconds, self._values, touched if finest.is_current else None)
         return asked + minutes.follow(now, self._values, finest.changed)
 
-    def _total(self, stream: str, values: Mapping[Key, int], changes: Changes) -> list[Key]:
+    def _set_totals(self, stream: str, values: Mapping[Key, int], changes: Changes) -> list[Key]:
         """Set the totals of a stream, and return their keys."""
         keys = self._keys.get(stream)
         if keys is None:

@@ -91,7 +91,9 @@ class TestFrames:
             began = watch.last_id
             place("orders", 1)
             place("parcels", 1)
-            while query.parse_positions(watch.last_id).position_of("parcels") == query.parse_positions(began).position_of("parcels"):
+            while query.parse_positions(watch.last_id).position_of("parcels") == query.parse_positions(
+                began
+            ).position_of("parcels"):
                 assert watch.frame().comment == "heartbeat"
             last_id = watch.last_id
 

@@ -8,7 +8,7 @@ import pytest
 from streams import connections
 from synapse.redis import keyspace
 from synapse.statistics import query
-from synapse.statistics.query import MOST_POINTS, asked_span
+from synapse.statistics.query import MOST_POINTS, parse_span
 from synapse.statistics.sampler import Sampler
 from tests.statistics.conftest import START
 from tests.tables import for_each
@@ -126,7 +126,7 @@ def test_a_stream_that_is_not_defined_is_not_found(ask, sampled):
 @pytest.mark.parametrize("hours", [0.01, 1, 1.5, 23, 24, 100, 720])
 @pytest.mark.parametrize("usual", [60, 720])
 def test_without_a_step_a_range_has_about_as_many_values_as_usual(hours, usual):
-    span = asked_span({"from": f"-{int(hours * 3600)}s"}, now=NOW + 7, usual=usual)
+    span = parse_span({"from": f"-{int(hours * 3600)}s"}, now=NOW + 7, usual=usual)
 
     assert span.points <= usual
     assert span.resolution.kept + 5 >= hours * 3600
@@ -135,7 +135,7 @@ def test_without_a_step_a_range_has_about_as_many_values_as_usual(hours, usual):
 
 
 def test_a_series_has_no_more_values_than_the_bound():
-    assert asked_span({"from": "-30d", "step": "15m"}, now=NOW, usual=60).points == 2880 <= MOST_POINTS
+    assert parse_span({"from": "-30d", "step": "15m"}, now=NOW, usual=60).points == 2880 <= MOST_POINTS
 
 
 def test_of_many_streams_a_longer_step_is_usual_and_one_with_too_many_values_is_refused(ask, sampled, monkeypatch):

@@ -12,7 +12,7 @@ from synapse.publishing import counters
 from synapse.publishing.counters import StreamCounters
 from synapse.redis import keyspace
 from synapse.runtime.histogram import BOUNDS, NAMES, SUM, fields, quantiles
-from synapse.statistics.query import scaled
+from synapse.statistics.query import scale_values
 from synapse.statistics.series import BY_NUMBER, DURATIONS, QUANTILES
 
 EVENT = orjson.dumps({"event_type": "order-placed"})
@@ -131,7 +131,7 @@ def test_statistics_have_the_quantiles_of_what_ended_between_two_samples(scene):
     scene.sample(2)
 
     found = scene.rows("publish_seconds", "delivered_seconds", steps=3)
-    found = {key: scaled(BY_NUMBER[key.number], row) for key, row in found.items()}
+    found = {key: scale_values(BY_NUMBER[key.number], row) for key, row in found.items()}
     of_publishing = {key.label: row for key, row in found.items() if not key.group}
     assert set(of_publishing) == set(QUANTILES)
     assert of_publishing["0.5"] == [None, 0.00075, None]
@@ -149,5 +149,5 @@ def test_the_highest_quantile_of_a_minute_is_shown(scene):
     scene.sample(10)
 
     (row,) = [row for key, row in scene.rows("publish_seconds", seconds=60, steps=2).items() if key.label == "0.5"]
-    row = scaled(DURATIONS["publish"], row)
+    row = scale_values(DURATIONS["publish"], row)
     assert 0.512 < row[1] < 1.024 or 0.512 < row[0] < 1.024

@@ -39,7 +39,7 @@ def code(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> Htt
     if version.schema is None:
         raise Http404
     try:
-        made = generator.make(
+        made = generator.generate_module(
             contract.subject, number, validator.parse_schema(version.text), documents_of(version.schema)
         )
     except NoPythonCode as problem:

@@ -1,7 +1,8 @@
 """Check a schema against existing events: how many it would refuse, and why.
 
-Thousands of refusals usually have a handful of reasons, so refusals are grouped: by the place in the schema, the
-keyword, and the place in the event, where an item's index and the free name of a property are written `*`.
+Thousands of refusals usually have a handful of reasons, so refusals are grouped by the place in the schema, the
+keyword, and the place in the event. In the latter, `*` stands for the index of an item and for a property that the
+schema does not name.
 """
 
 import time
@@ -16,14 +17,14 @@ from synapse.schema.validator import CompiledSchema
 from synapse.schema.violations import json_pointer
 
 USUAL_EXAMPLES = 3
-# A schema that breaks everywhere must not fill the memory: further reasons are only reported to exist (`more_reasons`),
-# and beyond this many findings, or this much time, further events are counted but not explained.
+# A schema that every event violates must not fill the memory: further reasons are only reported to exist
+# (`more_reasons`), and beyond this many findings, or this much time, further events are counted but not explained.
 MOST_REASONS = 100
 MOST_FINDINGS = 100_000
 MOST_SECONDS_EXPLAINING = 5.0
 """CPU seconds of the thread."""
 
-# Keywords by which a validator descends: into a property or an item, or into another schema for the same value.
+# Keywords with which a validator descends: into a property or an item, or into another schema for the same value.
 _OPEN = frozenset({"additionalProperties", "unevaluatedProperties"})
 _ITEMS = frozenset({"items", "prefixItems", "additionalItems", "unevaluatedItems", "contains"})
 _BRANCHES = frozenset({"allOf", "anyOf", "oneOf", "dependentSchemas", "dependencies", "$defs", "definitions"})
@@ -42,10 +43,10 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """A rule of the schema that events break, and how many do.
+    """A rule of the schema that events violate, and the number of those events.
 
-    `pointer` is the place in the events, generalised; `message` is the sentence about the first event that was looked
-    at. `first` and `last` are the ids of the first and the last such event that was looked at.
+    `pointer` is the generalised place in the events. `message` is the sentence about the first explained event. `first`
+    and `last` are the ids of the first and the last explained event.
     """
 
     schema_pointer: str
@@ -62,9 +63,9 @@ class Reason:
 class Report:
     """The result of a back-test.
 
-    `refused_by_active` is None when there is no active version to compare with; `newly_refused` are the events that
-    it accepts and the candidate refuses. `explained` is how many of the refused went into the reasons, and
-    `more_reasons` is true when there were more than `MOST_REASONS` reasons.
+    `refused_by_active` is None without an active version to compare with. `newly_refused` counts the events that the
+    active version accepts and the candidate refuses. `explained` is the number of refused events behind the reasons,
+    and `more_reasons` is true when there were more than `MOST_REASONS` reasons.
     """
 
     events: int
@@ -85,7 +86,7 @@ class _Group:
 
 
 class BackTest:
-    """A back-test in progress: show it each event with `look`, then ask for the `report`."""
+    """A back-test in progress: pass it each event with `look`, then get the `report`."""
 
     def __init__(
         self,
@@ -95,7 +96,7 @@ class BackTest:
         examples: int = USUAL_EXAMPLES,
         marks: Iterable[Marks] = (),
     ) -> None:
-        """Begin a back-test. `marks` are the PII marks of the events beside the marks of the two schemas."""
+        """Begin a back-test. `marks` are the PII marks of the events, in addition to those of the two schemas."""
         both = (schema.personal for schema in (candidate, active) if schema is not None)
         self._marks = {id(each): each for each in (*both, *marks) if each is not None}.values()
         self._candidate = candidate
@@ -110,7 +111,7 @@ class BackTest:
     def look(self, id_: str, event: Any, *, as_active_reads_it: Any = None) -> Sequence[Example]:
         """Check one event, and return the examples that it adds to the report.
 
-        The active version sees `as_active_reads_it`, where that differs.
+        The active version checks `as_active_reads_it` instead, when that differs.
         """
         self._events += 1
         accepted = _accepts(self._candidate, event)
@@ -125,12 +126,12 @@ class BackTest:
             return ()
         self._explained += 1
         began = time.thread_time()
-        added = self._explain(id_, event)
+        added = self._explain_event(id_, event)
         self._explaining += time.thread_time() - began
         return added
 
     def report(self) -> Report:
-        """Return the result so far, the commonest reasons first."""
+        """Return the result so far, most common reasons first."""
         ordered = sorted(self._groups, key=lambda key: (-self._groups[key].events, self._rules[key], key[2]))
         return Report(
             events=self._events,
@@ -138,17 +139,17 @@ class BackTest:
             refused_by_active=None if self._active is None else self._refused_by_active,
             newly_refused=self._refused if self._active is None else self._newly,
             explained=self._explained,
-            reasons=[self._reason(key) for key in ordered],
+            reasons=[self._reason_of(key) for key in ordered],
             more_reasons=self._more_reasons,
         )
 
-    def _explain(self, id_: str, event: Any) -> list[Example]:
+    def _explain_event(self, id_: str, event: Any) -> list[Example]:
         added: list[Example] = []
         seen: set[_Key] = set()
         for finding in self._candidate.findings(event):
             self._errors += 1
             # One `required` rule can name several properties; each missing one is a separate reason.
-            key = finding.schema_path, generalised(finding.path, finding.evaluation_path), finding.missing
+            key = finding.schema_path, generalise_place(finding.path, finding.evaluation_path), finding.missing
             if key in seen:
                 continue
             seen.add(key)
@@ -163,18 +164,18 @@ class BackTest:
             if len(group.examples) < self._examples:
                 violation = finding.as_violation()
                 self._rules.setdefault(key, (violation.schema_pointer, violation.keyword))
-                message = self._impersonal(violation.message, event)
+                message = self._redact_message(violation.message, event)
                 added.append(Example(id=id_, pointer=violation.pointer, message=message))
                 group.examples.append(added[-1])
         return added
 
-    def _impersonal(self, message: str, event: Any) -> str:
-        """Redact PII in a sentence: more people read reports than may see payloads."""
+    def _redact_message(self, message: str, event: Any) -> str:
+        """Redact PII in a sentence, because more people read reports than may see payloads."""
         for marks in self._marks:
             message = redacted(message, pii_texts(event, marks))
         return message
 
-    def _reason(self, key: _Key) -> Reason:
+    def _reason_of(self, key: _Key) -> Reason:
         group = self._groups[key]
         schema_pointer, keyword = self._rules[key]
         return Reason(
@@ -196,8 +197,9 @@ def back_test(
     active: CompiledSchema | None = None,
     examples: int = USUAL_EXAMPLES,
 ) -> Report:
-    """Back-test the candidate on events, each given with its id; `examples` is the number of examples for
-    each reason."""
+    """Back-test the candidate on events, each given with its id. `examples` is the number of examples for each
+    reason.
+    """
     test = BackTest(candidate, active=active, examples=examples)
     for id_, event in events:
         test.look(id_, event)
@@ -207,15 +209,15 @@ def back_test(
 def _accepts(schema: CompiledSchema, event: Any) -> bool:
     try:
         return schema.accepts(event)
-    except TooCostly:  # such an event is refused, too
+    except TooCostly:  # an event that is too costly to check is refused, too
         return False
 
 
-def generalised(place: Sequence[str | int], way: Sequence[str | int]) -> tuple[str | int, ...]:
-    """Return a place in an event with `*` for items, and for properties that the schema does not name.
+def generalise_place(place: Sequence[str | int], way: Sequence[str | int]) -> tuple[str | int, ...]:
+    """Return a place in an event with `*` for items and for properties that the schema does not name.
 
-    `way` has the schema keywords on the validator's path to the place, including `$ref`s; names that are not reached
-    through it stay unchanged.
+    `way` has the keywords on the validator's path to the place, including `$ref`s. Names that are not reached through
+    it stay unchanged.
     """
     return tuple(
         "*" if isinstance(part, int) or is_free else part
@@ -224,13 +226,13 @@ def generalised(place: Sequence[str | int], way: Sequence[str | int]) -> tuple[s
 
 
 def _free_names(way: Sequence[str | int]) -> Iterator[bool]:
-    """Yield, for each step into the event, whether the property is named by no `properties`."""
+    """Yield for each step into the event whether no `properties` names it."""
     words = iter(way)
     following: str | int | None = next(words, None)
     while following is not None:
         word, following = following, next(words, None)
         if following is None:
-            # The rule itself: it speaks of the place that was reached.
+            # The keyword of the rule itself, which concerns the place that was reached.
             return
         if word == "properties":
             following = next(words, None)

@@ -1,11 +1,12 @@
-"""The grammar of patterns: ECMA 262 (2024), 22.2.1, as it is with the flag `u`.
+"""The grammar of patterns: ECMA 262 (2024), 22.2.1, with the flag `u`.
 
-JSON Schema recommends such patterns (2020-12 core, 6.4), because a schema goes to validators of every language. Written
-by hand: the parsers of this grammar are programs in JavaScript. It departs in one way. A backslash before punctuation
-that needs none, as in `\\@` and `\\-`, is taken: engines without the flag read it alike, and schemas are full of it.
-`\\<` and `\\>` are not among them: they are the ends of a word elsewhere.
+JSON Schema recommends such patterns (2020-12 core, 6.4), because validators in every language use a schema. The parser
+is written by hand, because the existing ones are programs in JavaScript. It differs from the grammar in one point: it
+accepts a needless backslash before punctuation, as in `\\@` and `\\-`, because engines without the flag read it alike,
+and many schemas have it. It does not accept `\\<` and `\\>`, which mean the ends of a word in other engines.
 
-Our engine, Rust's, reads `.`, `\\b` and `\\B` otherwise; `engine_form` writes them so that it reads what ECMA 262 says.
+The validator's regex engine, written in Rust, reads `.`, `\\b` and `\\B` differently. `engine_form` rewrites them so
+that they mean what ECMA 262 says.
 """
 
 import re
@@ -22,7 +23,7 @@ _COUNTS = re.compile(r"\{([0-9]+)(?:(,)([0-9]*))?\}")
 _GROUP_START = re.compile(r"\((?:\?(?:(?P<look>=|!|<=|<!)|:|<(?P<name>[^>]*)>))?")
 _CODE_POINT = re.compile(r"u(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{4}))|x([0-9A-Fa-f]{2})|c([A-Za-z])")
 PROPERTY = re.compile(r"[pP]\{(?:(\w+)=)?(\w+)\}", re.ASCII)
-# The engine knows the scripts, and would take their names in any spelling.
+# The engine knows the scripts, but would accept their names in any spelling.
 _SCRIPT = re.compile(r"[A-Z][a-z]+(?:_[A-Z][a-z]+)*|SignWriting")
 _CATEGORY_NAMES = """
     C Cc Cf Close_Punctuation Cn Co Combining_Mark Connector_Punctuation Control Cs Currency_Symbol Cased_Letter
@@ -66,7 +67,7 @@ _UNKNOWN_PROPERTIES = frozenset({"CWKCF", "Changes_When_NFKC_Casefolded"})
 _ENGINE_FORMS = {".": r"[^\n-\n\r-\r\u2028-\u2029]", r"\b": r"(?-u:\b)", r"\B": r"(?-u:\B)"}
 """Forms that the engine reads as ECMA 262 reads the keys: each character but line terminators (12.3), and an end of a
 word of `\\w` (22.2.2.4). No author writes so: it takes pains in the first, and the others are not of the grammar."""
-# As they are in texts and, quoted, in references. All hold a hyphen.
+# The forms in texts and, quoted, in references. All contain a hyphen.
 _AUTHOR_FORMS = tuple(
     pair for theirs, ours in _ENGINE_FORMS.items() for pair in ((ours, theirs), (quote(ours), quote(theirs)))
 )
@@ -74,23 +75,23 @@ _MAY_DIFFER = re.compile(r"\.|\\[bB]")
 
 
 class NotEcma(ValueError):
-    """A pattern is not of the grammar; the text says where it departs, and what to write."""
+    """A pattern does not conform to the grammar. The text says where, and what to write instead."""
 
 
 def parts_beyond_the_engine(pattern: str) -> list[str]:
-    """Return why our engine does not take a pattern that is of the grammar, a reason for each such part of it.
+    """Return the reasons why the engine does not accept a pattern that conforms to the grammar, one for each such part.
 
     Raises:
-        NotEcma: when the pattern is not of the grammar.
+        NotEcma: when the pattern does not conform to the grammar.
     """
-    return _Reader(pattern).read()
+    return _Parser(pattern).parse()
 
 
 def engine_form(pattern: str, *, with_flags: bool = True) -> str:
-    """Return a pattern as our engine has to be given it, so that it matches what ECMA 262 says.
+    """Return a pattern in the form in which the engine matches what ECMA 262 says.
 
-    It is the pattern itself where that makes no difference, and where the pattern is not of the grammar. Without flags,
-    `\\b` and `\\B` stay unchanged: the meta-schemas of drafts 4 to 7 refuse the engine's form of them.
+    The result is the pattern itself if that makes no difference, or if the pattern does not conform to the grammar.
+    Without flags, `\\b` and `\\B` stay unchanged, because the meta-schemas of drafts 4 to 7 refuse the engine's form.
     """
     if not _MAY_DIFFER.search(pattern):
         return pattern
@@ -99,7 +100,7 @@ def engine_form(pattern: str, *, with_flags: bool = True) -> str:
 
 
 def author_form(text: str) -> str:
-    """Return a text of the engine's with patterns as their authors wrote them."""
+    """Return a text from the engine with patterns as their authors wrote them."""
     if "-" in text:
         for ours, theirs in _AUTHOR_FORMS:
             text = text.replace(ours, theirs)
@@ -113,9 +114,9 @@ def author_path(path: Iterable[str | int]) -> tuple[str | int, ...]:
 
 @lru_cache(maxsize=4096)
 def _engine_form(pattern: str, *, with_flags: bool) -> str:
-    reader = _Reader(pattern)
+    reader = _Parser(pattern)
     try:
-        if reader.read():
+        if reader.parse():
             return pattern
     except NotEcma:
         return pattern
@@ -126,26 +127,30 @@ def _engine_form(pattern: str, *, with_flags: bool) -> str:
     return written + pattern[end:]
 
 
-class _Reader:
-    """Reads a pattern from left to right. Groups are counted in place of recursing: a pattern may have thousands."""
+class _Parser:
+    """Parses a pattern from left to right. Groups are counted rather than parsed recursively, because a pattern may
+    have thousands.
+    """
 
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
         self.at = 0
         self.beyond: list[str] = []
-        # The parts that our engine reads otherwise, and where they begin.
+        # The parts that the engine reads differently, and where they begin.
         self.differing: list[tuple[int, str]] = []
         self.can_repeat = False
-        # Whether each group that is open may be repeated: look-around may not.
+        # Whether each open group may be repeated; look-around may not.
         self.is_open: list[bool] = []
         self.names: set[str] = set()
         self.groups = 0
         self.references: list[str | int] = []
 
-    def read(self) -> list[str]:
-        """Return the parts that are of the grammar, and beyond our engine."""
+    def parse(self) -> list[str]:
+        """Parse the pattern. Return the reasons why the engine does not accept it although it conforms to the
+        grammar.
+        """
         while self.at < len(self.pattern):
-            self.can_repeat = self._term()
+            self.can_repeat = self._parse_term()
         if self.is_open:
             raise NotEcma("a group is not closed; a parenthesis of the text is written \\(")
         for name in self.references:
@@ -153,25 +158,25 @@ class _Reader:
                 raise NotEcma(f"it refers to the group “{name}”, which it does not have")
         return self.beyond
 
-    def _term(self) -> bool:
-        """Read on as far as one thing goes; return whether it can be repeated."""
+    def _parse_term(self) -> bool:
+        """Parse one term. Return whether it can be repeated."""
         letter = self.pattern[self.at]
         match letter:
             case "(":
                 self._open_group()
                 return False
             case "*" | "+" | "?" | "{":
-                self._repetition()
+                self._parse_repetition()
                 return False
             case "[":
-                self._class()
+                self._parse_class()
                 return True
             case "\\":
                 escape = self.pattern[self.at : self.at + 2]
                 is_anchor = escape in (r"\b", r"\B")
                 if is_anchor:
                     self.differing.append((self.at, escape))
-                self._escape(in_class=False)
+                self._parse_escape(in_class=False)
                 return not is_anchor
             case "]" | "}":
                 raise NotEcma(self._lone_bracket(letter))
@@ -216,7 +221,7 @@ class _Reader:
             return f"{reason}; there are no POSIX classes: write [A-Za-z] and the like"
         return f"{reason}; a class ends at the first “]” and holds no other class" if letter == "]" else reason
 
-    def _repetition(self) -> None:
+    def _parse_repetition(self) -> None:
         found = _COUNTS.match(self.pattern, self.at)
         if self.pattern[self.at] == "{" and found is None:
             if re.compile(r"\{,[0-9]+\}").match(self.pattern, self.at):
@@ -234,7 +239,7 @@ class _Reader:
         if self.pattern.startswith("?", self.at):
             self.at += 1
 
-    def _class(self) -> None:
+    def _parse_class(self) -> None:
         start = self.at
         self.at += 1
         if self.pattern.startswith("^", self.at):
@@ -261,21 +266,23 @@ class _Reader:
         if self.at >= len(self.pattern):
             raise NotEcma(f"the class “{self.pattern[start : start + 20]}” is not closed; a bracket is written \\[")
         if self.pattern[self.at] == "\\":
-            return self._escape(in_class=True)
+            return self._parse_escape(in_class=True)
         self.at += 1
         return ord(self.pattern[self.at - 1])
 
-    def _escape(self, *, in_class: bool) -> int | None:
-        """Read an escape; return the code point that it stands for, or None where it stands for a class or none."""
+    def _parse_escape(self, *, in_class: bool) -> int | None:
+        """Parse an escape. Return the code point that it stands for, None when it stands for a class or an
+        assertion.
+        """
         self.at += 1
         letter = self.pattern[self.at : self.at + 1]
         if letter in ("x", "u", "c"):
             return self._code_point()
         if letter in ("p", "P"):
-            self._property()
+            self._parse_property()
             return None
         if letter == "k" or (letter.isdecimal() and letter != "0"):
-            self._reference(letter, in_class=in_class)
+            self._parse_reference(letter, in_class=in_class)
             return None
         self.at += 1
         if letter in _CONTROL_ESCAPES:
@@ -318,7 +325,7 @@ class _Reader:
                 return 0x10000 + ((point - 0xD800) << 10) + int(low[1], 16) - 0xDC00
         return point
 
-    def _property(self) -> None:
+    def _parse_property(self) -> None:
         found = PROPERTY.match(self.pattern, self.at)
         if found is None:
             raise NotEcma("“\\p” names a property in braces, as \\p{L} and \\p{Script=Greek}")
@@ -343,7 +350,7 @@ class _Reader:
         if value in _UNKNOWN_PROPERTIES:
             self.beyond.append(f"the validator does not know the property “{value}”")
 
-    def _reference(self, letter: str, *, in_class: bool) -> None:
+    def _parse_reference(self, letter: str, *, in_class: bool) -> None:
         found = re.compile(r"k<([^>]*)>|([1-9][0-9]*)").match(self.pattern, self.at)
         if found is None or in_class:
             raise NotEcma(f"“\\{letter}” is no escape here: a group is referred to as \\k<name> or \\1")
@@ -353,6 +360,6 @@ class _Reader:
 
 
 def _by_size(digits: str) -> tuple[int, str]:
-    """Return what orders natural numbers as they are written, however long."""
+    """Return the sort key that orders decimal numbers of any length."""
     digits = digits.lstrip("0")
     return len(digits), digits

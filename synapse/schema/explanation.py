@@ -1,9 +1,9 @@
-"""Why an event breaks its contract, found within a budget.
+"""The explanation why an event violates its contract, found within a budget.
 
 The validator's own list of errors grows with the product of a schema's alternatives and an event's levels: it explains
-each alternative of each alternative, mostly to throw that away. Here the parts of the schema are asked one by one
-whether they accept their part of the event, which the validator answers in linear time, and only what is refused is
-looked into. Of alternatives, the one is explained that an event evidently means: the others do not accept its
+each alternative of each alternative, and most of that is discarded. Here each part of the schema is asked whether it
+accepts its part of the event, which the validator answers in linear time, and only refused parts are examined further.
+Among alternatives, only the one that the event evidently means is explained: the others do not accept its
 discriminator.
 """
 
@@ -20,13 +20,13 @@ from urllib.parse import quote
 
 import jsonschema_rs
 
-from synapse.schema.cost.guard import length_of, measured
+from synapse.schema.cost.guard import length_of, measure_event
 from synapse.schema.cost.keywords import leaf_cost, pattern_steps
 from synapse.schema.cost.model import CostModel
 from synapse.schema.ecma_patterns import author_path
 from synapse.schema.jsonschema_engine import registry_of, validator_for
 from synapse.schema.references import CannotFollow, ReferenceResolver, list_of, mapping_of
-from synapse.schema.violations import Violation, json_pointer, keyword_of, name_of, sentence
+from synapse.schema.violations import Violation, describe_error, json_pointer, keyword_of, name_of
 
 MAX_STEPS = 10_000_000
 """The work that explaining one event may take, in the steps of `synapse.schema.cost`."""
@@ -57,16 +57,16 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A rule of the schema that an event breaks.
+    """A rule of the schema that an event violates.
 
     Attributes:
-        keyword: the keyword, “” where it is not known.
-        path: the way into the event.
-        schema_path: the way into the schema, from its top.
-        evaluation_path: the way by which the schema was followed there, references included.
-        missing: the name of the property that is missing, or “”.
+        keyword: the keyword, “” when unknown.
+        path: the path into the event.
+        schema_path: the path into the schema, from its root.
+        evaluation_path: the validator's path through the schema, references included.
+        missing: the name of the missing property, or “”.
         error: the validator's error, for its sentence.
-        message: the sentence, where there is no such error.
+        message: the sentence, when there is no such error.
     """
 
     keyword: str
@@ -78,19 +78,19 @@ class Finding:
     message: str = ""
 
     def as_violation(self) -> Violation:
-        """Return the violation as callers see it."""
+        """Return the violation in the form for callers."""
         return Violation(
             pointer=json_pointer(self.path),
             keyword=self.keyword,
             schema_pointer=json_pointer(self.schema_path),
-            message=self.message if self.error is None else sentence(self.error, self.path),
+            message=self.message if self.error is None else describe_error(self.error, self.path),
         )
 
 
 def finding_of(
     error: jsonschema_rs.ValidationError, path: Path = (), schema_path: Path = (), way: Path = ()
 ) -> Finding:
-    """Return an error of the validator, that of a part of a schema, as a finding of the whole."""
+    """Return an error that the validator reported for a part of a schema as a finding in the whole schema."""
     facts = error.kind.as_dict() if error.kind.name == "required" else {}
     return Finding(
         keyword=keyword_of(error),
@@ -103,7 +103,7 @@ def finding_of(
 
 
 class OutOfBudget(Exception):
-    """Checking or explaining takes more work than it may take: as far as is known, so many `steps`."""
+    """Checking or explaining takes more work than allowed: `steps`, as far as is known."""
 
     def __init__(self, steps: float) -> None:
         super().__init__(steps)
@@ -111,12 +111,12 @@ class OutOfBudget(Exception):
 
 
 class _Complete(Exception):
-    """As many violations were found as are listed."""
+    """The greatest number of violations was found."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A part of a schema: of the document with this address, at this path."""
+    """A part of a schema: the address of its document, and its path in it."""
 
     schema: Any
     address: str
@@ -132,7 +132,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """A part of an event: its path, and the way by which the schema was followed to it."""
+    """A part of an event: its path, and the validator's path through the schema to it."""
 
     value: Any
     path: Path
@@ -149,29 +149,31 @@ class Explainer:
     """Explains the events that one schema refuses."""
 
     def __init__(self, document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]]) -> None:
-        """Keep the schema, and the schemas that its `$ref` may name; no work is done before an event is explained."""
+        """Keep the schema, and the schemas that its `$ref` may name. No work is done before an event is explained."""
         self._document, self.references = document, references
 
     @cached_property
     def parts(self) -> MutableMapping[tuple[str, Path, str], jsonschema_rs.Validator | None]:
-        """The parts that were made ready, by address, path and kind; the oldest go first."""
+        """The compiled parts by address, path and kind; the oldest are dropped first."""
         return _Bounded(_KEPT_PARTS)
 
     def explain(self, event: Any, *, limit: int, steps: int = MAX_STEPS) -> list[Finding]:
-        """Return what a refused event breaks: at least one finding, at most `limit`, for at most so many steps."""
-        return _Explanation(self, event, limit, steps).made()
+        """Return the violations of a refused event: at least one and at most `limit` findings, in at most `steps`
+        steps.
+        """
+        return _Explanation(self, event, limit, steps).find_violations()
 
     def explain_within(self, steps: float, event: Any, *, limit: int) -> list[Finding]:
-        """Return what `explain` returns.
+        """Return the result of `explain`.
 
         Raises:
             OutOfBudget: when that takes more than `steps`.
         """
-        return _Explanation(self, event, limit, steps).completed()
+        return _Explanation(self, event, limit, steps).findings_or_fallback()
 
     @cached_property
     def fingerprint(self) -> str:
-        """The same for all schemas that say the same and refer to the same."""
+        """A digest that is equal for schemas with equal content and equal references."""
         return sha256(json.dumps([self._document, self.references], default=str).encode()).hexdigest()
 
     @cached_property
@@ -193,10 +195,12 @@ class Explainer:
         """The cost of each part of the schema."""
         return CostModel(self._resolver)
 
-    def make(self, place: "_Place", schema: Mapping[str, Any]) -> jsonschema_rs.Validator | None:
-        """Return the validator of a schema by the rules of a place's draft; None when there is none alone."""
+    def compile_part(self, place: "_Place", schema: Mapping[str, Any]) -> jsonschema_rs.Validator | None:
+        """Return the validator of a schema by the draft of a place; None when the schema cannot be compiled by
+        itself.
+        """
         try:
-            # The base is not that of a schema without a name, which is in the registry.
+            # The base is the registered document, not that of a schema without a name.
             return validator_for({"$schema": self.draft(place), **schema}, registry=self.registry, base_uri=_BASE)
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
             return None
@@ -219,7 +223,7 @@ class Explainer:
         return str(self._documents[place.address]["$schema"])
 
     def target(self, node: Mapping[str, Any]) -> _Place | None:
-        """Return the one place to which the reference of a schema leads; None when that is not certain."""
+        """Return the single place to which the reference of a schema leads; None when that is uncertain."""
         if any(word in node for word in _DYNAMIC):
             return None
         try:
@@ -233,32 +237,32 @@ class Explainer:
 
 
 class _Explanation:
-    """The explanation of one event, while it is made."""
+    """The explanation of one event in progress."""
 
     def __init__(self, explainer: Explainer, event: Any, limit: int, steps: float) -> None:
         self._explainer, self._event, self._limit, self._left = explainer, event, limit, steps
         self._found: list[Finding] = []
-        # The findings, or those of before: whether a part of the schema has reported anything.
+        # The number of findings, to see whether a part of the schema has reported anything.
         self._reasons = 0
-        # Several ways may lead to one part of the schema for one part of the event: it is explained once.
+        # Several paths may lead to one part of the schema for one part of the event: it is explained once.
         self._seen: set[tuple[str, Path, Path]] = set()
         self._measured: dict[int, tuple[int, int]] = {}
-        # Where explaining stood, for the sentence when it has to end.
+        # The current position, for the sentence when the explanation has to end.
         self._deepest: tuple[_Place, _Value] | None = None
 
-    def made(self) -> list[Finding]:
+    def find_violations(self) -> list[Finding]:
         try:
-            return self.completed()
+            return self.findings_or_fallback()
         except OutOfBudget:
-            return self._found or [self._unexplained()]
+            return self._found or [self._budget_finding()]
 
-    def completed(self) -> list[Finding]:
+    def findings_or_fallback(self) -> list[Finding]:
         with suppress(_Complete, RecursionError):
-            self._look_into(self._explainer.root, _Value(self._event, (), ()))
-        return self._found[: self._limit] or [self._unexplained()]
+            self._explain_value(self._explainer.root, _Value(self._event, (), ()))
+        return self._found[: self._limit] or [self._budget_finding()]
 
-    def _look_into(self, place: _Place, at: _Value) -> None:
-        """Find the violations of a value that a schema refuses."""
+    def _explain_value(self, place: _Place, at: _Value) -> None:
+        """Find the violations in a value that a schema refuses."""
         key = place.address, place.path, at.path
         self._reasons += 1
         if key in self._seen:
@@ -277,21 +281,21 @@ class _Explanation:
         if isinstance(node, Mapping) and any(word in node for word in ("$ref", *_DYNAMIC)):
             target = self._explainer.target(node)
             if target is not None and not self._accepts(target, at.value):
-                self._look_into(target, at.by("$ref"))
+                self._explain_value(target, at.by("$ref"))
         if isinstance(node, Mapping) and not is_reference:
             self._follow_alternatives(place, at)
         if self._reasons == before:
-            self._add(self._otherwise(place, at))
+            self._add(self._fallback_finding(place, at))
 
     def _is_known(self, place: _Place, word: str) -> bool:
-        """Say whether the draft of a place has a keyword that came with a later one."""
+        """Say whether the draft of a place defines a keyword that was introduced later."""
         return not self._explainer.draft(place).startswith(_WITHOUT.get(word, ()))
 
     def _is_reference_alone(self, place: _Place) -> bool:
         return "$ref" in place.schema and self._explainer.draft(place).startswith(_OLDER)
 
     def _check_leaves(self, place: _Place, at: _Value) -> None:
-        leaves = _leaves(place)
+        leaves = _own_keywords(place)
         if not leaves:
             return
         validator = self._part(place, leaves, "leaves")
@@ -303,7 +307,7 @@ class _Explanation:
             self._add(finding_of(error, at.path, place.path, at.way))
 
     def _check_required(self, place: _Place, at: _Value, value: Mapping[str, Any]) -> None:
-        """Find the properties that are missing. The validator would copy the object for each of them."""
+        """Find the missing properties. The validator would copy the object for each of them."""
         node = place.schema
         wanted = [("required", name) for name in list_of(node.get("required"))]
         for word in ("dependentRequired", "dependencies"):
@@ -314,11 +318,12 @@ class _Explanation:
         for word, name in wanted:
             if name not in value:
                 message = f"{name_of(at.path)} must have the property “{name}”."
-                self._add(self._said(place, at, word, message, missing=name))
+                self._add(self._finding_with_message(place, at, word, message, missing=name))
 
     def _check_names(self, place: _Place, at: _Value, value: Mapping[str, Any]) -> None:
-        """Find the names that are not allowed. The validator is shown one at a time, since it would copy the object
-        for each of them."""
+        """Find the names that are not allowed. The validator gets one name at a time, because it would copy the object
+        for each.
+        """
         if "propertyNames" not in place.schema:
             return
         names = place.under(place.schema["propertyNames"], "propertyNames")
@@ -332,7 +337,7 @@ class _Explanation:
                 self._add(finding_of(error, at.path, way=at.way))
 
     def _follow_conditions(self, place: _Place, at: _Value) -> None:
-        """Look into the schemas for the same value that all have to accept it."""
+        """Examine the schemas for the same value that all have to accept it."""
         node = place.schema
         for number, each in enumerate(list_of(node.get("allOf"))):
             self._follow(place.under(each, "allOf", number), at.by("allOf", number))
@@ -366,17 +371,20 @@ class _Explanation:
             if accepting == 1 or (accepting and word == "anyOf"):
                 continue
             if len(fitting) == 1:
-                self._look_into(fitting[0], at.by(word, fitting[0].path[-1]))
+                self._explain_value(fitting[0], at.by(word, fitting[0].path[-1]))
                 continue
             wanted = "must fit exactly one" if word == "oneOf" else "fits none"
             self._add(
-                self._said(place, at, word, f"{name_of(at.path)} {wanted} of the forms that its contract allows.")
+                self._finding_with_message(
+                    place, at, word, f"{name_of(at.path)} {wanted} of the forms that its contract allows."
+                )
             )
 
     def _is_of_kind(self, place: _Place, value: Any) -> bool:
-        """Say whether a value may be meant for an alternative: its type and the constants that tell them apart fit.
+        """Say whether a value may be meant for an alternative: its type and the constants that distinguish alternatives
+        fit.
 
-        An alternative that accepts the value always is one.
+        This holds for every alternative that accepts the value.
         """
         for _ in range(8):
             target = None if not isinstance(place.schema, Mapping) else self._explainer.target(place.schema)
@@ -422,46 +430,48 @@ class _Explanation:
                 is_known = True
                 yield place.under(each, "patternProperties", pattern), ("patternProperties", pattern)
         word = "additionalProperties"
-        # `false` is a leaf: its error lists the names.
+        # `false` has no parts: its error lists the names.
         if not is_known and isinstance(node.get(word), Mapping):
             yield place.under(node[word], word), (word,)
 
     def _follow(self, place: _Place, at: _Value) -> None:
         if not self._accepts(place, at.value):
-            self._look_into(place, at)
+            self._explain_value(place, at)
 
     def _accepts(self, place: _Place, value: Any) -> bool:
         schema = place.schema
         if isinstance(schema, bool) or not schema:
             return schema is not False
         self._spend(self._explainer.costs.steps(schema, *self._measure(value)))
-        validator = self._part(place, _alone(schema) or {"$ref": place.reference})
-        # A part that cannot be asked alone is not blamed: its whole is, when nothing else is found.
+        validator = self._part(place, _without_references(schema) or {"$ref": place.reference})
+        # A part that cannot be checked by itself is not blamed; its parent is, when nothing else is found.
         return validator is None or validator.is_valid(value)
 
     def _part(self, place: _Place, schema: Mapping[str, Any], kind: str = "") -> jsonschema_rs.Validator | None:
-        """Return the validator of a schema that is made of a place; `kind` tells apart those made of one place."""
+        """Return the compiled validator of a schema that was derived from a place. `kind` distinguishes schemas derived
+        from one place.
+        """
         key = place.address, place.path, kind
         validator: jsonschema_rs.Validator | None = self._explainer.parts.get(key, _UNKNOWN)
         if validator is _UNKNOWN:
             leads_on = "$ref" in schema or not schema.keys().isdisjoint(_WHOLE)
             self._spend(_COMPILING * (self._explainer.length if leads_on else length_of(schema)))
-            validator = self._explainer.make(place, schema)
+            validator = self._explainer.compile_part(place, schema)
             self._explainer.parts[key] = validator
         return validator
 
     def _measure(self, value: Any) -> tuple[int, int]:
-        """Return how many values and characters there are in one."""
+        """Return the numbers of values and characters in a value."""
         if not isinstance(value, (dict, list)):
             return 1, len(value) if isinstance(value, str) else 0
         if id(value) not in self._measured:
-            self._measured[id(value)] = measured(value)[:2]
+            self._measured[id(value)] = measure_event(value)[:2]
         return self._measured[id(value)]
 
     def _spend(self, steps: float) -> None:
         self._left -= steps
         if self._left < 0:
-            # How much more it takes is not known.
+            # The number of further steps is unknown.
             raise OutOfBudget(MAX_STEPS)
 
     def _add(self, finding: Finding) -> None:
@@ -470,25 +480,27 @@ class _Explanation:
         if len(self._found) >= self._limit:
             raise _Complete
 
-    def _otherwise(self, place: _Place, at: _Value) -> Finding:
+    def _fallback_finding(self, place: _Place, at: _Value) -> Finding:
         """Return the finding for a value whose violation no part of the schema explains."""
         if isinstance(place.schema, Mapping):
             for word, things in _UNEVALUATED.items():
                 if word in place.schema:
-                    return self._said(
+                    return self._finding_with_message(
                         place, at, word, f"{name_of(at.path)} has {things} that its contract does not allow."
                     )
         if place.schema is False:
-            return self._said(place, at, "false", f"{name_of(at.path)} must not be there.")
-        return self._said(place, at, "", f"{name_of(at.path)} does not fit its contract.")
+            return self._finding_with_message(place, at, "false", f"{name_of(at.path)} must not be there.")
+        return self._finding_with_message(place, at, "", f"{name_of(at.path)} does not fit its contract.")
 
-    def _unexplained(self) -> Finding:
+    def _budget_finding(self) -> Finding:
         place, at = self._deepest or (self._explainer.root, _Value(self._event, (), ()))
-        return self._said(
+        return self._finding_with_message(
             place, at, "", f"{name_of(at.path)} does not fit its contract; to say why would take too much work."
         )
 
-    def _said(self, place: _Place, at: _Value, word: str, message: str, *, missing: str = "") -> Finding:
+    def _finding_with_message(
+        self, place: _Place, at: _Value, word: str, message: str, *, missing: str = ""
+    ) -> Finding:
         return Finding(
             keyword=word,
             path=at.path,
@@ -499,10 +511,11 @@ class _Explanation:
         )
 
 
-def _leaves(place: _Place) -> dict[str, Any]:
-    """Return what a schema asks of a value that none of its parts asks: keywords whose errors are about this place.
+def _own_keywords(place: _Place) -> dict[str, Any]:
+    """Return the keywords of a schema that concern the value itself rather than parts of the schema: their errors are
+    about this place.
 
-    Schemas within are left out, or referred to where the keyword is about the value as a whole.
+    Schemas inside are left out, or replaced by references when the keyword concerns the value as a whole.
     """
     node = place.schema
     found = {word: value for word, value in node.items() if word in _LEAVES}
@@ -532,13 +545,13 @@ def _schemas_of_item(place: _Place, number: int) -> Iterator[tuple[_Place, Path]
         yield place.under(node[rest], rest), (rest,)
 
 
-def _alone(schema: Any) -> Mapping[str, Any] | None:
-    """Return a schema that leads to no other, as it can be asked without its document; None when it is none."""
+def _without_references(schema: Any) -> Mapping[str, Any] | None:
+    """Return a schema without references, which can be checked without its document; None when it has references."""
     return schema if _ALONE.issuperset(schema) else None
 
 
 class _Bounded(OrderedDict[Any, Any]):
-    """A dictionary that holds a limited number of entries, the newest."""
+    """A dictionary with a limited number of entries, which drops the oldest."""
 
     def __init__(self, most: int) -> None:
         super().__init__()

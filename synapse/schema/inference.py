@@ -1,7 +1,7 @@
 """Infer a schema from events: it accepts every observed value, and declares the properties that all of them share.
 
-An observation is the statistics of the values at each place of many events. Its size is bounded, and the order of the
-values makes no difference.
+An observation has the statistics of the values at each place of many events. Its size is bounded, and the order of the
+values does not matter.
 """
 
 import re
@@ -15,12 +15,12 @@ from synapse.schema.pii import MARK, Marks
 from synapse.schema.references import DRAFT_2020_12
 from synapse.schema.validator import MAX_SCHEMA_BYTES, canonical_text
 
-# Deeper than this nothing is told apart: a schema has about two levels for each level of an event.
+# Places below this depth are not distinguished: a schema has about two levels for each level of an event.
 DEEPEST = 20
-# An object that had this many names which not all of its kind have is a map, and its names are forgotten.
+# An object with this many names that only some of its kind have is a map, and its names are forgotten.
 MOST_NAMES = 1000
 MOST_WORDS = 10
-# Texts that can be a constant of a few. Digits belong to versions and ids, of which there will be others.
+# Texts that may be one of a few constants. Digits occur in versions and ids, of which there will be others.
 _WORD = re.compile(r"[A-Za-z][A-Za-z_.:/-]{0,63}")
 
 _FORMATS = {
@@ -49,17 +49,17 @@ class Observation:
 
     def __init__(self) -> None:
         self.nulls = self.booleans = self.integers = self.floats = self.strings = self.arrays = self.objects = 0
-        # Of the strings: the formats that all of them have, and how often each was seen while all were words.
+        # For strings: the formats that all of them have, and the number of occurrences of each while all were words.
         self.formats: tuple[str, ...] = tuple(_FORMATS)
         self.words: Counter[str] | None = Counter()
         self.items: Observation | None = None
         self.properties: dict[str, Observation] = {}
-        # The observation of values under names that were forgotten.
+        # The observation of values whose names were forgotten.
         self.others: Observation | None = None
 
     @property
     def times(self) -> int:
-        """How many values were seen."""
+        """The number of observed values."""
         counts = (self.nulls, self.booleans, self.integers, self.floats, self.strings, self.arrays, self.objects)
         return sum(counts)
 
@@ -95,9 +95,9 @@ class Observation:
         self.arrays += other.arrays
         self.objects += other.objects
         self.formats = tuple(name for name in self.formats if name in other.formats)
-        self.words = None if self.words is None or other.words is None else _few(self.words + other.words)
-        self.items = _merged(self.items, other.items)
-        self.others = _merged(self.others, other.others)
+        self.words = None if self.words is None or other.words is None else _few_words(self.words + other.words)
+        self.items = _merge_both(self.items, other.items)
+        self.others = _merge_both(self.others, other.others)
         for name, seen in other.properties.items():
             self.properties.setdefault(name, Observation()).merge(seen)
         self._forget_names()
@@ -107,7 +107,7 @@ class Observation:
         return {name for name, seen in self.properties.items() if seen.times == self.objects}
 
     def sometimes(self) -> Iterator[tuple[str, "Observation"]]:
-        """Yield the names that some of the objects had, with their observations."""
+        """Yield the names that only some of the objects had, with their observations."""
         return ((name, seen) for name, seen in self.properties.items() if seen.times < self.objects)
 
     def _see_string(self, text: str) -> None:
@@ -136,7 +136,7 @@ class Observation:
             self._forget_names()
 
     def _forget_names(self) -> None:
-        """Merge the observations of names that not all objects have, when such names are too many."""
+        """Merge the observations of names that only some objects have, when there are too many of them."""
         if self.others is None and sum(1 for _ in self.sometimes()) <= MOST_NAMES:
             return
         self.others = self.others or Observation()
@@ -145,7 +145,7 @@ class Observation:
             del self.properties[name]
 
 
-def _merged(one: Observation | None, other: Observation | None) -> Observation | None:
+def _merge_both(one: Observation | None, other: Observation | None) -> Observation | None:
     if other is None:
         return one
     result = one or Observation()
@@ -153,25 +153,26 @@ def _merged(one: Observation | None, other: Observation | None) -> Observation |
     return result
 
 
-def _few(words: Counter[str]) -> Counter[str] | None:
+def _few_words(words: Counter[str]) -> Counter[str] | None:
     return words if len(words) <= MOST_WORDS else None
 
 
 def _has_format(text: str, name: str) -> bool:
-    # By the letter of RFC 3986 “user:42” is a URI, too; nearly no writer means that one.
+    # By RFC 3986 “user:42” is a URI, too, but hardly any publisher means that.
     return (name != "uri" or "://" in text) and _FORMATS[name].is_valid(text)
 
 
-# Fewer strings than this may have a format, fewer words few values, by accident.
+# Fewer strings than this may have a format in common by accident, and fewer words may have few values.
 ENOUGH_FOR_A_FORMAT = 5
 ENOUGH_FOR_AN_ENUM = 50
 EACH_IN_AN_ENUM = 3
-# From this many names on an object may be a map: sparse names with values of one type, or very many.
+# From this number of names on, an object may be a map: names that are sparse and whose values have one type, or very
+# many names.
 MAP_NAMES, SURELY_A_MAP = 20, 100
-# A new publisher or a new piece of work is no other kind of event.
+# Names of publishers or pieces of work: a new one is not a new kind of event.
 _NEVER_AN_ENUM = frozenset({"source", "correlation_id"})
 _NOTES = ("title", "description", "default", "examples", "deprecated", "$comment", MARK)
-# The number of items that may have a mark of their own.
+# The number of items that may have a PII mark of their own.
 _PREFIX = 100
 _DEPTHS = (DEEPEST, 8, 4, 2, 1, 0)
 
@@ -186,24 +187,24 @@ def propose(
     marks: Marks | None = None,
     quotes: bool = True,
 ) -> Document:
-    """Return a schema (2020-12) that accepts every event that was seen, all of which are of this type.
+    """Return a schema (2020-12) that accepts every observed event. All events are of this type.
 
-    `like` is a schema that people wrote for such events: its titles, descriptions and marks, and its order, are kept.
-    `marks` are those of that schema, wherever it says them: what they cover is marked in the new one.
-    Unless it `quotes`, no word of an event stands in the schema. Objects stay open. Very deep or very large values are
-    described less deeply, so that the text is a schema that can be kept.
+    `like` is a schema that people wrote for such events: the result has its titles, descriptions, marks and order.
+    `marks` are the PII marks of that schema with its references: the places that they cover are marked in the result.
+    Without `quotes`, the schema contains no words of events. Objects stay open. Very deep or very large values are
+    described less deeply, so that the schema is not too large to be saved.
     """
     title = " ".join(event_type.replace("_", "-").replace(".", "-").replace(":", "-").split("-")).strip() or event_type
     for depth in _DEPTHS:
         document = {
             "$schema": DRAFT_2020_12,
             "title": title[:1].upper() + title[1:],
-            **_described(seen, depth, name=None, quotes=quotes),
+            **_describe(seen, depth, name=None, quotes=quotes),
         }
         _name_the_type(document, event_type)
         if like is not None:
-            document = _annotated(document, like)
-        document = _marked(document, marks)
+            document = _copy_annotations(document, like)
+        document = _copy_marks(document, marks)
         if len(canonical_text(document).encode()) <= MAX_SCHEMA_BYTES:
             break
     return document
@@ -215,21 +216,21 @@ def _name_the_type(document: Document, event_type: str) -> None:
     document["properties"] = {**named, **document.pop("properties", {}), **named}
 
 
-def _described(seen: Observation, depth: int, *, name: str | None, quotes: bool) -> Document:
-    """Return the schema of the observation of a property; the name is None for the event itself."""
-    types = _types(seen)
+def _describe(seen: Observation, depth: int, *, name: str | None, quotes: bool) -> Document:
+    """Return the schema of the observation of a property. `name` is None for the event itself."""
+    types = _types_of(seen)
     if not types:
         return {}
     document: Document = {"type": types[0] if len(types) == 1 else types}
     document.update(_of_strings(seen, types, name, quotes=quotes))
     if depth > 0 and seen.items is not None:
-        document["items"] = _described(seen.items, depth - 1, name="", quotes=quotes)
+        document["items"] = _describe(seen.items, depth - 1, name="", quotes=quotes)
     if depth > 0 and seen.objects:
         document.update(_of_objects(seen, depth, root=name is None, quotes=quotes))
     return document
 
 
-def _types(seen: Observation) -> list[str]:
+def _types_of(seen: Observation) -> list[str]:
     counts = {
         "boolean": seen.booleans,
         "integer": 0 if seen.floats else seen.integers,
@@ -246,7 +247,7 @@ def _of_strings(seen: Observation, types: list[str], name: str | None, *, quotes
     if seen.strings >= ENOUGH_FOR_A_FORMAT and seen.formats:
         return {"format": seen.formats[0]}
     words = seen.words
-    # An enum speaks of all types at once, so only null can stand beside the words.
+    # An enum applies to all types at once, so only null can be among the words.
     if not quotes or words is None or name in _NEVER_AN_ENUM or not {"string", "null"}.issuperset(types):
         return {}
     if len(words) < 2 or seen.strings < ENOUGH_FOR_AN_ENUM or min(words.values()) < EACH_IN_AN_ENUM:
@@ -260,11 +261,11 @@ def _of_objects(seen: Observation, depth: int, *, root: bool, quotes: bool) -> D
     document: Document = {}
     if values := _map_values(seen, sometimes, root=root):
         sometimes = {}
-        document["additionalProperties"] = _described(values, depth - 1, name="", quotes=quotes)
-    # A name with a NUL could not be kept; objects are open, so its events are still accepted.
+        document["additionalProperties"] = _describe(values, depth - 1, name="", quotes=quotes)
+    # A name with NUL could not be saved; objects are open, so events with it are still accepted.
     required = sorted(name for name in always if "\0" not in name)
     names = required + sorted(name for name in sometimes if "\0" not in name)
-    properties = {name: _described(seen.properties[name], depth - 1, name=name, quotes=quotes) for name in names}
+    properties = {name: _describe(seen.properties[name], depth - 1, name=name, quotes=quotes) for name in names}
     return {
         **({"required": required} if required else {}),
         **({"properties": properties} if properties else {}),
@@ -273,7 +274,7 @@ def _of_objects(seen: Observation, depth: int, *, root: bool, quotes: bool) -> D
 
 
 def _map_values(seen: Observation, sometimes: Mapping[str, Observation], *, root: bool) -> Observation | None:
-    """Merge the observations of names that not all objects have, when those names look like keys of a map."""
+    """Merge the observations of names that only some objects have, when the names look like keys of a map."""
     if seen.others is None and not _are_keys(seen, sometimes, root=root):
         return None
     values = Observation()
@@ -287,16 +288,16 @@ def _are_keys(seen: Observation, names: Mapping[str, Observation], *, root: bool
     sparse = used * 2 <= len(names) * seen.objects
     if root or len(names) >= SURELY_A_MAP:
         return sparse and len(names) >= SURELY_A_MAP
-    kinds = {tuple(_kinds(part)) for part in names.values()} - {()}
+    kinds = {tuple(_kinds_of(part)) for part in names.values()} - {()}
     return sparse and len(names) >= MAP_NAMES and len(kinds) == 1
 
 
-def _kinds(seen: Observation) -> Iterable[str]:
-    return ("number" if kind == "integer" else kind for kind in _types(seen) if kind != "null")
+def _kinds_of(seen: Observation) -> Iterable[str]:
+    return ("number" if kind == "integer" else kind for kind in _types_of(seen) if kind != "null")
 
 
-def _annotated(document: Document, like: Any) -> Document:
-    """Return the schema with the notes and the order of another, place by place."""
+def _copy_annotations(document: Document, like: Any) -> Document:
+    """Return the schema with the annotations and the order of another schema, place by place."""
     if not isinstance(like, Mapping):
         return document
     notes = {word: like[word] for word in _NOTES if word in like}
@@ -307,37 +308,39 @@ def _annotated(document: Document, like: Any) -> Document:
         document = {**document, **notes}
     for word in ("items", "additionalProperties"):
         if word in document:
-            document[word] = _annotated(document[word], like.get(word))
+            document[word] = _copy_annotations(document[word], like.get(word))
     if "properties" in document:
         known = like.get("properties")
         known = known if isinstance(known, Mapping) else {}
         ordered = _in_order(document["properties"], known)
-        document["properties"] = {name: _annotated(document["properties"][name], known.get(name)) for name in ordered}
+        document["properties"] = {
+            name: _copy_annotations(document["properties"][name], known.get(name)) for name in ordered
+        }
     if "required" in document:
         required = like.get("required")
         document["required"] = _in_order(document["required"], required if isinstance(required, list) else [])
     return document
 
 
-def _marked(document: Document, marks: Marks | None) -> Document:
+def _copy_marks(document: Document, marks: Marks | None) -> Document:
     """Return the schema with a mark at each place that the marks cover."""
     if marks is None:
         return document
     types = document.get("type", ())
-    # A text or a number where an object with something marked was described is masked as a whole.
+    # A text or a number at a place where an object with a mark was described is masked as a whole.
     is_leaf = not {"object", "array", "boolean", "null"}.issuperset([types] if isinstance(types, str) else types)
     if marks.is_personal or is_leaf:
         return {**document, MARK: document.get(MARK) or True}
     if "properties" in document:
         named = document["properties"].items()
-        document["properties"] = {name: _marked(each, marks.of_name(name)) for name, each in named}
+        document["properties"] = {name: _copy_marks(each, marks.of_name(name)) for name, each in named}
     if "additionalProperties" in document and marks.has_names:
-        # Names that were seen in events, and are not kept apart: some of them may be marked.
-        document["additionalProperties"] = _marked(document["additionalProperties"], marks.everything)
+        # Names that were observed and then forgotten: some of them may be marked.
+        document["additionalProperties"] = _copy_marks(document["additionalProperties"], marks.everything)
     if "items" in document and marks.has_items:
         found = {id(each): each for number in range(_PREFIX) if (each := marks.of_item(number)) is not None}
         below = [*found.values()]
-        document["items"] = _marked(document["items"], below[0] if len(below) == 1 else marks.everything)
+        document["items"] = _copy_marks(document["items"], below[0] if len(below) == 1 else marks.everything)
     return document
 
 

@@ -1,10 +1,10 @@
 """Resolution of `$ref`, `$dynamicRef` and `$recursiveRef`.
 
-Masking, cost, types, compatibility and generated code must follow a reference to the schema that the validator checks.
-So the validator's own library resolves all of them: jsonschema_rs, which is held to the official test suite of JSON
-Schema. Its lookups return copies; to find out which part of a schema a copy is of, the library is given schemas in
-which each part has a number. That is costly, so JSON Pointers into schemas without inner names, which cannot be
-understood in two ways, are followed here.
+Masking, cost, types, compatibility and generated code must follow a reference to the same schema as the validator. So
+the validator's own library resolves all references: jsonschema_rs, which is tested with the official test suite of JSON
+Schema. Its lookups return copies. To identify the part of a schema that was copied, the library gets schemas in which
+each part has a number. That is costly, so JSON Pointers into schemas without inner names, which are unambiguous, are
+followed here.
 """
 
 import re
@@ -34,7 +34,8 @@ LINKED = frozenset(("$ref", "$dynamicRef"))
 HOLD_VALUES = frozenset(("const", "enum", "default", "examples"))
 """Keywords that hold values: what looks like a reference or a name in them is none."""
 HOLD_MAPS = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"))
-# The last of all characters: some drafts look at the first member of `dependencies` to tell what the others are.
+# The highest character, so that it sorts last: some drafts decide by the first member of `dependencies` what the others
+# are.
 _NUMBER = "\U0010ffff"
 _NUMBER_STEP = "/" + quote(_NUMBER)
 _ELSEWHERE = -1
@@ -42,7 +43,7 @@ _PUBLISHED = ("http://json-schema.org/draft-", "https://json-schema.org/draft/")
 _PLAIN_DRAFTS = (DRAFT_2020_12, "https://json-schema.org/draft/2019-09/schema", *_OLDER_DRAFTS)
 _PLAIN_ADDRESS = re.compile(r"(https?://[a-z0-9.-]+|json-schema://|urn:[a-z0-9-]+:[A-Za-z0-9])[A-Za-z0-9._:/-]*", re.A)
 _PLAIN_POINTER = re.compile(r"(/[A-Za-z0-9._$-]+)*", re.A)
-# Keywords by which a reference can mean another schema than its pointer says.
+# Keywords with which a reference can mean another schema than its pointer says.
 _NOT_PLAIN = frozenset(("$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor"))
 _LOOKED_AT = _NOT_PLAIN.union(_OWN, ("$ref",))
 _POINTER_SAFE = "/~!$&'()*+,;=:@-._"
@@ -51,17 +52,17 @@ Document = Mapping[str, Any]
 
 
 def mapping_of(value: Any) -> Mapping[str, Any]:
-    """Return the value of a keyword that should be an object, and an empty one in place of any other value."""
+    """Return the value of a keyword that should be an object, or an empty object in place of any other value."""
     return value if isinstance(value, Mapping) else {}
 
 
 def list_of(value: Any) -> list[Any]:
-    """Return the value of a keyword that should be an array, and an empty one in place of any other value."""
+    """Return the value of a keyword that should be an array, or an empty array in place of any other value."""
     return value if isinstance(value, list) else []
 
 
 class CannotFollow(Exception):
-    """A reference leads to a place that cannot be told with certainty; the text says which reference."""
+    """A reference whose target cannot be determined with certainty. The text names the reference."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,8 +70,8 @@ class Target:
     """A schema that a reference leads to.
 
     Attributes:
-        schema: the schema itself, identical with the part of the document that it is.
-            A published meta-schema is `True`: nothing in it is marked, and none of its parts is followed.
+        schema: the schema itself, the same object as the part of the document. A published meta-schema is `True`:
+            nothing in it is marked, and none of its parts is followed.
         document: the resolver's `root`, or one of its `documents`; `None` for a published meta-schema.
         pointer: the JSON Pointer of the schema in its document.
     """
@@ -81,7 +82,7 @@ class Target:
 
     @property
     def fragment(self) -> str:
-        """The JSON Pointer as the fragment of a URI (RFC 6901, 6)."""
+        """The JSON Pointer as a URI fragment (RFC 6901, 6)."""
         return quote(self.pointer, safe=_POINTER_SAFE)
 
 
@@ -89,26 +90,26 @@ class ReferenceResolver:
     """A schema with the schemas that its `$ref` may name.
 
     Attributes:
-        given: the schema and the others by their names, as they were given.
-        root: the schema, ready for the validator: with `$schema`, with an absolute `$id` if it has one, and with
-            addresses in place of the names of references.
-        documents: the other schemas, made ready likewise, by every address under which the validator may ask for them.
-        addresses: the address of each of them, by the name of the reference.
+        given: the schema and the other schemas by name, unchanged.
+        root: the schema as prepared for the validator: with `$schema`, with an absolute `$id` if it has one, and
+            with addresses in place of the names in references.
+        documents: the other schemas, prepared likewise, by every address with which the validator may request them.
+        addresses: the address of each other schema, by the name in references.
     """
 
     def __init__(self, document: Document, references: Mapping[str, Document]) -> None:
-        """Make the schemas ready; nothing is resolved before it is asked for.
+        """Prepare the schemas. No reference is resolved before it is requested.
 
         Raises:
-            BadSchema: when two different schemas have one `$id`, so that a reference to it would be ambiguous.
+            BadSchema: when two different schemas have the same `$id`, so that a reference to it would be ambiguous.
         """
         self.given = document, references
         self.addresses = {name: _address_of(each, name) for name, each in references.items()}
-        self.root = _ready(document, self.addresses)
+        self.root = _prepare(document, self.addresses)
         self.documents: dict[str, dict[str, Any]] = {}
         for name, each in references.items():
             address = self.addresses[name]
-            ready = _ready(each, self.addresses, address)
+            ready = _prepare(each, self.addresses, address)
             if self.documents.setdefault(address, ready) != ready:
                 raise BadSchema(f"Two of the schemas that are referred to have one “$id”, “{address[:200]}”.")
         if references:
@@ -124,10 +125,10 @@ class ReferenceResolver:
         return _address_of(self.root)
 
     def targets(self, node: Document) -> list[Target]:
-        """Return the schemas that the references of a schema name; none when it has no reference.
+        """Return the targets of the references of a schema; none when it has no reference.
 
-        A dynamic reference leads here where a plain one would. There are several targets when one Python object stands
-        at several places.
+        A dynamic reference is resolved like a plain one. There are several targets when one Python object occurs at
+        several places.
 
         Raises:
             CannotFollow: when one of them cannot be followed.
@@ -135,7 +136,7 @@ class ReferenceResolver:
         return [target for word in self.keywords(node) for target in self.resolve(node, word)]
 
     def possible_targets(self, node: Document) -> list[Target]:
-        """Return the `targets`, and the others to which dynamic references may lead on one way or another.
+        """Return the `targets`, and the further schemas to which dynamic references may lead on some path.
 
         Raises:
             CannotFollow: when one of them cannot be followed.
@@ -144,11 +145,11 @@ class ReferenceResolver:
         return [*self.targets(node), *dynamic]
 
     def dynamic_targets(self, node: Document, keyword: str) -> list[Target]:
-        """Return the schemas whose dynamic anchor one reference of a schema may mean."""
+        """Return the schemas with a dynamic anchor that one reference of a schema may mean."""
         return [] if id(node) in self._plain else self._index.dynamic(node[keyword], keyword)
 
     def keywords(self, node: Document) -> tuple[str, ...]:
-        """Return the keywords of a schema that refer to another in its draft."""
+        """Return the keywords of a schema that are references in its draft."""
         if _REFERENCES.isdisjoint(node):
             return ()
         if id(node) in self._plain:
@@ -160,20 +161,20 @@ class ReferenceResolver:
         return self._keywords[id(node)]
 
     def ignores_siblings(self, node: Document) -> bool:
-        """Say whether a schema is nothing but its `$ref`: older drafts ignore all that stands beside one."""
+        """Say whether a schema consists only of its `$ref`: older drafts ignore all keywords beside it."""
         if "$ref" not in node:
             return False
         if (document := self._plain.get(id(node))) is not None:
-            return _id_keyword(document)[0]
+            return _draft_and_id_keyword(document)[0]
         return all(
             draft in _OLDER_NUMBERS for number in self._index.numbers(node) for _, draft in self._index.bases(number)
         )
 
     def resolve(self, node: Document, keyword: str) -> list[Target]:
-        """Return the schemas that one reference of a schema names.
+        """Return the targets of one reference of a schema.
 
         Raises:
-            CannotFollow: when it leads nowhere.
+            CannotFollow: when it has no target.
         """
         key = (id(node), keyword)
         if key not in self._targets:
@@ -182,7 +183,7 @@ class ReferenceResolver:
         return self._targets[key]
 
     def _follow(self, node: Document, keyword: str) -> Target | None:
-        """Return the schema that a plain reference names; `None` when only the library can tell."""
+        """Return the target of a plain reference; `None` when only the library can resolve it."""
         if keyword != "$ref" or (document := self._plain.get(id(node))) is None or not isinstance(node["$ref"], str):
             return None
         address, _, pointer = node["$ref"].partition("#")
@@ -201,9 +202,9 @@ class ReferenceResolver:
 
     @cached_property
     def _plain(self) -> dict[int, Document]:
-        """The documents of the parts, by identity; none when anything in one asks for more than JSON Pointers.
+        """The documents of the parts, by identity; none when a part needs more than JSON Pointers.
 
-        Values are looked at as if they were schemas: what looks like a keyword in one only costs time.
+        Values are treated as if they were schemas: an apparent keyword in one only costs time.
         """
         found: dict[int, Document] = {}
         for document in {id(each): each for each in (self.root, *self.documents.values())}.values():
@@ -234,7 +235,7 @@ class ReferenceResolver:
         )
 
     def _document_at(self, address: str) -> Document | None:
-        """Return the document with an address that was put in place of a reference's name."""
+        """Return the document with an address that was put in place of a name in a reference."""
         return self.documents.get(address, self.root) if address in self.addresses.values() else None
 
     @cached_property
@@ -242,7 +243,7 @@ class ReferenceResolver:
         return _Index(self.root_address, self.root, self.documents)
 
     def _add_relative_addresses(self) -> None:
-        """Let a name be written in other ways, too: relative to the `$id` of any of the schemas."""
+        """Add the other forms of a name: relative to the `$id` of any of the schemas."""
         bases = [NAMELESS, self.root_address, *self.documents]
         for name, address in self.addresses.items():
             for base in bases:
@@ -253,12 +254,12 @@ class ReferenceResolver:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of a schema with a number.
+    """A numbered part of a schema.
 
     Attributes:
         address: the address of its document.
-        above: the number of the part in which it stands; `None` for a document.
-        named: the numbers of itself and of the parts around it, without the document, that may give themselves an
+        above: the number of the parent part; `None` for a document.
+        named: the numbers of those parts, among itself and its ancestors without the document, that may define an
             address or a draft.
     """
 
@@ -269,7 +270,7 @@ class _Part:
 
 
 class _Index:
-    """Schemas whose parts are numbered, and the library that resolves references among them."""
+    """Schemas with numbered parts, and the library that resolves references among them."""
 
     def __init__(self, address: str, root: Document, documents: Mapping[str, Document]) -> None:
         self._documents = documents
@@ -282,38 +283,42 @@ class _Index:
         self._anchors: dict[tuple[str, str], Any] = {}
         self._numbered: dict[int, Any] = {}
         try:
-            # Like the validator, it has the schema, and asks for the others when it meets their addresses.
-            self._registry = jsonschema_rs.Registry([(address, self._take(address, root))], retriever=self._retrieve)
+            # Like the validator, it has the schema, and requests the other schemas when it meets their addresses.
+            self._registry = jsonschema_rs.Registry(
+                [(address, self._add_document(address, root))], retriever=self._retrieve
+            )
         except (ValueError, jsonschema_rs.ReferencingError):
-            # The validator takes no such schemas either. Without them, no reference is followed.
+            # The validator does not accept such schemas either. No reference in them is followed.
             self._registry = jsonschema_rs.Registry([])
 
     def _retrieve(self, address: str) -> Any:
         document = self._documents.get(address)
-        return {_NUMBER: _ELSEWHERE} if document is None else self._take(address, document)
+        return {_NUMBER: _ELSEWHERE} if document is None else self._add_document(address, document)
 
-    def _take(self, address: str, document: Document) -> Any:
+    def _add_document(self, address: str, document: Document) -> Any:
         # One schema under several addresses is numbered once.
         if id(document) not in self._numbered:
             address = address if _own_id(document) is None else _address_of(document)
-            self._numbered[id(document)] = self._number(document, Target(document, document, ""), address, None, ())
+            self._numbered[id(document)] = self._copy_numbered(
+                document, Target(document, document, ""), address, None, ()
+            )
         return self._numbered[id(document)]
 
     def numbers(self, node: Document) -> list[int]:
-        """Return the numbers of a schema: several when one Python object stands at several places."""
+        """Return the numbers of a schema: several when one Python object occurs at several places."""
         try:
             return self._numbers[id(node)]
         except KeyError:
             raise CannotFollow("The part is in none of the schemas.") from None
 
     def dynamic(self, reference: Any, keyword: str) -> list[Target]:
-        """Return the schemas whose dynamic anchor a reference may mean."""
+        """Return the schemas with a dynamic anchor that a reference may mean."""
         if keyword == "$recursiveRef":
             return self._recursive
         return self._dynamic.get(reference.partition("#")[2], []) if isinstance(reference, str) else []
 
     def resolve(self, node: Document, keyword: str) -> list[Target]:
-        """Return the schemas to which one reference of a schema leads."""
+        """Return the targets of one reference of a schema."""
         reference = node[keyword]
         found: dict[int, Target] = {}
         for number in self.numbers(node):
@@ -325,23 +330,25 @@ class _Index:
         return [*found.values()]
 
     def bases(self, number: int) -> list[tuple[jsonschema_rs.Resolver, int]]:
-        """Return the resolvers of a part, each with its draft: with the base that the library has at this place.
+        """Return the resolvers of a part with the base that the library has at this place, each with its draft.
 
-        There is a second one below an `$id` that stands where the library expects no schema: it counts only for
+        There is a second one below an `$id` at a place where the library expects no schema: it applies only to
         references that enter there.
         """
         part = self._parts[number]
-        # All parts of a document that nothing sets apart have one base.
+        # All parts of a document without inner addresses have the same base.
         key = number if part.named else part.address
         if key not in self._bases:
             found, draft = self._base_at(number)
-            skipped = (self._skipped_id(above) for above in part.named)
+            skipped = (self._ignored_id(above) for above in part.named)
             others = [(self._registry.resolver(address), draft) for address in skipped if address is not None]
             self._bases[key] = [(found, draft), *others]
         return self._bases[key]
 
-    def _skipped_id(self, number: int) -> str | None:
-        """Return the address that the `$id` of a part would give it, when the library does not look for one there."""
+    def _ignored_id(self, number: int) -> str | None:
+        """Return the address that the `$id` of a part would define, when the library does not look for an `$id`
+        there.
+        """
         if number not in self._skipped:
             self._skipped[number] = self._compare_id(number)
         return self._skipped[number]
@@ -362,7 +369,7 @@ class _Index:
         return None if address == resolver.base_uri else address
 
     def _base_at(self, number: int) -> tuple[jsonschema_rs.Resolver, int]:
-        """Return the resolver of a part, as the library has it at this place, and its draft."""
+        """Return the resolver of a part with the base that the library has at this place, and its draft."""
         part = self._parts[number]
         try:
             found = self._registry.resolver(part.address).lookup(f"#{part.target.fragment}{_NUMBER_STEP}")
@@ -378,7 +385,7 @@ class _Index:
             number = self._number_of_anchor(base, address, fragment)
         else:
             try:
-                # The number alone is asked for: the schema may be large, and would be copied.
+                # Only the number is looked up, because the schema may be large and would be copied.
                 number = base.lookup(f"{address}#{fragment}{_NUMBER_STEP}").contents
             except jsonschema_rs.ReferencingError:
                 number = None
@@ -398,19 +405,21 @@ class _Index:
 
     @staticmethod
     def _meta_schema(base: jsonschema_rs.Resolver, address: str) -> Target | None:
-        """Return what stands for a published meta-schema: only the validator has those."""
+        """Return the stand-in for a published meta-schema, which only the validator has."""
         try:
             address = join(base.base_uri, address)
         except ValueError:
             return None
         return Target(True, None, "") if address.startswith(_PUBLISHED) else None
 
-    def _number(self, value: Any, target: Target, address: str, above: int | None, named: tuple[int, ...]) -> Any:
-        """Return a copy in which each part has its number, and note the parts."""
+    def _copy_numbered(
+        self, value: Any, target: Target, address: str, above: int | None, named: tuple[int, ...]
+    ) -> Any:
+        """Return a copy in which each part has its number, and record the parts."""
 
         def below(each: Any, step: int | str) -> Any:
             pointer = f"{target.pointer}/{str(step).replace('~', '~0').replace('/', '~1')}"
-            return self._number(each, Target(each, target.document, pointer), address, above, named)
+            return self._copy_numbered(each, Target(each, target.document, pointer), address, above, named)
 
         if isinstance(value, list):
             return [below(each, at) for at, each in enumerate(value)]
@@ -433,24 +442,24 @@ class _Index:
 
 @lru_cache(maxsize=1024)
 def join(base: str, reference: str) -> str:
-    """Return the address that a reference means, normalized as the validator has it (RFC 3986, 5.2).
+    """Return the address that a reference means, normalized like the validator does (RFC 3986, 5.2).
 
     Raises:
-        ValueError: when the two cannot be joined: one is no URI, or the base is a URN and the reference a path.
+        ValueError: when the two cannot be joined: one is not a URI, or the base is a URN and the reference a path.
     """
     schema = {"$schema": DRAFT_2020_12, "$defs": {"part": {"$id": reference}}}
     registry = jsonschema_rs.Registry([(base, schema)])
     return registry.resolver(base).lookup("#/$defs/part").resolver.base_uri
 
 
-def _id_keyword(document: Document) -> tuple[bool, str]:
-    """Say whether a schema is of an older draft, and return the keyword by which it names itself."""
+def _draft_and_id_keyword(document: Document) -> tuple[bool, str]:
+    """Return whether a schema has an older draft, and the keyword for its own name."""
     draft = str(document.get("$schema", DRAFT_2020_12)).rstrip("#")
     return draft in _OLDER_DRAFTS, "id" if draft == _OLDER_DRAFTS[0] else "$id"
 
 
 def _is_plain(document: Document) -> bool:
-    """Say whether the top of a schema has a known draft and no address, or one that can only be read in one way."""
+    """Say whether the root of a schema has a known draft, and no address or one that is unambiguous."""
     names = [document[word] for word in ("$id", "id") if isinstance(document.get(word), str)]
     return str(document["$schema"]).rstrip("#") in _PLAIN_DRAFTS and all(
         _PLAIN_ADDRESS.fullmatch(name) and not name.startswith(_PUBLISHED) for name in names
@@ -458,8 +467,8 @@ def _is_plain(document: Document) -> bool:
 
 
 def _own_id(document: Document) -> str | None:
-    """Return the keyword under which the top of a schema names itself; `None` when it does not."""
-    is_older, word = _id_keyword(document)
+    """Return the keyword with the root's own name; `None` when it has none."""
+    is_older, word = _draft_and_id_keyword(document)
     name = document.get(word)
     if not isinstance(name, str) or (is_older and ("$ref" in document or name.startswith("#"))):
         return None
@@ -467,7 +476,7 @@ def _own_id(document: Document) -> str | None:
 
 
 def _address_of(document: Document, name: str = "") -> str:
-    """Return the address of a schema, by its own name or by that of a reference."""
+    """Return the address of a schema, from its own name or from the name in a reference."""
     word = _own_id(document)
     name = name if word is None else document[word].rstrip("#")
     try:
@@ -477,30 +486,31 @@ def _address_of(document: Document, name: str = "") -> str:
     return NAMELESS + quote(name) if "#" in address else address
 
 
-def _ready(document: Document, addresses: Mapping[str, str], address: str | None = None) -> dict[str, Any]:
-    """Return a schema with its draft and an absolute `$id` in it, and with addresses in place of references' names.
+def _prepare(document: Document, addresses: Mapping[str, str], address: str | None = None) -> dict[str, Any]:
+    """Return a schema with its draft and an absolute `$id`, and with addresses in place of the names in references.
 
-    `address` becomes the `$id` where there is none. (In older drafts, there can be none beside a `$ref`.)
+    `address` becomes the `$id` if there is none. (In older drafts, there can be no `$id` beside a `$ref`.)
     """
     made: dict[str, Any] = {"$schema": DRAFT_2020_12, **document}
     if (own := _own_id(document)) and ":" not in document[own]:
-        # A relative `$id` is joined twice by the validator. Letter by letter, it means the schema itself.
+        # The validator joins a relative `$id` twice. When it is written literally in a reference, the reference means
+        # the schema itself.
         address = _address_of(document)
         addresses = {**addresses, document[own]: address}
     if addresses:
         inner = frozenset(_inner_names(document))
         names = {name: found for name, found in addresses.items() if name not in inner}
         made = rewrite(made, partial(_with_addresses, addresses=names))
-    is_older, word = _id_keyword(made)
+    is_older, word = _draft_and_id_keyword(made)
     if address is not None and not (is_older and ("$ref" in made or str(made.get(word, "")).startswith("#"))):
         made[word] = address
     return made
 
 
 def rewrite(schema: Any, change: Callable[[Document], Document], *, is_map: bool = False) -> Any:
-    """Return a schema in which each of its parts is changed, and what holds values is left alone.
+    """Return a schema in which `change` was applied to each part. Keywords with values are left unchanged.
 
-    Where nothing changes, it is the same object.
+    The result is the same object when nothing changes.
     """
     if isinstance(schema, list):
         parts = [rewrite(each, change) for each in schema]
@@ -518,7 +528,7 @@ def rewrite(schema: Any, change: Callable[[Document], Document], *, is_map: bool
 
 
 def _with_addresses(part: Document, addresses: Mapping[str, str]) -> Document:
-    """Return a part of a schema with addresses in place of the names of references, to the letter."""
+    """Return a part of a schema with addresses in place of the names in references."""
     linked = {}
     for word in LINKED & part.keys():
         reference = part[word]
@@ -533,7 +543,7 @@ def _with_addresses(part: Document, addresses: Mapping[str, str]) -> Document:
 
 
 def _inner_names(document: Any) -> Iterator[str]:
-    """Give the names that parts of a schema give themselves: those mean the part."""
+    """Yield the names that parts of a schema define for themselves."""
     waiting = [document] if not isinstance(document, Mapping) else [*document.values()]
     while waiting:
         value = waiting.pop()

@@ -1,12 +1,12 @@
 """Find regular expressions that backtracking engines match in exponential time, although our validator takes linear
 time.
 
-A schema goes to clients of every language, and most of their engines try one way through a pattern after the other. In
-`(a+)+$`, a run of n letters can be cut into turns of the group in 2^n ways, and all of them are tried before the answer
-"no". So a repetition without end is refused when its parts can be cut in more than one way: when a complete turn could
-continue with a letter that could also begin the next turn, or when two of its alternatives can be the same text. It is
-a rule of thumb: it may miss such a pattern, and it may refuse a harmless one, which can be written so that each turn
-begins with a letter of its own.
+Clients in every language use a schema, and most of their engines try the paths through a pattern one after the other.
+In `(a+)+$`, n letters can be divided into iterations of the group in 2^n ways, and all of them are tried before the
+answer "no". So an unbounded repetition is refused when a text can be divided into its iterations in more than one way:
+when a complete iteration could continue with a letter that could also begin the next one, or when two of its
+alternatives can match the same text. This is a heuristic: it may miss such a pattern, and it may refuse a harmless one,
+which can be rewritten so that each iteration begins with a distinct letter.
 """
 
 import re
@@ -25,9 +25,9 @@ from synapse.schema.jsonschema_engine import PATTERN_MEMORY, takes_pattern
 from synapse.schema.references import HOLD_MAPS
 from synapse.schema.violations import json_pointer
 
-# Repetitions up to this many turns are no danger.
+# Repetitions of up to this many iterations are harmless.
 _FEW = 10
-# More than these are not compared with each other.
+# At most this many alternatives are compared with each other.
 _MOST_WHOLES = 100
 _LONGEST = 64
 _UNIVERSE = frozenset(map(chr, range(128))) | frozenset("éΩя中٣\u00a0")
@@ -41,7 +41,7 @@ _SCHEMA = (
     *("propertyNames", "then", "unevaluatedItems", "unevaluatedProperties"),
 )
 _SCHEMAS = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
-# Rust's and JavaScript's ways to write what Python writes otherwise.
+# Escapes of Rust and JavaScript, with those of Python.
 _WRITTEN_OTHERWISE = (
     (re.compile(r"\\p(\{[^}]*\}|\w)"), r"\\w"),
     (re.compile(r"\\P(\{[^}]*\}|\w)"), r"\\W"),
@@ -53,21 +53,21 @@ _COUNTS = re.compile(r"\{\d*,?(\d+)")
 MOST_PLACES = 30_000
 """How many letters all patterns of a schema may have, when their repetitions are written out: the engine takes about 50
 MB of memory for so many."""
-# The memory of a letter of a Unicode property, as a multiple of another's: it has hundreds of ranges.
+# The memory for a letter of a Unicode property, as a multiple of that for another letter: it has hundreds of ranges.
 _PROPERTY, _PLACES_OF_PROPERTY = re.compile(r"\\[pP]\{"), 30
-# More than this many places are not told apart.
+# At most this many positions are distinguished.
 _MANY = 1_000_000
 
 Letters = frozenset[str]
 
 
 def refuse_exponential(document: Mapping[str, Any]) -> None:
-    """Do nothing when no pattern of a valid schema is seen to take exponential time elsewhere.
+    """Check that no pattern of a valid schema seems to take exponential time in other engines.
 
     Raises:
-        BadSchema: when one is, with its place.
+        BadSchema: when one does, with its place.
     """
-    for pattern, place in _patterns(document):
+    for pattern, place in _patterns_of(document):
         if is_exponential(pattern):
             raise BadSchema(
                 f"The pattern “{pattern[:200]}” can match the same text in more than one way again and again, so "
@@ -78,12 +78,12 @@ def refuse_exponential(document: Mapping[str, Any]) -> None:
 
 
 def refuse_large(document: Mapping[str, Any]) -> None:
-    """Do nothing when the patterns of a schema, which need not be valid, are small enough to be made ready.
+    """Check that the patterns of a schema, which need not be valid, are small enough to be compiled.
 
     Raises:
-        BadSchema: when they are too large together, written out.
+        BadSchema: when all patterns together, with repetitions written out, are too large.
     """
-    # Any value where a pattern could be: the schema was not checked yet.
+    # The schema was not checked yet, so there may be any value in place of a pattern.
     places = 0
     waiting: list[Any] = [document]
     while waiting:
@@ -96,7 +96,7 @@ def refuse_large(document: Mapping[str, Any]) -> None:
             texts = [*(found if isinstance(found, Mapping) else ()), node.get("pattern")]
             for text in texts:
                 if isinstance(text, str):
-                    places += _measured(text)[0] * (_PLACES_OF_PROPERTY if _PROPERTY.search(text) else 1)
+                    places += _measure(text)[0] * (_PLACES_OF_PROPERTY if _PROPERTY.search(text) else 1)
     if places > MOST_PLACES:
         raise BadSchema(
             f"The patterns of the schema have {places} places when their repetitions are written out, those of a "
@@ -106,7 +106,7 @@ def refuse_large(document: Mapping[str, Any]) -> None:
 
 
 def reason_of_refusal(pattern: str) -> str:
-    """Return in a sentence why the validator does not take a pattern."""
+    """Return a sentence that says why the validator does not accept a pattern."""
     shown = f"The pattern “{pattern[:200]}” cannot be used"
     try:
         beyond = parts_beyond_the_engine(pattern)
@@ -118,19 +118,19 @@ def reason_of_refusal(pattern: str) -> str:
         if not takes_pattern(name := f"\\{found[0]}"):
             return f"{shown}: the validator does not know the property “{name}”."
     return (
-        f"{shown}: written out, its repetitions have {_measured(pattern)[0]} places, and it takes more than the "
+        f"{shown}: written out, its repetitions have {_measure(pattern)[0]} places, and it takes more than the "
         f"validator's limit of {PATTERN_MEMORY // 2**20} MiB of memory, or its groups are nested too deeply. Use “*” "
         "or “+” with “maxLength” in place of large counts."
     )
 
 
 def refuse_foreign(document: Mapping[str, Any]) -> None:
-    """Do nothing when all patterns of a valid schema are of the recommended grammar (2020-12 core, 6.4).
+    """Check that all patterns of a valid schema conform to the recommended grammar (2020-12 core, 6.4).
 
     Raises:
-        BadSchema: when one is not, with its place: contracts go to validators of every language.
+        BadSchema: when one does not, with its place, because validators in every language use a contract.
     """
-    for pattern, place in _patterns(document):
+    for pattern, place in _patterns_of(document):
         try:
             parts_beyond_the_engine(pattern)
         except NotEcma as error:
@@ -142,18 +142,18 @@ def refuse_foreign(document: Mapping[str, Any]) -> None:
 
 
 def matching_width(pattern: str) -> int:
-    """Return at how many places of the pattern a linear-time engine may have to look for one letter of a text: an upper
-    bound.
+    """Return an upper bound of the number of positions in the pattern that a linear-time engine examines for one
+    letter.
 
-    Such an engine follows all ways through a pattern at once. A repetition counts as often as it is written out, since
-    `(x{1,100}){1,100}` has 10,000 places.
+    Such an engine follows all paths through a pattern at once. A repetition counts with all its iterations, since
+    `(x{1,100}){1,100}` has 10,000 positions.
     """
-    return _measured(pattern)[1]
+    return _measure(pattern)[1]
 
 
 @lru_cache(maxsize=4096)
-def _measured(pattern: str) -> tuple[int, int]:
-    """Return the places of a pattern, and at how many of them an engine may be at once."""
+def _measure(pattern: str) -> tuple[int, int]:
+    """Return the number of positions in a pattern, and the number at which an engine may be at once."""
     for form, ours in _WRITTEN_OTHERWISE:
         pattern = form.sub(ours, pattern)
     try:
@@ -161,36 +161,39 @@ def _measured(pattern: str) -> tuple[int, int]:
             warnings.simplefilter("ignore")
             return _Width.of_pattern(_parser.parse(pattern))
     except (re.error, OverflowError, RecursionError):
-        # Not understood here: each letter is a place, and each count writes out all of them.
+        # The pattern is not understood here: count each letter as a position, and multiply by each count.
         places = _at_most(len(pattern) * prod(int(count[:6]) or 1 for count in _COUNTS.findall(pattern)))
         return places, places
 
 
 def is_exponential(pattern: str) -> bool:
-    """Say whether a repetition of the pattern can be cut in more than one way; False for a pattern that cannot be
-    parsed."""
+    """Say whether a text can be divided into iterations of the pattern in more than one way; False for a pattern that
+    cannot be parsed.
+    """
     for form, ours in _WRITTEN_OTHERWISE:
         pattern = form.sub(ours, pattern)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what Python may understand otherwise in future
-            _read(_parser.parse(pattern))
-    except _CutInSeveralWays:
+            warnings.simplefilter("ignore")  # a warning about syntax that Python may read differently in future
+            _part_of_sequence(_parser.parse(pattern))
+    except _Ambiguous:
         return True
     except (re.error, OverflowError, RecursionError):
         return False
     return False
 
 
-class _CutInSeveralWays(Exception):
-    """A repetition can be cut into turns in more than one way."""
+class _Ambiguous(Exception):
+    """A text can be divided into iterations of a repetition in more than one way."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of a pattern: whether it can be empty, its possible first letters, and the letters that can continue a
-    text that it has matched already. `wholes` are its possible texts, letter set after letter set, where they are
-    known."""
+    """A part of a pattern.
+
+    It has whether the part can be empty, its possible first letters, and the letters that can continue a text that it
+    has matched already. `wholes` are its possible texts as sequences of letter sets, if they are known.
+    """
 
     is_optional: bool = True
     begins: Letters = frozenset()
@@ -198,15 +201,15 @@ class _Part:
     wholes: tuple[tuple[Letters, ...], ...] = ((),)
 
 
-def _read(parsed: Any) -> _Part:
+def _part_of_sequence(parsed: Any) -> _Part:
     """Return the parts of a sequence as one part."""
     found = _Part()
     for kind, value in parsed:
-        found = _joined(found, _read_one(str(kind), value))
+        found = _join_parts(found, _read_one(str(kind), value))
     return found
 
 
-def _joined(one: _Part, other: _Part) -> _Part:
+def _join_parts(one: _Part, other: _Part) -> _Part:
     further = other.further
     if other.is_optional:
         further |= one.further
@@ -226,12 +229,12 @@ def _joined(one: _Part, other: _Part) -> _Part:
 def _read_one(kind: str, value: Any) -> _Part:
     match kind:
         case "LITERAL" | "NOT_LITERAL" | "IN" | "ANY":
-            letters = _letters(kind, value)
+            letters = _letters_of(kind, value)
             return _Part(is_optional=False, begins=letters, wholes=((letters,),))
         case "SUBPATTERN":
-            return _read(value[-1])
+            return _part_of_sequence(value[-1])
         case "BRANCH":
-            parts = [_read(each) for each in value[1]]
+            parts = [_part_of_sequence(each) for each in value[1]]
             return _Part(
                 is_optional=any(part.is_optional for part in parts),
                 begins=frozenset().union(*(part.begins for part in parts)),
@@ -244,9 +247,9 @@ def _read_one(kind: str, value: Any) -> _Part:
 
 
 def _repeat(least: int, most: int, parsed: Any) -> _Part:
-    part = _read(parsed)
+    part = _part_of_sequence(parsed)
     if most > _FEW and most != least and _is_cut_in_several_ways(part):
-        raise _CutInSeveralWays
+        raise _Ambiguous
     wholes: tuple[tuple[Letters, ...], ...] = ()
     if most == 1:
         wholes = part.wholes if least else (*part.wholes, ())
@@ -268,7 +271,9 @@ def _is_cut_in_several_ways(turn: _Part) -> bool:
 
 
 def _are_alike(short: tuple[Letters, ...], long: tuple[Letters, ...], begins: Letters) -> bool:
-    """Say whether two can be the same text, or one of them the other and the beginning of a next turn."""
+    """Say whether two parts can match the same text, or one matches the other followed by the beginning of a next
+    iteration.
+    """
     if not all(a & b for a, b in zip(short, long, strict=False)):
         return False
     return len(short) == len(long) or bool(long[len(short)] & begins)
@@ -276,12 +281,12 @@ def _are_alike(short: tuple[Letters, ...], long: tuple[Letters, ...], begins: Le
 
 @dataclass(frozen=True, slots=True)
 class _Width:
-    """How a part of a pattern spreads while it is matched.
+    """The positions that a part of a pattern occupies during matching.
 
     Attributes:
-        places: how many letters it has when each repetition is written out.
-        active: at how many of them the engine can be at once, when it enters the part at one letter of the text only.
-        is_fixed: whether all texts that it matches have one length.
+        places: the number of letters with each repetition written out.
+        active: the number of positions at which the engine can be at once when it enters the part at only one letter.
+        is_fixed: whether all texts that it matches have the same length.
     """
 
     places: int
@@ -299,29 +304,29 @@ class _Width:
     def of(cls, parsed: Any) -> "_Width":
         found = cls(0, 0, True, _Part())
         for kind, value in parsed:
-            found = found.followed_by(cls.of_one(str(kind), value))
+            found = found.then(cls.of_one(str(kind), value))
         return found
 
     @classmethod
     def of_one(cls, kind: str, value: Any) -> "_Width":
-        part = _quietly(kind, value)
+        part = _part_or_any(kind, value)
         if kind == "SUBPATTERN":
             return cls.of(value[-1])
         if kind == "BRANCH":
             branches = [cls.of(each) for each in value[1]]
-            # Alternatives of one length each may differ in it.
+            # Alternatives with a fixed length each may have different lengths.
             is_fixed = all(each.is_fixed for each in branches) and len({each.places for each in branches}) == 1
             places = sum(each.places for each in branches)
             return cls(places, sum(each.active for each in branches), is_fixed, part)
         if kind in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
-            return cls.of(value[2]).repeated(value[0], value[1], part)
+            return cls.of(value[2]).repeat(value[0], value[1], part)
         if kind in ("LITERAL", "NOT_LITERAL", "IN", "ANY"):
             return cls(1, 1, True, part)
         return cls(0, 0, True, part)
 
-    def followed_by(self, other: "_Width") -> "_Width":
-        # Entered once, when it is told by one letter where the first part ends: all texts of the first are equally
-        # long, or none of them could continue with a letter that the other begins with.
+    def then(self, other: "_Width") -> "_Width":
+        # The other part is entered only once if one letter shows where the first part ends: all texts of the first part
+        # have the same length, or none of them could continue with a letter with which the other part begins.
         is_entered_once = self.is_fixed or not (other.part.is_optional or self.part.further & other.part.begins)
         active = max(self.active, other.active) + 1 if is_entered_once else self.active + other.places
         if not self.places:
@@ -330,22 +335,22 @@ class _Width:
             self.places + other.places,
             active if other.places else self.active,
             self.is_fixed and other.is_fixed,
-            _joined(self.part, other.part),
+            _join_parts(self.part, other.part),
         )
 
-    def repeated(self, least: int, most: int, part: _Part) -> "_Width":
+    def repeat(self, least: int, most: int, part: _Part) -> "_Width":
         turns = max(least, 1) if most > _MANY else max(most, 1)
         places = _at_most(self.places * turns)
-        # Each turn ends at one letter only.
+        # Each iteration ends at only one letter.
         is_plain = most == 1 or self.is_fixed or not (self.part.is_optional or self.part.further & self.part.begins)
         return _Width(places, self.active + 1 if is_plain else places, self.is_fixed and least == most, part)
 
 
-def _quietly(kind: str, value: Any) -> _Part:
-    """Return a part of a pattern; a part that can be cut in several ways counts as any text."""
+def _part_or_any(kind: str, value: Any) -> _Part:
+    """Return a part of a pattern. A part that can be divided in several ways counts as any text."""
     try:
         return _read_one(kind, value)
-    except _CutInSeveralWays:
+    except _Ambiguous:
         return _Part(is_optional=True, begins=_UNIVERSE, further=_UNIVERSE)
 
 
@@ -353,7 +358,7 @@ def _at_most(places: int) -> int:
     return min(places, _MANY)
 
 
-def _letters(kind: str, value: Any) -> Letters:
+def _letters_of(kind: str, value: Any) -> Letters:
     match kind:
         case "LITERAL":
             return frozenset(chr(value))
@@ -367,13 +372,13 @@ def _letters(kind: str, value: Any) -> Letters:
             return frozenset(it for it in _UNIVERSE if fits(it) != bool(negation))
         case "IN":
             is_negated = str(value[0][0]) == "NEGATE"
-            found: Letters = frozenset().union(*(_letters(str(k), v) for k, v in value if str(k) != "NEGATE"))
+            found: Letters = frozenset().union(*(_letters_of(str(k), v) for k, v in value if str(k) != "NEGATE"))
             return _UNIVERSE - found if is_negated else found
     return _UNIVERSE - {"\n"}
 
 
-def _patterns(document: Mapping[str, Any]) -> Iterator[tuple[str, list[str | int]]]:
-    """Yield each pattern of a schema and its place. Listed values and examples are no schemas."""
+def _patterns_of(document: Mapping[str, Any]) -> Iterator[tuple[str, list[str | int]]]:
+    """Yield each pattern of a schema and its place. Enum values and examples are not schemas."""
     waiting: list[tuple[Any, list[str | int]]] = [(document, [])]
     while waiting:
         node, place = waiting.pop()

@@ -1,9 +1,9 @@
-"""Values that the texts of an event stand for, by the types of its contract's properties, and by trying.
+"""Typed values for the text fields of an event, by the types in its contract and by trial.
 
-Fields that other programs write are text. A type counts wherever the validator would look for it: in place, behind a
-reference, or in the parts of `allOf`, `anyOf` and `oneOf`. Where types do not decide, `42` can be a number or a string:
-it can depend on another property (`if`, alternatives told apart by a `const`), on a pattern, or on the name
-(`patternProperties`). So readings are tried, and the validator is asked.
+Other programs write fields as text. Types are found where the validator would find them: in the property's schema,
+behind a reference, or in the parts of `allOf`, `anyOf` and `oneOf`. When types do not decide, `42` can be a number or a
+string: it can depend on another property (`if`, alternatives with a distinct `const`), on a pattern, or on the name
+(`patternProperties`). So the readings are tried with the validator.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,17 +17,17 @@ from synapse.schema.references import CannotFollow, Document, ReferenceResolver,
 MOST_TRIES = 8
 """So many readings of one event are tried at the most, beside the first."""
 
-# The values that a text may stand for, each as a list of one; an empty list stands for no value.
+# The values for which a text may stand, each in a list of one; an empty list stands for no value.
 Readings = Sequence[Sequence[Any]]
 
 
 class TextSchema(Protocol):
-    """A contract, as far as readings of texts are tried on it."""
+    """The interface of a contract for trying readings of texts."""
 
     def accepts_at_once(self, event: Any, length: float = inf) -> bool | None:
-        """Say whether the event keeps the contract; None when finding out could take more than `QUICK_STEPS`.
+        """Say whether the event is valid; None when checking it could take more than `QUICK_STEPS`.
 
-        `length` is how many bytes of JSON the event is at the most: one that is short need not be measured.
+        `length` is an upper bound of the event's JSON in bytes: a short event need not be measured.
         """
 
     def findings(self, event: Any, *, steps: float | None = None) -> list[Finding]:
@@ -41,14 +41,15 @@ class TextSchema(Protocol):
 def accepted_reading(
     schema: TextSchema, event: dict[str, Any], others: Callable[[], Mapping[str, Readings]]
 ) -> dict[str, Any]:
-    """Return the event as the contract accepts it, else as it came.
+    """Return the event in a reading that the contract accepts, else unchanged.
 
-    Each try gives the properties that the contract finds wrong their next reading; where it names none, all of them.
+    Each trial gives the next reading to the properties that violate the contract, or to all properties when the
+    violation names none.
 
     Args:
         schema: the contract.
-        event: the event in its first reading, which the types of its properties decide.
-        others: gives by property what else its text may stand for, the likeliest first.
+        event: the event in its first reading, by the types of its properties.
+        others: returns the other readings of each property's text, the most likely first.
     """
     if schema.accepts_at_once(event) is not False:
         return event
@@ -59,7 +60,7 @@ def accepted_reading(
             findings = schema.findings(tried, steps=QUICK_STEPS)
         except OutOfBudget:
             return event
-        # The properties that are wrong; none where the event as a whole is.
+        # The properties with violations; none when the event as a whole has one.
         wrong = {str(each.path[0]) if each.path else each.missing for each in findings} - {""}
         names = [name for name, readings in left.items() if readings and (not wrong or name in wrong)]
         if not names:
@@ -88,10 +89,10 @@ Types = frozenset[str]
 
 
 def property_types(resolver: ReferenceResolver) -> dict[str, Types]:
-    """Return the types that each named property of an event may have, where they are not all that there are."""
+    """Return the types that each named property of an event may have, unless all types are possible."""
     reader = _Reader(resolver)
     found = reader.of_properties(resolver.root, ())
-    return {name: _written(types) for name, types in found.items() if types and types != _ALL}
+    return {name: _schema_types(types) for name, types in found.items() if types and types != _ALL}
 
 
 class _Reader:
@@ -101,7 +102,7 @@ class _Reader:
         self._known: dict[int, Types] = {}
 
     def of_properties(self, part: Any, above: tuple[int, ...]) -> dict[str, Types]:
-        """Return the types that a schema gives an object's properties; an unnamed property may have any type."""
+        """Return the types of an object's properties by a schema. An unnamed property may have any type."""
         self._parts_left -= 1
         if not isinstance(part, Mapping) or id(part) in above or self._parts_left < 0:
             return {}
@@ -111,7 +112,7 @@ class _Reader:
             found = {name: self._of_property(each) for name, each in mapping_of(part.get("properties")).items()}
         if _COMPOSED.isdisjoint(part):
             return found
-        for each in self._all(part):
+        for each in self._required_schemas(part):
             for name, types in self.of_properties(each, above).items():
                 found[name] = found.get(name, _ALL) & types
         for alternatives in self._alternatives(part):
@@ -129,7 +130,7 @@ class _Reader:
         return self._known[id(part)]
 
     def _of_value(self, part: Any, above: tuple[int, ...], left: list[int]) -> Types:
-        """Return the types of the values that a schema may accept: some that it does not may be among them."""
+        """Return the types of the values that a schema may accept, possibly with types that it does not accept."""
         left[0] -= 1
         if part is False:
             return frozenset()
@@ -137,19 +138,19 @@ class _Reader:
             return _ALL
         above = (*above, id(part))
         types = _ALL if self._resolver.ignores_siblings(part) else _own_types(part)
-        for each in self._all(part):
+        for each in self._required_schemas(part):
             types &= self._of_value(each, above, left)
         for alternatives in self._alternatives(part):
             types &= frozenset[str]().union(*(self._of_value(each, above, left) for each in alternatives))
         return types
 
-    def _all(self, part: Document) -> list[Any]:
-        """Return the schemas that a value must keep as well."""
+    def _required_schemas(self, part: Document) -> list[Any]:
+        """Return the further schemas that a value must satisfy."""
         try:
             targets = self._resolver.possible_targets(part)
         except CannotFollow:
             targets = []
-        # Which of several targets is meant depends on the value.
+        # The value decides which of several targets applies.
         found = [target.schema for target in targets] if len(targets) == 1 else []
         return found if self._resolver.ignores_siblings(part) else [*found, *list_of(part.get("allOf"))]
 
@@ -178,8 +179,8 @@ def _with_integers(names: list[Any]) -> Types:
 _BY_NAME: Mapping[str | None, Types] = {name: _with_integers([name]) for name in _ALL}
 
 
-def _written(types: Types) -> Types:
-    """Return the types as a schema writes them: an integer is a number."""
+def _schema_types(types: Types) -> Types:
+    """Return the types in the form of schemas, where an integer is a number."""
     return types - {"integer"} if "number" in types else types
 
 

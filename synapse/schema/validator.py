@@ -1,7 +1,7 @@
-"""JSON Schemas as contracts: compile one, check an event against it.
+"""JSON Schemas as contracts: compiling a schema, and checking an event against it.
 
-A schema is hostile until proven otherwise. Nothing is ever fetched: `$ref` reaches only into the schema itself and its
-references. `$schema` is one of the published drafts, and patterns run on a linear-time engine, so look-around and
+A schema is treated as hostile. Nothing is ever fetched: `$ref` reaches only into the schema itself and its references.
+`$schema` must be one of the published drafts, and patterns run on a linear-time engine, so look-around and
 back-references are refused.
 """
 
@@ -19,7 +19,7 @@ import orjson
 from synapse.errors.contracts import BadSchema, SchemaTooLarge, TooCostly, UnresolvedReference
 from synapse.formats import exact_json, strict_json
 from synapse.formats.exact_json import ExactNumber
-from synapse.schema.cost.guard import MAX_STEPS, QUICK_STEPS, Cost, Guard, copied
+from synapse.schema.cost.guard import MAX_STEPS, QUICK_STEPS, Cost, Guard, copying_cost
 from synapse.schema.cost.model import CostModel, checked_cost
 from synapse.schema.ecma_patterns import author_form, author_path
 from synapse.schema.explanation import Explainer, Finding, OutOfBudget, finding_of
@@ -35,7 +35,7 @@ MAX_VIOLATIONS = 50
 _LISTED_STEPS = 200_000
 """The number of steps, by the costs of `synapse.schema.cost`, up to which the validator itself lists the errors of an
 event."""
-# Other languages' names of types, with unlike spelling.
+# The names of types in other languages, which are not similar in spelling.
 _OTHER_NAMES = {
     **dict.fromkeys(("list", "tuple", "set"), "array"),
     **dict.fromkeys(("float", "double", "decimal"), "number"),
@@ -55,14 +55,14 @@ DRAFTS = (
 
 @dataclass(frozen=True)
 class CompiledSchema:
-    """A schema made ready to check events. Properties that most contracts never need are computed on first use."""
+    """A compiled schema that checks events. Properties that most contracts never need are computed on first use."""
 
     document: Mapping[str, Any]
     _validator: jsonschema_rs.Validator
     _explainer: Explainer
-    # The PII marks of events; None when there are none.
+    # The PII marks of events, None when there are none.
     personal: Marks | None = None
-    # The cost of checking an event; None while it is unknown.
+    # The cost of checking an event, None while it is unknown.
     _cost: Cost | None = None
 
     @property
@@ -77,21 +77,21 @@ class CompiledSchema:
 
     @cached_property
     def _guard(self) -> Guard | None:
-        """The estimate of an event's cost; None where the largest events are checked at once."""
+        """The estimate of an event's cost, None when even the largest events are checked at once."""
         return Guard.of(self._model.whole if self._cost is None else self._cost)
 
     @property
     def _model(self) -> CostModel:
-        """The cost model of the schema. It is not kept: it is used once or twice."""
+        """The cost model of the schema. It is not cached, because it is used once or twice."""
         return CostModel(ReferenceResolver(self.document, self.references))
 
     @cached_property
     def _rate(self) -> float | None:
-        """The cost of one value where the validator may list the errors by itself; None where it may not."""
+        """The cost of one value when the validator itself may list the errors, None when it may not."""
         return self._model.listing_rate()
 
     def accepts(self, event: Any) -> bool:
-        """Say whether the event keeps the contract, without the reasons, which is fast.
+        """Say whether the event is valid, without reasons, which is fast.
 
         Raises:
             TooCostly: when checking it could take more than an event may take.
@@ -101,7 +101,7 @@ class CompiledSchema:
         return self._validator.is_valid(exact_json.with_plain_numbers(event))
 
     def accepts_at_once(self, event: Any, length: float = inf) -> bool | None:
-        """Say whether the event keeps the contract; None when finding out could take more than `QUICK_STEPS`.
+        """Say whether the event is valid; None when checking it could take more than `QUICK_STEPS`.
 
         `length` is an upper bound of the event's JSON in bytes: a short event need not be measured.
         """
@@ -111,12 +111,12 @@ class CompiledSchema:
         return self._validator.is_valid(exact_json.with_plain_numbers(event) if ExactNumber.exist else event)
 
     def check(self, event: Any, *, explain: bool = True, steps: float | None = None) -> list[Violation] | None:
-        """Return the event's violations, or None when it keeps the contract.
+        """Return the event's violations, or None when it is valid.
 
         Args:
             event: a decoded JSON value.
             explain: whether to list the violations; otherwise the list is empty.
-            steps: how much checking may take, and explaining once more, in the steps of `synapse.schema.cost`.
+            steps: the limit for checking, and again for explaining, in the steps of `synapse.schema.cost`.
 
         Raises:
             TooCostly: when checking it could take more than an event may take.
@@ -137,11 +137,11 @@ class CompiledSchema:
         return self._explainer.fingerprint
 
     def accepted_reading(self, event: dict[str, Any], others: Callable[[], Mapping[str, Readings]]) -> dict[str, Any]:
-        """Return an event that was written as texts as the contract accepts it; see `synapse.schema.text_readings`."""
+        """Return an event of text fields in a reading that the contract accepts; see `synapse.schema.text_readings`."""
         return accepted_reading(self, event, others)
 
     def violations(self, event: Any) -> list[Violation]:
-        """Return the event's violations, at most `MAX_VIOLATIONS`: the slow search, for a refused event."""
+        """Return the event's violations, at most `MAX_VIOLATIONS`. This is the slow search for a refused event."""
         return [finding.as_violation() for finding in self.findings(event)]
 
     def findings(self, event: Any, *, steps: float | None = None) -> list[Finding]:
@@ -152,7 +152,7 @@ class CompiledSchema:
         """
         event = exact_json.with_plain_numbers(event)
         # Each error holds a copy of its value.
-        if self._rate is not None and self._rate * copied(event) <= _LISTED_STEPS:
+        if self._rate is not None and self._rate * copying_cost(event) <= _LISTED_STEPS:
             errors = islice(self._validator.iter_errors(event), MAX_VIOLATIONS)
             return [finding_of(error) for error in errors]
         if steps is not None:
@@ -161,11 +161,11 @@ class CompiledSchema:
 
 
 def parse_schema(text: str | bytes) -> dict[str, Any]:
-    """Return the document of a schema's text.
+    """Parse a schema's text.
 
     Raises:
-        SchemaTooLarge: when it is longer than `MAX_SCHEMA_BYTES`.
-        BadSchema: when the text is not strict JSON, or is no object.
+        SchemaTooLarge: when the text is longer than `MAX_SCHEMA_BYTES`.
+        BadSchema: when the text is not strict JSON, or not an object.
     """
     data = text.encode() if isinstance(text, str) else text
     if len(data) > MAX_SCHEMA_BYTES:
@@ -180,7 +180,7 @@ def parse_schema(text: str | bytes) -> dict[str, Any]:
 
 
 def load_schema(text: str) -> dict[str, Any]:
-    """Return the document of a text that `parse_schema` accepted before it was kept."""
+    """Return the document of a text that `parse_schema` accepted before it was saved."""
     document: dict[str, Any] = orjson.loads(text)
     return document
 
@@ -191,13 +191,13 @@ def compile_schema(
     *,
     is_registered: bool = False,
 ) -> CompiledSchema:
-    """Return the schema, ready to check events. `references` are the other schemas that its `$ref` may name.
+    """Compile a schema. `references` are the other schemas that its `$ref` may name.
 
-    With `is_registered` a costly schema is not refused: it checks the events whose check is within the limit.
+    With `is_registered`, a costly schema is not refused: it checks the events whose cost is within the limit.
 
     Raises:
-        UnresolvedReference: when it refers to anything that is neither in it nor in `references`.
-        BadSchema: when it is no valid schema of its draft, or checks nothing because it refers to itself.
+        UnresolvedReference: when it refers to a schema that is neither in it nor in `references`.
+        BadSchema: when it is not valid by its draft, or checks nothing because it only refers to itself.
     """
     draft = document.get("$schema", DRAFT_2020_12)
     if not isinstance(draft, str) or draft.rstrip("#") not in DRAFTS:
@@ -208,7 +208,7 @@ def compile_schema(
     missing: list[str] = []
 
     def retrieve(address: str) -> Any:
-        """Return the schema with this address (jsonschema_rs calls this where other validators would fetch)."""
+        """Return the schema with this address. jsonschema_rs calls this where other validators would fetch."""
         if address not in resolver.documents:
             missing.append(address)
             raise ValueError("nothing is ever fetched")
@@ -218,11 +218,11 @@ def compile_schema(
         validator = validator_for(resolver.root, retrieve=retrieve)
     except jsonschema_rs.ValidationError as error:
         if missing:
-            raise _unresolved(missing[0], resolver) from None
-        raise BadSchema(_reason(error, document), pointer=json_pointer(author_path(error.instance_path))) from None
+            raise _unresolved_error(missing[0], resolver) from None
+        raise BadSchema(_reason_of(error, document), pointer=json_pointer(author_path(error.instance_path))) from None
     except (jsonschema_rs.ReferencingError, ValueError) as error:
         if missing:
-            raise _unresolved(missing[0], resolver) from None
+            raise _unresolved_error(missing[0], resolver) from None
         raise BadSchema(f"A “$ref” cannot be resolved: {error}") from None
     cost = checked_cost(resolver, is_registered=is_registered)
     return CompiledSchema(
@@ -234,7 +234,7 @@ def compile_schema(
     )
 
 
-def _unresolved(address: str, resolver: ReferenceResolver) -> UnresolvedReference:
+def _unresolved_error(address: str, resolver: ReferenceResolver) -> UnresolvedReference:
     known = ", ".join(f"“{name}”" for name in resolver.addresses) or "none"
     name = address.removeprefix(NAMELESS)[:200]
     return UnresolvedReference(
@@ -243,18 +243,20 @@ def _unresolved(address: str, resolver: ReferenceResolver) -> UnresolvedReferenc
 
 
 def canonical_text(document: Mapping[str, Any]) -> str:
-    """Return the schema as it is kept: in the author's own order of keys, indented unless that makes it too long."""
+    """Return the schema as it is saved: in the author's order of keys, indented unless that makes it too long."""
     text = orjson.dumps(document, option=orjson.OPT_INDENT_2)
     return (text if len(text) <= MAX_SCHEMA_BYTES else orjson.dumps(document)).decode()
 
 
 def normal_text(document: Mapping[str, Any]) -> str:
-    """Return the schema without layout and with its keys in order: equal for schemas with equal content."""
+    """Return the schema without layout and with sorted keys, which is equal for schemas with equal content."""
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _unknown_draft(draft: Any) -> str:
-    """Return why a “$schema” is refused. It is an identifier (2020-12 core, 8.1.1), so its scheme counts."""
+    """Return the reason why a “$schema” is refused. It is an identifier (2020-12 core, 8.1.1), so its scheme
+    matters.
+    """
     name = str(draft).partition("://")[2].rstrip("#")
     meant = next((known for known in DRAFTS if known.partition("://")[2] == name), None)
     if meant is not None:
@@ -263,9 +265,9 @@ def _unknown_draft(draft: Any) -> str:
 
 
 def _draft_hint(document: Mapping[str, Any]) -> str:
-    """Return the advice for a schema that names no draft, and is valid in an older one."""
+    """Return the advice for a schema that names no draft and is valid by an older one."""
     if "$schema" not in document and not jsonschema_rs.meta.is_valid({**document}):
-        # Draft 7 first: it is what most others take such a schema for.
+        # Draft 7 first, because most other programs assume it for such a schema.
         for older in (DRAFTS[2], *DRAFTS[3:], DRAFTS[1]):
             if jsonschema_rs.meta.is_valid({**document, "$schema": older}):
                 return (
@@ -276,7 +278,7 @@ def _draft_hint(document: Mapping[str, Any]) -> str:
 
 
 def _unknown_type(given: Any) -> str:
-    """Return the error in the value of “type”, with a suggestion."""
+    """Return the error for the value of “type”, with a suggestion."""
     unknown = next((each for each in (given if isinstance(given, list) else [given]) if each not in TYPES), None)
     if unknown is None:
         return "Not a valid JSON Schema: “type” is one type, or a list of different ones."
@@ -288,7 +290,7 @@ def _unknown_type(given: Any) -> str:
     )
 
 
-def _reason(error: jsonschema_rs.ValidationError, document: Mapping[str, Any]) -> str:
+def _reason_of(error: jsonschema_rs.ValidationError, document: Mapping[str, Any]) -> str:
     if error.kind.name == "format" and error.kind.as_dict().get("format") == "regex":
         return reason_of_refusal(author_form(str(error.instance)))
     if error.kind.name == "anyOf" and list(error.instance_path)[-1:] == ["type"]:

@@ -116,7 +116,7 @@ def test_definitions_with_dots_in_their_names_are_models_of_the_one_module(impor
         "$defs": {name: {**person, "title": role} for role, name in names.items()},
     }
 
-    code = generator.make("orders.order-placed", 1, schema, {})
+    code = generator.generate_module("orders.order-placed", 1, schema, {})
 
     model = imported("dotted_names.py", code.text.encode()).OrderPlaced
     found = model.model_validate({role: {"n": 7} for role in names})
@@ -178,8 +178,8 @@ PLACES = {
 @pytest.mark.product("where")
 @pytest.mark.parametrize("where", PLACES)
 def test_the_generators_own_keywords_change_nothing_in_the_code(where):
-    plain = generator.make("orders.order-placed", 1, PLACES[where]({}), {})
-    asked = generator.make("orders.order-placed", 1, PLACES[where](EVERY_EXTENSION), {})
+    plain = generator.generate_module("orders.order-placed", 1, PLACES[where]({}), {})
+    asked = generator.generate_module("orders.order-placed", 1, PLACES[where](EVERY_EXTENSION), {})
 
     assert asked.text == plain.text
     assert "ImportString" not in asked.text
@@ -212,7 +212,7 @@ def test_properties_named_like_what_the_code_imports_are_models_still(imported):
     named = {"Field": {"type": "string", "minLength": 2}, "date": {"type": "string", "format": "date"}}
     more = {"ulid": {"type": "string", "format": "ulid"}, "str": {"type": "string"}}
 
-    code = generator.make("orders.order-placed", 1, {"type": "object", "properties": {**named, **more}}, {})
+    code = generator.generate_module("orders.order-placed", 1, {"type": "object", "properties": {**named, **more}}, {})
 
     module = imported(code.file_name, code.text.encode())
     order = module.OrderPlaced.model_validate({"Field": "ab", "date": "2026-01-02", "ulid": "x", "str": "y"})
@@ -271,8 +271,8 @@ def test_the_code_of_a_version_is_written_once(admin_client, owner, no_code_kept
 
 
 def test_equal_schemas_of_two_contracts_have_code_of_their_own(no_code_kept):
-    placed = generator.make("orders.order-placed", 1, SCHEMA, {})
-    sent = generator.make("orders.order-sent", 2, SCHEMA, {})
+    placed = generator.generate_module("orders.order-placed", 1, SCHEMA, {})
+    sent = generator.generate_module("orders.order-sent", 2, SCHEMA, {})
 
     assert "class OrderPlaced(" in placed.text
     assert "class OrderSent(" in sent.text
@@ -281,10 +281,10 @@ def test_equal_schemas_of_two_contracts_have_code_of_their_own(no_code_kept):
 
 def test_a_module_that_is_large_is_not_kept(no_code_kept, monkeypatch):
     monkeypatch.setattr(generator, "_LARGEST_KEPT", 10)
-    generator.make("orders.order-placed", 1, SCHEMA, {})
+    generator.generate_module("orders.order-placed", 1, SCHEMA, {})
 
     with pytest.raises(NoPythonCode, match=r"more than 0\.001 seconds"):
-        generator.make("orders.order-placed", 1, SCHEMA, {}, seconds=0.001)
+        generator.generate_module("orders.order-placed", 1, SCHEMA, {}, seconds=0.001)
 
 
 def test_of_many_modules_those_are_kept_that_were_asked_for_last(monkeypatch):
@@ -301,7 +301,7 @@ def test_of_many_modules_those_are_kept_that_were_asked_for_last(monkeypatch):
 
 def test_writing_code_is_given_up_when_it_takes_long(no_code_kept):
     with pytest.raises(NoPythonCode, match=r"more than 0\.001 seconds"):
-        generator.make("orders.order-placed", 1, SCHEMA, {}, seconds=0.001)
+        generator.generate_module("orders.order-placed", 1, SCHEMA, {}, seconds=0.001)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from synapse.schema import backtest, validator
-from synapse.schema.backtest import back_test, generalised
+from synapse.schema.backtest import back_test, generalise_place
 
 
 def compiled(**document):
@@ -128,4 +128,4 @@ GENERALISED = [
 
 @pytest.mark.parametrize(("place", "way", "shown"), GENERALISED)
 def test_a_place_is_generalised_by_the_way_there(place, way, shown):
-    assert "".join(f"/{part}" for part in generalised(place, way)) == shown
+    assert "".join(f"/{part}" for part in generalise_place(place, way)) == shown

@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 
 from synapse.errors.contracts import NoPythonCode
-from synapse.schema.codegen.generator import bundled
+from synapse.schema.codegen.generator import bundle_schema
 from synapse.schema.references import Document, ReferenceResolver, rewrite
 from synapse.schema.validator import DRAFTS, compile_schema
 from tests.contracts.official_suite import suite as suite  # noqa: PLC0414 - a fixture
@@ -71,7 +71,7 @@ def test_every_reference_of_the_suite_is_resolved_as_the_suite_judges_values(sui
         compiled = compile_schema(schema, references)
         try:
             # Pointers that our resolver found, in place of all references of the schema.
-            bundle = jsonschema_rs.validator_for(bundled(schema, references))
+            bundle = jsonschema_rs.validator_for(bundle_schema(schema, references))
         except NoPythonCode as error:
             wrong += [] if "meta-schema" in error.detail else [f"{name}: {error.detail}"]
             continue

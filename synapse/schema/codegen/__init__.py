@@ -1,1 +1,1 @@
-"""Python code for a contract's event: a Pydantic model made from its schema."""
+"""Python code for a contract's event: a Pydantic model generated from its schema."""

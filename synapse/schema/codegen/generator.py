@@ -1,4 +1,4 @@
-"""Generate Python code for a contract's version in a limited child process, from one bundled schema."""
+"""Generating Python code for a version of a contract in a limited child process, from one bundled schema."""
 
 import re
 import subprocess
@@ -21,8 +21,9 @@ from synapse.schema.references import CannotFollow, Document, ReferenceResolver,
 _NAMES = ("$id", "id")
 
 
-def bundled(document: Document, references: Mapping[str, Document]) -> dict[str, Any]:
-    """Return the schema with those that it refers to among its `$defs`, and JSON Pointers as its only references.
+def bundle_schema(document: Document, references: Mapping[str, Document]) -> dict[str, Any]:
+    """Return the schema with the schemas that it refers to among its `$defs`, and with JSON Pointers as its only
+    references.
 
     Raises:
         NoPythonCode: when a reference cannot be followed, or leads to a published meta-schema.
@@ -40,7 +41,7 @@ def bundled(document: Document, references: Mapping[str, Document]) -> dict[str,
         return f"#{places[id(target.document)]}{target.fragment}"
 
     def change(part: Document) -> Document:
-        # By its address, a part could be asked for where it is not.
+        # A part could be looked up by its address, which is no longer valid in the bundle.
         made = {key: each for key, each in part.items() if key not in _NAMES or not isinstance(each, str)}
         try:
             followed = {word: resolver.resolve(part, word)[0] for word in resolver.keywords(part)}
@@ -53,14 +54,14 @@ def bundled(document: Document, references: Mapping[str, Document]) -> dict[str,
 
     bundle: dict[str, Any] = rewrite(resolver.root, change)
     added = {}
-    for each in waiting:  # grows while it is walked
+    for each in waiting:  # the list grows during the loop
         added[places[id(each)].rpartition("/")[2]] = rewrite(each, change)
     return {**bundle, "$defs": {**bundle.get("$defs", {}), **added}} if added else bundle
 
 
-# Mostly it takes two, and longer where the machine is busy; a page may wait so long.
+# Generating usually takes two seconds, and longer on a busy machine. A page may wait this long.
 LONGEST_SECONDS = 30
-# How many modules are kept, and how many characters one may have: some 4 MiB at the most.
+# The number of cached modules, and the greatest number of characters of one: at most some 4 MiB.
 _MOST_KEPT = 64
 _LARGEST_KEPT = 64 * 1024
 _WRITER = Path(__file__).with_name("program.py")
@@ -69,13 +70,13 @@ _NO_WORD = re.compile(r"[^A-Za-z0-9]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """Code, and the name of the file that it is a module in."""
+    """Generated code, and the name of its module's file."""
 
     file_name: str
     text: str
 
 
-def make(
+def generate_module(
     subject: str,
     number: int,
     document: Mapping[str, Any],
@@ -83,18 +84,18 @@ def make(
     *,
     seconds: float = LONGEST_SECONDS,
 ) -> Code:
-    """Return a module with a Pydantic model of the events that keep a version of a contract.
+    """Return a module with a Pydantic model of the events that are valid by a version of a contract.
 
-    A program of its own makes it, without network, and is ended after `seconds`.
+    A separate program without network access generates it, and is ended after `seconds`.
 
     Raises:
-        NoPythonCode: when none can be made of this schema, or not in time.
+        NoPythonCode: when no code can be generated for the schema, or not in time.
     """
-    schema = safety.plain_schema(bundled(document, references))
+    schema = safety.plain_schema(bundle_schema(document, references))
     asked = orjson.dumps({"schema": schema, "class_name": class_name(subject)})
     code = _cache.get(asked)
     if code is None:
-        code = _written(asked, seconds)
+        code = _run_generator(asked, seconds)
         safety.check(code)
         _cache.put(asked, code)
     head = f"# What events must look like: version {number} of the contract {subject!a}.\n"
@@ -102,7 +103,7 @@ def make(
 
 
 class _CodeCache:
-    """The code that was asked for last, by what the generator was given: a version never changes."""
+    """The most recently requested code, by the input of the generator: a version never changes."""
 
     def __init__(self) -> None:
         self._codes: OrderedDict[bytes, str] = OrderedDict()
@@ -116,7 +117,7 @@ class _CodeCache:
             return code
 
     def put(self, asked: bytes, code: str) -> None:
-        """Keep code, unless it is so large that a few like it would fill the memory."""
+        """Cache code, unless it is so large that a few like it would fill the memory."""
         if len(code) > _LARGEST_KEPT:
             return
         with self._lock:
@@ -128,11 +129,11 @@ class _CodeCache:
 _cache = _CodeCache()
 
 
-def _written(asked: bytes, seconds: float) -> str:
-    """Return the code that the generator writes in a process of its own."""
+def _run_generator(asked: bytes, seconds: float) -> str:
+    """Return the code that the generator writes in a separate process."""
     with tempfile.TemporaryDirectory() as empty:
         try:
-            # Isolated: neither the folder it runs in nor the environment says where modules are.
+            # Isolated mode: neither the current folder nor the environment decides where modules are found.
             done = subprocess.run(  # noqa: S603  # our own program; the schema goes to its standard input
                 [sys.executable, "-I", str(_WRITER)],
                 input=asked,
@@ -151,14 +152,14 @@ def _written(asked: bytes, seconds: float) -> str:
 
 
 def class_name(subject: str) -> str:
-    """Return what the model of a subject's events is called: of `orders.order-placed` it is `OrderPlaced`."""
+    """Return the name of the model for a subject's events, such as `OrderPlaced` for `orders.order-placed`."""
     words = _words(subject.rpartition(".")[2]) or _words(subject)
     name = "".join(word[:1].upper() + word[1:] for word in words)
     return name if name[:1].isalpha() else f"Event{name}"
 
 
 def module_name(subject: str) -> str:
-    """Return what the module is called: of `orders.order-placed` it is `orders_order_placed`."""
+    """Return the name of the module for a subject, such as `orders_order_placed` for `orders.order-placed`."""
     name = "_".join(_words(subject)).lower()[:100]
     return name if name[:1].isalpha() else f"event_{name}".rstrip("_")
 

@@ -1,8 +1,9 @@
 """Write Python code for a schema: a program that `synapse.schema.codegen` starts, and ends if it takes too long.
 
-It reads JSON from standard input, `{"schema": ..., "class_name": ...}`, and writes the code to standard output. An
-error is one line on standard error, and exit status 1. The schema is untrusted, so before reading it the program gives
-up everything that it does not need: the network, other programs, more memory and time than a page may take.
+The program reads JSON from standard input, `{"schema": ..., "class_name": ...}`, and writes the code to standard
+output. An error is one line on standard error, and exit status 1. The schema is untrusted, so before reading it the
+program gives up everything that it does not need: the network, other programs, and more memory and time than a page may
+take.
 """
 
 import contextlib
@@ -21,28 +22,28 @@ _FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn"
 
 def main() -> int:
     """Write the code, and return the exit status."""
-    # Seconds of processor time, because events and pages have priority.
+    # Seconds of processor time. The low priority favours events and pages.
     os.nice(5)
     resource.setrlimit(resource.RLIMIT_CPU, (_MOST_SECONDS, _MOST_SECONDS))
-    # macOS does not enforce a limit of memory: there, only time and the size of a schema are limited.
+    # macOS does not enforce a memory limit: there, only the time and the size of a schema are limited.
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
     asked = json.load(sys.stdin)
-    from datamodel_code_generator import Error  # noqa: PLC0415  # takes a second, and must meet the limits
+    from datamodel_code_generator import Error  # noqa: PLC0415 # takes a second, and must run under the limits
 
-    sys.addaudithook(_refuse)
+    sys.addaudithook(_refuse_event)
     try:
-        code = _written(json.dumps(asked["schema"]), asked["class_name"])
+        code = _generate(json.dumps(asked["schema"]), asked["class_name"])
     except (Error, RecursionError, MemoryError, LookupError, TypeError, ValueError, AttributeError, OSError) as error:
-        # The generator has no own errors for most of the input that it does not understand.
-        return _failed(f"{type(error).__name__}: {error}")
+        # The generator has no specific errors for most of the input that it does not support.
+        return _report_failure(f"{type(error).__name__}: {error}")
     if len(code) > _MOST_CODE:
-        return _failed("the code is larger than 2 MiB")
+        return _report_failure("the code is larger than 2 MiB")
     sys.stdout.write(code)
     return 0
 
 
-def _written(schema: str, class_name: str) -> str:
+def _generate(schema: str, class_name: str) -> str:
     from datamodel_code_generator import Formatter, InputFileType, PythonVersion, generate  # noqa: PLC0415
     from datamodel_code_generator.enums import DataModelType  # noqa: PLC0415
 
@@ -52,7 +53,7 @@ def _written(schema: str, class_name: str) -> str:
         output_model_type=DataModelType.PydanticV2BaseModel,
         target_python_version=PythonVersion.PY_311,
         class_name=class_name,
-        # No formatter that reads settings from files around it.
+        # No formatter, because those read settings from files around them.
         formatters=[Formatter.BUILTIN],
         custom_file_header=" ",
         # An event may have more properties than its contract names, unless the contract forbids that.
@@ -62,7 +63,7 @@ def _written(schema: str, class_name: str) -> str:
         use_union_operator=True,
         use_schema_description=True,
         use_double_quotes=True,
-        # A dot in a definition's name (`com.example.Customer`) would make several modules.
+        # A dot in the name of a definition (`com.example.Customer`) would produce several modules.
         treat_dot_as_module=False,
     )
     if not isinstance(found, str):
@@ -70,12 +71,12 @@ def _written(schema: str, class_name: str) -> str:
     return found
 
 
-def _refuse(event: str, _: object) -> None:
+def _refuse_event(event: str, _: object) -> None:
     if event.startswith(_FORBIDDEN):
         raise OSError(f"{event} is not allowed here")
 
 
-def _failed(reason: str) -> int:
+def _report_failure(reason: str) -> int:
     sys.stderr.write(" ".join(reason.split())[:300])
     return 1
 

@@ -1,9 +1,9 @@
-"""Python code that declares models and does nothing else, from a schema that somebody else wrote.
+"""Checks that generated Python code only declares models, although its schema comes from a user.
 
-The code is downloaded in order to be imported. The generator has keywords of its own with which a schema says what is
-written into the code (`customTypePath`, `customBasePath`, `x-python-import`, `x-python-type`, `x-enum-varnames` and
-more) and which documents it reads (`discriminator`, `$id`). So it is shown a schema of JSON Schema's keywords alone,
-and what it wrote is read again before it is handed out: it may only hold what models are declared with, by known names.
+Users download the code and import it. With the generator's own keywords, a schema could decide what is written into the
+code (`customTypePath`, `customBasePath`, `x-python-import`, `x-python-type`, `x-enum-varnames` and more) and which
+documents the generator reads (`discriminator`, `$id`). So the generator gets only the keywords of JSON Schema, and its
+code is checked before it is returned: it may contain only declarations of models with known names.
 """
 
 import ast
@@ -14,7 +14,7 @@ from synapse.errors.contracts import NoPythonCode
 from synapse.schema.references import Document, rewrite
 
 # The keywords of JSON Schema, drafts 4 to 2020-12. Those that name schemas (`$id`, `$anchor`) are left out: a bundled
-# schema refers to places in itself alone.
+# schema refers only to places in itself.
 _KEYWORDS = frozenset(
     [
         *("$schema", "$ref", "$defs", "definitions", "title", "description", "default", "examples", "deprecated"),
@@ -27,7 +27,7 @@ _KEYWORDS = frozenset(
         "maxProperties",
     ]
 )
-# The format that the generator makes a type of a package of, which a reader of the code need not have.
+# For this format, the generator uses a type of a package that readers of the code need not have.
 _FOREIGN_FORMAT = "ulid"
 
 _IMPORTED: Mapping[str, frozenset[str]] = {
@@ -70,11 +70,11 @@ _PARTS = (
 
 
 def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schema with the keywords of JSON Schema alone, in it and in all schemas below.
+    """Return a schema with only the keywords of JSON Schema, in itself and in all schemas below.
 
     An unknown keyword is kept if a `$ref` leads through it, because it may contain schemas.
     """
-    steps = frozenset(step for step in _steps(schema) if not step.lower().startswith(("x-", "custom")))
+    steps = frozenset(step for step in _reference_steps(schema) if not step.lower().startswith(("x-", "custom")))
 
     def plain(part: Document) -> Document:
         kept = {word: value for word, value in part.items() if word in _KEYWORDS or word in steps}
@@ -86,8 +86,8 @@ def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _steps(value: Any) -> Iterator[str]:
-    """Give the names through which the references of a schema lead."""
+def _reference_steps(value: Any) -> Iterator[str]:
+    """Yield the names through which the references of a schema lead."""
     waiting = [value]
     while waiting:
         each = waiting.pop()
@@ -100,10 +100,10 @@ def _steps(value: Any) -> Iterator[str]:
 
 
 def check(code: str) -> None:
-    """Do nothing when the code only declares models.
+    """Check that the code only declares models.
 
     Raises:
-        NoPythonCode: when it does anything else, or is no code.
+        NoPythonCode: when the code does anything else, or is not valid Python.
     """
     try:
         tree = ast.parse(code)
@@ -116,7 +116,7 @@ def check(code: str) -> None:
 
 
 class _Names:
-    """The names that code may use: names of types, imports and declarations; and the names that it may call."""
+    """The names that code may use (of types, imports and declarations), and the names that it may call."""
 
     def __init__(self, tree: ast.Module) -> None:
         self.known, self.callable = set(_BUILTINS), set(_CALLS)
@@ -151,7 +151,7 @@ def _is_harmless(node: ast.AST, names: _Names) -> bool:
 
 
 def _says_no_code(annotation: ast.AST) -> bool:
-    """Say whether the strings in an annotation, which are evaluated, are names and no expressions."""
+    """Say whether the strings in an annotation, which are evaluated, are only names and not other expressions."""
     if isinstance(annotation, ast.Constant):
         return not isinstance(annotation.value, str) or annotation.value.isidentifier()
     match annotation:

@@ -1,1 +1,1 @@
-"""Costs of checking events against schemas, in steps of about ten nanoseconds, as upper bounds."""
+"""Upper bounds of the cost of checking events against schemas, in steps of about ten nanoseconds."""

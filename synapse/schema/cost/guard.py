@@ -1,4 +1,6 @@
-"""Cost of a schema as a value, limits to it, and the guard that bounds the cost of one event before it is checked."""
+"""The cost of a schema as a value, its limits, and the guard that bounds the cost of one event before the event is
+checked.
+"""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ done in a child process (`synapse.sandbox`)."""
 QUICK_STEPS = 100_000
 """Events up to this limit, some millisecond, are checked at once: before anything else has its turn."""
 MAX_CHARACTERS = 256 * 1024
-# Integers that a double cannot hold hash alike, so that each is compared with each other one.
+# Integers beyond the range of a double have equal hashes, so that each is compared with all others.
 BIG_INTEGER = 2**53
 _SHORTEST_BIG = 17
 
@@ -26,12 +28,13 @@ class Cost(NamedTuple):
     """The cost of checking with a schema.
 
     Attributes:
-        here: steps for the value that it is applied to.
-        here_text: steps for each character of that value, a text, or of its names.
-        below: steps for the value inside that one that costs most.
-        below_text: steps for each character of the value inside.
-        total: steps for all, when it is applied once to the largest value.
-        unique: in how many ways the items of one array are compared with each other, without a limit to their number.
+        here: steps for the value to which the schema is applied.
+        here_text: steps for each character of that value, if it is a text, or of its names.
+        below: steps for the most costly value inside that value.
+        below_text: steps for each character of that inner value.
+        total: all steps, when the schema is applied once to the largest value.
+        unique: the number of ways in which the items of one array are compared with each other, without a limit on
+            their number.
     """
 
     here: float = 0
@@ -53,11 +56,11 @@ class Cost(NamedTuple):
         )
 
     def of_each(self, count: float) -> "Cost":
-        """Return the cost of applying the schema to at most so many values."""
+        """Return the cost of applying the schema to at most this many values."""
         return self._replace(total=self.total * count)
 
     def of_event(self, nodes: float, characters: float, big_numbers: float) -> float:
-        """Return the steps for an event of so many values, characters and numbers beyond 2^53."""
+        """Return the steps for an event with this many values, characters, and integers beyond 2^53."""
         a_value, a_character = max(self.here, self.below), max(self.here_text, self.below_text)
         by_values = nodes * a_value + characters * a_character
         return min(by_values, self.total) + self.unique * big_numbers * big_numbers / 2
@@ -70,38 +73,40 @@ class Cost(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Reckons the cost of events for a schema against which the largest cannot be checked at once."""
+    """Estimates the cost of events for a schema against which the largest events cannot be checked at once."""
 
     cost: Cost
-    # An event of up to so many bytes is checked at once, no matter its content.
+    # The size of events in bytes up to which they are checked at once, with any content.
     quick_length: int
 
     @classmethod
     def of(cls, cost: Cost) -> "Guard | None":
-        """Return the guard of a schema with this cost; None when the largest events are checked at once."""
+        """Return the guard of a schema with this cost, None when even the largest events are checked at once."""
         if cost.of_largest <= QUICK_STEPS:
             return None
         longer = bisect_right(
             range(MAX_CHARACTERS),
             float(QUICK_STEPS),
-            # A value takes two bytes and more.
+            # A value takes at least two bytes.
             key=lambda length: cost.of_event(length / 2, length, length / _SHORTEST_BIG),
         )
         return cls(cost, longer - 1)
 
     def steps(self, event: Any) -> float:
-        """Return an upper bound of the steps that checking the event takes; 0 when it is short enough not to matter."""
+        """Return an upper bound of the steps for checking the event, 0 when the event is short enough for any check."""
         try:
-            # Not by `exact_json.dumps`: this is asked of each event.
+            # Not with `exact_json.dumps`, which is slower: this runs for each event.
             if len(orjson.dumps(event, default=exact_json.written)) <= self.quick_length:
                 return 0
         except orjson.JSONEncodeError:
-            pass  # what other programs wrote may be nested deeper than can be written as JSON
-        return self.cost.of_event(*measured(event))
+            pass  # another program's event may be nested deeper than JSON can be written
+        return self.cost.of_event(*measure_event(event))
 
 
-def measured(event: Any) -> tuple[int, int, int]:
-    """Return how many values, characters (those of names too), and integers beyond 2^53 there are in an event."""
+def measure_event(event: Any) -> tuple[int, int, int]:
+    """Return the numbers of values, of characters (those of names included), and of integers beyond 2^53 in an
+    event.
+    """
     nodes = characters = big = 0
     waiting = [event]
     while waiting:
@@ -119,8 +124,10 @@ def measured(event: Any) -> tuple[int, int, int]:
     return nodes, characters, big
 
 
-def copied(event: Any) -> float:
-    """Return the cost of copying each value of an event with everything below it, in values: a character is 1/100."""
+def copying_cost(event: Any) -> float:
+    """Return the cost of copying each value of an event with everything below it, in values; a character costs
+    1/100.
+    """
     total = 0.0
     waiting = [(event, 1)]
     while waiting:
@@ -137,5 +144,5 @@ def copied(event: Any) -> float:
 
 
 def length_of(value: Any) -> int:
-    """Return how many values there are in one, itself included."""
-    return measured(value)[0]
+    """Return the number of values in a value, itself included."""
+    return measure_event(value)[0]

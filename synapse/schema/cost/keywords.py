@@ -1,7 +1,7 @@
-"""Costs of keywords that look at a value alone, measured with jsonschema_rs.
+"""The costs of keywords that concern only the value itself, measured with jsonschema_rs.
 
-Its `is_valid` checks a value against a part that refers to itself once, however many ways lead there, and everything
-else as often as it stands there.
+The validator's `is_valid` checks a value against a recursive part once, however many paths lead to it, and against
+every other part as often as it occurs.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,13 +30,13 @@ Steps = tuple[float, float]
 
 
 def leaf_cost(node: Mapping[str, Any]) -> Cost:
-    """Return what the keywords of a schema cost that look at the value alone."""
+    """Return the cost of a schema's keywords that concern only the value itself."""
     here, here_text = leaf_steps(node)
     return Cost(here, here_text, 0, 0, here + here_text * MAX_STRING, 0)
 
 
 def leaf_steps(node: Mapping[str, Any]) -> Steps:
-    """Return the steps of the same keywords."""
+    """Return the steps of the keywords that concern only the value itself."""
     here, here_text = VALUE_STEPS, 0.0
     for word, value in node.items():
         if (reckon := _LEAVES.get(word)) is not None:
@@ -46,22 +46,22 @@ def leaf_steps(node: Mapping[str, Any]) -> Steps:
     return here, here_text
 
 
-def _options(options: Any) -> Steps:
+def _options_steps(options: Any) -> Steps:
     if not isinstance(options, list):
         return VALUE_STEPS, 1
     kinds = {type(option) for option in options}
     if kinds <= {str} or (kinds <= {int} and all(abs(option) <= BIG_INTEGER for option in options)):
-        # The validator has a table of these.
+        # The validator has a table of these options.
         return VALUE_STEPS, 1
-    return sum(map(_option, options)), 1
+    return sum(map(_option_steps, options)), 1
 
 
-def _option(option: Any) -> float:
-    """Return the steps for comparing a value with one option, or a part of it."""
+def _option_steps(option: Any) -> float:
+    """Return the steps for comparing a value with one option, or with a part of it."""
     if not isinstance(option, (dict, list)):
         return _OF_OPTION[type(option)]
     parts = option.values() if isinstance(option, dict) else option
-    return _OF_CONTAINER + sum(max(_OF_CONTAINER, _option(each)) for each in parts)
+    return _OF_CONTAINER + sum(max(_OF_CONTAINER, _option_steps(each)) for each in parts)
 
 
 def _pattern_steps(pattern: Any) -> Steps:
@@ -71,22 +71,23 @@ def _pattern_steps(pattern: Any) -> Steps:
 
 @lru_cache(maxsize=1024)
 def pattern_steps(pattern: str, length: int) -> float:
-    """Return the steps for looking for a pattern in a text of so many characters."""
+    """Return the steps for searching a pattern in a text with this many characters."""
     here, here_text = _pattern_steps(pattern)
     return here + here_text * length
 
 
 def pattern_cost(pattern: str) -> Cost:
-    """Return the cost of looking for a pattern in each text."""
+    """Return the cost of searching a pattern in each text."""
     here, here_text = _pattern_steps(pattern)
     return Cost(here=here, here_text=here_text)
 
 
-def _dependent(value: Any) -> Steps:
+def _dependent_steps(value: Any) -> Steps:
     return _DEPENDENT + sum(_DEPENDENT + len(list_of(each)) for each in mapping_of(value).values()), 0
 
 
-# Steps for the value, and for each of its characters: what the keyword costs, or how that is reckoned of its value.
+# By keyword: the steps for the value and for each of its characters, or the function that computes them from the
+# keyword's value.
 _LEAVES: dict[str, Steps | Callable[[Any], Steps]] = {
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (_NUMBER_BOUND, 0.0)),
     **dict.fromkeys(("contentEncoding", "contentMediaType"), (_FORMAT, _FORMAT_CHARACTER)),
@@ -95,11 +96,11 @@ _LEAVES: dict[str, Steps | Callable[[Any], Steps]] = {
         _FORMAT_OF_OTHER_LETTERS if str(name).startswith("idn-") else _FORMAT_CHARACTER,
     ),
     **dict.fromkeys(("type", "minLength", "maxLength", "properties"), (1.0, 0.0)),
-    # Each name that is missing is an error of its own.
+    # Each missing name is a separate error.
     "required": lambda names: (1.0 + len(list_of(names)), 0),
-    **dict.fromkeys(("dependentRequired", *DEPENDENTS), _dependent),
+    **dict.fromkeys(("dependentRequired", *DEPENDENTS), _dependent_steps),
     "multipleOf": lambda value: (_MULTIPLE if isinstance(value, int) else _MULTIPLE_OF_FRACTION, 0),
-    "enum": _options,
-    "const": lambda value: _options([value]),
+    "enum": _options_steps,
+    "const": lambda value: _options_steps([value]),
     "pattern": _pattern_steps,
 }

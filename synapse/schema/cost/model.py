@@ -1,9 +1,9 @@
-"""Bound the cost of checking one event against a schema, of the parts and references together.
+"""Upper bounds of the cost of checking one event against a schema, with all its parts and references.
 
-A validator follows every branch, so a schema of a few lines can ask for 2^40 checks of one value, and a leaf such as an
-`enum` of objects can cost as much as thousands of checks, for each item of an array. The cost is reckoned before a
-schema is used, as an upper bound: for the largest event that is accepted, and for an ordinary one. A schema that is too
-costly for an ordinary event is refused; one that is too costly for the largest only is used up to a smaller size.
+A validator follows every branch, so a schema of a few lines can require 2^40 checks of one value, and a leaf such as an
+`enum` of objects can cost as much as thousands of checks, for each item of an array. So an upper bound of the cost is
+computed before a schema is used, for the largest accepted event and for an ordinary one. A schema that is too costly
+for an ordinary event is refused; one that is too costly only for the largest event is used up to a smaller size.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ ORDINARY_CHARACTERS = 16 * 1024
 _ITEM_HASHED = 10.0
 _CONTAINS = 25.0
 _UNEVALUATED = 15.0
-# A part that refers to itself can be met again on each level of an event, and so hash what is below it again.
+# A recursive part can occur again on each level of an event, and each time hash everything below.
 _LEVELS = 64
 
 _LISTS = ("allOf", "anyOf", "oneOf")
@@ -41,16 +41,16 @@ _OBJECT_WORDS = frozenset(
     ("properties", "patternProperties", "additionalProperties", "unevaluatedProperties", "propertyNames")
 )
 _ARRAY_WORDS = frozenset((*_OF_ITEMS, "prefixItems", "contains", "uniqueItems"))
-# A schema with none of these words has no other in it.
+# A schema without any of these words contains no other schema.
 _LEADING_ON = frozenset(
     (*_LISTS, *_ONES, *DEPENDENTS, *_OF_PARTS, *_REFERENCES, "properties", "patternProperties", "prefixItems")
 )
-# Where errors are listed, one value has more of them than steps, or they cost more.
+# When errors are listed, these keywords give one value more errors than steps, or more costly ones.
 _LISTING_MORE = frozenset(("anyOf", "oneOf", "propertyNames"))
 _GLANCED_PARTS = 300
 """How many parts a schema may have, each as often as it is referred to, whose cost is found out at its first event:
 that takes some 2 milliseconds of the event loop."""
-# The cost of these keywords does not follow from each part alone.
+# The cost of these keywords does not follow from that of each part alone.
 _NEEDING_MODEL = frozenset(
     (
         *("$dynamicRef", "$recursiveRef"),
@@ -76,24 +76,24 @@ _INFINITE = Cost(here=inf, total=inf)
 
 
 def checked_cost(resolver: ReferenceResolver, *, is_registered: bool) -> Cost | None:
-    """Return the cost of a schema; None when it need not be known before the first event, as it is evidently small.
+    """Return the cost of a schema; None when it is evidently small and need not be computed before the first event.
 
     Raises:
-        BadSchema: when its references have no end, or when it is too costly for an ordinary event and is not registered
-            already.
+        BadSchema: when its references are circular, or when it is too costly for an ordinary event and not
+            registered yet.
     """
     if upper_bound(resolver).of_largest <= MAX_STEPS:
         return None
     model = CostModel(resolver)
-    return model.whole if is_registered else model.checked()
+    return model.whole if is_registered else model.checked_whole()
 
 
 def upper_bound(resolver: ReferenceResolver) -> Cost:
-    """Return a cost that no event can exceed, found by one look at each part; infinite where that cannot be.
+    """Return a cost that no event can exceed, computed in one pass over the parts; infinite when that is not possible.
 
-    A value meets at most one part, and one more for each fork: a part for the same value as the part around it, or a
-    keyword for items. So many times the most costly part is no less than what `CostModel` finds. The target of a
-    reference counts each time; a schema that comes back to itself, or has many parts, is left to the model.
+    A value is checked against one part, and one more for each fork: a part for the same value as its parent, or a
+    keyword for items. The cost of the most costly part times this number is at least the result of `CostModel`. The
+    target of a reference counts each time. A recursive schema, or one with many parts, is left to the model.
     """
     ways, here, here_text = 1, VALUE_STEPS, 0.0
     parts = 0
@@ -131,7 +131,9 @@ def upper_bound(resolver: ReferenceResolver) -> Cost:
 
 
 def _parts_at_a_glance(node: dict[str, Any]) -> tuple[list[Any], list[Any], int]:
-    """Return the parts of a schema for the same value, those for other values, and how many keywords are for items."""
+    """Return the parts of a schema for the same value, the parts for other values, and the number of keywords for
+    items.
+    """
     same: list[Any] = []
     if not _SAME_VALUE.isdisjoint(node):
         same += [node[word] for word in _ONES if word in node]
@@ -159,8 +161,8 @@ class CostModel:
         self._lists_more = False
         self._back = self._find_returns()
 
-    def checked(self) -> Cost:
-        """Return the cost of a whole schema that is to be registered.
+    def checked_whole(self) -> Cost:
+        """Return the cost of a whole schema, for its registration.
 
         Raises:
             BadSchema: when it is too costly for an ordinary event.
@@ -172,18 +174,19 @@ class CostModel:
         return cost
 
     def listing_rate(self) -> float | None:
-        """Return the steps for one value where a list of all errors costs no more than that for each; None elsewhere.
+        """Return the steps for one value if listing all errors costs no more than that for each value; None otherwise.
 
-        The validator explains each alternative, and a part that refers to itself as often as there are ways to it. Of
-        a name that is not allowed it copies the whole object. The number of a value's errors is no larger, either.
+        The validator explains each alternative, and a recursive part as often as paths lead to it. For a name that is
+        not allowed, it copies the whole object. The number of a value's errors is not larger than the returned steps,
+        either.
         """
         return None if self._back or self._lists_more else self.steps(self._resolver.root, 1, 0)
 
     def steps(self, schema: Any, nodes: float, characters: float) -> float:
-        """Return the steps for applying a part of the schema to one with so many values and characters in it."""
-        cost = self._of(schema)
+        """Return the steps for applying a part of the schema to a value with this many values and characters in it."""
+        cost = self._cost_of(schema)
         if self._back and isinstance(schema, Mapping) and not _LEADING_ON.isdisjoint(schema):
-            # It may lead to a part that refers to itself, whose cost is that of the whole.
+            # The part may lead to a recursive part, whose cost is that of the whole.
             cost += self.whole
         return max(VALUE_STEPS, cost.here, cost.below) * nodes + max(cost.here_text, cost.below_text) * characters
 
@@ -192,10 +195,10 @@ class CostModel:
         """The cost of the whole schema."""
         root = self._resolver.root
         if not self._back:
-            return self._of(root)
-        # One value can be met by every part that refers to itself, on as many ways, but by each of them once.
+            return self._cost_of(root)
+        # One value can be checked against every recursive part, on many paths, but only once against each.
         starts = {id(root): root, **self._back}
-        costs = [self._reckoned(each) for each in starts.values()]
+        costs = [self._compute(each) for each in starts.values()]
         return Cost(
             here=sum(cost.here + cost.below for cost in costs),
             here_text=sum(cost.here_text + cost.below_text for cost in costs),
@@ -203,24 +206,24 @@ class CostModel:
             unique=sum(cost.unique for cost in costs),
         )
 
-    def _of(self, schema: Any) -> Cost:
+    def _cost_of(self, schema: Any) -> Cost:
         if not isinstance(schema, Mapping):
             return _ONE
         key = id(schema)
         if key in self._back:
             return _ONE
         if key not in self._known:
-            self._known[key] = self._reckoned(schema)
+            self._known[key] = self._compute(schema)
         return self._known[key]
 
-    def _reckoned(self, node: Mapping[str, Any]) -> Cost:
+    def _compute(self, node: Mapping[str, Any]) -> Cost:
         cost = leaf_cost(node)
         if _LEADING_ON.isdisjoint(node) and "uniqueItems" not in node:
             return cost
         for each in self._for_same_value(node):
-            cost += self._of(each)
+            cost += self._cost_of(each)
         if not _UNEVALUATED_WORDS.isdisjoint(node):
-            # Which parts are evaluated is asked of each schema for the same value, once more.
+            # To find out which parts are evaluated, each schema for the same value is checked once more.
             cost += cost._replace(below=cost.below + _UNEVALUATED * cost.here)
         if not _OBJECT_WORDS.isdisjoint(node):
             cost += self._of_properties(node)
@@ -230,23 +233,23 @@ class CostModel:
 
     def _of_properties(self, node: Mapping[str, Any]) -> Cost:
         count = min(_whole_number(node.get("maxProperties"), MAX_KEYS), MAX_KEYS)
-        # A property meets one of these...
+        # A property is checked against one of these...
         named = self._one_of(mapping_of(node.get("properties")).values())
         additional, unevaluated = node.get("additionalProperties"), node.get("unevaluatedProperties")
         if isinstance(additional, Mapping):
-            named = _largest((named, self._of(additional).of_each(count)))
-        # ... and, beside, all of those.
+            named = _largest_of((named, self._cost_of(additional).of_each(count)))
+        # ... and in addition against all of those.
         patterns = mapping_of(node.get("patternProperties"))
         every = self._all_of((*patterns.values(), *((unevaluated,) if isinstance(unevaluated, Mapping) else ())))
-        found = self._below(named + every.of_each(count))
+        found = self._cost_inside(named + every.of_each(count))
         if not patterns and "propertyNames" not in node:
             return found
-        # Names are characters of the object, and one value each. Every further keyword that reads a property reads its
-        # name again.
+        # Names are characters of the object, and one value each. Every further keyword for properties reads each name
+        # again.
         times = 1 if additional is None and unevaluated is None else 2
         name = sum((pattern_cost(pattern) for pattern in patterns for _ in range(times)), _NOTHING)
         if isinstance(node.get("propertyNames"), Mapping):
-            name += self._of(node["propertyNames"])
+            name += self._cost_of(node["propertyNames"])
         total = name.here * count + name.here_text * MAX_CHARACTERS
         return found + Cost(here_text=name.here_text, below=name.here, total=total)
 
@@ -257,7 +260,7 @@ class CostModel:
         rest = [node[word] for word in _OF_ITEMS if isinstance(node.get(word), Mapping)]
         every = self._all_of(rest)
         if isinstance(node.get("contains"), (Mapping, bool)):
-            every += self._of(node["contains"]) + Cost(here=_CONTAINS, total=_CONTAINS)
+            every += self._cost_of(node["contains"]) + Cost(here=_CONTAINS, total=_CONTAINS)
         unique = 0
         if node.get("uniqueItems") is True:
             hashed = _ITEM_HASHED * (_LEVELS if self._back else 1)
@@ -266,19 +269,19 @@ class CostModel:
             else:
                 unique = 1
             every += Cost(here=hashed, total=hashed)
-        found = self._below(first + every.of_each(count))
+        found = self._cost_inside(first + every.of_each(count))
         return found._replace(unique=found.unique + unique)
 
     def _one_of(self, schemas: Iterable[Any]) -> Cost:
-        """Return the most that schemas cost of which each looks at a place of its own."""
-        costs = [self._of(schema) for schema in schemas]
-        return _largest(costs) if costs else _NOTHING
+        """Return the highest cost of schemas that each check a different value."""
+        costs = [self._cost_of(schema) for schema in schemas]
+        return _largest_of(costs) if costs else _NOTHING
 
     def _all_of(self, schemas: Iterable[Any]) -> Cost:
-        return sum(map(self._of, schemas), _NOTHING)
+        return sum(map(self._cost_of, schemas), _NOTHING)
 
-    def _below(self, cost: Cost) -> Cost:
-        """Return the cost of the values inside one as its own."""
+    def _cost_inside(self, cost: Cost) -> Cost:
+        """Return the cost of the values inside a value as a part of the value's own."""
         here, here_text, below, below_text, total, unique = cost
         if self._back:
             return Cost(0, 0, here + below, here_text + below_text, total, unique)
@@ -296,7 +299,7 @@ class CostModel:
             yield from (each for each in mapping_of(node.get(word)).values() if isinstance(each, Mapping))
         try:
             targets = self._resolver.possible_targets(node)
-        except CannotFollow:  # the validator does not look at it either, or it had refused the schema
+        except CannotFollow:  # the validator ignores it, too, or it would have refused the schema
             return
         yield from (target.schema for target in targets)
 
@@ -310,7 +313,7 @@ class CostModel:
                 yield node[word]
 
     def _find_returns(self) -> dict[int, Mapping[str, Any]]:
-        """Return the parts that refer to themselves: those to which a way leads back that began at them."""
+        """Return the recursive parts: those from which a path leads back to themselves."""
         back: dict[int, Mapping[str, Any]] = {}
         done: set[int] = set()
         is_open: set[int] = set()
@@ -373,7 +376,7 @@ class CostModel:
         return found
 
 
-def _largest(costs: Sequence[Cost]) -> Cost:
+def _largest_of(costs: Sequence[Cost]) -> Cost:
     here, here_text, below, below_text, total, unique = zip(*costs, strict=True)
     return Cost(max(here), max(here_text), max(below), max(below_text), sum(total), max(unique))
 

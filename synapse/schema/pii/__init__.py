@@ -1,9 +1,9 @@
-"""PII: places of an event that a schema marks with `"x-pii": true`, and events without what stands there.
+"""PII: the places of an event that a schema marks with `"x-pii": true`, and events without the values at these places.
 
 - `marks`    which parts of a schema lead to a mark
 - `masking`  an event walked along them, and masked; texts that quote it, redacted
 
-Where a schema leaves open what a place is, the answer is yes: too much masked is a nuisance, too little a leak.
+A place that the schema leaves open counts as PII: masking too much is a nuisance, masking too little is a leak.
 """
 
 from synapse.schema.pii.marks import MARK, Marks, marks_of

@@ -1,8 +1,8 @@
-"""Mask an event along the marks of its schema, and redact texts that quote masked values.
+"""Masking of an event by the marks of its schema, and redaction of texts that quote masked values.
 
-The form stays: names, lengths of arrays and nulls are seen, values are not. A place that the schema takes for an object
-or an array with PII inside, and that is a text or a number, is masked as a whole, since its meaning is unknown. A text
-alone does not show which of its words are PII; with the event, its PII values are searched for.
+The form of an event stays visible: names, lengths of arrays and nulls, but not the values. A text or a number at a
+place that the schema describes as an object or array with PII inside is masked as a whole, since its meaning is
+unknown. A text alone does not show which of its words are PII, so the PII values of the event are searched in it.
 """
 
 import html
@@ -22,13 +22,13 @@ MASK = "•••"
 def masked(event: Any, marks: Marks) -> Any:
     """Return the event with `MASK` in place of PII; an event without PII is returned unchanged."""
     try:
-        return _masked(event, marks)
+        return _mask(event, marks)
     except RecursionError:
         return dict.fromkeys(event, MASK) if isinstance(event, dict) else MASK
 
 
 def holds_mask(value: Any) -> bool:
-    """Say whether a `MASK` stands in place of a value, at any depth."""
+    """Say whether a value has a `MASK`, at any depth."""
     waiting = [[value]]
     while waiting:
         values = waiting.pop()
@@ -49,21 +49,21 @@ def pii_texts(event: Any, marks: Marks) -> frozenset[str]:
     while waiting:
         value, marks = waiting.pop()
         if isinstance(value, (dict, list)):
-            waiting += _below(value, marks)
+            waiting += _marked_values(value, marks)
         elif _is_hidden(value, marks):
-            found.update(_texts(value))
+            found.update(_texts_of(value))
     return frozenset(found)
 
 
-def _masked(value: Any, marks: Marks) -> Any:
+def _mask(value: Any, marks: Marks) -> Any:
     if not isinstance(value, (dict, list)):
         return MASK if _is_hidden(value, marks) else value
     if not isinstance(value, dict):
-        return [_masked(item, below) if (below := _of_item(marks, n)) else item for n, item in enumerate(value)]
-    return {name: _masked(each, below) if (below := _of_name(marks, name)) else each for name, each in value.items()}
+        return [_mask(item, below) if (below := _of_item(marks, n)) else item for n, item in enumerate(value)]
+    return {name: _mask(each, below) if (below := _of_name(marks, name)) else each for name, each in value.items()}
 
 
-def _below(value: dict[str, Any] | list[Any], marks: Marks) -> Iterator[tuple[Any, Marks]]:
+def _marked_values(value: dict[str, Any] | list[Any], marks: Marks) -> Iterator[tuple[Any, Marks]]:
     named = value.items() if isinstance(value, dict) else enumerate(value)
     for name, each in named:
         below = _of_name(marks, name) if isinstance(name, str) else _of_item(marks, name)
@@ -71,15 +71,15 @@ def _below(value: dict[str, Any] | list[Any], marks: Marks) -> Iterator[tuple[An
             yield each, below
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Give a value as Python and JSON write it."""
+def _texts_of(value: Any) -> Iterator[str]:
+    """Yield a value as Python and JSON write it."""
     yield str(value)
     if isinstance(value, (bool, float)):
         yield exact_json.dumps(value).decode()
 
 
 def _is_hidden(value: Any, marks: Marks) -> bool:
-    """Say whether a value that is no object and no array is masked at this place."""
+    """Say whether a value that is neither an object nor an array is masked at this place."""
     if value is None or isinstance(value, (dict, list)):
         return False
     return marks.is_personal or not isinstance(value, bool)
@@ -88,7 +88,7 @@ def _is_hidden(value: Any, marks: Marks) -> bool:
 def _of_name(marks: Marks, name: str) -> Marks | None:
     if marks.is_personal:
         return marks
-    # An object where only an array is described: all of it may be what the items should have been.
+    # An object at a place where only an array is described: all of it may be meant for the items.
     return marks.of_name(name) if marks.has_names else marks.everything
 
 
@@ -98,52 +98,52 @@ def _of_item(marks: Marks, number: int) -> Marks | None:
     return marks.of_item(number) if marks.has_items else marks.everything
 
 
-# A quotation may be cut: from this many characters on, the beginning of a value is enough to be recognised.
+# A quotation may be cut: this many characters of the beginning of a value are enough to recognize it.
 ENOUGH = 12
-# Where the text does not say that it was cut: this much of a value's beginning, at its very end, is taken for one.
+# At the very end of a text without a mark of a cut, this many characters of a value's beginning count as a quotation.
 ENOUGH_AT_END = 3
-# Where a text says that it was cut: as we do, and as others might.
+# The marks of a cut in a text: Synapse's own, and others.
 _CUTS = re.compile(rf"{CUT}+|\.{{3,}}")
-# Characters that may stand behind the end of a quotation.
+# Characters that may follow the end of a quotation.
 _CLOSING = " \t\r\n\"'`”»)]}>.,;:!\u2019\u203a"
-# More than this many are not looked for, and not in more places: the text is masked as a whole.
+# When there are more values or more occurrences than this, the text is masked as a whole.
 MOST_VALUES, MOST_CUTS = 1000, 50
 
 
 def redacted(text: str, values: Collection[str]) -> str:
-    """Return the text with `MASK` in place of each of the values, and of their beginnings where the text was cut.
+    """Return the text with `MASK` in place of each value, and in place of the beginning of a value where the text was
+    cut.
 
-    A value is found as it is, as JSON, Python, an address or HTML would write it, and in capitals or small letters; a
-    short one only where it stands as a word of its own. Of a long one its first `ENOUGH` characters are found
-    anywhere; of each, any beginning before a mark of a cut (`…`), and one of `ENOUGH_AT_END` characters at the end of
-    the text.
+    A value is found literally, in the forms of JSON, Python, a URL and HTML, and regardless of case; a short value only
+    as a separate word. The first `ENOUGH` characters of a long value are found anywhere. Any beginning of a value is
+    found before a mark of a cut (`…`), and a beginning of `ENOUGH_AT_END` characters at the end of the text.
     """
     if len(values) > MOST_VALUES:
         return MASK
-    found = {form.strip() for value in values for form in _forms(value)} - {"", MASK}
+    found = {form.strip() for value in values for form in _forms_of(value)} - {"", MASK}
     forms = sorted(found, key=len, reverse=True)
     by_head: dict[str, list[str]] = {}
     for form in forms:
         by_head.setdefault(form[:ENOUGH].lower(), []).append(form)
     for head, those in by_head.items():
-        text = _without(text, head, those)
-    return _without_beginnings(text, forms)
+        text = _mask_forms(text, head, those)
+    return _mask_beginnings(text, forms)
 
 
-def _forms(value: str) -> Iterator[str]:
+def _forms_of(value: str) -> Iterator[str]:
     yield value
     yield " ".join(value.split())
     for write in (json.dumps, ascii, repr):
         yield write(value)[1:-1]
     yield json.dumps(value, ensure_ascii=False)[1:-1]
-    # As it stands in an address, in a form and in a page.
+    # The forms in a URL, in a web form and in a page.
     for write_in_address in (quote, quote_plus):
         yield write_in_address(value, errors="replace")
     yield from (quote(value, safe="", errors="replace"), html.escape(value))
 
 
-def _without(text: str, head: str, forms: Sequence[str]) -> str:
-    """Return the text without the forms that begin with this head, in capitals or small letters."""
+def _mask_forms(text: str, head: str, forms: Sequence[str]) -> str:
+    """Return the text without the forms that begin with this head, regardless of case."""
     if head not in text.lower():
         return text
     if len(forms[0]) < ENOUGH:
@@ -153,13 +153,13 @@ def _without(text: str, head: str, forms: Sequence[str]) -> str:
     for found in re.finditer(re.escape(forms[0][:ENOUGH]), text, flags=re.IGNORECASE):
         if found.start() >= at:
             kept += [text[at : found.start()], MASK]
-            # The forms may differ behind their head: the longest one is stored there.
+            # The forms may differ after their head: mask the longest one that occurs here.
             at = max(_end_of(form, text, found.end()) for form in forms)
     return "".join([*kept, text[at:]])
 
 
 def _end_of(form: str, text: str, at: int) -> int:
-    """Return where a text stops being a form whose head ends at a place."""
+    """Return the position up to which a text equals a form whose head ends at a position."""
     for character in form[ENOUGH:]:
         if at == len(text) or text[at].lower() != character.lower():
             break
@@ -167,25 +167,25 @@ def _end_of(form: str, text: str, at: int) -> int:
     return at
 
 
-def _without_beginnings(text: str, forms: Sequence[str]) -> str:
-    """Return the text without the beginnings of the forms that stand where it was cut."""
-    small = _small(text)
-    beginnings = [_small(form) for form in forms]
+def _mask_beginnings(text: str, forms: Sequence[str]) -> str:
+    """Return the text without the beginnings of forms at the places where the text was cut."""
+    small = _lower(text)
+    beginnings = [_lower(form) for form in forms]
     ends = {len(text.rstrip(_CLOSING + CUT)): ENOUGH_AT_END}
     ends |= {found.start(): 1 for found in _CUTS.finditer(text)}
     if beginnings and len(ends) > MOST_CUTS:
         return MASK
-    # From the end, so that the places before stay where they are.
+    # From the end backwards, so that earlier positions stay valid.
     for end, least in sorted(ends.items(), reverse=True):
-        found = [at for form in beginnings if (at := _begin(small, end, form, least)) is not None]
+        found = [at for form in beginnings if (at := _find_beginning(small, end, form, least)) is not None]
         if found:
             text = text[: min(found)] + MASK + text[end:]
-            small = _small(text)
+            small = _lower(text)
     return text
 
 
-def _begin(text: str, end: int, form: str, least: int) -> int | None:
-    """Return from where on the text, up to `end`, is the beginning of the form; None when it is not."""
+def _find_beginning(text: str, end: int, form: str, least: int) -> int | None:
+    """Return the position from which the text up to `end` is the beginning of the form; None when it is not."""
     head = form[:least]
     at = text.find(head, max(0, end - len(form)), end)
     while at != -1:
@@ -196,8 +196,8 @@ def _begin(text: str, end: int, form: str, least: int) -> int | None:
     return None
 
 
-def _small(text: str) -> str:
-    """Return the text in small letters, each in its place."""
+def _lower(text: str) -> str:
+    """Return the text in lower case, with each character at its position."""
     small = text.lower()
     if len(small) == len(text):
         return small

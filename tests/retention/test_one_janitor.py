@@ -317,6 +317,6 @@ def test_every_long_running_process_keeps_the_streams_of_the_catalog_in_bounds(d
     orders.publish(1, 2, 3, 4)
 
     for work in background_tasks.WORK:
-        work.turn()
+        work.run_step()
 
     assert orders.kept == [3, 4]

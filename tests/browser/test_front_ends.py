@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tests.browser.conftest import CHROMIUM
+from tests.browser.conftest import CHROMIUM, OPTIONS
 
 pytestmark = pytest.mark.process
 
@@ -89,9 +89,7 @@ def page_of(chromium):
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     rules = ", ".join(f"MAP {origin.partition('//')[2]} 127.0.0.1:{server.server_port}" for origin in ORIGINS)
-    browser = chromium.browser_type.launch(
-        executable_path=CHROMIUM, args=["--disable-dev-shm-usage", "--disable-gpu", f"--host-resolver-rules={rules}"]
-    )
+    browser = chromium.browser_type.launch(executable_path=CHROMIUM, args=[*OPTIONS, f"--host-resolver-rules={rules}"])
 
     def open_at(origin):
         page = browser.new_page()

@@ -48,7 +48,7 @@ def row_without_event(delivery: Delivery, *, bridge: int) -> ArchivedEvent:
 def seen_by(kept: ArchivedEvent, by: Principal) -> ArchivedEvent:
     """Return a copy of the row for display, never to be saved: PII is masked unless the caller may see it."""
     event = kept.event if isinstance(kept.event, dict) else {}
-    mask = mask_of_event(holder.current().shown(kept.stream), event, kept.event_type)
+    mask = mask_of_event(holder.current().display_definition(kept.stream), event, kept.event_type)
     if mask is None or by.rights.has(PERSONAL):
         return kept
     seen = copy(kept)

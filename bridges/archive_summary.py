@@ -109,7 +109,7 @@ def _hidden_from(by: Principal, stream: str, summary: Summary) -> set[str]:
     """Return the properties of the summary that are masked for the caller."""
     if by.rights.has(PERSONAL):
         return set()
-    shown = holder.current().shown(stream)
+    shown = holder.current().display_definition(stream)
     types = (*summary.completed, *summary.failed)
     masks = [mask for event_type in types if (mask := mask_of_type(shown, event_type))]
     names = {name for name in (summary.by, summary.measure) if name}

@@ -107,4 +107,4 @@ holder = BridgeHolder()
 
 def mask_of(delivery: Delivery) -> Mask | None:
     """Return the mask for the PII of an event, by the contracts of its stream; None without any."""
-    return masking.mask_of(catalog.current().shown(delivery.stream), delivery.entry)
+    return masking.mask_of(catalog.current().display_definition(delivery.stream), delivery.entry)

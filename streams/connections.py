@@ -171,7 +171,7 @@ def tails() -> Tails:
 @cache
 def _frames() -> FrameCache:
     """Return the frames that this process's event loop rendered last."""
-    return FrameCache(lambda stream, entry, catalog: sse.frame_of(stream, entry, catalog.shown(stream)))
+    return FrameCache(lambda stream, entry, catalog: sse.frame_of(stream, entry, catalog.display_definition(stream)))
 
 
 def render(stream: str, entry: Entry) -> Frame:

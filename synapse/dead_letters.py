@@ -298,7 +298,7 @@ class Redriven:
     cursor: str | None = None
 
     @classmethod
-    def of(cls, ids: Sequence[str], answers: Sequence[Replayed], *, cursor: str | None = None) -> "Redriven":
+    def from_results(cls, ids: Sequence[str], answers: Sequence[Replayed], *, cursor: str | None = None) -> "Redriven":
         """Count the results of these ids."""
         return cls(
             moved=answers.count("retry"),

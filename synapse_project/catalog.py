@@ -72,7 +72,7 @@ class Catalog:
         self._name = name
         self._source = _source(data, name)
         sections = [section for part in PARTS for section in part.SECTIONS]
-        self._file = CatalogFile(self._source.value, sections, self._source.mistakes)
+        self._file = CatalogFile(self._source.value, sections, self._source.errors)
         for part in PARTS:
             part.read(self._file)
 
@@ -118,12 +118,12 @@ class Catalog:
     def _chosen(self, delete: bool, only_new: bool) -> list[Change]:
         """Return the differences between file and database, in the order in which they can be carried out."""
         # The database is asked even when an error is known already, so that all errors are reported at once.
-        known = list(self._file.mistakes)
+        known = list(self._file.errors)
         try:
             changes = [change for part in PARTS for change in part.plan(self._file, delete=delete)]
-            self._refuse(self._file.mistakes)
+            self._refuse(self._file.errors)
         finally:
-            self._file.mistakes[:] = known
+            self._file.errors[:] = known
         return sorted((change for change in changes if change.action == "create" or not only_new), key=_rank)
 
     def _refuse(self, mistakes: Sequence[CatalogError]) -> None:
@@ -168,7 +168,7 @@ def export() -> str:
     document: dict[str, Any] = {}
     for part in PARTS:
         part.export(document)
-    text = catalog_yaml.write(document)
+    text = catalog_yaml.dump_yaml(document)
     if (size := len(text.encode())) > catalog_yaml.MAX_BYTES:
         raise BadCatalog(f"The catalog would be a file of {size} bytes; at most {catalog_yaml.MAX_BYTES} can be read")
     return text
@@ -176,7 +176,7 @@ def export() -> str:
 
 def _source(data: bytes, name: str) -> Source:
     try:
-        source = catalog_yaml.read(data)
+        source = catalog_yaml.parse_yaml(data)
     except BadCatalog as error:
         raise BadCatalog(f"{name} cannot be read: {error.detail}") from None
     if not isinstance(source.value, dict):

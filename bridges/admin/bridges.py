@@ -171,7 +171,7 @@ class BridgeForm(forms.ModelForm):
         """Refuse to let PII go elsewhere when the person may not see it. Pausing and resuming is everybody's."""
         before = Bridge.objects.filter(pk=self.instance.pk).select_related("stream").first()
         streams = {stream for stream in (before and before.stream, values.get("stream")) if stream}
-        with_pii = sorted(one.name for one in streams if may_hold_pii(holder.current().shown(one.name)))
+        with_pii = sorted(one.name for one in streams if may_hold_pii(holder.current().display_definition(one.name)))
         if self.may_see_pii or not with_pii:
             return
         changed = [

@@ -190,7 +190,7 @@ def pull_nack(call: Call[None, PullNack]) -> Conversation[dict[str, Any]]:
     asked = call.body
     group = yield from _group(asked, call.by)
     # A reader's words may repeat what the event holds.
-    logs_reason = not may_hold_pii(holder.current().shown(asked.stream))
+    logs_reason = not may_hold_pii(holder.current().display_definition(asked.stream))
     answer = yield from acknowledgement.nack(group, asked, random.random(), logs_reason=logs_reason)
     memory().ring(asked)
     return answer

@@ -81,7 +81,7 @@ def redrive(
         logs=snapshot.holder.keeps_log(stream, group),
     )
     answers = _recorded(by, "redrive", (stream, group), _about(what, ids, rate=rate), command)
-    redriven = Redriven.of(ids, answers, cursor=following)
+    redriven = Redriven.from_results(ids, answers, cursor=following)
     others = {"gone": redriven.gone, "waiting": redriven.waiting, "broken": redriven.broken}
     _record_rest(by, "redrive", (stream, group), meant=len(ids), done=redriven.moved, **others)
     return redriven
@@ -122,7 +122,7 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
         "after": {"count": 1, "ids": [id_], "event": _impersonal(definition, accepted.event, types)},
     }
     answers = _recorded(by, "redrive edited", (stream, group), about, command)
-    redriven = Redriven.of([id_], answers)
+    redriven = Redriven.from_results([id_], answers)
     _record_rest(by, "redrive edited", (stream, group), meant=1, done=redriven.moved, result=answers[0])
     return Edited(
         redriven=redriven,

@@ -29,7 +29,7 @@ def seen_by(letter: DeadLetter, by: Principal) -> DeadLetter:
     """
     if sees_all(by):
         return letter
-    if may_hold_pii(holder.current().shown(letter.stream)):
+    if may_hold_pii(holder.current().display_definition(letter.stream)):
         attempts = tuple(replace(one, error=MASK) if one.is_before_edit else one for one in letter.attempts)
         letter = replace(letter, attempts=attempts)
     if letter.mask is None:

@@ -215,7 +215,7 @@ def _ask(stream: str, command: Command) -> Any:
 
 
 def _letter(stream: str, group: str, stored: StoredLetter) -> DeadLetter:
-    definition = holder.current().shown(stream)
+    definition = holder.current().display_definition(stream)
     decoded = fast_decoder.decode_parts(stored.parts, types_of=definition.types_of if definition else {})
     mask = mask_of(definition, decoded)
     error = mask.text(stored.error, decoded.event) if mask else stored.error

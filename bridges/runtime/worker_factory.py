@@ -74,7 +74,7 @@ def open_worker(
         block_ms=block_ms,
         order=bridge.order,
         order_key=bridge.order_key,
-        retry=Policy.of(bridge),
+        retry=Policy.from_definition(bridge),
         delivery_log=bridge.delivery_log,
         tracing=bridge.tracing,
     )

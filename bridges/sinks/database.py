@@ -33,7 +33,7 @@ class DatabaseConfig(SinkConfig):
         int | None, Setting("After how many days an event is removed; empty keeps all that the archive has room for.")
     ] = None
 
-    def mistakes(self) -> Iterator[tuple[str, str]]:
+    def find_errors(self) -> Iterator[tuple[str, str]]:
         if self.keep_days is not None and not 1 <= self.keep_days <= MOST_DAYS:
             yield "keep_days", f"must be from 1 to {MOST_DAYS}, or left out to keep them"
 

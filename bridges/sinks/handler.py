@@ -28,7 +28,7 @@ class HandlerConfig(SinkConfig):
     handler: Annotated[str, Setting("The function, such as shop.events.on_order; SYNAPSE_HANDLERS allows it.")]
     batch: Annotated[bool, Setting("Call it with many events at once.")] = False
 
-    def mistakes(self) -> Iterator[tuple[str, str]]:
+    def find_errors(self) -> Iterator[tuple[str, str]]:
         if complaint := handlers.refusal_of(self.handler, settings.BRIDGE_HANDLERS):
             yield "handler", complaint
 

@@ -30,7 +30,7 @@ class NotificationConfig(SinkConfig):
         Setting("The secret that holds the receiver's URL, such as slack://...", names="secret", is_given=True),
     ]
 
-    def mistakes(self) -> Iterator[tuple[str, str]]:
+    def find_errors(self) -> Iterator[tuple[str, str]]:
         if not is_name(self.target):
             # Refused without being repeated: what is said here may end up in a log.
             yield "target", "must be the name of a secret; save the receiver's URL as one, and name that"

@@ -54,7 +54,7 @@ class StreamConfig(SinkConfig):
         field(default_factory=dict)
     )
 
-    def mistakes(self) -> Iterator[tuple[str, str]]:
+    def find_errors(self) -> Iterator[tuple[str, str]]:
         if not is_name(self.stream):
             yield "stream", f"is no stream's name: it has {RULE}"
         if self.stream == ALERTS_STREAM:

@@ -62,7 +62,7 @@ class WebhookConfig(SinkConfig):
         list[int], Setting("Answers after which an event is not sent again, such as 400, 422.", is_advanced=True)
     ] = field(default_factory=list)
 
-    def mistakes(self) -> Iterator[tuple[str, str]]:
+    def find_errors(self) -> Iterator[tuple[str, str]]:
         try:
             target.read_target(self.url, settings.WEBHOOK_ALLOW)
         except target.BadTarget as bad:

@@ -62,9 +62,9 @@ def find_events(call: Call[FindQuery, None]) -> Conversation[dict[str, Any]]:
     """Events by an id that they carry, among all streams and event types that the caller may read. Properties that are
     masked for the caller find nothing."""
     query = call.query
-    found = yield from search.find(query.q, call.catalog, call.by, connections.digests(), count=query.count)
+    found = yield from search.find_by_id(query.q, call.catalog, call.by, connections.digests(), count=query.count)
     return {
-        "events": [match.shown() for match in found.matches],
+        "events": [match.to_json() for match in found.matches],
         "complete": not found.unsearched,
-        "unsearched": [each.shown() for each in found.unsearched],
+        "unsearched": [each.to_json() for each in found.unsearched],
     }

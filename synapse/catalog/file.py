@@ -51,9 +51,9 @@ class CatalogFile:
     """The definitions of a catalog file, by kind and name, and the errors in it."""
 
     def __init__(
-        self, document: dict[str, Any], sections: Collection[str], mistakes: Sequence[CatalogError] = ()
+        self, document: dict[str, Any], sections: Collection[str], errors: Sequence[CatalogError] = ()
     ) -> None:
-        self.mistakes = list(mistakes)
+        self.errors = list(errors)
         self._wanted: dict[str, dict[str, Values]] = {}
         self._places: dict[tuple[str, str], Place] = {}
         self._top = Item(self, (), document)
@@ -86,7 +86,7 @@ class CatalogFile:
 
     def refuse(self, place: Place, message: str, pointer: str = "") -> None:
         """Record an error."""
-        self.mistakes.append(CatalogError(place=place, message=message, pointer=pointer))
+        self.errors.append(CatalogError(place=place, message=message, pointer=pointer))
 
 
 class Item:

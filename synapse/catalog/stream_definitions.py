@@ -225,6 +225,6 @@ class Snapshot:
     former: Mapping[str, StreamDefinition] = field(default_factory=dict)
     public_url: str = ""
 
-    def shown(self, stream: str) -> StreamDefinition | None:
+    def display_definition(self, stream: str) -> StreamDefinition | None:
         """Return the definition to show a stream's events with. That of a deleted stream has only the PII marks."""
         return self.streams.get(stream) or self.former.get(stream)

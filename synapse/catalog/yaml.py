@@ -120,7 +120,7 @@ class Source:
     """The value of a YAML text, with the errors in it and the line of each part."""
 
     def __init__(self, root: Node) -> None:
-        self.mistakes: list[CatalogError] = []
+        self.errors: list[CatalogError] = []
         self._root = root
         self.value = self._convert(root, ())
 
@@ -187,14 +187,14 @@ class Source:
         return text
 
     def _refuse(self, node: Node, place: Place, message: str) -> None:
-        self.mistakes.append(CatalogError(place=place, message=message, line=node.start_mark.line + 1))
+        self.errors.append(CatalogError(place=place, message=message, line=node.start_mark.line + 1))
 
 
-def read(data: bytes) -> Source:
+def parse_yaml(data: bytes) -> Source:
     """Parse a YAML text.
 
     Raises:
-        BadCatalog: when it is not YAML, or exceeds a limit. Other errors are in the `mistakes` of the result.
+        BadCatalog: when it is not YAML, or exceeds a limit. Other errors are in the `errors` of the result.
     """
     if len(data) > MAX_BYTES:
         raise BadCatalog(f"it is larger than {MAX_BYTES} bytes")
@@ -274,7 +274,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
     # The emitter uses quotes where a literal block cannot hold the text, except in two cases: a character that ends a
-    # line only in YAML 1.1 must be escaped, and `write` adds empty lines, which a block that ends with one would
+    # line only in YAML 1.1 must be escaped, and `dump_yaml` adds empty lines, which a block that ends with one would
     # absorb.
     style = '"' if _NO_BLOCK.search(text) else "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
@@ -292,7 +292,7 @@ _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(f"(?:{JSON_N
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(f"(?:{OCTAL.pattern})$"), ["0"])
 
 
-def write(document: dict[str, Any]) -> str:
+def dump_yaml(document: dict[str, Any]) -> str:
     """Return the YAML text of a document whose sections are lists of mappings, with empty lines between the
     mappings.
     """

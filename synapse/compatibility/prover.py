@@ -220,7 +220,7 @@ class Prover:
             return []
         allowed = scalars.all_of(self, shape)
         if allowed is not None and reader.validator is not None:
-            return scalars.listed_within(self, shape, allowed, reader)
+            return scalars.value_findings(self, shape, allowed, reader)
         own, combined = self._compare_keywords(shape, reader), combinations.within(self, shape, reader)
         # Whether the shape has any value takes longer to check, and matters only if there are findings.
         if not (own or combined) or self.satisfiability.is_empty(shape):
@@ -234,7 +234,7 @@ class Prover:
             return []
         allowed = scalars.all_of(self, shape)
         if allowed is not None and reader.validator is not None:
-            return scalars.listed_within(self, shape, allowed, reader)
+            return scalars.value_findings(self, shape, allowed, reader)
         own = self._compare_keywords(shape, reader)
         if not own or self.satisfiability.is_empty(shape):
             return []
@@ -245,7 +245,7 @@ class Prover:
             return [Finding.of(Rule.NOTHING_ACCEPTED, shape, reader, lambda sampler: sampler.values(shape))]
         return (
             self._type_findings(shape, reader)
-            + scalars.listed(self, shape, reader)
+            + scalars.value_list_findings(self, shape, reader)
             + self._findings_by_type(shape, reader)
             + combinations.exclusions(self, shape, reader)
         )

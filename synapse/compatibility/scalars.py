@@ -268,7 +268,7 @@ def _combine_notations(parts: list[Any], made: Callable[[Any], Any]) -> Sequence
     return [made(way) for way in product(*known)]
 
 
-def listed_within(prover: ProverLike, shape: Shape, allowed: Sequence[Any], reader: Node) -> Findings:
+def value_findings(prover: ProverLike, shape: Shape, allowed: Sequence[Any], reader: Node) -> Findings:
     """Return the findings that keep the reader from accepting each of these values."""
     refused = [value for value in allowed if not prover.shapes.accepts(reader, value)]
     if not refused:
@@ -279,10 +279,10 @@ def listed_within(prover: ProverLike, shape: Shape, allowed: Sequence[Any], read
         names = keywords.names_of(keywords.mask_of_values(refused) & ~reader.facets.types)
         types = ", ".join(f"“{name}”" for name in names)
         return [Finding.of(Rule.TYPE_NARROWED, shape, reader, lambda _: iter(refused), types=types)]
-    return [Finding.of(rule, shape, reader, lambda _: iter(refused), values=shown(refused))]
+    return [Finding.of(rule, shape, reader, lambda _: iter(refused), values=join_values(refused))]
 
 
-def listed(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
+def value_list_findings(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
     """Return a finding when the reader lists its values and the values of the shape cannot be listed."""
     if reader.facets.values is None:
         return []
@@ -291,7 +291,7 @@ def listed(prover: ProverLike, shape: Shape, reader: Node) -> Findings:
     ]
 
 
-def shown(values: Sequence[Any]) -> str:
+def join_values(values: Sequence[Any]) -> str:
     """Return some values as JSON, for people."""
     texts = [_json_text(value) for value in values[:_MOST_SHOWN]]
     return ", ".join(texts) + (f" and {len(values) - _MOST_SHOWN} more" if len(values) > _MOST_SHOWN else "")

@@ -36,16 +36,16 @@ class Digests:
         self._pii = blake2s(key=secret, digest_size=4, person=b"pii")
         self._secret = secret
 
-    def of(self, value: bytes, *, pii: bool = False) -> int:
+    def digest_value(self, value: bytes, *, pii: bool = False) -> int:
         """Return the digest of a value; `pii`: a contract marks the value as PII."""
         digest = (self._pii if pii else self._all).copy()
         digest.update(value)
         return int.from_bytes(digest.digest(), "big")
 
-    def of_text(self, text: str, *, pii: bool) -> list[int]:
+    def lookup_digests(self, text: str, *, pii: bool) -> list[int]:
         """Return the digests to look a text up with; `pii`: also those of values that are PII."""
         values = {_encode(each) for each in (text, trace_of(text)) if each}
-        return [self.of(value, pii=kind) for value in values for kind in ((False, True) if pii else (False,))]
+        return [self.digest_value(value, pii=kind) for value in values for kind in ((False, True) if pii else (False,))]
 
     def index_name(self, stream: StreamDefinition) -> str:
         """Return the name of a stream's index: a digest of the key and the declared properties, so that it changes when
@@ -64,23 +64,23 @@ class EntryDigests:
         self._stream = stream
         self._names = [name.encode() for name in stream.correlation]
 
-    def of(self, parts: Sequence[bytes]) -> set[int]:
+    def digest_entry(self, parts: Sequence[bytes]) -> set[int]:
         """Return the digests of an entry, from its alternating names and values."""
         fields = pairs(parts)
         if self._stream.marks or _VERSION not in fields:
             return self._digest_decoded(parts, fields)
-        of, found = self._digests.of, set()
+        digest, found = self._digests.digest_value, set()
         for name in self._names:
             value = fields.get(name)
             if value and len(value) <= LONGEST:
-                found.add(of(value))
+                found.add(digest(value))
         if parent := fields.get(_TRACEPARENT):
             # Not validated here: the search compares the whole trace id.
-            found.add(of(parent[3:35].lower()))
+            found.add(digest(parent[3:35].lower()))
         if text := fields.get(_CLOUDEVENT):
             attributes = attributes_of(text.decode("utf-8", "replace"))
             if attributes is not None and len(id_ := _encode(attributes["id"])) <= LONGEST:
-                found.add(of(id_))
+                found.add(digest(id_))
         return found
 
     def _digest_decoded(self, parts: Sequence[bytes], fields: Mapping[bytes, bytes]) -> set[int]:
@@ -90,7 +90,7 @@ class EntryDigests:
         mask = mask_of(stream, decoded)
         known = dict(ids_of_entry(stream, decoded, texts))
         shown = known if mask is None else dict(ids_of_entry(stream, *mask_entry(mask, decoded, texts)))
-        return {self._digests.of(_encode(text), pii=shown.get(name) != text) for name, text in known.items()}
+        return {self._digests.digest_value(_encode(text), pii=shown.get(name) != text) for name, text in known.items()}
 
 
 def marks_name(stream: StreamDefinition) -> str:

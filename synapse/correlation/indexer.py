@@ -237,7 +237,7 @@ class Indexer:
         scan = Scan(stream.name, Range(first=following(parse(state.position))), most=SLICE, most_bytes=SLICE_BYTES)
         while not scan.done and (self._clock() < until or len(found) < LEAST):
             entries = value(self._executor().execute([scan.command()])[0])
-            found += [(entry.id, digests.of(entry.parts)) for entry in scan.take_chunk(entries)]
+            found += [(entry.id, digests.digest_entry(entry.parts)) for entry in scan.take_chunk(entries)]
         known.read_at = self._clock()
         self._failures.end(stream.name)
         least = _least_of(scan)

@@ -68,7 +68,7 @@ class Match:
     timestamp: str | None
     found_by: Sequence[str]
 
-    def shown(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return it as the API shows it."""
         return {
             "stream": self.stream,
@@ -91,7 +91,7 @@ class Unsearched:
         """Say whether these are all events of the stream."""
         return not self.after and not self.before
 
-    def shown(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the JSON of the API: with times in place of ids."""
         return {
             "stream": self.stream,
@@ -124,7 +124,7 @@ class _Budget:
         return min(MOST_PUBLISHERS, self.key_commands // (2 * max(self.streams, 1)))
 
 
-def find(
+def find_by_id(
     text: str,
     catalog: Snapshot,
     by: Principal,
@@ -272,7 +272,7 @@ class _Search:
 
     def _find_in_index(self, after: correlation.IndexMatches | None = None) -> Command:
         of = self._digests.index_name(self._stream)
-        wanted = self._digests.of_text(self._text, pii=self._sees_pii)
+        wanted = self._digests.lookup_digests(self._text, pii=self._sees_pii)
         return correlation.find_in_index(self.name, of, wanted, most=MOST_BLOCKS + 1, after=after)
 
     def _find_in_older_segments(self, newest: correlation.IndexMatches) -> Conversation[correlation.IndexMatches]:

@@ -114,7 +114,7 @@ class Dispatcher:
         """Report the collected outcomes to Redis."""
         if self._taken or self._unwanted or self._unbegun or self._failed:
             failed = [failure for failure, _ in self._failed]
-            fates = membership.report_outcomes(
+            results = membership.report_outcomes(
                 taken=self._taken,
                 attempts=self._attempts,
                 took_ms=self._took_ms,
@@ -123,8 +123,8 @@ class Dispatcher:
                 failed=failed,
             )
             self.progress.filtered += len(self._unwanted)
-            for (failure, text), fate in zip(self._failed, fates, strict=True):
-                self._report_failure(failure, text, fate)
+            for (failure, text), result in zip(self._failed, results, strict=True):
+                self._report_failure(failure, text, result)
             self._taken, self._attempts, self._unwanted, self._unbegun, self._failed = [], [], [], [], []
 
     def _filter_batch(self, held: Sequence[InFlightEvent]) -> list[Delivery]:
@@ -244,13 +244,13 @@ class Dispatcher:
         )
         self._failed.append((failure, told))
 
-    def _report_failure(self, failure: Failure, text: str, fate: FailureResult) -> None:
-        if fate == "retry":
+    def _report_failure(self, failure: Failure, text: str, result: FailureResult) -> None:
+        if result == "retry":
             self._say(f"{text}. It will be retried in {failure.delay_ms / 1000:.3g} s.")
-        elif fate == "dead":
+        elif result == "dead":
             self.progress.dead += 1
             self._say(f"{text}. It is a dead letter now.")
-        elif fate == "lost":
+        elif result == "lost":
             self.progress.lost += 1
             self._say(f"{text}. It was trimmed meanwhile: lost, and counted as such.")
         else:

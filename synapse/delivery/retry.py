@@ -71,7 +71,7 @@ class Policy:
     schedule: tuple[float, ...] = ()
 
     @classmethod
-    def of(cls, bridge: BridgeDefinition) -> Self:
+    def from_definition(cls, bridge: BridgeDefinition) -> Self:
         """Return the policy of a bridge's definition."""
         backoff = Backoff(base=bridge.backoff_base_seconds, cap=bridge.backoff_cap_seconds)
         return cls(most_attempts=bridge.max_attempts, backoff=backoff, schedule=bridge.retry_schedule)

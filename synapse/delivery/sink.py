@@ -165,12 +165,12 @@ class SinkConfig:
         errors = dict(cls._type_errors(values))
         if not errors:
             config = cls(**values)
-            errors = dict(config.mistakes())
+            errors = dict(config.find_errors())
         if errors:
             raise BadConfig(errors)
         return config
 
-    def mistakes(self) -> Iterator[tuple[str, str]]:
+    def find_errors(self) -> Iterator[tuple[str, str]]:
         """Yield errors other than wrong types, each as a field and a sentence. Subclasses override it."""
         return iter(())
 

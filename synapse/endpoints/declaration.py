@@ -154,8 +154,8 @@ class Endpoint:
         stream = catalog.streams.get(name)
         if self.of_stream and stream is None:
             raise UnknownStream(name)
-        query = None if self.query is None else self.query.of(request)
-        body = None if self.body is None else self.body.of(request)
+        query = None if self.query is None else self.query.from_request(request)
+        body = None if self.body is None else self.body.from_request(request)
         return Call(request, query, body, stream, catalog)  # type: ignore[arg-type]  # of those that are `of_stream` it is there
 
     def __call__(self, request: Request, catalog: Snapshot) -> Conversation[Response]:

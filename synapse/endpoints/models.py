@@ -81,7 +81,7 @@ class Query(_Input):
     repeatable: ClassVar[Collection[str]] = ()
 
     @classmethod
-    def of(cls, request: Request) -> Self:
+    def from_request(cls, request: Request) -> Self:
         """Parse the query of a request.
 
         Raises:
@@ -120,7 +120,7 @@ class Body(_Input):
     nullable: ClassVar[Collection[str]] = ()
 
     @classmethod
-    def of(cls, request: Request) -> Self:
+    def from_request(cls, request: Request) -> Self:
         """Parse the body of a request.
 
         Raises:
@@ -128,10 +128,10 @@ class Body(_Input):
             BadRequest: when it cannot be read, or is no object.
             BadParameter: when it has an unknown member, or one that cannot be used.
         """
-        return cls.of_members({} if cls.optional and not request.body.strip() else json_object(request))
+        return cls.from_members({} if cls.optional and not request.body.strip() else json_object(request))
 
     @classmethod
-    def of_members(cls, value: Mapping[str, Any]) -> Self:
+    def from_members(cls, value: Mapping[str, Any]) -> Self:
         """Validate a JSON object as body.
 
         Raises:

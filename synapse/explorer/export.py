@@ -209,4 +209,6 @@ class Export:
 
     def _next_search(self, catalog: Snapshot, by: Principal) -> Search:
         query = self._query.model_copy(update={"next": self._next})
-        return Search.of(query, catalog, by, most=PART_ENTRIES, most_bytes=PART_BYTES, write=self._writer.row_line)
+        return Search.from_query(
+            query, catalog, by, most=PART_ENTRIES, most_bytes=PART_BYTES, write=self._writer.row_line
+        )

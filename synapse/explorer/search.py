@@ -89,7 +89,7 @@ class Search:
     write: Callable[[Mapping[str, Any]], bytes] = row_as_json
 
     @classmethod
-    def of(
+    def from_query(
         cls, query: SearchQuery, catalog: Snapshot, by: Principal, *, count: int = MOST_EVENTS, **limits: Any
     ) -> "Search":
         """Return the search for up to `count` events of a query. `limits`: further attributes.
@@ -362,7 +362,7 @@ def search_events(call: Call[EventsQuery, None]) -> Conversation[Response]:
     """Events of one or many streams, merged by the time at which they were stored. At most 10,000 entries are looked at
     for one page: `complete` is false when that was not enough. To continue, send the same query with `next`: nothing is
     shown twice or left out, also when events came meanwhile; `trimmed` tells of events that were trimmed before."""
-    search = Search.of(call.query, call.catalog, call.by, count=call.query.count)
+    search = Search.from_query(call.query, call.catalog, call.by, count=call.query.count)
     result = yield from find_events(search)
     document = {
         "events": None,

@@ -184,7 +184,8 @@ class Route:
     `path` may have named parts, as in `/events/{stream}`; each matches one path segment. A trailing slash is ignored.
     `waits`: the response may be slow, and the caller may disconnect meanwhile. `identify`: authenticates the caller of
     this route, given a principal with only the address; without it, the route requires a key. `is_websocket`: the route
-    accepts WebSocket handshakes and refuses all other requests, so its handler gets only handshakes.
+    is for WebSocket handshakes. Its handler is called for any request; afterwards, requests that are not handshakes are
+    refused.
 
     `direct` is the handler's fast path, without a task: it calls one of its two callbacks, once, now or later on the
     event loop. For a request that needs the handler, it returns False and calls neither.

@@ -129,7 +129,7 @@ def observe_participants(
         if stream not in readers:
             continue
         explained[stream] = max(ms, explained.get(stream, 0))
-        hidden = source not in names and may_hold_pii(catalog.shown(stream))
+        hidden = source not in names and may_hold_pii(catalog.display_definition(stream))
         shown = MASK if hidden else source
         last[stream, shown] = max(ms, last.get((stream, shown), 0))
     latest = {stream: parse(found.last_id) for stream, found in readers.items() if found.last_id != "0-0"}
@@ -139,7 +139,7 @@ def observe_participants(
     # Streams with recorded sources may have other writers, too: use the remaining capacity for a random choice of them.
     rest = [stream for stream in latest if stream not in frozenset(unseen)]
     picked = [*reversed(unseen), *random.sample(rest, len(rest))][:STREAMS_LOOKED_AT]
-    asked = {stream: _find_sources(stream, catalog.shown(stream)) for stream in picked}
+    asked = {stream: _find_sources(stream, catalog.display_definition(stream)) for stream in picked}
     fresh: dict[Publisher, int] = {}
     for stream, part in (yield from together(asked)).items():
         if isinstance(part, RedisFailure):

@@ -119,7 +119,7 @@ class Envelope(NamedTuple):
         kind = COMMANDS.get(op) if isinstance(op := members.pop("op", None), str) else None
         if kind is None:
             raise BadParameter(f"“op” is one of {', '.join(COMMANDS)}.", parameter="op")
-        return kind.of_members(members)
+        return kind.from_members(members)
 
 
 def read_envelope(message: bytes) -> Envelope:

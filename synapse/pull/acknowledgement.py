@@ -52,7 +52,7 @@ def nack(
     reason holds no PII and may be in the delivery log.
     """
     hands = yield from _find_in_flight(asked)
-    policy = Policy.of(group)
+    policy = Policy.from_definition(group)
     failures = [_failure_of(hand, asked, policy, chance, logs_reason=logs_reason) for hand in hands]
     fates: Sequence[str] = ()
     if failures:

@@ -72,7 +72,7 @@ class _PullBody(RequestBody):
     """A JSON object. Unknown members are ignored, as by the server of the original clients."""
 
     @classmethod
-    def of(cls, request: Request) -> Self:
+    def from_request(cls, request: Request) -> Self:
         """Parse the body of a request, within the limits of events."""
         if request.body.lstrip()[:1] == b"[":
             raise BadRequest("The body is one JSON object.")

@@ -365,7 +365,7 @@ def test_the_longest_column_of_a_page_can_be_exported(admin_client, events):
     page = shown(admin_client, column="x" * 300)
 
     query = dict(parse_qsl(dict(page.context["exports"])["CSV"].partition("?")[2]))
-    assert len(columns_of(ExportQuery.of(request_for(list(query.items()))))) == 4
+    assert len(columns_of(ExportQuery.from_request(request_for(list(query.items()))))) == 4
 
 
 def test_properties_of_one_event_type_are_those_of_its_contract(streams):

@@ -15,8 +15,8 @@ LAUGHS = "".join(
 
 
 def read(text: str) -> object:
-    source = catalog_yaml.read(text.encode())
-    assert source.mistakes == []
+    source = catalog_yaml.parse_yaml(text.encode())
+    assert source.errors == []
     return source.value
 
 
@@ -104,18 +104,18 @@ def test_ambiguous_yaml_is_refused_with_its_line(text, said):
 
 @pytest.mark.parametrize("number", ["012", "0x1F", "0o14", "0b11", "1_000", "+5", ".5", "5.", ".inf", "-.inf", ".nan"])
 def test_a_number_that_is_not_written_as_in_json_is_refused(number):
-    source = catalog_yaml.read(f"a: {number}".encode())
+    source = catalog_yaml.parse_yaml(f"a: {number}".encode())
 
-    assert [mistake.message for mistake in source.mistakes] == [
+    assert [mistake.message for mistake in source.errors] == [
         f"“{number}” is a number to some readers only; write it as JSON does, or put it in quotes"
     ]
 
 
 @pytest.mark.parametrize("number", ["18446744073709551616", "-9223372036854775809", "1" * 100_000, "1e999"])
 def test_a_number_that_is_too_large_is_refused(number):
-    source = catalog_yaml.read(f"a: {number}".encode())
+    source = catalog_yaml.parse_yaml(f"a: {number}".encode())
 
-    assert len(source.mistakes) == 1
+    assert len(source.errors) == 1
 
 
 @pytest.mark.parametrize(
@@ -176,5 +176,5 @@ def test_the_slower_parser_reads_the_same(monkeypatch):
     monkeypatch.setattr(catalog_yaml, "_Loader", slow)
 
     assert read("a: [1, x, '1', {b: null}]") == fast
-    (mistake,) = catalog_yaml.read(b'a: "\\ud800"').mistakes
+    (mistake,) = catalog_yaml.parse_yaml(b'a: "\\ud800"').errors
     assert mistake.message == "the text holds a NUL character or half of a surrogate pair"

@@ -70,7 +70,7 @@ def test_a_body_that_does_not_fit_is_refused_in_a_sentence_about_one_member(body
     request = Request(method="POST", path="/", headers={"content-type": "application/json"}, body=body)
 
     with pytest.raises(BadParameter) as refused:
-        Asked.of(request)
+        Asked.from_request(request)
 
     assert (refused.value.members, refused.value.detail) == ({"parameter": parameter}, sentence)
     # Neither the error nor what was sent is kept with it.
@@ -80,4 +80,4 @@ def test_a_body_that_does_not_fit_is_refused_in_a_sentence_about_one_member(body
 def test_a_query_without_parameters_is_made_once():
     request = Request(method="GET", path="/")
 
-    assert AskedQuery.of(request) is AskedQuery.of(request)
+    assert AskedQuery.from_request(request) is AskedQuery.from_request(request)

@@ -62,7 +62,7 @@ class FakeRedis:
 
 def search(redis, *, most=10_000, **query):
     asked = EventsQuery.validate_values(query, ValueError)
-    conversation = find_events(Search.of(asked, CATALOG, SYSTEM, count=query["count"], most=most))
+    conversation = find_events(Search.from_query(asked, CATALOG, SYSTEM, count=query["count"], most=most))
     replies = None
     try:
         while True:

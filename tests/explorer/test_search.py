@@ -395,7 +395,7 @@ def test_many_streams_take_few_round_trips(redis, define, django_capture_on_comm
         define_stream(f"stream-{number}")
         for entry in range(1, 11):
             redis.xadd(f"stream-{number}", {"n": entry}, id=f"{entry}-{number}")
-    search = Search.of(EventsQuery(), holder.current(), SYSTEM, count=100)
+    search = Search.from_query(EventsQuery(), holder.current(), SYSTEM, count=100)
     asked, conversation = [], find_events(search)
     try:
         commands = next(conversation)

@@ -38,7 +38,7 @@ def streams(define):
 
 
 def searched(text, **more):
-    asked = search.find(text, holder.current(), ANONYMOUS, connections.digests(), count=20, **more)
+    asked = search.find_by_id(text, holder.current(), ANONYMOUS, connections.digests(), count=20, **more)
     return connections.executor().run(asked)
 
 
@@ -107,7 +107,7 @@ def test_hidden_events_leave_the_bytes_of_blocks_to_the_other_streams(
     streams, ask, add, indexer, key_of, settings, monkeypatch
 ):
     settings.AUTH = "required"
-    monkeypatch.setitem(search.find.__kwdefaults__, "most_bytes", 300_000)
+    monkeypatch.setitem(search.find_by_id.__kwdefaults__, "most_bytes", 300_000)
     for name in STREAMS:
         add(name, 300, request_id="r", event_type="order-lost", text="x" * 1_000)
     indexer.step()

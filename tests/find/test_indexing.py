@@ -237,7 +237,7 @@ def test_the_newest_events_of_a_frequent_value_are_found_first_in_many_segments(
 
 
 def test_a_search_begins_again_when_the_index_is_changed_meanwhile(many_segments, monkeypatch):
-    asked = search.find("0-9", holder.current(), ANONYMOUS, connections.digests(), count=20)
+    asked = search.find_by_id("0-9", holder.current(), ANONYMOUS, connections.digests(), count=20)
     calls = []
     find_in_index = correlation.find_in_index
 
@@ -264,7 +264,7 @@ def test_a_search_of_an_index_that_is_changed_again_and_again_ends_incomplete(ma
         return find_in_index(*args, **more)
 
     monkeypatch.setattr(correlation, "find_in_index", changing)
-    asked = search.find("0-9", holder.current(), ANONYMOUS, connections.digests(), count=20)
+    asked = search.find_by_id("0-9", holder.current(), ANONYMOUS, connections.digests(), count=20)
 
     assert [each.stream for each in connections.executor().run(asked).unsearched] == ["orders"]
 

@@ -94,11 +94,11 @@ def test_the_index_itself_holds_another_digest_of_a_masked_value(streams):
     digests, stream = connections.digests(), holder.current().streams["orders"]
     parts = [b"event_type", b"order-placed", b"email", b"ada", b"request_id", b"r", b"synapse_version", b"1"]
 
-    found = EntryDigests(digests, stream).of([*parts, b"synapse_added", b""])
+    found = EntryDigests(digests, stream).digest_entry([*parts, b"synapse_added", b""])
 
-    assert found == {digests.of(b"ada", pii=True), digests.of(b"r")}
-    assert set(digests.of_text("ada", pii=False)).isdisjoint(found)
-    assert not set(digests.of_text("ada", pii=True)).isdisjoint(found)
+    assert found == {digests.digest_value(b"ada", pii=True), digests.digest_value(b"r")}
+    assert set(digests.lookup_digests("ada", pii=False)).isdisjoint(found)
+    assert not set(digests.lookup_digests("ada", pii=True)).isdisjoint(found)
 
 
 def test_a_property_that_is_marked_after_it_was_indexed_finds_nothing(ask, key_of, streams, add, define):

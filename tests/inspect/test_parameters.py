@@ -76,7 +76,7 @@ def test_a_moment_that_cannot_be_used_is_named(name, text):
 
 def count_of(text):
     query = f"count={quote_plus(text)}"
-    return MessagesQuery.of(Request(method="GET", path="/", query={"count": text}, raw_query=query)).count
+    return MessagesQuery.from_request(Request(method="GET", path="/", query={"count": text}, raw_query=query)).count
 
 
 def test_a_count_lies_between_one_and_its_limit():

@@ -275,7 +275,7 @@ class TestEventTypes:
         publish(ask, {"event_type": "order-lost", "email": "anna@example.org"})
 
         assert seen(ask)[0]["email"] == "anna@example.org"
-        assert holder.current().shown("orders").marks.keys() == {"order-placed"}
+        assert holder.current().display_definition("orders").marks.keys() == {"order-placed"}
 
 
 def save(client, event_type, **more):

@@ -153,7 +153,7 @@ class ExplorerState:
         Raises:
             Problem: when a parameter is invalid; the member `parameter` names it.
         """
-        EventsQuery.of(request_for(self.api_parameters(now=RANGES["30d"][0])))
+        EventsQuery.from_request(request_for(self.api_parameters(now=RANGES["30d"][0])))
 
 
 def request_for(pairs: Sequence[tuple[str, str]], **more: Any) -> Request:

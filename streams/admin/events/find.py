@@ -75,7 +75,7 @@ def _search(
     own_keys: bool = False,
     most_bytes: int = search.MOST_BYTES_OF_ALL,
 ) -> Found | Problem:
-    asked = search.find(
+    asked = search.find_by_id(
         text,
         holder.current(),
         person(request),
@@ -92,7 +92,7 @@ def _link_matches(found: Found) -> list[dict[str, Any]]:
     names = {match.stream for match in found.matches}
     pks = dict(Stream.objects.filter(name__in=names).values_list("name", "pk"))
     return [
-        {**match.shown(), "url": reverse("admin:streams_stream_message", args=[pks[match.stream], match.id])}
+        {**match.to_json(), "url": reverse("admin:streams_stream_message", args=[pks[match.stream], match.id])}
         for match in found.matches
         if match.stream in pks
     ]

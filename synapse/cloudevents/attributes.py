@@ -1,9 +1,9 @@
-"""The context attributes of CloudEvents 1.0.2, and how an entry keeps them.
+"""The context attributes of CloudEvents 1.0.2, and how entries store them.
 
-An event that came as a CloudEvent is stored as `{"event_type": type, **data}`. Beside it, the field
-`synapse_cloudevent` has the attributes as they came, as JSON: all but `specversion`, which is always 1.0, and `type`,
-which is there only where it differs from the event type. Under `MARKS`, a key that no attribute can have, are letters
-for what the event alone does not tell of `data`.
+A CloudEvent is stored as the event `{"event_type": type, **data}`. Beside it, the field `synapse_cloudevent` has the
+attributes unchanged, as JSON: without `specversion`, which is always 1.0, and with `type` only when it differs from the
+event type. Under `MARKS`, a key that no attribute can have, are letters for those properties of `data` that the event
+does not show.
 """
 
 import re
@@ -20,17 +20,17 @@ from synapse.wire.encoding import CLOUDEVENT_MARKS
 from synapse.wire.fast_decoder import SecondHitCache
 
 SPECVERSION = "1.0"
-# Attributes that stay when an event is edited: the others may repeat what it was.
+# Attributes that are kept when an event is edited. The others may repeat values of the event before.
 _IDENTIFYING = frozenset({"id", "source", "time", "type"})
 # JSON Event Format, 3 and 4.
 STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 _JSON = "application/json"
-# HTTP Protocol Binding, 3.1.3: what the headers of attributes begin with.
+# HTTP Protocol Binding, 3.1.3: the prefix of headers that are attributes.
 HEADER_PREFIX = "ce-"
 REQUIRED = ("id", "source", "type")
 # The attributes that the specification defines, all of them texts; any other is an extension.
 DEFINED = frozenset({"specversion", *REQUIRED, "datacontenttype", "dataschema", "subject", "time"})
-# Extensions of the tracing that the event's producer was in; each hop may change them.
+# Extensions with the trace context of the producer, which intermediaries may change.
 TRACING = frozenset({"traceparent", "tracestate"})
 
 MARKS = CLOUDEVENT_MARKS
@@ -43,7 +43,7 @@ _NAME = re.compile(r"[a-z0-9]+")
 _PLANES = "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(17))
 NOT_IN_TEXTS = re.compile(f"[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ud800-\udfff{_PLANES}]")
 _LEAST, _MOST = -(2**31), 2**31 - 1
-# The faults of one event that are told: 256 KiB have room for thousands of bad names.
+# The greatest number of errors that are listed for one event: 256 KiB can contain thousands of invalid names.
 MOST_FAULTS = 20
 # RFC 3986, appendix A. A relative reference has no colon in its first segment.
 _UNRESERVED = r"A-Za-z0-9\-._~!$&'()*+,;="
@@ -71,7 +71,7 @@ _QUOTED = r'"(?:[^"\\\x00-\x1f\x7f]++|\\[\t -~])*+"'
 _BLANKS = r"[ \t]*+"
 _PARAMETER = rf"{_BLANKS};{_BLANKS}{_TOKEN}=(?:{_TOKEN}|{_QUOTED})"
 _MEDIA_TYPE = re.compile(rf"{_TOKEN}/({_TOKEN})((?:{_PARAMETER})*+)(?:{_BLANKS};)?{_BLANKS}")
-# A longer text is not kept for the next event that has it.
+# Checks of longer texts are not cached.
 _MOST_KEPT = 256
 # The greatest number of sets of names that are cached, and the limits on their names and on the characters in all.
 _MOST_NAMES, _NAMES, _CHARACTERS = 512, 32, 512
@@ -81,10 +81,10 @@ class _Names(NamedTuple):
     """The names of one CloudEvent's attributes.
 
     Attributes:
-        checks: the attributes whose texts have a form, with the check of each; None where a name is wrong or missing,
-            or there are too many names.
-        compared: returns the values of the attributes that must be equal in a repeated event, in their order.
-        heading: the names of these attributes as one text.
+        checks: the attributes whose values have a syntax, with the check of each; None when a name is invalid, a
+            required one is missing, or there are too many.
+        compared: returns the values of the attributes that must be equal in a repeated event, ordered by name.
+        heading: the names of these attributes, separated by spaces.
     """
 
     checks: tuple[tuple[str, Callable[[str], str]], ...] | None
@@ -96,10 +96,10 @@ _names: SecondHitCache[tuple[str, ...], _Names] = SecondHitCache(_MOST_NAMES)
 
 
 def keep_rules(attributes: Mapping[str, Any]) -> bool:
-    """Say whether the context attributes of an event keep all rules of `find_faults`, found quickly: producers send the
-    same few sets of names. False for attributes that have to be checked one by one."""
+    """Say whether the context attributes of an event certainly keep all rules of `find_faults`. Fast, because producers
+    use few sets of names. False when the attributes have to be checked one by one."""
     if len(attributes) > _NAMES:
-        return False  # their names are not cached, and checking both ways would take twice as long
+        return False  # such names are not cached, and checking them here and in `find_faults` would take twice as long
     names = tuple(attributes)
     checks = (_names.made.get(names) or _names_of(names)).checks
     values = attributes.values()
@@ -115,8 +115,8 @@ def keep_rules(attributes: Mapping[str, Any]) -> bool:
 
 
 def content_of(attributes: Mapping[str, Any]) -> str:
-    """Return attributes that keep the rules as they are compared with those of a repeated event: in any order, of any
-    mode, and without the trace, which each attempt to send the event may change. A text has no line breaks."""
+    """Return valid attributes as a text that is equal for a repeated event, in any order and in any mode. The trace
+    context is left out, because each attempt to send the event may have another one."""
     names = tuple(attributes)
     known = _names.made.get(names) or _names_of(names)
     values = known.compared(attributes)
@@ -134,7 +134,8 @@ def _names_of(names: tuple[str, ...]) -> _Names:
     compared = tuple(sorted(set(names) - TRACING - {"datacontenttype"}))
     are_right = len(names) <= _NAMES and set(REQUIRED).issubset(names) and not any(map(fault_of_name, names))
     checks = tuple((name, check) for name, check in _CHECKS.items() if name in names and check is not _fault_of_text)
-    # Of fewer than two it would return no tuple; but where `id` or `source` is missing, nothing is compared.
+    # With fewer than two names, `itemgetter` returns no tuple; but then `id` or `source` is missing, and nothing is
+    # compared.
     values = itemgetter(*compared) if len(compared) > 1 else itemgetter("id", "source")
     found = _Names(checks if are_right else None, values, " ".join(compared))
     if len(names) <= _NAMES and len("".join(names)) <= _CHARACTERS and _names.seen_before(names):
@@ -143,8 +144,12 @@ def _names_of(names: tuple[str, ...]) -> _Names:
 
 
 def find_faults(attributes: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the errors in the context attributes of an event, without `specversion`: names of attributes, each with
-    the rest of a sentence about it, and no more than `MOST_FAULTS`. None of the attributes is null."""
+    """Return the errors in the context attributes of an event, at most `MOST_FAULTS`: pairs of the name of an attribute
+    and the predicate of a sentence about it.
+
+    Args:
+        attributes: the attributes without `specversion` and without nulls.
+    """
     faults = [(name, "is missing") for name in REQUIRED if name not in attributes]
     for name, value in attributes.items():
         # Nearly all texts are printable; of the others, some are allowed.
@@ -222,7 +227,7 @@ _CHECKS = {
 
 
 def find_fault_of_content(media_type: str) -> str:
-    """Return why data of a media type cannot be an event, as the rest of a sentence; "" for JSON in UTF-8.
+    """Return why data of a media type cannot be an event, as the predicate of a sentence; "" for JSON in UTF-8.
 
     JSON is each type `*/json` and `*/*+json` (JSON Event Format 1.0.2, 3.1.1).
     """
@@ -262,28 +267,27 @@ def _without_charset(media_type: str) -> str:
 
 
 def type_of(attributes: Mapping[str, Any], event_type: str) -> str:
-    """Return the `type` of the CloudEvent that an event came as, given the attributes that its entry keeps."""
+    """Return the `type` of a stored CloudEvent, given the attributes in its entry, and the event type."""
     found = attributes.get("type")
     return found if isinstance(found, str) and found else event_type
 
 
 def attributes_of_edited(attributes: Mapping[str, Any], *, has_same_type: bool) -> dict[str, Any]:
-    """Return the attributes that an entry keeps of a CloudEvent whose event was edited: it stays that CloudEvent.
+    """Return the attributes to store with an edited CloudEvent, whose identity stays the same.
 
     Args:
-        attributes: the attributes that the entry kept before.
-        has_same_type: whether the event type is that of before, which a mapped `type` belongs to.
+        attributes: the attributes that were stored before.
+        has_same_type: whether the event type is unchanged, so that a mapped `type` still belongs to it.
     """
     kept = (_IDENTIFYING | {MARKS}) if has_same_type else (_IDENTIFYING | {MARKS}) - {"type"}
     return {name: value for name, value in attributes.items() if name in kept}
 
 
 def data_of(attributes: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the member `data` of the CloudEvent that an event came as: an object with this member, or an empty one
-    where there was none.
+    """Return an object with the member `data` of a stored CloudEvent; an empty object when the CloudEvent had none.
 
     Args:
-        attributes: the attributes that the event's entry keeps.
+        attributes: the attributes in the entry.
         event: the canonical event.
     """
     marks = str(attributes.get(MARKS, ""))

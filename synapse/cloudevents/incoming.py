@@ -1,5 +1,5 @@
-"""CloudEvents as they come over HTTP: a JSON object (structured mode, and each of a batch), or headers beside a body
-(binary mode). Both become an event with the attributes that its entry keeps.
+"""Reading CloudEvents from HTTP requests: a JSON object (structured mode, and the items of a batch), or headers and a
+body (binary mode). Both become an event, with the attributes that are stored in its entry.
 
 After CloudEvents 1.0.2: JSON Event Format, and HTTP Protocol Binding.
 """
@@ -19,21 +19,21 @@ from synapse.formats.text import NO_TEXTS, RULE, is_name
 from synapse.wire.encoding import CLOUDEVENT
 from synapse.wire.trace_context import trace_fields
 
-# To its closing quote, or to the end of the text without one. No part of a text is tried twice.
+# Up to the closing quote, or to the end of the text if there is none. Possessive quantifiers avoid backtracking.
 _QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)("?)', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PREFIX = len(HEADER_PREFIX)
-# A fault quotes this much of a name or a value.
+# The number of characters of a name or a value that an error quotes.
 _SHOWN = 100
 
 
 class CloudEvent(NamedTuple):
-    """An event that came as a CloudEvent.
+    """An event that was published as a CloudEvent.
 
     Attributes:
         event: the canonical event.
-        attributes: the context attributes that the entry keeps.
+        attributes: the context attributes that are stored in the entry.
     """
 
     event: dict[str, Any]
@@ -51,28 +51,27 @@ class CloudEvent(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The text that identifies the event among those of its producers: no other `source` and `id` make it, and no
-        Idempotency-Key of a request."""
+        """The idempotency key of the CloudEvent. No other pair of `source` and `id` has the same, and no
+        Idempotency-Key of a request can be equal."""
         return f"cloudevent\n{self.attributes['source']}\n{self.attributes['id']}"
 
     def fields(self) -> dict[str, str]:
-        """Return what the entry has of the CloudEvent beside the event, as `encoding.encode` takes it."""
+        """Return the fields that the entry has for the CloudEvent beside its event (`encoding.encode`)."""
         return {"source": self.attributes["source"], CLOUDEVENT: orjson.dumps(self.attributes).decode()}
 
     def content(self) -> str:
-        """Return the attributes as they are compared with those of a repeated event."""
+        """Return the attributes as a text that is equal for a repeated event."""
         return ce.content_of(self.attributes)
 
     def trace(self) -> Mapping[str, str]:
-        """Return the fields that keep the context of the trace that the event's producer was in (extension Distributed
-        Tracing), as `trace_fields` does."""
+        """Return the fields of `trace_fields` for the trace context of the producer (extension Distributed Tracing)."""
         if "traceparent" not in self.attributes:
             return NO_TEXTS
         return trace_fields(*(str(self.attributes.get(name, "")) for name in ("traceparent", "tracestate")))
 
 
 def event_of(item: Any) -> Any:
-    """Return the event of an item of a publish: of a CloudEvent its event, any other as it is."""
+    """Return the event of a published item: the event of a CloudEvent, else the item itself."""
     return item.event if type(item) is CloudEvent else item
 
 
@@ -81,10 +80,10 @@ def read_structured(value: Any, types: Mapping[str, str]) -> CloudEvent:
 
     Args:
         value: the parsed JSON.
-        types: the event types of CloudEvents whose `type` differs from them, by `type`.
+        types: the event types by the `type` of CloudEvents, where the two differ.
 
     Raises:
-        BadCloudEvent: when it is none, or one that cannot be an event.
+        BadCloudEvent: when the value is no CloudEvent, or one that cannot be an event.
     """
     if not isinstance(value, dict):
         raise BadCloudEvent([("", "A CloudEvent is a JSON object.")])
@@ -93,7 +92,7 @@ def read_structured(value: Any, types: Mapping[str, str]) -> CloudEvent:
     data = attributes.pop("data", None)
     has_data = data is not None or "data" in value
     content = attributes.get("datacontenttype")
-    # Nearly all events: no null keeps the rules, nor does the name of binary data.
+    # The common case. Null values, and the name `data_base64`, do not keep the rules.
     if (
         version == ce.SPECVERSION
         and (data is None or type(data) is dict)
@@ -119,9 +118,9 @@ def read_binary(
     """Return the event of a CloudEvent in binary mode.
 
     Args:
-        headers: the headers of the request, by their names in small letters.
-        content_type: its Content-Type, which is the attribute `datacontenttype`; empty without one.
-        data: the parsed JSON of its body; None where the request has none.
+        headers: the headers of the request, by lower-case name.
+        content_type: its Content-Type, which is the attribute `datacontenttype`; "" when it is missing.
+        data: the parsed JSON of its body; None when the request has no body.
         types: as for `read_structured`.
         has_data: whether the request has a body.
 
@@ -152,13 +151,13 @@ def read_binary(
 
 
 def check_repeated_headers(headers: Mapping[str, str], value: Any) -> None:
-    """Make sure that headers of a request in structured mode repeat the attributes of its body: a sender may add them,
-    and some receivers read nothing else (HTTP Protocol Binding, 3.2.3).
+    """Check that headers of a request in structured mode have the values of the attributes in its body. Senders may
+    repeat attributes in headers, and some receivers read only these (HTTP Protocol Binding, 3.2.3).
 
     Raises:
-        BadCloudEvent: when they say something else.
+        BadCloudEvent: when a header has another value.
     """
-    # Hardly any sender adds them.
+    # Few senders add them.
     if not _name_attributes(tuple(headers)) or not isinstance(value, dict):
         return
     faults = []
@@ -179,7 +178,8 @@ def check_repeated_headers(headers: Mapping[str, str], value: Any) -> None:
 
 @lru_cache(maxsize=64)
 def _name_attributes(names: tuple[str, ...]) -> bool:
-    """Say whether headers of these names may be attributes: most requests have the same names."""
+    """Say whether one of these names of headers may be that of an attribute. Cached: most requests have the same
+    names."""
     return HEADER_PREFIX in " ".join(names)
 
 
@@ -191,7 +191,7 @@ def _decode_leniently(text: str) -> str:
 
 
 def attributes_of_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the context attributes among headers: names without `ce-`, and values as they came."""
+    """Return the context attributes among headers: names without `ce-`, with undecoded values."""
     return {name[_PREFIX:]: text for name, text in headers.items() if name.startswith(HEADER_PREFIX)}
 
 
@@ -200,7 +200,7 @@ def decode_header(text: str) -> str:
     once (HTTP Protocol Binding, 3.1.3.2). A quoted string that does not end is left unchanged.
 
     Raises:
-        ValueError: when it is not percent-encoded UTF-8; the rest of a sentence about it.
+        ValueError: when it is not percent-encoded UTF-8; its text is the predicate of a sentence.
     """
     if '"' in text:
         text = _QUOTED.sub(lambda found: _ESCAPED.sub(r"\1", found[1]) if found[2] else found[0], text)
@@ -209,14 +209,15 @@ def decode_header(text: str) -> str:
     if _BAD_ESCAPE.search(text):
         raise ValueError("has a “%” without two hexadecimal digits: write %25 for the character itself")
     try:
-        # The headers were read as Latin-1; bytes that are UTF-8 already are taken as such.
+        # Headers are decoded as Latin-1; bytes that are UTF-8 without percent-encoding are accepted too.
         return unquote_to_bytes(text.encode("latin-1", "replace")).decode("utf-8")
     except UnicodeDecodeError:
         raise ValueError("is not percent-encoded UTF-8") from None
 
 
 class _Faults:
-    """The first faults of one CloudEvent, beginning with its attributes'; `subject` begins a sentence about one."""
+    """The first errors in one CloudEvent, those of attributes first. `subject` is the subject of the sentence about
+    one."""
 
     __slots__ = ("_subject", "found")
 
@@ -238,12 +239,12 @@ class _Faults:
             self.found.append((pointer, message))
 
     def check_content(self, media_type: Any) -> None:
-        # Another value was found to be wrong already.
+        # An error about another member was found before.
         if isinstance(media_type, str) and (fault := ce.find_fault_of_content(media_type)):
             self.add("datacontenttype", f"is {_quote(media_type)}: it {fault}")
 
     def raise_found(self, data: Any) -> None:
-        """Raise the faults, with that of the data behind the others.
+        """Raise the errors, that about `data` last.
 
         Raises:
             BadCloudEvent: when there are any.
@@ -260,7 +261,7 @@ def _pointer_part(name: str) -> str:
 
 
 def _quote(value: Any) -> str:
-    """Return the beginning of a value between quotation marks, as a fault shows it."""
+    """Return the beginning of a value in quotation marks, as errors show it."""
     text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
     return f"“{text[:_SHOWN]}”"
 
@@ -271,7 +272,7 @@ def _make_event(
     """Return the event of attributes and data, with marks for the parts that the event itself does not show.
 
     Raises:
-        BadCloudEvent: when its type is none of an event.
+        BadCloudEvent: when its `type` is no valid event type.
     """
     marks = ""
     if data is None:
@@ -295,7 +296,7 @@ def _make_event(
         marks += ce.HAS_EVENT_TYPE
     event = {"event_type": event_type, **data}
     if event.get("event") == event_type:
-        # As the canonical form of any event.
+        # As in the canonical form of an event.
         del event["event"]
         marks += ce.HAS_EVENT
     if marks:

@@ -1,7 +1,7 @@
-"""The first step of publishing for CloudEvents: from the body of a request, or its headers and its body, to events.
+"""The first step of publishing CloudEvents: from the body of a request, or its headers and its body, to events.
 
-A request is a CloudEvent by its content type (structured mode and batches), or by its headers `ce-…` (binary mode). All
-else is read by `body.py`.
+A request has CloudEvents when its content type says so (structured mode and batches), or when it has headers `ce-…`
+(binary mode). Other requests are read by `body.py`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,14 +19,14 @@ from synapse.publishing.body import ACCEPTED, JSON, MAX_BATCH_BYTES, NDJSON, Bod
 
 _ACCEPTED = {ACCEPTED: f"{JSON}, {NDJSON}"}
 _FAMILY = "application/cloudevents"
-# Reading this many takes the event loop some tenths of a millisecond.
+# The number of CloudEvents that are read without a pause, which takes some tenths of a millisecond.
 _AT_ONCE = 50
-# The event may be longer than the CloudEvent that it came as, by its type.
+# The event may be longer than its CloudEvent by the length of its event type.
 _TYPE = 200
 
 
 def is_cloudevent(request: Request) -> bool:
-    """Say whether a request brings CloudEvents, or something that is to be one."""
+    """Say whether a request has CloudEvents, valid or not."""
     headers = request.headers
     return "ce-specversion" in headers or "ce-id" in headers or _is_of_family(headers.get("content-type", ""))
 
@@ -37,11 +37,12 @@ def _is_of_family(kind: str) -> bool:
 
 
 def read_events(request: Request, stream: StreamDefinition) -> Body:
-    """Return the events of a request to publish to a stream: CloudEvents, or others as `body.read_body` reads them.
+    """Return the events of a request to publish: CloudEvents, or other events as `body.read_body` returns them.
 
     Raises:
-        UnsupportedMediaType: when the content is another one than JSON.
-        BadCloudEvent: when the one CloudEvent breaks the specification, or is no event. One of a batch is an item.
+        UnsupportedMediaType: when the content is not JSON.
+        BadCloudEvent: when a single CloudEvent breaks the specification or cannot be an event. In a batch, the problem
+            is the item in place of the event.
         Problem: as `body.read_body`.
     """
     try:
@@ -71,10 +72,10 @@ def _read(request: Request, types: Mapping[str, str]) -> Body:
 
 @lru_cache(maxsize=64)
 def _mode_of(kind: str) -> str:
-    """Return the content type of CloudEvents that a header Content-Type names; "" for another one (binary mode).
+    """Return the content type of CloudEvents, given a header Content-Type; "" for all others (binary mode).
 
     Raises:
-        UnsupportedMediaType: when it names CloudEvents in another format than JSON.
+        UnsupportedMediaType: for CloudEvents in another format than JSON.
     """
     media_type = kind.partition(";")[0].strip().lower()
     if not media_type.startswith(_FAMILY):
@@ -89,7 +90,7 @@ def _mode_of(kind: str) -> str:
 
 
 def _body_of(event: Item, data: bytes) -> Body:
-    # Not by calling the types, which takes twice as long: this is done for each event.
+    # Calling the types would take twice as long, for each event.
     events = tuple.__new__(Slice, ((event,), len(data) + _TYPE))
     return tuple.__new__(Body, ((events,), False, NO_TEXTS, True))
 
@@ -115,22 +116,22 @@ def _read_batch(request: Request, types: Mapping[str, str]) -> Body:
     if any(name.startswith(HEADER_PREFIX) for name in request.headers):
         raise BadEvent("A batch has the attributes of its CloudEvents in its body: send it without headers “ce-…”.")
     slices = publishing_body.read_array(data, may_be_empty=True)
-    events = _events(slices, types)
+    events = _slices_of_batch(slices, types)
     return Body(events if publishing_body.is_large(data) else tuple(events), batch=True, is_keyed=True)
 
 
-def _events(slices: Iterator[Slice], types: Mapping[str, str]) -> Iterator[Slice]:
+def _slices_of_batch(slices: Iterator[Slice], types: Mapping[str, str]) -> Iterator[Slice]:
     for items, longest in slices:
         if not items:
             yield Slice(())
         for start in range(0, len(items), _AT_ONCE):
-            yield Slice([_event(item, types) for item in items[start : start + _AT_ONCE]], longest + _TYPE)
+            yield Slice([_read_item(item, types) for item in items[start : start + _AT_ONCE]], longest + _TYPE)
 
 
-def _event(item: Item, types: Mapping[str, str]) -> Item:
+def _read_item(item: Item, types: Mapping[str, str]) -> Item:
     if isinstance(item, Problem):
         return item
     try:
         return read_structured(item, types)
     except Problem as problem:
-        return problem.with_traceback(None)  # it is kept, and would keep the frames that raised it
+        return problem.with_traceback(None)  # the problem is kept, and with the traceback also the frames

@@ -1,4 +1,4 @@
-"""Idempotency keys: what a publisher names a request with, so that sending it again stores nothing twice.
+"""Idempotency keys: a publisher names a request with one, so that a repeated request stores nothing twice.
 
 After the IETF draft "The Idempotency-Key HTTP Header Field" (draft-ietf-httpapi-idempotency-key-header-07).
 """
@@ -22,13 +22,13 @@ KEY = re.compile(r"[!-~]{1,128}")
 
 
 def key_of(request: Request, stream: StreamDefinition, *, is_keyed: bool) -> str | None:
-    """Return the key that the request names; None when it names none.
+    """Return the Idempotency-Key of a request; None when it has none.
 
     Args:
-        is_keyed: whether each event that was read from the request has a key of its own (`Body.is_keyed`).
+        is_keyed: whether each event of the request has an own key (`Body.is_keyed`).
 
     Raises:
-        BadRequest: when it cannot be used, or the stream takes nothing without one.
+        BadRequest: when the key is not valid, and when it is missing and the stream demands one.
     """
     text = request.headers.get(HEADER.lower())
     if text is None:
@@ -48,7 +48,8 @@ def key_of(request: Request, stream: StreamDefinition, *, is_keyed: bool) -> str
 
 
 def of_one(request: Request, key: str | None, item: Any, version: int | None) -> IdempotencyKey:
-    """Return what a request with one event is known by. A CloudEvent needs no `key`: its source and id are one."""
+    """Return the idempotency key of a request with one event. Without a `key`, it is made of the source and id of a
+    CloudEvent."""
     if type(item) is CloudEvent:
         written = item.content().encode() + exact_json.dumps(item.event)
         return of_written(request, item.key if key is None else key, written, version)
@@ -56,16 +57,16 @@ def of_one(request: Request, key: str | None, item: Any, version: int | None) ->
 
 
 def of_written(request: Request, key: str, item: bytes, version: int | None) -> IdempotencyKey:
-    """Return what a request with one event is known by, given the JSON of the event."""
-    # An event is told from another by its JSON and the version of its contract that it asks for.
+    """Return the idempotency key of a request with one event, given the JSON of the event (`item`)."""
+    # Events under one key are equal when their JSON and the requested contract version are.
     content = item if version is None else b"%b\n%d" % (item, version)
-    # Not by calling the type, which takes twice as long: this is done for each event.
+    # Calling the type would take twice as long, for each event.
     return tuple.__new__(IdempotencyKey, (str(request.principal), key, sha256(content).hexdigest()))
 
 
 def of_item(request: Request, key: str | None, index: int, item: Any, version: int | None) -> IdempotencyKey:
-    """Return what one event of a batch is known by: each has a key of its own, made of the batch's and its place, or of
-    a CloudEvent's source and id."""
+    """Return the idempotency key of one event of a batch: it is made of the key of the batch and the index of the
+    event, or of the source and id of a CloudEvent."""
     return of_one(request, None if key is None else key_of_item(key, index), item, version)
 
 
@@ -75,6 +76,6 @@ def key_of_item(key: str, index: int) -> str:
 
 
 def of_all(request: Request, key: str, items: Sequence[IdempotencyKey]) -> IdempotencyKey:
-    """Return what a batch that is stored together is known by, from what its events would be."""
+    """Return the idempotency key of a batch that is stored all or none, given the keys that its events would have."""
     parts = "\n".join(["together", *(item.fingerprint for item in items)])
     return IdempotencyKey(who=str(request.principal), key=key, fingerprint=sha256(parts.encode()).hexdigest())

@@ -46,20 +46,21 @@ from synapse.wire.ids import iso_now
 from synapse.wire.masking import mask_of_event
 from synapse.wire.trace_context import trace_fields
 
-# The approximate number of violations in a batch that are listed; explaining takes far longer than refusing.
+# The approximate number of violations that are listed for a batch: listing takes far longer than finding the first.
 MAX_EXPLAINED = 500
-# Stands for an event that was encoded and is no longer needed. The memory that a batch releases before it waits for
-# Redis is in the processor's cache for the next one.
+# Replaces an event that is encoded and no longer needed. Memory that a batch releases before it waits for Redis is
+# still in the processor's cache when the next batch uses it.
 _NO_EVENT: Mapping[str, Any] = {}
 _WRITTEN, _WRITTEN_UNREGISTERED = (Accepted(_NO_EVENT, "", None, (), registered=known) for known in (True, False))
 
 
 class BatchOptions(NamedTuple):
-    """How a batch differs from that of `POST /events/{stream}`.
+    """How a batch differs from one of `POST /events/{stream}`.
 
     Attributes:
-        item_key: Returns the key of one event, from the request, its key, and the event's place, value and version.
-        respond: Returns the response, from the stream, the results of the checks, and those of storing.
+        item_key: returns the idempotency key of one event, given the request, its key, and the index, value and
+            contract version of the event.
+        respond: returns the response, given the stream, and the outcomes of checking and of storing.
     """
 
     item_key: Callable[[Request, str | None, int, Any, int | None], IdempotencyKey] = idempotency.of_item
@@ -77,14 +78,18 @@ def publish_events(
     key: str | None = None,
     batch: BatchOptions = BatchOptions(),  # noqa: B008 - immutable
 ) -> Conversation[Response]:
-    """Store the events of `POST /events/{stream}`. `body` is the request's, if already read, and `key` stands for its
-    Idempotency-Key, if it has none.
+    """Store the events of `POST /events/{stream}`.
 
-    One event answers 201 and its id. A batch answers a result for each: 200 when all were stored, 207 when some were.
-    Events stored before under the request's Idempotency-Key answer 200, and the header Idempotency-Replayed.
+    The response to one event is 201 with its id; to a batch 200 when all events were stored, 207 when some were, with a
+    result for each. It is 200 with the header Idempotency-Replayed when the events were stored earlier under the same
+    Idempotency-Key.
+
+    Args:
+        body: the body of the request, if it was read before.
+        key: the Idempotency-Key of a request that has no such header.
 
     Raises:
-        Problem, RedisFailure: for everything else, each with its own status (see synapse.errors.streams).
+        Problem, RedisFailure: in all other cases, each with its own status (see synapse.errors.streams).
     """
     begun = time.perf_counter()
     stream, span = _stream(request, catalog, counters), None
@@ -94,7 +99,7 @@ def publish_events(
         response = yield from _publish(stream, request, counters, body=body, key=key, batch=batch, span=span)
     else:
         publish = partial(_publish, stream, request, counters, body=body, key=key, batch=batch, span=span)
-        response = yield from _traced(tracer, span, publish)
+        response = yield from _publish_in_span(tracer, span, publish)
     counters.observe(stream.name, "publish", time.perf_counter() - begun)
     return response
 
@@ -109,7 +114,7 @@ def _publish(
     batch: BatchOptions,
     span: Span | None,
 ) -> Conversation[Response]:
-    """Read the body, and return the conversation that stores its events."""
+    """Read the body, and return the conversation with Redis that stores its events."""
     try:
         version = publishing_body.contract_version(request)
         body = body or read_events(request, stream)
@@ -128,12 +133,12 @@ def _publish(
 def _begin_span(
     tracer: Tracer, request: Request, stream: StreamDefinition, body: Body | None
 ) -> tuple[Request, Body | None, Span | None]:
-    """Begin the span of a publish, None where it is not traced. Return the request with the trace that is stored with
-    its events, and the body, if it was read."""
+    """Begin the span of a publish. Return the request with the trace context to store with its events, the body if it
+    was read, and the span, None when the publish is not traced."""
     sent, body = _read_trace(request, stream, body)
     span = tracer.start_send(stream.name, sent)
     if span is not None:
-        # Its context stands for the caller's.
+        # Events are stored with the context of the span, whose parent is the caller's.
         return request._replace(headers={**request.headers, **span.context.headers}), body, span
     if (parent := sent.get(TRACEPARENT)) and (refused := tracer.refuse(parent)) != parent:
         request = request._replace(headers={**request.headers, **sent, TRACEPARENT: refused})
@@ -141,14 +146,14 @@ def _begin_span(
 
 
 def _read_trace(request: Request, stream: StreamDefinition, body: Body | None) -> tuple[Mapping[str, str], Body | None]:
-    """Return the headers of the caller's trace, and the body, if it was read: without these headers, a CloudEvent that
-    comes alone names the trace in its attributes."""
+    """Return the headers with the caller's trace, and the body if it was read. A request without these headers that is
+    a single CloudEvent has the trace in its attributes."""
     if body is not None or not is_cloudevent(request) or trace_id_of(request.headers):
         return request.headers, body
     try:
         body = read_events(request, stream)
     except Problem:
-        return request.headers, None  # it is read again, and refused, within the span
+        return request.headers, None  # the body is read again within the span, and refused there
     if body.batch:
         return request.headers, body
     (((item,), _),) = body.slices
@@ -156,7 +161,9 @@ def _read_trace(request: Request, stream: StreamDefinition, body: Body | None) -
     return {name: str(value) for name, value in found.items() if name in TRACING}, body
 
 
-def _traced(tracer: Tracer, span: Span, publish: Callable[[], Conversation[Response]]) -> Conversation[Response]:
+def _publish_in_span(
+    tracer: Tracer, span: Span, publish: Callable[[], Conversation[Response]]
+) -> Conversation[Response]:
     """Publish a traced request, and end its span."""
     try:
         response = yield from publish()
@@ -201,14 +208,14 @@ def _publish_one(
     except FAILURES as failure:
         _count_unstored(counters, stream, [problem_of(failure)], request.principal)
         raise
-    # No other event could keep it out.
+    # A single event is never left out because of another one.
     (stored,) = cast(Sequence[StoreOutcome], store_outcomes)
     _count(counters, stream, [accepted], store_outcomes, write)
     if isinstance(stored, Problem):
         raise stored
     if stored.doubt is not None:
         raise stored.doubt
-    answer = {"id": stored.id, "entry_id": stored.id, "message_id": stored.id, **_description(stream, accepted)}
+    answer = {"id": stored.id, "entry_id": stored.id, "message_id": stored.id, **_describe(stream, accepted)}
     if stored.repeated:
         return json_response(answer, headers={idempotency.REPLAYED: "true"})
     return json_response(answer, status=201)
@@ -227,7 +234,7 @@ def _publish_batch(
     span: Span | None,
 ) -> Conversation[Response]:
     is_keyed = key is not None or body.is_keyed
-    # All that are stored together under keys are one script.
+    # Events with keys that are stored together need one script for all.
     is_direct = storage.is_direct(stream, keyed=is_keyed) and not (is_keyed and together)
     write = _Writer(stream, request, counters, is_direct=is_direct, span=span)
 
@@ -235,7 +242,7 @@ def _publish_batch(
         write.add(accepted, item, options.item_key(request, key, index, item, version) if is_keyed else None)
 
     try:
-        # Each event is encoded as soon as it is checked, and released: a batch's values take many times
+        # Each event is encoded and released as soon as it is checked: the values of a batch take many times
         # the memory of their text.
         checks = _Checks(stream, version, request.principal, write_one, counters.refusals)
         outcomes = yield from checks.run(body)
@@ -243,12 +250,12 @@ def _publish_batch(
         counters.note_refused(stream, problem, request.principal, size=len(request.body))
         raise
     if len(outcomes) > MANY:
-        yield ()  # each look at all of them takes some milliseconds
+        yield ()  # each loop over all events takes some milliseconds
     good = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     if span is not None:
         span.attributes[attributes.BATCH_COUNT] = len(good)
     refused = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
-    # They were noted as they were checked.
+    # Their refusals were recorded when they were checked.
     _count_unstored(counters, stream, refused, None)
     store_outcomes: Sequence[StoreOutcome | None] = [None] * len(good)
     if good and not (together and refused):
@@ -288,7 +295,7 @@ def validate_events(
         return (yield from batch.respond(stream, outcomes, store_outcomes))
     if isinstance(outcomes[0], Problem):
         raise outcomes[0]
-    return json_response({"valid": True, **_description(stream, outcomes[0])})
+    return json_response({"valid": True, **_describe(stream, outcomes[0])})
 
 
 def _stream(request: Request, catalog: Snapshot, counters: StreamCounters | None = None) -> StreamDefinition:
@@ -306,8 +313,8 @@ def _stream(request: Request, catalog: Snapshot, counters: StreamCounters | None
 
 
 class _Checks:
-    """The checks of one request's events, in their order. Accepted events go to `also`, with their place and value;
-    then no more of them is kept than the response needs. Refused ones are noted in `refusals`."""
+    """Checks the events of one request in their order. Accepted events are passed to `also` with their index and value,
+    and then only what the response needs of them is kept. Refused events are recorded in `refusals`."""
 
     def __init__(
         self,
@@ -323,7 +330,7 @@ class _Checks:
         self._also = also
         self._refusals = refusals
         self._explained = 0
-        # The result of each event; None of an event that is still to be checked.
+        # The outcome of each event; None for an event that is still to be validated.
         self._outcomes: list[Accepted | Problem | None] = []
 
     def run(self, body: Body) -> Conversation[list[Accepted | Problem]]:
@@ -331,10 +338,11 @@ class _Checks:
         stream, version, by = self._stream, self._version, self._by
         outcomes: list[Any] = self._outcomes
         rulings: dict[str, TypeRules] = {}
-        # No attribute: they would hold each other, and all entries, until the collector comes by.
+        # A local variable: as an attribute it would make a reference cycle, which keeps all entries until a garbage
+        # collection.
         costly = CostlyEvents(stream, caller_of(by), self._note_late)
         if body.is_large:
-            yield ()  # many may come in the same moment
+            yield ()  # many large batches may arrive at once
         until = time.monotonic() + TURN
         for items, length in body.slices:
             # Reading the slice may have taken long.
@@ -372,7 +380,7 @@ class _Checks:
                 event = None if isinstance(item, Problem) else event_of(item)
                 self._refusals.note(self._stream, outcome, self._by, event=event)
             if isinstance(outcome, BadCloudEvent) and self._explained >= MAX_EXPLAINED:
-                # Its detail names the first of them.
+                # The detail of the problem names the first violations.
                 outcome.members["violations"] = []
             self._explained += len(outcome.members.get("violations", ()))
             return outcome
@@ -392,12 +400,12 @@ class _Checks:
 
 
 class _Writer:
-    """Writes the accepted events of one request, and stores them: as entries, or, where each is stored by one command
-    (`is_direct`), as these commands.
+    """Encodes the accepted events of one request, as entries, or as commands when one command stores an event
+    (`is_direct`), and stores them.
 
     Attributes:
-        keys: those of the entries.
-        sources: the sources that were not recorded yet, each as people may see it.
+        keys: the idempotency keys of the entries.
+        sources: the sources that are not recorded yet, each with the form that is shown to people.
     """
 
     def __init__(
@@ -412,12 +420,12 @@ class _Writer:
     ) -> None:
         self._stream = stream
         self._is_direct = is_direct
-        # Without a trace of the caller, the CloudEvents of a batch have their own traces, to which the span is linked.
+        # When the caller sends no trace, the CloudEvents of a batch may have traces, to which the span is linked.
         self._linked = span if span is not None and span.parent is None else None
         self._counters = counters
         self.by = request.principal
         self.sources: dict[str, str] = {}
-        # The source of the event before: most events of a batch have one source.
+        # The source of the previous event: most events of a batch have the same.
         self._last_source: Any = _NO_EVENT
         self._source = request.principal.name
         headers = request.headers
@@ -431,9 +439,9 @@ class _Writer:
         self._has_forms = stream.layout == "flat"
 
     def add(self, accepted: Accepted, item: Any, key: IdempotencyKey | None) -> None:
-        """Write an event, with its key, if it has one; `item` is the event as it came."""
-        # Found once: the limit on traces that callers name counts each look at a CloudEvent's own.
-        source, beside = (self._source, self._beside) if type(item) is not CloudEvent else self._around(item)
+        """Encode an event, given as it was sent (`item`), with its idempotency key if it has one."""
+        # Called once for each event, because each call counts for the limit on traces that callers may request.
+        source, beside = (self._source, self._beside) if type(item) is not CloudEvent else self._fields_beside(item)
         if self._is_direct:
             self._commands.append(self._append(accepted, item, key, source, beside))
         else:
@@ -442,7 +450,7 @@ class _Writer:
                 self.keys.append(key)
 
     def store(self, *, together: bool = False, all_keyed: bool = False) -> Conversation[Sequence[StoreOutcome | None]]:
-        """Store the encoded events, as `storage.store` does."""
+        """Store the encoded events like `storage.store`."""
         if self._is_direct:
             return storage.append(self._stream, self._commands, together=together)
         return storage.store(self._stream, self._entries, together=together, keys=self.keys, all_keyed=all_keyed)
@@ -469,15 +477,16 @@ class _Writer:
         self._note_source(accepted, item)
         return validation.encode(self._stream, accepted, now=lambda: _time_of(item), source=source, beside=beside)
 
-    def _around(self, item: CloudEvent) -> tuple[str, Mapping[str, str]]:
-        """Return the fields beside a CloudEvent, whose source is one of them."""
+    def _fields_beside(self, item: CloudEvent) -> tuple[str, Mapping[str, str]]:
+        """Return the source of a CloudEvent as an event (none), and the fields beside it, which contain its
+        `source`."""
         trace = self._beside
         if not trace:
             trace = _own_trace(item)
         elif self._linked is not None and (own := _own_trace(item)):
             trace = own
             if len(self._linked.links) < MOST_LINKS:
-                # Without its `tracestate`, which would make a link three times as large.
+                # Without `tracestate`, which would triple the size of a link.
                 self._linked.link_to(read_context(own[TRACEPARENT]))
         return "", {**trace, **item.fields()} if trace else item.fields()
 
@@ -485,12 +494,12 @@ class _Writer:
         source = self._last_source = accepted.event.get("source")
         if type(source) is not str or not source:
             source = item.source if type(item) is CloudEvent else self._source
-        # Once between two flushes: this is done for each event.
+        # Recorded once between two flushes, because this runs for each event.
         if (self._stream.name, source) not in self._counters.noted and source not in self.sources:
-            self.sources[source] = self._shown(source, accepted)
+            self.sources[source] = self._mask_source(source, accepted)
 
-    def _shown(self, source: str, accepted: Accepted) -> str:
-        """Return the source without what the stream's contracts mark as PII."""
+    def _mask_source(self, source: str, accepted: Accepted) -> str:
+        """Return the source with the values redacted that the contracts of the stream mark as PII."""
         if not self._stream.marks:
             return source
         mask = mask_of_event(self._stream, accepted.event, accepted.event_type)
@@ -503,11 +512,11 @@ def _own_trace(item: CloudEvent) -> Mapping[str, str]:
 
 
 def _time_of(item: Any) -> str:
-    """Return the time of an event that has none as a property."""
+    """Return the timestamp for an event without one: the `time` of its CloudEvent, or now."""
     return (type(item) is CloudEvent and item.time) or iso_now()
 
 
-def _description(stream: StreamDefinition, accepted: Accepted) -> dict[str, Any]:
+def _describe(stream: StreamDefinition, accepted: Accepted) -> dict[str, Any]:
     described: dict[str, Any] = {
         "stream": stream.name,
         "event_type": accepted.event_type,
@@ -525,7 +534,8 @@ def _count(
     store_outcomes: Sequence[StoreOutcome | None],
     write: _Writer,
 ) -> None:
-    """Count stored events, also stored in doubt, and unstored ones. Duplicates were counted by Redis itself."""
+    """Count the stored events, also those that are not durable yet, and the unstored ones. Duplicates are counted by
+    the script that finds them."""
     published = warned = unregistered = 0
     last = ""
     for accepted, store_outcome in zip(good, store_outcomes, strict=True):
@@ -557,8 +567,8 @@ def _count(
 def _count_unstored(
     counters: StreamCounters, stream: StreamDefinition, problems: Sequence[Problem], by: Principal | None
 ) -> None:
-    """Count events that were not stored, by reason, and note them as refused to `by`, unless that is done. Events that
-    Redis may have do not count."""
+    """Count events that were not stored, by reason, without those that Redis may have stored. Record them as refusals
+    of the publisher `by`; None when they are recorded already."""
     kinds: Counter[type[Problem]] = Counter(type(each) for each in problems)
     for kind, times in kinds.items():
         if issubclass(kind, OutcomeUnknown):

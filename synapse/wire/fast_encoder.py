@@ -1,9 +1,9 @@
-"""Encode events that look alike quickly: the parts that they share are packed for Redis once.
+"""Fast encoding of events: the parts that events of one kind have in common are packed for Redis once.
 
-Services publish the same few kinds of events over and over. Most of an entry's twenty words are names, and the fields
-that Synapse adds are the same each time: written out for each event, they cost more than its values. `encoding.encode`
-itself makes the template of such entries, from an event with a hole in each value, so that both encoders write the same
-bytes.
+Services publish few kinds of events, again and again. Most of the about twenty words of an entry are names, and the
+fields
+that Synapse adds hardly differ: writing them for each event costs more than writing its values. The template of a kind
+is made by `encoding.encode`, from an event with a placeholder for each value, so both encoders write the same bytes.
 """
 
 from collections.abc import Mapping
@@ -21,13 +21,14 @@ from synapse.wire.fast_decoder import SecondHitCache
 
 _Kind = tuple[str, tuple[str, ...], str, int, tuple[str, ...], tuple[int, int] | None]
 
-# Stands where a value will: no event holds this character (synapse.formats.strict_json).
+# The placeholder of a value: no event contains this character (synapse.formats.strict_json).
 _HOLE = "\0"
 _DIGEST = _HOLE * 64
 # The greatest number of forms that are cached, and the limits on the names of an event and on their characters in all.
 _MOST, _NAMES, _CHARACTERS = 1024, 64, 2048
-# By stream, names, source, version, the names of the fields beside the event, and how it is appended once.
-_forms: SecondHitCache[_Kind, bytes] = SecondHitCache(_MOST)
+# Templates by stream, names of properties, source, contract version, names of the fields beside the event, and the
+# window and hard length of `Once`.
+_templates: SecondHitCache[_Kind, bytes] = SecondHitCache(_MOST)
 
 
 def append(
@@ -40,14 +41,14 @@ def append(
     beside: Mapping[str, str] = NO_TEXTS,
     once: Once | None = None,
 ) -> Command | None:
-    """Return the command that appends a canonical event, or appends it `once`, as `encoding.encode` writes it, in the
-    layout `flat`.
+    """Return the command that appends a canonical event in the layout `flat`, as `encoding.encode` would encode it;
+    with `once`, the command that appends it once.
 
-    None for an event that is the first of its kind, or takes more than values in a form: with a null, or a string that
-    reads as JSON.
+    None for the first event of a kind, and for one that needs more than values in a template: with a null, or a string
+    that could be read as JSON.
     """
     kind = (stream, tuple(event), source, contract_version, tuple(beside), None if once is None else once[2:])
-    form = _forms.made.get(kind) or _new(kind)
+    form = _templates.made.get(kind) or _learn(kind)
     if form is None:
         return None
     texts: list[int | bytes] = []
@@ -79,15 +80,15 @@ def append(
     return packed_xadd(stream, packed) if once is None else packed_once(stream, packed)
 
 
-def _new(kind: _Kind) -> bytes | None:
-    """Make a form for events that come for the second time, and keep it."""
+def _learn(kind: _Kind) -> bytes | None:
+    """Make and store the template of a kind of events that occurs for the second time; None for the first time."""
     if len(kind[1]) > _NAMES or len("".join(kind[1])) > _CHARACTERS:
         return None
-    return _forms.keep(kind, _form(kind)) if _forms.seen_before(kind) else None
+    return _templates.keep(kind, _make_template(kind)) if _templates.seen_before(kind) else None
 
 
-def _form(kind: _Kind) -> bytes:
-    """Return the packed command, with a length and a text to be filled in for each value."""
+def _make_template(kind: _Kind) -> bytes:
+    """Return the template: the packed command, with format specifiers for the length and the text of each value."""
     stream, names, source, contract_version, beside, once = kind
     fields = encode(
         dict.fromkeys(names, _HOLE),
@@ -106,7 +107,7 @@ def _form(kind: _Kind) -> bytes:
             parts.append(b"$%d\r\n%b\r\n")
         else:
             text = str(word).encode()
-            # The digest of a key is a part of a word.
+            # The digest is only the end of the name of the Redis key.
             shown = text.replace(b"%", b"%%").replace(_DIGEST.encode(), b"%b")
             parts.append(b"$%d\r\n%b\r\n" % (len(text), shown))
     return b"".join(parts)

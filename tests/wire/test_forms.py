@@ -32,8 +32,8 @@ PLAIN_EVENTS = st.builds(
 
 
 @pytest.fixture(autouse=True)
-def no_forms(monkeypatch):
-    monkeypatch.setattr(fast_encoder, "_forms", SecondHitCache(1024))
+def no_templates(monkeypatch):
+    monkeypatch.setattr(fast_encoder, "_templates", SecondHitCache(1024))
     monkeypatch.setattr(fast_decoder, "_kinds", SecondHitCache(8))
 
 
@@ -70,7 +70,7 @@ def test_an_event_with_a_null_or_with_a_string_that_reads_as_json_takes_more(val
     assert appended("orders", {"event_type": "order-placed", "note": value}, **AROUND) is None
 
 
-def test_forms_differ_by_stream_publisher_and_contract_version():
+def test_templates_differ_by_stream_publisher_and_contract_version():
     event = {"event_type": "order-placed", "n": 1}
     first = appended("orders", event, **AROUND).packed
 
@@ -87,7 +87,7 @@ def test_forms_differ_by_stream_publisher_and_contract_version():
 def test_no_form_is_kept_for_the_first_event_of_a_kind():
     assert fast_encoder.append("orders", {"event_type": "order-placed", "n": 1}, **AROUND) is None
 
-    assert fast_encoder._forms.made == {}
+    assert fast_encoder._templates.made == {}
 
 
 def test_an_event_with_names_that_are_too_long_or_too_many_has_no_form():
@@ -119,7 +119,7 @@ def test_an_entry_is_appended_once_by_the_words_of_the_plain_command(event):
         assert found.otherwise.words == plain.otherwise.words[:4]
 
 
-def test_forms_differ_by_the_window_of_a_key_and_by_the_length_of_a_stream():
+def test_templates_differ_by_the_window_of_a_key_and_by_the_length_of_a_stream():
     event = {"event_type": "order-placed", "n": 1}
     options = [{"window_ms": 1, "hard_length": 2}, {"window_ms": 3, "hard_length": 2}, {"window_ms": 3}]
 

@@ -13,7 +13,7 @@ from synapse.redis.command import Argument, Command, load_script
 _ONCE = load_script("publish_once")
 _TOGETHER = load_script("publish_together")
 _TOGETHER_ONCE = load_script("publish_together_once")
-# Redis takes no command of more words than this.
+# The greatest number of words in a command that Redis accepts.
 MAX_WORDS = 1024 * 1024
 
 _Outcome = Literal["stored", "repeated", "conflict", "full"]
@@ -22,8 +22,8 @@ _OUTCOMES: dict[bytes, _Outcome] = {b"OK": "stored", b"DUP": "repeated", b"CONFL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreResult:
-    """The result: stored now, stored before (`repeated`), refused because something else was stored under the key
-    (`conflict`), or because the stream is `full`. `id` is the entry's."""
+    """The result of storing an entry: `stored` now, `repeated` when it was stored earlier, refused because another
+    event was stored under the key (`conflict`), or because the stream is `full`. `id` is the id of the entry."""
 
     outcome: _Outcome
     id: str = ""
@@ -31,10 +31,12 @@ class StoreResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchStoreResult:
-    """The same of entries that are stored together. `ids` are theirs, in their order.
+    """The result of storing entries together, as in `StoreResult`.
 
-    Where each has a key of its own, `again` says of each whether it was stored before, and `place` which one is in
-    conflict.
+    Attributes:
+        ids: the ids of the entries, in their order.
+        again: whether each entry was stored earlier; empty unless each has an own key.
+        place: the index of the entry whose key has a conflict; None unless each has an own key.
     """
 
     outcome: _Outcome
@@ -53,10 +55,10 @@ class IdempotencyKey(NamedTuple):
 
 
 class Once(NamedTuple):
-    """How an entry is appended once, as the script takes it.
+    """The arguments of the script that appends an entry once.
 
     Attributes:
-        digest: the digest of caller and key, with which the name of the Redis key ends.
+        digest: the digest of caller and key, at the end of the name of the Redis key.
         fingerprint: identifies the content, so that other content under the key is refused.
         window_ms: the time for which the key is remembered.
         hard_length: the greatest number of entries in the stream; 0 for a stream that is never full.
@@ -69,7 +71,7 @@ class Once(NamedTuple):
 
 
 def once_under(stream: str, key: IdempotencyKey, *, window_ms: int, hard_length: int = 0) -> Once:
-    """Return how an entry is appended to a stream once under a key."""
+    """Return the arguments for appending an entry to a stream once under a key."""
     # As in `packed_xadd`.
     return tuple.__new__(Once, (_digest(stream, key.who, key.key), key.fingerprint, window_ms, hard_length))
 
@@ -86,15 +88,16 @@ def publish_once(
 ) -> Command:
     """Append an entry unless its caller stored one under the same key within the window: `StoreResult`.
 
-    `fingerprint` identifies the content, so that other content under the key is refused. `hard_length` 0: the stream is
-    never full.
+    Args:
+        fingerprint: identifies the content, so that other content under the key is refused.
+        hard_length: the greatest number of entries in the stream; 0 for a stream that is never full.
     """
     once = Once(_digest(stream, who, key), fingerprint, window_ms, hard_length)
     return append_once(stream, fields, once)._replace(parse=_result_of_once)
 
 
 def append_once(stream: str, fields: Sequence[str], once: Once) -> Command:
-    """Append an entry once. The reply is its id when it was stored now, else a `StoreResult`."""
+    """Append an entry once. The reply is the id of an entry that was stored now, else a `StoreResult`."""
     return _ONCE.call(
         [stream, keyspace.idempotency(stream, once.digest), keyspace.stats(stream)],
         [once.window_ms, once.fingerprint, once.hard_length, *fields],
@@ -103,12 +106,12 @@ def append_once(stream: str, fields: Sequence[str], once: Once) -> Command:
 
 
 def append_once_packed_now(stream: str, fields: Sequence[str], once: Once) -> Command:
-    """Return the command of `append_once`, packed: many words take several times the memory of their packed bytes."""
+    """Return the command of `append_once`, packed, because unpacked words take several times the memory."""
     return packed_once(stream, hiredis.pack_command(append_once(stream, fields, once).words))  # type: ignore[arg-type]
 
 
 def packed_once(stream: str, packed: bytes) -> Command:
-    """Return the command of `append_once` of an entry that is packed already, together with the rest of the command."""
+    """Return the command of `append_once`, given its packed bytes."""
     # As in `packed_xadd`.
     return tuple.__new__(Command, (("EVALSHA", _ONCE.digest, 3, stream), _stored_once, _ONCE, False, packed))
 
@@ -125,7 +128,7 @@ def _result_of_once(reply: Any) -> StoreResult:
 
 
 def stored_under(stream: str, *, who: str, key: str) -> Command:
-    """Read the ids of the entries that a caller stored under a key within the window; none when there are none."""
+    """Read the ids of the entries that a caller stored under a key within the window; an empty list without any."""
     return Command(("GET", keyspace.idempotency(stream, _digest(stream, who, key))), parse=_ids)
 
 
@@ -137,9 +140,12 @@ def publish_together(
     key: IdempotencyKey | None = None,
     window_ms: int = 0,
 ) -> Command:
-    """Append all entries or none, with a key unless it was done before within the window: `BatchStoreResult`.
+    """Append all entries or none: `BatchStoreResult`. With a `key`, they are appended unless that was done before
+    within the window.
 
-    `hard_length` 0: the stream is never full. More than MAX_WORDS words are more than Redis takes.
+    Args:
+        entries: at most MAX_WORDS words in all.
+        hard_length: the greatest number of entries in the stream; 0 for a stream that is never full.
     """
     names = [stream]
     if key is not None:
@@ -159,8 +165,8 @@ def publish_together_once(
     window_ms: int,
     hard_length: int = 0,
 ) -> Command:
-    """Append all entries or none, but for those that were appended before within the window, each under its own key:
-    `BatchStoreResult`. `hard_length` as for `publish_together`."""
+    """Append all entries or none, without those that were appended before under their own keys within the window:
+    `BatchStoreResult`. `hard_length` is as in `publish_together`."""
     names = [stream, keyspace.stats(stream)]
     names += [keyspace.idempotency(stream, _digest(stream, key.who, key.key)) for key in keys]
     words: list[Argument] = [hard_length, window_ms]
@@ -189,5 +195,6 @@ def _together(reply: Any) -> BatchStoreResult:
 
 def _ids(reply: Any) -> list[str]:
     first, *rest = (reply or b"").decode().split(" ")
-    # An entry stored alone stands before the fingerprint of its content, several ones behind it: it is hexadecimal.
+    # The value has the id of a single entry before the fingerprint, but the ids of several entries behind it. A
+    # fingerprint is hexadecimal, so it has no hyphen.
     return [first] if "-" in first else rest

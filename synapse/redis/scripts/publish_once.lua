@@ -1,7 +1,7 @@
 -- Append an entry, unless one was appended under the same key before.
--- KEYS: stream, what the key stands for, the stream's counters.
--- ARGV: window (milliseconds), fingerprint of what was sent, hard length (0: none), the entry's names and values in turn.
--- Reply: the id; or {'DUP', id} of the entry that was appended before, or {'CONFLICT'} for a fingerprint that differs, or
+-- KEYS: stream, the value of the idempotency key, the counters of the stream.
+-- ARGV: window (milliseconds), fingerprint of the event, hard length (0: none), then alternating names and values.
+-- Reply: the id; or {'DUP', id} of the entry that was appended before; or {'CONFLICT'} when its fingerprint differs; or
 -- {'FULL'}.
 local stored = redis.call('GET', KEYS[2])
 if stored then
@@ -9,7 +9,7 @@ if stored then
   if fingerprint ~= ARGV[2] then
     return {'CONFLICT'}
   end
-  -- Something is written: a WAIT that follows would else wait for nothing.
+  -- A write, so that a WAIT behind the script waits for the replicas also when nothing is appended.
   redis.call('HINCRBY', KEYS[3], 'duplicates', 1)
   return {'DUP', id}
 end

@@ -1,9 +1,9 @@
 -- Append entries, all or none of them, unless the stream would grow past its hard length, or they were appended under the
 -- same key before.
--- KEYS: stream; with a key also what the key stands for, and the stream's counters.
--- ARGV: hard length (0: none), window (milliseconds), fingerprint of what was sent; then for each entry the number of its
+-- KEYS: stream; with an idempotency key also its value, and the counters of the stream.
+-- ARGV: hard length (0: none), window (milliseconds), fingerprint of the batch; then for each entry the number of its
 -- parts and the parts (names and values in turn).
--- Reply: {'OK' or 'DUP', id, ...}, or {'CONFLICT'} for a fingerprint that differs, or {'FULL'}.
+-- Reply: {'OK' or 'DUP', id, ...}, or {'CONFLICT'} when the fingerprint differs, or {'FULL'}.
 if KEYS[2] then
   local stored = redis.call('GET', KEYS[2])
   if stored then
@@ -14,7 +14,7 @@ if KEYS[2] then
     if table.remove(found, 2) ~= ARGV[3] then
       return {'CONFLICT'}
     end
-    -- Something is written: a WAIT that follows would else wait for nothing.
+    -- A write, so that a WAIT behind the script waits for the replicas also when nothing is appended.
     redis.call('HINCRBY', KEYS[3], 'duplicates', #found - 1)
     return found
   end

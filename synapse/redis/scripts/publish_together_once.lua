@@ -1,6 +1,6 @@
--- Append entries, all or none of them, but for those that were appended before, each under a key of its own.
--- KEYS: stream, the stream's counters, then what the key of each entry stands for.
--- ARGV: hard length (0: none), window (milliseconds); then for each entry the fingerprint of what was sent, the number of
+-- Append all entries or none, without those that were appended before under their own keys.
+-- KEYS: stream, the counters of the stream, then the value of the idempotency key of each entry.
+-- ARGV: hard length (0: none), window (milliseconds); then for each entry its fingerprint, the number of
 -- its parts and the parts (names and values in turn).
 -- Reply: {'OK', id, ...}, with '=' before the id of an entry that was appended before; or {'CONFLICT', place} for the
 -- first fingerprint that differs, counted from 0; or {'FULL'}.
@@ -17,7 +17,7 @@ for i = 3, #KEYS do
     end
     ids[i - 1] = '=' .. id
   elseif earlier then
-    -- It is there twice.
+    -- The batch has the key twice.
     if earlier.fingerprint ~= fingerprint then
       return {'CONFLICT', i - 3}
     end
@@ -49,7 +49,7 @@ for i = 2, #ids do
   end
 end
 if repeated > 0 then
-  -- Something is written: a WAIT that follows would else wait for nothing.
+  -- A write, so that a WAIT behind the script waits for the replicas also when nothing is appended.
   redis.call('HINCRBY', KEYS[2], 'duplicates', repeated)
 end
 return ids

@@ -89,7 +89,7 @@ def test_the_archive_and_a_webhook_keep_them():
 
     kept = ArchivedEvent.objects.get().event
     assert (kept["n"].text, kept["deep"]["m"].text, kept["deep"]["big"].text) == (TEXTS[0], TEXTS[2], str(2**64))
-    _, body = Messages(form="event", group="g", signers=[], catalog=holder.current).content(one)
+    _, body = Messages(form="event", group="g", signers=[], catalog=holder.current).encode_event(one)
     assert body == b'{"event_type":"order-placed","n":%b,"deep":{"m":%b,"big":18446744073709551616}}' % (
         TEXTS[0].encode(),
         TEXTS[2].encode(),

@@ -151,7 +151,7 @@ class Stage:
         keys = keys_of(GROUPS)
         changing = dice.sample(keys, len(keys) * 3 // 10)
         durations = {each.number for each in SERIES if each.is_rounded}
-        between = PUBLISH_SECONDS.kept(0.002), PUBLISH_SECONDS.kept(0.4)
+        between = PUBLISH_SECONDS.to_stored(0.002), PUBLISH_SECONDS.to_stored(0.4)
         values = {key: between[0] if key.number in durations else 100_000 for key in keys}
         for resolution in RESOLUTIONS:
             track, written = Track(stream, resolution), {}

@@ -60,7 +60,7 @@ def take_events(
         try:
             found = yield from poll.once()
         except GroupLost:
-            memory.lost(asked)
+            memory.record_lost(asked)
             found = PollResult(more=True)
         if found.held or not found.more:
             break
@@ -132,7 +132,7 @@ class _Poll:
         asked = [*([self._join()] if joins else []), *upkeep, *([] if self._group.paused else [lease])]
         replies = [self._checked(reply) for reply in (yield from ask(asked))] if asked else []
         if joins:
-            self._memory.joined(self._asked)
+            self._memory.record_joined(self._asked)
         for reply in replies:
             if isinstance(reply, ReclaimResult) and reply.moved + reply.lost == _RECLAIMED_AT_ONCE:
                 self._memory.mark_unfinished(self._asked, "reclaim")

@@ -119,7 +119,7 @@ class RecentSeries:
         each = BY_NUMBER[key.number]
         if each.kind == "gauge":
             if row[-1] is not None:
-                self._recent_of(stream, key.group).gauges[each.name] = each.shown(row[-1])
+                self._recent_of(stream, key.group).gauges[each.name] = each.from_stored(row[-1])
             return
         first = at - (len(row) - 1) * FINEST.seconds
         for place, grown in enumerate(row):

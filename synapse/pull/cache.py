@@ -17,7 +17,7 @@ RECLAIM_EVERY, CLEAN_EVERY, REPORT_EVERY, CHECKPOINT_EVERY = 1.0, 60.0, 1.0, 5.0
 
 
 @dataclass(slots=True)
-class _Known:
+class _GroupState:
     """The cached state of one group. `due` has the next time (monotonic seconds) of each kind of work."""
 
     since: float
@@ -36,7 +36,7 @@ class PulledGroups:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._groups: dict[tuple[str, str], _Known] = defaultdict(lambda: _Known(since=time.time()))
+        self._groups: dict[tuple[str, str], _GroupState] = defaultdict(lambda: _GroupState(since=time.time()))
         self.consumer = new_consumer_name()
 
     def is_joined(self, ref: GroupRef) -> bool:
@@ -47,12 +47,12 @@ class PulledGroups:
         """Say whether the group existed before. A group that did, and has to be created again, was lost."""
         return self._state_of(ref).was_joined
 
-    def joined(self, ref: GroupRef) -> None:
+    def record_joined(self, ref: GroupRef) -> None:
         """Record that the group exists."""
         known = self._state_of(ref)
         known.joined = known.was_joined = True
 
-    def lost(self, ref: GroupRef) -> None:
+    def record_lost(self, ref: GroupRef) -> None:
         """Record that the group was deleted."""
         self._state_of(ref).joined = False
 
@@ -100,7 +100,7 @@ class PulledGroups:
         for bell in list(known.bells) if known else ():
             bell()
 
-    def _state_of(self, ref: GroupRef) -> _Known:
+    def _state_of(self, ref: GroupRef) -> _GroupState:
         return self._groups[ref.stream, ref.group]
 
 

@@ -91,7 +91,7 @@ def limits_of(stream: StreamDefinition, pin_for: timedelta = PIN_FOR) -> Limits:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Known:
+class _StreamState:
     """The cached state of a stream: its groups and its length.
 
     `looked_at` is the time of its last trim, also when nothing was trimmed. `look_at` is the time of the next one, and
@@ -131,7 +131,7 @@ class Janitor:
         self._budget = budget
         self._clock = clock
         self._lease = Lease(keyspace.JANITOR_LEASE, ttl_ms=LEASE_MS)
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _StreamState] = {}
         self._failures = RepeatedFailures()
         # Streams that were trimmed in the last turn, or have more to trim: they are examined in every turn.
         self._busy: list[str] = []
@@ -153,7 +153,7 @@ class Janitor:
         self._known = {
             name: known
             if (known := self._known.get(name)) and known.stream is stream
-            else _Known(stream=stream, groups=known.groups if known else ())
+            else _StreamState(stream=stream, groups=known.groups if known else ())
             for name, stream in streams.items()
         }
         grown = self._ask_lengths(() if isinstance(lately, ReplyError) else lately)
@@ -182,7 +182,7 @@ class Janitor:
                 known.length = length
         return found
 
-    def _needs_trim(self, known: _Known, length: int) -> bool:
+    def _needs_trim(self, known: _StreamState, length: int) -> bool:
         """Say whether a stream of this length has too many entries, or may have been deleted and created again."""
         began = known.length == 0 < length and known.stream.max_age is not None
         return length < known.length or began or length > limits_of(known.stream).max_length

@@ -1,4 +1,4 @@
-"""Find regular expressions that backtracking engines match in exponential time, although our validator takes linear
+"""Finding regular expressions that backtracking engines match in exponential time, although the validator takes linear
 time.
 
 Clients in every language use a schema, and most of their engines try the paths through a pattern one after the other.

@@ -20,7 +20,7 @@ from synapse.errors.contracts import BadSchema, SchemaTooLarge, TooCostly, Unres
 from synapse.formats import exact_json, strict_json
 from synapse.formats.exact_json import ExactNumber
 from synapse.schema.cost.guard import MAX_STEPS, QUICK_STEPS, Cost, Guard, copying_cost
-from synapse.schema.cost.model import CostModel, checked_cost
+from synapse.schema.cost.model import CostModel, compute_cost
 from synapse.schema.ecma_patterns import author_form, author_path
 from synapse.schema.explanation import Explainer, Finding, OutOfBudget, finding_of
 from synapse.schema.jsonschema_engine import validator_for
@@ -224,7 +224,7 @@ def compile_schema(
         if missing:
             raise _unresolved_error(missing[0], resolver) from None
         raise BadSchema(f"A “$ref” cannot be resolved: {error}") from None
-    cost = checked_cost(resolver, is_registered=is_registered)
+    cost = compute_cost(resolver, is_registered=is_registered)
     return CompiledSchema(
         document=document,
         _validator=validator,

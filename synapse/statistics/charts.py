@@ -253,7 +253,7 @@ def _chart_as_dict(
                 "kind": each.kind,
                 "group": key.group,
                 "label": key.label,
-                "now": each.shown(latest[key]) if each.kind == "gauge" and key in latest else None,
+                "now": each.from_stored(latest[key]) if each.kind == "gauge" and key in latest else None,
                 "values": points,
             }
             for each, key, points in lines[:MOST_LINES]
@@ -278,7 +278,7 @@ def _compute_points(each: Series, row: Row, window: Window) -> list[float | None
         elif each.kind == "counter":
             found.append(_round_for_chart(sum(known) / (len(known) * seconds)))
         else:
-            found.append(_round_for_chart(each.shown(max(known))))
+            found.append(_round_for_chart(each.from_stored(max(known))))
     return found
 
 

@@ -307,7 +307,7 @@ def _added_quantiles(known: Mapping[bytes, bytes], others: Iterable[tuple[bytes,
     for (what, group), counts in grown.items():
         each = series.DURATIONS[what]
         for name, seconds in zip(series.QUANTILES, quantiles(series.QUANTILES.values(), counts), strict=False):
-            values[_key(each.number, group, name)] = each.kept(seconds)
+            values[_key(each.number, group, name)] = each.to_stored(seconds)
     return values
 
 

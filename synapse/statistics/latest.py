@@ -65,7 +65,7 @@ def _changes_as_json(changes: Changes, *, follows: bool) -> _Told:
         if each is LAG_INEXACT:
             where["lag_exact"] = not value
         elif each.kind == "gauge":
-            scaled = None if value is None else each.shown(value)
+            scaled = None if value is None else each.from_stored(value)
             if each.label:
                 where.setdefault(each.name, {})[key.label] = scaled
             else:

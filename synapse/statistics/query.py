@@ -144,7 +144,7 @@ def series_as_json(stream: str, rows: Rows) -> Iterable[dict[str, Any]]:
 
 def scale_values(each: Series, row: Sequence[int | None]) -> Sequence[float | None]:
     """Return values in the unit of their series."""
-    return row if each.scale == 1 else [None if value is None else each.shown(value) for value in row]
+    return row if each.scale == 1 else [None if value is None else each.from_stored(value) for value in row]
 
 
 def parse_span(query: Mapping[str, str], *, now: int, usual: int) -> Span:

@@ -39,12 +39,12 @@ class Series:
     is_rounded: bool = False
     label: str = ""
 
-    def kept(self, value: float) -> int:
+    def to_stored(self, value: float) -> int:
         """Return the whole number that is stored for a value."""
         steps = round(value * self.scale)
         return _place_of(steps) if self.is_rounded else steps
 
-    def shown(self, kept: int) -> float:
+    def from_stored(self, kept: int) -> float:
         """Return the value in its unit for a stored number. A larger number stands for a larger value."""
         if self.is_rounded:
             kept = _number_at(kept)

@@ -48,11 +48,11 @@ def test_quantiles_are_found_within_their_buckets(counts, parts, expected):
 def test_a_duration_is_kept_with_two_significant_digits(seconds):
     each = DURATIONS["publish"]
 
-    found = each.shown(each.kept(seconds))
+    found = each.from_stored(each.to_stored(seconds))
 
     assert found == pytest.approx(seconds, rel=0.05, abs=1e-6)
     assert len(str(round(found * 1_000_000)).rstrip("0")) <= 2
-    assert each.kept(found) == each.kept(seconds) <= each.kept(seconds * 1.2)
+    assert each.to_stored(found) == each.to_stored(seconds) <= each.to_stored(seconds * 1.2)
 
 
 def test_durations_are_added_to_those_in_redis_and_not_twice(executor, redis):

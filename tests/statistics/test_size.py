@@ -14,7 +14,7 @@ KEYS = [
     for group in ([f"consumer-group-{n}" for n in range(GROUPS)] if each.scope == "group" else [""])
     for label in (QUANTILES if each.label == "quantile" else [each.label and "contract-violated"])
 ]
-BETWEEN = PUBLISH_SECONDS.kept(0.002), PUBLISH_SECONDS.kept(0.4)
+BETWEEN = PUBLISH_SECONDS.to_stored(0.002), PUBLISH_SECONDS.to_stored(0.4)
 DURATIONS = {each.number for each in SERIES if each.is_rounded}
 
 

@@ -321,7 +321,8 @@ def leave(stream: str, group: str, consumer: str) -> Command:
 
 
 def clean(stream: str, group: str, *, keep: str, idle_ms: int) -> Command:
-    """Remove the consumers but `keep` that have nothing pending and were silent for `idle_ms`, from a group of ours.
+    """Remove the consumers, except `keep`, that have nothing pending and were silent for `idle_ms`, from a group that
+    Synapse created.
 
     The reply is how many there were.
     """

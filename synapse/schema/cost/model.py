@@ -75,7 +75,7 @@ _ONE = Cost(here=VALUE_STEPS, total=VALUE_STEPS)
 _INFINITE = Cost(here=inf, total=inf)
 
 
-def checked_cost(resolver: ReferenceResolver, *, is_registered: bool) -> Cost | None:
+def compute_cost(resolver: ReferenceResolver, *, is_registered: bool) -> Cost | None:
     """Return the cost of a schema; None when it is evidently small and need not be computed before the first event.
 
     Raises:
@@ -85,7 +85,7 @@ def checked_cost(resolver: ReferenceResolver, *, is_registered: bool) -> Cost | 
     if upper_bound(resolver).of_largest <= MAX_STEPS:
         return None
     model = CostModel(resolver)
-    return model.whole if is_registered else model.checked_whole()
+    return model.whole if is_registered else model.compute_checked()
 
 
 def upper_bound(resolver: ReferenceResolver) -> Cost:
@@ -161,7 +161,7 @@ class CostModel:
         self._lists_more = False
         self._back = self._find_returns()
 
-    def checked_whole(self) -> Cost:
+    def compute_checked(self) -> Cost:
         """Return the cost of a whole schema, for its registration.
 
         Raises:

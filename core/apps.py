@@ -8,5 +8,5 @@ class CoreConfig(AppConfig):
     def ready(self) -> None:
         from core import catalog_version, logins  # noqa: PLC0415 - needs the loaded models
 
-        catalog_version.watch()
-        logins.watch()
+        catalog_version.connect_signals()
+        logins.connect_signals()

@@ -24,21 +24,21 @@ def record(
 
     `before` and `after` are JSON values: `describe()` makes them from a model.
     """
-    entry = _entry(actor, action, target, before, after)
+    entry = _make_entry(actor, action, target, before, after)
     entry.save()
-    # Not before it is sure to have happened.
-    transaction.on_commit(partial(write, entry), robust=True)
+    # Logged only after the commit, when the change is certain.
+    transaction.on_commit(partial(write_line, entry), robust=True)
     return entry
 
 
 def record_all(actor: Principal, action: str, targets: Iterable[tuple[models.Model | str, Any, Any]]) -> None:
-    """Write one audit entry for each target with its values before and after, in few statements."""
-    entries = [_entry(actor, action, target, before, after) for target, before, after in targets]
+    """Write an audit entry for each tuple of target, values before and values after, with one bulk insert."""
+    entries = [_make_entry(actor, action, target, before, after) for target, before, after in targets]
     for entry in AuditEntry.objects.bulk_create(entries):
-        transaction.on_commit(partial(write, entry), robust=True)
+        transaction.on_commit(partial(write_line, entry), robust=True)
 
 
-def _entry(actor: Principal, action: str, target: models.Model | str, before: Any, after: Any) -> AuditEntry:
+def _make_entry(actor: Principal, action: str, target: models.Model | str, before: Any, after: Any) -> AuditEntry:
     return AuditEntry(
         actor=str(actor)[:MOST_CHARACTERS],
         kind=actor.kind,
@@ -52,7 +52,7 @@ def _entry(actor: Principal, action: str, target: models.Model | str, before: An
 
 
 def name_of(target: models.Model | str) -> str:
-    """Return the name of a thing in audit entries: its kind and its own name."""
+    """Return the name of a target in audit entries: its kind and its own name, such as “stream orders”."""
     if isinstance(target, str):
         return target
     return f"{target._meta.verbose_name} {target}"
@@ -76,15 +76,15 @@ def describe(instance: models.Model, *, without: Collection[str] = ()) -> dict[s
 logger = logging.getLogger("synapse.audit")
 
 
-def write(entry: AuditEntry) -> None:
+def write_line(entry: AuditEntry) -> None:
     """Write an entry as one line of JSON."""
     if logger.isEnabledFor(logging.INFO):
-        # In ASCII: no character of what others wrote can begin a line of its own, or move a terminal's cursor.
+        # As ASCII, so that no character from outside can begin a new line or move a terminal's cursor.
         logger.info("%s", json.dumps(as_dict(entry), separators=(",", ":")))
 
 
 def as_dict(entry: AuditEntry) -> dict[str, Any]:
-    """Return an entry as JSON values, the same in the log lines and in the API."""
+    """Return an entry as JSON values, in the form that log lines and the API share."""
     return {
         "id": entry.pk,
         "at": entry.at.isoformat().replace("+00:00", "Z"),

@@ -1,9 +1,9 @@
-"""The catalog's version number, and the listeners that are told when it rises.
+"""The catalog's version number, and the listeners that are notified when it rises.
 
 A save or delete of any `CatalogModel` raises the number in the same transaction, so no crash can keep the change and
 lose the number. It is raised before the first row is written: every writer of the catalog takes this one lock first, so
 concurrent writers wait for each other in one order and cannot deadlock. A transaction raises it once, however many rows
-it writes, and its commit tells this process once (`on_change`); others read `current()`.
+it writes, and its commit notifies the listeners in this process once (`on_change`). Other processes poll `current()`.
 """
 
 from collections.abc import Callable
@@ -28,22 +28,23 @@ def current() -> int:
 def bump() -> None:
     """Raise the number once in the running transaction, and notify this process after the commit.
 
-    For changes that send no signal (`QuerySet.update`, `bulk_create`); saves and deletes do it by themselves.
+    Call it for changes that send no signal (`QuerySet.update`, `bulk_create`). Saves and deletes need no call.
     """
     if _is_raised():
         return
     if not CatalogVersion.objects.filter(pk=_ROW).update(number=F("number") + 1):
-        # The first change of all. Another process may be making the row too: then both raise it.
+        # The row does not exist yet. If another process creates it at the same time, both raise the number.
         CatalogVersion.objects.get_or_create(pk=_ROW)
         CatalogVersion.objects.filter(pk=_ROW).update(number=F("number") + 1)
-    # Robust: the change is committed, and processes that missed the notification will see the number.
-    transaction.on_commit(_tell, robust=True)
+    # Robust, because a failing listener must not look like a failed commit: everybody sees the new number later.
+    transaction.on_commit(_notify_listeners, robust=True)
 
 
 def hold() -> None:
     """Lock the catalog against other writers until the running transaction ends, waiting for the current one.
 
-    For callers that read what they will write: no other writer comes between the two. The number stays unchanged.
+    For callers that read rows and then write them: no other writer can change them in between. The number stays
+    unchanged.
     """
     if CatalogVersion.objects.select_for_update().filter(pk=_ROW).first() is None:
         bump()
@@ -54,22 +55,22 @@ def on_change(listener: Callable[[], None]) -> None:
     _listeners.append(listener)
 
 
-def watch() -> None:
-    """Connect the one signal receiver of the project."""
-    pre_save.connect(_changing, dispatch_uid="catalog-saving")
-    pre_delete.connect(_changing, dispatch_uid="catalog-deleting")
-    post_save.connect(_changed, dispatch_uid="catalog-saved")
-    post_delete.connect(_changed, dispatch_uid="catalog-deleted")
+def connect_signals() -> None:
+    """Connect the receivers of Django's signals for saves and deletes."""
+    pre_save.connect(_bump_before_change, dispatch_uid="catalog-saving")
+    pre_delete.connect(_bump_before_change, dispatch_uid="catalog-deleting")
+    post_save.connect(_bump_after_change, dispatch_uid="catalog-saved")
+    post_delete.connect(_bump_after_change, dispatch_uid="catalog-deleted")
 
 
-def _changing(sender: type[models.Model], using: str, **_: Any) -> None:
-    # Alone, a statement is its own transaction: nothing is held that others could wait for.
+def _bump_before_change(sender: type[models.Model], using: str, **_: Any) -> None:
+    # In autocommit mode the number is raised after the change: no lock would be held between the two statements.
     if issubclass(sender, CatalogModel) and transaction.get_connection(using).in_atomic_block:
         bump()
 
 
-def _changed(sender: type[models.Model], using: str, **_: Any) -> None:
-    # Within a transaction, the signal before the change has raised it.
+def _bump_after_change(sender: type[models.Model], using: str, **_: Any) -> None:
+    # Within a transaction, `_bump_before_change` has raised the number.
     if issubclass(sender, CatalogModel) and not transaction.get_connection(using).in_atomic_block:
         bump()
 
@@ -77,11 +78,11 @@ def _changed(sender: type[models.Model], using: str, **_: Any) -> None:
 def _is_raised() -> bool:
     """Say whether the running transaction has raised the number already.
 
-    A savepoint that is rolled back lowers the number again and takes its hooks out of this list.
+    When a savepoint is rolled back, the number falls again and Django removes the savepoint's hooks from the list.
     """
-    return any(hook is _tell for _, hook, _ in transaction.get_connection().run_on_commit)
+    return any(hook is _notify_listeners for _, hook, _ in transaction.get_connection().run_on_commit)
 
 
-def _tell() -> None:
+def _notify_listeners() -> None:
     for listener in _listeners:
         listener()

@@ -1,8 +1,8 @@
 """Security headers: Content Security Policy (level 3), Permissions Policy, and `Cache-Control: no-store`.
 
-Answers of the API are data: a browser that is made to show one runs and loads nothing. The admin's pages load files of
+Responses of the API are data: when a browser displays one, it runs and loads nothing. The admin's pages load files of
 this server only, no inline script runs, and inline styles need the page's nonce. Events, and facts about them, are for
-the caller alone, so no cache may keep them.
+the caller alone, so no cache may store them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,19 +31,19 @@ _PAGE: Directives = {
 }
 ADMIN: Directives = {
     **_PAGE,
-    # The theme's pages are written for Alpine, which makes functions of the texts of their attributes.
+    # The theme uses Alpine, which compiles attribute texts to functions.
     "script-src": [SELF, UNSAFE_EVAL],
     "style-src": [SELF, NONCE],
-    # The same library sets style attributes; an attribute can neither fetch nor reach beyond its element.
+    # Alpine sets style attributes, too. An attribute can neither fetch anything nor affect other elements.
     "style-src-attr": [UNSAFE_INLINE],
 }
 API_DOCS: Directives = _PAGE
-# The script that pages also run as a shared worker: a worker has the policy of its script, and this one asks the server
-# for samples.
+# This script also runs as a shared worker. A worker has the policy of its script's response, and this one connects to
+# the server for samples.
 WORKER = "core/live-statistics.js"
 WORKER_POLICY = f"connect-src 'self'; {DATA_POLICY.decode()}"
 
-# Features of the browser that no page of ours needs, and so no script in one gets.
+# Features of the browser that none of our pages needs: no script can use them.
 _FEATURES = (
     "accelerometer camera display-capture geolocation gyroscope microphone midi payment publickey-credentials-get "
     "screen-wake-lock serial usb xr-spatial-tracking"
@@ -52,7 +52,7 @@ PERMISSIONS = ", ".join(f"{feature}=()" for feature in _FEATURES.split())
 
 
 class ContentPolicyMiddleware(CSPMiddleware):
-    """Sends the admin's policy with its pages, and the policy for data with all other responses that set none.
+    """Sends the admin's policy with its pages, and the policy for data with other responses that do not set a policy.
 
     Every page gets the Permissions Policy, and every response that does not set its own `Cache-Control: no-store`.
     """
@@ -62,7 +62,7 @@ class ContentPolicyMiddleware(CSPMiddleware):
         if response.get("Content-Type", "").startswith("text/html"):
             response["Permissions-Policy"] = PERMISSIONS
         if getattr(response, "_csp_config", None) is None and not _is_admin_page(request):
-            # Written as the event loop does: the parent writes directives in any order.
+            # Written in the order that the event loop uses: the parent class writes directives in any order.
             policy = WORKER_POLICY if request.path == static(WORKER) else DATA_POLICY.decode()
             response.headers.setdefault("Content-Security-Policy", policy)
             return response

@@ -1,12 +1,12 @@
 """The database of all apps: its availability, its lock, and the connections of threads.
 
-Django maps the errors of every database to PEP 249's classes, which do not tell an unavailable database from a bad
-query: in SQLite, a lock and a missing column have the same class. So the database's own error code is read where there
-is one.
+Django maps the errors of every database to PEP 249's classes, which do not distinguish an unavailable database from a
+bad query: in SQLite, a lock and a missing column have the same class. So the database's own error code decides where
+there is one.
 
-All processes share the lock, and hold it while they create the tables or the first user. On PostgreSQL it is an
-advisory lock of the session, for SQLite a lock on a file beside the database. Both are released when their holder ends,
-also when it is killed.
+The lock is shared by all processes and held while one creates the tables or the first user. On PostgreSQL it is an
+advisory lock of the session, for SQLite a lock on a file next to the database. Both are released when their holder
+ends, even if it is killed.
 """
 
 import itertools
@@ -42,7 +42,9 @@ class SystemUnavailable(Exception):
 def wait_for(
     what: str, ask: Callable[[], None], say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
 ) -> None:
-    """Call `ask` until it does not raise `SystemUnavailable`, with longer and longer waits and a line for each."""
+    """Call `ask` until it does not raise `SystemUnavailable`. Wait longer after each failure, and report it through
+    `say`.
+    """
     for wait in map(Backoff().delay, itertools.count(1)):
         try:
             ask()
@@ -54,7 +56,9 @@ def wait_for(
 
 
 def wait_for_database(say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> None:
-    """Wait until the database accepts a connection. SQLite accepts one at once, or never."""
+    """Wait until the database accepts a connection. For SQLite return at once: it has no server that could be
+    starting.
+    """
     if connection.vendor == "sqlite":
         return
 
@@ -68,7 +72,7 @@ def wait_for_database(say: Callable[[str], None], sleep: Callable[[float], None]
 
 
 def database_name() -> str:
-    """Return the database's address for people, without its password."""
+    """Return the database's address for messages, without the password."""
     if connection.vendor == "sqlite":
         return "the database"
     place = connection.settings_dict
@@ -76,7 +80,9 @@ def database_name() -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the operating system's message at the root of an error; without one, the first line of the error."""
+    """Return the operating system's message at the root of an error; if there is none, the first line of the error
+    itself.
+    """
     bottom: BaseException | None = error
     while bottom is not None:
         if isinstance(bottom, OSError) and bottom.strerror:
@@ -87,7 +93,7 @@ def reason_of(error: BaseException) -> str:
 
 logger = logging.getLogger(__name__)
 
-# Primary result codes (https://sqlite.org/rescode.html); extended ones have them in their last eight bits.
+# Primary result codes (https://sqlite.org/rescode.html), the low eight bits of extended ones.
 _SQLITE_AWAY = frozenset(
     (
         sqlite3.SQLITE_BUSY,
@@ -101,11 +107,11 @@ _SQLITE_AWAY = frozenset(
         sqlite3.SQLITE_PROTOCOL,
     )
 )
-# PostgreSQL's for a transaction that cannot write: a standby, or a server that was made read-only.
+# PostgreSQL's code for a transaction that cannot write: the server is a standby, or was set to read-only.
 _READ_ONLY = "25006"
 # undefined_table and undefined_column
 _UNDEFINED = ("42P01", "42703")
-# An error that lasts is logged once a minute, not for each request.
+# A persistent error is logged once a minute, not for each request.
 _failures = RepeatedFailures(silence=60.0)
 
 
@@ -138,7 +144,7 @@ def is_database_away(error: BaseException | None) -> bool:
     return isinstance(error, OperationalError | InterfaceError) or getattr(cause, "sqlstate", None) == _READ_ONLY
 
 
-# Tells this lock from those of other programs in the same database: "synapse" in ASCII.
+# Distinguishes this lock from those of other programs in the same database: "synapse" in ASCII.
 KEY = int.from_bytes(b"synapse", "big")
 POLL = 0.1
 
@@ -147,10 +153,12 @@ Release = Callable[[], object]
 
 @contextmanager
 def locked(say: Callable[[str], None] = lambda _: None, *, database: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
-    """Hold the lock during the block. Wait for another holder, after one line through `say`. It is not reentrant."""
+    """Hold the lock during the block. If another process holds it, report that once through `say` and wait. Not
+    reentrant.
+    """
     connection = connections[database]
     told = False
-    while (release := _take(connection)) is None:
+    while (release := _try_lock(connection)) is None:
         if not told:
             say("Another process prepares the database; waiting for it.")
             told = True
@@ -161,14 +169,15 @@ def locked(say: Callable[[str], None] = lambda _: None, *, database: str = DEFAU
         release()
 
 
-def _take(connection: BaseDatabaseWrapper) -> Release | None:
-    """Take the lock and return the function that releases it; None when another process has it."""
+def _try_lock(connection: BaseDatabaseWrapper) -> Release | None:
+    """Take the lock and return the function that releases it; None if another process holds it."""
     if connection.vendor == "postgresql":
-        # Polled: a statement that waits would block migrations, which wait for all other statements.
+        # Polled, because a statement that waits for the lock would block migrations, which wait for all other
+        # statements.
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(%s)", [KEY])
             taken = cursor.fetchone()[0]
-        return (lambda: _release(connection)) if taken else None
+        return (lambda: _release_advisory_lock(connection)) if taken else None
     name = str(connection.settings_dict["NAME"])
     if connection.vendor != "sqlite" or "mode=memory" in name or name == ":memory:":
         return lambda: None
@@ -177,8 +186,8 @@ def _take(connection: BaseDatabaseWrapper) -> Release | None:
     return None if descriptor is None else (lambda: os.close(descriptor))
 
 
-def _release(connection: BaseDatabaseWrapper) -> None:
-    # PostgreSQL released it already if the connection broke.
+def _release_advisory_lock(connection: BaseDatabaseWrapper) -> None:
+    # If the connection broke, PostgreSQL has released the lock already.
     if connection.is_usable():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [KEY])
@@ -186,7 +195,7 @@ def _release(connection: BaseDatabaseWrapper) -> None:
 
 @contextmanager
 def checked_connections() -> Iterator[None]:
-    """Close this thread's connections that are broken or too old, before its work and after it.
+    """Close this thread's connections that are broken or too old, before and after the block.
 
     Django does this around each request. Without it, a connection would stay open as long as its thread.
     """

@@ -9,7 +9,7 @@ from synapse.endpoints import Endpoint, openapi
 
 
 class EndpointSchema(AutoSchema):
-    """Describes the methods of a view by the endpoints that it answers, where it has some."""
+    """Describes the methods of a view by its endpoint declarations, if it has any."""
 
     def get_operation(self, path: str, path_regex: str, path_prefix: str, method: str, registry: Any) -> Any:
         """Return the operation of a method."""
@@ -21,7 +21,9 @@ class EndpointSchema(AutoSchema):
 
 
 def with_models_of_endpoints(result: dict[str, Any], generator: Any, **_: Any) -> dict[str, Any]:
-    """Return the document with the models that endpoints take and answer (a postprocessing hook of drf-spectacular)."""
+    """Return the document with the models of requests and responses of endpoints (a postprocessing hook of
+    drf-spectacular).
+    """
     views = (getattr(callback, "cls", None) for _, _, _, callback in generator.endpoints)
     declared = [each for view in views for each in getattr(view, "endpoints", {}).values()]
     result["components"].setdefault("schemas", {}).update(openapi.component_schemas(declared))

@@ -1,21 +1,21 @@
-"""Log-ins to the admin: audit entries for those that succeed and fail, and a limit on password guesses.
+"""Log-ins to the admin: audit entries for successful and failed ones, and a limit on password guesses.
 
-One entry stands for all failures of one name from one caller within a quarter of an hour, and one for all names that
-no user has. So the audit log grows with people and callers, not with guesses. Entries of failures hold addresses and
-are deleted after SYNAPSE_FAILED_LOGIN_DAYS.
+One entry counts all failures of one user name from one caller within a quarter of an hour; all names that no user has
+share one. So the audit log grows with people and callers, not with guesses. Entries of failures hold addresses and are
+deleted after SYNAPSE_FAILED_LOGIN_DAYS.
 
 The limit is five attempts for a name from a caller, then none for a quarter of an hour. django-axes counts a failure
-after the password was checked, so guesses sent at once would all be checked. Here an attempt is counted before, in one
-database statement: the limit holds across processes. django-axes calls this handler (AXES_HANDLER), keeps the table,
-and answers callers that are locked out. The log-in form refuses names and passwords longer than any real one before a
-password is hashed.
+after checking the password, so concurrent guesses would all be checked. Here an attempt is counted before the check, in
+one database statement: the limit holds across processes. django-axes calls this handler (AXES_HANDLER), keeps the
+table, and answers callers that are locked out. The log-in form refuses names and passwords longer than any real one
+before a password is hashed.
 """
 
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
-import axes.signals  # noqa: F401 - it says first that somebody is locked out, and then we are told
+import axes.signals  # noqa: F401 - its receiver has to run before ours, which reads the lock-out from it
 from axes.handlers.base import AbstractAxesHandler, AxesBaseHandler
 from axes.models import AccessAttempt
 from django.conf import settings
@@ -37,9 +37,9 @@ from synapse.auth.principal import Principal
 
 FAILED, LOCKED = "fail to log in", "lock out"
 UNKNOWN_NAMES = "users that are not there"
-_SUMMED_FOR = timedelta(minutes=15)
+_AGGREGATION_WINDOW = timedelta(minutes=15)
 _MOST_NAMES = 10
-# Of all that are kept at most this many, the newest.
+# At most this many entries of failures are kept, the newest ones.
 MOST_ENTRIES = 10_000
 
 
@@ -50,7 +50,7 @@ def record_failure(username: str, address: str) -> None:
     target, names = (f"user {name}", []) if is_known else (UNKNOWN_NAMES, [name])
     caller, now = one_caller(address), timezone.now()
     with transaction.atomic():
-        recent = AuditEntry.objects.select_for_update().filter(target=target, at__gt=now - _SUMMED_FOR)
+        recent = AuditEntry.objects.select_for_update().filter(target=target, at__gt=now - _AGGREGATION_WINDOW)
         entry = recent.filter(action=FAILED, kind="anonymous", address=caller).order_by("-pk").first()
         if entry is None:
             after: dict[str, Any] = {"failures": 1, **({"names": names} if names else {})}
@@ -64,19 +64,19 @@ def record_failure(username: str, address: str) -> None:
         entry.after = after
         entry.save(update_fields=["after"])
         if after["failures"] & (after["failures"] - 1) == 0:
-            # The lines that leave the machine tell the second, the fourth, the eighth and so on.
-            transaction.on_commit(lambda: audit.write(entry), robust=True)
+            # In the log, a line is written at the second failure, the fourth, the eighth and so on.
+            transaction.on_commit(lambda: audit.write_line(entry), robust=True)
 
 
 def record_lock_out(username: str, address: str, *, failures: int, minutes: int) -> None:
-    """Record that passwords of a user from a caller are no longer checked. Names without a user leave no entry."""
+    """Record that a caller's passwords for a user are no longer checked. Names that no user has leave no entry."""
     if get_user_model().objects.filter(username=username).exists():
         caller = Principal(kind="anonymous", name="anonymous", address=one_caller(address))
         audit.record(caller, LOCKED, f"user {username}", after={"failures": failures, "minutes": minutes})
 
 
 def delete_old_entries() -> None:
-    """Delete expired entries, and of the rest those beyond the maximum number."""
+    """Delete expired entries of failures and lock-outs, and then the oldest ones beyond `MOST_ENTRIES`."""
     ours = AuditEntry.objects.filter(kind="anonymous", action__in=(FAILED, LOCKED))
     ours.filter(at__lt=timezone.now() - timedelta(days=settings.FAILED_LOGIN_DAYS)).delete()
     first_too_many = ours.order_by("-pk").values_list("pk", flat=True)[MOST_ENTRIES : MOST_ENTRIES + 1].first()
@@ -88,11 +88,11 @@ _LOGGED_IN, _LOGGED_OUT = "log in", "log out"
 
 
 def address_of(request: HttpRequest) -> str:
-    """Return the client's address as the front door resolved it (AXES_CLIENT_IP_CALLABLE)."""
+    """Return the client's address as resolved by the request guard (AXES_CLIENT_IP_CALLABLE)."""
     return str(request.META.get("REMOTE_ADDR", ""))
 
 
-def locked_out(request: HttpRequest, response: Any = None, credentials: Any = None) -> HttpResponse:
+def answer_locked_out(request: HttpRequest, response: Any = None, credentials: Any = None) -> HttpResponse:
     """Answer 429 to a caller after too many wrong passwords (AXES_LOCKOUT_CALLABLE)."""
     seconds = ceil(settings.AXES_COOLOFF_TIME.total_seconds())
     answer = render(request, "core/admin/locked_out.html", {"minutes": ceil(seconds / 60)}, status=429)
@@ -100,26 +100,26 @@ def locked_out(request: HttpRequest, response: Any = None, credentials: Any = No
     return answer
 
 
-def watch() -> None:
-    """Record every log-in, log-out and failed log-in."""
-    user_logged_in.connect(_logged_in, dispatch_uid="record of logging in")
-    user_logged_out.connect(_logged_out, dispatch_uid="record of logging out")
-    user_login_failed.connect(_failed, dispatch_uid="record of failing to log in")
+def connect_signals() -> None:
+    """Connect the receivers that record every log-in, log-out and failed log-in."""
+    user_logged_in.connect(_record_login, dispatch_uid="record of logging in")
+    user_logged_out.connect(_record_logout, dispatch_uid="record of logging out")
+    user_login_failed.connect(_record_failed_login, dispatch_uid="record of failing to log in")
 
 
-def _logged_in(request: HttpRequest | None, user: Any, **_: Any) -> None:
+def _record_login(request: HttpRequest | None, user: Any, **_: Any) -> None:
     if request is not None and address_of(request):
-        audit.record(_person(request, user), _LOGGED_IN, user)
+        audit.record(_principal_of(request, user), _LOGGED_IN, user)
 
 
-def _logged_out(request: HttpRequest | None, user: Any, **_: Any) -> None:
+def _record_logout(request: HttpRequest | None, user: Any, **_: Any) -> None:
     if request is not None and user is not None and address_of(request):
-        audit.record(_person(request, user), _LOGGED_OUT, user)
+        audit.record(_principal_of(request, user), _LOGGED_OUT, user)
 
 
-def _failed(credentials: Any, request: HttpRequest | None = None, **_: Any) -> None:
-    """Record a wrong name or password, and the lock-out after the last one; attempts that were not checked leave no
-    entry.
+def _record_failed_login(credentials: Any, request: HttpRequest | None = None, **_: Any) -> None:
+    """Record a wrong name or password, and the lock-out if this was the last attempt. Attempts that were not checked
+    leave no entry.
     """
     failures = getattr(request, "axes_failures_since_start", None)
     if request is None or failures is None:
@@ -131,7 +131,7 @@ def _failed(credentials: Any, request: HttpRequest | None = None, **_: Any) -> N
         record_lock_out(username, address, failures=failures, minutes=minutes)
 
 
-def _person(request: HttpRequest, user: Any) -> Principal:
+def _principal_of(request: HttpRequest, user: Any) -> Principal:
     return Principal(kind="person", name=user.get_username(), address=address_of(request))
 
 
@@ -172,36 +172,36 @@ _MOST_CHARACTERS = 255
 
 
 class LoginThrottle(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc]  # axes has no types
-    """Takes one of the remaining attempts, and returns all of them after a successful log-in.
+    """Counts each attempt before the password is checked, and resets the count after a successful log-in.
 
-    On the request, `axes_failures_since_start` is the number of attempts taken, this one included; None when none was
-    left.
+    Sets `axes_failures_since_start` of the request: the number of attempts so far, including this one, or None if no
+    attempt was left.
     """
 
     def is_allowed(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
-        """Take an attempt. Return False when none is left: the password is not checked then."""
-        taken = _take(_key(request, credentials), request.axes_attempt_time)  # type: ignore[attr-defined]
+        """Count an attempt. Return False if none is left: the password is not checked then."""
+        taken = _count_attempt(_counter_key(request, credentials), request.axes_attempt_time)  # type: ignore[attr-defined]
         request.axes_failures_since_start = taken  # type: ignore[attr-defined]
         return taken is not None
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        """Return the number of attempts that still count."""
-        live = AccessAttempt.objects.filter(attempt_time__gt=_begin(request.axes_attempt_time))  # type: ignore[attr-defined]
-        row = live.filter(**_key(request, credentials)).first()
+        """Return the number of attempts within the current window."""
+        live = AccessAttempt.objects.filter(attempt_time__gt=_window_begin(request.axes_attempt_time))  # type: ignore[attr-defined]
+        row = live.filter(**_counter_key(request, credentials)).first()
         return 0 if row is None else int(row.failures_since_start)
 
     def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
-        """Announce the lock-out when the attempt was the last one."""
+        """Mark the request as locked out if the attempt was the last one."""
         taken = getattr(request, "axes_failures_since_start", None)
         if taken is not None and taken >= settings.AXES_FAILURE_LIMIT:
             request.axes_locked_out = True
 
     def user_logged_in(self, sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
-        """Return the attempts taken from the caller's address after a log-in."""
+        """Reset the count of attempts after a successful log-in."""
         give_back_attempts(request, user.get_username())
 
     def user_logged_out(self, sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
-        """Do nothing: the audit log records it."""
+        """Do nothing: the receiver above records log-outs."""
 
     def post_save_access_attempt(self, instance: AccessAttempt, **kwargs: Any) -> None:
         """Do nothing when a row is saved."""
@@ -211,25 +211,25 @@ class LoginThrottle(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc]
 
 
 def take_attempt(request: HttpRequest, username: str) -> bool:
-    """Take an attempt at a person's password from the request's address. Return False when none is left."""
-    return _take(_key(request, {"username": username}), timezone.now()) is not None
+    """Count an attempt at a person's password from the request's address. Return False if none is left."""
+    return _count_attempt(_counter_key(request, {"username": username}), timezone.now()) is not None
 
 
 def give_back_attempts(request: HttpRequest, username: str) -> None:
-    """Return all attempts at a person's password that were taken from the request's address."""
-    AccessAttempt.objects.filter(**_key(request, {"username": username})).delete()
+    """Reset the count of attempts at a person's password from the request's address."""
+    AccessAttempt.objects.filter(**_counter_key(request, {"username": username})).delete()
 
 
 def delete_expired_attempts() -> None:
     """Delete expired attempts."""
-    AccessAttempt.objects.filter(attempt_time__lte=_begin(timezone.now())).delete()
+    AccessAttempt.objects.filter(attempt_time__lte=_window_begin(timezone.now())).delete()
 
 
-def _take(key: dict[str, str], now: datetime) -> int | None:
-    """Count an attempt unless the limit is reached. Return the new number, None at the limit."""
+def _count_attempt(key: dict[str, str], now: datetime) -> int | None:
+    """Count an attempt unless the limit is reached. Return the new count, None at the limit."""
     with transaction.atomic():
         rows = AccessAttempt.objects.filter(**key)
-        rows.filter(attempt_time__lte=_begin(now)).delete()
+        rows.filter(attempt_time__lte=_window_begin(now)).delete()
         AccessAttempt.objects.bulk_create([AccessAttempt(**key, failures_since_start=0)], ignore_conflicts=True)
         is_taken = rows.filter(failures_since_start__lt=settings.AXES_FAILURE_LIMIT).update(
             failures_since_start=F("failures_since_start") + 1, attempt_time=now
@@ -237,17 +237,17 @@ def _take(key: dict[str, str], now: datetime) -> int | None:
         return rows.get().failures_since_start if is_taken else None
 
 
-def _begin(now: datetime) -> datetime:
+def _window_begin(now: datetime) -> datetime:
     begin: datetime = now - settings.AXES_COOLOFF_TIME
     return begin
 
 
-def _key(request: HttpRequest, credentials: dict[str, Any] | None) -> dict[str, str]:
-    """Return the columns that identify a counter: of an IPv6 address only the network counts."""
+def _counter_key(request: HttpRequest, credentials: dict[str, Any] | None) -> dict[str, str]:
+    """Return the columns that identify a counter. All addresses of one IPv6 network share a counter."""
     caller = one_caller(str(request.META.get("REMOTE_ADDR", ""))).partition("/")[0]
     return {
         "username": str((credentials or {}).get("username") or "")[:_MOST_CHARACTERS],
-        # The column takes an address; that of a network stands for it.
+        # The column holds an address, so a network is stored as its first address.
         "ip_address": "::" if caller == "nowhere" else caller,
         "user_agent": "",
     }

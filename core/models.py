@@ -12,7 +12,7 @@ from synapse.catalog.fields import Choice, Count, Field, Labels, Line, Names, Ro
 
 
 def column_options(field: Field) -> dict[str, Any]:
-    """Return the arguments of a model's column, but for the validators of its type's own functions."""
+    """Return the arguments of a model's column for a declared field, except for validators of the owning app."""
     options: dict[str, Any] = {"help_text": field.help}
     if field.default is None:
         options |= {"null": True, "blank": True}
@@ -27,21 +27,23 @@ def column_options(field: Field) -> dict[str, Any]:
     if isinstance(field, Choice):
         options["choices"] = list(field.choices.items())
     if isinstance(field, Count):
-        # That a number is not negative is the column's own rule.
+        # The column itself refuses negative numbers.
         least = [MinValueValidator(field.least)] if field.least else []
         options["validators"] = least if field.most is None else [*least, MaxValueValidator(field.most)]
     return options
 
 
 class CatalogModel(models.Model):
-    """A definition. Changing it changes the catalog, and every process is notified."""
+    """A definition of the catalog. Saving or deleting one raises the catalog's version number, and every process
+    reloads.
+    """
 
     class Meta:
         abstract = True
 
 
 class OwnedModel(CatalogModel):
-    """A definition with an owner, a runbook and labels, which alerts carry."""
+    """A definition with an owner, a runbook and labels, which its alerts carry."""
 
     owner = models.CharField(**column_options(ownership.OWNER), validators=[validate_owner])
     runbook = models.CharField(**column_options(ownership.RUNBOOK), validators=[validate_runbook])
@@ -63,8 +65,8 @@ class CatalogVersion(models.Model):
 class AuditEntry(models.Model):
     """An audit entry: an actor's action on a target, with the values before and after. Written once, never changed.
 
-    `kind` is that of the principal (synapse.auth.principal), `key` the id of the API key that was used, `address` the
-    IP address of the caller; the latter two are empty where there was none.
+    `kind` is the kind of the principal (synapse.auth.principal), `key` the id of the API key, and `address` the IP
+    address of the caller. `key` and `address` are empty if there was none.
     """
 
     at = models.DateTimeField("when", auto_now_add=True, db_index=True)

@@ -13,12 +13,13 @@ Endpoint = tuple[str, str, str, Any]
 def without_trailing_slashes(endpoints: list[Endpoint]) -> list[Endpoint]:
     """Return the endpoints as documented, without the trailing slash that every route also accepts.
 
-    A preprocessing hook of drf-spectacular, which reads an optional slash (see core.views) as one that is there.
+    A preprocessing hook of drf-spectacular, which takes the optional slash of patterns (core.views.route) for a
+    required one.
     """
     return [(path.rstrip("/") or "/", regex, method, callback) for path, regex, method, callback in endpoints]
 
 
-# The ways in which callers of the API authenticate, by their names in the document.
+# The ways to authenticate, by their names in the document.
 SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key of Synapse."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key of Synapse."},
@@ -28,9 +29,9 @@ SECURITY_SCHEMES = {
         "description": "A key of Synapse as the password, for clients of schema registries.",
     },
 }
-# Any of them; or none, where access is open.
+# Callers need any one of them, or none where access is open.
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"header": []}, {"basic": []}, {}]
-# Headers of answers, by the names that the document gives to them.
+# Response headers, by their names in the document.
 HEADERS = {
     "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait before trying again."},
     "RateLimit-Policy": {"schema": {"type": "string"}, "description": "How often the caller may ask."},
@@ -44,8 +45,8 @@ HEADERS = {
 
 
 def with_common_responses(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add the responses that every operation can give: 429 above the rate limit, 503 without the database, and 403 to
-    pages of other sites for operations that change something. An operation without `security` needs no credentials.
+    """Add the responses that every operation can give: 429 above the rate limit, 503 without the database, and 403 for
+    cross-site requests that change something. An operation without `security` needs no credentials.
 
     A postprocessing hook of drf-spectacular.
     """
@@ -55,14 +56,14 @@ def with_common_responses(result: dict[str, Any], **_: Any) -> dict[str, Any]:
             responses = operation["responses"]
             responses["429"] = _TOO_MANY_REQUESTS
             unavailable = responses.get("503", _DATABASE_DOWN)
-            later = {"headers": _headers("Retry-After")} if PROBLEM_JSON in unavailable["content"] else {}
+            later = {"headers": _header_references("Retry-After")} if PROBLEM_JSON in unavailable["content"] else {}
             responses["503"] = {**unavailable, **later}
             if method != "get":
                 responses.setdefault("403", _FOREIGN_ORIGIN)
     return result
 
 
-def _headers(*names: str) -> dict[str, Any]:
+def _header_references(*names: str) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
@@ -74,7 +75,7 @@ _FOREIGN_ORIGIN = {
 _DATABASE_DOWN = {"description": "The database cannot be used now.", "content": _PROBLEM}
 _TOO_MANY_REQUESTS = {
     "description": "The caller asks more often than it may. Nothing was looked at.",
-    "headers": _headers("Retry-After", "RateLimit-Policy", "RateLimit"),
+    "headers": _header_references("Retry-After", "RateLimit-Policy", "RateLimit"),
     "content": _PROBLEM,
 }
 
@@ -96,17 +97,17 @@ _ERRORS = {
 
 
 def with_shared_components(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Move the parameters, errors and answers without content that several operations repeat into shared components,
-    and the credentials of most operations to the document, whose operations have them unless they name others.
+    """Move repeated parameters, errors and responses without content into shared components. Declare the credentials of
+    most operations once for the document; only operations with other credentials declare their own.
 
-    A response that differs from the shared one in its description alone keeps its own beside the reference
+    A response that differs from the shared one only in its description keeps that description next to the reference
     (OpenAPI 3.1, Reference Object). A postprocessing hook of drf-spectacular.
     """
     operations = [operation for path in result["paths"].values() for operation in path.values()]
-    parameters = _told_apart(
-        _repeated((each["name"], each) for operation in operations for each in operation.get("parameters", ()))
+    parameters = _drop_duplicate_spellings(
+        _find_repeated((each["name"], each) for operation in operations for each in operation.get("parameters", ()))
     )
-    responses = _repeated(
+    responses = _find_repeated(
         (name, response)
         for operation in operations
         for status, response in operation["responses"].items()
@@ -131,25 +132,29 @@ def with_shared_components(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def _error_name(status: str, response: dict[str, Any]) -> str:
-    """Return the name of an error, or of an answer without content, among the shared responses, such as
-    `NotFoundProblem`, from its status and shape; "" for others."""
+    """Return the name of an error, or of a 304, among the shared responses, such as `NotFoundProblem`, from its status
+    and schema. Return "" for other responses, which are not shared.
+    """
     if status == "304":
         return "NotModified"
     shapes = {content["schema"].get("$ref", "").rpartition("/")[2] for content in response.get("content", {}).values()}
     return f"{_ERRORS[status]}{shapes.pop()}" if status in _ERRORS and len(shapes) == 1 else ""
 
 
-def _told_apart(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters without those whose name is another's in other letters, as `last_event_id` is
-    `Last-Event-ID`: generators of clients write both as one type."""
+def _drop_duplicate_spellings(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Drop parameters whose name another one has with different case or punctuation, such as `last_event_id` and
+    `Last-Event-ID`: client generators would give both the same type name.
+    """
     found: dict[str, Any] = {}
     for name, parameter in parameters.items():
         found.setdefault("".join(filter(str.isalnum, name.lower())), (name, parameter))
     return dict(found.values())
 
 
-def _repeated(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Return values that occur several times, by name; of different values under one name, the most frequent."""
+def _find_repeated(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the values that occur several times, by name. If a name has different values, return the most frequent
+    one.
+    """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for name, value in values:
         counts[name][json.dumps(value)] += 1

@@ -1,6 +1,6 @@
-"""Payload access in the admin: checks of the permission, and audit entries on the events that a person was shown.
+"""Payload access in the admin: the permission check, and audit entries for the events that a person has seen.
 
-Reads of programs are deliveries, and are not recorded.
+Programs read events as deliveries, which are not recorded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,17 +15,17 @@ from synapse.auth.principal import PERSONAL, Principal
 from synapse.formats.text import plural
 
 ACTION = "see payloads"
-# An audit entry names at most this many ids, and otherwise their number.
+# An audit entry lists at most this many ids. The total is always recorded.
 MOST_RECORDED = 100
 
 
 def record(by: Principal, target: str, ids: Sequence[str], *, events: int | None = None, **more: Any) -> None:
     """Record the payload access of a person by event ids, without payloads; record nothing when no event was shown.
 
-    `events` is the total, where not all are named: a report summarises many.
+    `events` is the total number if `ids` are not all of them: a report summarises many events.
     """
     if count := len(ids) if events is None else events:
-        _write(by, target, _named(ids, count), more)
+        _write_entry(by, target, _name_events(ids, count), more)
 
 
 def record_each(by: Principal, ids: Mapping[str, Sequence[str]]) -> None:
@@ -34,7 +34,7 @@ def record_each(by: Principal, ids: Mapping[str, Sequence[str]]) -> None:
     if by.kind == "person":
         personal = by.rights.has(PERSONAL)
         shown = [
-            (f"stream {stream}", None, {**_named(each, len(each)), "personal": personal})
+            (f"stream {stream}", None, {**_name_events(each, len(each)), "personal": personal})
             for stream, each in ids.items()
             if each
         ]
@@ -42,27 +42,27 @@ def record_each(by: Principal, ids: Mapping[str, Sequence[str]]) -> None:
 
 
 def record_watching(by: Principal, streams: Sequence[str], *, everything: bool = False) -> None:
-    """Record that a person begins to watch streams; the events to come are not known yet.
+    """Record that a person begins to watch streams. The events are not known yet.
 
-    `everything`: all that they may read, with the streams that come later.
+    `everything`: all streams that the person may read, including future ones.
     """
     more = {"streams": list(streams)} if everything or len(streams) != 1 else {}
     target = "all streams" if everything else f"{plural('stream', len(streams))} {', '.join(streams)}"
-    _write(by, target, {"watching": True, **more}, {})
+    _write_entry(by, target, {"watching": True, **more}, {})
 
 
 def record_exporting(by: Principal, streams: Sequence[str]) -> None:
-    """Record that a person begins an export of events of these streams; which those are is not known yet."""
+    """Record that a person begins to export events of these streams. The events are not known yet."""
     if streams:
         named = f"{plural('stream', len(streams))} {', '.join(streams)}"
-        _write(by, named, {"exporting": True, "streams": list(streams)}, {})
+        _write_entry(by, named, {"exporting": True, "streams": list(streams)}, {})
 
 
-def _named(ids: Sequence[str], count: int) -> dict[str, Any]:
+def _name_events(ids: Sequence[str], count: int) -> dict[str, Any]:
     return {"events": count, "ids": list(ids[:MOST_RECORDED])}
 
 
-def _write(by: Principal, target: str, seen: dict[str, Any], more: dict[str, Any]) -> None:
+def _write_entry(by: Principal, target: str, seen: dict[str, Any], more: dict[str, Any]) -> None:
     if by.kind == "person":
         audit.record(by, ACTION, target, after={**seen, "personal": by.rights.has(PERSONAL), **more})
 

@@ -43,8 +43,8 @@ from synapse.tracing.context import TRACEPARENT
 def route(path: str, view: Any, name: str) -> URLPattern:
     """Return Django's pattern for a path written as `/streams/{stream}/info`.
 
-    A part in braces is one path segment of any content (the view refuses bad names with a reason); a trailing
-    slash is the same route.
+    A part in braces matches any one path segment: the view refuses bad names with a reason. A trailing slash is
+        optional.
     """
     pattern: URLPattern = re_path(f"^{path_expression(path.lstrip('/'))}$", view, name=name)
     return pattern
@@ -56,7 +56,7 @@ HTML = "text/html"
 
 
 class AlwaysJSON(BaseContentNegotiation):
-    """Negotiates JSON regardless of the Accept header, as the event loop's own routes do."""
+    """Answers JSON, ignoring the Accept header, as the async routes do."""
 
     def select_parser(self, request: Any, parsers: Any) -> Any:
         return parsers[0]
@@ -66,7 +66,7 @@ class AlwaysJSON(BaseContentNegotiation):
 
 
 class ByQuality(BaseContentNegotiation):
-    """Negotiates the form of a document by the qualities of the header Accept."""
+    """Chooses a document's media type by the quality values of the Accept header."""
 
     def select_parser(self, request: Any, parsers: Any) -> Any:
         return parsers[0]
@@ -80,7 +80,7 @@ class ByQuality(BaseContentNegotiation):
 
 
 class ApiView(APIView):
-    """A view of the API: always JSON, and without headers that the event loop's own routes do not send."""
+    """A view of the API: always JSON, and without headers that the async routes do not send."""
 
     content_negotiation_class = AlwaysJSON
 
@@ -94,7 +94,7 @@ class RequestRefused(Problem, slug="request-refused", title="The request was ref
 
 
 def to_request(request: HttpRequest, principal: Principal = ANONYMOUS, **params: str) -> Request:
-    """Return the Django request as an engine request."""
+    """Convert a Django request to the engine's request."""
     return Request(
         method=request.method or "",
         path=request.path,
@@ -112,7 +112,7 @@ def _headers_of(request: HttpRequest) -> dict[str, str]:
 
 
 def to_django(response: Response) -> HttpResponse:
-    """Return the engine response as a Django response."""
+    """Convert the engine's response to a Django response."""
     answer = HttpResponse(response.whole_body, status=response.status, content_type=response.content_type)
     if not response.content_type:
         del answer["Content-Type"]
@@ -122,15 +122,15 @@ def to_django(response: Response) -> HttpResponse:
 
 
 def problem_to_django(problem: Problem, request: Any) -> HttpResponse:
-    """Return a problem as the Django response to a request, with the trace that the request names."""
+    """Convert a problem to the Django response to a request, with the trace id of the request."""
     return to_django(problem_response(problem, {TRACEPARENT: request.META.get("HTTP_TRACEPARENT", "")}))
 
 
 def with_entity_tag(request: HttpRequest, response: HttpResponse, tag: str = "") -> HttpResponse:
-    """Return a document with its entity tag; 304 without its content when the client has it.
+    """Add the entity tag to a document's response; answer 304 without content if the client has that version.
 
     Args:
-        tag: the document's tag, where it is known; else it is made of the content.
+        tag: the document's tag if it is known; otherwise it is computed from the content.
     """
     asked = Request(method=request.method or "", path=request.path, headers=_headers_of(request))
     document = Response(response.status_code, response.content, response["Content-Type"])
@@ -140,7 +140,7 @@ def with_entity_tag(request: HttpRequest, response: HttpResponse, tag: str = "")
     response["ETag"], response["Cache-Control"] = found.headers["ETag"], found.headers["Cache-Control"]
     patch_vary_headers(response, found.headers["Vary"].split(", "))
     if found.status == HTTPStatus.NOT_MODIFIED:
-        # It keeps the other headers, such as its content policy: the client may replace those that it has.
+        # Other headers are kept, such as the content policy: the client replaces its stored ones by these.
         response.status_code = found.status
         response.content = b""
         for name in ("Content-Type", "Content-Disposition"):
@@ -172,19 +172,19 @@ def as_problem(error: Exception, request: Any) -> Problem | None:
             return BadRequest("The request was refused.")
         case exceptions.APIException():
             refused = RequestRefused(str(error.detail))
-            refused.status = error.status_code  # type: ignore[misc]  # its class has none of its own
+            refused.status = error.status_code  # type: ignore[misc]  # declared for classes, set here for one instance
             return refused
     return None
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer an unknown path."""
-    return _refusal(request, NotFound(f"Nothing is served under {request.path[:200]}."))
+    """Answer 404 to an unknown path."""
+    return _answer_refusal(request, NotFound(f"Nothing is served under {request.path[:200]}."))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 403 to a person without the permission for a page or an action."""
-    return _refusal(
+    return _answer_refusal(
         request,
         Forbidden(
             str(exception) or "It takes a permission that none of your roles has. Ask a person who edits users for it."
@@ -193,13 +193,15 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer a form without the token of its page (CSRF_FAILURE_VIEW)."""
+    """Answer 403 to a form without a valid CSRF token (CSRF_FAILURE_VIEW)."""
     said = "The form was not sent by a page of this installation, or the page is older than your last log-in."
-    return _refusal(request, Forbidden(f"{said} Open the page again, and send it once more. ({reason.rstrip('.')}.)"))
+    return _answer_refusal(
+        request, Forbidden(f"{said} Open the page again, and send it once more. ({reason.rstrip('.')}.)")
+    )
 
 
-def _refusal(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """Answer with an HTML page where a browser asks for the admin, else with a problem document."""
+def _answer_refusal(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """Answer with an HTML page to a browser that asks for the admin, otherwise with a problem document."""
     if not _is_for_people(request):
         return problem_to_django(problem, request)
     values = {**admin.site.each_context(request), "problem": problem}
@@ -213,16 +215,16 @@ def _is_for_people(request: HttpRequest) -> bool:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a request that Django finds suspicious, such as one with a foreign Host."""
+    """Answer 400 to a request that Django finds suspicious, such as one with a foreign Host header."""
     if isinstance(exception, DisallowedHost):
         return problem_to_django(bad_host(request.META.get("HTTP_HOST", "")), request)
-    return _refusal(request, BadRequest("The request was refused."))
+    return _answer_refusal(request, BadRequest("The request was refused."))
 
 
-def _unavailable(request: HttpRequest, problem: Problem) -> HttpResponse:
+def _answer_unavailable(request: HttpRequest, problem: Problem) -> HttpResponse:
     if not request.path.startswith(reverse("admin:index")):
         return problem_to_django(problem, request)
-    # The person and the reason are in the database.
+    # The user and the pending messages are in the database, so the page is rendered without them.
     request.user = AnonymousUser()
     request.__dict__.pop("_messages", None)
     page = render(request, "core/admin/unavailable.html", {"problem": problem}, status=problem.status)
@@ -235,7 +237,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Answer an exception that no view handled: 503 when the database is unavailable, else 500, which is logged."""
     problem = database.database_problem(sys.exc_info()[1])
     if problem is not None:
-        return _unavailable(request, problem)
+        return _answer_unavailable(request, problem)
     broken = Problem("Something went wrong inside Synapse; its log says more.")
-    # The failed system may be one that the frame of a page needs.
-    return _unavailable(request, broken) if _is_for_people(request) else problem_to_django(broken, request)
+    # Rendered without the admin's frame, which may need the system that failed.
+    return _answer_unavailable(request, broken) if _is_for_people(request) else problem_to_django(broken, request)

@@ -193,7 +193,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_CLIENT_IP_CALLABLE = "core.logins.address_of"
-AXES_LOCKOUT_CALLABLE = "core.logins.locked_out"
+AXES_LOCKOUT_CALLABLE = "core.logins.answer_locked_out"
 # Entries of log-ins that failed are kept for so long; all others for ever.
 FAILED_LOGIN_DAYS = _env["SYNAPSE_FAILED_LOGIN_DAYS"]
 # The audit log records log-ins and failed log-ins.

@@ -1,3 +1,3 @@
 """Base classes and pages of the admin that all apps share: the first page, audit entries, people, own account."""
 
-from core.admin import audit_entries, people  # registers their pages
+from core.admin import audit_entries, people  # Importing these modules registers their pages.

@@ -22,7 +22,7 @@ from core.models import AuditEntry
 from core.templatetags.synapse import moment, visible
 
 PAGE_SIZE = 30
-# The number of newest entries whose actors and targets the filters offer.
+# The filters offer the actors and actions of this many newest entries.
 LOOKED_AT = 2000
 SPANS: Mapping[str, tuple[str, timedelta | None]] = {
     "hour": ("The last hour", timedelta(hours=1)),
@@ -44,7 +44,9 @@ def show_timeline(admin: Any, request: HttpRequest) -> HttpResponse:
     wanted = AuditFilter(
         actor=query.get("actor", ""), action=query.get("action", ""), target=query.get("target", ""), since=since
     )
-    found = audit_query.page(wanted, by=person(request), count=PAGE_SIZE, before=_before(request.GET.get("before", "")))
+    found = audit_query.page(
+        wanted, by=person(request), count=PAGE_SIZE, before=_parse_before(request.GET.get("before", ""))
+    )
     newest = list(AuditEntry.objects.order_by("-pk").values_list("actor", "action")[:LOOKED_AT])
     more = {**query, "span": span, "before": str(found.next)}
     request.current_app = admin.admin_site.name
@@ -69,12 +71,12 @@ def show_timeline(admin: Any, request: HttpRequest) -> HttpResponse:
     )
 
 
-def _before(text: str) -> int | None:
+def _parse_before(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 class TargetFilter(admin.SimpleListFilter):
-    """Filters by the exact target of an entry; a definition's history page leads to it. Only the chosen target is
+    """Filters by the exact target of an entry; the history button of a definition leads here. Only the chosen target is
     offered, since there are too many to list.
     """
 
@@ -94,7 +96,7 @@ class AuditEntryAdmin(RestrictedAdmin):
     list_filter = ["action", "kind", "actor", TargetFilter, "at"]
     search_fields = ["action", "target", "actor", "key", "address"]
     search_help_text = "Action, target, actor, key or address."
-    # A table of millions is counted once, and only what is looked for.
+    # The table can have millions of rows: count only the rows that match, not all rows too.
     show_full_result_count = False
     list_before_template = "core/admin/audit_list.html"
     list_per_page = 25
@@ -105,7 +107,7 @@ class AuditEntryAdmin(RestrictedAdmin):
         return [path("story/", view, name="core_auditentry_story"), *super().get_urls()]
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
-        words = " ".join(audit_query.searched(word) for word in search_term.split(" "))
+        words = " ".join(audit_query.search_term_of(word) for word in search_term.split(" "))
         return super().get_search_results(request, queryset, words)
 
     @admin.display(description="when", ordering="id")
@@ -124,7 +126,7 @@ class AuditEntryAdmin(RestrictedAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         entry = self.get_object(request, object_id)
-        changes = [] if entry is None else changed(entry)
+        changes = [] if entry is None else changes_of(entry)
         context = {"entry": entry, "changes": changes, "subtitle": visible(entry)}
         shown: HttpResponse = super().change_view(request, object_id, form_url, context)
         return shown
@@ -139,8 +141,8 @@ class AuditEntryAdmin(RestrictedAdmin):
         return False
 
 
-def changed(entry: AuditEntry) -> list[tuple[str, list[DifferenceLine]]]:
-    """Return the names whose values differ, each with its lines before and after."""
+def changes_of(entry: AuditEntry) -> list[tuple[str, list[DifferenceLine]]]:
+    """Return the names whose values differ, each with the lines of its difference."""
     before = entry.before if isinstance(entry.before, dict) else {}
     after = entry.after if isinstance(entry.after, dict) else {}
     names = [

@@ -32,11 +32,11 @@ from synapse.catalog.ownership import OWNERSHIP
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A page beside a definition's form. `path` follows the list's own address, as in `<int:pk>/messages/`.
+    """A page of our own besides Django's. `path` is relative to the address of the list, as in `<int:pk>/messages/`.
 
     `view` is called with the admin of the model, the request and the values in the path, and checks the permission
-    itself. The page's URL is named `admin:APP_MODEL_NAME`. `is_document`: it has an entity tag, and may be kept by a
-    browser that asks each time whether it is current.
+    itself. The page's URL is named `admin:APP_MODEL_NAME`. `is_document`: the page has an entity tag, and browsers may
+    cache it if they revalidate it each time.
     """
 
     path: str
@@ -47,15 +47,15 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tab:
-    """One tab in the row of pages that belong together."""
+    """One tab in a row of related pages."""
 
     title: str
     url: str
     active: bool = False
 
 
-# Of how many rows that are deleted together it is said what stays.
-_MOST_TOLD = 100
+# When several rows are deleted together, the warnings of at most this many are shown.
+_MOST_WARNED = 100
 
 
 def person(request: HttpRequest) -> Principal:
@@ -66,9 +66,9 @@ def person(request: HttpRequest) -> Principal:
 class RestrictedAdmin(ModelAdmin):  # type: ignore[misc]
     """Base of every registered admin: a list is filtered and searched only by what its admin declares.
 
-    `pages` are those beside Django's own, such as those of one definition beside its form. `pii_columns` may hold
-    values that a contract marks as PII: they are searched only by people who may see PII. No column of a list may sort
-    by them, since the order of rows tells values, too.
+    `pages` are further pages, such as those of one definition. `pii_columns` may hold values that a contract marks as
+    PII: only people who may see PII can search them. No column of a list may sort by them, because the order of rows
+    reveals values, too.
     """
 
     pages: ClassVar[Sequence[Page]] = ()
@@ -78,14 +78,14 @@ class RestrictedAdmin(ModelAdmin):  # type: ignore[misc]
         own = [
             path(
                 page.path,
-                self.admin_site.admin_view(partial(self._answer, page), cacheable=page.is_document),
+                self.admin_site.admin_view(partial(self._answer_page, page), cacheable=page.is_document),
                 name=self.page_name(page.name),
             )
             for page in self.pages
         ]
         return [*own, *super().get_urls()]
 
-    def _answer(self, page: Page, request: HttpRequest, **named: Any) -> HttpResponse:
+    def _answer_page(self, page: Page, request: HttpRequest, **named: Any) -> HttpResponse:
         """Answer with one of our pages. When its row does not exist, redirect to the list with a message, as Django
         does.
         """
@@ -101,7 +101,7 @@ class RestrictedAdmin(ModelAdmin):  # type: ignore[misc]
         return f"{self.opts.app_label}_{self.opts.model_name}_{name}"
 
     def page_url(self, name: str, *arguments: Any) -> str:
-        """Return the address of one of our pages, or of Django's own: changelist, add, change, delete."""
+        """Return the URL of one of our pages, or of Django's own: changelist, add, change, delete."""
         return reverse(f"admin:{self.page_name(name)}", args=arguments)
 
     def found(self, request: HttpRequest, pk: int, *, to: str = "view") -> Any:
@@ -112,7 +112,7 @@ class RestrictedAdmin(ModelAdmin):  # type: ignore[misc]
             PermissionDenied: when the person may not `view`, `change` or `delete` it.
         """
         row = self.get_queryset(request).filter(pk=pk).first()
-        # Checked even without a row: a person without the permission does not learn which rows exist.
+        # Checked even when the row does not exist: without the permission, a person cannot find out which rows exist.
         if not getattr(self, f"has_{to}_permission")(request, row):
             raise PermissionDenied
         if row is None:
@@ -123,14 +123,14 @@ class RestrictedAdmin(ModelAdmin):  # type: ignore[misc]
         self, request: HttpRequest, template: str, *, title: str, row: Model | None = None, **context: Any
     ) -> TemplateResponse:
         """Render one of our pages in the common frame."""
-        request.current_app = self.admin_site.name  # Django's own way to tell its templates
+        request.current_app = self.admin_site.name  # Django's templates read the site's name here.
         frame = self.admin_site.each_context(request)
         about = {"title": title, "opts": self.opts, "original": row, "media": self.media}
         return TemplateResponse(request, template, {**frame, **about, **context})
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         """Allow only the parameters of `list_filter`. Django allows every lookup of the model's own columns, which
-        would let a person find out hidden values letter by letter.
+        would reveal hidden values letter by letter.
         """
         list_filter = self.list_filter if request is None else self.get_list_filter(request)
         return any(lookup in _parameters_of(self.model, each) for each in list_filter)
@@ -175,7 +175,7 @@ class AuditedAdmin(RestrictedAdmin):
     list_per_page = 25
     list_filter_submit = False
     compressed_fields = True
-    # As high as what stands in it.
+    # Grows with the text in it.
     formfield_overrides = {models.TextField: {"widget": UnfoldAdminExpandableTextareaWidget}}
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
@@ -188,7 +188,7 @@ class AuditedAdmin(RestrictedAdmin):
         return redirect(f"{reverse('admin:core_auditentry_changelist')}?{urlencode({'target': audit.name_of(row)})}")
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        # A form writes all fields that it read, so no other request may write between the two.
+        # A form writes all fields that it read, so no other request may write between reading and saving.
         if request.method == "POST" and transaction.get_connection().in_atomic_block:
             catalog_version.hold()
         return super().get_object(request, object_id, from_field)
@@ -228,12 +228,12 @@ class AuditedAdmin(RestrictedAdmin):
         return values | {name: "(secret)" for name in self.secret_columns if values.get(name)}
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        before = self.described(_stored(obj)) if change else None
+        before = self.described(_load_stored(obj)) if change else None
         super().save_model(request, obj, form, change)
         self._record(request, obj, before=before, after=self.described(obj))
 
     def said_before_deletion(self, row: Model) -> list[str]:
-        """Return sentences on the consequences of deleting a row."""
+        """Return sentences that warn of the consequences of deleting a row."""
         return []
 
     def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
@@ -246,16 +246,16 @@ class AuditedAdmin(RestrictedAdmin):
         context = getattr(response, "context_data", None) or {}
         if "deletable_objects" in context:
             rows = context["queryset"]
-            said = [sentence for row in rows[:_MOST_TOLD] for sentence in self.said_before_deletion(row)]
-            if said and (further := rows.count() - _MOST_TOLD) > 0:
+            said = [sentence for row in rows[:_MOST_WARNED] for sentence in self.said_before_deletion(row)]
+            if said and (further := rows.count() - _MOST_WARNED) > 0:
                 said.append(f"Of {further} more it was not asked.")
             context["said"] = list(dict.fromkeys(said))
         return response
 
     @transaction.atomic
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
-        for row in _going_with(obj):
-            audit.record(person(request), "delete", row, before=self._described_by_its_own(row), after=None)
+        for row in _definitions_deleted_with(obj):
+            audit.record(person(request), "delete", row, before=self._describe_other_row(row), after=None)
         self._record(request, obj, before=self.described(obj), after=None)
         super().delete_model(request, obj)
 
@@ -266,7 +266,7 @@ class AuditedAdmin(RestrictedAdmin):
 
     def save_formset(self, request: HttpRequest, form: ModelForm, formset: BaseInlineFormSet, change: bool) -> None:
         rows = [inline.instance for inline in formset.initial_forms]
-        before = {row.pk: (str(row), self.described(_stored(row))) for row in rows}
+        before = {row.pk: (str(row), self.described(_load_stored(row))) for row in rows}
         pks = {id(row): row.pk for row in rows}
         super().save_formset(request, form, formset, change)
         for row in formset.new_objects:
@@ -277,8 +277,10 @@ class AuditedAdmin(RestrictedAdmin):
             target = f"{formset.get_queryset().model._meta.verbose_name} {name}"
             audit.record(person(request), "delete", target, before=values)
 
-    def _described_by_its_own(self, row: Model) -> dict[str, Any] | None:
-        """Return a row of another model as the audit log shows it: the admin of that model knows its secrets."""
+    def _describe_other_row(self, row: Model) -> dict[str, Any] | None:
+        """Return a row of another model as the audit log shows it. The admin of that model knows which columns are
+        secret.
+        """
         if not self.admin_site.is_registered(type(row)):
             return audit.describe(row)
         owner = self.admin_site.get_model_admin(type(row))
@@ -299,8 +301,8 @@ class AuditedAdmin(RestrictedAdmin):
         audit.record(person(request), action, row, before=before, after=after)
 
 
-def _going_with(row: Model) -> Iterator[Model]:
-    """Yield the definitions that are deleted with this one, such as the event types of a stream."""
+def _definitions_deleted_with(row: Model) -> Iterator[Model]:
+    """Yield the definitions that a cascade deletes with this one, such as the event types of a stream."""
     collector = NestedObjects(using=DEFAULT_DB_ALIAS)
     collector.collect([row])
     for model, rows in collector.data.items():
@@ -308,19 +310,19 @@ def _going_with(row: Model) -> Iterator[Model]:
             yield from (each for each in sorted(rows, key=str) if each != row)
 
 
-def _stored(row: Model) -> Model | None:
+def _load_stored(row: Model) -> Model | None:
     return type(row)._default_manager.filter(pk=row.pk).first()
 
 
 def fieldsets(
     fields: Iterable[Field], first: Mapping[str | None, Sequence[str]]
 ) -> list[tuple[str | None, dict[str, Any]]]:
-    """Return the admin's fieldsets, by their headings (None: no heading). Fields that are advanced, or tell whose
-    something is, come last and are collapsed.
+    """Return the admin's fieldsets as pairs of a heading (None: no heading) and options. The sections for ownership and
+    advanced settings come last and are collapsed.
 
     Args:
-        fields: the settings; each stands below the heading that it names, in this order.
-        first: the columns that are no settings, by heading; headings come in this order, before further ones.
+        fields: the settings, in order; each is placed under the heading of its section.
+        first: the columns that are not settings, by heading. These headings come first, in this order.
     """
     sections: dict[str | None, list[str]] = {title: list(names) for title, names in first.items()}
     for field in fields:
@@ -334,12 +336,12 @@ def fieldsets(
     ]
 
 
-# To write a link for each of a thousand takes longer than the rest of the page. Others are found by a search.
+# Rendering a link for each of a thousand objects takes longer than the rest of the page. The search finds the others.
 MOST_CHOICES = 100
 
 
 class RelatedFilter(admin.RelatedFieldListFilter):
-    """Offers the first related objects, and the one chosen in the filter."""
+    """Offers the first `MOST_CHOICES` related objects, and the chosen one."""
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[Any]:
         """Return the keys and labels of the related objects."""

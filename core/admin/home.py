@@ -30,11 +30,11 @@ _parts: list[Part] = []
 
 
 def add(part: Part) -> None:
-    """Add a part to the first page, after the others, and before the latest changes."""
+    """Add a part to the first page, below the parts added before and above the latest changes."""
     _parts.append(part)
 
 
-def _values(request: HttpRequest) -> list[dict[str, Any]]:
+def _values_of_parts(request: HttpRequest) -> list[dict[str, Any]]:
     return [{"template": part.template, "values": part.values(request)} for part in (*_parts, _CHANGES)]
 
 
@@ -47,53 +47,58 @@ def _latest_changes(request: HttpRequest) -> Mapping[str, Any]:
 _CHANGES = Part(template="core/admin/latest_changes.html", values=_latest_changes)
 
 
-# The parts that were made for one person are reused for others with the same permissions for this many seconds, because
-# all pages ask right after each sample, every five seconds. Parts that take more than a twentieth of that time are
-# reused for this many times the processor time that they took, so that any number of viewers costs a twentieth of a
-# processor.
+# All open pages fetch the parts right after each sample of statistics, which is taken every EVERY seconds. So rendered
+# parts are reused for other people with the same permissions for FRESH seconds. Parts whose rendering takes more than a
+# twentieth of EVERY are reused for TIMES times their processor time: any number of viewers costs at most a twentieth of
+# a processor.
 FRESH, TIMES, EVERY = 2.0, 20, 5.0
 
 
 def seconds_answered(took: float) -> float:
-    """Return for how many seconds parts are answered to others, by the processor time in seconds that they took."""
+    """Return for how many seconds rendered parts are reused, given the processor time in seconds that rendering
+    took.
+    """
     return TIMES * took if TIMES * took > EVERY else FRESH
 
 
-# Parts are kept for this many kinds of viewers, those that asked last. A viewer waits this many seconds for parts that
-# are being made for another one, since Redis may be slow, and then has parts of their own.
+# The cache holds parts for MOST_KINDS kinds of viewers, the most recent ones. A viewer waits at most LONGEST_WAIT
+# seconds while another request renders the same parts, since Redis may be slow, and then renders their own.
 MOST_KINDS, LONGEST_WAIT = 16, 5.0
 
 
 class _Parts:
-    """The parts for one kind of viewers: the HTML, until when it is answered, and a lock for making it."""
+    """Cached parts for one kind of viewers: the HTML, its expiry (`until`, monotonic clock), and a lock for
+    rendering.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.until = float("-inf")
-        # The processor time that they took, and the sample of statistics as of which they were made.
+        # The processor time in seconds that rendering took, and the sample of statistics that the parts show.
         self.took, self.sample = 0.0, 0
         self.html = b""
 
     def is_due(self, sample: int) -> bool:
-        """Say whether the parts are to be made again, for a sample of statistics: those that take long wait their
-        time."""
+        """Say whether the parts must be rendered again for a sample of statistics. Expensive parts ignore new samples
+        until they expire.
+        """
         is_outdated = sample > self.sample and TIMES * self.took <= EVERY
         return is_outdated or time.monotonic() > self.until
 
 
 class _SharedParts:
-    """The parts of the first page, made once for requests of people with the same permissions at about the same
-    time."""
+    """The parts of the first page, rendered once for concurrent requests of people with the same permissions."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # By permissions, None for all, and by address.
+        # By permissions (None: all of them) and the server's address.
         self._parts: dict[tuple[frozenset[str] | None, str], _Parts] = {}
 
     def html(self, request: HttpRequest, *, sample: int = 0) -> bytes:
-        """Return the parts as HTML. It depends only on the viewer's permissions and on the server's address in their
-        browser, which commands to copy contain. They are as of the sample of statistics that was taken at `sample`, or
-        a later one."""
+        """Return the parts as HTML, as of the sample of statistics taken at `sample` (seconds) or a later one. The HTML
+        depends only on the viewer's permissions and on the server's address in their browser, which the commands to
+        copy contain.
+        """
         user: Any = request.user
         permissions = None if user.is_superuser else frozenset(user.get_all_permissions())
         viewer = permissions, request.build_absolute_uri("/")
@@ -102,11 +107,11 @@ class _SharedParts:
             if len(self._parts) > MOST_KINDS:
                 del self._parts[next(iter(self._parts))]
         if not parts.lock.acquire(timeout=LONGEST_WAIT):
-            return _render(request)
+            return _render_parts(request)
         try:
             if parts.is_due(sample):
                 begun = time.thread_time()
-                parts.html = _render(request)
+                parts.html = _render_parts(request)
                 parts.took = time.thread_time() - begun
                 parts.sample = max(sample, parts.sample)
                 parts.until = time.monotonic() + seconds_answered(parts.took)
@@ -115,8 +120,8 @@ class _SharedParts:
             parts.lock.release()
 
 
-def _render(request: HttpRequest) -> bytes:
-    return render_to_string("core/admin/home_parts.html", {"parts": _values(request)}, request).encode()
+def _render_parts(request: HttpRequest) -> bytes:
+    return render_to_string("core/admin/home_parts.html", {"parts": _values_of_parts(request)}, request).encode()
 
 
 shared_parts = _SharedParts()
@@ -131,24 +136,25 @@ class _WarmUpRequest(HttpRequest):
         self.user = get_user_model()(is_superuser=True)
 
     def get_host(self) -> str:
-        """Return a name that is not checked against the names of this server: the page is thrown away."""
+        """Return a fixed name without checking it against the server's names: the page is thrown away."""
         return "localhost"
 
 
 def warm_up() -> None:
-    """Make the parts once and throw them away: the first viewer of this process then finds imports done, the patterns
-    of addresses compiled, and the history of the last hour decoded."""
+    """Render the parts once and throw them away, so that imports, URL patterns and the statistics of the last hour are
+    loaded before the first viewer of this process comes.
+    """
     try:
-        _render(_WarmUpRequest())
+        _render_parts(_WarmUpRequest())
     finally:
         close_stale_connections()
 
 
 def parts(request: HttpRequest) -> HttpResponse:
-    """Answer with the parts of the first page alone, for pages that are looked at."""
+    """Answer with the parts of the first page alone, for pages that refresh themselves."""
     return HttpResponse(shared_parts.html(request))
 
 
 def context(request: HttpRequest, frame: dict[str, Any]) -> dict[str, Any]:
     """Return the template context of the first page (the theme's DASHBOARD_CALLBACK)."""
-    return {**frame, "title": "Overview", "parts": _values(request)}
+    return {**frame, "title": "Overview", "parts": _values_of_parts(request)}

@@ -16,34 +16,36 @@ _TOKEN = re.compile(r'[ \t\r\n]*("(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+)')
 
 
 def line_of(text: str, pointer: str) -> int | None:
-    """Return the line, from 1, of the value at a JSON Pointer (RFC 6901); of an object's member, the line of its name.
+    """Return the line, from 1, of the value at a JSON Pointer (RFC 6901); for an object's member, the line of its name.
 
-    Of a value that is not there it is the line of the nearest one around it. None when the text is not JSON.
+    When the value is missing, return the line of the nearest enclosing one. None when the text is not JSON.
     """
     wanted = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
     try:
-        place = _find(_tokens(text), wanted)
+        place = _find_value(_iterate_tokens(text), wanted)
     except (StopIteration, ValueError):
         return None
     return text.count("\n", 0, place) + 1
 
 
-def _find(tokens: Iterator[tuple[int, str]], wanted: list[str]) -> int:
-    """Return the offset of the value, or of its member's name, by walking down to it."""
+def _find_value(tokens: Iterator[tuple[int, str]], wanted: list[str]) -> int:
+    """Return the offset of the value, or of its member's name, walking down the parts of the pointer."""
     place, word = next(tokens)
     best = place
     for part in wanted:
         if word not in ("{", "["):
             return best
-        found = _enter(tokens, word, part)
+        found = _enter_child(tokens, word, part)
         if found is None:
             return best
         best, word = found
     return best
 
 
-def _enter(tokens: Iterator[tuple[int, str]], opening: str, part: str) -> tuple[int, str] | None:
-    """Enter the child value of one pointer part; return its offset (of a member, its name's) and its first token."""
+def _enter_child(tokens: Iterator[tuple[int, str]], opening: str, part: str) -> tuple[int, str] | None:
+    """Enter the child value of one pointer part. Return its offset (for a member: that of its name) and its first
+    token.
+    """
     index = 0
     while True:
         place, word = next(tokens)
@@ -60,11 +62,11 @@ def _enter(tokens: Iterator[tuple[int, str]], opening: str, part: str) -> tuple[
             _, word = next(tokens)
         if name == part:
             return start, word
-        _skip(tokens, word)
+        _skip_value(tokens, word)
         index += 1
 
 
-def _skip(tokens: Iterator[tuple[int, str]], word: str) -> None:
+def _skip_value(tokens: Iterator[tuple[int, str]], word: str) -> None:
     depth = word in ("{", "[")
     left = int(depth)
     while left:
@@ -72,19 +74,19 @@ def _skip(tokens: Iterator[tuple[int, str]], word: str) -> None:
         left += (word in ("{", "[")) - (word in ("}", "]"))
 
 
-def _tokens(text: str) -> Iterator[tuple[int, str]]:
+def _iterate_tokens(text: str) -> Iterator[tuple[int, str]]:
     position = 0
     while match := _TOKEN.match(text, position):
         yield match.start(1), match[1]
         position = match.end()
 
 
-# How synapse.formats.strict_json tells where a text stops being JSON.
+# How errors of synapse.formats.strict_json name the position.
 _LINE = re.compile(r"\(line (\d+), column \d+\)")
 
 
 class JsonEditor(UnfoldAdminTextareaWidget):  # type: ignore[misc]
-    """A text area that `json-editor.js` turns into an editor; without scripts it stays a text area."""
+    """A text area that `json-editor.js` turns into an editor. It also works without scripts."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__({"rows": 18, "spellcheck": "false", "data-json-editor": "", **(attrs or {})})
@@ -94,7 +96,7 @@ class JsonEditor(UnfoldAdminTextareaWidget):  # type: ignore[misc]
 
 
 class JsonText(forms.CharField):
-    """A JSON text kept as written, except for line ends, which browsers change."""
+    """A JSON text, kept as written except that line ends become LF, because browsers send CRLF."""
 
     widget = JsonEditor
 
@@ -102,10 +104,10 @@ class JsonText(forms.CharField):
         return str(super().to_python(value) or "").replace("\r\n", "\n")
 
     def parsed(self, text: str) -> Any:
-        """Return the value of the text.
+        """Parse the text.
 
         Raises:
-            ValidationError: when it is not JSON as `synapse.formats.strict_json` reads it.
+            ValidationError: when `synapse.formats.strict_json` does not accept it.
         """
         try:
             data = text.encode()
@@ -142,9 +144,9 @@ class JsonValue(JsonText):
 
 
 def refuse(form: forms.BaseForm, field: str, text: str, mistakes: Iterable[tuple[str, str]]) -> None:
-    """Refuse a JSON text for its errors, given as pairs of a JSON Pointer and a sentence.
+    """Add errors in a JSON text, pairs of a JSON Pointer and a sentence, to a field of the form.
 
-    Each error shows its line and its pointer, and the editor marks the lines.
+    Each error names its line and its pointer, and the editor marks the lines.
     """
     lines = []
     for pointer, sentence in mistakes:
@@ -156,11 +158,11 @@ def refuse(form: forms.BaseForm, field: str, text: str, mistakes: Iterable[tuple
 
 
 def mark(form: forms.BaseForm, field: str, lines: Iterable[int | None]) -> None:
-    """Mark these lines in the editor; None stands for an error of the whole text."""
+    """Mark lines in the editor. None, for an error of the whole text, is skipped."""
     form.fields[field].widget.attrs["data-error-lines"] = ",".join(str(line) for line in lines if line)
 
 
 def line_in(sentence: str) -> int | None:
-    """Return the line number in an error of `synapse.formats.strict_json`, None without one."""
+    """Return the line number that an error message of `synapse.formats.strict_json` names, None if it names none."""
     found = _LINE.search(sentence)
     return int(found[1]) if found else None

@@ -1,7 +1,7 @@
 """Form fields for lists and mappings: names as chips, and rows with an input for each part.
 
-Without scripts a list of names is one text, and rows are those that are there and an empty one; `core/forms.js` adds
-the rest.
+Without scripts, a list of names is one text input, and rows are the existing ones and an empty one. `core/forms.js`
+adds chips, and buttons that add and remove rows.
 """
 
 import json
@@ -18,9 +18,9 @@ from synapse.formats import exact_json, strict_json
 
 
 class Chips(forms.TextInput):
-    """A text with names, which `core/forms.js` shows as chips.
+    """A text input for names, which `core/forms.js` shows as chips.
 
-    `options_of` is the field that names a stream, whose event types are offered.
+    `options_of` is the form field that names a stream; the event types of that stream are offered.
     """
 
     def __init__(self, *, options_of: str = "") -> None:
@@ -35,7 +35,7 @@ class Chips(forms.TextInput):
 
 
 class NamesField(forms.CharField):
-    """A list of texts, written with commas between them, or as a JSON list. `of`: what each is made with."""
+    """A list of texts, separated by commas or written as a JSON list. `of` converts each item."""
 
     def __init__(self, *, of: type = str, options_of: str = "", **options: Any) -> None:
         self._of = of
@@ -71,7 +71,7 @@ class NamesField(forms.CharField):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """An input of each row. `choices` make it a select; `options` are offered while one types."""
+    """An input of each row. With `choices` it is a select; `options` are suggestions while typing."""
 
     name: str
     label: str
@@ -81,7 +81,7 @@ class Column:
 
 
 class GivenRows(list[dict[str, str]]):
-    """The rows of a form as they were sent."""
+    """The rows as the browser sent them, in contrast to a stored value."""
 
 
 class Rows(forms.Widget):
@@ -133,7 +133,7 @@ class Rows(forms.Widget):
 
 
 class RowsField(forms.Field):
-    """A value written in rows: subclasses say how."""
+    """A value that is edited as rows. Subclasses convert between the two."""
 
     columns: ClassVar[Sequence[Column]] = ()
 
@@ -141,7 +141,7 @@ class RowsField(forms.Field):
         super().__init__(widget=Rows(columns or self.columns), **options)
 
     def value_of(self, rows: Sequence[Mapping[str, str]]) -> Any:
-        """Return the value of rows.
+        """Convert rows to the value.
 
         Raises:
             ValidationError: when a row cannot be read.
@@ -149,7 +149,7 @@ class RowsField(forms.Field):
         raise NotImplementedError
 
     def rows_of(self, value: Any) -> list[dict[str, str]]:
-        """Return the rows of a value."""
+        """Convert the value to rows."""
         raise NotImplementedError
 
     def to_python(self, value: Any) -> Any:
@@ -166,7 +166,9 @@ class RowsField(forms.Field):
 
 
 class MappingField(RowsField):
-    """Values by names. `is_json`: a value is JSON, or the text itself where that is none; else it is text."""
+    """A mapping of names to values. With `is_json`, a value is parsed as JSON where possible; otherwise values are
+    texts.
+    """
 
     def __init__(self, *, is_json: bool = False, options: Sequence[str] = (), **others: Any) -> None:
         self._is_json = is_json
@@ -191,7 +193,9 @@ class MappingField(RowsField):
 
 
 def scalar_of(text: str) -> Any:
-    """Return the value of a text that is JSON, else the text: `7` is a number, `"7"` and `seven` are texts."""
+    """Return the value of a text that is JSON, otherwise the text itself: `7` is a number, `"7"` and `seven` are
+    texts.
+    """
     try:
         return strict_json.loads(text.encode("utf-8", "replace"))
     except strict_json.BadJSON:
@@ -199,7 +203,7 @@ def scalar_of(text: str) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """Return the text of which `scalar_of` makes a value."""
+    """Return the text that `scalar_of` converts back to the value."""
     if isinstance(value, str) and scalar_of(value) == value:
         return value
     return json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,6 @@
-"""Admin pages of people (Django's users) and roles (Django's groups of users); one's own log-out and password."""
+"""Admin pages of people (Django's users) and roles (Django's groups of users), and for logging out and changing one's
+own password.
+"""
 
 from typing import Any
 
@@ -20,18 +22,18 @@ from unfold.forms import (  # type: ignore[import-untyped]
 from core import audit, logins
 from core.admin import home
 from core.admin.base import AuditedAdmin, person
-from core.logins import locked_out
+from core.logins import answer_locked_out
 from core.models import Role
 from core.templatetags.synapse import moment
 
-# A group is a consumer group here, and nothing else: those of users are called roles.
+# In Synapse, "group" always means a consumer group, so Django's groups of users are called roles.
 admin.site.unregister(Group)
 admin.site.unregister(User)
 
 # The fields that give a person more rights. Only a superuser may set them, so that people who may edit people cannot
 # raise their own rights.
 _POWERS = ("is_superuser", "groups", "user_permissions")
-# Of Django and its libraries, without a page in this admin.
+# Permissions for models of Django and its libraries that have no page in this admin.
 _WITHOUT_PAGES = Q(content_type__app_label__in=("admin", "axes", "contenttypes", "sessions")) | Q(
     content_type__app_label="auth", content_type__model__in=("group", "permission")
 )
@@ -45,8 +47,10 @@ _HELP = {
 }
 
 
-def _say(field: Any, name: str) -> Any:
-    """Describe a field of Django's models in the words of this admin, and offer the permissions that are asked for."""
+def _describe_field(field: Any, name: str) -> Any:
+    """Describe a field of Django's models in the terms of this admin, and offer only permissions that some page
+    checks.
+    """
     if field is None or name not in _HELP:
         return field
     field.help_text = _HELP[name]
@@ -61,7 +65,7 @@ def _say(field: Any, name: str) -> Any:
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin, AuditedAdmin):  # type: ignore[misc]  # both say how fields look; the theme wins
+class PersonAdmin(UserAdmin, AuditedAdmin):  # type: ignore[misc]  # both define the fields' widgets; the theme's win
     """A person's name, password and rights. The audit log never holds a password, not even its hash."""
 
     form = UserChangeForm
@@ -90,7 +94,7 @@ class PersonAdmin(UserAdmin, AuditedAdmin):  # type: ignore[misc]  # both say ho
         return super().get_queryset(request).prefetch_related("groups")
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        return _say(super().formfield_for_dbfield(db_field, request, **options), db_field.name)
+        return _describe_field(super().formfield_for_dbfield(db_field, request, **options), db_field.name)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         return () if request.user.is_superuser else _POWERS
@@ -102,15 +106,17 @@ class PersonAdmin(UserAdmin, AuditedAdmin):  # type: ignore[misc]  # both say ho
         return _may_touch(request, obj) and bool(super().has_delete_permission(request, obj))
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        # People are made here to use the admin; what they may do in it is said next.
+        # People are added here in order to use the admin; the next form sets their permissions.
         obj.is_staff = obj.is_staff or not change
         super().save_model(request, obj, form, change)
 
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
-        """Record changes of roles and permissions separately, since these are saved in tables of their own."""
-        before = _rights(form.instance)
+        """Record changes of roles and permissions in an entry of their own, since they are saved after the user's
+        row.
+        """
+        before = _rights_of(form.instance)
         super().save_related(request, form, formsets, change)
-        after = _rights(form.instance)
+        after = _rights_of(form.instance)
         if after != before:
             audit.record(person(request), "change", form.instance, before=before, after=after)
 
@@ -129,7 +135,7 @@ class RoleAdmin(GroupAdmin, AuditedAdmin):  # type: ignore[misc]
     filter_horizontal = ["permissions"]
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        return _say(super().formfield_for_dbfield(db_field, request, **options), db_field.name)
+        return _describe_field(super().formfield_for_dbfield(db_field, request, **options), db_field.name)
 
     @admin.display(description="users")
     def people(self, role: Role) -> int:
@@ -147,9 +153,9 @@ class RoleAdmin(GroupAdmin, AuditedAdmin):  # type: ignore[misc]
         return bool(request.user.is_superuser)
 
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
-        before = _names(form.instance.permissions)
+        before = _permission_names(form.instance.permissions)
         super().save_related(request, form, formsets, change)
-        after = _names(form.instance.permissions)
+        after = _permission_names(form.instance.permissions)
         if after != before:
             audit.record(
                 person(request), "change", form.instance, before={"permissions": before}, after={"permissions": after}
@@ -157,20 +163,20 @@ class RoleAdmin(GroupAdmin, AuditedAdmin):  # type: ignore[misc]
 
 
 def _may_touch(request: HttpRequest, user: User | None) -> bool:
-    """Say whether the person may change another: never one with more rights, since a new password would give these to
-    the person.
+    """Say whether the person may change another user. A user with more rights is off limits: setting their password
+    would give the person those rights.
     """
     if user is None or request.user.is_superuser:
         return True
     return not user.is_superuser and user.get_all_permissions() <= request.user.get_all_permissions()
 
 
-def _rights(user: User) -> dict[str, list[str]]:
+def _rights_of(user: User) -> dict[str, list[str]]:
     roles = sorted(user.groups.values_list("name", flat=True))
-    return {"roles": roles, "user_permissions": _names(user.user_permissions)}
+    return {"roles": roles, "user_permissions": _permission_names(user.user_permissions)}
 
 
-def _names(permissions: Any) -> list[str]:
+def _permission_names(permissions: Any) -> list[str]:
     return sorted(f"{app}.{name}" for app, name in permissions.values_list("content_type__app_label", "codename"))
 
 
@@ -189,13 +195,15 @@ def log_out(request: HttpRequest) -> HttpResponseBase:
 
 
 def change_password(request: HttpRequest) -> HttpResponse:
-    """Change the password with the admin's form. Guesses at the old password are limited as at the log-in."""
+    """Change the password with the admin's form. Guesses at the old password are limited in the same way as at
+    log-in.
+    """
     if request.method != "POST" or not request.user.is_authenticated:
-        return _changed(request)
+        return _render_password_change(request)
     username = request.user.get_username()
     if not logins.take_attempt(request, username):
-        return locked_out(request)
-    answer = _changed(request)
+        return answer_locked_out(request)
+    answer = _render_password_change(request)
     form = (getattr(answer, "context_data", None) or {}).get("form")
     if form is None or "old_password" not in form.errors:
         logins.give_back_attempts(request, username)
@@ -211,6 +219,6 @@ def urls() -> list[URLPattern]:
     ]
 
 
-def _changed(request: HttpRequest) -> HttpResponse:
+def _render_password_change(request: HttpRequest) -> HttpResponse:
     answer: HttpResponse = admin.site.password_change(request)
     return answer

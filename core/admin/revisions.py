@@ -23,13 +23,13 @@ from core.models import AuditEntry
 from synapse.formats import exact_json
 from synapse.formats.text import cut
 
-# The lines that are shown around a difference; more equal lines than that are one row with their number.
+# The equal lines that are shown before and after a difference. At least GAP further ones are collapsed into one row.
 AROUND = 4
 GAP = 4
-# Lines of each text that are shown of one difference, and rows of all.
+# At most this many lines of each text are shown for one difference, and this many rows altogether.
 MOST_OF_BLOCK, MOST_ROWS = 1_000, 4_000
-# Pairs of equal lines that are looked at, which takes half a second: repeated lines make many, and publishers choose
-# the lines of events.
+# At most this many pairs of equal lines are compared, which takes half a second. Repeated lines make many pairs, and
+# publishers choose the lines of events.
 MOST_COMPARED = 3_000_000
 _EACH = 4
 
@@ -60,7 +60,7 @@ def difference(old: str, new: str) -> list[DifferenceLine]:
         return []
     matcher = _Matcher(old.splitlines(), new.splitlines())
     opcodes = matcher.get_opcodes()
-    rows = list(islice(_rows(matcher.old, matcher.new, opcodes), MOST_ROWS + 1))
+    rows = list(islice(_difference_rows(matcher.old, matcher.new, opcodes), MOST_ROWS + 1))
     if len(rows) > MOST_ROWS:
         del rows[MOST_ROWS:]
         changed = sum(i_end - i + j_end - j for what, i, i_end, j, j_end in opcodes if what != "equal")
@@ -70,10 +70,10 @@ def difference(old: str, new: str) -> list[DifferenceLine]:
 
 
 class _Matcher(SequenceMatcher[str]):
-    """Finds the equal lines of two texts, until it has looked at `MOST_COMPARED` pairs of them.
+    """Finds the equal lines of two texts, comparing at most `MOST_COMPARED` pairs.
 
     Attributes:
-        is_coarse: whether there were more, so that equal lines count as changed.
+        is_coarse: whether the limit was reached, so that some equal lines count as changed.
     """
 
     a: Sequence[str]
@@ -82,17 +82,18 @@ class _Matcher(SequenceMatcher[str]):
     def __init__(self, old: Sequence[str], new: Sequence[str]) -> None:
         self.old, self.new = old, new
         self.is_coarse = False
-        start = _alike(old, new)
-        self._end = _alike(old[start:][::-1], new[start:][::-1])
+        start = _common_start_length(old, new)
+        self._end = _common_start_length(old[start:][::-1], new[start:][::-1])
         self._start = start
         super().__init__(None, old[start : len(old) - self._end], new[start : len(new) - self._end], autojunk=False)
         self._left = MOST_COMPARED
         in_new = Counter(self.b)
-        # By line of the old text, the pairs that all lines before it make. A line without any takes time, too.
+        # For each line of the old text, the number of pairs of all lines before it. Each line also counts as _EACH
+        # pairs, because one without equals takes time, too.
         self._pairs = [0, *accumulate(_EACH + in_new[line] for line in self.a)]
 
     def find_longest_match(self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None) -> Match:
-        """Return the longest match in a part of both texts, one of no lines when there are too many pairs in it."""
+        """Return the longest match in a part of both texts; an empty match once too many pairs were compared."""
         self._left -= self._pairs[len(self.a) if ahi is None else ahi] - self._pairs[alo]
         if self._left < 0:
             self.is_coarse = True
@@ -100,7 +101,7 @@ class _Matcher(SequenceMatcher[str]):
         return super().find_longest_match(alo, ahi, blo, bhi)
 
     def get_opcodes(self) -> list[tuple[Any, int, int, int, int]]:
-        """Return the parts in which the texts are equal or differ, with their common start and end."""
+        """Return difflib's opcodes, with the common start and end of the texts added again."""
         at, old, new = self._start, len(self.old), len(self.new)
         parts = [(what, i + at, i_end + at, j + at, j_end + at) for what, i, i_end, j, j_end in super().get_opcodes()]
         head = [("equal", 0, at, 0, at)] if at else []
@@ -108,12 +109,12 @@ class _Matcher(SequenceMatcher[str]):
         return [*head, *parts, *tail]
 
 
-def _rows(
+def _difference_rows(
     old: Sequence[str], new: Sequence[str], opcodes: Sequence[tuple[Any, int, int, int, int]]
 ) -> Iterator[DifferenceLine]:
     for place, (what, i, i_end, j, j_end) in enumerate(opcodes):
         if what != "equal":
-            yield from _replaced(old[i:i_end], new[j:j_end], i + 1, j + 1)
+            yield from _replaced_lines(old[i:i_end], new[j:j_end], i + 1, j + 1)
             continue
         first, last = AROUND if place else 0, AROUND if place < len(opcodes) - 1 else 0
         skipped = i_end - i - first - last
@@ -127,16 +128,16 @@ def _rows(
 
 
 def json_difference(old: Any, new: Any, *, was: bool = True, is_: bool = True) -> list[DifferenceLine]:
-    """Return the difference of two JSON values; `was` and `is_` say whether there was and is a value at all."""
-    return difference(_text(old) if was else "", _text(new) if is_ else "")
+    """Return the difference of two JSON values. `was` and `is_` say whether the old and the new value exist at all."""
+    return difference(_text_of(old) if was else "", _text_of(new) if is_ else "")
 
 
-def _replaced(old: Sequence[str], new: Sequence[str], old_start: int, new_start: int) -> Iterator[DifferenceLine]:
-    # Line by line only if one line probably replaced the other.
+def _replaced_lines(old: Sequence[str], new: Sequence[str], old_start: int, new_start: int) -> Iterator[DifferenceLine]:
+    # With equally many lines, each probably replaced its counterpart, so the change within lines is shown.
     paired = len(old) == len(new)
     cut = len(old[MOST_OF_BLOCK:]), len(new[MOST_OF_BLOCK:])
     old, new = old[:MOST_OF_BLOCK], new[:MOST_OF_BLOCK]
-    parts = [_parts(one, other) for one, other in zip(old, new, strict=True)] if paired else []
+    parts = [_split_lines(one, other) for one, other in zip(old, new, strict=True)] if paired else []
     for step, line in enumerate(old):
         before, changed, after = parts[step][0] if paired else (line, "", "")
         yield DifferenceLine(kind="old", old_number=old_start + step, before=before, changed=changed, after=after)
@@ -149,37 +150,37 @@ def _replaced(old: Sequence[str], new: Sequence[str], old_start: int, new_start:
         yield DifferenceLine(kind="cut", skipped=cut[1])
 
 
-def _parts(one: str, other: str) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
+def _split_lines(one: str, other: str) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
     """Split both lines into three parts: the common start, the difference, the common end."""
-    start = _alike(one, other)
-    end = _alike(one[start:][::-1], other[start:][::-1])
+    start = _common_start_length(one, other)
+    end = _common_start_length(one[start:][::-1], other[start:][::-1])
     first, second = (
         (line[:start], line[start : len(line) - end], line[len(line) - end :] if end else "") for line in (one, other)
     )
     return first, second
 
 
-def _alike(one: Sequence[str], other: Sequence[str]) -> int:
-    """Return the length of the common start of both."""
+def _common_start_length(one: Sequence[str], other: Sequence[str]) -> int:
+    """Return the length of the common start of both sequences."""
     return next(
         (place for place, pair in enumerate(zip(one, other, strict=False)) if len({*pair}) > 1),
         min(len(one), len(other)),
     )
 
 
-def _text(value: Any) -> str:
+def _text_of(value: Any) -> str:
     if isinstance(value, str):
-        # Unchanged, because many are texts of several lines, such as a schema.
+        # Not quoted, because many are texts of several lines, such as a schema.
         return value
     return exact_json.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
-# The hidden input of the page.
+# The name of the hidden input with the revision.
 INPUT = "_revision"
 _SALT = "core.admin.revisions"
 _LONGEST_SHOWN, _MOST_SHOWN = 60, 5
 
-# The values by their names for people.
+# Values by their labels.
 State = Mapping[str, Any]
 
 
@@ -187,7 +188,7 @@ class RevisedForm(forms.BaseForm):
     """A mixin for a definition's form, which refuses to save when another person changed the definition in the
     meantime.
 
-    `reader` is the editor's name, as audit entries have it.
+    `reader` is the name of the person who edits, as written in audit entries.
     """
 
     reader: str = ""
@@ -197,44 +198,47 @@ class RevisedForm(forms.BaseForm):
         raise NotImplementedError
 
     def more_state(self) -> State:
-        """Return the further state that the page shows, by its name in audit entries."""
+        """Return state that the page shows besides the form's own fields, by its name in audit entries."""
         return {}
 
     def secret_labels(self) -> Collection[str]:
-        """Return the names of values that are never shown."""
+        """Return the labels of values that must not be shown."""
         return ()
 
     def revision(self) -> str:
-        """Return the text of the hidden input: the state that the page shows, and the newest audit entry then."""
+        """Return the text of the hidden input: digests of the state that the page shows, and the id of the newest audit
+        entry.
+        """
         newest = AuditEntry.objects.order_by("-pk").values_list("pk", flat=True).first()
-        return json.dumps({"seen": newest or 0, "state": _digests(self._state())})
+        return json.dumps({"seen": newest or 0, "state": _digests_of(self._state())})
 
     def clean(self) -> Any:
-        # First, because the page that is shown again holds the newer state, regardless of other errors.
-        sent = _read(self.data.get(INPUT, ""))
+        # Checked first, regardless of other errors: when the page is shown again, it carries the newer state.
+        sent = _parse_revision(self.data.get(INPUT, ""))
         if sent is not None:
             state = self._state()
-            changed = _differences(sent["state"], _digests(state))
+            changed = _changed_names(sent["state"], _digests_of(state))
             if changed:
-                self.add_error(None, self._refusal(sent["seen"], changed, state))
+                self.add_error(None, self._refusal_of(sent["seen"], changed, state))
         return super().clean()
 
     def _state(self) -> dict[str, Any]:
         own = {str(field.label or name): self.get_initial_for_field(field, name) for name, field in self.fields.items()}
         return {**own, **self.more_state()}
 
-    def _refusal(self, seen: int, changed: Sequence[str], state: State) -> str:
-        shown = [_shown(name, state, self.secret_labels()) for name in changed[:_MOST_SHOWN]]
+    def _refusal_of(self, seen: int, changed: Sequence[str], state: State) -> str:
+        shown = [_describe_changed(name, state, self.secret_labels()) for name in changed[:_MOST_SHOWN]]
         if len(changed) > _MOST_SHOWN:
             shown.append(f"{len(changed) - _MOST_SHOWN} more")
+        editor = self._find_editor(seen, changed)
         return (
-            f"{self._who(seen, changed)} changed this while you edited it: {', '.join(shown)}. Nothing was saved, and"
-            " what you wrote is still here: save again to put it in place of the other change, or load the page again"
-            " to start from that."
+            f"{editor} changed this while you edited it: {', '.join(shown)}. Nothing was saved,"
+            " and what you wrote is still here: save again to put it in place of the other change, or load the page"
+            " again to start from that."
         )
 
-    def _who(self, seen: int, changed: Sequence[str]) -> str:
-        """Return the person that changed the definition, or rows edited with it, as the subject of a sentence."""
+    def _find_editor(self, seen: int, changed: Sequence[str]) -> str:
+        """Return a name, as the subject of a sentence, of the person that changed the definition after entry `seen`."""
         names = [name[: audit.MOST_OF_TARGET] for name in (self.target(), *changed)]
         entry = AuditEntry.objects.filter(pk__gt=seen, target__in=names).order_by("-pk").first()
         if entry is None:
@@ -269,22 +273,22 @@ class RevisedModelForm(RevisedForm):
         return {*self._secrets, *labels}
 
 
-def _digests(state: State) -> dict[str, str]:
-    texts = {name: json.dumps(value, sort_keys=True, default=_plain) for name, value in state.items()}
+def _digests_of(state: State) -> dict[str, str]:
+    texts = {name: json.dumps(value, sort_keys=True, default=_to_json) for name, value in state.items()}
     return {name: salted_hmac(_SALT, text).hexdigest()[:16] for name, text in texts.items()}
 
 
-def _plain(value: Any) -> Any:
-    """Return a JSON value for a value that JSON does not have."""
+def _to_json(value: Any) -> Any:
+    """Convert a value that JSON cannot express."""
     if isinstance(value, Model):
         return value.pk
     if hasattr(value, "__iter__"):
-        return sorted((_plain(each) for each in value), key=str)
+        return sorted((_to_json(each) for each in value), key=str)
     return str(value)
 
 
-def _read(text: str) -> dict[str, Any] | None:
-    """Return the revision that a page sent, None without one: programs that post forms send none."""
+def _parse_revision(text: str) -> dict[str, Any] | None:
+    """Parse the revision that a page sent. None without one: programs that post forms send none."""
     if not text:
         return None
     try:
@@ -295,13 +299,13 @@ def _read(text: str) -> dict[str, Any] | None:
     return {"seen": seen, "state": state}
 
 
-def _differences(before: Mapping[str, Any], after: Mapping[str, str]) -> list[str]:
+def _changed_names(before: Mapping[str, Any], after: Mapping[str, str]) -> list[str]:
     names = [*after, *(name for name in before if name not in after)]
     return [name for name in names if not constant_time_compare(str(before.get(name, "")), after.get(name, ""))]
 
 
-def _shown(name: str, state: State, secret: Collection[str]) -> str:
-    """Return the names that differ, with their current values where these are short and not secret."""
+def _describe_changed(name: str, state: State, secret: Collection[str]) -> str:
+    """Return the name of a changed value, with the current value if it is short and not secret."""
     if name not in state:
         return f"{cut(name, _LONGEST_SHOWN)} (deleted)"
     value = state[name]

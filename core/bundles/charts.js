@@ -1,23 +1,25 @@
-// Charts of statistics. The page has their values as JSON, and a <figure data-chart="NAME"> for each; this draws them,
-// tells the values under the pointer, has them as a table, and goes on with each sample that the server pushes.
+// Charts of statistics. The page holds their values as JSON, and a <figure data-chart="NAME"> for each. This script
+// draws them, shows the values under the pointer, offers them as a table, and extends them with each sample that the
+// server pushes.
 //
-// Names come from outside: they are set as text, never as HTML.
+// Names are untrusted: they are set as text, never as HTML.
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
 const HEIGHT = 190;
-// Of a chart that is as wide as a phone.
+// The height of charts narrower than NARROW, as on a phone. Pixels.
 const NARROW = 400;
 const LOW = 140;
-// Lines differ by dashes too: nobody needs to tell colours apart.
+// Lines differ by dashes too, for people who cannot distinguish the colours.
 const DASHES = [[], [9, 4], [2, 3], [9, 3, 2, 3]];
 const COLOURS = 8;
-// What was missed for longer than so many samples is asked for.
+// After a gap of this many samples, the data are fetched again.
 const MISSED = 3;
-// Everything is asked for again after so many milliseconds: marks, and names that are new.
+// All data, with marks and new names, are fetched again after this many milliseconds.
 const ASK_EVERY = 300_000;
-// Samples that are so many seconds older than those that are drawn are no late ones.
+// A sample that is older than the drawn ones by more than this many seconds is not late: the server's clock was set
+// back.
 const CLOCK_BACK = 60;
 
 const escaped = (character) =>
@@ -43,7 +45,7 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 const colourOf = (place) => `--s-chart-${(place % COLOURS) + 1}`;
 const dashOf = (place) => DASHES[place % DASHES.length];
 
-// ---- Values and times, as people read them.
+// ---- Formats of values and times.
 
 const digits = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const grouped = (value) => (value >= 1000 ? Math.round(value).toLocaleString("en").replaceAll(",", "\u202f") : digits.format(value));
@@ -55,7 +57,7 @@ const inUnits = (value, units) => {
 const SECONDS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"], [0.001, "ms"], [0.000001, "µs"]];
 const BYTES = [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"], [1, "B"]];
 
-// Round steps of an axis, where those of ten are none.
+// Steps of an axis for units in which powers of ten are not round.
 const TENS = [-4, -3, -2, -1].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
 const STEPS = {
   seconds: [...TENS, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 432000, 864000],
@@ -79,7 +81,7 @@ const local = (seconds) => {
 };
 const utc = (seconds) => `${iso(new Date(seconds * 1000))} UTC`;
 
-// On an axis: the day at midnight, otherwise the time as exactly as the steps of the axis are.
+// Format a time for an axis: the day at midnight, otherwise the time, with seconds if the steps are below a minute.
 const onAxis = (seconds, step) => {
   const text = local(seconds);
   const time = text.slice(11, step < 60 ? 19 : 16);
@@ -104,7 +106,7 @@ class Chart {
     new ResizeObserver(() => this.plot?.setSize(this.size())).observe(this.place);
   }
 
-  // Draw what the page's data have of this chart, anew when its lines are others.
+  // Draw this chart from the page's data. A change of its lines needs a new plot.
   draw() {
     this.chart = this.page.data.charts.find((one) => one.name === this.figure.dataset.chart);
     const lines = this.chart.lines;
@@ -162,7 +164,7 @@ class Chart {
     };
   }
 
-  // A limit far above the values would press them flat: it is written above the chart all the same.
+  // A limit far above the values would flatten them, so it is left out here. The text above the chart names it anyway.
   limits(most) {
     return (this.chart.limits ?? []).filter((limit) => limit.value <= 3 * most);
   }
@@ -206,14 +208,15 @@ class Chart {
     context.restore();
   }
 
-  // The number of each mark above its line, with what was changed; the list below the charts has them for everybody.
+  // Place the number of each mark above its line, with the change as a tooltip. The list below the charts has the same
+  // texts, also for screen readers.
   placeMarks() {
     if (this.plot === null) {
       return;
     }
     const over = this.plot.over;
     over.querySelectorAll(".s-mark").forEach((old) => old.remove());
-    // Those that would lie over each other have one sign.
+    // Marks that would overlap share one sign.
     const signs = [];
     for (const mark of this.page.marks()) {
       const x = this.plot.valToPos(mark.at, "x");
@@ -254,7 +257,7 @@ class Chart {
     this.legend.replaceChildren(...this.values.map((one) => one.item), ...further);
   }
 
-  // The values under the pointer, otherwise the latest.
+  // Show the values under the pointer, otherwise the latest.
   tellValues() {
     const lines = this.chart.lines;
     const pointed = this.plot?.cursor.idx;
@@ -291,7 +294,7 @@ class Chart {
   }
 }
 
-// A value between two gaps has no line: it is a point.
+// Find the values between two gaps: they have no line, so they are drawn as points.
 const alone = (values) =>
   values.reduce((found, value, at) => {
     if (value != null && values[at - 1] == null && values[at + 1] == null) {
@@ -300,7 +303,7 @@ const alone = (values) =>
     return found;
   }, []);
 
-// ---- All charts of a page, and the samples that are pushed.
+// ---- All charts of a page, and the pushed samples.
 
 class Page {
   constructor(section) {
@@ -313,14 +316,14 @@ class Page {
     this.charts = [...section.querySelectorAll("[data-chart]")].map((figure) => new Chart(figure, this));
     this.draw();
     window.addEventListener("synapse:sample", (event) => this.take(event.detail));
-    // Another theme has other colours.
+    // The colours depend on the theme.
     new MutationObserver(() => this.charts.forEach((chart) => chart.plot?.redraw())).observe(document.documentElement, {
       attributeFilter: ["class"],
     });
   }
 
   prepare() {
-    // Of the last point, what is sampled so far: rates are told over that.
+    // The last point is incomplete: keep its sum and the seconds sampled so far, from which its rate follows.
     for (const line of this.data.charts.flatMap((chart) => chart.lines)) {
       const last = line.values.at(-1) ?? null;
       line.seconds = last === null ? 0 : this.data.sampled;
@@ -352,7 +355,7 @@ class Page {
     }
     const missed = sample.at - this.data.until >= MISSED * Math.max(sample.step, this.data.resolution);
     if (isBack || missed || !sample.follows) {
-      // Samples are missing, Redis lost what it had, or the clock of the server was set: nothing of this can be drawn on.
+      // Samples are missing, Redis lost its data, or the server's clock was set: the lines cannot be extended.
       this.ask();
       return;
     }
@@ -364,7 +367,7 @@ class Page {
     for (const line of this.data.charts.flatMap((chart) => chart.lines)) {
       this.extend(line, told, sample, at);
     }
-    // As long as it was.
+    // Drop the oldest points, so that the chart keeps its range.
     const most = Math.ceil(this.data.range / this.data.step) + 1;
     const over = this.count() - most;
     if (over > 0) {
@@ -396,7 +399,8 @@ class Page {
     }
   }
 
-  // Whether a sample tells of a line that is not drawn, such as another reason of refusals: the server knows all of it.
+  // Say whether a sample has a line that is not drawn yet, such as a new reason of refusals. The server has its
+  // history.
   findsUnknown(told) {
     let isNew = false;
     for (const chart of this.data.charts) {
@@ -427,7 +431,7 @@ class Page {
         this.draw();
       }
     } catch {
-      // Shown again with the next sample that tells of something new.
+      // The next sample with an unknown line tries again.
     } finally {
       this.isAsking = false;
     }
@@ -447,7 +451,7 @@ const valueOf = (line, told) => {
   return line.label ? found?.[line.label] : found;
 };
 
-// The keys of all series of a chart that a sample has with a value.
+// Yield the keys of those lines of a chart for which a sample has a value.
 const keysOf = function* (chart, told, group) {
   const groups = Object.entries(told.groups ?? {}).filter(([name]) => !group || name === group);
   for (const series of chart.series) {

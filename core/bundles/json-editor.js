@@ -1,12 +1,10 @@
 // Turns every <textarea data-json-editor> into a JSON editor, and colours every <pre data-json>.
 //
 // Without this script the textarea and the pre stay what they are, and work. Attributes of the textarea:
-//   data-error-lines="3,7"   lines that the server refused, marked in the gutter
-//   data-read-only           to look at only
+// data-error-lines="3,7"   lines that the server refused, marked in the gutter data-read-only           not editable
 //
-// Events that other scripts send to the textarea:
-//   json-line                go to the line with this number (detail)
-//   json-colour            colour what is in this part of the page (detail)
+// Events that other scripts send to the textarea: json-line                go to the line with this number (detail)
+// json-colour              colour the JSON in this part of the page (detail)
 
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { json, jsonLanguage, jsonParseLinter } from "@codemirror/lang-json";
@@ -27,7 +25,7 @@ import { classHighlighter, highlightCode } from "@lezer/highlight";
 
 const parseError = jsonParseLinter();
 
-// An empty text is no mistake: the field may be left empty.
+// An empty text is not an error: the field may be left empty.
 const mistakes = linter((view) => (view.state.doc.toString().trim() ? parseError(view) : []), { delay: 300 });
 
 function refusedLines(textarea) {
@@ -49,7 +47,7 @@ function labelOf(textarea) {
   return textarea.getAttribute("aria-label") || text || "JSON";
 }
 
-// The page's policy lets no style in without it; the browser hides it from everything but scripts.
+// The page's policy allows styles only with this nonce, which browsers reveal to scripts alone.
 function styleNonce() {
   return document.querySelector("meta[name=style-nonce]")?.nonce ?? "";
 }
@@ -87,7 +85,7 @@ function copyTo(textarea) {
   });
 }
 
-// Lays out the text anew and leaves every token as it is: parsing and printing would change large numbers.
+// Indents the text again without changing any token: parsing and printing would change large numbers.
 function indented(text) {
   const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g) || [];
   let depth = 0;
@@ -160,7 +158,7 @@ function goTo(view, number) {
   }
 }
 
-// Every piece becomes a text node: what stands in an event is never read as HTML.
+// Every piece becomes a text node, so that no content of an event is read as HTML.
 function colour(pre) {
   if (pre.dataset.json === "coloured" || pre.textContent.length > 200_000) {
     return;
@@ -185,7 +183,7 @@ function start() {
   colourIn(document);
 }
 
-// Closed details are coloured when they are opened: a page may hold many.
+// Closed details are coloured only when they are opened, because a page may hold many.
 function colourIn(part) {
   for (const pre of part.querySelectorAll("pre[data-json]")) {
     const details = pre.closest("details");

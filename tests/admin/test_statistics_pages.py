@@ -288,7 +288,7 @@ def shared(monkeypatch, rf):
         made.append(request.user.permissions)
         return f"{len(made)} {request.user.permissions}".encode()
 
-    monkeypatch.setattr(home, "_render", render)
+    monkeypatch.setattr(home, "_render_parts", render)
 
     def ask(*permissions):
         request = rf.get("/admin/parts/", headers={"host": "localhost"})

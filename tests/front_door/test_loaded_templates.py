@@ -28,8 +28,8 @@ def test_the_first_page_of_a_process_compiles_no_template_of_ours_or_of_the_fram
 @pytest.mark.django_db
 def test_the_parts_of_the_overview_are_made_once_before_the_first_viewer_asks(redis, monkeypatch):
     define("orders")
-    made, render = [], home._render
-    monkeypatch.setattr(home, "_render", lambda request: made.append(render(request)))
+    made, render = [], home._render_parts
+    monkeypatch.setattr(home, "_render_parts", lambda request: made.append(render(request)))
 
     prepare_pages()
 
@@ -42,6 +42,6 @@ def test_a_web_server_starts_while_the_database_is_away(monkeypatch):
     def fail(request):
         raise OperationalError("away")
 
-    monkeypatch.setattr(home, "_render", fail)
+    monkeypatch.setattr(home, "_render_parts", fail)
 
     prepare_pages()

@@ -87,13 +87,13 @@ def test_the_overview_is_pushed_before_each_sample_and_then_the_lines_that_chang
 
 
 def test_viewers_who_may_see_the_same_cost_one_rendering_a_sample(server, scene, monkeypatch):
-    made, render = [], home._render
+    made, render = [], home._render_parts
 
     def counted(request):
         made.append(request.user.is_superuser)
         return render(request)
 
-    monkeypatch.setattr(home, "_render", counted)
+    monkeypatch.setattr(home, "_render_parts", counted)
     clients = [person(name, is_superuser=True)[1] for name in ("anna", "bo")]
 
     with pushed(server, clients[0]) as one, pushed(server, clients[1]) as other:
@@ -172,7 +172,7 @@ def test_statistics_are_pushed_when_the_overview_cannot_be_made(server, scene, m
     _, client = person("anna", is_superuser=True)
 
     with pushed(server, client) as watch:
-        monkeypatch.setattr(home, "_render", fail)
+        monkeypatch.setattr(home, "_render_parts", fail)
         scene.sample()
         without = watch.next()
         monkeypatch.undo()
@@ -184,7 +184,7 @@ def test_statistics_are_pushed_when_the_overview_cannot_be_made(server, scene, m
 
 
 def test_a_slow_overview_is_waited_for_and_shown_with_the_next_sample(server, scene, monkeypatch):
-    begun, release, render = Event(), Event(), home._render
+    begun, release, render = Event(), Event(), home._render_parts
 
     def slow(request):
         begun.set()
@@ -192,7 +192,7 @@ def test_a_slow_overview_is_waited_for_and_shown_with_the_next_sample(server, sc
         return render(request)
 
     _, client = person("anna", is_superuser=True)
-    monkeypatch.setattr(home, "_render", slow)
+    monkeypatch.setattr(home, "_render_parts", slow)
 
     with pushed(server, client) as watch:
         scene.sample()

@@ -1,7 +1,7 @@
-// What Synapse's admin does in the browser beside the theme's own scripts.
+// Synapse's additions to the theme's scripts in the admin.
 
 (() => {
-  // ---- What the theme leaves to the mouse is a button for the keyboard and for screen readers too.
+  // ---- Elements that the theme makes clickable with the mouse only become buttons for keyboard and screen readers.
 
   const makeButtons = () => {
     const mouseOnly = "[x-on\\:click]:not(a[href], button, input, select, textarea, label, summary)";
@@ -9,7 +9,7 @@
       part.tabIndex = 0;
       part.setAttribute("role", "button");
       if (part.getAttribute("x-on:click").includes("sidebar")) {
-        // Its text is the name of an icon.
+        // Without a label, the name of its icon would be read aloud.
         part.setAttribute("aria-label", "Menu");
       }
       part.addEventListener("keydown", (event) => {
@@ -21,14 +21,14 @@
     }
   };
 
-  // An icon is a word in a font of pictures: “history” before “Audit entries” is not to be read aloud.
+  // Icons are words in an icon font: without this, “history” would be read aloud before “Audit entries”.
   const silenceIcons = () => {
     for (const icon of document.querySelectorAll(".material-symbols-outlined:not([role=button])")) {
       icon.setAttribute("aria-hidden", "true");
     }
   };
 
-  // Fields in the rows of a table have no label but the head of their column.
+  // Fields in a table's rows have no label of their own: the header of the column becomes theirs.
   const labelCells = () => {
     for (const field of document.querySelectorAll("td[data-label] :is(input:not([type=hidden]), select, textarea)")) {
       if (field.labels?.length === 0 && !field.hasAttribute("aria-label")) {
@@ -37,7 +37,7 @@
     }
   };
 
-  // What the theme and its libraries leave without a name, and the names that it gets.
+  // Elements that the theme and its libraries leave without a name for screen readers, and their names.
   const NAMES = [
     ["a[href$='/admin/']:has(> .material-symbols-outlined:only-child)", "Overview"],
     ["#searchbar-submit, #command-submit, #search-input-command", "Search"],
@@ -65,7 +65,7 @@
     }
   };
 
-  // What scrolls is reached with the keyboard, too.
+  // Make scrolling parts reachable with the keyboard.
   const reachScrolled = () => {
     for (const text of document.querySelectorAll(".cm-content:not([tabindex])")) {
       text.tabIndex = 0;
@@ -79,13 +79,13 @@
     }
   };
 
-  // ---- The parts of a page that say what goes on now are kept up to date: all with an id and data-live="SECONDS".
+  // ---- The parts of a page that show live data are kept up to date: those with an id and data-live="SECONDS".
   //
-  // With a sample of statistics that the server pushes, the parts that are older than that are fetched, from the page
-  // or from the address in data-from, and take the place of the old ones. With data-reload, a part that is gone from the
-  // page says that the page is whole again: it is loaded anew. The parts of the overview are pushed themselves. When nothing is pushed, because Redis or the
-  // connection is away, they are asked for all the same, to say so. Nothing is fetched while the page is hidden, and a
-  // part in which somebody has opened, focused or selected something is left alone.
+  // When the server pushes a sample of statistics, parts older than SECONDS are fetched, from the page or from the
+  // address in data-from, and replaced. If a part with data-reload is missing from the fetched page, a failure that it
+  // reported is over, and the whole page is reloaded. The parts of the overview are pushed themselves. When no sample
+  // comes, because Redis or the connection is down, parts are fetched nevertheless, to show that. Nothing is fetched
+  // while the page is hidden. A part in which a person has opened, focused or selected something is not replaced.
 
   // Samples come every five seconds. Milliseconds.
   const SILENT = 12_000;
@@ -103,7 +103,7 @@
     );
   };
 
-  // The stream or bridge that the page shows was deleted. Its last figures stay, and are not asked for again.
+  // Report that the stream or bridge of the page was deleted. Its last values stay, and are not fetched again.
   const sayThatItIsGone = (parts) => {
     parts.forEach((part) => delete part.dataset.live);
     if (document.getElementById("gone") === null) {
@@ -114,7 +114,7 @@
     }
   };
 
-  // What is shown is not what is now.
+  // Report that the shown values are outdated.
   const sayThatItIsOld = (parts) => {
     if (document.getElementById("old") === null) {
       const note = document.createElement("div");
@@ -143,7 +143,7 @@
     }
   };
 
-  // The parts in [data-pushed] come with each sample, and are not asked for then.
+  // The parts in [data-pushed] come with each sample, so they are not fetched as well.
   const showPushed = (html) => {
     const parts = [...document.querySelectorAll("[data-pushed] [data-live]")];
     parts.forEach((part) => fetchedAt.set(part.id, Date.now()));
@@ -158,14 +158,14 @@
     parts.forEach((part) => fetchedAt.set(part.id, Date.now()));
     try {
       const answer = await fetch(address, { credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE) });
-      // The page of what is gone leads to the list.
+      // The page of a deleted definition redirects to the list.
       if (answer.redirected && !answer.url.includes("/login/")) {
         sayThatItIsGone(parts);
       }
       if (answer.status >= 500) {
         sayThatItIsOld(parts);
       }
-      // Logged out: what is shown stays, and the next click says so.
+      // Logged out: the page stays as it is, and the next click leads to the log-in.
       if (!answer.ok || answer.redirected) {
         return;
       }
@@ -191,7 +191,7 @@
   let shownAt = openedAt;
 
   const keepUpToDate = () => {
-    // The theme's table of a list, where the page says that its rows tell what goes on.
+    // The theme's table of a list, if the page declares that its rows show live data.
     const list = document.getElementById("result_list");
     const seconds = document.querySelector("[data-live-list]")?.dataset.liveList;
     if (list !== null && seconds !== undefined) {
@@ -213,7 +213,7 @@
     window.followStatistics();
   };
 
-  // ---- Times come in UTC, and are shown in the zone of the person's machine, with UTC to be pointed at.
+  // ---- Times come in UTC, and are shown in the time zone of the browser, with UTC in the tooltip.
 
   const twoDigits = (number) => String(number).padStart(2, "0");
 
@@ -238,7 +238,7 @@
     document.querySelectorAll("time[datetime]:not([data-shown])").forEach(inTheirZone);
   };
 
-  // A label with [data-utc] has an input of a time in UTC: it is shown and typed in the zone of the machine, too.
+  // [data-utc] marks the label of an input for a time in UTC, which is shown and typed in the browser's time zone, too.
   const askInTheirZone = (word) => {
     const input = word.closest("label")?.querySelector("input[type=datetime-local]");
     if (!input) {
@@ -258,14 +258,14 @@
 
   // ---- Copying: [data-copy="ID"] copies the text of that part, shown or not. Say whether it worked.
 
-  // By button, what it says when it does not say that it has copied.
+  // By button, its text before “Copied”.
   const labels = new WeakMap();
 
   window.synapseCopy = async (text, button) => {
     try {
       await navigator.clipboard.writeText(text);
     } catch {
-      // Without TLS the browser has no clipboard for pages.
+      // Browsers offer the clipboard only to pages loaded with TLS.
       const area = document.createElement("textarea");
       area.className = "s-unseen";
       area.value = text;
@@ -300,8 +300,8 @@
     }
   });
 
-  // ---- Texts of publishers: every character shows, as in the pages that the server makes: marks of direction and the
-  // like as JSON escapes them.
+  // ---- Texts of publishers: invisible characters, such as direction marks, are shown as JSON escapes, as in the pages
+  // that the server renders.
 
   const escaped = (character) =>
     [...Array(character.length).keys()]
@@ -310,7 +310,7 @@
 
   window.synapseVisible = (text) => text.replace(/[^\P{C}\n]|[^\P{Z} ]/gu, escaped);
 
-  // ---- The first field with an error has the focus.
+  // ---- The first field with an error gets the focus.
 
   const focusOnError = () => {
     const wrong = "[aria-invalid=true]:not([type=hidden], [hidden]), .errors :is(input, select, textarea):not([type=hidden], [hidden])";
@@ -321,22 +321,22 @@
     }
   };
 
-  // ---- Of the theme's own libraries: no styles that the pages' policy refuses, and no code from texts.
+  // ---- htmx must not add styles, which the pages' policy refuses, or evaluate texts as code.
 
   if (window.htmx) {
     window.htmx.config.includeIndicatorStyles = false;
     window.htmx.config.allowEval = false;
   }
 
-  // ---- In the theme's search, Enter opens the chosen result, or the first one. Pressed before the results of the text
-  // are there, it waits for them.
+  // ---- In the theme's search, Enter opens the chosen result, or the first one. Pressed before the results have come,
+  // it takes effect when they come.
 
   document.addEventListener("alpine:init", () => {
     const searchOfTheme = window.searchCommand;
     window.searchCommand = () => {
       const search = searchOfTheme();
       const { handleContentLoaded, selectItem } = search;
-      // The text whose results are shown, and an Enter that waits.
+      // The text whose results are shown, and a pending Enter.
       let answered = "";
       let waiting = null;
       return Object.assign(search, {
@@ -375,7 +375,7 @@
     document.addEventListener("formset:added", labelCells);
     document.querySelectorAll("[data-utc]").forEach(askInTheirZone);
     new MutationObserver(onChange).observe(document.body, { childList: true, subtree: true });
-    // After the scripts of the form, which put other inputs in the place of some.
+    // After the form's own scripts, which replace some inputs.
     setTimeout(focusOnError);
   });
 })();

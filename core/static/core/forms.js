@@ -1,7 +1,7 @@
-// Forms that are more than boxes: rows that are added and removed, names as chips, parts that belong to a choice.
+// Additions to forms: rows that can be added and removed, names as chips, and parts that depend on a choice.
 
 (() => {
-  // ---- Rows: [data-rows] holds [data-row], the last of which is empty when the page comes.
+  // ---- Rows: [data-rows] holds [data-row] elements, the last of which is empty at first.
 
   const emptied = (row) => {
     const copy = row.cloneNode(true);
@@ -152,7 +152,7 @@
       }
     });
     typed.addEventListener("input", (event) => {
-      // One that was chosen from the list comes as a whole.
+      // A name that was chosen from the list needs no separator to complete it.
       if (event.inputType === undefined || event.inputType === "insertReplacementText") {
         take();
       }
@@ -164,7 +164,7 @@
     show();
   };
 
-  // ---- Parts of a form that belong to one choice: [data-when="FIELD"][data-is="VALUE"].
+  // ---- Parts of a form that are shown for one choice: [data-when="FIELD"][data-is="VALUE"].
 
   const showChosen = () => {
     for (const part of document.querySelectorAll("[data-when]")) {

@@ -1,20 +1,21 @@
-// Statistics that the server pushes, over one connection a browser.
+// Statistics pushed by the server, over one connection per browser.
 //
-// This file is a page's script and the worker that all pages of a browser share: the worker holds the connection, and
-// tells each sample to the pages that are looked at. Without such workers, each page holds one of its own.
+// This file is both the script of a page and the shared worker of all pages in a browser. The worker holds the
+// connection, and passes each sample to the visible pages. In a browser without shared workers, each page has its own
+// connection.
 
 (() => {
-  // A connection that was refused is tried again after so many milliseconds, and later and later.
+  // A refused connection is retried after this many milliseconds; the delay doubles each time, up to MOST_RETRY.
   const RETRY = 10_000;
   const MOST_RETRY = 300_000;
 
   class Connection {
     constructor(tell) {
       this.tell = tell;
-      // What each page shows: the streams that it has charts of, and whether it is the overview. A page without either
-      // is only told that there is a sample.
+      // What each page shows: the streams in its charts, and whether it is the overview. Any other page only needs to
+      // know that there is a sample.
       this.watchers = new Map();
-      // The lines of the overview, once it was pushed.
+      // The lines of the overview's HTML, after the first push.
       this.overview = null;
       this.server = "";
       this.address = "";
@@ -68,7 +69,7 @@
         this.wait = RETRY;
         this.tell("sample", JSON.parse(event.data), this.watchers.keys());
       });
-      // All of it first on each connection, then the lines that are others.
+      // Each connection begins with the whole HTML; then only changed lines come.
       source.addEventListener("overview", (event) => {
         const { html, lines } = JSON.parse(event.data);
         if (html !== undefined) {
@@ -80,9 +81,9 @@
         this.tell("overview", this.overview.join("\n"), shown.map(([watcher]) => watcher));
       });
       source.onerror = () => {
-        // Somebody else may be logged in when it comes back.
+        // After a reconnect another person may be logged in.
         this.overview = null;
-        // The browser comes back by itself after a break; after a refusal it does not.
+        // The browser reconnects by itself after a broken connection, but not after a refused one.
         if (source === this.source && source.readyState === EventSource.CLOSED) {
           this.timer = setTimeout(() => this.open(), this.wait);
           this.wait = Math.min(2 * this.wait, MOST_RETRY);
@@ -111,7 +112,7 @@
 
   const connect = (tell) => {
     try {
-      // By its name it is no worker of pages from before an upgrade, which tell it other things.
+      // The name keeps pages apart from a worker of an older version, whose messages differ.
       const { port } = new SharedWorker(address, "pages");
       port.onmessage = (event) => tell(event.data.name, event.data.detail);
       return (wanted) => port.postMessage(wanted);
@@ -121,8 +122,8 @@
     }
   };
 
-  // Fire `synapse:sample` for each sample while the page is looked at, by a person who may see statistics; on the
-  // overview before it `synapse:overview`, with its parts as HTML.
+  // Fire `synapse:sample` for each sample while the page is visible, if the person may see statistics. On the overview,
+  // `synapse:overview`, with its parts as HTML, comes before it.
   window.followStatistics = () => {
     const server = document.querySelector("meta[name=live-statistics]")?.content;
     if (server === undefined) {

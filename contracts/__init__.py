@@ -1,1 +1,1 @@
-"""What must an event look like? JSON Schemas, contracts and their versions."""
+"""Contracts: JSON Schemas that events must satisfy, and their versions."""

@@ -1,8 +1,8 @@
 """The contracts' part of a catalog file: the section `contracts`, and schemas written inside other sections.
 
-Contracts are created and changed, never deleted: published events carry a contract's version numbers, and a new
-contract of the same name would give these numbers to other schemas. A changed schema must be compatible, as everywhere.
-A catalog file has no references of schemas, so a schema that refers to others is left out of an export.
+Contracts are created and changed, but never deleted: published events carry a contract's version numbers, and a new
+contract of the same name would assign these numbers to other schemas. A changed schema must be compatible. Catalog
+files do not support references between schemas, so an export leaves out schemas that refer to others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,16 +25,16 @@ CONTRACT = "contract"
 KINDS = (CONTRACT,)
 SECTIONS = ("contracts",)
 
-# The columns of a contract that a file sets; "" means the value for all contracts.
+# The columns of a contract that a file can set. "" means that the general setting applies.
 _COLUMNS = ("description", "compatibility", "policy")
 _SUBJECT_RULE = "a subject has 1 to 255 characters, none of them invisible"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractState:
-    """A contract's current state: `version` and `schema` are None when no version is active.
+    """A contract's current state. `version` and `schema` are None if no version is active.
 
-    `highest` is the highest version number so far. `refers`: the schema refers to others.
+    `highest` is the highest version number so far. `refers` says whether the schema refers to others.
     """
 
     description: str
@@ -64,7 +64,7 @@ def read(file: CatalogFile) -> None:
 
 
 def read_schema(item: Item) -> dict[str, Any]:
-    """Return `{"schema": document}` of an item that has a good `schema`, else an empty dictionary."""
+    """Return `{"schema": document}` for an item with a valid `schema`, otherwise an empty dictionary."""
     document = item.mapping("schema")
     if document is None:
         return {}
@@ -76,8 +76,8 @@ def read_schema(item: Item) -> dict[str, Any]:
     return {"schema": document}
 
 
-def standing() -> dict[str, ContractState]:
-    """Return every contract by subject (two queries)."""
+def current_states() -> dict[str, ContractState]:
+    """Return the state of every contract by subject, with two queries."""
     found = {
         row.subject: ContractState(
             description=row.description, compatibility=row.compatibility, policy=row.policy, highest=row.highest
@@ -85,7 +85,7 @@ def standing() -> dict[str, ContractState]:
         for row in Contract.objects.order_by("subject")
     }
     active = ContractVersion.objects.filter(state=ContractVersion.State.ACTIVE, deleted_at=None).order_by("number")
-    # The highest active version comes last, so it is the one that stays.
+    # The highest active version comes last and overwrites lower ones.
     rows = active.values_list("contract__subject", "number", "schema__text", "schema__references")
     for subject, number, text, references in rows:
         schema = orjson.loads(text)
@@ -94,13 +94,13 @@ def standing() -> dict[str, ContractState]:
 
 
 def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
-    """Return the changes to carry out. A change of a schema includes the version numbers."""
-    now = standing()
+    """Return the changes to apply. A change of a schema includes the version numbers."""
+    now = current_states()
     current: dict[str, Values] = {
-        subject: {**_columns(found), "schema": found.schema} for subject, found in now.items()
+        subject: {**_columns_of(found), "schema": found.schema} for subject, found in now.items()
     }
     return [
-        _numbered(change, now[change.name]) if change.action == "update" else change
+        _with_versions(change, now[change.name]) if change.action == "update" else change
         for change in compare(CONTRACT, file.definitions_of(CONTRACT), current, delete=False)
     ]
 
@@ -113,16 +113,16 @@ def apply(changes: Sequence[Change], *, by: Principal) -> None:
     """
     new = [change for change in changes if change.action == "create"]
     try:
-        registry.create_contracts([_new(change) for change in new], by=by)
+        registry.create_contracts([_contract_of(change) for change in new], by=by)
     except Problem as refused:
         raise BadCatalog("The contracts cannot be made", [refused.detail]) from None
     refusals: list[BadCatalog] = []
     for change in changes:
         if change.action == "update":
             try:
-                _update(change, by=by)
+                _update_contract(change, by=by)
             except BadCatalog as refusal:
-                # The other changes are tried too, so that the error names all refusals at once.
+                # The loop continues, so that the error lists all refusals at once.
                 refusals.append(refusal)
     if len(refusals) > 1:
         lines = [line for one in refusals for line in (f"{one.detail}:", *(f"  {reason}" for reason in one.problems))]
@@ -131,7 +131,7 @@ def apply(changes: Sequence[Change], *, by: Principal) -> None:
         raise refusals[0]
 
 
-def _new(change: Change) -> tuple[Contract, registry.Content | None]:
+def _contract_of(change: Change) -> tuple[Contract, registry.Content | None]:
     after = change.after or {}
     contract = Contract(subject=change.name, **{column: after[column] for column in _COLUMNS if column in after})
     if "schema" not in after:
@@ -140,7 +140,7 @@ def _new(change: Change) -> tuple[Contract, registry.Content | None]:
     return contract, registry.Content(text=validator.canonical_text(after["schema"]))
 
 
-def _update(change: Change, *, by: Principal) -> None:
+def _update_contract(change: Change, *, by: Principal) -> None:
     after = change.after or {}
     columns = {column: after[column] for column in _COLUMNS if column in after}
     contract = registry.contract(change.name)
@@ -162,18 +162,18 @@ def _update(change: Change, *, by: Principal) -> None:
 
 
 def export(document: dict[str, Any]) -> None:
-    """Add the section with all contracts. Sections that contain a contract's schema remove it again."""
+    """Add the section with all contracts. Sections that write a contract's schema inline remove it from here again."""
     contracts = []
-    for subject, found in sorted(standing().items()):
+    for subject, found in sorted(current_states().items()):
         item: dict[str, Any] = {"subject": subject}
-        item |= {column: text for column, text in _columns(found).items() if text}
+        item |= {column: text for column, text in _columns_of(found).items() if text}
         if found.schema is not None and not found.refers:
             item["schema"] = found.schema
         contracts.append(item)
     document["contracts"] = contracts
 
 
-def _numbered(change: Change, found: ContractState) -> Change:
+def _with_versions(change: Change, found: ContractState) -> Change:
     if change.before is None or change.after is None or "schema" not in change.after:
         return change
     return replace(
@@ -183,5 +183,5 @@ def _numbered(change: Change, found: ContractState) -> Change:
     )
 
 
-def _columns(found: ContractState) -> dict[str, str]:
+def _columns_of(found: ContractState) -> dict[str, str]:
     return {"description": found.description, "compatibility": found.compatibility, "policy": found.policy}

@@ -44,11 +44,11 @@ class Mode(models.TextChoices):
 
 
 def validate_schema_text(text: str) -> None:
-    """Refuse a text that cannot be a contract's schema, without resolving its references (a Django validator)."""
+    """Refuse a text that cannot be a contract's schema (a Django validator). References are not resolved."""
     try:
         sandbox.check_schema(validator.parse_schema(text), {})
     except UnresolvedReference:
-        # References are unknown here; they are checked when the schema becomes a version.
+        # The references are not known here. They are checked when the schema becomes a version.
         return
     except BadSchema as error:
         place = error.members.get("pointer")
@@ -56,18 +56,18 @@ def validate_schema_text(text: str) -> None:
 
 
 def validate_subject(text: str) -> None:
-    """Refuse a subject with characters that people cannot see or type (a Django validator)."""
+    """Refuse a subject with invisible characters (a Django validator)."""
     if not text.isprintable() or text.isspace():
         raise ValidationError("A subject has only characters that can be seen.")
 
 
 def guid_of(digest: str) -> uuid.UUID:
-    """Return the GUID of the schema with this digest, equal in every registry."""
+    """Return the GUID of the schema with this digest. It is the same in every registry."""
     return uuid.uuid5(_GUIDS, digest)
 
 
 class RegistrySettings(CatalogModel):
-    """The settings of every contract without its own, in one row."""
+    """The general settings, which apply to every contract without its own. There is one row."""
 
     compatibility = models.CharField(max_length=20, choices=Compatibility, default=Compatibility.BACKWARD)
     policy = models.CharField(max_length=10, choices=Policy, default=Policy.LENIENT)
@@ -82,9 +82,9 @@ class RegistrySettings(CatalogModel):
 
 
 class Schema(CatalogModel):
-    """A schema, stored once: its primary key is the global id, and identical schemas share one id for ever.
+    """A schema. Its primary key is the global id, which identical schemas share for ever.
 
-    Identical are schemas with the same text, the same references, and the same metadata and rules beside it.
+    Schemas are identical if their texts, references, metadata and rules are equal.
     """
 
     text = models.TextField(validators=[validate_schema_text])
@@ -105,9 +105,9 @@ class Schema(CatalogModel):
 
 
 class Contract(CatalogModel):
-    """The rules for the events of a type: a subject with numbered versions.
+    """The rules for events of a type: a subject with numbered versions.
 
-    An empty compatibility, policy or mode is that of the registry's settings.
+    If compatibility, policy or mode is empty, the registry's general setting applies.
     """
 
     subject = models.CharField(max_length=255, unique=True, validators=[validate_subject])
@@ -129,7 +129,7 @@ class Contract(CatalogModel):
 
 
 class RemovedContract(models.Model):
-    """The remainder of a deleted contract: the highest number that it gave, so that none is given again."""
+    """The remainder of a deleted contract: its highest version number, so that no number is assigned twice."""
 
     subject = models.CharField(max_length=255, unique=True)
     highest = models.PositiveIntegerField()
@@ -141,9 +141,9 @@ class RemovedContract(models.Model):
 class ContractVersion(CatalogModel):
     """One version of a contract.
 
-    A draft has a text of its own, no number and no schema. Activation gives it the next number and a schema, and
-    freezes it; from then on only its state changes. A deleted version is hidden and can be brought back by nobody;
-    deleted for good, its row goes and its number stays taken.
+    A draft has a text of its own, no number and no schema. Activation assigns the next number and a schema, and freezes
+    the version; from then on only its state changes. A deleted version is hidden and cannot be restored. Deletion for
+    good removes the row, but the number is not assigned again.
     """
 
     class State(models.TextChoices):
@@ -192,18 +192,18 @@ class ContractVersion(CatalogModel):
 
     @property
     def text(self) -> str:
-        """Return the schema's text, also of a draft."""
+        """Return the schema's text, also for a draft."""
         return self.draft_text if self.schema is None else self.schema.text
 
     @property
     def references(self) -> list[dict[str, Any]]:
-        """Return the schema's references, also of a draft: name, subject and version of each."""
+        """Return the schema's references, also for a draft, each as a dict of name, subject and version."""
         found: list[dict[str, Any]] = self.draft_references if self.schema is None else self.schema.references
         return found
 
 
 class SchemaReference(models.Model):
-    """A schema's reference to a version of a contract, which therefore must not be deleted."""
+    """A schema's reference to a version of a contract. The version cannot be deleted while it exists."""
 
     schema = models.ForeignKey(Schema, on_delete=models.CASCADE, related_name="referring")
     version = models.ForeignKey(ContractVersion, on_delete=models.PROTECT, related_name="referrers")

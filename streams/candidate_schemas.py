@@ -93,7 +93,7 @@ def open_trial(candidate: Content) -> AbstractContextManager[SchemaTrial]:
         BadSchema: when it cannot be a contract's schema.
         SandboxBusy: when too many requests use the sandbox.
     """
-    return sandbox.open_trial(candidate.document, references.documents(candidate.references))
+    return sandbox.open_trial(candidate.document, references.resolve(candidate.references))
 
 
 def back_tests(subject: str, candidate: Content, *, by: Principal, last: int = USUAL_EVENTS) -> Iterator[Tested]:

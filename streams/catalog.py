@@ -236,7 +236,7 @@ def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
 
 def _check_contracts(file: CatalogFile, event_types: _Definitions) -> None:
     """Check that each event type's contract exists and that its example keeps it."""
-    standing = contracts.standing()
+    standing = contracts.current_states()
     wanted = file.definitions_of(contracts.CONTRACT)
     for name, values in file.definitions_of(EVENT_TYPE).items():
         subject = values["contract"]

@@ -117,7 +117,7 @@ class MarkReader:
             may_mark = Q(text__contains=MARK) | Q(text__contains="\\u") | Q(referring__isnull=False)
             for schema in Schema.objects.filter(may_mark, pk__in=some).distinct():
                 known = compiled.get(schema.pk)
-                self._known[schema.pk] = registry.marks(schema) if known is None else known.personal
+                self._known[schema.pk] = registry.marks_of(schema) if known is None else known.personal
             for schema_id in some:
                 self._known.setdefault(schema_id, None)
 

@@ -159,7 +159,7 @@ class SnapshotHolder:
     def _compile(self, schema_ids: set[int]) -> None:
         for schema in Schema.objects.filter(pk__in=schema_ids - self._compiled.keys()):
             try:
-                self._compiled[schema.pk] = registry.compiled(schema)
+                self._compiled[schema.pk] = registry.compile_stored(schema)
             except BadSchema as error:
                 # It was good when it was activated; a library has changed its mind. Only its event types suffer.
                 logger.error(

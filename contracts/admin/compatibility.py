@@ -1,4 +1,4 @@
-"""Compatibility on the pages of contracts: the result of the check of a text, and forms for mode and policy."""
+"""Compatibility on the pages of contracts: the check of a schema text, and forms for mode and policy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class RulesForm(RevisedForm, forms.Form):
         self._target, self.reader = audit.name_of(row), reader
         super().__init__(data, initial={name: getattr(row, name) for name in _FIELDS})
         for name, choices in zip(_FIELDS, (Compatibility, Policy, Mode), strict=True):
-            self.fields[name].choices = _choices(contract, name, choices.choices)  # type: ignore[attr-defined]
+            self.fields[name].choices = _choices_of(contract, name, choices.choices)  # type: ignore[attr-defined]
             self.fields[name].required = contract is None
 
     def target(self) -> str:
@@ -55,7 +55,7 @@ def show_contract_settings(admin: AuditedAdmin, request: HttpRequest, pk: int) -
     """Show and change the settings of one contract."""
     contract = admin.found(request, pk, to="change")
     title = "Compatibility and changes"
-    return _answer(admin, request, contract, title=title, may_change=True, back=admin.page_url("change", pk))
+    return _answer_settings(admin, request, contract, title=title, may_change=True, back=admin.page_url("change", pk))
 
 
 def show_general_settings(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
@@ -64,13 +64,13 @@ def show_general_settings(admin: AuditedAdmin, request: HttpRequest) -> HttpResp
         raise PermissionDenied
     may_change = request.user.has_perm("contracts.change_registrysettings")
     title, back = "Rules for all contracts", admin.page_url("changelist")
-    return _answer(admin, request, None, title=title, may_change=may_change, back=back)
+    return _answer_settings(admin, request, None, title=title, may_change=may_change, back=back)
 
 
-def standing_settings(contract: Contract) -> dict[str, Any]:
-    """Return a contract's settings in words, with those that the contract sets itself."""
+def effective_settings(contract: Contract) -> dict[str, Any]:
+    """Return the labels of the settings that apply to a contract. `own` names those that the contract sets itself."""
     everywhere = settings.of_all()
-    mode, policy = settings.rules(contract)
+    mode, policy = settings.rules_of(contract)
     return {
         "compatibility": Compatibility(mode.value),
         "policy": Policy(policy.value),
@@ -79,7 +79,7 @@ def standing_settings(contract: Contract) -> dict[str, Any]:
     }
 
 
-def _answer(
+def _answer_settings(
     admin: AuditedAdmin, request: HttpRequest, contract: Contract | None, *, title: str, may_change: bool, back: str
 ) -> HttpResponse:
     reader = str(person(request))
@@ -91,7 +91,7 @@ def _answer(
             catalog_version.hold()
             now = None if contract is None else Contract.objects.get(pk=contract.pk)
             form = RulesForm(request.POST, contract=now, reader=reader)
-            if form.is_valid() and _changed(admin, request, contract, form.cleaned_data):
+            if form.is_valid() and _save_changes(admin, request, contract, form.cleaned_data):
                 return redirect(back if contract else request.path)
     else:
         form = RulesForm(contract=contract, reader=reader)
@@ -103,14 +103,14 @@ def _answer(
         form=form,
         back=back,
         may_change=may_change,
-        exceptions=[] if contract else _exceptions(),
+        exceptions=[] if contract else _list_exceptions(),
         is_overridden=bool(contract) and settings.of_all().mode == Mode.READONLY_OVERRIDE,
     )
 
 
-def _changed(admin: AuditedAdmin, request: HttpRequest, contract: Contract | None, wanted: dict[str, str]) -> bool:
-    """Save the settings that differ, with a message. The registry mode goes first when it allows the rest, last when it
-    forbids it.
+def _save_changes(admin: AuditedAdmin, request: HttpRequest, contract: Contract | None, wanted: dict[str, str]) -> bool:
+    """Save the changed settings and report the result. Return False if they were refused. A read-only mode forbids
+    other changes, so it is set last, and READWRITE first.
     """
     row: Contract | RegistrySettings = contract or settings.of_all()
     rules: dict[str, Any] = {
@@ -130,24 +130,24 @@ def _changed(admin: AuditedAdmin, request: HttpRequest, contract: Contract | Non
     return True
 
 
-def _choices(contract: Contract | None, name: str, choices: list[Any]) -> list[tuple[str, str]]:
+def _choices_of(contract: Contract | None, name: str, choices: list[Any]) -> list[tuple[str, str]]:
     shown = [(value, str(label)[:1].upper() + str(label)[1:]) for value, label in choices]
     if contract is None:
         return shown
     inherited = dict(shown)[getattr(settings.of_all(), name)]
-    # The last mode is for the whole registry.
+    # READONLY_OVERRIDE exists only for the whole registry.
     own = [choice for choice in shown if choice[0] != Mode.READONLY_OVERRIDE]
     return [("", f"As for all contracts ({inherited})"), *own]
 
 
-def _exceptions() -> list[tuple[Contract, list[str]]]:
-    """Return the contracts with settings of their own, and these settings in words."""
+def _list_exceptions() -> list[tuple[Contract, list[str]]]:
+    """Return the contracts with settings of their own, each with the labels of these settings."""
     found = Contract.objects.exclude(compatibility="", policy="", mode="")
     said = ((contract, [str(getattr(contract, f"get_{name}_display")()) for name in _FIELDS]) for contract in found)
     return [(contract, [text for text in texts if text]) for contract, texts in said]
 
 
-# The number of differences that the page shows of each kind.
+# The page shows at most this many differences of each kind.
 MOST_SHOWN = 30
 
 Outcome = Literal["empty", "invalid", "first", "unchecked", "compatible", "incompatible"]
@@ -155,9 +155,9 @@ Outcome = Literal["empty", "invalid", "first", "unchecked", "compatible", "incom
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownDifference:
-    """One difference between two schemas. A line is its position in either text, None when unknown.
+    """One difference between two schemas. `old_line` and `new_line` are its lines in the texts, None if unknown.
 
-    `meaning` says what the witness shows; `witness` is None when there is none.
+    `meaning` explains the witness; `witness` is an event as JSON that shows the difference, None if there is none.
     """
 
     difference: Difference
@@ -169,7 +169,7 @@ class ShownDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionCheck:
-    """The result of checking a text as the next version. `problem` says why the text is not a schema, and where.
+    """The result of checking a text as the next version. `problem`, `pointer` and `line` say why the text is no schema.
 
     `allowed` lists differences that the policy permits; `more` is the number of differences left out of the page.
     """
@@ -190,38 +190,38 @@ class VersionCheck:
         return self.outcome in ("invalid", "incompatible")
 
 
-def judge(contract: Contract | None, text: str, content: Content | None = None) -> VersionCheck:
-    """Return whether a text may become the next version of a contract (None: of a new contract).
+def check_text(contract: Contract | None, text: str, content: Content | None = None) -> VersionCheck:
+    """Check whether a text may become the next version of a contract (None: of a new contract).
 
-    `content` is what it would be; without it, it is what the text would be as the draft.
+    `content` is the content of that version; by default, it is the text with the references of the draft.
     """
-    mode, policy = settings.rules(contract or Contract())
+    mode, policy = settings.rules_of(contract or Contract())
     rules: dict[str, Any] = {"mode": mode, "policy": policy.value}
     if not text.strip():
         return VersionCheck(outcome="empty", **rules)
     try:
-        content = content or registry.written(contract, text)
-        has_earlier = contract is not None and registry.numbered(contract).exists()
+        content = content or registry.check_draft(contract, text)
+        has_earlier = contract is not None and registry.numbered_versions(contract).exists()
         if contract is None or not has_earlier:
             return VersionCheck(outcome="first", **rules)
-        verdict = registry.judge(contract, content)
+        verdict = registry.check_compatibility(contract, content)
     except BadSchema as error:
         pointer = error.members.get("pointer", "")
         line = line_of(text, pointer) if pointer else line_in(error.detail)
         return VersionCheck(outcome="invalid", problem=error.detail, pointer=pointer, line=line, **rules)
     if mode is CompatibilityMode.NONE:
         return VersionCheck(outcome="unchecked", **rules)
-    old_texts = {version.number: version.text for version in registry.numbered(contract)}
+    old_texts = {version.number: version.text for version in registry.numbered_versions(contract)}
     return VersionCheck(
         outcome="compatible" if verdict.is_compatible else "incompatible",
-        differences=[_shown(each, old_texts, text) for each in verdict.differences[:MOST_SHOWN]],
-        allowed=[_shown(each, old_texts, text) for each in verdict.allowed[:MOST_SHOWN]],
+        differences=[_show_difference(each, old_texts, text) for each in verdict.differences[:MOST_SHOWN]],
+        allowed=[_show_difference(each, old_texts, text) for each in verdict.allowed[:MOST_SHOWN]],
         more=max(0, len(verdict.differences) - MOST_SHOWN),
         **rules,
     )
 
 
-def live(admin: AuditedAdmin, request: HttpRequest, pk: int | None = None) -> HttpResponse:
+def check_posted_text(admin: AuditedAdmin, request: HttpRequest, pk: int | None = None) -> HttpResponse:
     """Check a posted text and answer with a fragment for the page on which it is edited."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
@@ -229,11 +229,11 @@ def live(admin: AuditedAdmin, request: HttpRequest, pk: int | None = None) -> Ht
     if contract is None and not admin.has_add_permission(request):
         raise PermissionDenied
     text = request.POST.get("schema", "").replace("\r\n", "\n")
-    context = {"judgement": judge(contract, text), "original": contract, "is_live": True}
+    context = {"judgement": check_text(contract, text), "original": contract, "is_live": True}
     return render(request, "contracts/admin/verdict.html", context)
 
 
-def _shown(difference: Difference, old_texts: dict[int | None, str], new_text: str) -> ShownDifference:
+def _show_difference(difference: Difference, old_texts: dict[int | None, str], new_text: str) -> ShownDifference:
     old = f"Version {difference.version}"
     backward = difference.direction is Direction.BACKWARD
     writer, reader = (old, "the new schema") if backward else ("The new schema", f"version {difference.version}")

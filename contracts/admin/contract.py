@@ -22,8 +22,8 @@ from synapse.problems import Problem
 from synapse.schema import validator
 
 
-def standing_text(contract: Contract) -> str:
-    """Return the text to edit: the draft's, else that of the active version, else ""."""
+def editable_text(contract: Contract) -> str:
+    """Return the text to edit: that of the draft, otherwise of the active version, otherwise ""."""
     version = registry.draft_of(contract) or registry.active_version(contract)
     return "" if version is None else version.text
 
@@ -32,18 +32,19 @@ State = ContractVersion.State
 
 
 class SchemaEditor(JsonEditor):
-    """An editor with a result below, in which `verdict.js` shows whether the schema may become the next version."""
+    """An editor below which `verdict.js` shows whether the schema may become the next version."""
 
     class Media:
         js = ["contracts/verdict.js"]
 
 
 class ContractForm(forms.ModelForm):
-    """A contract, and the schema that is its draft or becomes it."""
+    """A contract and the schema text of its draft. Saving another text creates or replaces the draft."""
 
     schema = JsonText(
         required=False,
-        # The page brings back what it showed: what others saved meanwhile is not taken for a change of this person's.
+        # The page sends back the text that it showed, so that a change by another person is not mistaken for one of
+        # this person.
         show_hidden_initial=True,
         widget=SchemaEditor,
         label="JSON Schema",
@@ -57,7 +58,7 @@ class ContractForm(forms.ModelForm):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         if self.instance.pk:
-            self.initial["schema"] = standing_text(self.instance)
+            self.initial["schema"] = editable_text(self.instance)
             ask_at = reverse("admin:contracts_contract_verdict", args=[self.instance.pk])
         else:
             ask_at = reverse("admin:contracts_contract_verdict_of_new")
@@ -68,7 +69,7 @@ class ContractForm(forms.ModelForm):
         text = values.get("schema", "")
         if text.strip():
             try:
-                registry.written(self.instance if self.instance.pk else None, text)
+                registry.check_draft(self.instance if self.instance.pk else None, text)
             except BadSchema as error:
                 refuse(self, "schema", text, [(error.members.get("pointer", ""), error.detail)])
         elif self.initial.get("schema"):
@@ -83,19 +84,24 @@ class ContractAdmin(AuditedAdmin):
     search_fields = ["subject", "description"]
     list_before_template = "contracts/admin/list.html"
     change_form_template = "contracts/admin/contract.html"
-    # Apps above this one may add theirs.
+    # Other apps add their pages.
     pages: ClassVar[list[Page]] = [
-        Page(path="<int:pk>/versions/<int:number>/", name="version", view=versions.version),
-        Page(path="<int:pk>/differences/", name="differences", view=versions.differences),
+        Page(path="<int:pk>/versions/<int:number>/", name="version", view=versions.show_version),
+        Page(path="<int:pk>/differences/", name="differences", view=versions.show_differences),
         Page(path="<int:pk>/activate/", name="activate", view=version_actions.activate),
         Page(path="<int:pk>/discard/", name="discard", view=version_actions.discard),
         Page(path="<int:pk>/versions/<int:number>/deprecate/", name="deprecate", view=version_actions.deprecate),
         Page(path="<int:pk>/versions/<int:number>/restore/", name="restore", view=version_actions.restore),
         Page(path="<int:pk>/versions/<int:number>/delete/", name="delete_version", view=version_actions.delete),
-        Page(path="<int:pk>/versions/<int:number>/schema/", name="schema", view=versions.schema, is_document=True),
-        Page(path="<int:pk>/versions/<int:number>/python/", name="python", view=versions.code, is_document=True),
-        Page(path="<int:pk>/verdict/", name="verdict", view=compatibility.live),
-        Page(path="verdict/", name="verdict_of_new", view=compatibility.live),
+        Page(
+            path="<int:pk>/versions/<int:number>/schema/",
+            name="schema",
+            view=versions.get_schema,
+            is_document=True,
+        ),
+        Page(path="<int:pk>/versions/<int:number>/python/", name="python", view=versions.get_code, is_document=True),
+        Page(path="<int:pk>/verdict/", name="verdict", view=compatibility.check_posted_text),
+        Page(path="verdict/", name="verdict_of_new", view=compatibility.check_posted_text),
         Page(path="<int:pk>/rules/", name="rules", view=compatibility.show_contract_settings),
         Page(path="rules/", name="rules_of_all", view=compatibility.show_general_settings),
     ]
@@ -125,7 +131,7 @@ class ContractAdmin(AuditedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Contract | None = None) -> Any:
         about = (None, {"fields": ["subject", "description"]})
         if obj is not None and not self.has_change_permission(request, obj):
-            # A person without the right to change finds the schemas among the versions.
+            # Without the permission to change, the schemas are found in the list of versions.
             return [about]
         title = "Draft" if obj is not None and registry.draft_of(obj) else "Next version"
         return [about, (title, {"fields": ["schema"], "classes": ["s-wide"]})]
@@ -134,8 +140,8 @@ class ContractAdmin(AuditedAdmin):
         registry.remove_contract(obj, by=person(request))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Return the definitions to delete; instead of the objects that protect a contract, sentences on why it cannot
-        be deleted.
+        """Return the definitions to delete. In place of protecting objects, return sentences on why contracts cannot be
+        deleted.
         """
         deleted, counts, lacking, _ = super().get_deleted_objects(objs, request)
         refusals = []
@@ -155,7 +161,7 @@ class ContractAdmin(AuditedAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         text = form.cleaned_data.get("schema")
-        if text and "schema" in form.changed_data and text != standing_text(obj):
+        if text and "schema" in form.changed_data and text != editable_text(obj):
             registry.draft(obj.subject, text, by=person(request))
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
@@ -163,10 +169,10 @@ class ContractAdmin(AuditedAdmin):
         if contract is not None:
             active = registry.active_version(contract)
             context |= {
-                "versions": versions.rows(contract),
+                "versions": versions.rows_of(contract),
                 "draft": registry.draft_of(contract),
                 "active": active,
-                "rules": compatibility.standing_settings(contract),
+                "rules": compatibility.effective_settings(contract),
                 "offers": extensions.action_links_of(request, contract),
                 "uses": extensions.uses_of(contract, None if active is None else validator.parse_schema(active.text)),
             }
@@ -174,13 +180,15 @@ class ContractAdmin(AuditedAdmin):
         return shown
 
     def response_add(self, request: HttpRequest, obj: Contract, post_url_continue: str | None = None) -> HttpResponse:
-        return self._saved(request, obj) or super().response_add(request, obj, post_url_continue)
+        return self._continue_after_save(request, obj) or super().response_add(request, obj, post_url_continue)
 
     def response_change(self, request: HttpRequest, obj: Contract) -> HttpResponse:
-        return self._saved(request, obj) or super().response_change(request, obj)
+        return self._continue_after_save(request, obj) or super().response_change(request, obj)
 
-    def _saved(self, request: HttpRequest, contract: Contract) -> HttpResponse | None:
-        """Report the saved contract, and continue with the confirmation of activating, or back on the page."""
+    def _continue_after_save(self, request: HttpRequest, contract: Contract) -> HttpResponse | None:
+        """Report that the contract is saved, and redirect to the confirmation of the activation, or back to the
+        page.
+        """
         if IS_POPUP_VAR in request.POST:
             return None
         name = visible(contract)

@@ -1,4 +1,4 @@
-"""Extensions of a contract's page by the apps above: the users of the contract, and further actions."""
+"""Extensions of a contract's page by other apps: the users of the contract, and further actions."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from contracts.models import Contract
 class ContractUse:
     """One user of a contract: its name, its page, and a sentence on the effect of the contract's schema there.
 
-    `complaints`: the errors of its example under the given schema.
+    `complaints` are the errors of its example event under the given schema.
     """
 
     name: str
@@ -22,7 +22,7 @@ class ContractUse:
     complaints: Sequence[str] = ()
 
 
-# Returns the users of a contract. Their examples are checked against the schema's document, unless it is None.
+# Returns the users of a contract. Their example events are checked against the schema, unless it is None.
 FindUses = Callable[[Contract, Mapping[str, Any] | None], Iterable[ContractUse]]
 _use_finders: list[FindUses] = []
 
@@ -33,7 +33,7 @@ def register_uses(find: FindUses) -> None:
 
 
 def uses_of(contract: Contract, schema: Mapping[str, Any] | None) -> list[ContractUse]:
-    """Return the users of a contract; their examples are checked against `schema`."""
+    """Return the users of a contract, after checking their example events against `schema`."""
     return [use for find in _use_finders for use in find(contract, schema)]
 
 

@@ -1,6 +1,6 @@
-"""Admin actions on a contract's versions: each page shows the consequence and is confirmed by a POST.
+"""Admin actions on a contract's versions. Each page shows the consequences; its POST confirms the action.
 
-A rollback makes the text of an older version the newest version; numbers only rise.
+A rollback creates a new version with the text of an older one: version numbers only rise.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from django.shortcuts import redirect
 
 from contracts import registry
 from contracts.admin import compatibility, extensions, versions
-from contracts.admin.versions import numbered
+from contracts.admin.versions import get_version_or_404
 from contracts.models import Contract, ContractVersion
 from contracts.registry.content import Content, content_of
 from core import audit
@@ -26,15 +26,15 @@ from synapse.schema import validator
 
 
 def delete(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
-    """Ask to confirm hiding a version, or deleting a hidden one for good; a POST does it.
+    """Ask for confirmation to hide a version, or to delete a hidden one for good. A POST does it.
 
-    The question names which of the two it was: a second click on the first never does the second.
+    The form carries which of the two it asked for, so a second click on “Delete” does not delete for good.
     """
     contract = admin.found(request, pk, to="delete")
-    version = numbered(contract, number)
+    version = get_version_or_404(contract, number)
     for_good = request.POST.get("for_good") == "yes" if request.method == "POST" else version.deleted_at is not None
     if request.method == "POST":
-        return take(admin, request, contract, lambda: _deleted(version, request, for_good=for_good))
+        return run_step(admin, request, contract, lambda: _delete_version(version, request, for_good=for_good))
     return admin.show(
         request,
         "contracts/admin/delete.html",
@@ -43,7 +43,7 @@ def delete(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> H
         question=f"Delete version {number} of “{contract.subject}” for good?"
         if for_good
         else f"Delete version {number} of “{contract.subject}”?",
-        consequences=_of_good(version) if for_good else _of_hiding(version),
+        consequences=_describe_permanent_deletion(version) if for_good else _describe_hiding(version),
         for_good=for_good,
         button="Delete for good" if for_good else "Delete",
         is_dangerous=True,
@@ -51,22 +51,22 @@ def delete(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> H
     )
 
 
-def _deleted(version: ContractVersion, request: HttpRequest, *, for_good: bool) -> str:
+def _delete_version(version: ContractVersion, request: HttpRequest, *, for_good: bool) -> str:
     number = version.number
     registry.delete_version(version, by=person(request), permanent=for_good)
     return f"Version {number} is deleted{' for good' if for_good else ''}."
 
 
-def _of_hiding(version: ContractVersion) -> list[str]:
+def _describe_hiding(version: ContractVersion) -> list[str]:
     return [
-        instead_of(version),
+        describe_fallback(version),
         "Nothing is compared with it any more, and clients of the registry no longer find it. By its global id its "
         "schema can still be read.",
         "It cannot be undone; its schema can be made a new version.",
     ]
 
 
-def _of_good(version: ContractVersion) -> list[str]:
+def _describe_permanent_deletion(version: ContractVersion) -> list[str]:
     return [
         "The version is gone from this page and from the registry; its text stays in the audit log.",
         f"The number {version.number} stays taken.",
@@ -74,9 +74,9 @@ def _of_good(version: ContractVersion) -> list[str]:
 
 
 def restore(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
-    """Ask to confirm making an older version's schema the newest version, showing the changes; a POST does it."""
+    """Show the changes, and ask for confirmation to create a new version with an older one's schema. A POST does it."""
     contract = admin.found(request, pk, to="change")
-    version = numbered(contract, number)
+    version = get_version_or_404(contract, number)
     if version.schema is None:
         raise Http404
     content = content_of(version.schema)
@@ -85,7 +85,7 @@ def restore(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> 
         admin.message_user(request, f"Version {active.number} says that already, and is active.", messages.WARNING)
         return redirect(admin.page_url("version", pk, number))
     if request.method == "POST":
-        return take(admin, request, contract, lambda: _restored(contract, version, content, person(request)))
+        return run_step(admin, request, contract, lambda: _restore_version(contract, version, content, person(request)))
     return _show_next(
         admin,
         request,
@@ -102,7 +102,7 @@ def restore(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> 
 
 
 @transaction.atomic
-def _restored(contract: Contract, version: ContractVersion, content: Content, by: Principal) -> str:
+def _restore_version(contract: Contract, version: ContractVersion, content: Content, by: Principal) -> str:
     made = registry.register(
         contract.subject,
         content.text,
@@ -116,10 +116,10 @@ def _restored(contract: Contract, version: ContractVersion, content: Content, by
 
 
 def activate(admin: AuditedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask to confirm activating the draft, showing the changes; a POST does it.
+    """Show the changes, and ask for confirmation to activate the draft. A POST does it.
 
-    The question names the draft's text: when another one is saved in the meantime, the page asks again. For an
-    incompatible draft it shows the reason and the way out instead.
+    The form carries the digest of the draft's text: if another text is saved in the meantime, the page asks again. For
+    an incompatible draft, the page shows the reason and the way out instead.
     """
     contract = admin.found(request, pk, to="change")
     draft = registry.draft_of(contract)
@@ -128,7 +128,7 @@ def activate(admin: AuditedAdmin, request: HttpRequest, pk: int) -> HttpResponse
         return redirect(admin.page_url("change", pk))
     if request.method == "POST":
         try:
-            return take(admin, request, contract, lambda: _activated(draft, request))
+            return run_step(admin, request, contract, lambda: _activate_draft(draft, request))
         except DraftChanged as changed:
             admin.message_user(request, changed.detail, messages.WARNING)
             return redirect(request.path)
@@ -149,11 +149,17 @@ def activate(admin: AuditedAdmin, request: HttpRequest, pk: int) -> HttpResponse
 def _show_next(
     admin: AuditedAdmin, request: HttpRequest, version: ContractVersion, content: Content | None, **page: Any
 ) -> HttpResponse:
-    """Show what changes when a text becomes the next version, and ask for it; or why it cannot (`refusal`)."""
+    """Show what changes when a text becomes the next version, and ask for confirmation; or show why it cannot
+    (`refusal`).
+    """
     contract, active = version.contract, registry.active_version(version.contract)
     users = extensions.uses_of(contract, validator.parse_schema(version.text))
-    judgement = compatibility.judge(contract, version.text, content)
-    page["consequences"] = [*page.get("consequences", ()), *of_next(contract), *(use.effect for use in users)]
+    judgement = compatibility.check_text(contract, version.text, content)
+    page["consequences"] = [
+        *page.get("consequences", ()),
+        *describe_activation(contract),
+        *(use.effect for use in users),
+    ]
     if judgement.is_refused:
         page |= {"question": page["refusal"], "consequences": [], "button": ""}
     return admin.show(
@@ -163,17 +169,17 @@ def _show_next(
         judgement=judgement,
         complaining=[use for use in users if use.complaints],
         active=active,
-        rows=difference(versions.readable(active), versions.readable(version)),
+        rows=difference(versions.canonical_text_of(active), versions.canonical_text_of(version)),
         **page,
     )
 
 
 def deprecate(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
-    """Ask to confirm deprecating a version; a POST does it."""
+    """Ask for confirmation to deprecate a version. A POST does it."""
     contract = admin.found(request, pk, to="change")
-    version = numbered(contract, number)
+    version = get_version_or_404(contract, number)
     if request.method == "POST":
-        return take(admin, request, contract, lambda: _deprecated(version, request))
+        return run_step(admin, request, contract, lambda: _deprecate_version(version, request))
     return admin.show(
         request,
         "core/admin/confirm.html",
@@ -181,7 +187,7 @@ def deprecate(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -
         row=contract,
         question=f"Deprecate version {number} of “{contract.subject}”?",
         consequences=[
-            instead_of(version),
+            describe_fallback(version),
             "A deprecated version cannot be made active again; its schema can be, as a new version.",
         ],
         button="Deprecate",
@@ -191,13 +197,13 @@ def deprecate(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -
 
 
 def discard(admin: AuditedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask to confirm deleting the draft; a POST does it."""
+    """Ask for confirmation to delete the draft. A POST does it."""
     contract = admin.found(request, pk, to="change")
     draft = registry.draft_of(contract)
     if draft is None:
         return redirect(admin.page_url("change", pk))
     if request.method == "POST":
-        return take(admin, request, contract, lambda: _discarded(draft, request))
+        return run_step(admin, request, contract, lambda: _discard_draft(draft, request))
     return admin.show(
         request,
         "core/admin/confirm.html",
@@ -211,24 +217,24 @@ def discard(admin: AuditedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-def instead_of(version: ContractVersion) -> str:
-    """Return a sentence on the version that events are checked against once this one no longer counts."""
+def describe_fallback(version: ContractVersion) -> str:
+    """Return a sentence on the version that events are checked against after this one is removed."""
     contract = version.contract
     active = registry.active_version(contract)
     if active is None or active.pk != version.pk:
         return "Events are checked as before."
-    others = registry.numbered(contract).filter(state=version.State.ACTIVE).exclude(pk=version.pk)
+    others = registry.numbered_versions(contract).filter(state=version.State.ACTIVE).exclude(pk=version.pk)
     below = others.last()
     return (
         "Events are not checked then." if below is None else f"Events are checked against version {below.number} then."
     )
 
 
-def take(admin: AuditedAdmin, request: HttpRequest, contract: Contract, step: Callable[[], str]) -> HttpResponse:
-    """Carry out a step, report the result, and go back to the contract.
+def run_step(admin: AuditedAdmin, request: HttpRequest, contract: Contract, step: Callable[[], str]) -> HttpResponse:
+    """Run an action, report its result, and redirect to the contract.
 
     Raises:
-        DraftChanged: when the draft changed, so that the page has to ask again.
+        DraftChanged: when the draft has changed, so that the page has to ask again.
     """
     try:
         done = step()
@@ -241,7 +247,7 @@ def take(admin: AuditedAdmin, request: HttpRequest, contract: Contract, step: Ca
     return redirect(admin.page_url("change", contract.pk))
 
 
-def _activated(draft: ContractVersion, request: HttpRequest) -> str:
+def _activate_draft(draft: ContractVersion, request: HttpRequest) -> str:
     before = registry.active_version(draft.contract)
     after = registry.activate(draft, by=person(request), shown=request.POST.get("digest", ""))
     if before is not None and after.pk == before.pk:
@@ -249,18 +255,18 @@ def _activated(draft: ContractVersion, request: HttpRequest) -> str:
     return f"Version {after.number} is active: events are checked against it from now on."
 
 
-def _deprecated(version: ContractVersion, request: HttpRequest) -> str:
+def _deprecate_version(version: ContractVersion, request: HttpRequest) -> str:
     registry.deprecate(version, by=person(request))
     return f"Version {version.number} is deprecated."
 
 
-def _discarded(draft: ContractVersion, request: HttpRequest) -> str:
+def _discard_draft(draft: ContractVersion, request: HttpRequest) -> str:
     registry.discard(draft, by=person(request))
     return "The draft is discarded."
 
 
-def of_next(contract: Contract) -> list[str]:
-    """Return sentences on the consequences of a next version."""
+def describe_activation(contract: Contract) -> list[str]:
+    """Return sentences on the consequences of activating a next version."""
     active = registry.active_version(contract)
     instead = "" if active is None else f" Version {active.number} stays, but events are no longer checked against it."
     return [f"It becomes version {contract.highest + 1} and can no longer be edited.{instead}"]

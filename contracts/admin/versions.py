@@ -1,4 +1,4 @@
-"""Admin pages of a contract's versions: one version, a difference of two, downloads as schema or Python code."""
+"""Admin pages of a contract's versions: one version, the difference of two, downloads as schema or Python code."""
 
 from dataclasses import dataclass
 
@@ -19,23 +19,23 @@ from synapse.schema import validator
 from synapse.schema.codegen import generator
 
 
-def readable(version: ContractVersion | None) -> str:
-    """Return a version's schema in canonical layout, so that only differences of content show; "" for none."""
+def canonical_text_of(version: ContractVersion | None) -> str:
+    """Return a version's schema in canonical layout, so that a difference shows only content; "" without a version."""
     return "" if version is None else validator.canonical_text(validator.parse_schema(version.text))
 
 
-def schema(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+def get_schema(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """Download the schema as its author wrote it."""
     contract = admin.found(request, pk)
-    version = numbered(contract, number)
+    version = get_version_or_404(contract, number)
     name = f"{generator.module_name(contract.subject)}_v{number}.schema.json"
-    return _file(request, version.text, name, "application/schema+json")
+    return _answer_file(request, version.text, name, "application/schema+json")
 
 
-def code(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
-    """Download a Python module with a model of the events that keep the version."""
+def get_code(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+    """Download a Python module with a model of events that satisfy the version."""
     contract = admin.found(request, pk)
-    version = numbered(contract, number)
+    version = get_version_or_404(contract, number)
     if version.schema is None:
         raise Http404
     try:
@@ -45,13 +45,13 @@ def code(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> Htt
     except NoPythonCode as problem:
         admin.message_user(request, f"There is no Python code for version {number}. {problem.detail}", messages.ERROR)
         return redirect(admin.page_url("version", pk, number))
-    return _file(request, made.text, made.file_name, "text/x-python; charset=utf-8")
+    return _answer_file(request, made.text, made.file_name, "text/x-python; charset=utf-8")
 
 
-def _file(request: HttpRequest, text: str, name: str, content_type: str) -> HttpResponse:
+def _answer_file(request: HttpRequest, text: str, name: str, content_type: str) -> HttpResponse:
     headers = {
         "Content-Disposition": str(content_disposition_header(True, name)),
-        # Shown as a page it could be read as one, on this host.
+        # Otherwise a browser could render the file as a page of this host.
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
@@ -60,23 +60,23 @@ def _file(request: HttpRequest, text: str, name: str, content_type: str) -> Http
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionRow:
-    """A version in the list, with the number of the version before it (None: none)."""
+    """A version in the list. `previous` is the number of the version before it, None if there is none."""
 
     version: ContractVersion
     previous: int | None
 
 
-def rows(contract: Contract) -> list[VersionRow]:
-    """Return the draft, then the versions from the newest, deleted ones too."""
+def rows_of(contract: Contract) -> list[VersionRow]:
+    """Return the draft, and then all versions, also deleted ones, newest first."""
     found = list(contract.versions.select_related("schema").order_by(F("number").desc(nulls_first=True)))
     before = [*(version.number for version in found[1:]), None][: len(found)]
     return [VersionRow(version=version, previous=number) for version, number in zip(found, before, strict=True)]
 
 
-def version(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
-    """Show one numbered version."""
+def show_version(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+    """Show one get_version_or_404 version."""
     contract = admin.found(request, pk)
-    found = numbered(contract, number)
+    found = get_version_or_404(contract, number)
     return admin.show(
         request,
         "contracts/admin/version.html",
@@ -90,7 +90,7 @@ def version(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> 
     )
 
 
-def differences(admin: AuditedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
+def show_differences(admin: AuditedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the differences between two versions: `old` and `new`, each a number or `draft`."""
     contract = admin.found(request, pk)
     found = {name_of(each): each for each in contract.versions.select_related("schema").order_by(F("number").asc())}
@@ -111,16 +111,16 @@ def differences(admin: AuditedAdmin, request: HttpRequest, pk: int) -> HttpRespo
         new=found[new],
         old_name=old,
         new_name=new,
-        rows=revisions.difference(readable(found[old]), readable(found[new])),
+        rows=revisions.difference(canonical_text_of(found[old]), canonical_text_of(found[new])),
         is_only_layout=found[old].text != found[new].text,
     )
 
 
-def numbered(contract: Contract, number: int) -> ContractVersion:
+def get_version_or_404(contract: Contract, number: int) -> ContractVersion:
     """Return a version by its number.
 
     Raises:
-        Http404: when the contract has none.
+        Http404: when the contract has no version with this number.
     """
     try:
         return registry.version(contract, number)
@@ -129,5 +129,5 @@ def numbered(contract: Contract, number: int) -> ContractVersion:
 
 
 def name_of(version: ContractVersion) -> str:
-    """Return a version's name in addresses."""
+    """Return a version's name in URLs."""
     return "draft" if version.number is None else str(version.number)

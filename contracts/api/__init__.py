@@ -1,8 +1,8 @@
-"""The contracts through the HTTP API of schema registries, for existing clients and tools: docs/registry.md.
+"""The HTTP API of schema registries for contracts, for existing clients and tools: docs/registry.md.
 
-- `urls`            every route, their view, and refusals as registries write them
+- `urls`            all routes, their view, and refusals in the registries' format
 - `subjects`        `schemas` `configuration`   the endpoints, and the JSON of versions
-- `openapi`         how they are declared, and models of what they take and answer
-- `request_parser`  reading a request, and the schema in one
-- `errors`          which error code stands for what
+- `openapi`         the declaration of endpoints, and models of requests and responses
+- `request_parser`  parsing of requests, and of the schemas in them
+- `errors`          the error codes
 """

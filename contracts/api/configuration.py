@@ -1,5 +1,5 @@
-"""Facts about the registry, and its settings: compatibility, policy, and mode (READONLY or READWRITE), of all subjects
-and of single subjects with their own.
+"""Facts about the registry, and its settings: compatibility, policy and mode (READONLY or READWRITE), for all subjects
+and for single subjects.
 """
 
 from typing import Any
@@ -14,19 +14,19 @@ from contracts.registry import settings
 from synapse.http.exchange import Request
 
 
-@openapi.described("GET", "/", "Say that a registry is here", openapi.OBJECT, scope=None)
+@openapi.declare("GET", "/", "Say that a registry is here", openapi.OBJECT, scope=None)
 def registry(asked: Request) -> Any:
     """Returns an empty object, as registries do."""
     return {}
 
 
-@openapi.described("GET", "/contexts{?offset,limit}", "List the contexts", openapi.TEXTS, scope=None)
+@openapi.declare("GET", "/contexts{?offset,limit}", "List the contexts", openapi.TEXTS, scope=None)
 def contexts(asked: Request) -> Any:
     """There is one context."""
     return request_parser.page(asked, ["."])
 
 
-@openapi.described(
+@openapi.declare(
     "GET",
     "/associations/resources/{namespace}/{resource}",
     "List a topic's associations",
@@ -38,19 +38,19 @@ def associations(asked: Request, namespace: str, resource: str) -> Any:
     return []
 
 
-@openapi.described("GET", "/v1/metadata/id", "Show the registry's name", openapi.ServerId, scope=None)
+@openapi.declare("GET", "/v1/metadata/id", "Show the registry's name", openapi.ServerId, scope=None)
 def registry_id(asked: Request) -> Any:
     """The registry belongs to no cluster."""
     return {"scope": {"path": [], "clusters": {}}, "id": "synapse"}
 
 
-@openapi.described("GET", "/v1/metadata/version", "Show the registry's version", openapi.ServerVersion, scope=None)
+@openapi.declare("GET", "/v1/metadata/version", "Show the registry's version", openapi.ServerVersion, scope=None)
 def registry_version(asked: Request) -> Any:
     """Returns the version of Synapse."""
     return {"version": django_settings.SPECTACULAR_SETTINGS["VERSION"], "commitId": ""}
 
 
-# Other registries apply these; here they are kept and given back. `normalize` is applied here, too.
+# Other registries apply these settings. Synapse only stores and returns them, except for `normalize`, which it applies.
 KEPT = {
     "normalize": bool,
     "compatibilityGroup": str,
@@ -64,67 +64,69 @@ _FORMS = {str: "a text", dict: "a JSON object", bool: "true or false"}
 _SETTINGS = ("compatibility", "compatibilityLevel", "compatibilityPolicy", *KEPT)
 
 
-@openapi.described("GET", "/config", "Show the compatibility of all subjects", openapi.Config)
+@openapi.declare("GET", "/config", "Show the compatibility of all subjects", openapi.Config)
 def show_config(asked: Request) -> Any:
     """Shows the compatibility of every subject without its own."""
-    return _shown(settings.of_all())
+    return _config_json(settings.of_all())
 
 
-@openapi.described(
+@openapi.declare(
     "PUT", "/config", "Set the compatibility of all subjects", openapi.ConfigBody, request=openapi.ConfigBody
 )
 def set_config(asked: Request) -> Any:
     """Settings left out of the body stay unchanged. The answer repeats the new settings."""
-    values, echo = _asked(asked)
+    values, echo = _parse_settings(asked)
     settings.change(None, by=asked.principal, **values)
     return echo
 
 
-@openapi.described("DELETE", "/config", "Take the compatibility of all subjects back", openapi.Config, refusals=[422])
+@openapi.declare("DELETE", "/config", "Take the compatibility of all subjects back", openapi.Config, refusals=[422])
 def delete_config(asked: Request) -> Any:
     """Restores BACKWARD and LENIENT. The answer has the settings before that."""
-    before = _shown(settings.of_all())
+    before = _config_json(settings.of_all())
     settings.change(
         None, by=asked.principal, compatibility=Compatibility.BACKWARD.value, policy=Policy.LENIENT.value, extras={}
     )
     return before
 
 
-@openapi.described("GET", "/config/{subject}{?defaultToGlobal}", "Show a subject's compatibility", openapi.Config)
+@openapi.declare("GET", "/config/{subject}{?defaultToGlobal}", "Show a subject's compatibility", openapi.Config)
 def show_subject_config(asked: Request, subject: str) -> Any:
     """404 for a subject without settings of its own, unless `defaultToGlobal` asks for the general ones instead."""
     owner = Contract.objects.filter(subject=subject).first()
-    if owner is not None and _says_something(owner):
-        return _shown(owner)
+    if owner is not None and _has_settings(owner):
+        return _config_json(owner)
     if request_parser.flag(asked, "defaultToGlobal"):
-        return _shown(settings.of_all())
-    raise _none(subject)
+        return _config_json(settings.of_all())
+    raise _no_compatibility(subject)
 
 
-@openapi.described(
+@openapi.declare(
     "PUT", "/config/{subject}", "Set a subject's compatibility", openapi.ConfigBody, request=openapi.ConfigBody
 )
 def set_subject_config(asked: Request, subject: str) -> Any:
     """Settings left out of the body stay unchanged. The subject need not have a version yet."""
     check_subject(subject)
-    values, echo = _asked(asked)
+    values, echo = _parse_settings(asked)
     settings.change_contract(subject, by=asked.principal, **values)
     return echo
 
 
-@openapi.described("DELETE", "/config/{subject}", "Take a subject's compatibility back", openapi.Config)
+@openapi.declare("DELETE", "/config/{subject}", "Take a subject's compatibility back", openapi.Config)
 def delete_subject_config(asked: Request, subject: str) -> Any:
     """The settings of all subjects apply to the subject again. The answer has its own settings before that."""
     owner = Contract.objects.filter(subject=subject).first()
-    if owner is None or not _says_something(owner):
-        raise _none(subject)
-    before = _shown(owner)
+    if owner is None or not _has_settings(owner):
+        raise _no_compatibility(subject)
+    before = _config_json(owner)
     settings.change_contract(subject, by=asked.principal, compatibility="", policy="", extras={})
     return before
 
 
-def _asked(asked: Request) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the settings in a body, as `settings.change` takes them and as the answer repeats them."""
+def _parse_settings(asked: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parse the settings in a body. Return the arguments for `settings.change`, and the settings as the response
+    repeats them.
+    """
     body = request_parser.body(asked)
     if unknown := sorted(name for name, value in body.items() if name not in _SETTINGS and value is not None):
         raise Refused(
@@ -153,15 +155,15 @@ def _asked(asked: Request) -> tuple[dict[str, Any], dict[str, Any]]:
     return values, {**echo, **kept}
 
 
-def _says_something(of: Contract) -> bool:
+def _has_settings(of: Contract) -> bool:
     return bool(of.compatibility or of.policy or of.extras)
 
 
-def _none(subject: str) -> Refused:
+def _no_compatibility(subject: str) -> Refused:
     return Refused(NO_COMPATIBILITY, f"The subject “{subject}” has no compatibility of its own.")
 
 
-def _shown(of: Contract | RegistrySettings) -> dict[str, Any]:
+def _config_json(of: Contract | RegistrySettings) -> dict[str, Any]:
     everywhere = of if isinstance(of, RegistrySettings) else settings.of_all()
     return {
         "compatibilityLevel": of.compatibility or everywhere.compatibility,
@@ -173,21 +175,21 @@ def _shown(of: Contract | RegistrySettings) -> dict[str, Any]:
 _IMPORT = "IMPORT"
 
 
-@openapi.described("GET", "/mode", "Show the mode of all subjects", openapi.ModeBody)
+@openapi.declare("GET", "/mode", "Show the mode of all subjects", openapi.ModeBody)
 def show_mode(asked: Request) -> Any:
     """Shows the mode of every subject without its own."""
     return {"mode": settings.of_all().mode}
 
 
-@openapi.described("PUT", "/mode{?force}", "Set the mode of all subjects", openapi.ModeBody, request=openapi.ModeBody)
+@openapi.declare("PUT", "/mode{?force}", "Set the mode of all subjects", openapi.ModeBody, request=openapi.ModeBody)
 def set_mode(asked: Request) -> Any:
     """READONLY_OVERRIDE also applies to subjects with a mode of their own."""
-    mode = _asked_mode(asked)
+    mode = _parse_mode(asked)
     settings.change(None, by=asked.principal, mode=mode)
     return {"mode": mode}
 
 
-@openapi.described("DELETE", "/mode", "Take the mode of all subjects back", openapi.ModeBody)
+@openapi.declare("DELETE", "/mode", "Take the mode of all subjects back", openapi.ModeBody)
 def delete_mode(asked: Request) -> Any:
     """Restores READWRITE. The answer has the mode before that."""
     before = settings.of_all().mode
@@ -195,32 +197,32 @@ def delete_mode(asked: Request) -> Any:
     return {"mode": before}
 
 
-@openapi.described("GET", "/mode/{subject}{?defaultToGlobal}", "Show a subject's mode", openapi.ModeBody)
+@openapi.declare("GET", "/mode/{subject}{?defaultToGlobal}", "Show a subject's mode", openapi.ModeBody)
 def show_subject_mode(asked: Request, subject: str) -> Any:
     """404 for a subject without a mode of its own, unless `defaultToGlobal` asks for the one that applies instead."""
     if request_parser.flag(asked, "defaultToGlobal"):
         return {"mode": settings.mode_of(Contract.objects.filter(subject=subject).first())}
-    return {"mode": _with_mode(subject).mode}
+    return {"mode": _find_with_mode(subject).mode}
 
 
-@openapi.described("PUT", "/mode/{subject}{?force}", "Set a subject's mode", openapi.ModeBody, request=openapi.ModeBody)
+@openapi.declare("PUT", "/mode/{subject}{?force}", "Set a subject's mode", openapi.ModeBody, request=openapi.ModeBody)
 def set_subject_mode(asked: Request, subject: str) -> Any:
     """The subject need not have a version yet."""
     check_subject(subject)
-    mode = _asked_mode(asked)
+    mode = _parse_mode(asked)
     settings.change_contract(subject, by=asked.principal, mode=mode)
     return {"mode": mode}
 
 
-@openapi.described("DELETE", "/mode/{subject}", "Take a subject's mode back", openapi.ModeBody)
+@openapi.declare("DELETE", "/mode/{subject}", "Take a subject's mode back", openapi.ModeBody)
 def delete_subject_mode(asked: Request, subject: str) -> Any:
     """The mode of all subjects applies to the subject again. The answer has its own mode before that."""
-    owner = _with_mode(subject)
+    owner = _find_with_mode(subject)
     settings.change_contract(subject, by=asked.principal, mode="")
     return {"mode": owner.mode}
 
 
-def _asked_mode(asked: Request) -> str:
+def _parse_mode(asked: Request) -> str:
     request_parser.flag(asked, "force")
     body = request_parser.body(asked)
     if unknown := sorted(name for name, value in body.items() if name != "mode" and value is not None):
@@ -236,7 +238,7 @@ def _asked_mode(asked: Request) -> str:
     return mode
 
 
-def _with_mode(subject: str) -> Contract:
+def _find_with_mode(subject: str) -> Contract:
     owner = Contract.objects.filter(subject=subject).first()
     if owner is None or not owner.mode:
         raise Refused(NO_MODE, f"The subject “{subject}” has no mode of its own.")

@@ -1,6 +1,6 @@
 """Refusals in the registries' format: an HTTP status, and `{"error_code", "message"}`.
 
-The codes are those of Confluent's registry, which its clients and everybody else's know.
+The codes are those of Confluent's registry, which all clients know.
 """
 
 from typing import Any
@@ -30,7 +30,7 @@ TOO_LARGE = 42209
 INVALID_RULES = 42210
 BROKEN = 50001
 
-# The first that fits counts.
+# The first matching class decides.
 _CODES: tuple[tuple[type[Problem], int], ...] = (
     (contract_errors.UnknownContract, SUBJECT_NOT_FOUND),
     (contract_errors.UnknownVersion, VERSION_NOT_FOUND),
@@ -46,23 +46,23 @@ _LONGEST_SCHEMA = 1000
 
 
 class Refused(Problem, slug="registry-refused", title="The registry refused"):
-    """A refusal with one of the codes above; its first three digits are the HTTP status."""
+    """A refusal with one of the codes above, the first three digits of which are the HTTP status."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
-        self.status = code // 100  # type: ignore[misc]  # its class has none of its own
+        self.status = code // 100  # type: ignore[misc]  # declared for classes, set here for one instance
 
 
 def code_of(problem: Problem) -> int:
-    """Return a problem's code: the HTTP status itself where registries have none."""
+    """Return a problem's code: the HTTP status if registries have no code for it."""
     if isinstance(problem, Refused):
         return problem.code
     return next((code for kind, code in _CODES if isinstance(problem, kind)), problem.status)
 
 
 def document(problem: Problem) -> dict[str, Any]:
-    """Return the body of a problem. For incompatible schemas it lists all differences."""
+    """Return the response body for a problem. For incompatible schemas, it lists all differences."""
     if not isinstance(problem, contract_errors.Incompatible):
         place = problem.members.get("pointer") if isinstance(problem, contract_errors.BadSchema) else None
         message = f"{problem.detail} Place: {place}" if place else problem.detail
@@ -71,21 +71,21 @@ def document(problem: Problem) -> dict[str, Any]:
     return {
         "error_code": code_of(problem),
         "message": f'Schema being registered is incompatible with an earlier schema for subject "{subject}", '
-        f"details: [{', '.join(_details(problem))}]",
+        f"details: [{', '.join(_details_of(problem))}]",
         **problem.members,
         "detail": problem.detail,
     }
 
 
 def messages(differences: Any) -> list[str]:
-    """Return differences as lines in the registries' format."""
+    """Return differences as lines in the registries' format, at most `_MOST_DETAILS`."""
     return [
         f'{{errorType:"{each["rule"]}", description:"{each["description"]} {each["fix"]}"}}'
         for each in differences[:_MOST_DETAILS]
     ]
 
 
-def _details(problem: contract_errors.Incompatible) -> list[str]:
+def _details_of(problem: contract_errors.Incompatible) -> list[str]:
     old = problem.old_text
     shown = old if len(old) <= _LONGEST_SCHEMA else old[:_LONGEST_SCHEMA] + "…"
     return [

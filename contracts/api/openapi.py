@@ -1,5 +1,6 @@
-"""Declarations of the registry's endpoints, whose answers have two media types and whose refusals have their own
-format, and models of their requests and answers. The models document alone: no request is parsed with them.
+"""Declarations of the registry's endpoints, whose responses have two media types and whose refusals have their own
+format, and models of their requests and responses. The models serve only as documentation: no request is parsed with
+them.
 """
 
 import re
@@ -180,7 +181,7 @@ OBJECT = {"type": "object"}
 SCHEMA = {"type": "object", "description": "A JSON Schema."}
 
 
-def _query(description: str, kind: str = "boolean", **schema: Any) -> dict[str, Any]:
+def _query_parameter(description: str, kind: str = "boolean", **schema: Any) -> dict[str, Any]:
     return {"schema": {"type": kind, **schema}, "description": description}
 
 
@@ -193,24 +194,24 @@ _PARTS = {
     "resource": "Its name.",
 }
 _QUERY = {
-    "deleted": _query("Include hidden subjects and versions.", default=False),
-    "deletedOnly": _query("Only hidden subjects and versions.", default=False),
-    "permanent": _query("Delete hidden versions for good.", default=False),
-    "normalize": _query("Keep the schema without layout and with its keys in order.", default=False),
-    "verbose": _query("Add the reasons.", default=False),
-    "force": _query("Makes no difference here.", default=False),
-    "latestOnly": _query("Only the latest version of each subject.", default=False),
-    "defaultToGlobal": _query("The setting of all subjects, when the subject has none.", default=False),
-    "fetchMaxId": _query("Add the highest id.", default=False),
-    "subjectPrefix": _query("Only subjects with this prefix.", "string"),
-    "key": _query("The name of a property of the metadata.", "array", items={"type": "string"}),
-    "value": _query("Its value.", "array", items={"type": "string"}),
-    "offset": _query("How many are left out.", "integer", default=0),
-    "limit": _query("How many are listed at most; -1: all.", "integer", default=-1),
+    "deleted": _query_parameter("Include hidden subjects and versions.", default=False),
+    "deletedOnly": _query_parameter("Only hidden subjects and versions.", default=False),
+    "permanent": _query_parameter("Delete hidden versions for good.", default=False),
+    "normalize": _query_parameter("Keep the schema without layout and with its keys in order.", default=False),
+    "verbose": _query_parameter("Add the reasons.", default=False),
+    "force": _query_parameter("Makes no difference here.", default=False),
+    "latestOnly": _query_parameter("Only the latest version of each subject.", default=False),
+    "defaultToGlobal": _query_parameter("The setting of all subjects, when the subject has none.", default=False),
+    "fetchMaxId": _query_parameter("Add the highest id.", default=False),
+    "subjectPrefix": _query_parameter("Only subjects with this prefix.", "string"),
+    "key": _query_parameter("The name of a property of the metadata.", "array", items={"type": "string"}),
+    "value": _query_parameter("Its value.", "array", items={"type": "string"}),
+    "offset": _query_parameter("How many are left out.", "integer", default=0),
+    "limit": _query_parameter("How many are listed at most; -1: all.", "integer", default=-1),
 }
 
 
-def described(
+def declare(
     method: str,
     path: str,
     summary: str,
@@ -220,15 +221,16 @@ def described(
     refusals: Sequence[int] = (),
     scope: str | None = "",
 ) -> Callable[[Callable[..., Any]], Endpoint]:
-    """Declare an endpoint of the registry, whose handler takes the request and the named parts of its path.
+    """Declare the decorated function as the handler of an endpoint. It takes the request and the named parts of the
+    path.
 
     Args:
-        path: the part after the registry's own, with the names of its parameters, as in `/subjects{?deleted,limit}`
-            (RFC 6570, 3.2.8).
-        request: the model of its body, if it takes one.
-        refusals: statuses beside the usual ones.
-        scope: the right that it requires; of reading `registry:read` and else `registry:write`, unless it is given;
-            None for none.
+        path: the path below the registry's, with the names of query parameters, as in `/subjects{?deleted,limit}` (RFC
+            6570, 3.2.8).
+        request: the model of the request's body, if there is one.
+        refusals: the statuses of refusals in addition to the usual ones.
+        scope: the required scope; by default `registry:read` for GET and `registry:write` for other methods; None if
+            callers need no right.
     """
     needed = (READ if method == "GET" else WRITE) if scope == "" else scope
     path, _, names = path.partition("{?")
@@ -236,7 +238,8 @@ def described(
     parts = re.findall(r"\{(\w+)\}", path)
     usual = {400, 401, 403, 503, *((404,) if parts and needed else ()), *((422,) if parts or query else ())}
     usual |= {413, 415, 422} if request else set()
-    # A resource that can be read and changed under one path takes If-Match: it must not have changed since it was read.
+    # A resource that can be read and changed at the same path supports If-Match, which refuses changes of a newer
+    # state.
     is_change = method in ("PUT", "DELETE")
     has_condition = is_change and path != "/subjects/{subject}"
     usual |= {412} if is_change else set()

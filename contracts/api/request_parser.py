@@ -1,6 +1,6 @@
-"""Parsing of the registry's requests, and of the schema in one, to be registered, looked up or compared.
+"""Parsing of the registry's requests, and of the schemas in them.
 
-Clients write parameters in several ways; all unambiguous ones are accepted.
+Clients write parameters in several ways. All unambiguous ones are accepted.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from synapse.http.exchange import Request
 from synapse.problems import BadRequest, PayloadTooLarge, UnsupportedMediaType
 from synapse.schema.validator import MAX_SCHEMA_BYTES, normal_text
 
-# A schema in a JSON string, written with escapes, and what is kept with it.
+# The most bytes of a body. It holds the schema as a JSON string, with escapes, and its metadata and rules.
 MAX_BODY = 1024 * 1024
 MEDIA_TYPES = (
     "application/json",
@@ -27,13 +27,13 @@ MEDIA_TYPES = (
     "application/octet-stream",
 )
 LATEST = ("latest", "-1")
-# The one type of schemas that is kept here.
+# The only supported type of schemas.
 JSON = "JSON"
 _LARGEST = 2**31 - 1
 
 
 def flag(request: Request, *names: str, default: bool = False) -> bool:
-    """Return a Boolean query parameter by any of its names. Some clients write `False`."""
+    """Return a Boolean query parameter by any of its names, in any case, since some clients write `False`."""
     text = text_of(request, *names).lower()
     if text not in ("", "true", "false"):
         raise BadRequest(f"“{names[0]}” is true or false.")
@@ -41,19 +41,19 @@ def flag(request: Request, *names: str, default: bool = False) -> bool:
 
 
 def text_of(request: Request, *names: str) -> str:
-    """Return a query parameter by any of its names, "" when it is missing."""
+    """Return a query parameter by any of its names, "" if it is missing."""
     return next((text for name in names if (text := request.query.get(name, ""))), "")
 
 
 def page(request: Request, values: Any) -> Any:
-    """Return the part of a list or a query selected by `offset` and `limit`; a limit of -1 means no limit."""
-    offset, limit = _whole(request, "offset", 0), _whole(request, "limit", -1)
+    """Return the part of a list or a query set that `offset` and `limit` select. A limit of -1 means no limit."""
+    offset, limit = _integer_in(request, "offset", 0), _integer_in(request, "limit", -1)
     start = max(offset, 0)
     return values[start:] if limit < 0 else values[start : start + limit]
 
 
 def version(text: str) -> int | None:
-    """Return the number of a version, None for the latest."""
+    """Parse the number of a version; None for the latest."""
     if text in LATEST:
         return None
     if text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= _LARGEST:
@@ -65,7 +65,7 @@ def version(text: str) -> int | None:
 
 
 def id_of(text: str) -> int:
-    """Return a global id; 0, which no schema has, for a text that is not a number."""
+    """Parse a global id. Return 0, which no schema has, for a text that is not a number."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
 
 
@@ -73,10 +73,10 @@ def body(request: Request) -> dict[str, Any]:
     """Return the JSON object in a request's body.
 
     Raises:
-        BadRequest: when it is none.
+        BadRequest: when the body is not a JSON object.
         PayloadTooLarge: when it is longer than `MAX_BODY`.
-        UnsupportedMediaType: when its content type is another one. A page of another site can send texts and forms
-        without a preflight, so they are not read.
+        UnsupportedMediaType: when the content type is not one of `MEDIA_TYPES`. Pages of other sites can send texts and
+            forms without a preflight request, so these are refused.
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind not in MEDIA_TYPES:
@@ -94,10 +94,10 @@ def body(request: Request) -> dict[str, Any]:
 
 
 def text_in(found: dict[str, Any], name: str, default: str = "") -> str:
-    """Return a text member of a body; null counts as missing.
+    """Return a text member of a body. Null counts as missing.
 
     Raises:
-        BadSchema: when it is something else.
+        BadSchema: when the member is not a text.
     """
     text = found.get(name)
     if text is None:
@@ -107,7 +107,7 @@ def text_in(found: dict[str, Any], name: str, default: str = "") -> str:
     return text
 
 
-def _whole(request: Request, name: str, default: int) -> int:
+def _integer_in(request: Request, name: str, default: int) -> int:
     text = request.query.get(name, "")
     if not text:
         return default
@@ -118,10 +118,10 @@ def _whole(request: Request, name: str, default: int) -> int:
 
 
 def content_of(request: Request, subject: str) -> Content:
-    """Return the schema in the request's body for a subject.
+    """Parse the schema in a request's body for a subject.
 
     Raises:
-        BadSchema, Refused: when it is of another type, or cannot be read.
+        BadSchema, Refused: when the schema is not a JSON Schema, or cannot be parsed.
     """
     found = body(request)
     kind = text_in(found, "schemaType", "AVRO").upper()
@@ -139,9 +139,9 @@ def content_of(request: Request, subject: str) -> Content:
         raise BadSchema("“schema” is missing: the schema as a text that holds JSON.")
     content = Content(
         text=text,
-        references=_references(found.get("references")),
-        metadata=_kept(found, "metadata", INVALID_SCHEMA),
-        rule_set=_kept(found, "ruleSet", INVALID_RULES),
+        references=_parse_references(found.get("references")),
+        metadata=_object_in(found, "metadata", INVALID_SCHEMA),
+        rule_set=_object_in(found, "ruleSet", INVALID_RULES),
     )
     if not flag(request, "normalize", default=settings.normalizes(subject)):
         return content
@@ -154,13 +154,13 @@ def content_of(request: Request, subject: str) -> Content:
 
 
 def refuse_given_ids(request: Request) -> None:
-    """Refuse a body with a global id: only the database gives ids, so that each is unique."""
+    """Refuse a body with a global id: only the database assigns ids, so that they are unique."""
     given = body(request).get("id")
     if given not in (None, -1, 0):
         raise Refused(NOT_PERMITTED, "A schema's id is given by the registry; leave “id” out.")
 
 
-def _kept(found: dict[str, Any], name: str, code: int) -> dict[str, Any] | None:
+def _object_in(found: dict[str, Any], name: str, code: int) -> dict[str, Any] | None:
     value = found.get(name)
     if value is None or value == {}:
         return None
@@ -171,28 +171,28 @@ def _kept(found: dict[str, Any], name: str, code: int) -> dict[str, Any] | None:
     return value
 
 
-def _references(found: Any) -> list[Reference]:
+def _parse_references(found: Any) -> list[Reference]:
     if found is None:
         return []
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise BadSchema("“references” is a list of objects with “name”, “subject” and “version”.")
-    references = [_reference(each) for each in found]
+    references = [_parse_reference(each) for each in found]
     if len({reference.name for reference in references}) != len(references):
         raise BadSchema("Two references have the same name.")
     return references
 
 
-def _reference(found: dict[str, Any]) -> Reference:
+def _parse_reference(found: dict[str, Any]) -> Reference:
     name, subject = text_in(found, "name"), text_in(found, "subject")
     number = found.get("version")
     if not 0 < len(name) <= 255 or not subject:
         raise BadSchema("A reference has a “name” of at most 255 characters, and a “subject”.")
     if not is_integer(number, -1, _LARGEST) or number == 0:
         raise BadSchema(f"The reference “{name[:100]}” names no version.")
-    return Reference(name=name, subject=subject, version=_latest(name, subject) if number == -1 else number)
+    return Reference(name=name, subject=subject, version=_latest_number(name, subject) if number == -1 else number)
 
 
-def _latest(name: str, subject: str) -> int:
+def _latest_number(name: str, subject: str) -> int:
     owner = Contract.objects.filter(subject=subject).first()
     found = None if owner is None else registry.latest_version(owner)
     if found is None or found.number is None:

@@ -18,7 +18,7 @@ from contracts.api.openapi import READ
 from contracts.api.request_parser import JSON, content_of, refuse_given_ids
 from contracts.models import Contract, ContractVersion, Schema
 from contracts.registry import Content, references
-from contracts.registry.compatibility import described
+from contracts.registry.compatibility import difference_json
 from synapse.compatibility import CompatibilityResult
 from synapse.errors.contracts import AlreadyDeleted, NotDeletedYet, UnknownContract, UnknownSchema, UnknownVersion
 from synapse.http.exchange import Request, Response
@@ -27,7 +27,7 @@ _ALL_CONTEXTS = (":*:", ":.:")
 
 
 def schema_json(found: Schema) -> dict[str, Any]:
-    """Return a schema as `GET /schemas/ids/{id}` shows it."""
+    """Return a schema as in the response of `GET /schemas/ids/{id}`."""
     shown: dict[str, Any] = {"schema": found.text, "schemaType": JSON, "guid": str(found.guid)}
     if found.references:
         shown["references"] = found.references
@@ -39,7 +39,7 @@ def schema_json(found: Schema) -> dict[str, Any]:
 
 
 def version_json(found: ContractVersion) -> dict[str, Any]:
-    """Return a version as `GET /subjects/{subject}/versions/{version}` shows it."""
+    """Return a version as in the response of `GET /subjects/{subject}/versions/{version}`."""
     shown: dict[str, Any] = {"subject": found.contract.subject, "version": found.number, "id": found.schema_id}
     if found.schema is not None:
         shown |= schema_json(found.schema)
@@ -50,7 +50,7 @@ def version_json(found: ContractVersion) -> dict[str, Any]:
     return shown
 
 
-@openapi.described(
+@openapi.declare(
     "GET", "/subjects{?subjectPrefix,deleted,deletedOnly,offset,limit}", "List the subjects", openapi.TEXTS, scope=None
 )
 def list_subjects(asked: Request) -> Any:
@@ -69,7 +69,7 @@ def list_subjects(asked: Request) -> Any:
     return request_parser.page(asked, list(found.values_list("subject", flat=True)))
 
 
-@openapi.described(
+@openapi.declare(
     "POST",
     "/subjects/{subject}{?normalize,deleted}",
     "Look a schema up under a subject",
@@ -80,14 +80,14 @@ def list_subjects(asked: Request) -> Any:
 def lookup_schema(asked: Request, subject: str) -> Any:
     """Returns the newest version of the subject with an equivalent schema, regardless of layout."""
     content = content_of(asked, subject)
-    owner = _there(subject, deleted=request_parser.flag(asked, "deleted"))
-    found = registry.find(owner, content, deleted=request_parser.flag(asked, "deleted"))
+    owner = _find_subject(subject, deleted=request_parser.flag(asked, "deleted"))
+    found = registry.find_equivalent(owner, content, deleted=request_parser.flag(asked, "deleted"))
     if found is None:
         raise UnknownSchema(f"No version of “{subject}” has this schema.")
     return version_json(found)
 
 
-@openapi.described("DELETE", "/subjects/{subject}{?permanent}", "Delete a subject", openapi.NUMBERS)
+@openapi.declare("DELETE", "/subjects/{subject}{?permanent}", "Delete a subject", openapi.NUMBERS)
 def delete_subject(asked: Request, subject: str) -> Any:
     """Hides all its versions; with `permanent`, versions that are already hidden are deleted for good."""
     permanent = request_parser.flag(asked, "permanent")
@@ -100,7 +100,7 @@ def delete_subject(asked: Request, subject: str) -> Any:
     return deleted
 
 
-@openapi.described(
+@openapi.declare(
     "GET",
     "/subjects/{subject}/versions{?deleted,deletedOnly,offset,limit}",
     "List a subject's versions",
@@ -109,7 +109,8 @@ def delete_subject(asked: Request, subject: str) -> Any:
 def list_versions(asked: Request, subject: str) -> Any:
     """Lists the version numbers, lowest first."""
     only_deleted = request_parser.flag(asked, "deletedOnly", "deleted_only")
-    found = registry.numbered(registry.contract(subject), deleted=only_deleted or request_parser.flag(asked, "deleted"))
+    deleted = only_deleted or request_parser.flag(asked, "deleted")
+    found = registry.numbered_versions(registry.contract(subject), deleted=deleted)
     if only_deleted:
         found = found.exclude(deleted_at=None)
     numbers = list(found.values_list("number", flat=True))
@@ -118,7 +119,7 @@ def list_versions(asked: Request, subject: str) -> Any:
     return request_parser.page(asked, numbers)
 
 
-@openapi.described(
+@openapi.declare(
     "POST",
     "/subjects/{subject}/versions{?normalize}",
     "Register a schema under a subject",
@@ -133,12 +134,12 @@ def register_schema(asked: Request, subject: str) -> Any:
     check_subject(subject)
     content = content_of(asked, subject)
     refuse_given_ids(asked)
-    shown = version_json(registry.ensure(subject, content, by=asked.principal))
+    shown = version_json(registry.find_or_register(subject, content, by=asked.principal))
     del shown["subject"]
     return shown
 
 
-@openapi.described(
+@openapi.declare(
     "GET",
     "/subjects/{subject}/metadata{?key,value,deleted}",
     "Show the newest version with some metadata",
@@ -147,8 +148,8 @@ def register_schema(asked: Request, subject: str) -> Any:
 def latest_with_metadata(asked: Request, subject: str) -> Any:
     """Returns the newest version whose metadata have each `key` with its `value`, given in pairs."""
     wanted = dict(zip(asked.values("key"), asked.values("value"), strict=False))
-    owner = _there(subject, deleted=request_parser.flag(asked, "deleted"))
-    for found in registry.numbered(owner, deleted=request_parser.flag(asked, "deleted")).reverse():
+    owner = _find_subject(subject, deleted=request_parser.flag(asked, "deleted"))
+    for found in registry.numbered_versions(owner, deleted=request_parser.flag(asked, "deleted")).reverse():
         metadata = found.schema and found.schema.metadata
         properties = metadata.get("properties") if metadata else None
         if isinstance(properties, dict) and wanted.items() <= properties.items():
@@ -157,34 +158,34 @@ def latest_with_metadata(asked: Request, subject: str) -> Any:
 
 
 def prefix_of(asked: Request) -> str:
-    """Return the required beginning of subjects; other registries' wildcard for all subjects becomes ""."""
+    """Return the requested prefix of subjects. The wildcard that other registries use for all subjects becomes ""."""
     prefix = request_parser.text_of(asked, "subjectPrefix", "subject")
     if "\0" in prefix:
         raise Refused(INVALID_SUBJECT, "No subject holds the NUL character.")
     return "" if prefix in _ALL_CONTEXTS else prefix
 
 
-def _there(subject: str, *, deleted: bool) -> Contract:
+def _find_subject(subject: str, *, deleted: bool) -> Contract:
     found = registry.contract(subject)
-    if not registry.numbered(found, deleted=deleted).exists():
+    if not registry.numbered_versions(found, deleted=deleted).exists():
         raise UnknownContract(f"The subject “{subject}” has no versions.")
     return found
 
 
 def check_subject(subject: str) -> None:
-    """Refuse a subject with invisible characters, or one that no path can express."""
+    """Refuse a subject with invisible characters, or one that cannot be part of a path."""
     if len(subject) > 255 or subject.endswith("/") or not subject.isprintable() or subject.isspace():
         raise Refused(INVALID_SUBJECT, "A subject has 1 to 255 visible characters and does not end with a slash.")
 
 
-@openapi.described("GET", "/subjects/{subject}/versions/{version}{?deleted}", "Show a version", openapi.Version)
+@openapi.declare("GET", "/subjects/{subject}/versions/{version}{?deleted}", "Show a version", openapi.Version)
 def show_version(asked: Request, subject: str, version: str) -> Any:
     """`latest` is the highest active version, else the highest that exists."""
     found = version_of(subject, version, deleted=request_parser.flag(asked, "deleted"))
     return version_json(found)
 
 
-@openapi.described("DELETE", "/subjects/{subject}/versions/{version}{?permanent}", "Delete a version", openapi.NUMBER)
+@openapi.declare("DELETE", "/subjects/{subject}/versions/{version}{?permanent}", "Delete a version", openapi.NUMBER)
 def delete_version(asked: Request, subject: str, version: str) -> Any:
     """Hides the version; with `permanent`, deletes a hidden one for good. Its number is never given again."""
     found = version_of(subject, version, deleted=True)
@@ -199,7 +200,7 @@ def delete_version(asked: Request, subject: str, version: str) -> Any:
     return number
 
 
-@openapi.described(
+@openapi.declare(
     "GET", "/subjects/{subject}/versions/{version}/schema{?deleted}", "Show a version's schema alone", openapi.SCHEMA
 )
 def show_version_schema(asked: Request, subject: str, version: str) -> Any:
@@ -208,7 +209,7 @@ def show_version_schema(asked: Request, subject: str, version: str) -> Any:
     return Response(body=found.text.encode())
 
 
-@openapi.described(
+@openapi.declare(
     "GET",
     "/subjects/{subject}/versions/{version}/referencedby{?offset,limit}",
     "List the schemas that refer to a version",
@@ -216,7 +217,7 @@ def show_version_schema(asked: Request, subject: str, version: str) -> Any:
 )
 def referenced_by(asked: Request, subject: str, version: str) -> Any:
     """Lists the global ids of the schemas that refer to the version."""
-    found = references.referring(version_of(subject, version, deleted=True), deleted=False)
+    found = references.referring_schemas(version_of(subject, version, deleted=True), deleted=False)
     return request_parser.page(asked, list(found.values_list("pk", flat=True)))
 
 
@@ -224,12 +225,12 @@ def version_of(subject: str, text: str, *, deleted: bool) -> ContractVersion:
     """Return the version named in a path.
 
     Raises:
-        UnknownContract, UnknownVersion: when it is not there.
-        Refused: when it is no number.
+        UnknownContract, UnknownVersion: when it does not exist.
+        Refused: when `text` is neither a number nor `latest`.
     """
     number = request_parser.version(text)
     owner = registry.contract(subject)
-    versions = registry.numbered(owner, deleted=deleted).select_related("contract", "schema")
+    versions = registry.numbered_versions(owner, deleted=deleted).select_related("contract", "schema")
     found = registry.latest_version(owner) if number is None else versions.filter(number=number).first()
     if found is not None:
         return found
@@ -238,7 +239,7 @@ def version_of(subject: str, text: str, *, deleted: bool) -> ContractVersion:
     raise UnknownVersion(f"The subject “{subject}” has no version {number}.")
 
 
-@openapi.described(
+@openapi.declare(
     "POST",
     "/compatibility/subjects/{subject}/versions/{version}{?normalize,verbose}",
     "Compare a schema with a version",
@@ -250,17 +251,17 @@ def test_compatibility(asked: Request, subject: str, version: str) -> Any:
     """Compares with this version alone, under the subject's compatibility and policy. `latest` of a subject without
     versions is compatible with every schema.
     """
-    content = _checked(asked, subject)
+    content = _check_body(asked, subject)
     try:
         against = version_of(subject, version, deleted=False)
     except UnknownContract:
         if request_parser.version(version) is not None:
             raise
-        return _answer(asked, CompatibilityResult(is_compatible=True))
-    return _answer(asked, registry.judge(against.contract, content, against=against))
+        return _result_json(asked, CompatibilityResult(is_compatible=True))
+    return _result_json(asked, registry.check_compatibility(against.contract, content, against=against))
 
 
-@openapi.described(
+@openapi.declare(
     "POST",
     "/compatibility/subjects/{subject}/versions{?normalize,verbose}",
     "Say whether a schema would be refused",
@@ -270,21 +271,21 @@ def test_compatibility(asked: Request, subject: str, version: str) -> Any:
 )
 def test_compatibility_all_versions(asked: Request, subject: str) -> Any:
     """Compares with the versions that the subject's compatibility names, as registering does."""
-    content = _checked(asked, subject)
+    content = _check_body(asked, subject)
     owner = Contract.objects.filter(subject=subject).first()
-    verdict = CompatibilityResult(is_compatible=True) if owner is None else registry.judge(owner, content)
-    return _answer(asked, verdict)
+    verdict = CompatibilityResult(is_compatible=True) if owner is None else registry.check_compatibility(owner, content)
+    return _result_json(asked, verdict)
 
 
-def _checked(asked: Request, subject: str) -> Content:
+def _check_body(asked: Request, subject: str) -> Content:
     content = content_of(asked, subject)
-    references.check(content)
+    references.check_content(content)
     return content
 
 
-def _answer(asked: Request, verdict: CompatibilityResult) -> dict[str, Any]:
+def _result_json(asked: Request, verdict: CompatibilityResult) -> dict[str, Any]:
     shown: dict[str, Any] = {"is_compatible": verdict.is_compatible}
     if request_parser.flag(asked, "verbose"):
-        differences = [described(difference) for difference in verdict.differences]
+        differences = [difference_json(difference) for difference in verdict.differences]
         shown |= {"messages": errors.messages(differences), "differences": differences}
     return shown

@@ -1,5 +1,5 @@
-"""The routes of the registry, below the path that the project gives them, and their view, which identifies the caller,
-sets the registry's media type, and answers refusals.
+"""The routes of the registry, and their view, which identifies the caller, negotiates the media type, and answers
+refusals in the registries' format. The project sets the path below which they are served.
 """
 
 import logging
@@ -41,9 +41,9 @@ from synapse.problems import NotFound, PreconditionFailed, Problem
 _SHORT_VENDOR = "application/vnd.schemaregistry+json"
 _KINDS = (JSON, VENDOR, _SHORT_VENDOR)
 _CHANGING = ("PUT", "DELETE")
-# First, because some clients look at one challenge of a line. RFC 7617, 2 and 2.1.
+# The first challenge, because some clients read only one in a line. RFC 7617, 2 and 2.1.
 _BASIC = 'Basic realm="synapse", charset="UTF-8"'
-# The refusal of a caller without any right under a path, by its first part.
+# The error code for a caller without the right to read, by the first segment of the path.
 _UNSEEN = {"schemas": SCHEMA_NOT_FOUND, "config": NO_COMPATIBILITY, "mode": NO_MODE}
 
 logger = logging.getLogger(__name__)
@@ -52,46 +52,46 @@ logger = logging.getLogger(__name__)
 class RegistryView(ApiView):
     """Answers the registry's endpoints of one path, by method.
 
-    Where an endpoint requires no right, all callers get 404 for an unknown path, because clients try some paths and
-    continue only after a 404. For the same reason a caller without the right to read gets 404, and only a caller who
-    may read but not change gets 403.
+    Clients probe some paths of other registries and continue only after a 404. So unknown paths get 404 for all
+    callers, and a caller without the right to read gets 404 everywhere. Only a caller who may read but not change gets
+    403.
     """
 
     endpoints: ClassVar[Mapping[str, Endpoint]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        endpoint = self._endpoint(request)
+        endpoint = self._endpoint_of(request)
         if endpoint is not None and endpoint.requires.scope:
-            _demand(endpoint, principal(request))
-        _refuse_mistaken(request._request, kwargs.get("subject", ""))
+            _demand_scope(endpoint, principal(request))
+        _refuse_ambiguous(request._request, kwargs.get("subject", ""))
 
     def answer(self, request: Request, **params: str) -> HttpResponse:
-        """Answer a request with the endpoint of its method, in JSON of the media type that the caller asked for."""
-        endpoint = self._endpoint(request)
+        """Answer a request with the endpoint of its method, in the media type of JSON that the caller accepts."""
+        endpoint = self._endpoint_of(request)
         if endpoint is None:
             raise NotFound(f"Nothing is served under {request._request.path[:200]}.")
         asked = to_request(request._request, principal(request))
         if request.method in _CHANGING and "if-match" in asked.headers:
             if "GET" not in self.endpoints:
-                raise PreconditionFailed  # nothing to compare (RFC 9110, 13.1.1)
-            _demand(self.endpoints["GET"], principal(request))  # a 412 tells of it
+                raise PreconditionFailed  # there is no state to compare (RFC 9110, 13.1.1)
+            _demand_scope(self.endpoints["GET"], principal(request))  # a 412 reveals whether the state has changed
             with transaction.atomic():
-                catalog_version.bump()  # other changes wait for this one
+                catalog_version.bump()  # locks out other changes
                 self._check_match(asked, params)
-                return self._answered(endpoint, asked, params)
-        return self._answered(endpoint, asked, params)
+                return self._answer_with(endpoint, asked, params)
+        return self._answer_with(endpoint, asked, params)
 
-    def _answered(self, endpoint: Endpoint, asked: EngineRequest, params: Mapping[str, str]) -> HttpResponse:
+    def _answer_with(self, endpoint: Endpoint, asked: EngineRequest, params: Mapping[str, str]) -> HttpResponse:
         accept = asked.headers.get("accept", "")
-        kind = form_of(accept, _forms(accept))
+        kind = form_of(accept, _media_types_for(accept))
         found = endpoint.handler(asked, **params)
         answer = found if isinstance(found, Response) else json_response(found)
         return to_django(endpoint.make_response(answer._replace(content_type=kind, headers=VARY_ACCEPT), asked))
 
     def _check_match(self, asked: EngineRequest, params: Mapping[str, str]) -> None:
-        """Refuse a change of a definition that has changed since its caller read it."""
-        # A hidden version can be deleted for good.
+        """Refuse a change if the definition has changed since the caller read it (If-Match)."""
+        # DELETE also applies to hidden versions, so the comparison includes them.
         query = {**asked.query, "deleted": "true"} if asked.method == "DELETE" else asked.query
         try:
             found = self.endpoints["GET"].handler(asked._replace(method="GET", body=b"", query=query), **params)
@@ -103,11 +103,11 @@ class RegistryView(ApiView):
         if not any(names_tag(asked.headers["if-match"], tag_of(kind, body), is_weak=False) for kind in _KINDS):
             raise PreconditionFailed
 
-    def _endpoint(self, request: Request) -> Endpoint | None:
+    def _endpoint_of(self, request: Request) -> Endpoint | None:
         return self.endpoints.get("GET" if request.method == "HEAD" else str(request.method))
 
     def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], HttpResponse]:
-        return _refusal
+        return _answer_refusal
 
 
 def view_of(methods: Mapping[str, Endpoint]) -> type[RegistryView]:
@@ -116,7 +116,7 @@ def view_of(methods: Mapping[str, Endpoint]) -> type[RegistryView]:
     return type("Registry", (RegistryView,), {"endpoints": methods, **answers})
 
 
-def _demand(endpoint: Endpoint, caller: Principal) -> None:
+def _demand_scope(endpoint: Endpoint, caller: Principal) -> None:
     scope = endpoint.requires.scope
     if caller.rights.has(scope):
         return
@@ -127,13 +127,13 @@ def _demand(endpoint: Endpoint, caller: Principal) -> None:
 
 
 def principal(request: Request) -> Principal:
-    """Return the caller."""
-    found: Principal = request.user  # type: ignore[assignment]  # put there by the authentication class
+    """Return the principal of the caller."""
+    found: Principal = request.user  # type: ignore[assignment]  # set by the authentication class
     return found
 
 
-def _refusal(error: Exception, context: dict[str, Any]) -> HttpResponse:
-    """Answer with a refusal in the registries' format."""
+def _answer_refusal(error: Exception, context: dict[str, Any]) -> HttpResponse:
+    """Answer an exception with a refusal in the registries' format."""
     request = context["request"]
     problem = as_problem(error, request)
     if problem is None:
@@ -141,25 +141,26 @@ def _refusal(error: Exception, context: dict[str, Any]) -> HttpResponse:
         problem = Refused(BROKEN, "Something went wrong inside Synapse; its log says more.")
     headers = dict(problem.headers)
     if challenge := headers.get("WWW-Authenticate"):
-        # Some clients show user and password only to a 401 that asks for them (RFC 9110, 11.6.1).
+        # Some clients send user and password only after a 401 with a Basic challenge (RFC 9110, 11.6.1).
         headers["WWW-Authenticate"] = f"{_BASIC}, {challenge}"
     accept = request._request.headers.get("accept", "")
-    kind = choose(accept, _forms(accept)) or JSON
+    kind = choose(accept, _media_types_for(accept)) or JSON
     response = json_response(document(problem), status=problem.status, headers=headers)
     return to_django(response._replace(content_type=kind))
 
 
-def _forms(accept: str) -> tuple[str, ...]:
-    """Return the media types of an answer, the default first. All are JSON; clients of registries name several, and
-    expect the registry's own type then."""
+def _media_types_for(accept: str) -> tuple[str, ...]:
+    """Return the media types of a response, the default first. All are JSON. Clients of registries accept several, and
+    then expect the registry's own type.
+    """
     return (VENDOR, JSON) if accepts_by_name(accept, VENDOR) else (JSON, _SHORT_VENDOR)
 
 
-def _refuse_mistaken(request: HttpRequest, subject: str) -> None:
-    """Refuse an ambiguous path, and one with characters that no database accepts.
+def _refuse_ambiguous(request: HttpRequest, subject: str) -> None:
+    """Refuse an ambiguous path, and one with the NUL character, which no database accepts.
 
-    Paths are decoded before they are routed. So a subject that holds an encoded slash and ends like one of our own
-    paths, as `a%2Fversions%2F1` does, would be taken for the version 1 of another subject.
+    Paths are decoded before they are routed. So a subject with encoded slashes that ends like one of our routes, such
+    as `a%2Fversions%2F1`, would be mistaken for version 1 of another subject.
     """
     if "\0" in subject:
         raise Refused(INVALID_SUBJECT, "No subject holds the NUL character.")
@@ -168,24 +169,24 @@ def _refuse_mistaken(request: HttpRequest, subject: str) -> None:
         raise Refused(INVALID_SUBJECT, "A subject with an encoded slash and a part “versions” cannot be asked for.")
 
 
-# Any text; the class stands for a dot that also matches a newline, which Django cannot reverse.
+# Any text. Django cannot reverse a dot that also matches newlines, so a character class is used.
 _SUBJECT = r"(?P<subject>[\s\S]+?)"
 _PART = re.compile(r"\{(\w+)\}")
 ENDPOINTS = endpoints_of(schemas, subjects, configuration)
 
 
 class Unknown(RegistryView):
-    """Refuses unknown paths with 404: clients try paths of other registries, and stop at any other refusal."""
+    """Answers unknown paths with 404: clients probe paths of other registries, and stop after any other refusal."""
 
     schema = None
     get = post = put = delete = patch = RegistryView.answer
 
 
-def _route(path: str, methods: Mapping[str, Endpoint]) -> URLPattern:
+def _make_route(path: str, methods: Mapping[str, Endpoint]) -> URLPattern:
     """Return Django's pattern of a path written as `/subjects/{subject}/versions`.
 
-    A subject may hold slashes, which clients encode and Django decodes before it looks here. A trailing slash is the
-    same route: a redirect would lose the body of a POST.
+    A subject may contain slashes, which clients encode and Django decodes before routing. A trailing slash is optional,
+    because a redirect would lose the body of a POST.
     """
     pattern = _PART.sub(r"(?P<\1>[^/]+)", path.lstrip("/").replace("{subject}", _SUBJECT))
     end = "/?$" if pattern else "$"
@@ -193,8 +194,8 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> URLPattern:
     return found
 
 
-# Of two that fit, the first counts: a subject's own paths come before those that end with a subject.
+# The first matching pattern wins, so paths that continue after the subject come before those that end with it.
 _PATHS = sorted(by_path(ENDPOINTS).items(), key=lambda each: each[0].endswith("{subject}"))
-urlpatterns = [_route(*each) for each in _PATHS]
+urlpatterns = [_make_route(*each) for each in _PATHS]
 urlpatterns.append(re_path(r"^[\s\S]*$", Unknown.as_view(), name="registry-unknown"))
 root = view_of(by_path(ENDPOINTS)["/"]).as_view()

@@ -1,27 +1,29 @@
-"""Whether a schema may follow the versions that are there."""
+"""The check whether a schema may follow the existing versions."""
 
 from typing import Any
 
 from contracts.models import Contract, ContractVersion
 from contracts.registry import references, settings
 from contracts.registry.content import Content
-from contracts.registry.lookup import latest_version, numbered
+from contracts.registry.lookup import latest_version, numbered_versions
 from synapse import sandbox
 from synapse.compatibility import CompatibilityResult, Difference, EarlierVersion, Mode
 from synapse.errors.contracts import BadSchema, Incompatible
 from synapse.schema import validator
 
 
-def judge(of: Contract, content: Content, *, against: ContractVersion | None = None) -> CompatibilityResult:
-    """Return whether the content may become the contract's next version, under its mode and policy.
+def check_compatibility(
+    of: Contract, content: Content, *, against: ContractVersion | None = None
+) -> CompatibilityResult:
+    """Check whether the content may become the contract's next version, under its mode and policy.
 
-    `against` compares with one version in place of those that the mode asks for.
+    `against` is the only version to compare with, in place of those that the mode names.
 
     Raises:
         BadSchema: when the content cannot be a contract's schema.
     """
-    mode, policy = settings.rules(of)
-    earlier = _earlier(of, mode) if against is None else [against]
+    mode, policy = settings.rules_of(of)
+    earlier = _earlier_versions(of, mode) if against is None else [against]
     if mode is Mode.NONE or not earlier:
         return CompatibilityResult(is_compatible=True)
     return sandbox.compare(
@@ -29,29 +31,29 @@ def judge(of: Contract, content: Content, *, against: ContractVersion | None = N
         [_as_earlier(version) for version in earlier],
         mode=mode,
         policy=policy,
-        references=references.documents(content.references),
+        references=references.resolve(content.references),
     )
 
 
 def refuse_unless_compatible(of: Contract, content: Content) -> None:
-    """Do nothing when the content may become the contract's next version.
+    """Raise unless the content may become the contract's next version.
 
     Raises:
-        BadSchema: when nothing that is compared could ever follow it.
-        Incompatible: when it may not, with what speaks against it.
+        BadSchema: when no later schema could be compared with this one.
+        Incompatible: with the differences, when it may not.
     """
-    mode, policy = settings.rules(of)
+    mode, policy = settings.rules_of(of)
     if mode is not Mode.NONE:
-        reason = sandbox.obstacle(content.document, references.documents(content.references))
+        reason = sandbox.obstacle(content.document, references.resolve(content.references))
         if reason is not None:
             raise BadSchema(f"No later version could be compared with this schema, because {reason}.")
-    verdict = judge(of, content)
+    verdict = check_compatibility(of, content)
     if verdict.is_compatible:
         return
-    old = numbered(of).filter(number=verdict.differences[0].version).first()
+    old = numbered_versions(of).filter(number=verdict.differences[0].version).first()
     raise Incompatible(
-        _sentence(of, verdict, mode),
-        [described(difference) for difference in verdict.differences],
+        _describe_refusal(of, verdict, mode),
+        [difference_json(difference) for difference in verdict.differences],
         subject=of.subject,
         mode=mode,
         policy=policy,
@@ -59,8 +61,8 @@ def refuse_unless_compatible(of: Contract, content: Content) -> None:
     )
 
 
-def described(difference: Difference) -> dict[str, Any]:
-    """Return a difference as answers show it."""
+def difference_json(difference: Difference) -> dict[str, Any]:
+    """Return a difference as a JSON object, as in API responses."""
     shown: dict[str, Any] = {
         "rule": difference.rule,
         "direction": str(difference.direction),
@@ -72,12 +74,12 @@ def described(difference: Difference) -> dict[str, Any]:
         "decided": difference.decided,
     }
     if difference.has_witness:
-        # JSON's null can be a witness too, so it is there only when there is one.
+        # null can be a witness, so a missing witness is a missing member.
         shown["witness"] = difference.witness
     return shown
 
 
-def _sentence(of: Contract, verdict: CompatibilityResult, mode: Mode) -> str:
+def _describe_refusal(of: Contract, verdict: CompatibilityResult, mode: Mode) -> str:
     first = verdict.differences[0]
     count = len(verdict.differences)
     more = f" There is {count - 1} more." if count == 2 else f" There are {count - 1} more." if count > 2 else ""
@@ -87,9 +89,9 @@ def _sentence(of: Contract, verdict: CompatibilityResult, mode: Mode) -> str:
     )
 
 
-def _earlier(of: Contract, mode: Mode) -> list[ContractVersion]:
+def _earlier_versions(of: Contract, mode: Mode) -> list[ContractVersion]:
     if mode.is_transitive:
-        return list(numbered(of))
+        return list(numbered_versions(of))
     latest = latest_version(of)
     return [] if latest is None else [latest]
 
@@ -97,7 +99,7 @@ def _earlier(of: Contract, mode: Mode) -> list[ContractVersion]:
 def _as_earlier(version: ContractVersion) -> EarlierVersion:
     schema = version.schema
     if schema is None or version.number is None:
-        raise ValueError(f"{version} is no numbered version")
+        raise ValueError(f"{version} is no numbered_versions version")
     return EarlierVersion(
         version=version.number, document=validator.load_schema(schema.text), references=references.documents_of(schema)
     )

@@ -1,4 +1,4 @@
-"""The content of a registration: a schema's text, its references, and metadata and rules of clients."""
+"""The content of a version: a schema's text, its references, and the metadata and rules of clients."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """A schema to register or to look up: its text, its references, and metadata and rules stored with it."""
+    """A schema to register or look up: its text, its references, and the metadata and rules stored with it."""
 
     text: str
     references: Sequence[Reference] = ()
@@ -40,7 +40,7 @@ class Content:
         """Return the parsed schema.
 
         Raises:
-            BadSchema: when the text is none.
+            BadSchema: when the text is not a schema.
         """
         return validator.parse_schema(self.text)
 
@@ -56,29 +56,31 @@ class Content:
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 that only identical contents share. The digest of a plain text is the text's own."""
+        """Return the SHA-256 (hex) of the whole content: of the text alone if there is nothing else."""
         if not self.references and not self.has_more:
             return _sha256(self.text.encode())
-        return _sha256(_dumped([self.text, self.reference_list, self.metadata, self.rule_set]))
+        return _sha256(_dump([self.text, self.reference_list, self.metadata, self.rule_set]))
 
     @property
     def meaning(self) -> str:
-        """Return the SHA-256 that all equivalent contents share, regardless of layout and of the order of keys."""
+        """Return a SHA-256 (hex) that ignores layout and the order of keys, so that equivalent contents share it."""
         text = validator.normal_text(self.document)
         references = sorted(self.reference_list, key=lambda reference: str(reference["name"]))
-        return _sha256(_dumped([text, references]) if references else text.encode())
+        return _sha256(_dump([text, references]) if references else text.encode())
 
     def has_more_like(self, schema: Schema) -> bool:
         """Say whether a schema has equal metadata and rules."""
         return bool(schema.metadata == self.metadata and schema.rule_set == self.rule_set)
 
-    def kept(self) -> Schema:
-        """Return the one schema with this content, creating it when there is none: its primary key is the global id."""
-        return Schema.objects.filter(digest=self.digest).first() or kept_all([self])[self.digest]
+    def store(self) -> Schema:
+        """Return the stored schema with this content, after creating it if necessary. Its primary key is the global
+        id.
+        """
+        return Schema.objects.filter(digest=self.digest).first() or store_contents([self])[self.digest]
 
 
-def kept_all(contents: Iterable[Content]) -> dict[str, Schema]:
-    """Return the schemas with these contents by their digests, creating missing ones, in few statements."""
+def store_contents(contents: Iterable[Content]) -> dict[str, Schema]:
+    """Return the stored schemas with these contents by digest, after creating missing ones with one statement."""
     wanted = {content.digest: content for content in contents}
     found = Schema.objects.in_bulk(list(wanted), field_name="digest")
     missing = [
@@ -110,7 +112,7 @@ def content_of(schema: Schema) -> Content:
     )
 
 
-def _dumped(value: Any) -> bytes:
+def _dump(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 

@@ -1,7 +1,7 @@
-"""Deleting versions: first they are hidden, then they can go for good. Their numbers stay taken.
+"""Deletion of versions: first they are hidden, then they can be deleted for good. Their numbers are never reused.
 
-A hidden version is in no list and nothing is checked against it; by its global id its schema can still be read, so
-what was written with it stays readable.
+A hidden version is in no list, and nothing is checked against it. Its schema can still be read by its global id, so
+that existing events stay readable.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from django.utils import timezone
 from contracts.models import Contract, ContractVersion, RemovedContract, SchemaReference
 from contracts.registry import lookup, settings
 from contracts.registry import references as refs
-from contracts.registry.lookup import State, numbered, reread
-from contracts.registry.references import marks
+from contracts.registry.lookup import State, numbered_versions, reload_version
+from contracts.registry.references import marks_of
 from core import audit, catalog_version
 from synapse.auth.permission import demand_scope
 from synapse.auth.principal import PERSONAL, Principal
@@ -26,36 +26,36 @@ def delete_version(version: ContractVersion, *, by: Principal, permanent: bool =
 
     Raises:
         ReadOnly: when the contract may not be changed.
-        Referenced: when a schema refers to it.
-        InUse: when it is the last active version of a contract that an event type uses.
-        AlreadyDeleted, NotDeletedYet: when it is hidden already, or (permanent) is not yet.
-        Forbidden: when PII would be unmasked (permanent) without the right to see it.
-        UnknownVersion: when it is gone.
+        Referenced: when a schema refers to the version.
+        InUse: when the version is the last active one of a contract that an event type uses.
+        AlreadyDeleted: when the version is hidden already. NotDeletedYet: with `permanent`, when it is not.
+        Forbidden: with `permanent`, when PII would be unmasked and the caller may not see PII.
+        UnknownVersion: when the version no longer exists.
     """
     catalog_version.bump()
-    reread(version)
+    reload_version(version)
     settings.refuse_unless_writable(version.contract, version.contract.subject)
     if not permanent:
         _refuse_to_end_checks(version.contract, [version])
-    _delete(version, by=by, permanent=permanent)
+    _delete_version(version, by=by, permanent=permanent)
 
 
 @transaction.atomic
 def delete_contract(of: Contract, *, by: Principal, permanent: bool = False) -> list[int]:
-    """Hide all versions of a contract, or delete them for good when all are hidden. Return their numbers.
+    """Hide all versions of a contract, or with `permanent` delete them for good. Return their numbers.
 
     Raises:
         ReadOnly: when the contract may not be changed.
         Referenced: when a schema of another contract refers to one.
-        InUse: when an event type uses the contract, so that its events would not be checked any more.
+        InUse: when an event type uses the contract, whose events would then not be checked any more.
         UnknownContract: when there are none to delete.
         AlreadyDeleted, NotDeletedYet: when they are all hidden already, or (permanent) not all of them are yet.
-        Forbidden: when PII would be unmasked (permanent) without the right to see it.
+        Forbidden: with `permanent`, when PII would be unmasked and the caller may not see PII.
     """
     catalog_version.bump()
     of.refresh_from_db()
     settings.refuse_unless_writable(of, of.subject)
-    every = list(numbered(of, deleted=True))
+    every = list(numbered_versions(of, deleted=True))
     if not every:
         raise UnknownContract(f"The contract “{of.subject}” has no versions.")
     there = [version for version in every if version.deleted_at is None]
@@ -66,11 +66,11 @@ def delete_contract(of: Contract, *, by: Principal, permanent: bool = False) -> 
     chosen = every if permanent else there
     if not permanent:
         _refuse_to_end_checks(of, chosen)
-    # Newest first: a version may refer to an earlier one of its own contract.
+    # Newest first, because a version may refer to an earlier one of its own contract.
     for version in reversed(chosen):
-        _delete(version, by=by, permanent=permanent)
+        _delete_version(version, by=by, permanent=permanent)
     if permanent:
-        # A subject that is registered again begins with the general settings.
+        # If the subject is registered again, it starts with the general settings.
         settings.change(of, by=by, compatibility="", policy="", extras={})
         settings.change(of, by=by, mode="")
     return [version.number for version in chosen if version.number is not None]
@@ -78,18 +78,18 @@ def delete_contract(of: Contract, *, by: Principal, permanent: bool = False) -> 
 
 @transaction.atomic
 def remove_contract(of: Contract, *, by: Principal) -> None:
-    """Delete a contract that nothing uses, with its versions, hidden or not. Its subject and its numbers stay taken.
+    """Delete an unused contract with all versions, hidden or not. Its version numbers are never reused.
 
     Raises:
         ReadOnly: when the contract may not be changed.
         Referenced: when a schema of another contract refers to a version.
         InUse: when an event type uses the contract.
-        Forbidden: when PII would be unmasked without the right to see it.
+        Forbidden: when PII would be unmasked and the caller may not see PII.
     """
     catalog_version.bump()
     of.refresh_from_db()
     refuse_to_remove(of, by=by)
-    versions = list(numbered(of, deleted=True))
+    versions = list(numbered_versions(of, deleted=True))
     for version in reversed(versions):
         SchemaReference.objects.filter(version=version).delete()
         version.delete()
@@ -104,25 +104,25 @@ def remove_contract(of: Contract, *, by: Principal) -> None:
 
 
 def refuse_to_remove(of: Contract, *, by: Principal) -> None:
-    """Do nothing when a contract can be deleted, with its versions.
+    """Raise unless a contract can be deleted with its versions.
 
     Raises:
-        ReadOnly, Referenced, InUse, Forbidden: as `remove_contract` does.
+        ReadOnly, Referenced, InUse, Forbidden: see `remove_contract`.
     """
     settings.refuse_unless_writable(of, of.subject)
     lookup.refuse_if_used(of, "it cannot be deleted")
-    for version in numbered(of, deleted=True):
+    for version in numbered_versions(of, deleted=True):
         _refuse_if_referenced(version, deleted=True, by_own=False)
-        _demand_marks(version, by)
+        _demand_right_to_unmask(version, by)
 
 
 def _refuse_to_end_checks(of: Contract, versions: Sequence[ContractVersion]) -> None:
-    active = set(numbered(of).filter(state=State.ACTIVE).values_list("pk", flat=True))
+    active = set(numbered_versions(of).filter(state=State.ACTIVE).values_list("pk", flat=True))
     if active and active <= {version.pk for version in versions}:
         lookup.refuse_if_used(of, "without an active version, their events would not be checked any more")
 
 
-def _delete(version: ContractVersion, *, by: Principal, permanent: bool) -> None:
+def _delete_version(version: ContractVersion, *, by: Principal, permanent: bool) -> None:
     if version.number is None:
         raise WrongState(f"{version} is a draft; a draft is discarded.")
     if not permanent and version.deleted_at is not None:
@@ -136,22 +136,22 @@ def _delete(version: ContractVersion, *, by: Principal, permanent: bool) -> None
         version.save()
         audit.record(by, "delete", version, before={"state": version.state, "schema": version.schema_id})
         return
-    _demand_marks(version, by)
-    # Only references of schemas without a contract remain.
+    _demand_right_to_unmask(version, by)
+    # The remaining references are from schemas that no longer belong to a contract.
     SchemaReference.objects.filter(version=version).delete()
     audit.record(by, "delete for good", version, before={"schema": version.schema_id, "text": version.text})
     version.delete()
 
 
-def _demand_marks(version: ContractVersion, by: Principal) -> None:
-    if version.schema is not None and marks(version.schema) is not None:
-        # With the version its marks go, and nothing masks what they hid.
+def _demand_right_to_unmask(version: ContractVersion, by: Principal) -> None:
+    if version.schema is not None and marks_of(version.schema) is not None:
+        # The PII marks are deleted with the version, so nothing masks the marked values any more.
         demand_scope(by, PERSONAL)
 
 
 def _refuse_if_referenced(version: ContractVersion, *, deleted: bool, by_own: bool = True) -> None:
-    """Do nothing when no schema refers to a version; `by_own`: those of its own contract count."""
-    users = refs.referring(version, deleted=deleted)
+    """Raise if a schema refers to a version. `by_own`: schemas of the same contract count, too."""
+    users = refs.referring_schemas(version, deleted=deleted)
     versions = ContractVersion.objects.filter(schema__in=users)
     if not by_own:
         versions = versions.exclude(contract=version.contract)

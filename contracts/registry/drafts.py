@@ -1,8 +1,9 @@
-"""Write drafts of a contract's next version, make a text a version, and create many contracts in few statements.
+"""Drafts of a contract's next version, activation of versions, and bulk creation of contracts.
 
 A draft has no number and can be overwritten. A version gets the next number and a global id, and is frozen. A
-transaction that changes a contract raises the catalog's version first, and so waits for other such transactions: no
-number and no id is given twice, on any database. A catalog file may bring thousands of contracts.
+transaction that changes a contract raises the catalog's version first, which serialises such transactions: no number
+and no id is assigned twice, on any database. Creation is done in bulk, because a catalog file may have thousands of
+contracts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,8 +16,8 @@ from django.utils import timezone
 from contracts.models import Contract, ContractVersion
 from contracts.registry import references as refs
 from contracts.registry.compatibility import refuse_unless_compatible
-from contracts.registry.content import Content, Reference, kept_all
-from contracts.registry.lookup import State, active_version, find, highest_removed, reread
+from contracts.registry.content import Content, Reference, store_contents
+from contracts.registry.lookup import State, active_version, find_equivalent, highest_removed, reload_version
 from contracts.registry.settings import of_all, refuse_unless_writable
 from core import audit, catalog_version
 from synapse.auth.principal import Principal
@@ -26,7 +27,7 @@ from synapse.errors.contracts import BadSchema, DraftChanged, DraftExists, Wrong
 
 @transaction.atomic
 def create_contracts(new: Iterable[tuple[Contract, Content | None]], *, by: Principal) -> None:
-    """Save new contracts, each with a first version if it has a content. Contents must be checked, and have no
+    """Save new contracts, each with a first version if it has content. Contents must be checked already, and have no
     references.
 
     Raises:
@@ -50,7 +51,7 @@ def create_contracts(new: Iterable[tuple[Contract, Content | None]], *, by: Prin
         contract.highest = removed.get(contract.subject, 0) + 1
     Contract.objects.bulk_create([contract for contract, _ in pairs])
     audit.record_all(by, "create", [(contract, None, audit.describe(contract)) for contract, _ in pairs])
-    schemas = kept_all(content for _, content in pairs if content is not None)
+    schemas = store_contents(content for _, content in pairs if content is not None)
     now = timezone.now()
     versions = ContractVersion.objects.bulk_create(
         ContractVersion(
@@ -83,16 +84,16 @@ def draft(
 ) -> ContractVersion:
     """Create the contract's draft, or with `replace` overwrite it. A missing contract is created too.
 
-    No event is checked against a draft. Without `references`, it has those of the draft that it replaces, else those of
-    the active version. An equal draft stays unchanged.
+    No event is checked against a draft. Without `references`, it gets those of the draft that it replaces, otherwise
+    those of the active version. An equal draft stays unchanged.
 
     Raises:
         BadSchema: when the text cannot be a contract's schema.
-        DraftExists: when there is a draft with another text, and it is not to be replaced.
+        DraftExists: when there is a draft with another text and `replace` is False.
     """
     catalog_version.bump()
     owner = Contract.objects.filter(subject=subject).first()
-    content = written(owner, text, references)
+    content = check_draft(owner, text, references)
     owner = owner or Contract.objects.create(subject=subject)
     standing = draft_of(owner)
     if standing is not None and not replace and standing.draft_text != text:
@@ -111,14 +112,14 @@ def draft(
     return found
 
 
-def written(owner: Contract | None, text: str, references: Sequence[Reference] | None = None) -> Content:
-    """Return the content of a text as the contract's draft; for `references` see `draft`.
+def check_draft(owner: Contract | None, text: str, references: Sequence[Reference] | None = None) -> Content:
+    """Check a text as the contract's draft and return its content. For `references` see `draft`.
 
     Raises:
         BadSchema: when the text cannot be a contract's schema.
     """
     content = content_of_text(owner, text, references)
-    refs.check(content)
+    refs.check_content(content)
     return content
 
 
@@ -142,14 +143,14 @@ def digest_of(draft: ContractVersion) -> str:
 
 @transaction.atomic
 def discard(draft: ContractVersion, *, by: Principal) -> None:
-    """Delete a draft; its text stays in the audit log.
+    """Delete a draft. Its text stays in the audit log.
 
     Raises:
-        UnknownVersion: when there is no such draft any more.
-        WrongState: when it is no draft any more.
+        UnknownVersion: when the draft no longer exists.
+        WrongState: when the version is not a draft.
     """
     catalog_version.bump()
-    reread(draft)
+    reload_version(draft)
     if draft.state != State.DRAFT:
         raise WrongState(f"{draft} is {draft.state}; only a draft can be discarded.")
     audit.record(by, "discard draft", draft.contract, before={"schema": draft.draft_text})
@@ -158,21 +159,21 @@ def discard(draft: ContractVersion, *, by: Principal) -> None:
 
 @transaction.atomic
 def activate(version: ContractVersion, *, by: Principal, shown: str | None = None) -> ContractVersion:
-    """Give a draft its number and its schema, and check events against it from now on.
+    """Make a draft the active version, with a number and a schema: events are checked against it from now on.
 
-    A draft that says what the active version says adds no version: the draft goes and the active one is returned.
-    `shown` is the digest (see `drafting.digest_of`) of the draft that somebody agreed to: no other is activated.
+    A draft with the content of the active version is deleted, and the active version returned. `shown` is the digest
+    (`digest_of`) of the draft that the person confirmed: another one is not activated.
 
     Raises:
         BadSchema: when the draft cannot be a contract's schema.
-        DraftChanged: when it is not the one that was shown.
+        DraftChanged: when the draft is not the one with the digest `shown`.
         Incompatible: when it would break what the contract's compatibility protects.
         ReadOnly: when the contract may not be changed.
-        UnknownVersion: when the draft is gone.
-        WrongState: when the version is no draft.
+        UnknownVersion: when the draft no longer exists.
+        WrongState: when the version is not a draft.
     """
     catalog_version.bump()
-    reread(version)
+    reload_version(version)
     if version.state != State.DRAFT:
         raise WrongState(f"{version} is {version.state}; only a draft can be activated.")
     if shown is not None and digest_of(version) != shown:
@@ -180,14 +181,14 @@ def activate(version: ContractVersion, *, by: Principal, shown: str | None = Non
     content = Content(
         text=version.draft_text, references=[Reference(**reference) for reference in version.draft_references]
     )
-    refs.check(content)
+    refs.check_content(content)
     owner = version.contract
     refuse_unless_writable(owner, owner.subject)
     before = active_version(owner)
-    if _is(before, content):
+    if _has_content(before, content):
         version.delete()
         return before  # type: ignore[return-value]  # not None: it is the content
-    return _numbered(version, content, before, by=by)
+    return _number_version(version, content, before, by=by)
 
 
 @transaction.atomic
@@ -202,7 +203,7 @@ def register(
 ) -> ContractVersion:
     """Make a text the active version of a contract. A missing contract is created; a draft stays unchanged.
 
-    A text that is active already adds no version.
+    If the active version has this content already, no version is added.
 
     Raises:
         BadSchema: when the text cannot be a contract's schema.
@@ -210,41 +211,41 @@ def register(
         ReadOnly: when the contract may not be changed.
     """
     content = Content(text=text, references=references, metadata=metadata, rule_set=rule_set)
-    refs.check(content)
+    refs.check_content(content)
     catalog_version.bump()
-    return _registered(subject, content, by=by)
+    return _register(subject, content, by=by)
 
 
-def ensure(subject: str, content: Content, *, by: Principal) -> ContractVersion:
-    """Return the version of a contract that says what the content says, registered when there is none.
+def find_or_register(subject: str, content: Content, *, by: Principal) -> ContractVersion:
+    """Return the contract's version with equivalent content, after registering it if there is none.
 
-    This is what registries mean by registering: a repeated call gets the version that is there.
+    Registries call this “register”: a repeated call returns the existing version.
 
     Raises:
         BadSchema: when the content cannot be a contract's schema.
         Incompatible: when it would break what the contract's compatibility protects.
         ReadOnly: when the contract may not be changed.
     """
-    # Programs ask at each start, so the answer that changes nothing takes no lock.
-    if found := _found(subject, content):
+    # Programs call this at each start, so the common case, which changes nothing, takes no lock.
+    if found := _find_equivalent(subject, content):
         return found
-    refs.check(content)
+    refs.check_content(content)
     with transaction.atomic():
         catalog_version.bump()
-        return _found(subject, content) or _registered(subject, content, by=by)
+        return _find_equivalent(subject, content) or _register(subject, content, by=by)
 
 
 @transaction.atomic
 def deprecate(version: ContractVersion, *, by: Principal) -> None:
-    """Stop checking events against a version; the next lower active one, if any, takes its place.
+    """Stop checking events against a version. The next lower active one, if any, takes its place.
 
     Raises:
         ReadOnly: when the contract may not be changed.
-        UnknownVersion: when the version is gone.
+        UnknownVersion: when the version no longer exists.
         WrongState: when the version is not active.
     """
     catalog_version.bump()
-    reread(version)
+    reload_version(version)
     if version.state != State.ACTIVE or version.deleted_at is not None:
         state = version.state if version.deleted_at is None else "deleted"
         raise WrongState(f"{version} is {state}; only an active version can be deprecated.")
@@ -256,33 +257,33 @@ def deprecate(version: ContractVersion, *, by: Principal) -> None:
     audit.record(by, "deprecate", version, before={"state": State.ACTIVE}, after={"state": State.DEPRECATED})
 
 
-def _found(subject: str, content: Content) -> ContractVersion | None:
+def _find_equivalent(subject: str, content: Content) -> ContractVersion | None:
     owner = Contract.objects.filter(subject=subject).first()
-    return None if owner is None else find(owner, content)
+    return None if owner is None else find_equivalent(owner, content)
 
 
-def _registered(subject: str, content: Content, *, by: Principal) -> ContractVersion:
+def _register(subject: str, content: Content, *, by: Principal) -> ContractVersion:
     owner = Contract.objects.filter(subject=subject).first()
     refuse_unless_writable(owner, subject)
     owner = owner or Contract.objects.create(subject=subject)
     before = active_version(owner)
-    if _is(before, content):
+    if _has_content(before, content):
         return before  # type: ignore[return-value]  # not None: it is the content
-    return _numbered(ContractVersion(contract=owner, author=str(by)), content, before, by=by)
+    return _number_version(ContractVersion(contract=owner, author=str(by)), content, before, by=by)
 
 
-def _is(version: ContractVersion | None, content: Content) -> bool:
+def _has_content(version: ContractVersion | None, content: Content) -> bool:
     return version is not None and version.schema is not None and version.schema.digest == content.digest
 
 
-def _numbered(
+def _number_version(
     version: ContractVersion, content: Content, before: ContractVersion | None, *, by: Principal
 ) -> ContractVersion:
     owner = version.contract
     refuse_unless_compatible(owner, content)
-    schema = content.kept()
-    refs.link(schema, content.references)
-    # Read again: a concurrent call that made a version has raised it.
+    schema = content.store()
+    refs.record_references(schema, content.references)
+    # Reloaded, because a concurrent registration may have raised it.
     owner.refresh_from_db(fields=["highest"])
     owner.highest = (owner.highest or highest_removed([owner.subject]).get(owner.subject, 0)) + 1
     owner.save(update_fields=["highest"])

@@ -1,6 +1,6 @@
 """Find contracts and versions, and refuse to remove those that are in use.
 
-Definitions that use contracts live in apps above this one, which register a function that names them.
+Definitions that use contracts belong to other apps, which register a function that names them.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,21 +32,21 @@ def highest_removed(subjects: Iterable[str]) -> dict[str, int]:
     return {subject: removed.highest for subject, removed in found.items()}
 
 
-def numbered(of: Contract, *, deleted: bool = False) -> QuerySet[ContractVersion]:
-    """Return the numbered versions, oldest first; the deleted ones only when asked for."""
+def numbered_versions(of: Contract, *, deleted: bool = False) -> QuerySet[ContractVersion]:
+    """Return the numbered versions, oldest first; with `deleted`, deleted ones too."""
     found = of.versions.filter(number__isnull=False).select_related("schema").order_by("number")
     return found if deleted else found.filter(deleted_at=None)
 
 
 def active_version(of: Contract) -> ContractVersion | None:
     """Return the version that events are checked against: the highest active one."""
-    return numbered(of).filter(state=State.ACTIVE).last()
+    return numbered_versions(of).filter(state=State.ACTIVE).last()
 
 
 def latest_version(of: Contract) -> ContractVersion | None:
-    """Return the predecessor of the next version: the active one, else the one with the highest number."""
+    """Return the predecessor of the next version: the active one, otherwise the one with the highest number."""
     is_active = Case(When(state=State.ACTIVE, then=Value(1)), default=Value(0), output_field=IntegerField())
-    return numbered(of).order_by(is_active, "number").last()
+    return numbered_versions(of).order_by(is_active, "number").last()
 
 
 def version(of: Contract, number: int) -> ContractVersion:
@@ -55,14 +55,14 @@ def version(of: Contract, number: int) -> ContractVersion:
     Raises:
         UnknownVersion: when the contract has none with this number.
     """
-    found = numbered(of, deleted=True).filter(number=number).first()
+    found = numbered_versions(of, deleted=True).filter(number=number).first()
     if found is None:
         raise UnknownVersion(f"The contract “{of.subject}” has no version {number}.")
     return found
 
 
-def reread(version: ContractVersion) -> None:
-    """Read a version and its contract again after waiting for a lock: others may have changed them.
+def reload_version(version: ContractVersion) -> None:
+    """Reload a version and its contract after waiting for a lock, since they may have changed.
 
     Raises:
         UnknownVersion: when it was deleted in the meantime.
@@ -73,14 +73,14 @@ def reread(version: ContractVersion) -> None:
         raise UnknownVersion(f"There is no {version} any more.") from None
 
 
-def find(of: Contract, content: Content, *, deleted: bool = False) -> ContractVersion | None:
+def find_equivalent(of: Contract, content: Content, *, deleted: bool = False) -> ContractVersion | None:
     """Return the newest version equivalent to the content, regardless of layout.
 
-    Metadata and rules count only when the content has some.
+    Metadata and rules are compared only if the content has some.
     """
-    same = numbered(of, deleted=deleted).filter(schema__meaning=content.meaning)
+    same = numbered_versions(of, deleted=deleted).filter(schema__meaning=content.meaning)
     if content.has_more:
-        # Compared here: databases differ in how they compare JSON.
+        # Compared in Python, because databases differ in how they compare JSON.
         alike = [each for each in same if each.schema is not None and content.has_more_like(each.schema)]
         return alike[-1] if alike else None
     return same.last()
@@ -92,17 +92,17 @@ _MOST_NAMED = 5
 
 
 def register_users(names: UserNames) -> None:
-    """Register a function that names an app's definitions that use a contract, such as `the event type
+    """Register a function that names the definitions of an app that use a contract, such as `the event type
     “orders/order-placed”`.
     """
     _users.append(names)
 
 
 def refuse_if_used(of: Contract, consequence: str) -> None:
-    """Refuse when a definition uses the contract.
+    """Raise if a definition uses the contract.
 
     Raises:
-        InUse: when one does; `consequence` says in a clause what would become of it.
+        InUse: when one does. `consequence` is a clause for the message on what would happen to it.
     """
     names = [name for users in _users for name in users(of)]
     if names:

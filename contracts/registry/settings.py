@@ -1,4 +1,4 @@
-"""Compatibility, policy and mode: of all contracts, and of those that say otherwise."""
+"""Compatibility, policy and mode: the general settings, and those of single contracts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,12 +16,12 @@ _ROW = 1
 
 
 def of_all() -> RegistrySettings:
-    """Return what holds for every contract that does not say otherwise: the defaults until they are changed."""
+    """Return the general settings, which apply to contracts without their own; unsaved defaults if none are stored."""
     return RegistrySettings.objects.filter(pk=_ROW).first() or RegistrySettings(pk=_ROW)
 
 
-def rules(of: Contract) -> tuple[CompatibilityMode, CompatibilityPolicy]:
-    """Return the compatibility mode and the policy that hold for a contract."""
+def rules_of(of: Contract) -> tuple[CompatibilityMode, CompatibilityPolicy]:
+    """Return the compatibility mode and the policy that apply to a contract."""
     everywhere = of_all()
     return (
         CompatibilityMode(of.compatibility or everywhere.compatibility),
@@ -30,7 +30,7 @@ def rules(of: Contract) -> tuple[CompatibilityMode, CompatibilityPolicy]:
 
 
 def mode_of(of: Contract | None, everywhere: RegistrySettings | None = None) -> str:
-    """Return what may be done with a contract (None: with one that is not there yet)."""
+    """Return the mode that applies to a contract (None: to one that does not exist yet)."""
     everywhere = everywhere or of_all()
     if everywhere.mode == Mode.READONLY_OVERRIDE or of is None or not of.mode:
         return everywhere.mode
@@ -38,17 +38,17 @@ def mode_of(of: Contract | None, everywhere: RegistrySettings | None = None) -> 
 
 
 def normalizes(subject: str) -> bool:
-    """Say whether schemas of a subject are kept without layout, where a request does not say."""
+    """Say whether schemas of a subject are normalized before they are stored, unless the request says otherwise."""
     owner = Contract.objects.filter(subject=subject).only("extras").first()
     own = None if owner is None else owner.extras.get("normalize")
     return bool(of_all().extras.get("normalize") if own is None else own)
 
 
 def refuse_unless_writable(of: Contract | None, subject: str, everywhere: RegistrySettings | None = None) -> None:
-    """Do nothing when the contract may be changed.
+    """Raise unless the contract may be changed.
 
     Raises:
-        ReadOnly: when it may not.
+        ReadOnly: when its mode forbids changes.
     """
     mode = mode_of(of, everywhere)
     if mode != Mode.READWRITE:
@@ -59,8 +59,8 @@ def refuse_unless_writable(of: Contract | None, subject: str, everywhere: Regist
 def change(
     of: Contract | None, *, by: Principal, more: Mapping[str, Any] | None = None, **values: Any
 ) -> Contract | RegistrySettings:
-    """Set compatibility, policy, mode or extras of a contract, or (None) of all; an empty value of a contract takes it
-    back. `more` are extras that join those which are there.
+    """Change compatibility, policy, mode or extras of a contract, or the general ones (None). An empty value removes a
+    contract's own setting. `more` is merged into the existing extras.
 
     Raises:
         ReadOnly: when something beside the mode is set, and the mode forbids it.
@@ -85,7 +85,8 @@ def change(
 
 @transaction.atomic
 def change_contract(subject: str, *, by: Principal, **values: Any) -> Contract | RegistrySettings:
-    """Set the same of the contract with this subject, which is made when there is none.
+    """Change settings of the contract with this subject, after creating it if necessary. Arguments are those of
+    `change`.
 
     Raises:
         ReadOnly: when something beside the mode is set, and the mode forbids it.

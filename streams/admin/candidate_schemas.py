@@ -13,7 +13,7 @@ from django.urls import reverse
 from contracts.admin import extensions
 from contracts.admin.contract import ContractAdmin
 from contracts.admin.extensions import ActionLink
-from contracts.admin.versions import numbered
+from contracts.admin.versions import get_version_or_404
 from contracts.models import Contract, ContractVersion
 from contracts.registry import draft_of
 from core import payload_access
@@ -44,7 +44,9 @@ def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
         # A report quotes events, so it needs the right to see them.
         raise PermissionDenied
     number = request.GET.get("version", "")
-    tested = numbered(contract, int(number)) if number.isascii() and number.isdecimal() else draft_of(contract)
+    tested = (
+        get_version_or_404(contract, int(number)) if number.isascii() and number.isdecimal() else draft_of(contract)
+    )
     last = request.POST.get("last", str(USUAL_EVENTS)).strip()
     results: list[dict[str, Any]] = []
     problem = None

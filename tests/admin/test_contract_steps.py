@@ -102,7 +102,7 @@ def test_a_step_takes_its_right(client_who_may, owner, page, right):
 
     assert client.get(url(CONTRACT, page, owner.pk, 1)).status_code == 403
     assert client.post(url(CONTRACT, page, owner.pk, 1)).status_code == 403
-    assert registry.numbered(owner).count() == 2
+    assert registry.numbered_versions(owner).count() == 2
 
 
 @pytest.mark.parametrize("page", ["restore", "delete_version"])

@@ -20,7 +20,7 @@ EACH = 4
 
 def registered(subject: str, text: str) -> list[object]:
     """Register a text and return the subject, the text, its number and its id."""
-    version = registry.ensure(subject, registry.Content(text=text), by=SYSTEM)
+    version = registry.find_or_register(subject, registry.Content(text=text), by=SYSTEM)
     return [subject, text, version.number, version.schema_id]
 
 

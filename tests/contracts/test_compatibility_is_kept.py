@@ -143,7 +143,7 @@ def test_an_existing_version_can_be_ensured_while_the_registry_is_read_only():
     version = register(OPEN)
     configure(mode="READONLY")
 
-    assert registry.ensure("orders.placed", registry.Content(text=OPEN), by=SYSTEM) == version
+    assert registry.find_or_register("orders.placed", registry.Content(text=OPEN), by=SYSTEM) == version
 
 
 def test_the_readonly_override_mode_of_the_registry_overrules_the_mode_of_a_contract():

@@ -47,8 +47,8 @@ def test_a_hidden_version_is_not_checked_against_and_its_schema_stays():
     delete(second)
 
     assert registry.active_version(first.contract) == first
-    assert list(registry.numbered(first.contract)) == [first]
-    assert list(registry.numbered(first.contract, deleted=True)) == [first, second]
+    assert list(registry.numbered_versions(first.contract)) == [first]
+    assert list(registry.numbered_versions(first.contract, deleted=True)) == [first, second]
     assert Schema.objects.filter(pk=second.schema_id).exists()
 
 
@@ -116,7 +116,7 @@ def test_a_schema_reaches_into_another_contract_by_name():
 
     version = referring("address")
 
-    compiled = registry.compiled(version.schema)
+    compiled = registry.compile_stored(version.schema)
     assert compiled.accepts({"to": {"street": "x"}})
     assert not compiled.accepts({"to": {}})
 
@@ -128,7 +128,7 @@ def test_a_schema_reaches_through_another_one_further_on():
 
     version = referring("address")
 
-    compiled = registry.compiled(version.schema)
+    compiled = registry.compile_stored(version.schema)
     assert compiled.accepts({"to": {"country": "DE"}})
     assert not compiled.accepts({"to": {"country": "D"}})
 
@@ -137,7 +137,7 @@ def test_names_are_relative_to_what_a_schema_calls_itself():
     register(ADDRESS, "address")
     text = '{"$id": "https://shop.example/events/order.json", "properties": {"to": {"$ref": "address.json"}}}'
 
-    compiled = registry.compiled(referring("address", text=text).schema)
+    compiled = registry.compile_stored(referring("address", text=text).schema)
 
     assert not compiled.accepts({"to": {}})
 
@@ -259,7 +259,7 @@ def test_a_deprecated_version_is_deleted_while_an_event_type_uses_the_contract()
 
     delete(version)
 
-    assert not registry.numbered(version.contract).exists()
+    assert not registry.numbered_versions(version.contract).exists()
 
 
 def test_a_contract_is_deleted_when_no_event_type_uses_it_any_more():

@@ -175,7 +175,7 @@ class TestVersions:
             raise BadSchema("A library has changed its mind.")
 
         monkeypatch.setattr(registry, "compiled", refuse)
-        monkeypatch.setattr("contracts.registry.references.compiled", refuse)
+        monkeypatch.setattr("contracts.registry.references.compile_stored", refuse)
 
         (event,) = seen(ask)
         assert event["email"] == event["n"] == MASK

@@ -1,8 +1,8 @@
-// While a contract's schema is written, says below the editor whether it may be the next version.
+// While a contract's schema is edited, shows below the editor whether it may become the next version.
 //
-// The textarea names where to ask: data-verdict="URL". The text is posted there a moment after the last key, and the
-// answer is a part of a page that takes the place of the one before. Without this script the same is said when the
-// draft is activated.
+// The textarea has the URL of the check: data-verdict="URL". The text is posted PAUSE_MS after the last keystroke, and
+// the response, an HTML fragment, replaces the previous result. Without this script, the result is shown when the draft
+// is activated.
 
 (() => {
   const PAUSE_MS = 400;
@@ -12,7 +12,7 @@
     panel.className = "s-live-verdict";
     panel.setAttribute("aria-label", "Compatibility");
     const said = document.createElement("div");
-    // Read aloud when it changes, after what is being said.
+    // Screen readers announce changes of this part, after finishing the current sentence.
     said.setAttribute("role", "status");
     panel.append(said);
     (textarea.closest(".field-schema, .form-row") || textarea.parentElement).after(panel);

@@ -6,13 +6,13 @@ import os
 import platform
 import sys
 
-# The pages of the admin are a third of what Django loads, and these commands show none.
+# A third of Django's start is loading the admin's pages. These commands do not need them.
 WITHOUT_PAGES = ("up", "consume", "catalog")
 
 
 def main() -> None:
-    # Nearly all that a start loads stays: collecting garbage meanwhile took a tenth of it. `serve` and `consume` set
-    # limits of their own when they have loaded.
+    # Hardly anything that a start allocates is garbage, and collecting took a tenth of the time. `serve` and `consume`
+    # set their own limits after loading.
     gc.set_threshold(100_000, 20, 100)
     if sys.platform == "win32":
         sys.exit("synapse: Windows cannot run this. Use WSL 2 (Linux in Windows), or the container: docker compose up.")
@@ -24,7 +24,7 @@ def main() -> None:
         from django.db import Error as DatabaseError  # noqa: PLC0415
     except ImportError:
         sys.exit("synapse: Django is not installed for this Python. Run `make install` and use .venv/bin/python.")
-    from synapse_project import VERSION, installation  # noqa: PLC0415 - needs what a venv holds
+    from synapse_project import VERSION, installation  # noqa: PLC0415 - needs installed packages
 
     if "--version" in sys.argv[1:] or sys.argv[1:] == ["version"]:
         print(f"Synapse {VERSION} (Django {django.get_version()}, Python {platform.python_version()})")
@@ -34,10 +34,10 @@ def main() -> None:
         admin.autodiscover = lambda: None
     try:
         execute_from_command_line(sys.argv)
-    except KeyboardInterrupt:  # Ctrl-C before the command could say what it does then
+    except KeyboardInterrupt:  # Ctrl-C before the command set its own handler
         sys.exit(130)
     except DatabaseError as error:
-        from core import database  # noqa: PLC0415 - needs settings, which a command has loaded by then
+        from core import database  # noqa: PLC0415 - needs the settings, which are loaded by now
 
         if "--traceback" in sys.argv:
             raise

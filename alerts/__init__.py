@@ -1,1 +1,1 @@
-"""Rules of alerts and silences in the database, and the evaluator that runs by them (synapse.alerts)."""
+"""Alert rules and silences in the database, and the evaluator that applies them (synapse.alerts)."""

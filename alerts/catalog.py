@@ -1,4 +1,4 @@
-"""The rules of alerts in a catalog file: the section `alerts`."""
+"""Alert rules in a catalog file: the section `alerts`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,12 +30,12 @@ def read(file: CatalogFile) -> None:
 
 
 def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
-    """Return what would change."""
-    return compare(RULE, file.definitions_of(RULE), _current(), delete=delete and file.has_section("alerts"))
+    """Return the changes that `apply` would make."""
+    return compare(RULE, file.definitions_of(RULE), _current_rows(), delete=delete and file.has_section("alerts"))
 
 
 def apply(changes: Sequence[Change], *, by: Principal) -> None:
-    """Carry out changes of the plan, in the transaction of the caller, and record them."""
+    """Apply changes of the plan in the caller's transaction, with audit entries."""
     for change in changes:
         if change.action == "create":
             AlertRule.objects.create(name=change.name, **(change.after or {}))
@@ -51,15 +51,15 @@ def apply(changes: Sequence[Change], *, by: Principal) -> None:
 
 
 def export(document: dict[str, Any]) -> None:
-    """Add the section `alerts` when there are any rows, leaving out values that equal their defaults."""
-    if current := _current():
+    """Add the section `alerts` if there are any rows, without values that equal their defaults."""
+    if current := _current_rows():
         document["alerts"] = [
             {"name": name, **{key: value for key, value in values.items() if value != _DEFAULTS[key]}}
             for name, values in current.items()
         ]
 
 
-def _current() -> dict[str, Values]:
+def _current_rows() -> dict[str, Values]:
     rows = AlertRule.objects.order_by("name").values("name", *_DEFAULTS)
     return {row["name"]: {field.name: field.to_file(row[field.name]) for field in ALERT_FIELDS} for row in rows}
 

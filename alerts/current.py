@@ -1,22 +1,22 @@
-"""The alerts that there are, and their history, as the API and the admin show them.
+"""Current alerts and their history, for the API and the admin.
 
-For the admin's pages; each function asks Redis once, and raises RedisFailure when it cannot be used:
+Each function raises RedisFailure if Redis cannot be used:
 
-- `count_firing()`   the number of the badge
-- `current(rights)`  the alerts that are pending or fire, those that fire first
-- `history(rights)`  the latest changes, and from where to read on
-- `alerts.silences`  silences: `list_silences`, `create`, `end`
-- `alerts.snapshot.holder.current().rules`  all rules, as rows changed them
+- `count_firing()`       the number in the badge
+- `list_alerts(rights)`  the firing alerts, and then the pending ones
+- `list_changes(rights)` the latest changes, and the start of the next page
+- `alerts.silences`      silences: `list_silences`, `create`, `end`
+- `alerts.snapshot.holder.current().rules`  all rules, with the changes in the database applied
 
 Each alert is a mapping: see `Alert` in `alerts/api/alerts.py`. `rights` are those of the caller, such as
-`synapse.auth.permission.rights_of(user)`: nobody sees an alert of a stream that they may not see.
+`synapse.auth.permission.rights_of(user)`: alerts of streams that the caller may not see are left out.
 """
 
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from alerts.links import link
+from alerts.links import link_to
 from alerts.snapshot import holder
 from streams import connections
 from synapse.alerts import state
@@ -33,9 +33,9 @@ from synapse.redis import Command, ReplyError
 from synapse.redis.commands import alerts as commands
 from synapse.redis.errors import RedisRefused
 
-# Without a turn for this time, no evaluator is running. Seconds.
+# After this many seconds without an evaluation, no evaluator is running.
 STALE = 60
-# The number of changes that are read for a page, of which the caller may see some.
+# The number of changes that are read at once. The caller may see only some of them.
 _READ_AT_ONCE = 500
 
 
@@ -43,8 +43,8 @@ class CurrentAlerts(NamedTuple):
     """The alerts that are not ok.
 
     Attributes:
-        alerts: those that fire first, then those that are pending; within both the latest first.
-        evaluated_at: when rules were last evaluated, in seconds since 1970; None: never.
+        alerts: firing ones, then pending ones, each with the latest first.
+        evaluated_at: the time of the last evaluation of rules, in seconds since 1970; None if there was none.
     """
 
     alerts: list[dict[str, Any]]
@@ -52,38 +52,40 @@ class CurrentAlerts(NamedTuple):
 
 
 class HistoryPage(NamedTuple):
-    """Changes of alerts, the latest first, each with its `id`; `next` is `before` of the next page, "" at the end."""
+    """Changes of alerts, the latest first, each with its `id`. `next` is the `before` of the next page, "" on the
+    last.
+    """
 
     changes: list[dict[str, Any]]
     next: str
 
 
 def count_firing() -> int:
-    """Return how many alerts fire and are not silenced.
+    """Return the number of firing alerts that are not silenced.
 
     Raises:
         RedisFailure: when Redis cannot be used, or another program's value is in the way.
     """
-    texts, now = _ask(commands.states())[0], time.time()
+    texts, now = _query(commands.states())[0], time.time()
     definitions = holder.current()
     return sum(
         found.phase == "firing" and not definitions.is_silenced(rule, subject, now)
-        for rule, subject, found in _known(texts, definitions)
+        for rule, subject, found in _iterate_alerts(texts, definitions)
     )
 
 
-def current(rights: Rights, *, now: float) -> CurrentAlerts:
-    """Return the alerts that are pending or fire, of all that the caller may see.
+def list_alerts(rights: Rights, *, now: float) -> CurrentAlerts:
+    """Return the firing and pending alerts that the caller may see.
 
     Raises:
         RedisFailure: when Redis cannot be used, or another program's value is in the way.
     """
-    texts, evaluated = _ask(commands.states(), commands.last_evaluation())
+    texts, evaluated = _query(commands.states(), commands.last_evaluation())
     definitions = holder.current()
     alerts: list[tuple[bool, float, dict[str, Any]]] = []
-    for rule_name, subject, found in _known(texts, definitions):
+    for rule_name, subject, found in _iterate_alerts(texts, definitions):
         rule = definitions.rule(rule_name) or Rule(name=rule_name, condition="", threshold=0)
-        alert = alert_json(rule, subject, found, definitions, link, now=now)
+        alert = alert_json(rule, subject, found, definitions, link_to, now=now)
         if is_shown(alert, rights):
             alert["silenced"] = definitions.is_silenced(rule_name, subject, now)
             alerts.append((found.phase != "firing", -found.since, alert))
@@ -91,16 +93,16 @@ def current(rights: Rights, *, now: float) -> CurrentAlerts:
     return CurrentAlerts([alert for _, _, alert in alerts], evaluated)
 
 
-def history(rights: Rights, *, count: int = 100, before: str = "") -> HistoryPage:
+def list_changes(rights: Rights, *, count: int = 100, before: str = "") -> HistoryPage:
     """Return the latest changes of alerts that the caller may see.
 
     Args:
-        rights: those of the caller.
-        count: how many at most.
-        before: `next` of the page before; "" for the latest.
+        rights: the rights of the caller.
+        count: the most changes to return.
+        before: `next` of the previous page; "" for the latest changes.
 
     Raises:
-        BadParameter: when `before` is no id.
+        BadParameter: when `before` is not an id.
         RedisFailure: when Redis cannot be used, or another program's value is in the way.
     """
     if before and not is_id(before):
@@ -108,7 +110,7 @@ def history(rights: Rights, *, count: int = 100, before: str = "") -> HistoryPag
     changes: list[dict[str, Any]] = []
     at = before or "+"
     while len(changes) < count:
-        (found,) = _ask(commands.changes_before(at, count=_READ_AT_ONCE))
+        (found,) = _query(commands.changes_before(at, count=_READ_AT_ONCE))
         for change in found:
             at = change.id
             alert = read_record(change.record)
@@ -122,9 +124,10 @@ def history(rights: Rights, *, count: int = 100, before: str = "") -> HistoryPag
     return HistoryPage(changes, at)
 
 
-def _known(texts: Mapping[str, bytes], definitions: Definitions) -> Iterator[tuple[str, Subject, AlertState]]:
-    """Yield the rule's name, the subject and the state of each alert, and skip unreadable states and unknown
-    subjects."""
+def _iterate_alerts(texts: Mapping[str, bytes], definitions: Definitions) -> Iterator[tuple[str, Subject, AlertState]]:
+    """Yield the rule's name, the subject and the state of each alert. Unreadable states and unknown subjects are
+    skipped.
+    """
     for name, text in texts.items():
         rule, _, id_ = name.partition(" ")
         found = state.unpack(text)
@@ -132,7 +135,7 @@ def _known(texts: Mapping[str, bytes], definitions: Definitions) -> Iterator[tup
             yield rule, subject, found
 
 
-def _ask(*asked: Command) -> list[Any]:
+def _query(*asked: Command) -> list[Any]:
     replies = connections.executor().execute(asked)
     for reply in replies:
         if isinstance(reply, ReplyError):
@@ -141,7 +144,7 @@ def _ask(*asked: Command) -> list[Any]:
 
 
 def is_shown(alert: Mapping[str, Any], rights: Rights) -> bool:
-    """Say whether a caller may see an alert: one of a key takes the right to issue keys."""
+    """Say whether a caller may see an alert. Alerts about keys require the right to issue keys."""
     if "key" in alert:
         return rights.has("keys:write")
     return "stream" not in alert or is_visible(rights, alert["stream"])

@@ -1,4 +1,4 @@
-"""Addresses of the pages of the admin where an alert is mended."""
+"""URLs of the admin's pages on which the cause of an alert can be fixed."""
 
 from django.conf import settings
 from django.urls import reverse
@@ -10,24 +10,25 @@ from synapse.alerts.subject import Subject
 from synapse.formats.text import is_name
 
 
-def link(condition: str, subject: Subject) -> str:
-    """Return the address of the page where an alert is mended: with `SYNAPSE_PUBLIC_URL` in front, where that is set.
+def link_to(condition: str, subject: Subject) -> str:
+    """Return the URL of the page on which the cause of an alert can be fixed. It begins with `SYNAPSE_PUBLIC_URL` if
+    that is set.
 
     Args:
         condition: the name of the alert's condition.
-        subject: what it is about.
+        subject: the stream, group or key of the alert.
     """
-    return f"{settings.PUBLIC_URL}{_path(condition, subject)}"
+    return f"{settings.PUBLIC_URL}{_path_of(condition, subject)}"
 
 
-def _path(condition: str, subject: Subject) -> str:
+def _path_of(condition: str, subject: Subject) -> str:
     pk = holder.stream_id(subject.stream)
     match subject.kind:
         case "key":
             return reverse("admin:streams_service_changelist")
         case "group" if pk is not None:
             bridge = bridges.at(subject.stream, subject.name)
-            # The group of another program may have a name that no address holds.
+            # A group that another program created may have a name that our URLs do not match.
             if condition in _DEAD and is_name(subject.name):
                 return reverse("admin:bridges_bridge_dead_letters_group", args=[pk, subject.name])
             if bridge is not None and not bridge.is_pulled:

@@ -1,4 +1,4 @@
-"""Models of alerts: rules that change those that are there from the start, or add others; and silences."""
+"""Models of alert rules, which change the built-in rules or add others, and of silences."""
 
 import re
 from datetime import timedelta
@@ -12,14 +12,14 @@ from core.validators import validate_labels, validate_name, validate_runbook
 from synapse.alerts import definitions
 from synapse.alerts.rules import CONDITIONS, DEFAULTS_BY_NAME
 
-# A silence ends: a forgotten one would hide an outage.
+# Silences must end, because a forgotten one would hide an outage.
 LONGEST_SILENCE = timedelta(days=90)
 MOST_SUBJECTS = 100
 _PATTERN = re.compile(r"[A-Za-z0-9._:/*-]{1,201}")
 
 
 def validate_pattern(text: object) -> None:
-    """Refuse what cannot match the name of a stream, bridge, group or service (a Django validator)."""
+    """Refuse a pattern that cannot match the name of a stream, bridge, group or service (a Django validator)."""
     if not isinstance(text, str) or not _PATTERN.fullmatch(text):
         raise ValidationError("A pattern has 1 to 201 of these characters: letters, digits, and . _ : / - *")
 
@@ -41,8 +41,7 @@ def validate_condition(name: str) -> None:
 
 
 class AlertRule(CatalogModel):
-    """A rule of alerts. One with the name of a rule that is there from the start changes that; an empty value leaves
-    it as it is there."""
+    """An alert rule. One with the name of a built-in rule changes that rule, except for columns that are empty."""
 
     name = models.CharField(max_length=100, unique=True, validators=[validate_name])
     condition = models.CharField(
@@ -78,7 +77,7 @@ class AlertRule(CatalogModel):
 
 
 class Silence(CatalogModel):
-    """A time in which some alerts send no notifications, and the reason."""
+    """A period in which some alerts send no notifications, and the reason."""
 
     subject = models.CharField(
         max_length=201,

@@ -1,4 +1,4 @@
-"""Silences: made, ended and listed, by the API and the admin alike, and recorded."""
+"""Operations on silences, with audit entries, for the API and the admin."""
 
 from datetime import datetime
 
@@ -17,10 +17,10 @@ SCOPE = "alerts:write"
 
 
 def list_silences(*, by: Principal, all_: bool = False) -> list[Silence]:
-    """Return the silences that are active or to come, or all of them.
+    """Return active and future silences; with `all_`, also past ones.
 
     Raises:
-        Forbidden: when the caller has not the scope `alerts:write`, as for all of these.
+        Forbidden: when the caller lacks the scope `alerts:write`.
     """
     demand_scope(by, SCOPE)
     rows = Silence.objects.all()
@@ -30,19 +30,19 @@ def list_silences(*, by: Principal, all_: bool = False) -> list[Silence]:
 def create(
     *, subject: str, rule: str, reason: str, ends_at: datetime, begins_at: datetime | None = None, by: Principal
 ) -> Silence:
-    """Make a silence.
+    """Create a silence.
 
     Args:
         subject: a pattern of names of streams, bridges, groups or services.
         rule: a pattern of names of rules.
-        reason: why notifications are not needed.
+        reason: the reason why no notifications are needed.
         ends_at: at most 90 days after it begins.
-        begins_at: now, when it is None.
+        begins_at: the beginning; None means now.
         by: the caller.
 
     Raises:
         Forbidden: when the caller may not.
-        BadParameter: when a value cannot be used.
+        BadParameter: when a value is not valid.
     """
     demand_scope(by, SCOPE)
     row = Silence(subject=subject, rule=rule, reason=reason.strip(), ends_at=ends_at, created_by=str(by)[:200])
@@ -60,15 +60,15 @@ def create(
 
 
 def end(pk: int, *, by: Principal) -> Silence:
-    """End a silence now. A silence that is over stays unchanged; one that has not begun never begins.
+    """End a silence now. A past one stays unchanged; a future one will not begin.
 
     Raises:
         Forbidden: when the caller may not.
-        UnknownSilence: when there is none of this number.
+        UnknownSilence: when there is no silence with this number.
     """
     demand_scope(by, SCOPE)
     rows = Silence.objects.filter(pk=pk)
-    # Asked first without a transaction, which takes the database's lock.
+    # Checked before the transaction, which would take the database's lock for nothing.
     if not rows.exists():
         raise UnknownSilence(f"There is no silence {pk}.")
     with transaction.atomic():

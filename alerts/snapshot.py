@@ -1,5 +1,6 @@
-"""Rules and silences in the memory of every process, loaded again when the catalog changes: the evaluator makes no
-query."""
+"""Rules and silences in the memory of every process, reloaded when the catalog changes. The evaluator makes no
+queries.
+"""
 
 import threading
 from collections.abc import Iterable, Mapping
@@ -19,7 +20,7 @@ from synapse.catalog.stream_definitions import Snapshot
 
 
 class DefinitionHolder:
-    """Keeps the definitions that match the current snapshot of the catalog."""
+    """Holds the definitions that match the current snapshot of the catalog."""
 
     def __init__(self) -> None:
         self._loaded: tuple[Snapshot, Definitions] | None = None
@@ -27,22 +28,22 @@ class DefinitionHolder:
         self._lock = threading.Lock()
 
     def current(self) -> Definitions:
-        """Return rules, silences and watched subjects, without a query unless the catalog changed."""
+        """Return rules, silences and watched subjects, without a query unless the catalog has changed."""
         snapshot = catalog.current()
         with self._lock:
             if self._loaded is None or self._loaded[0] is not snapshot:
-                # Whichever thread comes first asks, and it may have been long since it last did.
+                # Any thread may be the one to load, and its connection may be stale.
                 close_stale_connections()
-                self._loaded = (snapshot, _load(snapshot))
+                self._loaded = (snapshot, _load_definitions(snapshot))
                 self._stream_ids = dict(Stream.objects.values_list("name", "pk"))
             return self._loaded[1]
 
     def stream_id(self, name: str) -> int | None:
-        """Return the number of a stream's row, as loaded last, without a query."""
+        """Return the primary key of a stream as of the last load, without a query."""
         return self._stream_ids.get(name)
 
 
-def _load(snapshot: Snapshot) -> Definitions:
+def _load_definitions(snapshot: Snapshot) -> Definitions:
     found = bridges.current()
     return Definitions(
         catalog=snapshot,
@@ -57,20 +58,20 @@ def _load(snapshot: Snapshot) -> Definitions:
                 begins=row.begins_at.timestamp(),
                 ends=row.ends_at.timestamp(),
             )
-            # Those that are over stay in the database for people to read, and become more and more.
+            # Past silences stay in the database for people to read, and their number grows.
             for row in Silence.objects.filter(ends_at__gt=timezone.now())
         ],
     )
 
 
 def rules_of(rows: Iterable[AlertRule]) -> list[Rule]:
-    """Return all rules: those that are there from the start as rows change them, and others by name."""
+    """Return all rules: the built-in ones with the changes of rows, then others by name."""
     changed = {row.name: rule_of(row) for row in rows}
     return [*(changed.pop(rule.name, rule) for rule in DEFAULT_RULES), *(changed[name] for name in sorted(changed))]
 
 
 def rule_of(row: AlertRule) -> Rule:
-    """Return a row as a value. Empty columns have the values of the default rule, or those of the condition."""
+    """Convert a row to a rule. Empty columns get the values of the built-in rule, or the defaults of the condition."""
     known = DEFAULTS_BY_NAME.get(row.name)
     condition = row.condition or (known.condition if known else "")
     usual = known or Rule(name=row.name, condition=condition, threshold=CONDITIONS[condition].threshold)

@@ -1,4 +1,4 @@
-"""The stream of alerts, which an installation defines in order to have alerts delivered."""
+"""The stream of alerts, which an installation defines to have alerts delivered."""
 
 from django.db import transaction
 
@@ -22,7 +22,7 @@ _SETTINGS = {
 
 
 def define_stream(*, by: Principal) -> bool:
-    """Define the stream of alerts with its event types and contracts, where they are missing.
+    """Define the stream of alerts with its event types and contracts, as far as they are missing.
 
     Return whether anything was missing.
     """

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and the page that shows it, with a content policy like that of the admin."""
+"""The OpenAPI document, and the page that shows it, with a content security policy like the admin's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,16 +32,16 @@ _building = Lock()
 
 
 def document() -> Document:
-    """Return the document, which is the same for every caller. The first call builds it, and other calls wait for that.
+    """Return the document, which is the same for every caller. The first call builds it while others wait.
 
-    While it builds, drf-spectacular stores values on the view classes, so only one thread may build at a time.
+    drf-spectacular stores values on the view classes while it builds, so only one thread may build at a time.
     """
     with _building:
-        return _build()
+        return _build_document()
 
 
 @cache
-def _build() -> Document:
+def _build_document() -> Document:
     body = orjson.dumps(SchemaGenerator().get_schema(public=True))  # type: ignore[no-untyped-call]
     kinds = [each.media_type for each in ApiDocument.renderer_classes]
     return Document(body, {kind: tag_of(kind, body) for kind in kinds})
@@ -50,11 +50,11 @@ def _build() -> Document:
 class ApiDocument(SpectacularJSONAPIView):
     """`GET /openapi.json`."""
 
-    schema = None  # it does not describe itself
+    schema = None  # the document does not describe its own endpoint
     content_negotiation_class = ByQuality
 
     def get(self, request: Request, *_: Any, **__: Any) -> HttpResponse:
-        """Answer with the document, or 304 to a client that has it."""
+        """Answer with the document, or with 304 if the client has the current version."""
         made, kind = document(), request.accepted_media_type
         response = HttpResponse(made.body, content_type=kind)
         response["Content-Disposition"] = 'inline; filename="Synapse.json"'
@@ -63,14 +63,16 @@ class ApiDocument(SpectacularJSONAPIView):
 
 @method_decorator(csp(dict(API_DOCS)), name="dispatch")
 class ApiDocs(SpectacularSwaggerSplitView):
-    """Swagger UI, with its script in a file. Its page opens no log-in of another site, so it needs no opener."""
+    """Swagger UI with its script in a separate file, as the content policy requires. OAuth log-ins, which need the
+    page's opener, are not used.
+    """
 
     url_name = "openapi"
     template_name = "core/api_docs.html"
     content_negotiation_class = ByQuality
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Give the page its entity tag once it is rendered."""
+        """Add the entity tag after the page is rendered."""
         found = super().finalize_response(request, response, *args, **kwargs)
         if isinstance(found, RestResponse):
             found.add_post_render_callback(partial(with_entity_tag, request._request))

@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 
 def _check_allowed_hosts(**options: Any) -> list[checks.CheckMessage]:
-    # With it comes Django REST framework: half of the memory of a handler's process, which checks nothing.
+    # This import loads Django REST framework, which would double the memory of handler processes. They need no checks.
     from synapse_project import request_guard_middleware  # noqa: PLC0415
 
     return request_guard_middleware.check_allowed_hosts(**options)
@@ -23,12 +23,12 @@ class SynapseConfig(AppConfig):
         from synapse_project import installation, roles  # noqa: PLC0415 - needs the loaded models
 
         checks.register(_check_allowed_hosts)
-        installation.tell_difference(
+        installation.print_difference(
             database=installation.database_of(settings.DATABASES["default"]),
             redis=installation.redis_of(settings.REDIS_URL, settings.EMBEDDED_REDIS_DIR),
         )
         for warning in filter(None, settings.PRIVATE_FILE_WARNINGS):
             logger.warning("%s", warning)
-        # After the last app that has models (only those are told of), the permissions of all are there.
+        # The signal is sent for each app with models. After the last one, all permissions exist.
         *_, last = (config for config in apps.get_app_configs() if config.models_module)
-        post_migrate.connect(roles.keep, sender=last)
+        post_migrate.connect(roles.restore_roles, sender=last)

@@ -1,7 +1,8 @@
-"""`manage.py backup`: a copy of the data of a running installation, laid out as the data folder it is restored to.
+"""`manage.py backup`: copies the data of a running installation into a folder with the layout of a data folder.
 
-Redis is copied first, so that an event that a bridge archives meanwhile is in at least one of the two copies. At worst
-it is delivered again after a restore. No event that was acknowledged before the backup began is missing.
+Redis is copied before the database, so that an event that a bridge archives in between is in at least one of the two
+copies. At worst, it is delivered again after a restore. No event that was acknowledged before the backup began is
+missing.
 """
 
 import os
@@ -30,10 +31,10 @@ class BackupFailed(Exception):
 
 
 def back_up(target: Path, parts: Collection[str], say: Callable[[str], None]) -> None:
-    """Write a backup of these parts into a new folder, which appears only when it is complete.
+    """Write a backup of these parts into a new folder. The folder appears only when it is complete.
 
     Raises:
-        BackupFailed: when it cannot be made; nothing is left of it then.
+        BackupFailed: when the backup cannot be made. No partial backup is left.
     """
     _refuse_foreign(parts)
     if target.exists():
@@ -61,7 +62,7 @@ def back_up(target: Path, parts: Collection[str], say: Callable[[str], None]) ->
 
 
 def _refuse_foreign(parts: Collection[str]) -> None:
-    """Refuse parts that another system keeps, and say how to copy them."""
+    """Refuse parts that are stored in other systems, with instructions for copying them."""
     if REDIS in parts and settings.REDIS_URL:
         raise BackupFailed(
             "Redis is not run by Synapse. Copy it first, with its own means (docs/backup.md), and then the database: "
@@ -85,13 +86,13 @@ def _copy_redis(target: Path) -> None:
 
 
 def _copy_database(target: Path) -> None:
-    """Copy the database as of one moment, while others write to it."""
+    """Copy a consistent state of the database while others write to it."""
     private_files.protect_sqlite(target)
     source = f"file:{quote(str(connection.settings_dict['NAME']))}?mode=rw"
     with closing(sqlite3.connect(source, uri=True)) as live, closing(sqlite3.connect(target)) as copy:
-        # In one step: otherwise a write in between restarts the copy.
+        # In one step, because a write between two steps would restart the copy.
         live.backup(copy)
-        # One file, without a log beside it.
+        # The result is a single file, without a write-ahead log.
         copy.execute("PRAGMA journal_mode=DELETE")
 
 

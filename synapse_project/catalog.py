@@ -1,4 +1,4 @@
-"""The catalog as one file: the parts that the apps offer, joined. `docs/catalog.md` describes the file."""
+"""The catalog as one file, composed of the parts of the apps. `docs/catalog.md` describes the file."""
 
 import sys
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ ACTOR = Principal(kind="system", name="catalog")
 
 
 class Part(Protocol):
-    """The interface of an app to its part of the catalog.
+    """The interface of an app's part of the catalog.
 
-    `KINDS` are in the order in which one needs the other: creations follow it, deletions go backwards.
+    `KINDS` are ordered by dependency: creations follow the order, deletions the reverse order.
     """
 
     @property
@@ -36,23 +36,23 @@ class Part(Protocol):
     def SECTIONS(self) -> Sequence[str]: ...
 
     def read(self, file: CatalogFile) -> None:
-        """Read the part's sections: add their definitions to the file, and note errors."""
+        """Read the part's sections: add their definitions and errors to `file`."""
 
     def plan(self, file: CatalogFile, *, delete: bool) -> list[Change]:
-        """Return the changes to carry out, and note errors that only the database can reveal."""
+        """Return the changes to apply. Add errors that only the database reveals to `file`."""
 
     def apply(self, changes: Sequence[Change], *, by: Principal) -> None:
-        """Carry out changes of the part's kinds in the running transaction, in their order, and record them."""
+        """Apply changes of the part's kinds, in their order and in the running transaction, with audit entries."""
 
     def export(self, document: dict[str, Any]) -> None:
-        """Add the part's sections. Parts are asked in order and may take from what earlier ones wrote."""
+        """Add the part's sections to the document. Parts are called in order, and may move entries of earlier ones."""
 
 
-# Lowest first. An app joins with one line here.
+# Apps that others depend on come first. A new app is added here.
 PARTS: tuple[Part, ...] = (
     contracts.catalog,
     streams.catalog,
-    # Before the last one, whose deletions come first.
+    # Inserted before the last one, whose deletions come first.
     alerts.catalog,
     bridges.catalog,
 )
@@ -61,33 +61,33 @@ _ORDER = {kind: index for index, kind in enumerate(_PART_OF)}
 
 
 class Catalog:
-    """A catalog file that was read without an error, ready to be compared and applied."""
+    """A valid catalog file, ready to be compared and applied."""
 
     def __init__(self, data: bytes, *, name: str) -> None:
-        """Read the text of a catalog file; `name` is what messages call it.
+        """Parse a catalog file. `name` is used in messages.
 
         Raises:
             BadCatalog: with every error.
         """
         self._name = name
-        self._source = _source(data, name)
+        self._source = _read_source(data, name)
         sections = [section for part in PARTS for section in part.SECTIONS]
         self._file = CatalogFile(self._source.value, sections, self._source.errors)
         for part in PARTS:
             part.read(self._file)
 
     def plan(self, *, delete: bool = False) -> list[Change]:
-        """Return what `apply` would change, in its order.
+        """Return the changes that `apply` would make, in order.
 
-        The changes are carried out in a transaction that is rolled back: what `apply` would refuse is refused here.
+        The changes are applied in a transaction that is rolled back, so that `plan` refuses what `apply` would refuse.
 
         Raises:
             BadCatalog: with every error.
         """
-        return self._change(delete=delete, only_new=False, keep=False)
+        return self._apply_changes(delete=delete, only_new=False, keep=False)
 
     def apply(self, *, delete: bool = False, only_new: bool = False) -> list[Change]:
-        """Bring the database in line with the file, all of it or nothing, and return the changes.
+        """Apply the file to the database in one transaction, and return the changes.
 
         Definitions that the file does not name are deleted only with `delete`. With `only_new`, missing definitions are
         created, and existing ones stay unchanged.
@@ -95,38 +95,38 @@ class Catalog:
         Raises:
             BadCatalog: with every error.
         """
-        return self._change(delete=delete, only_new=only_new, keep=True)
+        return self._apply_changes(delete=delete, only_new=only_new, keep=True)
 
-    def _change(self, *, delete: bool, only_new: bool, keep: bool) -> list[Change]:
-        """Carry out the changes, and roll them back unless `keep`."""
-        chosen = self._chosen(delete, only_new)
+    def _apply_changes(self, *, delete: bool, only_new: bool, keep: bool) -> list[Change]:
+        """Apply the changes, and roll them back unless `keep`."""
+        chosen = self._plan_changes(delete, only_new)
         if keep:
             bridges.catalog.adopt(self._file)
         if not chosen:
             return []
         with transaction.atomic():
-            # Raising the number makes concurrent applications take turns; another one may have made the changes by
-            # then.
+            # Raising the number waits for concurrent calls. One of them may have made the changes, so they are planned
+            # again.
             catalog_version.bump()
-            changes = self._chosen(delete, only_new)
+            changes = self._plan_changes(delete, only_new)
             for part, group in groupby(changes, key=lambda change: _PART_OF[change.kind]):
                 part.apply(list(group), by=ACTOR)
             if not (changes and keep):
                 transaction.set_rollback(True)
         return changes
 
-    def _chosen(self, delete: bool, only_new: bool) -> list[Change]:
-        """Return the differences between file and database, in the order in which they can be carried out."""
-        # The database is asked even when an error is known already, so that all errors are reported at once.
+    def _plan_changes(self, delete: bool, only_new: bool) -> list[Change]:
+        """Return the differences between file and database, in the order in which they can be applied."""
+        # The database is compared even if errors are known already, so that all errors are reported at once.
         known = list(self._file.errors)
         try:
             changes = [change for part in PARTS for change in part.plan(self._file, delete=delete)]
-            self._refuse(self._file.errors)
+            self._raise_errors(self._file.errors)
         finally:
             self._file.errors[:] = known
-        return sorted((change for change in changes if change.action == "create" or not only_new), key=_rank)
+        return sorted((change for change in changes if change.action == "create" or not only_new), key=_rank_of)
 
-    def _refuse(self, mistakes: Sequence[CatalogError]) -> None:
+    def _raise_errors(self, mistakes: Sequence[CatalogError]) -> None:
         if not mistakes:
             return
         found = sorted((self._line_of(mistake), str(mistake)) for mistake in mistakes[:_MOST_MISTAKES])
@@ -144,10 +144,10 @@ class Catalog:
 
 
 def load(path: str) -> Catalog:
-    """Return the catalog of a file; “-” is the standard input.
+    """Load the catalog from a file; “-” is the standard input.
 
     Raises:
-        BadCatalog: when it cannot be read, or is no catalog.
+        BadCatalog: when the file cannot be read, or is not a catalog.
     """
     limit = catalog_yaml.MAX_BYTES + 1
     if path == "-":
@@ -160,10 +160,10 @@ def load(path: str) -> Catalog:
 
 
 def export() -> str:
-    """Return the database's catalog as the text of a file that plans to no change.
+    """Return the database's catalog as the text of a file. Planning that file results in no changes.
 
     Raises:
-        BadCatalog: when the file would be larger than one that can be read.
+        BadCatalog: when the text would be longer than `catalog_yaml.MAX_BYTES`.
     """
     document: dict[str, Any] = {}
     for part in PARTS:
@@ -174,7 +174,7 @@ def export() -> str:
     return text
 
 
-def _source(data: bytes, name: str) -> Source:
+def _read_source(data: bytes, name: str) -> Source:
     try:
         source = catalog_yaml.parse_yaml(data)
     except BadCatalog as error:
@@ -185,10 +185,11 @@ def _source(data: bytes, name: str) -> Source:
     return source
 
 
-def _rank(change: Change) -> tuple[int, int]:
-    """Return the place of a change: in the order of what needs what, and deletions last, in reverse.
+def _rank_of(change: Change) -> tuple[int, int]:
+    """Return the sort key of a change. Creations are ordered by dependency; deletions come last, in reverse order.
 
-    Only the last kind, which nothing needs, is deleted first of all: what takes its place would clash with it.
+    The exception is the last kind, on which nothing depends. It is deleted first, because its replacement would
+    conflict with it.
     """
     order = _ORDER[change.kind]
     if change.action != "delete":

@@ -1,12 +1,12 @@
-"""Run Django's synchronous handler in small pools of threads that callers share fairly, one hop for each request.
+"""Run Django's synchronous handler in small thread pools that callers share fairly, with one thread hop per request.
 
-Slow work has threads of its own, chosen by path, so that it takes none from other requests: hashing a password (a
-third of a second of processor time), writing Python code for a contract (seconds), and checking schemas or testing
-them on events (waits for a child process of `synapse.sandbox`).
+Slow work has separate threads, chosen by path, so that other requests do not wait for it: hashing passwords (a third of
+a second of processor time), generating Python code for a contract (seconds), and checking schemas or testing them on
+events (waits for a child process of `synapse.sandbox`).
 
-The caller is found without a query where possible: a key in the snapshot, a session in the memory of sessions that
-Django has answered. An unknown session shares what anonymous callers have. Only before a large body is read does the
-database decide.
+The caller is identified without a query where possible: by a key in the snapshot, or a session that Django answered
+recently. Unknown sessions share the limits of anonymous callers. The database is queried only before a large body is
+read.
 """
 
 import asyncio
@@ -38,32 +38,32 @@ from synapse.shares import Limits
 from synapse.shares.counter import CallerId, caller_at, caller_of
 from synapse.shares.fair_pool import FairPool
 
-# Under this name Django's side tells, in the WSGI environment, whose session a request came with or began.
+# The key in the WSGI environment under which Django's side returns the session of a request and its person.
 PERSON = "synapse.person"
 _MOST_SESSIONS = 4096
 _SECONDS = 600.0
-# Looks sessions up, two at a time: inventing sessions takes no more of the database than that.
+# Looks up sessions, at most two at a time, so that requests with invented sessions cannot overload the database.
 _LOOKUPS = ThreadPoolExecutor(2, thread_name_prefix="sessions")
 _ADMIN = "/admin/"
 
 
 class KnownSessions:
-    """The recently used sessions, and the person of each."""
+    """A cache of recently used sessions and their persons."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._people: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
-    def person(self, headers: Mapping[str, str]) -> str | None:
-        """Return the person of a request's session, None when unknown."""
+    def find_person(self, headers: Mapping[str, str]) -> str | None:
+        """Return the person of a request's session, None if unknown."""
         if settings.SESSION_COOKIE_NAME not in headers.get("cookie", ""):
             return None
         session = parse_cookie(headers["cookie"]).get(settings.SESSION_COOKIE_NAME, "")
         person, until = self._people.get(session, ("", 0.0))
         return person if self._clock() < until else None
 
-    def learn(self, environ: Mapping[str, Any]) -> None:
-        """Remember the person of the session of a request that Django has answered."""
+    def remember(self, environ: Mapping[str, Any]) -> None:
+        """Remember the person of a session after Django has answered a request."""
         if PERSON in environ:
             session, person = environ[PERSON]
             self._people[session] = (person, self._clock() + _SECONDS)
@@ -73,22 +73,22 @@ class KnownSessions:
 
 
 def person_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Report to the front door the person of a request's session, where Django loaded or created the session."""
+    """Report the person of a request's session to the front door if Django loaded or created the session."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         session = getattr(request, "session", None)
-        if session is not None and session.accessed and session.session_key and (person := _person(request.user)):
+        if session is not None and session.accessed and session.session_key and (person := _name_of(request.user)):
             request.META[PERSON] = (session.session_key, person)
         return response
 
     return middleware
 
 
-def _person(user: Any) -> str:
-    """Return the name of the logged-in person, "" without one.
+def _name_of(user: Any) -> str:
+    """Return the name of the logged-in person, "" if nobody is logged in.
 
-    Views of the API put a principal in `user`, and None when they refuse the caller.
+    Views of the API set `user` to a principal, or to None if they refuse the caller.
     """
     if user is None:
         return ""
@@ -97,13 +97,13 @@ def _person(user: Any) -> str:
     return user.get_username() if user.is_authenticated else ""
 
 
-# One thread, which any caller may have.
+# One thread, shared by all callers.
 _ONE = Limits(total=1, per_caller=1, per_address=1, anonymous=1)
-# Forms that check or set a password when they are sent.
+# Forms whose POST checks or sets a password.
 _PASSWORD_FORMS = re.compile(r"/admin/(?:login/|password_change/|auth/user/(?:add/|[^/]+/password/))")
 _PYTHON_CODE = re.compile(r"/admin/contracts/contract/[^/]+/versions/[^/]+/python/")
 
-# Requests that bring a schema, which is checked and compared, and those that test one on events.
+# Requests with a schema to check and compare, and requests that test a schema on events.
 _SCHEMAS = re.compile(
     r"/registry/compatibility/.*|/registry/subjects/[^/]+/versions/?|/admin/contracts/contract/"
     r"(?:add/|verdict/|[^/]+/(?:change|verdict|activate)/|[^/]+/versions/[^/]+/restore/)"
@@ -112,7 +112,7 @@ _BACK_TESTS = re.compile(r"/streams/[^/]+/event-types/[^/]+/backtest|/admin/cont
 
 
 class DjangoHandler:
-    """Answers a request with Django, through its WSGI handler (PEP 3333)."""
+    """Answers requests with Django, through its WSGI handler (PEP 3333)."""
 
     def __init__(self) -> None:
         self._handler = WSGIHandler()
@@ -129,31 +129,32 @@ class DjangoHandler:
         """Return the response's status, headers and body.
 
         Raises:
-            ShareUsedUp, AllInUse: when too many such requests wait already, of this caller or of all.
+            ShareUsedUp, AllInUse: when too many requests for the same pool are waiting, of this caller or of all
+                callers.
         """
-        environ = _environ(scope, body)
-        answer = await self.pool_of(scope["method"], scope["path"]).run(sender.caller, self._answer, environ)
-        self.sessions.learn(environ)
+        environ = _make_environ(scope, body)
+        answer = await self.pool_of(scope["method"], scope["path"]).run(sender.caller, self._run_handler, environ)
+        self.sessions.remember(environ)
         return answer
 
     def sender_of(self, path: str, headers: Mapping[str, str], address: str) -> Sender:
-        """Return the sender of a request: a service, a person whose session is known, or an address."""
+        """Return the sender of a request: a service, a person with a known session, or an address."""
         refusal = None
         try:
             principal = access.identify(headers, address=address)
             if principal.kind == "service":
                 return Sender(caller_of(principal), address)
         except Problem as problem:
-            # Forms of the admin ask for no key: an answer that did would mislead people.
+            # The admin does not use API keys: an error about one would mislead people.
             refusal = None if path.startswith(_ADMIN) else problem.with_traceback(None)
-        person = self.sessions.person(headers)
+        person = self.sessions.find_person(headers)
         return Sender(caller_at(address) if person is None else CallerId("person", person), address, refusal)
 
     async def person_of(self, headers: Mapping[str, str], address: str) -> CallerId | None:
-        """Return the person logged in with the request's session, None without one. Asks the database.
+        """Look up the person logged in with the request's session in the database. None if there is none.
 
         Raises:
-            DatabaseDown: when it cannot be asked.
+            DatabaseDown: when the database is unavailable.
         """
         if not access.has_only_session(headers):
             return None
@@ -177,7 +178,7 @@ class DjangoHandler:
             return self._schemas
         return self._general
 
-    def _answer(self, environ: dict[str, Any]) -> DjangoAnswer:
+    def _run_handler(self, environ: dict[str, Any]) -> DjangoAnswer:
         status = 500
         headers: list[tuple[bytes, bytes]] = []
 
@@ -185,7 +186,7 @@ class DjangoHandler:
             nonlocal status
             status = int(line[:3])
             headers.extend((name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in pairs)
-            return lambda _: None  # the deprecated way to write; Django never uses it
+            return lambda _: None  # PEP 3333's deprecated write function, which Django never calls
 
         response = self._handler(environ, start_response)
         try:
@@ -197,17 +198,17 @@ class DjangoHandler:
         return status, headers, content
 
 
-# The body was read and decoded: what these say of it is over.
+# These describe the body as it was sent. It has been read and decoded.
 _OF_SENT_BODY = frozenset(("CONTENT_LENGTH", "CONTENT_ENCODING"))
 
 
-def _environ(scope: Mapping[str, Any], body: bytes) -> dict[str, Any]:
+def _make_environ(scope: Mapping[str, Any], body: bytes) -> dict[str, Any]:
     host, port = scope.get("server") or ("localhost", 80)
     client = scope.get("client") or ("", 0)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
-        # PEP 3333: text in the environ is bytes read as Latin-1.
+        # PEP 3333: texts in the environ are bytes decoded as Latin-1.
         "PATH_INFO": scope["path"].encode().decode("latin-1"),
         "RAW_URI": scope.get("raw_path", b"").decode("latin-1") or quote(scope["path"]),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
@@ -228,7 +229,7 @@ def _environ(scope: Mapping[str, Any], body: bytes) -> dict[str, Any]:
     for raw_name, raw_text in scope["headers"]:
         name, text = raw_name.decode("latin-1").upper().replace("-", "_"), raw_text.decode("latin-1")
         if b"_" in raw_name or name in _OF_SENT_BODY:
-            # X_Forwarded_For would look like X-Forwarded-For.
+            # Otherwise X_Forwarded_For could not be distinguished from X-Forwarded-For.
             continue
         key = name if name == "CONTENT_TYPE" else f"HTTP_{name}"
         joint = "; " if name == "COOKIE" else ","

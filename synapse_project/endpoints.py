@@ -1,4 +1,4 @@
-"""All endpoints that are declared, and the routes of both ways in that follow from them."""
+"""All declared endpoints, and the routes for the event loop and for Django that follow from them."""
 
 from alerts.api import ENDPOINTS as ALERTS
 from bridges.api import ENDPOINTS as BRIDGES

@@ -1,7 +1,7 @@
-"""Settings from the environment: each is declared once, parsed once, and refused with a clear message.
+"""Settings from the environment, each declared once and parsed once. Invalid values are refused with a clear message.
 
-`docs/reference/settings.md` is written from this list, and a test holds the two together. Every setting can also be
-read from a file: `NAME_FILE=/path` (as container secrets are), and from `.env` beside `manage.py`.
+A test checks that `docs/reference/settings.md` matches this list. Every setting can also be read from a file,
+`NAME_FILE=/path`, as is usual for container secrets, and from `.env` next to `manage.py`.
 """
 
 import os
@@ -24,12 +24,12 @@ from synapse_project import setting_values
 
 
 class BadSetting(Exception):
-    """The value of a setting cannot be used; the message is one line that names it."""
+    """The value of a setting is not valid. The message is one line that names the setting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One variable of the environment. `parse` raises ValueError with the expected form.
+    """One environment variable. `parse` converts its text, and raises ValueError with the expected form.
 
     `when_empty` is the value of an empty variable; without it, an empty variable counts as unset.
     """
@@ -45,11 +45,13 @@ class Setting:
 DEFAULT_PORT = 8002
 _AUTH = setting_values.one_of("required", "open", convert=str.lower)
 # RFC 9110, 5.1.
-_HEADER_NAME = setting_values.matching(r"[A-Za-z0-9!#$%&'+.^_`|~-]+", "names of headers, separated by commas")
-_HANDLER = setting_values.such(
+_HEADER_NAME = setting_values.text_matching(r"[A-Za-z0-9!#$%&'+.^_`|~-]+", "names of headers, separated by commas")
+_HANDLER = setting_values.text_where(
     handlers.is_allowed_path, "dotted paths of functions, or package.module.*, separated by commas"
 )
-_ORIGIN = setting_values.such(setting_values.is_origin, "origins such as http://localhost:5173, separated by commas")
+_ORIGIN = setting_values.text_where(
+    setting_values.is_origin, "origins such as http://localhost:5173, separated by commas"
+)
 _EXPORTER = setting_values.one_of("otlp", "none", convert=str.lower)
 _COLLECTOR = setting_values.url("http", "https")
 
@@ -62,7 +64,7 @@ SETTINGS = (
     ),
     Setting(
         name="REDIS_HOST",
-        parse=setting_values.matching(
+        parse=setting_values.text_matching(
             r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", "a host name or an address, without a port"
         ),
         shown_default="the embedded server",
@@ -75,7 +77,7 @@ SETTINGS = (
     Setting(
         name="REDIS_DB",
         default=0,
-        parse=setting_values.between(0, 1023),
+        parse=setting_values.integer_between(0, 1023),
         meaning="Number of the Redis database on the server at `REDIS_HOST`.",
     ),
     Setting(
@@ -88,12 +90,12 @@ SETTINGS = (
     Setting(
         name="PORT",
         default=DEFAULT_PORT,
-        parse=setting_values.between(1, 65535),
+        parse=setting_values.integer_between(1, 65535),
         meaning="Port the web server listens on.",
     ),
     Setting(
         name="SYNAPSE_COOKIE_SUFFIX",
-        parse=setting_values.matching(r"[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - and _"),
+        parse=setting_values.text_matching(r"[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - and _"),
         shown_default="none on port 8002, else `_` and the port",
         meaning="The end of the names of the admin's cookies: two installations on one host need different ones.",
     ),
@@ -130,36 +132,36 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_KEY_ENVIRONMENT",
         default="live",
-        parse=setting_values.such(api_key.is_environment, api_key.ENVIRONMENT_RULE),
+        parse=setting_values.text_where(api_key.is_environment, api_key.ENVIRONMENT_RULE),
         meaning="The environment in the keys of this installation. It distinguishes them from the keys of others.",
     ),
     Setting(
         name="SYNAPSE_METRICS_TOKEN",
-        parse=setting_values.matching("[!-~]{16,}", "16 or more printable ASCII characters without spaces"),
+        parse=setting_values.text_matching("[!-~]{16,}", "16 or more printable ASCII characters without spaces"),
         meaning="A token that may read `/metrics` and nothing else, sent as `Authorization: Bearer`.",
     ),
     Setting(
         name="CORS_ALLOWED_ORIGINS",
         default=["http://localhost:5173", "http://localhost:5175", "http://localhost:3000"],
-        parse=setting_values.each(_ORIGIN),
+        parse=setting_values.list_of(_ORIGIN),
         meaning="Origins whose pages may call the API from a browser, separated by commas.",
     ),
     Setting(
         name="CORS_ALLOW_HEADERS",
         default=[],
-        parse=setting_values.each(_HEADER_NAME),
+        parse=setting_values.list_of(_HEADER_NAME),
         meaning="Headers that these pages may send beside those of Synapse and of tracing, separated by commas.",
     ),
     Setting(
         name="CSRF_TRUSTED_ORIGINS",
         default=[],
-        parse=setting_values.each(_ORIGIN),
+        parse=setting_values.list_of(_ORIGIN),
         meaning="Origins of the admin as browsers see them, if a proxy hides them, separated by commas.",
     ),
     Setting(
         name="SYNAPSE_TRUSTED_PROXIES",
         default=Proxies(),
-        parse=setting_values.trusted,
+        parse=setting_values.trusted_proxies,
         shown_default="none",
         meaning="Trusted proxies in front of Synapse: addresses and networks, separated by commas.",
     ),
@@ -185,7 +187,7 @@ SETTINGS = (
         Setting(
             name=resource.total_setting,
             default=resource.default,
-            parse=setting_values.between(1, resource.highest),
+            parse=setting_values.integer_between(1, resource.highest),
             meaning=resource.meaning,
         )
         for resource in RESOURCES.values()
@@ -200,31 +202,31 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_PULL_GROUP_DAYS",
         default=30,
-        parse=setting_values.between(1, 3650),
+        parse=setting_values.integer_between(1, 3650),
         meaning="Days without a read after which a group that a read opened is deleted.",
     ),
     Setting(
         name="STREAM_MAX_LENGTH",
         default=100_000,
-        parse=setting_values.between(1, 10**12),
+        parse=setting_values.integer_between(1, 10**12),
         meaning="How many events a stream keeps if its definition gives no number.",
     ),
     Setting(
         name="SYNAPSE_LIVE_HEARTBEAT",
         default=15,
-        parse=setting_values.between(1, 3600),
+        parse=setting_values.integer_between(1, 3600),
         meaning="Seconds between the heartbeats of an idle live connection.",
     ),
     Setting(
         name="SYNAPSE_PUBLIC_URL",
-        parse=setting_values.such(setting_values.is_origin, "an address such as https://synapse.example.org"),
+        parse=setting_values.text_where(setting_values.is_origin, "an address such as https://synapse.example.org"),
         meaning="The address at which people reach the admin: links in alerts begin with it, and `dataschema` in "
         "CloudEvents.",
     ),
     Setting(
         name="SYNAPSE_HANDLERS",
         default=[],
-        parse=setting_values.each(_HANDLER),
+        parse=setting_values.list_of(_HANDLER),
         meaning="Functions that bridges may call: dotted paths, or `package.module.*`, separated by commas.",
     ),
     Setting(
@@ -237,7 +239,7 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_ARCHIVE_SIZE",
         default=None,
-        parse=setting_values.between(1, 10**9),
+        parse=setting_values.integer_between(1, 10**9),
         meaning="MiB that archived events may take in the database; beyond it the oldest are deleted.",
     ),
     Setting(
@@ -265,7 +267,7 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_FAILED_LOGIN_DAYS",
         default=30,
-        parse=setting_values.between(1, 3650),
+        parse=setting_values.integer_between(1, 3650),
         meaning="Days for which audit entries of failed log-ins are kept; all other entries stay.",
     ),
     Setting(
@@ -285,7 +287,7 @@ SETTINGS = (
     Setting(
         name="SYNAPSE_WORKERS",
         default=1,
-        parse=setting_values.between(1, 64),
+        parse=setting_values.integer_between(1, 64),
         meaning="Web server processes.",
     ),
     Setting(
@@ -344,7 +346,7 @@ SETTINGS = (
     Setting(
         name="OTEL_METRIC_EXPORT_INTERVAL",
         default=60_000,
-        parse=setting_values.between(1000, 3_600_000),
+        parse=setting_values.integer_between(1000, 3_600_000),
         meaning="Milliseconds between two exports of the metrics.",
     ),
     Setting(
@@ -367,26 +369,26 @@ SETTINGS = (
 )
 
 
-def read(base: Path, variables: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return the value of each setting by name, from `variables` (the process's own when None) and `base/.env`.
+def read_settings(base: Path, variables: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the value of each setting by name, from `variables` (default: the process's environment and `base/.env`).
 
     Raises:
-        BadSetting: when a value cannot be used.
+        BadSetting: when a value is not valid.
     """
     if variables is None:
         read_env_file(base)
         variables = os.environ
-    return {setting.name: _value(setting, variables) for setting in SETTINGS}
+    return {setting.name: _parse_setting(setting, variables) for setting in SETTINGS}
 
 
 def read_env_file(base: Path) -> None:
-    """Add the variables of `base/.env` to the process's own, which take precedence."""
+    """Add the variables of `base/.env` to the process's environment, without overwriting any."""
     if (base / ".env").is_file():
         environ.Env.read_env(str(base / ".env"))
 
 
 def is_secret(name: str, text: str) -> bool:
-    """Say whether a setting's value is a secret, or may hold one, as a URL with a user or with parameters may."""
+    """Say whether a setting's value is or may contain a secret, such as a URL with a user or parameters."""
     if any(word in name for word in ("SECRET", "PASSWORD", "TOKEN")):
         return True
     return _is_url(name) and any(sign in text for sign in "@?#")
@@ -396,24 +398,24 @@ def _is_url(name: str) -> bool:
     return "URL" in name or name.endswith("_ENDPOINT")
 
 
-# A secret of a bridge: the prefix, and its name in capitals.
+# The name of a bridge's secret is this prefix and a name in capitals.
 SECRETS_PREFIX = "SYNAPSE_SECRET_"
 
 
-def secrets(variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the secrets that `variables` hold (the process's own when None), each by its variable.
+def read_secrets(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the secrets in `variables` (default: the process's environment) by the names of their variables.
 
     Raises:
-        BadSetting: when the file that one is in cannot be read.
+        BadSetting: when the file of a secret cannot be read.
     """
     variables = os.environ if variables is None else variables
     names = {name.removesuffix("_FILE") for name in variables if name.startswith(SECRETS_PREFIX)}
-    found = {name: _value(Setting(name=name, meaning=""), variables) for name in sorted(names)}
+    found = {name: _parse_setting(Setting(name=name, meaning=""), variables) for name in sorted(names)}
     return {name: text for name, text in found.items() if text}
 
 
 def redis_url(values: Mapping[str, Any]) -> str:
-    """Return the URL of the Redis that the settings name, or "" for the embedded server."""
+    """Return the URL of the configured Redis, or "" for the embedded server."""
     if values["REDIS_URL"] or not values["REDIS_HOST"]:
         return str(values["REDIS_URL"])
     password = f":{quote(values['REDIS_PASSWORD'], safe='')}@" if values["REDIS_PASSWORD"] else ""
@@ -422,13 +424,15 @@ def redis_url(values: Mapping[str, Any]) -> str:
 
 
 def cookie_suffix(values: Mapping[str, Any]) -> str:
-    """Return the end of the admin's session cookie's name. On the default port it has Django's own name."""
+    """Return the suffix of the admin's session cookie. On the default port it is "", so the cookie has Django's
+    name.
+    """
     if values["SYNAPSE_COOKIE_SUFFIX"] or values["PORT"] == DEFAULT_PORT:
         return str(values["SYNAPSE_COOKIE_SUFFIX"])
     return f"_{values['PORT']}"
 
 
-def _value(setting: Setting, variables: Mapping[str, str]) -> Any:
+def _parse_setting(setting: Setting, variables: Mapping[str, str]) -> Any:
     text = variables.get(setting.name, "")
     may_be_none = not is_secret(setting.name, "")
     if may_be_none:
@@ -442,19 +446,19 @@ def _value(setting: Setting, variables: Mapping[str, str]) -> Any:
             raise BadSetting(f"{setting.name}_FILE: cannot read {path}: {error}") from None
     elif not text and setting.name in variables:
         text = setting.when_empty
-    # “none” is what the documentation calls the default of many.
+    # The documentation shows empty defaults as “none”, so that word is accepted.
     if not text or (may_be_none and text.lower() == shown_default(setting) == "none"):
         return setting.default
     try:
         return setting.parse(text)
     except ValueError as error:
-        # A text that is no valid URL may still hold a password.
+        # Even an invalid URL may contain a password.
         shown = "(not shown)" if _is_url(setting.name) or is_secret(setting.name, text) else repr(text)
         raise BadSetting(f"{setting.name}: expected {error}, got {shown}") from None
 
 
 def shown_default(setting: Setting) -> str:
-    """Return a setting's default as the documentation writes it."""
+    """Return a setting's default as shown in the documentation."""
     if setting.shown_default:
         return setting.shown_default
     if setting.default in ("", None, []):

@@ -1,4 +1,4 @@
-"""Build the web server's application: the engine's routes with this project's settings, and Django elsewhere."""
+"""The web server's application: the engine's routes with this project's settings, and Django for other paths."""
 
 import asyncio
 import contextlib
@@ -26,12 +26,12 @@ from synapse_project.server_config import server_config
 
 
 def load_views() -> None:
-    """Import every view with its dependencies."""
-    get_resolver().url_patterns  # noqa: B018 - Django imports them when it is asked
+    """Import every view with its dependencies, by loading the URL patterns."""
+    get_resolver().url_patterns  # noqa: B018 - the property imports them
 
 
 def load_templates() -> None:
-    """Compile the templates of the pages and of the theme's frame, which the first page of a process would."""
+    """Compile the templates of the pages and of the theme's frame, so that the first page of a process need not."""
     for folder in get_app_template_dirs("templates"):
         own = folder.parent.parent == settings.BASE_DIR
         for pattern in ("**/*.html",) if own else ("unfold/layouts/*.html", "unfold/helpers/*.html"):
@@ -40,11 +40,11 @@ def load_templates() -> None:
 
 
 def prepare_pages() -> None:
-    """Compile templates and patterns of addresses, and make the overview's parts, before the first viewer asks."""
+    """Compile templates and URL patterns, and render the overview's parts, before the first viewer comes."""
     load_templates()
     resolve(reverse("admin:index"))
     with contextlib.suppress(DatabaseProblem):
-        # While the database is away, each viewer is told so.
+        # If the database is unavailable, pages report that to each viewer.
         home.warm_up()
 
 
@@ -57,7 +57,7 @@ class Lifespan:
             if message["type"] == "lifespan.startup":
                 # In a thread: Django refuses queries on the event loop.
                 await asyncio.to_thread(holder.current)
-                # Before the collector is told what stays: the first requests would load it.
+                # Before `tune_garbage_collector`, because the first requests would load them afterwards.
                 await asyncio.to_thread(load_views)
                 background_tasks.start()
                 expiry.WORK.start()
@@ -66,7 +66,7 @@ class Lifespan:
                 request_guard.warning.write_at_start(server_config())
                 process.tune_garbage_collector()
                 process.keep_large_blocks_apart()
-                # Beside the first requests, which need not wait for it.
+                # Runs while the first requests are answered.
                 asyncio.get_running_loop().run_in_executor(None, api_docs.document)
                 asyncio.get_running_loop().run_in_executor(None, prepare_pages)
                 await send({"type": "lifespan.startup.complete"})
@@ -82,7 +82,7 @@ class Lifespan:
 
 
 class FrontDoor(front_door.FrontDoor):
-    """Answers the routes on the event loop, and hands all other requests to Django."""
+    """Answers async routes on the event loop, and passes all other requests to Django."""
 
     django: DjangoHandler
 

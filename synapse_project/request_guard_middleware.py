@@ -1,5 +1,6 @@
-"""Guard requests on servers without the front door (`runserver`, WSGI): hosts, CORS, client address, rates; and decode
-their bodies."""
+"""Guard requests on servers without the front door (`runserver`, WSGI): check hosts, CORS and rates, resolve the
+client's address, and decode bodies.
+"""
 
 from collections.abc import Callable, Sequence
 from io import BytesIO
@@ -24,7 +25,7 @@ from synapse_project.server_config import server_config
 
 
 def serve_any_host(request: HttpRequest) -> None:
-    """Replace the Host of a request that is served for any host, because Django checks the host for every view."""
+    """Replace the Host of a request that is served for any host, because Django checks the Host for every view."""
     headers = {name.lower(): text for name, text in request.headers.items()}
     version = request.META.get("SERVER_PROTOCOL", "").removeprefix("HTTP/")
     if request_guard.may_be_named_otherwise(server_config(), request.path_info, headers, version=version):
@@ -32,7 +33,7 @@ def serve_any_host(request: HttpRequest) -> None:
 
 
 def check_allowed_hosts(app_configs: Sequence[Any] | None = None, **options: Any) -> list[CheckMessage]:
-    """Warn of each entry of ALLOWED_HOSTS that matches no host (Django's system checks)."""
+    """Warn of entries of ALLOWED_HOSTS that can match no host (a Django system check)."""
     mistakes = ((entry, allowed_host_error(entry)) for entry in settings.ALLOWED_HOSTS)
     return [
         Warning(f"ALLOWED_HOSTS: “{entry}” matches no host: {mistake}.", id="synapse.W001")
@@ -42,7 +43,7 @@ def check_allowed_hosts(app_configs: Sequence[Any] | None = None, **options: Any
 
 
 class CorsHeaders(CorsMiddleware):
-    """Adds the CORS headers to Django's answers. `guard_middleware` counts and answers preflights."""
+    """Adds the CORS headers to Django's responses. `guard_middleware` counts and answers preflight requests."""
 
     def check_preflight(self, request: HttpRequest) -> None:
         return None
@@ -53,7 +54,9 @@ _FORWARDING = [f"HTTP_{name.upper().replace('-', '_')}" for name in FORWARDING]
 
 
 def guard_middleware(get_response: Answer) -> Answer:
-    """Resolve the client's address, enforce its rate, and refuse pages of other sites, unless the front door did."""
+    """Resolve the client's address, enforce its rate, and refuse cross-site requests, unless the front door has done
+    so.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request_guard.COUNTED in request.META:
@@ -61,7 +64,7 @@ def guard_middleware(get_response: Answer) -> Answer:
             return get_response(request)
         _resolve_client(request)
         serve_any_host(request)
-        request.get_host()  # refuses a host that is not ours
+        request.get_host()  # raises DisallowedHost for a host that is not ours
         if not (request.META.get("CONTENT_LENGTH") or "0").isdecimal():
             return problem_to_django(BadRequest("The Content-Length is not a number."), request)
         headers = {name.lower(): text for name, text in request.headers.items()}
@@ -91,7 +94,7 @@ def guard_middleware(get_response: Answer) -> Answer:
 
 
 class _DecodedBody:
-    """The stream of a request whose body is decoded when it is read."""
+    """The input stream of a request. Its body is decoded when it is first read."""
 
     def __init__(self, stream: Any, headers: Headers) -> None:
         self._stream = stream
@@ -102,7 +105,7 @@ class _DecodedBody:
         """Return the next bytes of the decoded body.
 
         Raises:
-            UnsupportedCoding, BadCoding, PayloadTooLarge: when it cannot be decoded.
+            UnsupportedCoding, BadCoding, PayloadTooLarge: when the body cannot be decoded.
         """
         if self._decoded is None:
             body: bytes = self._stream.read()
@@ -112,20 +115,20 @@ class _DecodedBody:
         return self._decoded.read(size)
 
     def close(self) -> None:
-        """Close the stream of the body as it was sent."""
+        """Close the underlying stream."""
         self._stream.close()
 
 
 def _decode_body(request: HttpRequest, headers: Headers) -> None:
-    """Let the views of the API decode the body when they read it: they look at the caller before. For pages it is
-    decoded at once, because middleware may read their forms.
+    """Make the body decode when a view of the API reads it, after authenticating the caller. For pages, decode it at
+    once, because middleware may read their forms.
 
     Raises:
-        UnsupportedCoding, BadCoding, PayloadTooLarge: when the form of a page cannot be decoded.
+        UnsupportedCoding, BadCoding, PayloadTooLarge: when the body of a page's form cannot be decoded.
     """
     stream = _DecodedBody(request._stream, headers)
     if not request.path_info.startswith(reverse("admin:index")):
-        request._stream = stream  # type: ignore[assignment]  # Django calls these two methods alone
+        request._stream = stream  # type: ignore[assignment]  # Django calls only these two methods
         return
     if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)

@@ -1,4 +1,4 @@
-"""The web server's configuration, made from Django's settings and the apps' functions."""
+"""The web server's configuration, from Django's settings and functions of the apps."""
 
 from django.conf import settings
 
@@ -9,7 +9,7 @@ from synapse.server.config import ServerConfig
 
 
 def server_config() -> ServerConfig:
-    """Return the configuration by the settings as they are now."""
+    """Return the configuration for the current settings."""
     return ServerConfig(
         allowed_hosts=tuple(settings.ALLOWED_HOSTS),
         trusted_proxies=settings.TRUSTED_PROXIES,

@@ -1,6 +1,6 @@
-"""Parse the text of settings into values; each parser raises ValueError with the expected form.
+"""Parsers for the texts of settings. Each raises ValueError with the expected form.
 
-The settings of security (secret key, proxies, rates, TLS) and of the audit log's file are here too.
+The module also derives Django's settings for security (secret key, proxies, TLS) and for the audit log's file.
 """
 
 import re
@@ -17,15 +17,15 @@ from synapse.tracing.settings import TraceSettings
 
 
 def boolean(text: str) -> bool:
-    """Read true or false, in any of the usual words."""
+    """Parse true or false, in any of the usual words."""
     known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
     if text.lower() not in known:
         raise ValueError("true or false")
     return known[text.lower()]
 
 
-def between(low: int, high: int) -> Callable[[str], int]:
-    """Return a parser of whole numbers within these limits, both included."""
+def integer_between(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers between these limits, both inclusive."""
 
     def parse(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
@@ -35,8 +35,10 @@ def between(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def such(is_good: Callable[[str], object], expected: str, convert: Callable[[str], str] = str) -> Callable[[str], str]:
-    """Return a parser of texts that pass a test once they are converted."""
+def text_where(
+    is_good: Callable[[str], object], expected: str, convert: Callable[[str], str] = str
+) -> Callable[[str], str]:
+    """Return a parser of texts that pass a test after conversion."""
 
     def parse(text: str) -> str:
         found = convert(text)
@@ -47,24 +49,24 @@ def such(is_good: Callable[[str], object], expected: str, convert: Callable[[str
     return parse
 
 
-def matching(pattern: str, expected: str) -> Callable[[str], str]:
+def text_matching(pattern: str, expected: str) -> Callable[[str], str]:
     """Return a parser of texts that match a regular expression."""
-    return such(re.compile(pattern).fullmatch, expected)
+    return text_where(re.compile(pattern).fullmatch, expected)
 
 
 def one_of(*words: str, convert: Callable[[str], str] = str) -> Callable[[str], str]:
-    """Return a parser of one of these words, or of what `convert` makes one of them."""
+    """Return a parser of texts that are one of these words after conversion."""
     expected = " or ".join(words) if len(words) < 3 else f"one of {', '.join(words)}"
-    return such(words.__contains__, expected, convert)
+    return text_where(words.__contains__, expected, convert)
 
 
-def each(parse: Callable[[str], str]) -> Callable[[str], list[str]]:
-    """Return a parser of lists with commas between, each part read by `parse`."""
+def list_of(parse: Callable[[str], str]) -> Callable[[str], list[str]]:
+    """Return a parser of comma-separated lists, each part of which `parse` reads."""
     return lambda text: [parse(part) for part in names(text)]
 
 
 def redis_url(text: str) -> str:
-    """Read the URL of a Redis, and the files named in it."""
+    """Parse the URL of a Redis, and check that the files named in it can be read."""
     address.parse_url(text)
     parts = urlsplit(text)
     for name, paths in parse_qs(parts.query).items():
@@ -73,28 +75,28 @@ def redis_url(text: str) -> str:
                 Path(paths[-1]).read_bytes()
             except OSError as error:
                 raise ValueError(f"a file that can be read as “{name}” ({error.strerror})") from None
-    # urlsplit has read REDIS:// as redis.
+    # urlsplit lowers the scheme: REDIS:// is accepted as redis://.
     return parts.scheme + text[len(parts.scheme) :]
 
 
 def redis_port(text: str) -> int:
-    """Read a port, also out of an address."""
-    # Kubernetes sets REDIS_PORT=tcp://10.0.0.1:6379 in every pod beside a Service that is named `redis`.
-    return between(1, 65535)(text.rpartition(":")[2] if text.startswith("tcp://") else text)
+    """Parse a port, or the port of a `tcp://` URL."""
+    # Kubernetes sets REDIS_PORT=tcp://10.0.0.1:6379 in every pod if there is a Service named `redis`.
+    return integer_between(1, 65535)(text.rpartition(":")[2] if text.startswith("tcp://") else text)
 
 
 def milliseconds(text: str) -> float:
-    """Read milliseconds; returned in seconds."""
-    return between(1, 600_000)(text) / 1000
+    """Parse milliseconds. Return seconds."""
+    return integer_between(1, 600_000)(text) / 1000
 
 
 def names(text: str) -> list[str]:
-    """Read a list with commas between."""
+    """Parse a comma-separated list."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def passphrases(text: str) -> list[str]:
-    """Read the passphrases that encrypt secrets, the newest first."""
+    """Parse the passphrases that encrypt secrets, the newest first."""
     if not (found := names(text)) or min(map(len, found)) < 32:
         raise ValueError("32 characters or more; several separated by commas")
     return found
@@ -108,18 +110,18 @@ def url(*schemes: str) -> Callable[[str], str]:
         try:
             parts = urlsplit(text)
             is_good = parts.scheme in schemes and parts.port != 0
-        except ValueError:  # the port is no number, or an address is cut off
+        except ValueError:  # the port is not a number, or an IPv6 address is cut off
             is_good = False
         if not is_good:
             raise ValueError(wanted)
-        # The scheme as the rest of the program writes it; urlsplit has read POSTGRES:// as postgres.
+        # urlsplit lowers the scheme, as the rest of the program expects it: POSTGRES:// is accepted as postgres://.
         return parts.scheme + text[len(parts.scheme) :]
 
     return parse
 
 
 def ratio(text: str) -> float:
-    """Read a number from 0 to 1."""
+    """Parse a number from 0 to 1."""
     try:
         number = float(text)
     except ValueError:
@@ -130,7 +132,7 @@ def ratio(text: str) -> float:
 
 
 def trace_url(text: str) -> str:
-    """Read the address of a trace's page, with {trace_id} in it."""
+    """Parse the URL of a trace's page, which contains {trace_id}."""
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.netloc or "{trace_id}" not in text:
         raise ValueError("an address with {trace_id} in it, such as https://traces.example.org/trace/{trace_id}")
@@ -138,7 +140,7 @@ def trace_url(text: str) -> str:
 
 
 def is_origin(text: str) -> bool:
-    """Say whether a text is an origin as a browser names it (RFC 6454, 6.2)."""
+    """Say whether a text is an origin in the form that browsers send (RFC 6454, 6.2)."""
     parts = urlsplit(text)
     return parts.scheme in ("http", "https") and bool(parts.netloc) and not parts.path and "*" not in parts.netloc
 
@@ -147,33 +149,33 @@ NO_FILE, STDERR = "none", "stderr"
 
 
 def file_or_word(text: str) -> str:
-    """Read the path of a file, or a word that stands in place of one, in any case."""
+    """Parse the path of a file, or a special word in its place, in any case."""
     return text.lower() if text.lower() in (NO_FILE, STDERR) else text
 
 
 _SAMPLES = ("django-insecure-", "changeme", "change-me", "change_me", "your-secret", "your_secret", "example", "sample")
-# A key of 50 random characters has fewer different ones than this once in very many lifetimes.
+# Practically no key of 50 random characters has fewer different characters than this.
 _FEWEST_CHARACTERS = 12
-# A part of this many characters that occurs three times is no accident: in 128 hexadecimal digits it happens once in
-# millions of keys. In a much longer key it might be, so no more digits are checked.
+# If a part of _PIECE characters occurs three times, the key is not random: among 128 random hexadecimal digits, that
+# happens once in millions of keys. In much longer keys it would be likely, so only _LOOKED_AT characters are checked.
 _PIECE, _LOOKED_AT = 5, 128
 _YEAR = 365 * 24 * 3600
 
-# Checks of Django's that speak of what is not decided here, and why.
+# Django's checks of settings that Synapse does not decide, with the reasons.
 _NEVER_OURS = [
-    "security.W005",  # HSTS for the other hosts of the domain: only its owner can promise that.
-    "security.W008",  # Redirecting to https: the key was sent in the clear by then. The proxy has no port for that.
-    "security.W021",  # The browsers' preload list: the same.
+    "security.W005",  # HSTS for subdomains: only the domain's owner can promise that.
+    "security.W008",  # Redirects to https: by then, the key was sent unencrypted.
+    "security.W021",  # The browsers' preload list: only the domain's owner can request that.
 ]
-# Without TLS: HSTS, and cookies that are sent over TLS only.
+# Without TLS, HSTS and TLS-only cookies do not apply.
 _WITHOUT_TLS = ["security.W004", "security.W012", "security.W016"]
 
 
 def secret_key(text: str) -> str:
-    """Return a secret key, refusing weak ones.
+    """Parse a secret key. Refuse weak ones.
 
     Raises:
-        ValueError: when it is short, a sample, or not random.
+        ValueError: when the key is short, a sample, or not random.
     """
     if len(text) < 50:
         raise ValueError("50 characters or more")
@@ -183,7 +185,7 @@ def secret_key(text: str) -> str:
 
 
 def _looks_random(text: str) -> bool:
-    """Say whether a key could be random: it has many different characters, no repetition, and is no sequence."""
+    """Say whether a key could be random: it has many different characters, no repetitions, and is not a sequence."""
     text = text[:_LOOKED_AT]
     pieces = Counter(text[place : place + _PIECE] for place in range(len(text) - _PIECE + 1))
     if len(set(text)) < _FEWEST_CHARACTERS or max(pieces.values()) > 2:
@@ -192,11 +194,11 @@ def _looks_random(text: str) -> bool:
     return counted < len(text) / 2
 
 
-def trusted(text: str) -> client_ip.Proxies:
-    """Return the trusted proxies.
+def trusted_proxies(text: str) -> client_ip.Proxies:
+    """Parse the trusted proxies.
 
     Raises:
-        ValueError: when one is no address and no network.
+        ValueError: when an item is neither an address nor a network.
     """
     try:
         return client_ip.parse_proxies(names(text))
@@ -204,13 +206,13 @@ def trusted(text: str) -> client_ip.Proxies:
         raise ValueError("addresses and networks such as 10.0.0.0/8, separated by commas") from None
 
 
-def of_tls(values: Mapping[str, Any]) -> dict[str, Any]:
+def tls_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return Django's settings that depend on whether a proxy terminates TLS.
 
     Raises:
-        ValueError: when it does, and its addresses are not set: then it is unknown which requests came over TLS.
+        ValueError: when it does and no trusted proxy is set, because then it is unknown which requests came over TLS.
     """
-    # Headers about that from other senders than the trusted proxies are dropped before they are read.
+    # The header is trusted here because it is removed from requests that do not come from trusted proxies.
     proxies = values["SYNAPSE_TRUSTED_PROXIES"].networks
     told_by_proxies = {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")} if proxies else {}
     if not values["SYNAPSE_HTTPS"]:
@@ -226,11 +228,11 @@ def of_tls(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def logging(target: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the handlers that `logging` needs by name, and the logger of the audit log.
+def audit_logging(target: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the logging handlers by name, and the configuration of the audit log's logger, for Django's LOGGING.
 
-    `target` is a file, "stderr", or "" for nowhere. Each line is written at once and appended, so that several
-    processes can share the file; one that is moved away (logrotate) is created again.
+    `target` is a file, "stderr", or "" for no log. Each line is appended with one write, so that several processes can
+    share the file. If the file is moved away (logrotate), it is created again.
 
     Raises:
         OSError: when the file cannot be written.
@@ -240,15 +242,15 @@ def logging(target: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if target == STDERR:
         handler: dict[str, Any] = {"class": "logging.StreamHandler", "formatter": "bare"}
     else:
-        # It holds personal data: no other user may read it.
+        # The file holds PII, so no other user may read it.
         Path(target).touch(mode=0o600)
         kind = "logging.handlers.WatchedFileHandler"
         handler = {"class": kind, "formatter": "bare", "filename": str(Path(target).resolve()), "encoding": "utf-8"}
     return {"audit": handler}, {"handlers": ["audit"], "level": "INFO", "propagate": False}
 
 
-def of_tracing(values: Mapping[str, Any]) -> TraceSettings:
-    """Return the tracing settings. An endpoint turns traces on, unless an exporter is named."""
+def tracing_settings(values: Mapping[str, Any]) -> TraceSettings:
+    """Return the tracing settings. Without a named exporter, traces are exported if an endpoint is set."""
     is_on = not values["OTEL_SDK_DISABLED"]
     endpoints = values["OTEL_EXPORTER_OTLP_ENDPOINT"] or values["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]
     exporter = values["OTEL_TRACES_EXPORTER"] or ("otlp" if endpoints else "none")

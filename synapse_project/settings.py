@@ -1,4 +1,4 @@
-"""Django's settings, made from the environment (see `environment.py` for what can be set)."""
+"""Django's settings, derived from the environment (`environment.py` lists the variables)."""
 
 import contextlib
 import os
@@ -20,31 +20,34 @@ from synapse_project import VERSION, environment, installation, setting_values, 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 try:
-    _env = environment.read(BASE_DIR)
-    _secrets = environment.secrets()
-    _of_tls = setting_values.of_tls(_env)
+    _env = environment.read_settings(BASE_DIR)
+    _secrets = environment.read_secrets()
+    _of_tls = setting_values.tls_settings(_env)
 except (environment.BadSetting, ValueError) as error:
     sys.exit(f"synapse: {error}")
 
 VAR_DIR = (BASE_DIR / (_env["SYNAPSE_VAR"] or "var")).resolve()
 try:
-    # The database holds password hashes and sessions: nobody else is to read it.
+    # The database holds password hashes and sessions, so no other user may read it.
     VAR_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 except OSError as error:
     sys.exit(f"synapse: SYNAPSE_VAR: cannot make the data folder {VAR_DIR}: {error.strerror}")
 
 
-# Warnings about parts that others can reach although they must not, logged when logging has begun.
+# Warnings about folders that other users can read, logged after logging is configured.
 PRIVATE_FILE_WARNINGS: list[str] = []
 
 
 def _secret_key() -> str:
-    """Return the configured key, else this installation's own: made once, readable by its owner only."""
+    """Return the configured key, otherwise this installation's own, which is generated once and readable only by its
+    owner.
+    """
     if _env["SECRET_KEY"]:
         return str(_env["SECRET_KEY"])
     path = VAR_DIR / "secret-key"
     if not path.exists():
-        # Written beside and then linked: two processes that start at once agree on one whole key.
+        # Written to a temporary file and then linked, so that two processes that start at once use the same complete
+        # key.
         with tempfile.NamedTemporaryFile("w", dir=VAR_DIR) as file:
             file.write(secrets.token_urlsafe(64))
             file.flush()
@@ -60,14 +63,14 @@ def _secret_key() -> str:
 
 SECRET_KEY = _secret_key()
 DEBUG = _env["DEBUG"]
-# Health checks ask for the loopback address, regardless of the other hosts.
+# Health checks use the loopback address, so it is always allowed.
 ALLOWED_HOSTS = [*_env["ALLOWED_HOSTS"], "localhost", "127.0.0.1", "[::1]"]
 
-# Authentication, and the prefix of issued keys (see streams/access).
+# Authentication, and the prefix of issued keys (streams/access).
 AUTH = _env["SYNAPSE_AUTH"] or _env["SYNAPSE_AUTH_DEFAULT"]
 KEY_ENVIRONMENT = _env["SYNAPSE_KEY_ENVIRONMENT"]
 METRICS_TOKEN = _env["SYNAPSE_METRICS_TOKEN"]
-# The beginning of links that leave the admin, such as those in alerts.
+# The prefix of links outside the admin, such as those in alerts.
 PUBLIC_URL = _env["SYNAPSE_PUBLIC_URL"]
 
 HOST = _env["HOST"]
@@ -88,7 +91,7 @@ REDIS_TIMEOUT = _env["SYNAPSE_REDIS_TIMEOUT"]
 STREAM_MAX_LENGTH = _env["STREAM_MAX_LENGTH"]
 LIVE_HEARTBEAT = _env["SYNAPSE_LIVE_HEARTBEAT"]
 
-# Bridges: where they can deliver, and which functions they may call.
+# Bridges: the allowed targets and functions.
 BRIDGE_SINKS = {
     "handler": "bridges.sinks.handler.HandlerSink",
     "console": "bridges.sinks.console.ConsoleSink",
@@ -98,26 +101,27 @@ BRIDGE_SINKS = {
     "stream": "bridges.sinks.stream.StreamSink",
     "pull": "synapse.delivery.sink.PullSink",
 }
-# Traces: what is sent where, and where people look at them.
-TRACING = setting_values.of_tracing(_env)
+# Traces: their export, and the viewer.
+TRACING = setting_values.tracing_settings(_env)
 TRACE_URL = _env["SYNAPSE_TRACE_URL"]
 BRIDGE_HANDLERS = _env["SYNAPSE_HANDLERS"]
 ARCHIVE_BYTES = _env["SYNAPSE_ARCHIVE_SIZE"] and _env["SYNAPSE_ARCHIVE_SIZE"] * 1024 * 1024
-# Where webhooks may go beside the public internet, the secrets of the environment, and what encrypts the others.
+# Networks that webhooks may reach besides the public internet, secrets in the environment, and the passphrases that
+# encrypt stored secrets.
 WEBHOOK_ALLOW = _env["SYNAPSE_WEBHOOK_ALLOW"]
 SECRETS_PREFIX = environment.SECRETS_PREFIX
 BRIDGE_SECRETS = _secrets
-# Names of those that this process lacks and the installation that runs here has.
+# Names of secrets that the running installation has and this process lacks.
 SECRETS_ELSEWHERE = installation.secrets_elsewhere()
 SECRETS_KEYS = _env["SYNAPSE_SECRETS_KEY"] or [SECRET_KEY]
-# Commands that `up` starts and that run for long call this: they end with their `up`.
+# Long-running commands that `up` starts call this, so that they end with their `up`.
 STOP_WITH_PARENT = "synapse.runtime.supervisor.stop_with_parent"
 
 # Definitions.
 if _env["DATABASE_URL"].startswith("postgres"):
     _database = environ.Env.db_url_config(_env["DATABASE_URL"])
     _database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-    # A half-open connection is noticed within seconds, not when TCP gives up.
+    # TCP keepalive: a half-open connection is detected within seconds.
     _database.setdefault("OPTIONS", {}).update(
         connect_timeout=5, tcp_user_timeout=5000, keepalives_idle=10, keepalives_interval=5, keepalives_count=3
     )
@@ -130,16 +134,17 @@ else:
     _database = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": _path,
-        # Opening the file and its log for each query takes longer than most queries.
+        # Persistent connections, because opening the file and its log takes longer than most queries.
         "CONN_MAX_AGE": None,
-        # The server, the bridges and a command write side by side: readers never wait, writers queue from the start.
+        # For concurrent writes by the server, the bridges and commands: readers never wait (WAL), and writers queue at
+        # the start of their transaction (IMMEDIATE).
         "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
     }
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
-    # Before the theme, whose templates it changes; the theme before the admin, for the same reason.
+    # Before the theme, because it overrides its templates. The theme comes before the admin for the same reason.
     "core",
     "unfold",
     "django.contrib.admin",
@@ -161,18 +166,18 @@ INSTALLED_APPS = [
     "synapse_project",
 ]
 
-# Synchronous only: the front door runs the whole chain in one thread hop.
+# All middleware is synchronous, so that the front door runs the whole chain with one thread hop.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    # Around the gate, as the others that set headers: its refusals have them too.
+    # Outside the request guard, like other middleware that sets headers, so that refusals have them, too.
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "core.content_security_policy.ContentPolicyMiddleware",
     "synapse_project.request_guard_middleware.CorsHeaders",
     "synapse_project.request_guard_middleware.guard_middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    # Behind the files of pages: sending one is no work to look into.
+    # After static files, which need no trace.
     "streams.tracing.TracingMiddleware",
-    # Around the session's: a new session has its key when it has been saved.
+    # Outside the session middleware, because a new session has no key before it is saved.
     "synapse_project.django_threads.person_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -180,34 +185,34 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "streams.access.require_authentication.RequireAuthentication",
     "django.contrib.messages.middleware.MessageMiddleware",
-    # Last: it answers in place of what a log-in that is locked out would get.
+    # Last, because it replaces the response to a log-in that is locked out.
     "axes.middleware.AxesMiddleware",
 ]
 
-# Guessing passwords: after five wrong ones for a user from an address, none is tried for a quarter of an hour.
+# Password guesses: after five wrong ones for a user from an address, no password is checked for a quarter of an hour.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AXES_HANDLER = "core.logins.LoginThrottle"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
-# Not the user alone: an anonymous caller could then lock a person out.
+# Not by user alone, because any anonymous caller could then lock out a person.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_CLIENT_IP_CALLABLE = "core.logins.address_of"
 AXES_LOCKOUT_CALLABLE = "core.logins.answer_locked_out"
-# Entries of log-ins that failed are kept for so long; all others for ever.
+# Audit entries of failed log-ins are kept for this many days, all others for ever.
 FAILED_LOGIN_DAYS = _env["SYNAPSE_FAILED_LOGIN_DAYS"]
 # The audit log records log-ins and failed log-ins.
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 
-# Where a log-in leads that names no page.
+# The page after a log-in that names no other.
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 CSRF_FAILURE_VIEW = "core.views.csrf_failure"
 
 ROOT_URLCONF = "synapse_project.urls"
 WSGI_APPLICATION = "synapse_project.wsgi.application"
-# For pages of the admin. The API has its routes with and without a slash, and never redirects: that would lose the
+# For pages of the admin. The API's routes have an optional slash and never redirect, because a redirect would lose the
 # body of a POST.
 APPEND_SLASH = True
 
@@ -230,20 +235,20 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ] + [{"NAME": "core.logins.MaximumLengthValidator"}]
 
-# Cookies do not tell ports apart (RFC 6265, 8.5), so the names of two installations on one host have to.
+# Cookies ignore ports (RFC 6265, 8.5), so two installations on one host need different names.
 SESSION_COOKIE_NAME = f"sessionid{environment.cookie_suffix(_env)}"
-# Installations can share this cookie: it does not identify anyone. Programs that log in know its name.
+# Installations can share this cookie, because it identifies nobody. Programs that log in rely on its name.
 CSRF_COOKIE_NAME = f"csrftoken{_env['SYNAPSE_COOKIE_SUFFIX']}"
-# A cookie of its own would be one more.
+# In the session, which avoids another cookie.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
-# Synapse speaks plain HTTP, on loopback or behind a proxy that ends TLS. Some settings follow from which it is.
+# Synapse serves plain HTTP, on loopback or behind a proxy that terminates TLS. Some settings depend on which.
 globals().update(_of_tls)
 TRUSTED_PROXIES = _env["SYNAPSE_TRUSTED_PROXIES"]
 RATE_PER_ADDRESS = _env["SYNAPSE_RATE_PER_ADDRESS"]
 RATE_PER_KEY = _env["SYNAPSE_RATE_PER_KEY"]
 PULL_GROUP_DAYS = _env["SYNAPSE_PULL_GROUP_DAYS"]
-# How much there is of each shared resource, and what one caller may have of it.
+# The total of each shared resource, and the share of one caller.
 globals().update({resource.attribute: _env[resource.total_setting] for resource in RESOURCES.values()})
 SHARES = _env["SYNAPSE_SHARES"]
 
@@ -252,11 +257,11 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "static/"
-# Served straight from the packages: a bare checkout has no collectstatic step to forget.
+# Static files are served directly from the packages, without collectstatic.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
-# Of answers that say nothing else; the pages' are in core/content_security_policy.py.
+# For responses that set no other policy. The policies of pages are in core/content_security_policy.py.
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": content_security_policy.DATA}
 CSRF_TRUSTED_ORIGINS = _env["CSRF_TRUSTED_ORIGINS"]
 CORS_ALLOWED_ORIGINS = _env["CORS_ALLOWED_ORIGINS"]
@@ -266,7 +271,7 @@ CORS_ALLOW_HEADERS = list(
     dict.fromkeys(
         (
             *default_headers,
-            # The headers that routes read, and those that event sources and tracing send along (W3C Trace Context, W3C
+            # The headers that routes read, and those that event sources and tracing add (W3C Trace Context, W3C
             # Baggage, Sentry).
             *("cache-control", "idempotency-key", "last-event-id", "synapse-contract-version", "x-api-key"),
             *("content-encoding", "if-match", "if-none-match"),
@@ -280,13 +285,13 @@ CORS_EXPOSE_HEADERS = [
     *("allow", "content-disposition", "idempotency-replayed", "link", "retry-after", "ratelimit", "ratelimit-policy"),
     *("accept-encoding", "accept-post", "etag", "www-authenticate"),
 ]
-# A batch is the largest body; the front door refuses more before Django reads it.
+# A batch is the largest body. The front door refuses larger ones before Django reads them.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024 + 64 * 1024
 
 UNFOLD = sidebar.UNFOLD
 
-# The theme keeps what a person's search found for five minutes, also when they may not see it any more. Nothing else
-# uses Django's cache.
+# The theme would cache a person's search results for five minutes, even if they lose the permission. Nothing else uses
+# Django's cache.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
 
 REST_FRAMEWORK = {
@@ -319,14 +324,14 @@ SPECTACULAR_SETTINGS = {
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": ["streams.access.PrincipalAuthentication"],
-    # With links to operations, its buttons would have links inside (WCAG 2.2, 4.1.2).
+    # Deep links would put links into buttons (WCAG 2.2, 4.1.2).
     "SWAGGER_UI_SETTINGS": {"deepLinking": False},
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
 try:
-    _audit_handlers, _audit_logger = setting_values.logging(_env["SYNAPSE_AUDIT_LOG"])
+    _audit_handlers, _audit_logger = setting_values.audit_logging(_env["SYNAPSE_AUDIT_LOG"])
 except OSError as error:
     sys.exit(f"synapse: SYNAPSE_AUDIT_LOG: cannot write {_env['SYNAPSE_AUDIT_LOG']}: {error.strerror}")
 
@@ -346,14 +351,14 @@ LOGGING = {
         "stderr": {"class": "logging.StreamHandler", "formatter": _env["SYNAPSE_LOG_FORMAT"], "filters": ["summed"]},
         **_audit_handlers,
     },
-    # An unknown host is answered with a problem document; its traceback is useless.
+    # An unknown host gets a problem document. Its traceback would only fill the log.
     "loggers": {
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "django.request": {"filters": ["refusals"]},
         "uvicorn": {"level": "WARNING"},
-        # Each try to send something, while a collector is away: what was not sent is told once a minute.
+        # The library logs each failed attempt to export. Synapse reports unsent telemetry once a minute.
         "opentelemetry": {"level": "CRITICAL"},
-        # The audit log has it, without quoting anonymous callers.
+        # The audit log has these events, without the texts of anonymous callers.
         "axes": {"level": "ERROR"},
         "synapse.audit": _audit_logger,
     },

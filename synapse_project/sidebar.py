@@ -8,15 +8,15 @@ from django.urls import reverse_lazy
 
 
 def _static_file(path: str) -> Callable[[object], str]:
-    """Return a function that gives a static file's address later, since the settings are not loaded yet."""
+    """Return a function that returns a static file's URL, because the settings are not loaded yet."""
     return lambda _: static(path)
 
 
 def _is_shown(request: HttpRequest, model: str, page: str, apart: Collection[str]) -> bool:
-    """Say whether a line of the sidebar belongs to the current page.
+    """Say whether a line of the sidebar is the one of the current page.
 
-    The line of a list (`changelist`) is also that of the model's other pages, but for those `apart`; a page's line is
-    also that of the pages below it, whose names begin with its own.
+    The line of a list (`changelist`) also stands for the model's other pages, except for those in `apart`. The line of
+    another page also stands for pages whose names begin with its name and an underscore.
     """
     shown = (request.resolver_match.url_name if request.resolver_match else None) or ""
     name = shown.removeprefix(f"{model}_")
@@ -31,8 +31,10 @@ def _is_below(name: str, page: str) -> bool:
     return name == page or name.startswith(f"{page}_")
 
 
-def _page(title: str, icon: str, model: str, page: str = "changelist", *, apart: str = "") -> dict[str, object]:
-    """Return a line of the sidebar, shown with the permission to view the model; pages `apart` have their own line."""
+def _sidebar_line(title: str, icon: str, model: str, page: str = "changelist", *, apart: str = "") -> dict[str, object]:
+    """Return a line of the sidebar, shown with the permission to view the model. `apart` names a page with its own
+    line.
+    """
     app, name = model.split(".")
     return {
         "title": title,
@@ -61,7 +63,7 @@ UNFOLD: dict[str, object] = {
     "SCRIPTS": [_static_file("core/live-statistics.js"), _static_file("core/admin.js")],
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "core.admin.home.context",
-    # The search finds definitions by name, and events by an id that they carry.
+    # The search finds definitions by name, and events by an id in them.
     "COMMAND": {
         "search_callback": "streams.admin.events.find.offer_events",
         "search_models": [
@@ -81,45 +83,45 @@ UNFOLD: dict[str, object] = {
                 "items": [
                     {"title": "Overview", "icon": "space_dashboard", "link": reverse_lazy("admin:index")},
                     {
-                        **_page("Alerts", "notifications", "alerts.alertrule", "now"),
+                        **_sidebar_line("Alerts", "notifications", "alerts.alertrule", "now"),
                         "badge": "alerts.admin.badge.count",
-                        # Also on the pages of rules and silences.
+                        # Also active on the pages of rules and silences.
                         "active": lambda request: _is_shown(request, "alerts", "changelist", ()),
                     },
-                    _page("Streams", "waves", "streams.stream", apart="explorer"),
-                    _page("Explorer", "travel_explore", "streams.stream", "explorer"),
-                    _page("Bridges", "conversion_path", "bridges.bridge", apart="dead_letters"),
-                    _page("Dead letters", "mark_email_unread", "bridges.bridge", "dead_letters"),
-                    _page("Archived events", "inventory_2", "bridges.archivedevent", apart="summaries"),
+                    _sidebar_line("Streams", "waves", "streams.stream", apart="explorer"),
+                    _sidebar_line("Explorer", "travel_explore", "streams.stream", "explorer"),
+                    _sidebar_line("Bridges", "conversion_path", "bridges.bridge", apart="dead_letters"),
+                    _sidebar_line("Dead letters", "mark_email_unread", "bridges.bridge", "dead_letters"),
+                    _sidebar_line("Archived events", "inventory_2", "bridges.archivedevent", apart="summaries"),
                     {
-                        **_page("Summaries", "monitoring", "bridges.archivedevent", "summaries"),
-                        # By its name: models are not loaded yet when the settings are.
+                        **_sidebar_line("Summaries", "monitoring", "bridges.archivedevent", "summaries"),
+                        # A dotted path, because models are not loaded yet.
                         "permission": "bridges.admin.archive.is_offered",
                     },
-                    _page("Integration status", "monitor_heart", "streams.service", "integration"),
+                    _sidebar_line("Integration status", "monitor_heart", "streams.service", "integration"),
                 ],
             },
             {
                 "title": "Define",
                 "items": [
-                    _page("Event types", "category", "streams.eventtype"),
-                    _page("Contracts", "contract", "contracts.contract"),
-                    _page("Services", "dns", "streams.service", apart="integration"),
-                    _page("Grants", "key", "streams.grant"),
-                    _page("Secrets", "lock", "bridges.secret"),
+                    _sidebar_line("Event types", "category", "streams.eventtype"),
+                    _sidebar_line("Contracts", "contract", "contracts.contract"),
+                    _sidebar_line("Services", "dns", "streams.service", apart="integration"),
+                    _sidebar_line("Grants", "key", "streams.grant"),
+                    _sidebar_line("Secrets", "lock", "bridges.secret"),
                 ],
             },
             {
                 "title": "Administer",
                 "items": [
-                    _page("Users", "group", "auth.user"),
-                    _page("Roles", "badge", "core.role"),
-                    _page("Audit log", "history_edu", "core.auditentry", "story"),
-                    _page("Audit entries", "history", "core.auditentry", apart="story"),
+                    _sidebar_line("Users", "group", "auth.user"),
+                    _sidebar_line("Roles", "badge", "core.role"),
+                    _sidebar_line("Audit log", "history_edu", "core.auditentry", "story"),
+                    _sidebar_line("Audit entries", "history", "core.auditentry", apart="story"),
                 ],
             },
         ],
     },
-    # The theme writes no colours into the pages: they are in `core/colors.css`.
+    # Empty, so that the theme writes no inline styles. The colours are in `core/colors.css`.
     "COLORS": lambda _: {},
 }

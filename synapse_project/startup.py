@@ -35,7 +35,7 @@ _CLOSED = "A key is needed for all but the admin:  manage.py issue_key SERVICE  
 
 
 def auth_banner(auth: str, host: str) -> str:
-    """Return a warning or a note on access to a web server that listens on `host`."""
+    """Return a warning or a note about authentication for a web server that listens on `host`."""
     if auth != "open":
         return _CLOSED
     who = f"every client that reaches this machine over the network (HOST is {host})"
@@ -49,11 +49,11 @@ def auth_banner(auth: str, host: str) -> str:
 
 
 ADMIN = "admin"
-# How long the processes of an `up` that was killed may take to notice it and stop, in seconds.
+# Seconds that processes of a killed `up` may take to notice it and stop.
 LEFTOVERS_PATIENCE = 25.0
 HEALTH_PATIENCE = 60.0
 POLL = 0.05
-# How many bridges the summary names.
+# The summary names at most this many bridges.
 _MOST_NAMES = 5
 
 Say = Callable[[str], None]
@@ -64,10 +64,10 @@ class CannotStart(Exception):
 
 
 def hold_folder(folder: Path, say: Say) -> int:
-    """Return a lock on the data folder's `up`. Programs that `up` starts inherit it.
+    """Lock the data folder for this `up`. Return the lock's descriptor, which programs that `up` starts inherit.
 
     Raises:
-        CannotStart: when another `up` works on this folder.
+        CannotStart: when another `up` uses this folder.
     """
     path = folder / installation.UP_LOCK
     deadline = time.monotonic() + LEFTOVERS_PATIENCE
@@ -87,7 +87,7 @@ def hold_folder(folder: Path, say: Say) -> int:
 
 
 def record_settings() -> None:
-    """Record the settings of this installation for management commands in other shells."""
+    """Record this installation's settings for management commands in other shells."""
     installation.record(
         settings.VAR_DIR,
         os.environ,
@@ -100,7 +100,7 @@ def require_free_port(host: str, port: int) -> None:
     """Check that the web server can listen on the port.
 
     Raises:
-        CannotStart: when it cannot.
+        CannotStart: when it cannot listen there.
     """
     try:
         free = ports.is_free(host, port)
@@ -112,7 +112,7 @@ def require_free_port(host: str, port: int) -> None:
 
 
 def wait_for_redis(url: str, say: Say) -> str:
-    """Wait until the Redis at `url` answers. Return its address, without its password."""
+    """Wait until the Redis at `url` answers. Return its address without the password."""
     server = Server(locate=lambda: url, timeout=settings.REDIS_TIMEOUT)
     executor = SyncExecutor(server)
 
@@ -130,14 +130,14 @@ def wait_for_redis(url: str, say: Say) -> str:
 
 
 def migrate(say: Say) -> None:
-    """Migrate the database; of several concurrent processes, one does it and the others wait."""
+    """Migrate the database. If several processes start at once, one migrates and the others wait."""
     say("Preparing the database ...")
     with periodic.report_long_work(say, "Preparing the database"):
         call_command("migrate", verbosity=0, interactive=False)
 
 
 def load_catalog(say: Say, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Load the catalog. While the database is unavailable, use the kept copy, or wait for the database."""
+    """Load the catalog. If the database is unavailable, use the stored copy; without one, wait for the database."""
 
     def ask() -> None:
         try:
@@ -158,18 +158,18 @@ def load_catalog(say: Say, sleep: Callable[[float], None] = time.sleep) -> None:
 
 
 def apply_catalog() -> None:
-    """Apply the catalog file to an installation without any definitions; the file is optional.
+    """Apply the optional catalog file if the installation has never had definitions.
 
-    What was deleted since does not come back: the number of the catalog's changes never falls.
+    Deleted definitions do not come back, because the catalog's version number, which decides, never falls.
     """
     if settings.CATALOG_FILE is not None and catalog_version.current() == 0:
         call_command("catalog", "apply", str(settings.CATALOG_FILE), only_new=True)
 
 
 def create_admin() -> str:
-    """Create the user `admin` when there is no superuser yet. Return the way to log in, in words."""
+    """Create the user `admin` if there is no superuser yet. Return a sentence on how to log in."""
     users = get_user_model().objects
-    # Another machine may be starting on the same database.
+    # Another machine may be starting with the same database.
     with database.locked():
         if users.filter(is_superuser=True).exists():
             return "log in as before"
@@ -192,7 +192,7 @@ def start_web(supervisor: Supervisor) -> Child:
 
 
 def start_bridges(supervisor: Supervisor) -> Child:
-    """Start the process that runs the enabled bridges, as they change, and keep it running."""
+    """Start the process that runs the enabled bridges, and keep it running."""
     return supervisor.add(
         "process of the bridges", [sys.executable, str(settings.BASE_DIR / "manage.py"), "consume", "--all"]
     )
@@ -202,11 +202,11 @@ def wait_until_healthy(web: Child, say: Say) -> None:
     """Wait until the web server reports that it is healthy.
 
     Raises:
-        CannotStart: when it ends instead, or does not say so within a minute.
+        CannotStart: when the server ends, or is not healthy within a minute.
     """
     deadline = time.monotonic() + HEALTH_PATIENCE
     with periodic.report_long_work(say, "Starting the web server"):
-        while (found := _health()) != "answers 200":
+        while (found := _check_health()) != "answers 200":
             if how := web.exit_description():
                 raise CannotStart(f"The web server {how} before it answered; see above.")
             if time.monotonic() > deadline:
@@ -214,9 +214,9 @@ def wait_until_healthy(web: Child, say: Say) -> None:
             time.sleep(0.5 if found.startswith("answers") else POLL)
 
 
-def summary(*, redis: str, login: str) -> str:
-    """Return the summary of a start: addresses, access, and first steps."""
-    api = f"http://{_shown(settings.HOST)}:{settings.PORT}"
+def describe_start(*, redis: str, login: str) -> str:
+    """Return the summary of a start as a text: addresses, access, and first steps."""
+    api = f"http://{_host_in_urls(settings.HOST)}:{settings.PORT}"
     key = "" if settings.AUTH == "open" else ' -H "Authorization: Bearer $SYNAPSE_API_KEY"'
     return f"""
 Synapse is running.
@@ -224,19 +224,19 @@ Synapse is running.
   API     {api}    documentation {api}/docs
   Admin   {api}/admin/    {login}
   Redis   {redis}
-  Bridges {_bridges()}
+  Bridges {_describe_bridges()}
   Data    {settings.VAR_DIR}
 
 {auth_banner(settings.AUTH, settings.HOST)}
 
-{_first_steps(api, key)}
+{_describe_first_steps(api, key)}
 
 Ctrl-C stops all of it.
 """
 
 
-def _first_steps(api: str, key: str) -> str:
-    """Return commands to try, for the streams that exist."""
+def _describe_first_steps(api: str, key: str) -> str:
+    """Return example commands for the existing streams."""
     streams = holder.current().streams
     if not streams:
         return f"""There is no stream yet. Define one: {api}/admin/streams/stream/add/
@@ -252,15 +252,17 @@ What a stream takes, and a form that sends a test event: {api}/admin/streams/str
   curl{key} '{api}/streams/model-events/messages?count=10'"""
 
 
-def _bridges() -> str:
-    """Return the running bridges in words: all that are enabled."""
+def _describe_bridges() -> str:
+    """Return the number and names of the enabled bridges as a text."""
     names = [bridge.name for bridge in bridges.holder.current().values() if bridge.enabled]
     shown = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
     return f"{len(names)} enabled{': ' if names else ''}{shown}"
 
 
-def _health() -> str:
-    """Return the result of GET /health in words: "answers 200", or the reason why not."""
+def _check_health() -> str:
+    """Return the result of GET /health as a text: "answers 200", another status, or the reason why there is no
+    answer.
+    """
     caller = http.client.HTTPConnection(ports.local_host_for(settings.HOST), settings.PORT, timeout=5)
     try:
         caller.request("GET", "/health")
@@ -271,7 +273,7 @@ def _health() -> str:
         caller.close()
 
 
-def _shown(host: str) -> str:
-    """Return the host name in URLs for people on this machine, for a server that listens on `host`."""
+def _host_in_urls(host: str) -> str:
+    """Return the host for URLs used on this machine, for a server that listens on `host`."""
     reached = ports.local_host_for(host)
     return {"127.0.0.1": "localhost", "::1": "[::1]"}.get(reached, f"[{reached}]" if ":" in reached else reached)

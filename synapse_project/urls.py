@@ -1,4 +1,4 @@
-"""Every route that Django answers."""
+"""All URL patterns of Django."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -8,10 +8,10 @@ from contracts.api.urls import root
 from core.admin import people
 from synapse_project.api_docs import ApiDocs, ApiDocument
 
-admin.site.extra_urls = people.urls  # type: ignore[attr-defined]  # the theme's site has it
+admin.site.extra_urls = people.urls  # type: ignore[attr-defined]  # an attribute of the theme's site
 
 urlpatterns = [
-    # A browser that opens the address is sent to the admin.
+    # A browser that opens the server's root is redirected to the admin.
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("", include("synapse_project.endpoints")),
     path("registry/", include("contracts.api.urls")),

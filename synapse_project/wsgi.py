@@ -1,4 +1,6 @@
-"""Django alone, for WSGI servers and `runserver`: the same answers without the fast path."""
+"""The WSGI application for `runserver` and other WSGI servers. It answers all routes with Django, without the fast
+path.
+"""
 
 import atexit
 import os
@@ -11,15 +13,17 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synapse_project.settings")
 _django = get_wsgi_application()
 
-from bridges.groups import expiry  # noqa: E402 - models can be imported now
+from bridges.groups import expiry  # noqa: E402 - needs the loaded apps
 from streams import background_tasks  # noqa: E402
 
-# The first request takes this lock, and never releases it.
+# The first request takes this lock and keeps it, so that the background tasks start once.
 _first = threading.Lock()
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Answer a request (PEP 3333). The first one starts the background tasks: the server may have forked before it."""
+    """Answer a request (PEP 3333). The first request starts the background tasks, because the server may fork before
+    it.
+    """
     if _first.acquire(blocking=False):
         for start, stop in ((background_tasks.start, background_tasks.stop), (expiry.WORK.start, expiry.WORK.stop)):
             start()

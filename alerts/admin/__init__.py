@@ -1,8 +1,8 @@
 """Alerts in the admin.
 
-- `pages`     the alerts that there are, and their history
+- `pages`     the current alerts, and their history
 - `rules`     all rules, and the form of one
-- `silences`  silences: made and ended
+- `silences`  silences: list, create and end
 - `badge`     the number in the sidebar
 """
 

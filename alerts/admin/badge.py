@@ -1,4 +1,4 @@
-"""The number of alerts that fire, in the sidebar of each page."""
+"""The number of firing alerts, in the sidebar of each page."""
 
 import time
 
@@ -7,16 +7,16 @@ from django.http import HttpRequest
 from alerts import current
 from synapse.redis.errors import RedisFailure
 
-# The number is cached for this many seconds, since each page shows it; the evaluator runs every five.
+# The number is cached for this many seconds, because each page shows it. The evaluator runs every five seconds.
 _FRESH = 5.0
 _known: tuple[float, int] = (float("-inf"), 0)
 
 
 def count(request: HttpRequest) -> int | None:
-    """Return how many alerts fire and are not silenced; None when there are none, or the number is unknown. Everyone
-    with the permission to see rules may know the number.
+    """Return the number of firing alerts that are not silenced. None if it is zero or unknown, or if the person may not
+    see rules.
     """
-    global _known  # noqa: PLW0603 - one value of the process
+    global _known  # noqa: PLW0603 - a cache of the process
     if not request.user.has_perm("alerts.view_alertrule"):
         return None
     at, firing = _known

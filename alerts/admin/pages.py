@@ -1,4 +1,4 @@
-"""The pages of alerts that fire or are pending, and of their history."""
+"""The pages of firing and pending alerts, and of their history."""
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,8 +28,8 @@ _PAGES = {
 }
 
 
-def tabs(request: HttpRequest, active: str) -> list[Tab]:
-    """Return the row of pages on alerts that the person may see."""
+def tabs_for(request: HttpRequest, active: str) -> list[Tab]:
+    """Return the tabs of those pages on alerts that the person may see."""
     return [
         Tab(title=title, url=reverse(url), active=name == active)
         for name, (title, url, permission) in _PAGES.items()
@@ -41,19 +41,19 @@ def demand_view(admin: AuditedAdmin, request: HttpRequest) -> None:
     """Refuse people without the permission to see rules.
 
     Raises:
-        PermissionDenied: when they may not.
+        PermissionDenied: when the person lacks it.
     """
     if not admin.has_view_permission(request):
         raise PermissionDenied
 
 
-def now(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
-    """Show the alerts that fire or are pending."""
+def show_alerts(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
+    """Show the firing and the pending alerts."""
     demand_view(admin, request)
     problem, found = None, CurrentAlerts([], None)
     at = time.time()
     try:
-        found = current.current(person(request).rights, now=at)
+        found = current.list_alerts(person(request).rights, now=at)
     except FAILURES as failure:
         problem = problem_of(failure)
     silent = None if found.evaluated_at is None else at - found.evaluated_at
@@ -62,16 +62,16 @@ def now(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
         "alerts/admin/now.html",
         title="Alerts",
         opts=None,
-        tabs=tabs(request, "now"),
+        tabs=tabs_for(request, "now"),
         problem=problem,
-        alerts=_shown(request, found.alerts),
+        alerts=_show_alerts(request, found.alerts),
         is_stale=problem is None and (silent is None or silent > STALE),
         silent=silent,
-        **_delivery(request),
+        **_delivery_context(request),
     )
 
 
-# By condition the lines of the first page that tell of the same.
+# By condition, the kinds of lines on the first page that report the same trouble.
 _KINDS: Mapping[str, Collection[str]] = {
     rules.LAG.name: ["lagging"],
     rules.DRAIN.name: ["lagging"],
@@ -87,23 +87,23 @@ _KINDS: Mapping[str, Collection[str]] = {
 
 
 def firing_alerts(request: HttpRequest) -> list[FiringAlert]:
-    """Return the alerts that fire and of which people are told, for the first page."""
+    """Return the firing alerts that are not silenced, for the first page."""
     if not request.user.has_perm("alerts.view_alertrule"):
         return []
     try:
-        found = current.current(person(request).rights, now=time.time())
+        found = current.list_alerts(person(request).rights, now=time.time())
     except FAILURES:
-        # The first page says so.
+        # The first page reports the failure itself.
         return []
     firing = [alert for alert in found.alerts if alert["state"] == "firing" and not alert["silenced"]]
     page = Tab(title="Alerts", url=reverse("admin:alerts_alertrule_now"))
     return [
-        FiringAlert(kinds=_KINDS.get(alert["condition"], ()), line=_line(alert, page))
-        for alert in _shown(request, firing)
+        FiringAlert(kinds=_KINDS.get(alert["condition"], ()), line=_attention_line(alert, page))
+        for alert in _show_alerts(request, firing)
     ]
 
 
-def _line(alert: Mapping[str, Any], page: Tab) -> AttentionLine:
+def _attention_line(alert: Mapping[str, Any], page: Tab) -> AttentionLine:
     actions = [page]
     if "silence" in alert:
         actions.append(Tab(title="Silence", url=alert["silence"]))
@@ -120,12 +120,12 @@ def _line(alert: Mapping[str, Any], page: Tab) -> AttentionLine:
     )
 
 
-def changes(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
+def show_changes(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
     """Show fired and resolved alerts, the latest first."""
     demand_view(admin, request)
     problem, found = None, HistoryPage([], "")
     try:
-        found = current.history(person(request).rights, count=PAGE_SIZE, before=request.GET.get("before", ""))
+        found = current.list_changes(person(request).rights, count=PAGE_SIZE, before=request.GET.get("before", ""))
     except FAILURES as failure:
         problem = problem_of(failure)
     return admin.show(
@@ -133,17 +133,17 @@ def changes(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
         "alerts/admin/changes.html",
         title="Alerts",
         opts=None,
-        tabs=tabs(request, "changes"),
+        tabs=tabs_for(request, "changes"),
         problem=problem,
-        changes=_shown(request, found.changes),
+        changes=_show_alerts(request, found.changes),
         older=urlencode({"before": found.next}) if found.next else "",
     )
 
 
-def _shown(request: HttpRequest, alerts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return alerts with their moments, and the address of the form that silences them."""
+def _show_alerts(request: HttpRequest, alerts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return alerts with times as datetimes, and with the URL of the form that silences them."""
     form = reverse("admin:alerts_silence_add") if request.user.has_perm("alerts.add_silence") else ""
-    shown = [{**alert, "since": _moment(alert["since"]), "at": _moment(alert["at"])} for alert in alerts]
+    shown = [{**alert, "since": _parse_time(alert["since"]), "at": _parse_time(alert["at"])} for alert in alerts]
     for alert in shown:
         if form and alert["state"] != "resolved":
             alert["silence"] = f"{form}?{urlencode({'rule': alert['rule'], 'subject': _name_of(alert)})}"
@@ -151,7 +151,7 @@ def _shown(request: HttpRequest, alerts: Iterable[Mapping[str, Any]]) -> list[di
 
 
 def _name_of(alert: Mapping[str, Any]) -> str:
-    """Return the name that a silence for this alert's subject has to match."""
+    """Return the name that a silence has to match to apply to this alert's subject."""
     if "bridge" in alert:
         return str(alert["bridge"])
     if "group" in alert:
@@ -159,12 +159,14 @@ def _name_of(alert: Mapping[str, Any]) -> str:
     return str(alert.get("key") or alert.get("stream") or "redis")
 
 
-def _moment(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def _delivery(request: HttpRequest) -> dict[str, Any]:
-    """Return the names of the bridges that carry alerts away, and whether the person may add one."""
+def _delivery_context(request: HttpRequest) -> dict[str, Any]:
+    """Return context for the template: the names of the bridges that deliver alerts, and whether the person may add
+    one.
+    """
     carrying: Sequence[str] = ()
     if request.user.has_perm("bridges.view_bridge"):
         carrying = sorted(each.name for each in holder.current().bridges.values() if each.stream == ALERTS_STREAM)

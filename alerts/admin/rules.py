@@ -1,4 +1,4 @@
-"""Rules of alerts in the admin: those that are there from the start, as they were changed, and others."""
+"""Alert rules in the admin: built-in ones, changed or not, and others."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -25,8 +25,8 @@ from synapse.alerts.subject import value_text
 from synapse.formats.text import ALERTS_STREAM
 
 
-def deliver(admin_: Any, request: HttpRequest) -> HttpResponse:
-    """Define the stream of alerts where it is missing, and lead to the form of a bridge that carries them."""
+def set_up_delivery(admin_: Any, request: HttpRequest) -> HttpResponse:
+    """Define the stream of alerts if it is missing, and redirect to the form for a bridge that delivers them."""
     if not request.user.has_perms(["bridges.add_bridge", "alerts.add_alertrule"]):
         raise PermissionDenied
     if request.method != "POST":
@@ -38,7 +38,7 @@ def deliver(admin_: Any, request: HttpRequest) -> HttpResponse:
 
 
 class AlertRuleForm(forms.ModelForm):
-    """The form of a rule, with its subjects as chips and its labels as rows."""
+    """The form of a rule, with subjects as chips and labels as rows."""
 
     subjects = NamesField(required=False, help_text=definitions.SUBJECTS.help)
     labels = MappingField(required=False, help_text=definitions.LABELS.help)
@@ -48,9 +48,9 @@ class AlertRuleForm(forms.ModelForm):
 class AlertRuleAdmin(AuditedAdmin):
     form = AlertRuleForm
     pages = (
-        Page(path="now/", name="now", view=pages.now),
-        Page(path="changes/", name="changes", view=pages.changes),
-        Page(path="deliver/", name="deliver", view=deliver),
+        Page(path="now/", name="now", view=pages.show_alerts),
+        Page(path="changes/", name="changes", view=pages.show_changes),
+        Page(path="deliver/", name="deliver", view=set_up_delivery),
     )
     change_list_template = "alerts/admin/rules.html"
     fields = (
@@ -63,7 +63,7 @@ class AlertRuleAdmin(AuditedAdmin):
         rows = {row.name: row for row in AlertRule.objects.all()}
         more = {
             "title": "Alerts",
-            "tabs": pages.tabs(request, "rules"),
+            "tabs": pages.tabs_for(request, "rules"),
             "may_add": self.has_add_permission(request),
             "rules": [
                 {
@@ -72,7 +72,7 @@ class AlertRuleAdmin(AuditedAdmin):
                     "threshold": value_text(rule.threshold, condition.unit) if condition.unit else "",
                     "is_changed": rule.name in rows and rule.name in DEFAULTS_BY_NAME,
                     "is_own": rule.name not in DEFAULTS_BY_NAME,
-                    "url": self._url(request, rule.name, rows.get(rule.name)),
+                    "url": self._form_url(request, rule.name, rows.get(rule.name)),
                 }
                 for rule in rules_of(rows.values())
             ],
@@ -80,21 +80,21 @@ class AlertRuleAdmin(AuditedAdmin):
         answer: HttpResponse = super().changelist_view(request, {**(extra_context or {}), **more})
         return answer
 
-    def _url(self, request: HttpRequest, name: str, row: AlertRule | None) -> str:
-        """Return the address of a rule's form, "" where the person has none."""
+    def _form_url(self, request: HttpRequest, name: str, row: AlertRule | None) -> str:
+        """Return the URL of a rule's form, "" if the person may not use it."""
         if row is not None:
             return self.page_url("change", row.pk)
         return f"{self.page_url('add')}?{urlencode({'name': name})}" if self.has_add_permission(request) else ""
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        # The form for a built-in rule shows its present values.
+        # The form for a built-in rule starts with its values.
         given = super().get_changeform_initial_data(request)
         known = DEFAULTS_BY_NAME.get(given.get("name", ""))
         names = ("condition", "threshold", "for_seconds", "severity", "description")
         return {**({name: getattr(known, name) for name in names} if known else {}), **given}
 
     def get_readonly_fields(self, request: HttpRequest, obj: AlertRule | None = None) -> list[str]:
-        # Alerts that fire are known by it.
+        # The name identifies firing alerts, so it cannot change.
         return ["name"] if obj else []
 
     def said_before_deletion(self, row: Model) -> list[str]:

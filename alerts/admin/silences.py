@@ -14,11 +14,11 @@ from alerts.models import Silence
 from core.admin.base import AuditedAdmin, Page, person
 from core.templatetags.synapse import moment
 
-# The usual silence during a repair.
+# The suggested length of a silence.
 _USUAL = timedelta(hours=2)
 
 
-def end(admin_: Any, request: HttpRequest, pk: int) -> HttpResponse:
+def end_silence(admin_: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """End a silence now."""
     row = admin_.found(request, pk, to="change")
     if request.method == "POST":
@@ -29,7 +29,7 @@ def end(admin_: Any, request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin.register(Silence)
 class SilenceAdmin(AuditedAdmin):
-    pages = (Page(path="<int:pk>/end/", name="end", view=end),)
+    pages = (Page(path="<int:pk>/end/", name="end", view=end_silence),)
     list_display = ["rule", "subject", "reason", "state", "from_", "until", "created_by"]
     search_fields = ["rule", "subject", "reason", "created_by"]
     fields = ("rule", "subject", "reason", "begins_at", "ends_at")
@@ -37,7 +37,7 @@ class SilenceAdmin(AuditedAdmin):
     change_form_template = "alerts/admin/silence.html"
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        more = {"title": "Alerts", "tabs": pages.tabs(request, "silences")}
+        more = {"title": "Alerts", "tabs": pages.tabs_for(request, "silences")}
         answer: HttpResponse = super().changelist_view(request, {**(extra_context or {}), **more})
         return answer
 

@@ -1,4 +1,4 @@
-"""The alerts that there are, and their history, over HTTP."""
+"""The HTTP API for current alerts and their history."""
 
 import time
 from functools import partial
@@ -77,7 +77,7 @@ class AlertChange(Alert):
     """A change of an alert."""
 
     id: str
-    state: Literal["firing", "resolved"]  # type: ignore[assignment]  # a pending one is no change for people
+    state: Literal["firing", "resolved"]  # type: ignore[assignment]  # the history has no pending alerts
 
 
 class AlertHistory(Answer):
@@ -88,7 +88,7 @@ class AlertHistory(Answer):
 
 
 class HistoryQuery(Query):
-    """Which changes are asked for."""
+    """The parameters of a query for changes."""
 
     count: QueryInt = about("How many.", default=USUAL, ge=1, le=MOST)
     before: Annotated[
@@ -110,7 +110,7 @@ _alerts = partial(endpoint, tag="alerts", requires=Requirement(scope="metrics:re
 def list_alerts(call: Call[Query, None]) -> dict[str, Any]:
     """Alerts that fire, and pending ones, whose condition does not hold for long enough yet. A key sees alerts
     of streams that it may publish to or read from."""
-    found = current.current(call.by.rights, now=time.time())
+    found = current.list_alerts(call.by.rights, now=time.time())
     at = found.evaluated_at
     return {"alerts": found.alerts, "evaluated_at": None if at is None else iso_time(at)}
 
@@ -125,5 +125,5 @@ def list_alerts(call: Call[Query, None]) -> dict[str, Any]:
 )
 def list_alert_changes(call: Call[HistoryQuery, None]) -> dict[str, Any]:
     """The latest 10,000 changes are kept. For the next page send the same query with `before` set to `next`."""
-    found = current.history(call.by.rights, count=call.query.count, before=call.query.before)
+    found = current.list_changes(call.by.rights, count=call.query.count, before=call.query.before)
     return {"changes": found.changes, "next": found.next or None}

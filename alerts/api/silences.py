@@ -1,4 +1,4 @@
-"""Silences over HTTP."""
+"""The HTTP API for silences."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -66,7 +66,7 @@ _silences = partial(endpoint, tag="alerts", requires=Requirement(scope=silences.
 )
 def list_silences(call: Call[Query, None]) -> dict[str, Any]:
     """Silences that are active or to come."""
-    return {"silences": [_shown(row) for row in silences.list_silences(by=call.by)]}
+    return {"silences": [_to_json(row) for row in silences.list_silences(by=call.by)]}
 
 
 @_silences(
@@ -87,11 +87,11 @@ def create_silence(call: Call[None, SilenceAsked]) -> dict[str, Any]:
         subject=asked.subject,
         rule=asked.rule,
         reason=asked.reason,
-        ends_at=_moment("ends_at", asked.ends_at),
-        begins_at=None if asked.begins_at is None else _moment("begins_at", asked.begins_at),
+        ends_at=_parse_time("ends_at", asked.ends_at),
+        begins_at=None if asked.begins_at is None else _parse_time("begins_at", asked.begins_at),
         by=call.by,
     )
-    return _shown(row)
+    return _to_json(row)
 
 
 @_silences(
@@ -105,12 +105,12 @@ def create_silence(call: Call[None, SilenceAsked]) -> dict[str, Any]:
 def end_silence(call: Call[None, None]) -> dict[str, Any]:
     """The silence ends now, and stays in the list of the admin."""
     text = call.params["silence"]
-    # No row has a longer number, and no database takes one.
+    # Larger numbers exceed the column's range, which databases refuse with an error.
     pk = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
-    return _shown(silences.end(pk, by=call.by))
+    return _to_json(silences.end(pk, by=call.by))
 
 
-def _moment(name: str, text: str) -> datetime:
+def _parse_time(name: str, text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
@@ -118,7 +118,7 @@ def _moment(name: str, text: str) -> datetime:
         raise BadParameter(f"“{name}” is a time in ISO 8601 (without an offset: UTC).", parameter=name) from None
 
 
-def _shown(row: Row) -> dict[str, Any]:
+def _to_json(row: Row) -> dict[str, Any]:
     names = ("subject", "rule", "reason", "begins_at", "ends_at", "created_by", "state")
     shown = {name: getattr(row, name) for name in names}
     times = {name: shown[name].isoformat().replace("+00:00", "Z") for name in ("begins_at", "ends_at")}

@@ -187,7 +187,7 @@ def activate(version: ContractVersion, *, by: Principal, shown: str | None = Non
     before = active_version(owner)
     if _has_content(before, content):
         version.delete()
-        return before  # type: ignore[return-value]  # not None: it is the content
+        return before  # type: ignore[return-value]  # _has_content is False for None
     return _number_version(version, content, before, by=by)
 
 
@@ -268,7 +268,7 @@ def _register(subject: str, content: Content, *, by: Principal) -> ContractVersi
     owner = owner or Contract.objects.create(subject=subject)
     before = active_version(owner)
     if _has_content(before, content):
-        return before  # type: ignore[return-value]  # not None: it is the content
+        return before  # type: ignore[return-value]  # _has_content is False for None
     return _number_version(ContractVersion(contract=owner, author=str(by)), content, before, by=by)
 
 

@@ -281,7 +281,7 @@ def test_a_role_is_brought_back_to_what_it_was(db, django_capture_on_commit_call
     before = set(viewer.permissions.all())
     viewer.permissions.add(Permission.objects.get(codename="view_personal"))
 
-    roles.keep()
+    roles.restore_roles()
 
     assert set(viewer.permissions.all()) == before
 

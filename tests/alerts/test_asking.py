@@ -207,5 +207,5 @@ def test_a_value_of_another_program_in_place_of_the_alerts_is_named(ask, stage, 
 
 
 def test_all_alerts_are_shown_to_who_may_see_all(alerted):
-    assert len(current.current(EVERYTHING, now=alerted.now).alerts) == 2
-    assert len(current.history(EVERYTHING).changes) == 1
+    assert len(current.list_alerts(EVERYTHING, now=alerted.now).alerts) == 2
+    assert len(current.list_changes(EVERYTHING).changes) == 1

@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from alerts.links import link
+from alerts.links import link_to
 from alerts.models import AlertRule, Silence
 from alerts.snapshot import holder, rule_of, rules_of
 from bridges.models import Bridge
@@ -189,12 +189,14 @@ def test_a_link_leads_to_the_page_where_the_alert_is_mended(define, settings):
     group = Subject("group", "orders", "shop", "orders-to-shop")
     base = "https://synapse.example.org/admin"
 
-    assert link("dead_letters", group) == f"{base}/bridges/bridge/dead-letters/{stream.pk}/shop/"
-    assert link("bridge_down", group) == f"{base}/bridges/bridge/{bridge.pk}/change/"
-    assert link("lag_seconds", Subject("group", "orders", "own")) == f"{base}/bridges/bridge/groups/{stream.pk}/own/"
-    assert link("lag_seconds", Subject("group", "orders", "a/b")) == f"{base}/streams/stream/{stream.pk}/groups/"
-    assert link("refused_share", Subject("stream", "orders")) == f"{base}/streams/stream/{stream.pk}/refusals/"
-    assert link("no_traffic", Subject("stream", "orders")) == f"{base}/streams/stream/{stream.pk}/statistics/"
-    assert link("key_expires", Subject("key", name="k", of="s")) == f"{base}/streams/service/"
-    assert link("refused_share", Subject("stream", "gone")) == link("redis_memory", Subject("redis")) == f"{base}/"
+    assert link_to("dead_letters", group) == f"{base}/bridges/bridge/dead-letters/{stream.pk}/shop/"
+    assert link_to("bridge_down", group) == f"{base}/bridges/bridge/{bridge.pk}/change/"
+    assert link_to("lag_seconds", Subject("group", "orders", "own")) == f"{base}/bridges/bridge/groups/{stream.pk}/own/"
+    assert link_to("lag_seconds", Subject("group", "orders", "a/b")) == f"{base}/streams/stream/{stream.pk}/groups/"
+    assert link_to("refused_share", Subject("stream", "orders")) == f"{base}/streams/stream/{stream.pk}/refusals/"
+    assert link_to("no_traffic", Subject("stream", "orders")) == f"{base}/streams/stream/{stream.pk}/statistics/"
+    assert link_to("key_expires", Subject("key", name="k", of="s")) == f"{base}/streams/service/"
+    assert (
+        link_to("refused_share", Subject("stream", "gone")) == link_to("redis_memory", Subject("redis")) == f"{base}/"
+    )
     assert Stream.objects.count() == 1

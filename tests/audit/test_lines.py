@@ -22,7 +22,7 @@ ANNA = Principal(kind="person", name="anna", address="192.0.2.7")
 def log(tmp_path):
     """The file that the record goes to."""
     path = tmp_path / "audit.jsonl"
-    handlers, logger = setting_values.logging(str(path))
+    handlers, logger = setting_values.audit_logging(str(path))
     logging.config.dictConfig(
         {
             "version": 1,
@@ -35,7 +35,7 @@ def log(tmp_path):
     yield path
     for handler in logging.getLogger("synapse.audit").handlers:
         handler.close()
-    _, silent = setting_values.logging("")
+    _, silent = setting_values.audit_logging("")
     logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, "loggers": {"synapse.audit": silent}})
 
 

@@ -74,7 +74,7 @@ def test_secrets_of_the_environment_are_read_from_variables_and_files(tmp_path):
         "SYNAPSE_SECRETS_KEY": "no secret of a bridge",
     }
 
-    assert environment.secrets(variables) == {"SYNAPSE_SECRET_SHOP": "here", "SYNAPSE_SECRET_TOKEN": "in a file"}
+    assert environment.read_secrets(variables) == {"SYNAPSE_SECRET_SHOP": "here", "SYNAPSE_SECRET_TOKEN": "in a file"}
 
 
 def test_a_secret_made_in_the_admin_is_shown_once(admin_client, db):

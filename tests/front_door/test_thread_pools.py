@@ -299,7 +299,7 @@ def test_a_session_is_a_persons_once_django_has_answered_with_it(settings):
     headers = {"cookie": f"a=b; {settings.SESSION_COOKIE_NAME}={client.session.session_key}"}
     assert caller(headers, sessions) == NETWORK
 
-    sessions.learn(answer.wsgi_request.META)
+    sessions.remember(answer.wsgi_request.META)
 
     assert caller(headers, sessions) == CallerId("person", "anna")
     assert caller({"cookie": f"{settings.SESSION_COOKIE_NAME}=invented"}, sessions) == NETWORK
@@ -315,7 +315,7 @@ def test_a_session_that_is_shown_to_the_api_is_a_persons_too(settings):
     sessions = KnownSessions()
 
     answer = client.get("/registry/subjects")
-    sessions.learn(answer.wsgi_request.META)
+    sessions.remember(answer.wsgi_request.META)
 
     assert answer.status_code == 200
     headers = {"cookie": f"{settings.SESSION_COOKIE_NAME}={client.session.session_key}"}
@@ -339,7 +339,7 @@ def test_an_invented_session_is_not_learnt(settings):
     client.cookies[settings.SESSION_COOKIE_NAME] = "invented"
     sessions = KnownSessions()
 
-    sessions.learn(client.get("/admin/", follow=False).wsgi_request.META)
+    sessions.remember(client.get("/admin/", follow=False).wsgi_request.META)
 
     assert caller({"cookie": f"{settings.SESSION_COOKIE_NAME}=invented"}, sessions) == NETWORK
 
@@ -348,24 +348,24 @@ def test_sessions_that_are_known_are_bounded(settings):
     sessions = KnownSessions()
 
     for number in range(5000):
-        sessions.learn({"synapse.person": (f"session-{number}", "anna")})
+        sessions.remember({"synapse.person": (f"session-{number}", "anna")})
 
     cookie = settings.SESSION_COOKIE_NAME
-    assert sessions.person({"cookie": f"{cookie}=session-4999"}) == "anna"
-    assert sessions.person({"cookie": f"{cookie}=session-0"}) is None
+    assert sessions.find_person({"cookie": f"{cookie}=session-4999"}) == "anna"
+    assert sessions.find_person({"cookie": f"{cookie}=session-0"}) is None
 
 
 @pytest.fixture
 def slow_login(monkeypatch):
     """Log-ins end when they are let go; all else is answered as ever."""
-    go, answer = threading.Event(), DjangoHandler._answer
+    go, answer = threading.Event(), DjangoHandler._run_handler
 
     def answer_late(way, environ):
         if environ["REQUEST_METHOD"] == "POST":
             assert go.wait(timeout=60)
         return answer(way, environ)
 
-    monkeypatch.setattr(DjangoHandler, "_answer", answer_late)
+    monkeypatch.setattr(DjangoHandler, "_run_handler", answer_late)
     yield go
     go.set()
 

@@ -34,7 +34,7 @@ def document():
 @pytest.fixture
 def not_built():
     """No document is built yet."""
-    api_docs._build.cache_clear()
+    api_docs._build_document.cache_clear()
 
 
 def operations(document):

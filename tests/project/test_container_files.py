@@ -264,7 +264,7 @@ def test_every_variable_of_synapse_is_a_setting():
 def test_synapse_finds_the_two_others_by_the_guides_variables():
     values = resolved(SERVICES["synapse"]["environment"], POSTGRES_PASSWORD="not-in-the-file")
 
-    read = environment.read(ROOT / "nowhere", values)
+    read = environment.read_settings(ROOT / "nowhere", values)
 
     assert environment.redis_url(read) == "redis://:redispassword@redis:6379/0"
     assert read["DATABASE_URL"] == "postgresql://synapse:not-in-the-file@postgres:5432/synapse"

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def read(tmp_path, **variables):
-    return environment.read(tmp_path, variables)
+    return environment.read_settings(tmp_path, variables)
 
 
 def test_defaults_need_nothing(tmp_path):
@@ -172,7 +172,7 @@ def test_a_bad_value_stops_the_start_with_one_line():
     ],
 )
 def test_cookies_of_two_installations_on_one_host_have_different_names(tmp_path, variables, suffix):
-    assert environment.cookie_suffix(environment.read(tmp_path, variables)) == suffix
+    assert environment.cookie_suffix(environment.read_settings(tmp_path, variables)) == suffix
 
 
 def test_every_setting_is_documented_with_its_default_and_no_other():

@@ -13,7 +13,7 @@ ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 
 
 def settings_of(**variables):
-    return setting_values.of_tracing(environment.read(Path(), variables))
+    return setting_values.tracing_settings(environment.read_settings(Path(), variables))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ WITHHELD = {"REDIS_PASSWORD", "SECRET_KEY", "SYNAPSE_METRICS_TOKEN", "SYNAPSE_SE
 @pytest.fixture(autouse=True)
 def nothing_is_taken():
     yield
-    installation.taken, installation.others = None, ()
+    installation.adopted, installation.others = None, ()
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def adopted(records, command="catalog", **variables):
 
 
 def said(database="/data/synapse.sqlite3", redis="the embedded one"):
-    return installation.difference(database=database, redis=redis)
+    return installation.describe_differences(database=database, redis=redis)
 
 
 def test_a_command_takes_what_its_environment_does_not_say_and_tells_what_it_took(run, records, tmp_path):

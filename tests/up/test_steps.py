@@ -214,7 +214,7 @@ def test_an_installation_without_a_catalog_file_starts_empty(settings) -> None:
 def hints(db):
     """Return what the start says to try, with the streams that there are."""
     holder.forget()
-    return lambda: startup.summary(redis="", login="")
+    return lambda: startup.describe_start(redis="", login="")
 
 
 def test_a_start_without_streams_says_how_to_define_one(hints) -> None:

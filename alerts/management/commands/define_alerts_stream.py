@@ -1,4 +1,4 @@
-"""`manage.py define_alerts_stream`: the stream of alerts, so that bridges can carry them."""
+"""`manage.py define_alerts_stream`: define the stream of alerts, so that bridges can deliver them."""
 
 from typing import Any
 

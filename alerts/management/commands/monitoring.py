@@ -1,4 +1,4 @@
-"""`manage.py monitoring`: files with which Prometheus and Grafana watch Synapse."""
+"""`manage.py monitoring`: print configuration files for Prometheus and Grafana."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from streams.management.base import AnsweringCommand
 from synapse.monitoring.grafana import dashboard
 from synapse.monitoring.prometheus import alerting_rules, service_monitor
 
-# RFC 1123, 2.1: what a name in Kubernetes is.
+# A name in Kubernetes is a label of RFC 1123, 2.1.
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _INTERVAL = re.compile(r"[1-9][0-9]{0,4}(?:ms|s|m)")
 
@@ -26,12 +26,12 @@ class Command(AnsweringCommand):
         kinds.add_parser("grafana", help="a dashboard, as JSON to import")
         monitor = kinds.add_parser("servicemonitor", help="a ServiceMonitor for the Prometheus Operator on Kubernetes")
         monitor.add_argument(
-            "--name", type=_name, default="synapse", help="of the Service's label app.kubernetes.io/name"
+            "--name", type=_label, default="synapse", help="of the Service's label app.kubernetes.io/name"
         )
-        monitor.add_argument("--namespace", type=_name, default="default", help="of the Service (default: default)")
-        monitor.add_argument("--port", type=_name, default="http", help="the Service's port (default: http)")
-        monitor.add_argument("--interval", type=_interval, default="30s", help="how often to scrape (default: 30s)")
-        monitor.add_argument("--secret", type=_name, help="the Secret whose key `token` may read the metrics")
+        monitor.add_argument("--namespace", type=_label, default="default", help="of the Service (default: default)")
+        monitor.add_argument("--port", type=_label, default="http", help="the Service's port (default: http)")
+        monitor.add_argument("--interval", type=_duration, default="30s", help="how often to scrape (default: 30s)")
+        monitor.add_argument("--secret", type=_label, help="the Secret whose key `token` may read the metrics")
 
     def answer(self, options: dict[str, Any]) -> int:
         match options["kind"]:
@@ -48,13 +48,13 @@ class Command(AnsweringCommand):
         self.stdout.write(yaml.safe_dump(document, sort_keys=False, width=200), ending="")
 
 
-def _name(text: str) -> str:
+def _label(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise ArgumentTypeError("a name has 1 to 63 small letters, digits, and - inside")
     return text
 
 
-def _interval(text: str) -> str:
+def _duration(text: str) -> str:
     if not _INTERVAL.fullmatch(text):
         raise ArgumentTypeError("a duration such as 30s")
     return text

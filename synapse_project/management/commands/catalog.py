@@ -1,4 +1,4 @@
-"""`manage.py catalog`: the definitions as a file."""
+"""`manage.py catalog`: compare a catalog file with the database, apply it, or export one."""
 
 import sys
 from pathlib import Path
@@ -53,34 +53,34 @@ class Command(BaseCommand):
             reason = str(error).splitlines()[0]
             raise CommandError(f"The database refused: {reason}. Nothing was changed. Is it migrated?") from error
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self.stderr.write(line, style_func=str)
 
     def plan(self, options: dict[str, Any]) -> None:
         loaded = catalog.load(options["file"])
-        with periodic.report_long_work(self._say, "Comparing"):
+        with periodic.report_long_work(self._print, "Comparing"):
             changes = loaded.plan(delete=options["delete"])
         for line in catalog_plan.difference_lines(changes):
             self.stdout.write(line)
         self.stdout.write(catalog_plan.summary_line(changes, done=False))
-        for sentence in _left_by(changes):
+        for sentence in _describe_leftovers(changes):
             self.stdout.write(visible(sentence))
         if changes and options["check"]:
             sys.exit(1)
 
     def apply(self, options: dict[str, Any]) -> None:
         loaded = catalog.load(options["file"])
-        with periodic.report_long_work(self._say, "Comparing"):
+        with periodic.report_long_work(self._print, "Comparing"):
             asks = options["delete"] and not options["yes"]
-            left = _left_by(loaded.plan(delete=True)) if asks else []
-        self._ask(left, from_terminal=options["file"] != "-" and sys.stdin.isatty())
-        with periodic.report_long_work(self._say, "Applying the catalog"):
+            left = _describe_leftovers(loaded.plan(delete=True)) if asks else []
+        self._confirm(left, from_terminal=options["file"] != "-" and sys.stdin.isatty())
+        with periodic.report_long_work(self._print, "Applying the catalog"):
             changes = loaded.apply(delete=options["delete"], only_new=options["only_new"])
         if options["verbosity"]:
             self.stdout.write(catalog_plan.summary_line(changes, done=True))
 
-    def _ask(self, left: list[str], *, from_terminal: bool) -> None:
-        """Ask a person at the terminal whether to carry out deletions that leave events in Redis."""
+    def _confirm(self, left: list[str], *, from_terminal: bool) -> None:
+        """Ask the person at the terminal to confirm deletions that leave events in Redis."""
         if not left:
             return
         if not from_terminal:
@@ -102,14 +102,14 @@ class Command(BaseCommand):
             raise CommandError(f"{options['file']} cannot be written: {reason}") from None
 
 
-def _left_by(changes: list[Change]) -> list[str]:
-    """Return sentences on what Redis keeps of the deleted definitions."""
+def _describe_leftovers(changes: list[Change]) -> list[str]:
+    """Return sentences on the data in Redis that remain after definitions are deleted."""
     gone = [change for change in changes if change.action == "delete"]
     bridges = [change.before or {} for change in gone if change.kind == BRIDGE]
     try:
         owed = [leftovers.left_by_group(bridge["stream"], bridge["group"]) for bridge in bridges]
         owed += [said for change in gone if change.kind == STREAM for said in leftovers.left_by_stream(change.name)]
-        # A bridge that goes with its stream is told of once.
+        # A bridge deleted with its stream would be mentioned twice.
         left = [said for said in dict.fromkeys(owed) if said]
     except RedisUnavailable as problem:
         left = [f"What the deleted bridges and streams leave in Redis is not known: {problem.detail}"]

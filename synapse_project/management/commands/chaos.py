@@ -1,4 +1,4 @@
-"""`manage.py chaos`: does it lose anything here, too?"""
+"""`manage.py chaos`: check on this machine that no event is lost while parts fail."""
 
 import argparse
 import json
@@ -25,7 +25,7 @@ touched. The exit status is 1 when something was lost, or another promise was br
   manage.py chaos --stop-worker 0.5 --kill-worker 0 --kill-server 0
   manage.py chaos --redis-server /usr/bin/redis-server
 """
-# The failures by the options of a plan, each with its mean interval in seconds.
+# The options for failures. Their values are mean intervals in seconds.
 _WRONG = {
     "kill_worker": "a worker is killed (SIGKILL)",
     "kill_server": "Redis is killed (SIGKILL)",
@@ -43,21 +43,21 @@ class Command(BaseCommand):
         parser.epilog = EXAMPLES
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         plan = Plan()
-        parser.add_argument("--seconds", type=_between(1, 86_400), default=plan.seconds, help="how long to publish")
+        parser.add_argument("--seconds", type=_number(1, 86_400), default=plan.seconds, help="how long to publish")
         parser.add_argument("--seed", type=int, default=plan.seed, help="decides what goes wrong")
-        parser.add_argument("--events", type=_between(1, 10**7, int), default=0, help="stop publishing after so many")
-        parser.add_argument("--rate", type=_between(1, 10**5, int), default=plan.rate, help="events a second")
+        parser.add_argument("--events", type=_number(1, 10**7, int), default=0, help="stop publishing after so many")
+        parser.add_argument("--rate", type=_number(1, 10**5, int), default=plan.rate, help="events a second")
         parser.add_argument(
-            "--publishers", type=_between(1, 32, int), default=plan.publishers, help="processes that publish"
+            "--publishers", type=_number(1, 32, int), default=plan.publishers, help="processes that publish"
         )
-        parser.add_argument("--workers", type=_between(1, 32, int), default=plan.workers, help="processes that handle")
+        parser.add_argument("--workers", type=_number(1, 32, int), default=plan.workers, help="processes that handle")
         parser.add_argument("--order", choices=["none", "key", "stream"], default=plan.order, help="the bridge's order")
-        parser.add_argument("--failures", type=_between(0, 1), help="the part of attempts that fail")
-        parser.add_argument("--poison", type=_between(0, 1), help="the part of events that always fail")
+        parser.add_argument("--failures", type=_number(0, 1), help="the part of attempts that fail")
+        parser.add_argument("--poison", type=_number(0, 1), help="the part of events that always fail")
         for name, what in _WRONG.items():
             parser.add_argument(
                 f"--{name.replace('_', '-')}",
-                type=_between(0, 3600),
+                type=_number(0, 3600),
                 metavar="SECONDS",
                 help=f"after so many seconds, on average, {what}; 0: never",
             )
@@ -66,8 +66,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        plan = _plan(options)
-        signal.signal(signal.SIGTERM, _stop)
+        plan = _plan_of(options)
+        signal.signal(signal.SIGTERM, _exit_on_sigterm)
         try:
             outcome = run_apart(plan, lambda line: self.stderr.write(line, style_func=str))
         except RunFailed as error:
@@ -82,26 +82,28 @@ class Command(BaseCommand):
             sys.exit(1)
 
 
-def _stop(*_: object) -> None:
-    """End, so that a run that is stopped takes its processes and its server along. `timeout` sends SIGTERM twice: the
-    second one must not end that work."""
+def _exit_on_sigterm(*_: object) -> None:
+    """Exit normally, so that the run's processes and its server are stopped. Ignore a second SIGTERM, which `timeout`
+    sends and which would interrupt that.
+    """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(128 + signal.SIGTERM)
 
 
-def _plan(options: dict[str, Any]) -> Plan:
+def _plan_of(options: dict[str, Any]) -> Plan:
     if server := options["server"]:
         path = Path(server).resolve()
         if not (path.is_file() and os.access(path, os.X_OK)):
             raise CommandError(f"--redis-server: {server} is no program that can be run.")
-        # The server is started in a folder of its own. A link keeps its name: some programs go by it.
+        # The server is started in a folder of its own, so its path is absolute. Symbolic links are kept, because some
+        # programs depend on their name.
         options["server"] = os.path.abspath(server)
     names = {field.name for field in fields(Plan)}
     given = {name: found for name, found in options.items() if name in names and found is not None}
     return Plan(**{**(CALM if options["calm"] else {}), **given})
 
 
-def _between(least: float, most: float, kind: type[int] | type[float] = float) -> Any:
+def _number(least: float, most: float, kind: type[int] | type[float] = float) -> Any:
     what = "whole number" if kind is int else "number"
 
     def parse(text: str) -> float:

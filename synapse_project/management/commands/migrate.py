@@ -1,4 +1,4 @@
-"""`manage.py migrate`: Django's own, by one process at a time."""
+"""`manage.py migrate`: Django's command, run by one process at a time."""
 
 from typing import Any
 

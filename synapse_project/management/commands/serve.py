@@ -32,27 +32,28 @@ class Command(BaseCommand):
         if not is_started_by_up:
             _refuse_unmigrated()
         if workers == 1:
-            # Before it listens, so that no request waits for the database. Workers load the catalog for themselves.
+            # Loaded before the server listens, so that no request waits for the database. Workers load their own
+            # catalog.
             startup.load_catalog(self.stderr.write)
         try:
             opened = web_server.listen(settings.HOST, settings.PORT)
         except OSError as error:
             raise CommandError(f"cannot listen on {settings.HOST}:{settings.PORT}: {error.strerror}") from None
-        # `up` says for all that it starts what runs and where.
-        say = str if is_started_by_up else self._say
+        # Under `up`, that command prints the address.
+        say = str if is_started_by_up else self._print
         if workers > 1:
             web_server.run_workers(opened, workers, self.stderr.write, say=say)
         else:
             web_server.run(opened, say=say)
 
-    def _say(self, line: str) -> None:
-        with contextlib.suppress(OSError):  # a terminal that is gone keeps nothing from stopping
+    def _print(self, line: str) -> None:
+        with contextlib.suppress(OSError):  # a closed terminal must not prevent a clean stop
             self.stdout.write(line)
             self.stdout.flush()
 
 
 def _refuse_unmigrated() -> None:
-    """Do nothing when all migrations are applied, or when the database does not say."""
+    """Raise if migrations are missing. Do nothing if the database is unavailable."""
     try:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())

@@ -1,4 +1,4 @@
-"""`manage.py up`: everything on one machine, what `make run` calls."""
+"""`manage.py up`: runs everything on one machine. `make run` calls it."""
 
 import contextlib
 import os
@@ -24,10 +24,10 @@ class Command(BaseCommand):
     help = (
         "Run everything on this machine: Redis (unless REDIS_URL names one), migrations, catalog, web server, bridges."
     )
-    requires_system_checks: list[str] = []  # some ask the database, which may not be there yet
+    requires_system_checks: list[str] = []  # some query the database, which may not be running yet
 
     def handle(self, *_: Any, **__: Any) -> None:
-        # Each signal that asks a program to stop raises KeyboardInterrupt, as Ctrl-C does; `nohup` ignores SIGHUP.
+        # All signals that ask for a stop raise KeyboardInterrupt, as Ctrl-C does. Under `nohup`, SIGHUP stays ignored.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, signal.default_int_handler)
@@ -46,7 +46,7 @@ class Command(BaseCommand):
 
 
 class Up:
-    """All processes that run during `up`."""
+    """All processes of `up`."""
 
     def __init__(self) -> None:
         self._supervisor = Supervisor(say=say)
@@ -55,7 +55,7 @@ class Up:
         self._is_recorded = False
 
     def start(self) -> None:
-        """Start everything in the order of dependencies, and print the addresses."""
+        """Start everything in order of dependency, and print the addresses."""
         self._supervisor.inherit(startup.hold_folder(settings.VAR_DIR, say))
         startup.require_free_port(settings.HOST, settings.PORT)
         startup.record_settings()
@@ -64,27 +64,27 @@ class Up:
         database.wait_for_database(say)
         startup.migrate(say)
         startup.apply_catalog()
-        # A password from the settings is taken from the web server's first answer on.
+        # A password from the settings must be valid as soon as the web server answers.
         login = startup.create_admin() if settings.ADMIN_PASSWORD else None
         startup.wait_until_healthy(startup.start_web(self._supervisor), say)
         startup.start_bridges(self._supervisor)
-        # A generated one is made last: nothing can come between it and the one time it is shown.
-        say(startup.summary(redis=redis, login=login or startup.create_admin()))
+        # A generated password is created last, so that no failure can prevent the only time that it is shown.
+        say(startup.describe_start(redis=redis, login=login or startup.create_admin()))
 
     def run(self) -> NoReturn:
-        """Keep everything running, until a signal ends it with KeyboardInterrupt."""
+        """Keep everything running until a signal raises KeyboardInterrupt."""
         while True:
             self.step()
             time.sleep(POLL)
 
     def step(self) -> None:
-        """Check everything that should run once, and restart what stopped."""
+        """Check all processes once, and restart those that stopped."""
         if self._watch:
             self._watch.step()
         self._supervisor.step()
 
     def stop(self) -> None:
-        """Stop everything, programs first. After a second Ctrl-C, programs end without finishing their work."""
+        """Stop everything, Redis last. After a second Ctrl-C, programs are killed before they finish their work."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         if self._is_recorded:
@@ -100,7 +100,7 @@ class Up:
                 say(f"The embedded Redis was left running; the next `up` finds it. {error}")
 
     def _start_redis(self) -> str:
-        """Start the embedded Redis, or wait for the one in the settings. Return a description of it."""
+        """Start the embedded Redis, or wait for the configured one. Return its description."""
         if settings.REDIS_URL:
             return startup.wait_for_redis(settings.REDIS_URL, say)
         self._redis = EmbeddedRedis(settings.EMBEDDED_REDIS_DIR, say=say)
@@ -110,8 +110,6 @@ class Up:
 
 
 def say(line: str) -> None:
-    """Print a line at once, also into a pipe. A closed terminal must not keep `up` from stopping the programs it
-    started.
-    """
+    """Print a line and flush it, for pipes. A closed terminal must not prevent `up` from stopping its programs."""
     with contextlib.suppress(OSError):
         print(line, flush=True)

@@ -1,6 +1,6 @@
-"""`manage.py chaos`: kills workers and Redis at random while events flow, then counts the outcome of each event.
+"""`manage.py chaos`: kills workers and Redis at random while events flow, and then checks what happened to each event.
 
-The production code is under test: events are stored by the script that idempotent publishing uses, workers are those
-of `manage.py consume`, and the server is the embedded one, with its own configuration, or another engine under it. The
-ledger is plain files, never the system under test.
+It tests the production code: events are stored by the script of idempotent publishing, workers are those of `manage.py
+consume`, and the server is the embedded one or another engine with the same configuration. The ledger is kept in plain
+files, independently of the system under test.
 """

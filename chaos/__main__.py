@@ -1,4 +1,4 @@
-"""The process of a run, as `launcher.py` starts it: `python -m chaos PLAN`. Prints the outcome."""
+"""The process of a run, which `launcher.py` starts with `python -m chaos PLAN`. It prints the outcome as JSON."""
 
 import json
 import sys
@@ -10,14 +10,14 @@ from synapse.redis.embedded import EmbeddedRedisError
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run the plan of the command line."""
     django.setup()
-    # Models can be imported only now.
+    # These import models, which need `django.setup()`.
     from chaos.launcher import ChaosServer  # noqa: PLC0415
     from chaos.plan import Plan  # noqa: PLC0415
     from chaos.run import StateUnreadable, run  # noqa: PLC0415
 
-    plan = Plan.unpacked(sys.argv[1])
+    plan = Plan.from_text(sys.argv[1])
     server = ChaosServer(settings.EMBEDDED_REDIS_DIR, plan.server)
     try:
         outcome = run(plan, settings.VAR_DIR, server)

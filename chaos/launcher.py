@@ -1,7 +1,7 @@
-"""The processes of a chaos run: the one of the run, with temporary folders, those of its workers, and the server.
+"""The processes of a chaos run: the run itself, with a temporary folder, its publishers and workers, and the server.
 
-The server starts as `make run` starts it, or from the program of another installation with that configuration. Where
-workers can be forked, the next one works within a hundredth of a second after a kill.
+The server starts as with `make run`, or from the program of another engine with the same configuration. Where processes
+can be forked, a killed worker is replaced within a hundredth of a second.
 """
 
 import contextlib
@@ -31,14 +31,15 @@ from synapse.runtime import ports
 from synapse_project.environment import SETTINGS
 
 Process = ForkProcess | SpawnProcess
-# The time within which a process has to end after SIGTERM, as bridges promise, in seconds.
+# Seconds within which a process must end after SIGTERM, as bridges promise.
 STOP_PATIENCE = 30.0
 
 
 @dataclass
 class StopCounts:
-    """How workers that were asked to stop did so: how often, how long the slowest took (seconds), and how many did not
-    end well."""
+    """Statistics of requested stops: their number, the seconds of the slowest, and the number of those that went
+    wrong.
+    """
 
     count: int = 0
     slowest: float = 0.0
@@ -52,38 +53,38 @@ def context_of(start: Start) -> ForkContext | SpawnContext:
 
 @dataclass
 class ProcessPool:
-    """`size` processes that run `work(number)`. `step` starts ended ones again."""
+    """A pool of `size` processes that run `work(number)`. `step` restarts those that ended."""
 
     work: Callable[[int], None]
     size: int
     start_method: Start = USUAL_START
     stops: StopCounts = field(default_factory=StopCounts)
-    # The number of processes that ended by themselves, which workers never should.
+    # The number of processes that ended by themselves, which workers should never do.
     crashed: int = 0
     _running: dict[int, Process] = field(default_factory=dict)
     _asked: dict[int, float] = field(default_factory=dict)
     _killed: set[int] = field(default_factory=set)
 
     def start(self) -> None:
-        """Start all of them."""
+        """Start all processes."""
         for number in range(self.size):
-            self._begin(number)
+            self._start_process(number)
 
     def step(self) -> None:
-        """Start ended processes again."""
+        """Restart ended processes."""
         for number, process in list(self._running.items()):
             if not process.is_alive():
-                self._bury(number, process)
-                self._begin(number)
+                self._collect(number, process)
+                self._start_process(number)
 
     def kill(self, number: int) -> None:
-        """End one as kill -9 does."""
+        """Kill a process with SIGKILL."""
         self._killed.add(number)
         self._asked.pop(number, None)
         self._running[number].kill()
 
     def stop(self, number: int) -> bool:
-        """Ask one to stop, as a person does. Return False when that was done already."""
+        """Ask a process to stop, with SIGTERM. Return False if it was asked already."""
         if number in self._asked:
             return False
         self._asked[number] = time.monotonic()
@@ -91,28 +92,28 @@ class ProcessPool:
         return True
 
     def signal(self, number: int, which: signal.Signals) -> int:
-        """Send a signal to one. Return its process number."""
+        """Send a signal to a process. Return its process id."""
         pid = self._running[number].pid
-        assert pid is not None  # noqa: S101 - it was started
+        assert pid is not None  # noqa: S101 - the process was started
         os.kill(pid, which)
         return pid
 
     def wait(self) -> None:
-        """Wait until all have ended by themselves."""
+        """Wait until all processes have ended by themselves."""
         for process in self._running.values():
             process.join()
 
     def stop_all(self) -> None:
-        """Ask all to stop, and wait for it. Those that do not are killed."""
+        """Ask all processes to stop, and wait. Kill those that do not stop in time."""
         for number in self._running:
             self.stop(number)
         for number, process in self._running.items():
             process.join(max(0.0, self._asked[number] + STOP_PATIENCE - time.monotonic()))
-            self._bury(number, process)
+            self._collect(number, process)
         self._running.clear()
 
     def kill_all(self) -> None:
-        """End all at once."""
+        """Kill all processes."""
         for process in self._running.values():
             process.kill()
             process.join()
@@ -120,17 +121,17 @@ class ProcessPool:
 
     @property
     def is_over(self) -> bool:
-        """Say whether all have ended."""
+        """Say whether all processes have ended."""
         return not any(process.is_alive() for process in self._running.values())
 
-    def _begin(self, number: int) -> None:
+    def _start_process(self, number: int) -> None:
         process = context_of(self.start_method).Process(
             target=_run_in_child, args=(_SetUp(), self.work, number), daemon=True
         )
         process.start()
         self._running[number] = process
 
-    def _bury(self, number: int, process: Process) -> None:
+    def _collect(self, number: int, process: Process) -> None:
         stopped = not process.is_alive()
         if not stopped:
             process.kill()
@@ -139,7 +140,7 @@ class ProcessPool:
         if asked is not None:
             self.stops.count += 1
             self.stops.slowest = max(self.stops.slowest, time.monotonic() - asked)
-            # A process may get SIGTERM before it handles signals; it has begun no work then.
+            # A process may get SIGTERM before it handles signals. It has not begun to work then.
             self.stops.bad += not stopped or process.exitcode not in (0, -signal.SIGTERM)
         elif number not in self._killed:
             self.crashed += 1
@@ -147,60 +148,64 @@ class ProcessPool:
 
 
 class _SetUp:
-    """Sets Django up in a process that is spawned, where arguments are unpickled in turn: the next needs models."""
+    """Sets up Django when it is unpickled in a spawned process. It must be the first argument, because the next needs
+    models.
+    """
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
         return django.setup, ()
 
 
 def _run_in_child(_: object, work: Callable[[int], None], number: int) -> None:
-    from streams import connections  # noqa: PLC0415 - needs models, which a spawned process can import only now
+    from streams import connections  # noqa: PLC0415 - needs models, and so Django's set-up
 
-    # Connections that were open before the fork are the parent's.
+    # Connections opened before the fork belong to the parent.
     connections.executor.cache_clear()
     work(number)
 
 
-# The beginning of a line of progress; every other line on standard error is an error.
+# The prefix of progress lines. Every other line on standard error is an error message.
 MARK = "chaos: "
 TELL_EVERY = 5.0
 
 
 class Progress:
-    """Reports progress, at most once in five seconds."""
+    """Prints lines of progress to standard error."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._told_at = clock()
 
-    def tell(self, line: str) -> None:
-        """Report a message at once."""
+    def report(self, line: str) -> None:
+        """Print a line."""
         self._told_at = self._clock()
         print(f"{MARK}{line}", file=sys.stderr, flush=True)
 
-    def tell_when_due(self, line: Callable[[], str]) -> None:
-        """Report a message when five seconds have passed since the last one."""
+    def report_when_due(self, line: Callable[[], str]) -> None:
+        """Print a line if `TELL_EVERY` seconds have passed since the last one."""
         if self._clock() >= self._told_at + TELL_EVERY:
-            self.tell(line())
+            self.report(line())
 
 
 @dataclass(frozen=True)
 class ChaosServer:
-    """A server in a folder of its own, on a port that was free. `program`: its path, "" for the embedded one."""
+    """A server in a folder of its own, on a free port. `program` is the path of its program, "" for the embedded
+    one.
+    """
 
     folder: Path
     program: str = ""
 
     def prepare(self) -> None:
-        """Choose a free port, not the usual one, on which another server may be expected."""
+        """Choose a free port. The default port might be the one on which others expect their server."""
         self.folder.mkdir(mode=0o700, parents=True)
         write_endpoint(self.folder, Endpoint(port=ports.any_free(LOOPBACK), password=secrets.token_urlsafe(32)))
 
     def start(self) -> None:
-        """Start the server on the data of its last run; do nothing when it runs.
+        """Start the server with the data of its last run. Do nothing if it is running.
 
         Raises:
-            EmbeddedRedisError: when it cannot run.
+            EmbeddedRedisError: when the server cannot run.
         """
         self._embedded().ensure_running()
 
@@ -209,7 +214,7 @@ class ChaosServer:
         self._embedded().stop()
 
     def kill(self) -> bool:
-        """Kill the server as kill -9 does. Return False when none ran."""
+        """Kill the server with SIGKILL. Return False if it was not running."""
         pid = find_server_pid(self.folder / endpoint.PID, started_with=self.folder / endpoint.CONFIGURATION)
         if pid is None:
             return False
@@ -227,11 +232,11 @@ ROOT = Path(__file__).parents[1]
 
 
 class RunFailed(Exception):
-    """The run ended without a verdict; the message says why."""
+    """The run ended without a verdict. The message says why."""
 
 
 def run_apart(plan: Plan, say: Callable[[str], object] = str) -> dict[str, Any]:
-    """Run the plan in its own process and return its outcome as plain values. No process of the run survives this call.
+    """Run the plan in its own process and return its outcome as JSON values. No process of the run survives this call.
 
     `say` gets a line of progress every few seconds.
 
@@ -240,18 +245,18 @@ def run_apart(plan: Plan, say: Callable[[str], object] = str) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory(prefix="synapse-chaos-") as folder:
         process = subprocess.Popen(  # noqa: S603 - our own command line
-            [sys.executable, "-m", "chaos", plan.packed()],
+            [sys.executable, "-m", "chaos", plan.to_text()],
             cwd=ROOT,
             env=_environment(folder),
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # A group of its own: all that it forks can be ended with it.
+            # A process group of its own, so that all its children can be killed with it.
             start_new_session=True,
         )
-        assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 - pipes, as asked for
+        assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 - both are pipes
         complaints: list[str] = []
-        listening = threading.Thread(target=_listen, args=(process.stderr, say, complaints), daemon=True)
+        listening = threading.Thread(target=_relay_output, args=(process.stderr, say, complaints), daemon=True)
         listening.start()
         try:
             said = process.stdout.read()
@@ -270,20 +275,20 @@ def run_apart(plan: Plan, say: Callable[[str], object] = str) -> dict[str, Any]:
         return outcome
 
 
-def _listen(lines: IO[str], say: Callable[[str], object], complaints: list[str]) -> None:
-    """Pass on the progress that a run reports, and keep its other output."""
+def _relay_output(lines: IO[str], say: Callable[[str], object], complaints: list[str]) -> None:
+    """Pass the run's progress lines to `say`, and collect other lines in `complaints`."""
     for line in lines:
         if not line.startswith(MARK):
             complaints.append(line)
             continue
-        with contextlib.suppress(OSError):  # a terminal that is gone
+        with contextlib.suppress(OSError):  # the terminal was closed
             say(line.rstrip())
 
 
 def _environment(folder: str) -> dict[str, str]:
-    """Return the variables of this process without any setting of Synapse, but the folder.
+    """Return this process's environment with all settings of Synapse emptied, except for the data folder.
 
-    Empty rather than missing: a missing one would be read from `.env`, and no run may touch the Redis named there.
+    Missing settings would be read from `.env`, and a run must not touch the Redis configured there.
     """
     ours = {name: "" for setting in SETTINGS for name in (setting.name, f"{setting.name}_FILE")}
     own = {"SYNAPSE_VAR": folder, "SYNAPSE_LOG_LEVEL": "ERROR", "DJANGO_SETTINGS_MODULE": "synapse_project.settings"}

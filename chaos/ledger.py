@@ -1,7 +1,7 @@
-"""A ledger in files that outlive every kill: one line for each fact, each written by one call.
+"""A ledger in files that survive every kill. Each fact is one line, written with one call.
 
-Each writer opens its file for appending, so the system puts whole lines one after the other, and no line is half
-written. A written line survives the death of its writer, but not a failure of the machine.
+Each writer opens its file for appending, so the system appends whole lines one after the other. A written line survives
+the death of its writer, but not a failure of the machine.
 """
 
 import os
@@ -15,7 +15,9 @@ _ACKNOWLEDGED, _HANDLED = "acknowledged", "handled"
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A publisher was told that this event is stored, under this id. `again`: after it had asked more than once."""
+    """The fact that a publisher was told the entry id of its stored event. `again`: it had to send the event more than
+    once.
+    """
 
     name: str
     id: str
@@ -24,7 +26,7 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """A worker began an attempt at an event, or ended it well."""
+    """The fact that a worker began an attempt at an event, or that the attempt succeeded."""
 
     what: Literal["began", "done"]
     name: str
@@ -33,21 +35,21 @@ class Handled:
 
 
 class Ledger:
-    """The files of a run, in its folder."""
+    """The ledger's files in the folder of a run."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def acknowledge(self, facts: list[Acknowledged]) -> None:
-        """Append the acknowledgements that a publisher got."""
+        """Append acknowledgements that a publisher received."""
         file = os.open(self._file(_ACKNOWLEDGED), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             os.write(file, "".join(f"{fact.name} {fact.id} {fact.again:d}\n" for fact in facts).encode())
         finally:
             os.close(file)
 
-    def handling(self) -> "HandlingLedger":
-        """Open the file that workers write."""
+    def open_handling(self) -> "HandlingLedger":
+        """Open the workers' file for writing."""
         return HandlingLedger(self._file(_HANDLED))
 
     def acknowledged(self) -> Iterator[Acknowledged]:
@@ -65,7 +67,7 @@ class Ledger:
 
 
 class HandlingLedger:
-    """The file of the workers, open."""
+    """The workers' file, opened for appending."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

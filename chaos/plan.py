@@ -1,6 +1,6 @@
-"""The plan of a chaos run, and the fault that each event meets in it.
+"""The plan of a chaos run, and the failures that its seed assigns to each event.
 
-The seed decides, so that every worker and the verdict decide alike.
+Failures are a function of the seed and the event, so that all workers and the verdict agree.
 """
 
 import json
@@ -12,14 +12,14 @@ from typing import Literal, Self
 from synapse.catalog.bridge_definitions import BridgeDefinition, DeliveryLog, Order
 
 STREAM = GROUP = "chaos"
-# The event's own property that the order `key` goes by.
+# The property of events that is the key of the order `key`.
 KEY = "key"
-# How many keys each publisher has in use.
+# The number of keys of each publisher.
 KEYS = 50
-# The waits between attempts (seconds): short, so that a run has many of them.
+# The delays between attempts in seconds. They are short, so that a run has many attempts.
 WAITS = (0.05, 0.1, 0.2, 0.4)
-# How processes are started. A fork works within a hundredth of a second, and is safe on Linux only: libraries of macOS
-# may crash in a process that is the copy of another one.
+# The start method of processes. A fork takes a hundredth of a second, but is safe on Linux only: libraries of macOS may
+# crash in a forked process.
 Start = Literal["fork", "spawn"]
 USUAL_START: Start = "fork" if sys.platform == "linux" else "spawn"
 
@@ -27,14 +27,14 @@ USUAL_START: Start = "fork" if sys.platform == "linux" else "spawn"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The load and the faults of a run: `seconds` of publishing at `rate` events a second (all publishers together).
-    `events` ends the publishing earlier, after that many; 0 does not.
+    `events` ends publishing after that number of events; 0 means no limit.
 
-    `failures`: the part of first and second attempts that fail; `poison`: the part of the events that always do.
-    `kill_worker`, `kill_server`, `stop_worker`, `freeze_worker`: after how many seconds, on average, one is killed
-    (SIGKILL), stopped (SIGTERM), or frozen (SIGSTOP) past its lease; 0: never. `order` as in a bridge's definition.
-    `server`: the path of another engine's server, "" for the embedded one. `attempts`, `lease` (seconds): the bridge's.
-    `work`: how long a handler takes (seconds). `patience`: for how long, at the end, what is left may not get less
-    before it is taken for stuck (seconds). `start`: how processes are started. `delivery_log`: the bridge's.
+    `failures`: the share of first and second attempts that fail. `poison`: the share of events that always fail.
+    `kill_worker`, `kill_server`, `stop_worker`, `freeze_worker`: the mean interval in seconds at which one is killed
+    (SIGKILL), stopped (SIGTERM), or frozen (SIGSTOP) past its lease; 0: never. `order`, `attempts`, `lease` (seconds)
+    and `delivery_log`: settings of the bridge. `server`: the path of another engine's server, "" for the embedded one.
+    `work`: the seconds that a handler takes. `patience`: the seconds without progress at the end after which the run
+    counts as stuck. `start`: the start method of processes.
     """
 
     seconds: float = 60
@@ -60,12 +60,12 @@ class Plan:
 
     @property
     def has_faults(self) -> bool:
-        """Say whether any process is killed or frozen: only then may an event be delivered twice."""
+        """Say whether any process is killed or frozen. Only then may an event be delivered twice."""
         return bool(self.kill_worker or self.kill_server or self.freeze_worker)
 
     @property
     def bridge(self) -> BridgeDefinition:
-        """The bridge that the workers run."""
+        """Return the definition of the bridge that the workers run."""
         return BridgeDefinition(
             name=GROUP,
             stream=STREAM,
@@ -80,19 +80,19 @@ class Plan:
             delivery_log=self.delivery_log,
         )
 
-    def packed(self) -> str:
-        """Return the plan as text."""
+    def to_text(self) -> str:
+        """Return the plan as JSON text."""
         return json.dumps(asdict(self))
 
     @classmethod
-    def unpacked(cls, text: str) -> Self:
-        """Return the plan that was packed."""
+    def from_text(cls, text: str) -> Self:
+        """Parse the text of `to_text`."""
         return cls(**json.loads(text))
 
 
-# A sound event fails this often at most: it must not die of bad luck.
+# An event that is not poison fails at most this often, so that it never becomes a dead letter.
 MOST_FAILURES = 2
-# How the names of events end that never fail.
+# The suffix of the names of events that never fail.
 SOUND = "s"
 
 
@@ -102,7 +102,7 @@ def is_poison(seed: int, name: str, share: float) -> bool:
 
 
 def fails(seed: int, name: str, attempt: int, share: float) -> bool:
-    """Say whether this attempt at a sound event fails."""
+    """Say whether this attempt at an event that is not poison fails."""
     return attempt <= MOST_FAILURES and not name.endswith(SOUND) and _chance(f"{seed} {name} {attempt}") < share
 
 

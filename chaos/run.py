@@ -1,4 +1,4 @@
-"""A chaos run from start to verdict, and its faults, in a process whose settings reach only the run's own folder."""
+"""A chaos run from start to verdict, and its faults. The settings of its process refer only to the run's own folder."""
 
 import math
 import os
@@ -25,9 +25,9 @@ from streams.models import Stream
 from streams.snapshot import holder
 from synapse.redis.commands import server as server_commands
 
-# How long the server stays away at most, in seconds.
+# The longest time in seconds before a killed server is restarted.
 LONGEST_AWAY = 0.5
-# How far past its lease a worker is frozen.
+# A worker is frozen for this many times its lease.
 PAST_THE_LEASE = 1.5
 
 
@@ -53,8 +53,8 @@ class Killer:
         self._random = random.Random(self.plan.seed)
         self._due: list[tuple[float, Callable[[], object]]] = []
         self._frozen: dict[int, int] = {}
-        for every, deed in self._planned():
-            self._again(every, deed)
+        for every, deed in self._planned_faults():
+            self._repeat(every, deed)
 
     def step(self) -> None:
         """Inject the faults that are due."""
@@ -65,29 +65,29 @@ class Killer:
             deed()
 
     def heal(self) -> None:
-        """Undo all faults, and inject no more."""
+        """Undo all faults, and stop injecting."""
         self._due.clear()
         for number in list(self._frozen):
             self._thaw(number)
         self.server.start()
 
-    def _planned(self) -> Iterator[tuple[float, Callable[[], object]]]:
+    def _planned_faults(self) -> Iterator[tuple[float, Callable[[], object]]]:
         plan = self.plan
         yield plan.kill_worker, self._kill_worker
         yield plan.stop_worker, lambda: self.workers.stop(self._any_worker())
         yield plan.freeze_worker, self._freeze_worker
         yield plan.kill_server, self._kill_server
 
-    def _again(self, every: float, deed: Callable[[], object]) -> None:
+    def _repeat(self, every: float, deed: Callable[[], object]) -> None:
         if every:
 
             def repeated() -> None:
                 deed()
-                self._again(every, deed)
+                self._repeat(every, deed)
 
-            self._after(every * self._random.uniform(0.5, 1.5), repeated)
+            self._schedule(every * self._random.uniform(0.5, 1.5), repeated)
 
-    def _after(self, seconds: float, deed: Callable[[], object]) -> None:
+    def _schedule(self, seconds: float, deed: Callable[[], object]) -> None:
         self._due.append((time.monotonic() + seconds, deed))
 
     def _any_worker(self) -> int:
@@ -104,7 +104,7 @@ class Killer:
         if number not in self._frozen:
             self._frozen[number] = self.workers.signal(number, signal.SIGSTOP)
             self.deeds.workers_frozen += 1
-            self._after(self.plan.lease * PAST_THE_LEASE, lambda: self._thaw(number))
+            self._schedule(self.plan.lease * PAST_THE_LEASE, lambda: self._thaw(number))
 
     def _thaw(self, number: int) -> None:
         pid = self._frozen.pop(number, None)
@@ -115,21 +115,23 @@ class Killer:
     def _kill_server(self) -> None:
         if self.server.kill():
             self.deeds.servers_killed += 1
-        self._after(self._random.uniform(0, LONGEST_AWAY), self.server.start)
+        self._schedule(self._random.uniform(0, LONGEST_AWAY), self.server.start)
 
 
 _LOOK_EVERY = 0.02
-# How often to ask how far the workers are, when all that is left is waiting for them.
+# The interval in seconds for checking the workers' progress after publishing.
 _ASK_EVERY = 0.05
 
 
 class StateUnreadable(Exception):
-    """The positions of the events could not be read; the message names the missing piece."""
+    """The state of the events cannot be read. The message names the possible causes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A run's outcome. `took`: seconds of publishing and killing; `drained`: seconds until all was acknowledged."""
+    """A run's outcome. `took`: seconds of publishing and injecting faults; `drained`: seconds until all events were
+    acknowledged.
+    """
 
     engine: str
     took: float
@@ -140,12 +142,14 @@ class Outcome:
     verdict: Verdict
 
     def as_json(self) -> dict[str, Any]:
-        """Return the outcome as plain values."""
+        """Return the outcome as JSON values."""
         return asdict(self)
 
 
 def prepare(server: ChaosServer) -> None:
-    """Create a database with one stream, start the server, and close all connections: processes may be forked."""
+    """Create a database with one stream, start the server, and close all connections, because processes may be
+    forked.
+    """
     call_command("migrate", verbosity=0)
     Stream.objects.create(name=STREAM)
     holder.current()
@@ -155,11 +159,12 @@ def prepare(server: ChaosServer) -> None:
 
 
 def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
-    """Carry out the plan, undo all faults, wait until all events are acknowledged, and judge.
+    """Carry out the plan, undo all faults, wait until all events are acknowledged, and return the outcome with the
+    verdict.
 
     Raises:
         EmbeddedRedisError: when the server cannot run.
-        StateUnreadable: when no worker gets so far as to make its group.
+        StateUnreadable: when no worker creates its group, or Redis does not answer.
     """
     prepare(server)
     ledger, phases = Ledger(folder), workload.Phases(plan.publishers, plan.start)
@@ -170,33 +175,33 @@ def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
     killer, progress = Killer(plan, workers, server), Progress()
     try:
         began = time.monotonic()
-        progress.tell(f"publishing for {plan.seconds:g} s to {plan.workers} workers, in the order “{plan.order}”")
+        progress.report(f"publishing for {plan.seconds:g} s to {plan.workers} workers, in the order “{plan.order}”")
         workers.start()
         publishers.start()
-        while not phases.all_published():
+        while not phases.are_all_published():
             killer.step()
             workers.step()
-            # A publisher that waits for the server when the time is over needs one.
+            # When the time is over, publishers may still be waiting for a killed server.
             if time.monotonic() > began + plan.seconds:
                 killer.heal()
-            progress.tell_when_due(lambda: _published_so_far(plan, killer.deeds, time.monotonic() - began))
+            progress.report_when_due(lambda: _describe_publishing(plan, killer.deeds, time.monotonic() - began))
             time.sleep(_LOOK_EVERY)
         killer.heal()
         healed = time.monotonic()
-        progress.tell("publishing and killing have ended; waiting until the workers have acknowledged every event")
-        _drain(plan, workers, progress, trickling=True)
+        progress.report("publishing and killing have ended; waiting until the workers have acknowledged every event")
+        _drain_events(plan, workers, progress, trickling=True)
         phases.over.set()
         publishers.wait()
-        found = _drain(plan, workers, progress)
+        found = _drain_events(plan, workers, progress)
         drained = time.monotonic()
-        progress.tell("all is acknowledged; counting")
+        progress.report("all is acknowledged; counting")
         workers.stop_all()
     finally:
         publishers.kill_all()
         workers.kill_all()
-    left = verdict.take(connections.executor(), found)
+    left = verdict.read_final_state(connections.executor(), found)
     return Outcome(
-        engine=_engine(),
+        engine=_engine_name(),
         took=healed - began,
         drained=drained - healed,
         crashed=workers.crashed,
@@ -206,21 +211,24 @@ def run(plan: Plan, folder: Path, server: ChaosServer) -> Outcome:
     )
 
 
-def _published_so_far(plan: Plan, deeds: FaultCounts, seconds: float) -> str:
+def _describe_publishing(plan: Plan, deeds: FaultCounts, seconds: float) -> str:
     killed = f"{deeds.workers_killed:,} workers and {deeds.servers_killed:,} servers killed"
     return f"publishing, {seconds:.0f} of {plan.seconds:g} s; {killed}"
 
 
-def _drain(plan: Plan, workers: ProcessPool, progress: Progress, *, trickling: bool = False) -> verdict.EventCounts:
-    """Wait until all events are acknowledged, or nothing moves any more: the verdict will say so.
+def _drain_events(
+    plan: Plan, workers: ProcessPool, progress: Progress, *, trickling: bool = False
+) -> verdict.EventCounts:
+    """Wait until all events are acknowledged, or until there is no progress for `plan.patience` seconds, which the
+    verdict reports.
 
-    `trickling`: sound events still come, so that some are done says nothing about the others.
+    `trickling`: a few events are still published, so the number of acknowledged ones does not count as progress.
     """
     least, since = math.inf, time.monotonic()
     begun = since
     while True:
         workers.step()
-        found, late = verdict.places(connections.executor()), time.monotonic() - since > plan.patience
+        found, late = verdict.count_events(connections.executor()), time.monotonic() - since > plan.patience
         if found is None:
             if late:
                 raise StateUnreadable("Redis does not answer, or no worker made its group.")
@@ -230,11 +238,11 @@ def _drain(plan: Plan, workers: ProcessPool, progress: Progress, *, trickling: b
                 return found
             if left < least:
                 least, since = left, time.monotonic()
-        progress.tell_when_due(partial(_left_to_do, found, time.monotonic() - begun))
+        progress.report_when_due(partial(_describe_rest, found, time.monotonic() - begun))
         time.sleep(_ASK_EVERY)
 
 
-def _left_to_do(found: verdict.EventCounts | None, seconds: float) -> str:
+def _describe_rest(found: verdict.EventCounts | None, seconds: float) -> str:
     if found is None:
         return f"waiting for {seconds:.0f} s; Redis does not answer, or no worker made its group yet"
     parts = {"pending": found.pending, "waiting to be tried again": found.waiting, "behind their key": found.parked}
@@ -242,7 +250,7 @@ def _left_to_do(found: verdict.EventCounts | None, seconds: float) -> str:
     return f"waiting for {seconds:.0f} s; {found.done:,} done, {found.dead:,} dead, {', '.join(counts)}"
 
 
-def _engine() -> str:
+def _engine_name() -> str:
     (info,) = connections.executor().execute([server_commands.info()])
     name = info.get("server_name", "redis")
     return f"{name} {info.get(f'{name}_version', info['redis_version'])}"

@@ -1,4 +1,4 @@
-"""The timelines of all events at the end of a run, and whether they tell what the ledger has."""
+"""The timelines of all events at the end of a run, and their comparison with the ledger."""
 
 from collections.abc import Sequence, Set
 
@@ -13,7 +13,7 @@ _PAGE = 1000
 
 
 def read(executor: SyncExecutor, ids: Sequence[str]) -> dict[str, EventPlace]:
-    """Return the place of each event in the group, with its attempts, as its timeline tells it."""
+    """Return the place of each event in the group, with its attempts, from its timeline."""
     found = {}
     for first in range(0, len(ids), _PAGE):
         some = ids[first : first + _PAGE]
@@ -28,7 +28,7 @@ def read(executor: SyncExecutor, ids: Sequence[str]) -> dict[str, EventPlace]:
 
 
 def agrees(plan: Plan, name: str, told: EventPlace, *, done: Set[str], dead: Set[str]) -> bool:
-    """Say whether the timeline of an event tells what the ledger has: where it is, and which attempts failed."""
+    """Say whether the timeline of an event agrees with the ledger about its place and its failed attempts."""
     expected = "dead" if name in dead else "acknowledged" if name in done else ""
     if (told.place, told.is_certain) != (expected, True):
         return False

@@ -1,4 +1,4 @@
-"""Read the contents of Redis while a run drains and at its end, and judge them, the ledger and the order of events.
+"""Reads the state in Redis while a run drains and at its end, and checks it against the ledger and the promised order.
 
 The verdict is a table.
 """
@@ -20,7 +20,7 @@ from synapse.redis.commands import streams as stream_commands
 from synapse.wire.ids import EntryId, parse
 
 _PAGE = 1000
-# The data at the end of the run: the stream, the entries of its idempotency keys, counts, and the dead letters.
+# The keys that may exist at the end of the run: the stream, its statistics, counts, dead letters and the delivery log.
 _REMAINS = (
     STREAM,
     keyspace.stats(STREAM),
@@ -31,7 +31,7 @@ _REMAINS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventCounts:
-    """How many events of the group are where. `unread`: whether there is any that no worker has had."""
+    """The numbers of the group's events by state. `unread`: whether there are any that no worker has read."""
 
     unread: bool
     pending: int
@@ -48,7 +48,7 @@ class EventCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A dead letter: its event's name, and how many attempts it had."""
+    """A dead letter: the name of its event, and the number of attempts."""
 
     name: str
     attempts: int
@@ -56,8 +56,9 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalState:
-    """The final state in Redis. `stored`: the events' names by their ids; `left_over`: keys that should be gone;
-    `trimmed`: how many events the scripts counted as lost; `timelines`: what the timeline of each event tells, by id.
+    """The final state in Redis. `stored`: the names of events by entry id; `left_over`: keys that should not exist;
+    `trimmed`: the number of events that the scripts counted as lost; `timelines`: the place of each event by its
+    timeline, by id.
     """
 
     stored: dict[str, str]
@@ -68,8 +69,8 @@ class FinalState:
     timelines: dict[str, EventPlace]
 
 
-def places(executor: SyncExecutor) -> EventCounts | None:
-    """Return where the events are, None when Redis or the group cannot be asked now."""
+def count_events(executor: SyncExecutor) -> EventCounts | None:
+    """Return the numbers of events by state. None if Redis does not answer or the group does not exist."""
     try:
         info, groups, waiting, counters = executor.execute(
             [
@@ -96,10 +97,10 @@ def places(executor: SyncExecutor) -> EventCounts | None:
     )
 
 
-def take(executor: SyncExecutor, found: EventCounts) -> FinalState:
-    """Read the final state from Redis. `found`: where the events are now."""
-    counters: dict[str, Any] = _ask(executor, stream_commands.hgetall(keyspace.counters(STREAM, GROUP)))
-    stored = {entry.id: _name(entry.parts) for entry in _entries(executor)}
+def read_final_state(executor: SyncExecutor, found: EventCounts) -> FinalState:
+    """Read the final state from Redis. `found` is the last result of `count_events`."""
+    counters: dict[str, Any] = _query(executor, stream_commands.hgetall(keyspace.counters(STREAM, GROUP)))
+    stored = {entry.id: _name_in(entry.parts) for entry in _entries(executor)}
     return FinalState(
         stored=stored,
         letters=list(_letters(executor)),
@@ -116,41 +117,41 @@ def take(executor: SyncExecutor, found: EventCounts) -> FinalState:
 
 def _entries(executor: SyncExecutor) -> Iterator[stream_commands.Entry]:
     start = stream_commands.FIRST
-    while page := _ask(executor, stream_commands.xrange(STREAM, start, stream_commands.LAST, _PAGE)):
+    while page := _query(executor, stream_commands.xrange(STREAM, start, stream_commands.LAST, _PAGE)):
         yield from page
         start = f"({page[-1].id}"
 
 
 def _letters(executor: SyncExecutor) -> Iterator[Letter]:
     past = ""
-    while page := _ask(executor, dead_letter_commands.letters(STREAM, GROUP, count=_PAGE, past=past)):
-        yield from (Letter(name=_name(letter.parts), attempts=letter.count) for letter in page)
+    while page := _query(executor, dead_letter_commands.letters(STREAM, GROUP, count=_PAGE, past=past)):
+        yield from (Letter(name=_name_in(letter.parts), attempts=letter.count) for letter in page)
         past = page[-1].id
 
 
 def _keys(executor: SyncExecutor) -> Iterator[str]:
     cursor = b"0"
     while True:
-        cursor, names = _ask(executor, stream_commands.scan(cursor, count=_PAGE))
+        cursor, names = _query(executor, stream_commands.scan(cursor, count=_PAGE))
         yield from names
         if cursor == b"0":
             return
 
 
-def _name(parts: list[bytes]) -> str:
+def _name_in(parts: list[bytes]) -> str:
     return dict(zip(parts[::2], parts[1::2], strict=True))[b"name"].decode()
 
 
-def _ask(executor: SyncExecutor, command: Command) -> Any:
+def _query(executor: SyncExecutor, command: Command) -> Any:
     return value(executor.execute([command])[0])
 
 
 class KeyOrder:
-    """The attempts at the events of one key, in the order in which they happened.
+    """Checks the order of attempts at the events of one key.
 
     The promise: no event is begun while an earlier one is neither handled nor a dead letter. Events that a kill
-    interrupted may be begun again after later ones; then those are begun again too, in their order, before anything
-    new.
+    interrupted may be begun again after later ones. Then these are begun again, too, in their order, before any new
+    event.
 
     Args:
         dead: the names of the dead letters.
@@ -158,15 +159,15 @@ class KeyOrder:
 
     def __init__(self, dead: Set[str]) -> None:
         self._dead = dead
-        # All that was begun, by id, and the name of each.
+        # The ids of all events that were begun, sorted, and their names in the same order.
         self._ids: list[EntryId] = []
         self._names: list[str] = []
-        # Events that have to be handled, or handled again, before any later one may begin.
+        # Events that must be handled, or handled again, before any later one may begin.
         self._open: dict[EntryId, str] = {}
         self._handled: set[EntryId] = set()
 
     def begin(self, id_: EntryId, name: str) -> bool:
-        """Note that an attempt begins. Return whether that breaks the order."""
+        """Record that an attempt begins. Return whether that breaks the order."""
         breaks = any(other < id_ and named not in self._dead for other, named in self._open.items())
         place = bisect_left(self._ids, id_)
         if place < len(self._ids) and self._ids[place] == id_:
@@ -178,27 +179,28 @@ class KeyOrder:
         return breaks
 
     def end(self, id_: EntryId) -> None:
-        """Note that an attempt succeeded."""
+        """Record that an attempt succeeded."""
         self._open.pop(id_, None)
         self._handled.add(id_)
 
     def is_unfinished(self) -> bool:
-        """Say whether an event was handled, had to be handled again, and was not."""
+        """Say whether a handled event had to be handled again and was not."""
         return any(id_ in self._handled and name not in self._dead for id_, name in self._open.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Counts of events. Each of `promised()` must be 0.
+    """Counts of events. Those in `promised()` must be 0.
 
-    `acknowledged`: publishers were told that they are stored; `asked_again`: after a first answer that never came.
-    `handled`: some attempt ended well; `again`: how often one did for an event that had been handled before.
-    `lost`: neither handled nor a dead letter, though acknowledged or stored. `stored_twice`: beyond the first time.
-    `dead_and_delivered`: both. `dead_wrongly`: sound, or given up before or after the last attempt. `order_breaks`: an
-    attempt began at an event though an earlier one of its key had to end first (`order.KeyOrder`). `left_over`: keys
-    that should be gone. `unsettled`: pending, scheduled or blocked at the end. `miscounted`: by how many the scripts'
-    own counts of what is done and dead differ from what was stored. `trimmed`: lost, by the scripts' own count.
-    `timelines`: how many were looked at; `timelines_wrong`: how many of them differ from the ledger.
+    `acknowledged`: events whose publisher was told that they are stored; `asked_again`: those of them that were sent
+    more than once. `handled`: events with a successful attempt; `again`: successful attempts at events that had been
+    handled before. `lost`: events that were acknowledged or stored, but neither handled nor dead letters.
+    `stored_twice`: entries beyond the first of an event. `dead_and_delivered`: dead letters that were also handled.
+    `dead_wrongly`: dead letters that are not poison or have the wrong number of attempts. `order_breaks`: attempts that
+    began before an earlier event of the key ended (`KeyOrder`). `left_over`: keys that should not exist. `unsettled`:
+    events that are pending, scheduled or blocked at the end. `miscounted`: the difference between the scripts' counts
+    of done and dead events and the number of stored ones. `trimmed`: lost events by the scripts' own count.
+    `timelines`: checked timelines; `timelines_wrong`: those of them that differ from the ledger.
     """
 
     acknowledged: int
@@ -232,7 +234,8 @@ class Verdict:
             "trimmed": self.trimmed,
             "timelines that differ": self.timelines_wrong,
         }
-        # A frozen worker that wakes up late continues with what another one has by then: no broker can prevent that.
+        # A frozen worker that wakes up after its lease continues with an event that another one has taken over. No
+        # broker can prevent that.
         if plan.order != "none" and not plan.freeze_worker:
             promised["order breaks"] = self.order_breaks
         if not plan.has_faults:
@@ -245,7 +248,7 @@ def judge(plan: Plan, acknowledged: Iterable[Acknowledged], handled: Iterable[Ha
     told = {fact.name: fact for fact in acknowledged}
     names = set(stock.stored.values())
     dead = {letter.name for letter in stock.letters}
-    done, again, breaks = _follow(plan, handled, dead)
+    done, again, breaks = _replay(plan, handled, dead)
     places = stock.places
     return Verdict(
         acknowledged=len(told),
@@ -274,7 +277,7 @@ def judge(plan: Plan, acknowledged: Iterable[Acknowledged], handled: Iterable[Ha
     )
 
 
-def _follow(plan: Plan, handled: Iterable[Handled], dead: Set[str]) -> tuple[set[str], int, int]:
+def _replay(plan: Plan, handled: Iterable[Handled], dead: Set[str]) -> tuple[set[str], int, int]:
     """Return the handled events, the number of repeated deliveries, and the number of breaks of order."""
     done: set[str] = set()
     orders: dict[str, KeyOrder] = defaultdict(lambda: KeyOrder(dead))
@@ -292,21 +295,21 @@ def _follow(plan: Plan, handled: Iterable[Handled], dead: Set[str]) -> tuple[set
     return done, again, breaks + sum(order.is_unfinished() for order in orders.values())
 
 
-def broken(plan: Plan, outcome: dict[str, Any]) -> list[str]:
-    """Return one sentence for each promise that was not kept."""
+def list_broken(plan: Plan, outcome: dict[str, Any]) -> list[str]:
+    """Return a text with name and count for each broken promise."""
     promised = Verdict(**outcome["verdict"]).promised(plan)
     promises = {**promised, "workers crashed": outcome["crashed"], "stops gone wrong": outcome["stops"]["bad"]}
     return [f"{name}: {count:,}" for name, count in promises.items() if count]
 
 
-def table(plan: Plan, outcome: dict[str, Any]) -> str:
+def render_table(plan: Plan, outcome: dict[str, Any]) -> str:
     """Return the faults and counts of a run as a text table."""
     verdict = Verdict(**outcome["verdict"])
-    rows = [*_deeds(plan, outcome), *_counts(plan, verdict)]
+    rows = [*_fault_rows(plan, outcome), *_count_rows(plan, verdict)]
     return "\n".join(f"{name:<24} {text}" for name, text in rows)
 
 
-def _deeds(plan: Plan, outcome: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _fault_rows(plan: Plan, outcome: dict[str, Any]) -> Iterator[tuple[str, str]]:
     deeds, stops = outcome["deeds"], outcome["stops"]
     yield "engine", outcome["engine"]
     yield "order", plan.order
@@ -318,7 +321,7 @@ def _deeds(plan: Plan, outcome: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "workers stopped", f"{stops['count']:,}, the slowest in {stops['slowest']:.2f} s"
 
 
-def _counts(plan: Plan, verdict: Verdict) -> Iterator[tuple[str, str]]:
+def _count_rows(plan: Plan, verdict: Verdict) -> Iterator[tuple[str, str]]:
     yield "events acknowledged", f"{verdict.acknowledged:,}, of which {verdict.asked_again:,} were asked for again"
     yield "events handled", f"{verdict.handled:,}"
     yield "dead letters", f"{verdict.dead:,}"

@@ -1,4 +1,6 @@
-"""Processes of a chaos run: publishers, and workers of `manage.py consume` whose handler fails by the seed."""
+"""Processes of a chaos run: publishers, and workers of `manage.py consume` with a handler whose failures the seed
+decides.
+"""
 
 import os
 import secrets
@@ -17,20 +19,21 @@ from synapse.errors.delivery import SinkError
 from synapse.redis import Command, RedisUnavailable, ReplyError, SyncExecutor
 from synapse.redis.commands.publishing import StoreResult, publish_once
 
-# Events of one round trip. Fewer than there are keys: two of a key are never on their way together, so the events of a
-# key are stored in their order even when some are sent again.
+# The events of one round trip. There are more keys, so a round trip has at most one event of a key, and the events of a
+# key are stored in order even if some are sent again.
 AT_ONCE = 20
 WINDOW_MS = 3_600_000
 ASK_AGAIN_AFTER = 0.05
-# Between sound events at the end.
+# Seconds between events at the end of a run.
 TRICKLE_EVERY = 0.05
 
 
 class Phases:
-    """Shared events by which the publishers and the run synchronise.
+    """Synchronises the publishers with the run.
 
-    First come the planned events. When those are stored, a few sound ones follow until the run says that it is
-    over: where nothing but poison is left no attempt succeeds, and workers then try one event every half minute.
+    First, the planned events are published. When they are stored, a few events that never fail follow until the run
+    sets `over`: if only poison were left, no attempt would succeed, and workers would then try only one event every
+    half minute.
     """
 
     def __init__(self, publishers: int, start: Start) -> None:
@@ -40,19 +43,19 @@ class Phases:
         self._seen = 0
         self.over = context.Event()
 
-    def published(self) -> None:
-        """Note that one publisher has stored its planned events."""
+    def mark_published(self) -> None:
+        """Record that one publisher has stored its planned events."""
         self._published.release()
 
-    def all_published(self) -> bool:
-        """Say whether all publishers have."""
+    def are_all_published(self) -> bool:
+        """Say whether all publishers have stored their planned events."""
         while self._published.acquire(block=False):
             self._seen += 1
         return self._seen == self._publishers
 
 
 class Publisher:
-    """Publishes the numbered events of one publisher. `number` tells it from the others."""
+    """Publishes the numbered events of one publisher, which `number` identifies."""
 
     def __init__(self, plan: Plan, number: int, executor: SyncExecutor, ledger: Ledger, phases: Phases) -> None:
         self._plan = plan
@@ -66,34 +69,36 @@ class Publisher:
         self._most = share + (number < rest) if plan.events else None
 
     def run(self) -> None:
-        """Publish at the planned rate until time or events run out, then sound events until the run is over."""
+        """Publish at the planned rate until time or events run out, and then events that never fail until the run is
+        over.
+        """
         began, each = time.monotonic(), self._plan.publishers / self._plan.rate
-        while (left := self._left()) and time.monotonic() < began + self._plan.seconds:
+        while (left := self._events_left()) and time.monotonic() < began + self._plan.seconds:
             self.step(min(AT_ONCE, left))
             time.sleep(max(0.0, began + self._published * each - time.monotonic()))
-        self._phases.published()
+        self._phases.mark_published()
         self._kind = chaos_plan.SOUND
         while self._plan.poison and not self._phases.over.wait(TRICKLE_EVERY):
             self.step(1)
 
     def step(self, count: int) -> None:
-        """Publish that many events, and return when all of them are known to be stored."""
+        """Publish `count` events, and return when all of them are known to be stored."""
         numbers = range(self._published, self._published + count)
-        answers, again = self._stored(numbers), False
+        answers, again = self._try_to_store(numbers), False
         while answers is None:
             again = True
             time.sleep(ASK_AGAIN_AFTER)
-            answers = self._stored(numbers)
+            answers = self._try_to_store(numbers)
         self._ledger.acknowledge(
             [Acknowledged(self._name(n), once.id, again) for n, once in zip(numbers, answers, strict=True)]
         )
         self._published += count
 
-    def _left(self) -> int:
+    def _events_left(self) -> int:
         return AT_ONCE if self._most is None else self._most - self._published
 
-    def _stored(self, numbers: range) -> list[StoreResult] | None:
-        """Try to store the events. Return None when it is unknown whether all are stored."""
+    def _try_to_store(self, numbers: range) -> list[StoreResult] | None:
+        """Try to store the events. Return None if it is unknown whether all are stored."""
         try:
             answers = self._executor.execute([self._command(n) for n in numbers])
         except RedisUnavailable:
@@ -121,7 +126,7 @@ BLOCK_MS = 500
 
 
 class Handler(OneByOne):
-    """Records each event that it gets, and fails when the seed decided so for the event."""
+    """Records each event in the ledger, and fails if the seed says so for the event."""
 
     def __init__(self, plan: Plan, ledger: HandlingLedger) -> None:
         self._plan = plan
@@ -144,8 +149,8 @@ class Handler(OneByOne):
 def run_worker(plan: Plan, number: int, ledger: Ledger) -> None:
     """Run a worker process until SIGTERM.
 
-    Every second worker has the name of a consumer of another host: nobody can see that it died, so its events are
-    delivered again when their lease is over. The events of the other workers are delivered again at once.
+    Every second worker has a consumer name of another host. The other workers cannot see that it died, so its events
+    are delivered again after their lease. Events of the remaining workers are delivered again at once.
     """
     stop = Stop()
     stop.on_signals()
@@ -154,7 +159,7 @@ def run_worker(plan: Plan, number: int, ledger: Ledger) -> None:
         plan.bridge,
         say=lambda _: None,
         stop=stop,
-        sink=Handler(plan, ledger.handling()),
+        sink=Handler(plan, ledger.open_handling()),
         consumer=f"elsewhere-{number}:{os.getpid()}:{secrets.token_hex(4)}" if number % 2 else None,
         block_ms=BLOCK_MS,
     )
@@ -165,7 +170,7 @@ def run_worker(plan: Plan, number: int, ledger: Ledger) -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """End this process soon after its parent was killed: no other process would end it."""
+    """End this process soon after its parent is killed, because no other process would end it."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Actions of a client that several tests share. Every test is one `asyncio.run`."""
+"""Actions of a client that several tests share. Every test calls `asyncio.run` once."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from tests.valkey import PASSWORD, Valkey
 from deepiri_modelkit.streaming import ReceivedEvent, StreamingClient
 from deepiri_modelkit.streaming.subscription import group
 
-# redis-py types an answer for every mode of its client at once; a test knows which one it asked for.
+# redis-py's types cover all modes of its client. A test knows which mode it uses.
 Redis: TypeAlias = Any
 
 STREAM, GROUP = "inference-events", "analytics-service"
@@ -28,7 +28,7 @@ def numbered(n: int) -> dict[str, Any]:
 
 
 async def take(events: AsyncGenerator[ReceivedEvent, None], count: int, *, within: float = 60) -> list[ReceivedEvent]:
-    """Return the next events, all acknowledged but the last, which is in flight when this returns."""
+    """Return the next events. All but the last are acknowledged; the last is in flight."""
     async with asyncio.timeout(within):
         return [await anext(events) for _ in range(count)]
 
@@ -38,18 +38,18 @@ async def numbers(events: AsyncGenerator[ReceivedEvent, None], count: int) -> li
 
 
 async def until_blocked(redis: Redis) -> None:
-    """Wait until Redis has a command whose answer waits: a reader that has found nothing, mostly."""
+    """Wait until a client is blocked in Redis, usually a reader that has found nothing."""
     await until(lambda: redis.info("clients")["blocked_clients"])
 
 
 async def until_lost(client: StreamingClient, caplog: pytest.LogCaptureFixture) -> None:
-    """Wait until a client and its only subscription have seen that the server ended their connections."""
+    """Wait until a client and its only subscription have noticed that the server closed their connections."""
     await until(lambda: any("the connection to Redis is lost" in message for message in caplog.messages))
     await until_closed(client)
 
 
 async def until_closed(client: StreamingClient) -> None:
-    """Wait until a client has seen that the server ended its connection for publishing."""
+    """Wait until a client has noticed that the server closed its connection for publishing."""
     assert client._publisher is not None
     (connection,) = client._publisher._pool._available_connections
     await until(connection._reader.at_eof)
@@ -62,13 +62,13 @@ async def until(condition: Callable[[], Any], *, within: float = 60) -> None:
 
 
 def pending(redis: Redis, group: str = GROUP) -> dict[str, int]:
-    """Return how many entries each consumer of the group has pending."""
+    """Return the number of pending entries of each consumer of the group."""
     summary = redis.xpending(STREAM, group)
     return {row["name"].decode(): row["pending"] for row in summary["consumers"]}
 
 
 class Clock:
-    """A clock under the test's control, for group consumers and for the idle times that Redis keeps of them."""
+    """A clock that the test controls, for group consumers and for the idle times of their entries in Redis."""
 
     def __init__(self, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
         self._redis = redis

@@ -1,4 +1,4 @@
-"""The cast of the client's tests: a real Valkey, started here, and the package from this folder's sources.
+"""Fixtures of the client's tests: a real Valkey, started here, and the package from this folder's sources.
 
 Run from the root of the repository: `pytest client/tests`.
 """
@@ -28,7 +28,7 @@ def valkey_of_session() -> Iterator[Valkey]:
 
 @pytest.fixture
 def valkey(valkey_of_session: Valkey) -> Valkey:
-    """A server that is empty when the test begins, with nobody waiting; leave it running."""
+    """A shared server that is empty when the test begins, without blocked clients. Tests must leave it running."""
     with valkey_of_session.client() as client:
         eventually(lambda: not client.info("clients")["blocked_clients"])
         client.flushall()
@@ -37,14 +37,14 @@ def valkey(valkey_of_session: Valkey) -> Valkey:
 
 @pytest.fixture
 def own_valkey() -> Iterator[Valkey]:
-    """A server for this test alone, which may be killed and started again; it keeps its data on disk."""
+    """A server for one test, which may kill and restart it. It keeps its data on disk."""
     with running_valkey("--appendonly", "yes", "--appendfsync", "always") as server:
         yield server
 
 
 @pytest.fixture
 def redis(valkey: Valkey) -> Iterator[Any]:
-    """A plain client of the same server, for arranging and looking."""
+    """A redis-py client of the same server, for arranging and asserting."""
     with valkey.client() as client:
         yield client
 

@@ -13,7 +13,7 @@ from deepiri_modelkit.contracts.property_types import property_types
 from synapse.wire import encoding
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
-# Texts that a reader could take for something else.
+# Texts that a reader could mistake for other values.
 NUMBER_LIKE = ("45", "-0", "1e5", "1E400", "007", " 1", "1 ", "0x1", "٤", "NaN", "12345678901234567890123")
 WORDS = ("true", "True", "null", "None", "", "undefined")
 JSON_LIKE = ("{}", "[1]", '{"a":1}', "[", "[18446744073709551616]", '["\\ud800"]', '["\\u00e9"]')

@@ -1,4 +1,4 @@
-"""Ending: by leaving the loop, by closing the client, by cancelling the task."""
+"""Subscriptions end by leaving the loop, closing the client, or cancelling the task."""
 
 import asyncio
 
@@ -19,12 +19,12 @@ from tests.valkey import Valkey
 
 
 def connections(redis: Redis) -> set[str]:
-    """Return the ids of the clients that are connected now."""
+    """Return the ids of the connected clients."""
     return {client["id"] for client in redis.client_list()}
 
 
 def all_are_closed(redis: Redis, before: set[str]) -> bool:
-    """Say whether only those clients are left that were there before; the server needs a moment to notice."""
+    """Say whether all clients but those connected before are gone, waiting for the server to notice."""
     asyncio.run(until(lambda: connections(redis) <= before))
     return True
 

@@ -1,4 +1,4 @@
-"""The models as programs use them."""
+"""The event models, used like programs use them."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone

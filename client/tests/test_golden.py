@@ -1,4 +1,4 @@
-"""The client reads every golden entry as the server does, and writes its own exactly as written there."""
+"""The client decodes every golden entry like the server, and encodes its own exactly as in the golden files."""
 
 import pytest
 from tests.tables import for_each

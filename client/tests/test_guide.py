@@ -1,4 +1,6 @@
-"""The two patterns of the integration guide run as printed in the README, against a server that is called `redis`."""
+"""The two patterns of the integration guide run as printed in the README, against a server with the host name
+`redis`.
+"""
 
 import ast
 import asyncio
@@ -24,7 +26,7 @@ PUBLISH, SUBSCRIBE = (
 
 @pytest.fixture(autouse=True)
 def server_called_redis(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The name and port that the guide prints lead to the test's server."""
+    """Redirect the host name and port in the guide to the test's server."""
     assert PASSWORD == "redispassword"
     resolve = socket.getaddrinfo
 

@@ -1,4 +1,4 @@
-"""The models and the catalog's schemas say the same, and take and refuse the same events."""
+"""The models and the catalog's schemas have equal properties, and accept and refuse the same events."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ BOUNDS = ("const", "enum", "minLength", "maxLength", "pattern", "minimum", "maxi
 
 
 def normal(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return what a property's schema asks for: its types and bounds, however they are spelled."""
+    """Return the types and bounds of a property's schema in one form."""
     choices = [choice for choice in schema.get("anyOf", [schema]) if choice != {"type": "null"}]
     assert len(choices) == 1, schema
     (choice,) = choices
@@ -84,7 +84,7 @@ def test_the_example_of_a_contract_is_taken_and_comes_back_unchanged(name: str) 
 
 
 def kinds_of(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Values around the edges of a property: of its type and of every other, on a bound and just beyond it."""
+    """Return edge cases of a property: values of its type and of others, on each bound and just beyond it."""
     lengths = [schema[bound] + step for bound in ("minLength", "maxLength") if bound in schema for step in (-1, 0, 1)]
     edges = [
         schema[bound] + step for bound in ("minimum", "maximum") if bound in schema for step in (-1, -1e-9, 0, 1e-9)
@@ -122,7 +122,7 @@ def kinds_of(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 @st.composite
 def variations(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
-    """An example with a few properties changed, added or taken away."""
+    """Yield variations of an example, with a few properties changed, added or removed."""
     name = draw(st.sampled_from(list(EVENT_TYPES)))
     properties = SCHEMAS[name]["properties"]
     event = dict(EVENT_TYPES[name]["example"])
@@ -145,7 +145,8 @@ def test_a_model_takes_exactly_what_its_contract_takes(case: tuple[str, dict[str
 
     assert taken == VALIDATORS[name].is_valid(event)
     if taken:
-        # Whole numbers in floats become integers where the contract asks for integers: equal, and nothing else changes.
+        # If the contract requires an integer, a float without a fraction becomes an equal integer. Nothing else
+        # changes.
         assert parse_event(event).dict(exclude_unset=True) == event
 
 

@@ -26,7 +26,7 @@ def published(server: Valkey, *events: Any, stream: str = STREAM) -> list[str]:
 
 
 def stored(redis: Redis, stream: str = STREAM) -> list[encoding.DecodedEntry]:
-    """What the server's own codec reads."""
+    """Return the events that the server's codec decodes."""
     return [encoding.decode(fields) for _, fields in redis.xrange(stream)]
 
 

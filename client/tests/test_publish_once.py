@@ -1,4 +1,4 @@
-"""An event is sent once, even when the connection fails; the caller learns whether it is stored or unknown."""
+"""An event is sent once, even if the connection fails. The caller gets an error that says whether it may be stored."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,7 +16,9 @@ Pause: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 
 class Proxy:
-    """Between a client and the server. While `deaf`, commands go through and answers get lost with the connection."""
+    """A proxy between a client and the server. While `deaf`, commands pass, but replies are lost with the
+    connection.
+    """
 
     def __init__(self, server: Valkey) -> None:
         self._server = server
@@ -52,7 +54,7 @@ class Proxy:
 def paused(redis: Redis) -> Pause:
     @contextmanager
     def pause() -> Iterator[None]:
-        """For so long the server carries out no command that writes."""
+        """Make the server delay commands that write for this long."""
         redis.client_pause(600_000, all=False)
         try:
             yield
@@ -83,7 +85,7 @@ def test_an_answer_that_takes_too_long_is_unknown_too(
 ) -> None:
     async def scene() -> None:
         async with client_of(valkey) as client:
-            # Only the answer has so little time, not the connection.
+            # Only the reply has this short timeout, not the connection.
             with paused(), monkeypatch.context() as patch:
                 patch.setattr(client._publisher, "_timeout", 0.2)
                 with pytest.raises(OutcomeUnknown):
@@ -116,7 +118,7 @@ def test_after_a_restart_of_the_server_publishing_goes_on(own_valkey: Valkey) ->
         async with client_of(own_valkey) as client:
             await client.publish(STREAM, numbered(1))
             own_valkey.kill()
-            # The loop has to see that the connection ended; before that, the outcome would be unknown.
+            # The event loop must notice the closed connection first; otherwise the outcome would be unknown.
             await until_closed(client)
             with pytest.raises(CannotConnect):
                 await client.publish(STREAM, numbered(2))

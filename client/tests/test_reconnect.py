@@ -1,4 +1,4 @@
-"""A subscription outlives its connection, its server, its stream and its group."""
+"""A subscription survives the loss of its connection, server, stream and group."""
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ def test_reading_goes_on_after_the_server_was_killed_and_started_again(
             await client.publish_many(STREAM, [numbered(n) for n in range(3)])
             events = client.subscribe(STREAM, consumer_group=group, consumer_name=group and "a", count=2)
             assert await numbers(events, 1) == [0]
-            # In hand when the server dies: its acknowledgement waits until the server is back.
+            # In flight when the server dies. Its acknowledgement waits until the server is back.
             own_valkey.kill()
             rest = asyncio.create_task(numbers(events, 4))
             await until_lost(client, caplog)
@@ -81,7 +81,7 @@ def test_events_of_a_lost_reply_are_read_again_as_a_second_attempt(valkey: Valke
             rest = asyncio.create_task(take(events, 2))
             await until_blocked(redis)
             redis.client_kill_filter(_type="normal", skipme=True)
-            # As if Redis had handed it out and died before the answer arrived.
+            # As if Redis had delivered it and died before the reply arrived.
             redis.xadd(STREAM, numbered(1))
             redis.xreadgroup(GROUP, "a", {STREAM: ">"})
             redis.xadd(STREAM, numbered(2))
@@ -120,7 +120,7 @@ def test_events_in_flight_survive_a_flush(valkey: Valkey, redis: Redis, clock: C
             await client.publish_many(STREAM, [numbered(n) for n in range(3)])
             events = client.subscribe(STREAM, None, GROUP, "a")
             assert await numbers(events, 1) == [0]
-            # Long enough to make the client look after its entries, which Redis no longer knows.
+            # Long enough for the client to renew its entries, which Redis no longer has.
             clock.go_on(40)
             redis.flushall()
             assert await numbers(events, 2) == [1, 2]

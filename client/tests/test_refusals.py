@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deepiri_modelkit.errors import InvalidEvent, InvalidName, NotConnected
-from deepiri_modelkit.names import checked_name
+from deepiri_modelkit.names import check_name
 from deepiri_modelkit.streaming import StreamingClient, StreamTopics
 from deepiri_modelkit.wire import encode
 
@@ -88,7 +88,7 @@ def test_a_tuple_is_an_array_and_an_enum_is_its_value() -> None:
 @pytest.mark.parametrize("name", ["", "a b", "ä", "x" * 101, "syn:{orders}:stats", "a\n", None, 7])
 def test_a_bad_name_is_refused(name: Any) -> None:
     with pytest.raises(InvalidName, match="The stream cannot be named"):
-        checked_name("stream", name)
+        check_name("stream", name)
 
 
 def test_every_name_seen_in_the_wild_is_accepted() -> None:
@@ -99,7 +99,7 @@ def test_every_name_seen_in_the_wild_is_accepted() -> None:
         "X:dlq",
         StreamTopics.AGI_DECISIONS,
     ):
-        assert checked_name("stream", name) == str(name)
+        assert check_name("stream", name) == str(name)
 
 
 @pytest.mark.parametrize(

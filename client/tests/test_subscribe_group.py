@@ -219,7 +219,7 @@ def test_events_fetched_but_not_yielded_are_released_when_the_subscription_close
             assert pending(redis) == {"a": 4}
 
             others = client.subscribe(STREAM, consumer_group=GROUP, consumer_name="b")
-            # Not 1: that one was in hand, and perhaps is still being worked on.
+            # Not 1, because that one was in flight and may still be handled.
             assert await numbers(others, 3) == [2, 3, 4]
             await others.aclose()
 

@@ -1,4 +1,4 @@
-"""Subscribing without a group: everything, from anywhere, by anybody, in every layout."""
+"""Subscribing without a group: all events, from any position, of any publisher, in every layout."""
 
 import asyncio
 import json
@@ -63,7 +63,7 @@ def test_new_events_only_means_all_that_come_after_the_beginning(valkey: Valkey,
 
 
 def entries_of_every_layout() -> list[dict[Any, Any]]:
-    """The same event as everybody writes it."""
+    """Store the same event in the layouts of different publishers."""
     by_server = [
         encoding.pairs(
             encoding.encode(

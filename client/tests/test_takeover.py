@@ -1,4 +1,4 @@
-"""Events of a dead consumer are taken over; events that a slow consumer holds are not."""
+"""Events of a dead consumer are taken over; those of a slow consumer are not."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ from deepiri_modelkit.streaming import StreamingClient
 
 
 def leave_pending(redis: Redis, count: int, consumer: str = "dead") -> None:
-    """Read as a consumer that then dies."""
+    """Read as a consumer that then dies, leaving its entries pending."""
     redis.xgroup_create(STREAM, GROUP, 0, mkstream=True)
     for n in range(count):
         redis.xadd(STREAM, {"event": "counted", "n": n})
@@ -31,7 +31,7 @@ def leave_pending(redis: Redis, count: int, consumer: str = "dead") -> None:
 
 
 async def finds_nothing(client: StreamingClient, redis: Redis, **options: Any) -> bool:
-    """Whether a consumer that looks for events comes to wait for new ones, having found none to take over."""
+    """Say whether a consumer finds nothing to take over, and so waits for new events."""
 
     def waits() -> bool:
         return bool(redis.info("clients")["blocked_clients"])
@@ -109,7 +109,7 @@ def test_events_that_wait_behind_slow_ones_are_not_taken_over(valkey: Valkey, re
             slow = client.subscribe(STREAM, None, GROUP, "slow")
             for n in range(7):
                 assert await numbers(slow, 1) == [n]
-                # Two of them take longer than an event may be pending, so the later ones would be abandoned.
+                # Handling two takes longer than `claim_idle_ms`, so another consumer could claim the later ones.
                 clock.go_on(40)
                 assert await finds_nothing(client, redis, consumer_name="fast")
             await slow.aclose()

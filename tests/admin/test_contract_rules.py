@@ -57,7 +57,7 @@ def test_the_defaults_of_all_contracts_are_changed_on_their_own_page(admin_clien
 
     assert RegistrySettings.objects.get().compatibility == "FORWARD"
     assert "orders.order-placed strict: as other registries answer" in text_of(page)
-    assert rules.rules(owner)[0] == "FORWARD"
+    assert rules.rules_of(owner)[0] == "FORWARD"
 
 
 def test_a_contract_that_is_read_only_can_be_opened_again_together_with_other_rules(admin_client, owner):

@@ -14,7 +14,7 @@ import pytest
 from chaos import verdict
 from chaos.launcher import Progress, run_apart
 from chaos.plan import Plan
-from chaos.run import _left_to_do
+from chaos.run import _describe_rest
 from chaos.verdict import EventCounts
 from tests.chaos.engines import EMBEDDED, engines
 from tests.chaos.profile import FULL
@@ -34,8 +34,8 @@ def run(capsys):
     def run(plan):
         outcome = run_apart(plan)
         with capsys.disabled():
-            print(f"\n{verdict.table(plan, outcome)}")
-        return outcome, verdict.broken(plan, outcome)
+            print(f"\n{verdict.render_table(plan, outcome)}")
+        return outcome, verdict.list_broken(plan, outcome)
 
     return run
 
@@ -57,7 +57,7 @@ def test_processes_that_are_spawned_do_as_those_that_are_forked_and_the_run_says
 
     outcome = run_apart(replace(CALM, seconds=1, publishers=1, workers=1, rate=100, start="spawn"), said.append)
 
-    assert verdict.broken(CALM, outcome) == []
+    assert verdict.list_broken(CALM, outcome) == []
     assert outcome["verdict"]["handled"] > 20
     assert said[0] == "chaos: publishing for 1 s to 1 workers, in the order “none”"
     assert said[-1] == "chaos: all is acknowledged; counting"
@@ -70,7 +70,7 @@ def test_a_long_run_says_every_five_seconds_what_is_left(capsys):
 
     for seconds in range(1, 13):
         now[0] = seconds
-        progress.tell_when_due(lambda: _left_to_do(places, now[0]))
+        progress.report_when_due(lambda: _describe_rest(places, now[0]))
 
     (first, second) = capsys.readouterr().err.splitlines()
     left = "some unread, 1 pending, 2 waiting to be tried again, 3,000 behind their key"

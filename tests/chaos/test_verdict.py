@@ -149,13 +149,13 @@ def test_a_worker_that_ended_by_itself_is_told():
     verdict = judge(PLAN, TOLD, DEEDS, STOCK)
     outcome["verdict"] = {name: getattr(verdict, name) for name in verdict.__slots__}
 
-    assert chaos_verdict.broken(PLAN, outcome) == ["workers crashed: 1", "stops gone wrong: 2"]
+    assert chaos_verdict.list_broken(PLAN, outcome) == ["workers crashed: 1", "stops gone wrong: 2"]
 
 
 def test_the_ledger_gives_back_what_was_written(tmp_path):
     ledger = Ledger(tmp_path)
     ledger.acknowledge(TOLD)
-    file = ledger.handling()
+    file = ledger.open_handling()
     for deed in DEEDS:
         file.write(deed)
 

@@ -174,7 +174,7 @@ class TestVersions:
         def refuse(schema):
             raise BadSchema("A library has changed its mind.")
 
-        monkeypatch.setattr(registry, "compiled", refuse)
+        monkeypatch.setattr(registry, "compile_stored", refuse)
         monkeypatch.setattr("contracts.registry.references.compile_stored", refuse)
 
         (event,) = seen(ask)

@@ -1,3 +1,3 @@
-"""The Python client of the Deepiri platform's events: `streaming` transports events, `contracts` models them."""
+"""The Python client for events of the Deepiri platform: `streaming` transports events, `contracts` models them."""
 
 __version__ = "0.1.0"

@@ -1,22 +1,22 @@
-"""Every error that this package raises on purpose.
+"""The errors that this package raises.
 
 ModelkitError
-├── InvalidEvent (also ValueError)      the event cannot be stored as JSON, or does not say what it is
+├── InvalidEvent (also ValueError)      the event cannot be stored as JSON, or has no type
 ├── InvalidName (also ValueError)       a stream, group or consumer cannot have this name
 └── StreamingError
     ├── NotConnected                    `connect()` was not called, or the client was closed
     ├── CannotConnect                   Redis could not be reached; nothing was sent
-    ├── Refused                         Redis answered, and the answer was no
+    ├── Refused                         Redis refused the command
     └── OutcomeUnknown                  the command was sent and no answer came
 
-Only `OutcomeUnknown` leaves it open whether an event was stored. After every other error it was not.
+Only `OutcomeUnknown` leaves open whether an event was stored. After every other error it was not.
 """
 
 from collections.abc import Sequence
 
 
 class ModelkitError(Exception):
-    """The root of the tree."""
+    """The base class of all errors of this package."""
 
 
 class InvalidEvent(ModelkitError, ValueError):
@@ -24,11 +24,11 @@ class InvalidEvent(ModelkitError, ValueError):
 
 
 class InvalidName(ModelkitError, ValueError):
-    """No stream, group, consumer or event type can have this name."""
+    """The name is not valid for a stream, group, consumer or event type."""
 
 
 class StreamingError(ModelkitError):
-    """Something between this program and Redis went wrong."""
+    """The base class of errors between this program and Redis."""
 
 
 class NotConnected(StreamingError):
@@ -42,8 +42,8 @@ class CannotConnect(StreamingError):
 class Refused(StreamingError):
     """Redis refused the command: rights, a wrong password, no memory, a replica. Nothing was stored.
 
-    `reply` is what Redis said. `entry_ids` is filled by `publish_many` alone: for each event in turn its entry id, or
-    None where that event was refused.
+    `reply` is Redis's error message. Only `publish_many` fills `entry_ids`: for each event in order its entry id, or
+    None if that event was refused.
     """
 
     def __init__(self, message: str, *, reply: str = "", entry_ids: Sequence[str | None] = ()) -> None:
@@ -55,5 +55,5 @@ class Refused(StreamingError):
 class OutcomeUnknown(StreamingError):
     """The connection broke between the command and its answer, so the event may be stored or not.
 
-    The client never sends it again by itself. A program that does must expect to store the event twice.
+    The client never sends it again by itself. A program that does may store the event twice.
     """

@@ -1,4 +1,4 @@
-"""The rule for names of streams, groups, consumers and event types, which is also the server's."""
+"""The rule for names of streams, groups, consumers and event types. The server has the same rule."""
 
 import re
 
@@ -16,11 +16,11 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None and not text.startswith(RESERVED_PREFIX)
 
 
-def checked_name(what: str, name: str) -> str:
-    """Return `name` as plain text (an enum member becomes its value).
+def check_name(what: str, name: str) -> str:
+    """Check a name and return it as a plain `str` (an enum member becomes its value).
 
     Raises:
-        InvalidName: when it cannot be the name of anything; the message begins with `what`.
+        InvalidName: when it is not valid. `what` is the kind of name for the message.
     """
     if not isinstance(name, str) or not is_name(name):
         raise InvalidName(f"The {what} cannot be named {str(name)[:120]!r}: {RULE}.")

@@ -72,11 +72,11 @@ class Command(BaseCommand):
             outcome = run_apart(plan, lambda line: self.stderr.write(line, style_func=str))
         except RunFailed as error:
             raise CommandError(str(error)) from None
-        broken = verdict.broken(plan, outcome)
+        broken = verdict.list_broken(plan, outcome)
         if options["json"]:
-            self.stdout.write(json.dumps({**outcome, "plan": json.loads(plan.packed()), "broken": broken}))
+            self.stdout.write(json.dumps({**outcome, "plan": json.loads(plan.to_text()), "broken": broken}))
         else:
-            self.stdout.write(verdict.table(plan, outcome))
+            self.stdout.write(verdict.render_table(plan, outcome))
             self.stdout.write("Broken: " + "; ".join(broken) + "." if broken else "Every promise was kept.")
         if broken:
             sys.exit(1)

@@ -1,4 +1,6 @@
-"""The client of the platform's streams: it publishes to Redis and reads from it, with no server in between."""
+"""The client for the platform's streams. It publishes to Redis and reads from it directly, without a server in
+between.
+"""
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from datetime import UTC, datetime
@@ -8,12 +10,12 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from deepiri_modelkit.errors import InvalidEvent, NotConnected
-from deepiri_modelkit.names import checked_name
+from deepiri_modelkit.names import check_name
 from deepiri_modelkit.streaming.connection import Server
 from deepiri_modelkit.streaming.publisher import Publisher
 from deepiri_modelkit.streaming.received import ReceivedEvent
 from deepiri_modelkit.streaming.subscription.link import Link
-from deepiri_modelkit.streaming.subscription.loop import Callback, events
+from deepiri_modelkit.streaming.subscription.loop import Callback, iterate_events
 from deepiri_modelkit.streaming.subscription.opening import open_reader
 from deepiri_modelkit.wire import encode
 
@@ -22,10 +24,10 @@ class StreamingClient:
     """Publishes events and subscribes to them. One client serves one event loop; its tasks may share it.
 
     Args:
-        redis_host, redis_port, redis_db, redis_username, redis_password: where Redis is, and how to log in.
-        redis_url: instead of all of them: `redis://`, `rediss://` (TLS) or `unix://`.
-        source: the program's name, stored beside events that name no source of their own.
-        timeout: how long to wait for a connection, and for the answer to a publish, in seconds.
+        redis_host, redis_port, redis_db, redis_username, redis_password: the address of Redis, and the credentials.
+        redis_url: replaces all of them: `redis://`, `rediss://` (TLS) or `unix://`.
+        source: the program's name, stored with events that have no source of their own.
+        timeout: the seconds to wait for a connection, and for the answer when publishing.
     """
 
     def __init__(
@@ -54,11 +56,11 @@ class StreamingClient:
         self._links: set[Link] = set()
 
     async def connect(self) -> None:
-        """Connect, and make sure that Redis answers. Doing it twice is as good as once.
+        """Connect, and check that Redis answers. Repeated calls have no effect.
 
         Raises:
             CannotConnect: when Redis cannot be reached.
-            Refused: when it does not accept the password.
+            Refused: when Redis does not accept the credentials.
         """
         if self._publisher is not None:
             return
@@ -73,8 +75,8 @@ class StreamingClient:
     async def close(self) -> None:
         """Close every connection and end every subscription.
 
-        An event that a loop is working on is still acknowledged when the loop asks for the next one, if Redis can be
-        reached; otherwise it comes back to the next run.
+        An event that a loop is handling is still acknowledged when the loop asks for the next one, if Redis can be
+        reached. Otherwise it is delivered again to the next run.
         """
         publisher, self._publisher = self._publisher, None
         for link in list(self._links):
@@ -83,7 +85,7 @@ class StreamingClient:
             await publisher.close()
 
     async def disconnect(self) -> None:
-        """Do as `close` does."""
+        """Close the client: an alias of `close`."""
         await self.close()
 
     async def __aenter__(self) -> Self:
@@ -101,26 +103,26 @@ class StreamingClient:
         Raises:
             InvalidName, InvalidEvent: nothing was sent; both are also a ValueError.
             NotConnected, CannotConnect, Refused: nothing was stored.
-            OutcomeUnknown: the connection broke before Redis answered; the event is never sent a second time.
+            OutcomeUnknown: the connection broke before Redis answered. The event is not sent again.
         """
         return (await self.publish_many(stream, [event]))[0]
 
     async def publish_many(self, stream: str, events: Iterable[Mapping[str, Any] | BaseModel]) -> list[str]:
-        """Store events in their order, in one round trip, and return their entry ids in the same order.
+        """Store events in order, in one round trip, and return their entry ids in the same order.
 
-        All of them are checked before the first is sent. It is no transaction: other publishers' events may lie
+        All events are checked before the first is sent. This is not a transaction: events of other publishers may come
         between them, and after `OutcomeUnknown` any number of them, from the first on, may be stored.
 
         Raises:
-            As `publish` does; `Refused.entry_ids` tells which events were stored nevertheless.
+            The errors of `publish`. `Refused.entry_ids` shows which events were stored nevertheless.
         """
-        name = checked_name("stream", stream)
-        publisher = self._connected()
+        name = check_name("stream", stream)
+        publisher = self._require_publisher()
         timestamp = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
         entries = []
         for index, event in enumerate(events):
             try:
-                entries.append(encode(_properties(event), timestamp=timestamp, source=self._source))
+                entries.append(encode(_properties_of(event), timestamp=timestamp, source=self._source))
             except InvalidEvent as error:
                 error.add_note(f"It is event {index} of the call, counted from 0. Nothing was sent.")
                 raise
@@ -140,32 +142,33 @@ class StreamingClient:
     ) -> AsyncGenerator[ReceivedEvent, None]:
         """Iterate over the events of a stream, without end: `async for event in client.subscribe(...)`.
 
-        With a callback every event goes to both, first the callback, then the body of the loop. Subscribing survives
-        restarts of Redis: it reconnects for as long as it takes, and makes a lost group again from the beginning.
+        With a callback, each event goes first to the callback and then to the body of the loop. A subscription survives
+        restarts of Redis: it reconnects until it succeeds, and recreates a lost group from the beginning of the stream.
 
         With `consumer_group`, the group's events are shared among its consumers, and each event is acknowledged when
-        the loop asks for the next: when the callback or the body raises, or the loop is left, it stays pending. It
-        comes back first thing when this `consumer_name` subscribes again, and goes to another consumer of the group
-        after `claim_idle_ms`. So an event may be handled twice, and is never lost. `event.attempts` counts.
+        the loop asks for the next one. If the callback or the body raises, or the loop is left, the event stays
+        pending. It is delivered first when this `consumer_name` subscribes again, or to another consumer of the group
+        after `claim_idle_ms`. So an event may be handled twice, but is never lost. `event.attempts` counts its
+        deliveries.
 
-        Without a group every subscriber gets every event, and nothing is remembered between runs.
+        Without a group, every subscriber gets every event, and its position is not stored between runs.
 
         Args:
             callback: a function or coroutine function that takes the event.
-            consumer_group: made when it does not exist.
-            consumer_name: unique in its group and the same in every run; made up when not given.
-            start: an entry id to read after, "0" for the beginning or "$" for new events only. A group that exists
-                already continues where it is.
-            count: how many events are fetched at once.
-            block_ms: how long one read waits in Redis, in milliseconds.
-            claim_idle_ms: how long an event must be pending before it is taken over from its consumer, in
-                milliseconds: longer than any event takes to handle. None: this consumer takes nothing over.
+            consumer_group: the group, which is created if it does not exist.
+            consumer_name: unique in its group, and the same in every run; by default a new unique name.
+            start: the entry id to read after, "0" for the beginning or "$" for new events only. An existing group
+                continues at its position.
+            count: the most events to fetch at once.
+            block_ms: the milliseconds that one read waits in Redis for new events.
+            claim_idle_ms: the milliseconds that an event must be pending before this consumer takes it over from
+                another. It must be longer than handling any event takes. None: this consumer takes nothing over.
 
         Raises:
-            InvalidName, ValueError, NotConnected: at once.
-            Refused: in the loop, when Redis does not permit the reading.
+            InvalidName, ValueError, NotConnected: by the call itself.
+            Refused: in the loop, when Redis does not permit reading.
         """
-        name = checked_name("stream", stream)
+        name = check_name("stream", stream)
         reader = open_reader(
             self._server,
             stream=name,
@@ -176,17 +179,17 @@ class StreamingClient:
             block_ms=block_ms,
             claim_idle_ms=claim_idle_ms,
         )
-        self._connected()
-        return events(reader, stream=name, callback=callback, links=self._links)
+        self._require_publisher()
+        return iterate_events(reader, stream=name, callback=callback, links=self._links)
 
-    def _connected(self) -> Publisher:
+    def _require_publisher(self) -> Publisher:
         if self._publisher is None:
             raise NotConnected("The client is not connected: call `await client.connect()`, or use `async with`.")
         return self._publisher
 
 
-def _properties(event: Mapping[str, Any] | BaseModel) -> Mapping[str, Any]:
-    """Return an event's properties; a model's in JSON types, so that a date in it becomes text."""
+def _properties_of(event: Mapping[str, Any] | BaseModel) -> Mapping[str, Any]:
+    """Return an event's properties. Those of a model are converted to JSON types, so that a date becomes text."""
     if isinstance(event, BaseModel):
         try:
             return event.model_dump(mode="json")

@@ -1,7 +1,7 @@
 """The address of Redis, and the exchange of commands and replies with it.
 
-redis-py's own clients send a command again when its reply was lost, ten times by default, and would store an event as
-often. So its connections are used directly here: what is sent is sent once, and the caller hears what is known of it.
+redis-py's own clients resend a command whose reply was lost, ten times by default, and could store an event as often.
+So its connections are used directly here: a command is sent once, and errors say what is known about its outcome.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ NO_ENTRY = (redis_errors.AuthenticationError, redis_errors.AuthorizationError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """The address of Redis and the credentials. `url`, when given, replaces all of them. `timeout` is in seconds."""
+    """The address of Redis and the credentials. `url` replaces all of them if it is set. `timeout` is in seconds."""
 
     host: str
     port: int
@@ -35,15 +35,15 @@ class Server:
     url: str | None = field(repr=False)
     timeout: float
 
-    def connection(self) -> Connection:
-        """Return a connection, not yet connected."""
+    def make_connection(self) -> Connection:
+        """Create a connection without connecting it."""
         options = self._options()
         kind = options.pop("connection_class", Connection)
         connection: Connection = kind(**options)
         return connection
 
-    def pool(self, size: int) -> BlockingConnectionPool:
-        """Return a pool of up to `size` connections. When none is free, a caller waits up to `timeout` seconds."""
+    def make_pool(self, size: int) -> BlockingConnectionPool:
+        """Create a pool of up to `size` connections. If none is free, a caller waits up to `timeout` seconds."""
         limits = {"max_connections": size, "timeout": self.timeout}
         return BlockingConnectionPool(**{**self._options(), **limits})
 
@@ -54,35 +54,34 @@ class Server:
             where = {"host": self.host, "port": self.port, "db": self.db}
             where |= {"username": self.username, "password": self.password}
         if "path" not in where:
-            # Not a unix socket: notice a peer that has gone without a word.
+            # Over TCP, keepalive detects a peer that has disappeared.
             where["socket_keepalive"] = True
         own = {
             "socket_connect_timeout": self.timeout,
-            # Time is kept by `exchange`: redis-py does it with asyncio.wait_for, which swallows one in ten
-            # cancellations before Python 3.12.
+            # `exchange` enforces the timeout. redis-py would use asyncio.wait_for, which before Python 3.12 loses one
+            # in ten cancellations.
             "socket_timeout": None,
             "retry": Retry(NoBackoff(), 0),
             "decode_responses": False,
-            # The replies are parsed here, in the older protocol's shapes.
+            # This package parses replies in the shapes of RESP2.
             "protocol": 2,
         }
         return {**where, **own}
 
 
 async def exchange(connection: Connection, commands: Sequence[Command], *, answer_within: float) -> list[Any]:
-    """Send the commands in one batch and return their replies in order; an error reply stands among them as an
-    exception.
+    """Send the commands in one batch and return their replies in order. An error reply is returned as an exception.
 
     Raises:
-        one of `LOST`: it is not known which commands were carried out, and the connection is closed. That is also so
-            when the last reply has not come after `answer_within` seconds.
+        one of `LOST`: the connection broke, or the last reply did not come within `answer_within` seconds. It is
+        unknown which commands were executed, and the connection is closed.
     """
     try:
         async with asyncio.timeout(answer_within):
             await connection.send_packed_command(connection.pack_commands(commands))
             return [await _reply(connection) for _ in commands]
     except BaseException:
-        # After any error, a reply that is still to come must not be taken for the next command's.
+        # After an error, a late reply must not be mistaken for that of the next command.
         await connection.disconnect(nowait=True)
         raise
 

@@ -18,29 +18,29 @@ class Publisher:
     """A pool of connections for short commands."""
 
     def __init__(self, server: Server) -> None:
-        self._pool = server.pool(POOL_SIZE)
+        self._pool = server.make_pool(POOL_SIZE)
         self._timeout = server.timeout
-        # Before redis-py 5.3 the name of a command is asked for here; since then giving one is deprecated.
+        # Before redis-py 5.3, get_connection requires the name of a command. Since then, passing one is deprecated.
         name = inspect.signature(self._pool.get_connection).parameters.get("command_name")
         self._checkout_words = ("XADD",) if name is not None and name.default is inspect.Parameter.empty else ()
 
     async def ping(self) -> None:
-        """Make sure that Redis is there and lets us in.
+        """Check that Redis answers and accepts this client.
 
         Raises:
-            CannotConnect, Refused, OutcomeUnknown: when it is not, or does not.
+            CannotConnect, Refused, OutcomeUnknown: when it does not.
         """
         await self._exchange([("PING",)])
 
     async def append(self, stream: str, entries: Sequence[Mapping[str, str]]) -> list[str]:
-        """Append the entries in their order, in one round trip, and return their ids.
+        """Append the entries in order, in one round trip, and return their ids.
 
         Raises:
             CannotConnect: nothing was sent.
-            Refused: Redis did not take an entry; the error holds the ids of those that it took.
+            Refused: Redis refused an entry. The error holds the ids of those that it stored.
             OutcomeUnknown: no answer came.
         """
-        replies = await self._exchange([_xadd(stream, fields) for fields in entries])
+        replies = await self._exchange([_xadd_command(stream, fields) for fields in entries])
         ids = [reply.decode() if isinstance(reply, bytes) else None for reply in replies]
         refusals = [reply for reply in replies if isinstance(reply, Exception)]
         if refusals:
@@ -59,10 +59,10 @@ class Publisher:
             return await exchange(connection, commands, answer_within=self._timeout)
         except LOST as error:
             if len(commands) == 1 and isinstance(error, (*NO_ENTRY, redis_errors.BusyLoadingError)):
-                # To redis-py these end the connection, but they are answers: nothing was carried out.
+                # redis-py treats these as connection errors, but they are replies: the command was not executed.
                 raise Refused(f"Redis refused the command: {error}", reply=str(error)) from error
             raise OutcomeUnknown(
-                f"Redis did not answer ({_reason(error)}): what was sent may be stored or not."
+                f"Redis did not answer ({_reason_of(error)}): what was sent may be stored or not."
             ) from error
         finally:
             await self._pool.release(connection)
@@ -74,13 +74,13 @@ class Publisher:
         except (*NO_ENTRY, redis_errors.ResponseError) as error:
             raise Refused(f"Redis does not let this client in: {error}", reply=str(error)) from error
         except LOST as error:
-            raise CannotConnect(f"Redis cannot be reached: {_reason(error)}") from error
+            raise CannotConnect(f"Redis cannot be reached: {_reason_of(error)}") from error
         return connection
 
 
-def _reason(error: BaseException) -> str:
+def _reason_of(error: BaseException) -> str:
     return str(error) or "it took too long"
 
 
-def _xadd(stream: str, fields: Mapping[str, str]) -> Command:
+def _xadd_command(stream: str, fields: Mapping[str, str]) -> Command:
     return ("XADD", stream, "*", *(part for pair in fields.items() for part in pair))

@@ -1,4 +1,4 @@
-"""An event as a subscriber gets it."""
+"""The form in which a subscriber gets an event."""
 
 from typing import Any
 
@@ -7,18 +7,18 @@ from deepiri_modelkit.wire import DecodedEntry, Layout, decode
 
 
 class ReceivedEvent(dict[str, Any]):
-    """The published event, a plain dictionary; the metadata of its entry is in attributes.
+    """The published event as a dictionary, with the metadata of its entry as attributes.
 
     Attributes:
-        stream: the stream it was read from.
-        entry_id: its id in the stream; it orders the events and begins with the time of storing, in milliseconds.
-        event_type: its type, "" when the entry names none.
-        layout: its form in Redis: `flat` or `dual` (Synapse's own), `envelope` or `foreign` (other publishers').
-        contract_version: the version of the contract it was checked against; 0 when its type has none, None when
-            nobody checked it.
-        timestamp: when it happened, in ISO 8601, by the publisher or else the time of storing it; None when unknown.
-        source: the program that published it, as far as the entry says.
-        attempts: how often it was handed out in its group, this time included; 1 without a group.
+        stream: the stream from which the event was read.
+        entry_id: the id in the stream. It orders the events, and begins with the time of storing in milliseconds.
+        event_type: the type, "" if the entry has none.
+        layout: the form in Redis: `flat` or `dual` (of Synapse), `envelope` or `foreign` (of other publishers).
+        contract_version: the version of the contract that the event was checked against; 0 if its type has no contract,
+            None if it was not checked.
+        timestamp: the publisher's time of the event in ISO 8601, otherwise the time of storing; None if unknown.
+        source: the publishing program, None if the entry does not name it.
+        attempts: the number of deliveries in its group, including this one; 1 without a group.
     """
 
     def __init__(self, entry: DecodedEntry, *, stream: str, entry_id: str, attempts: int = 1) -> None:
@@ -34,7 +34,7 @@ class ReceivedEvent(dict[str, Any]):
 
     @classmethod
     def of_fields(cls, fields: dict[bytes, bytes], *, stream: str, entry_id: str, attempts: int = 1) -> "ReceivedEvent":
-        """Return the event of an entry from any publisher. Text from foreign publishers is converted by the event
+        """Decode an entry from any publisher. Texts of foreign publishers are converted to the types of the event
         models.
         """
         return cls(decode(fields, types_of=property_types()), stream=stream, entry_id=entry_id, attempts=attempts)

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class StreamTopics(StrEnum):
-    """The five streams of the platform. A member is its name: it goes wherever the name of a stream goes."""
+    """The five streams of the platform. Each member is a `str` and can be used as the stream's name."""
 
     MODEL_EVENTS = "model-events"
     """Model lifecycle events from Helox to Cyrex."""

@@ -1,4 +1,4 @@
-"""The form of an event in Redis, by the server's specification; the same golden files test both."""
+"""The form of events in Redis, as the server specifies it. The same golden files test both."""
 
 from deepiri_modelkit.wire.decoding import DecodedEntry, Layout, PropertyTypes, decode
 from deepiri_modelkit.wire.encoding import canonical, encode

@@ -1,4 +1,4 @@
-"""From an event to the fields of its entry: the layout `flat`, as a program writes it that has no server to ask."""
+"""Encoding of an event to the fields of its entry, in the layout `flat` and without a contract check."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from deepiri_modelkit.wire import json_text
 
 OWN_PREFIX = "synapse_"
 LAYOUT, VERSION, ADDED, TYPES = "synapse_layout", "synapse_version", "synapse_added", "synapse_types"
-# The fields that are added for other readers, by their letter in `synapse_added`.
+# The fields that are added for other readers, by their letters in `synapse_added`.
 LETTERS = {
     "e": "event",
     "t": "timestamp",
@@ -21,14 +21,14 @@ LETTERS = {
     "n": "recipient",
     "l": "ttl_sec",
 }
-# `synapse_types`: a string that reads as JSON, and a null that was left out.
+# Markers in `synapse_types`: a string that would parse as JSON, and a null, which has no field.
 STRING, NULL = "s", "n"
 
 
 def canonical(published: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the event as the platform sees it, in a dictionary of its own.
+    """Return the event in canonical form, as a new dictionary.
 
-    `event_type` is filled from `event` when only that was given, and `event` is dropped when it repeats it.
+    If there is only `event`, it is renamed to `event_type`. If both are equal, `event` is dropped.
     """
     event = dict(published)
     if "event_type" not in event and isinstance(event.get("event"), str):
@@ -39,24 +39,24 @@ def canonical(published: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def encode(published: Mapping[str, Any], *, timestamp: str, source: str) -> dict[str, str]:
-    """Return the fields of the event's entry, names and texts; the event itself is never changed.
+    """Return the fields of the event's entry. The event itself is not changed.
 
-    `timestamp` and `source` are used where the event has none. The entry says `synapse_layout`, so that every reader
-    takes it for exact, and no `synapse_version`: nobody has checked it against a contract.
+    `timestamp` and `source` are used if the event has none. The entry has `synapse_layout`, by which readers know that
+    it decodes exactly, but not `synapse_version`, because the event is not checked against a contract.
 
     Raises:
-        InvalidEvent: when a value is no JSON, a property has a name of Synapse's own, or the event has no type.
+        InvalidEvent: when a value is not JSON, a property has a reserved name, or the event has no type.
     """
     event = canonical(published)
     _check_names(event)
     fields: dict[str, str] = {}
     types: dict[str, str] = {}
     for name, value in event.items():
-        json_text.check(value, f"/{name}", depth=2)
+        json_text.check_value(value, f"/{name}", depth=2)
         if isinstance(value, str):
-            # An enum that is a string gives its value.
+            # A string enum becomes its value.
             fields[name] = str.__str__(value)
-            if not isinstance(json_text.read(fields[name]), str):
+            if not isinstance(json_text.parse(fields[name]), str):
                 types[name] = STRING
         elif value is None:
             types[name] = NULL

@@ -1,4 +1,4 @@
-"""JSON as it lies in an entry: compact text, and only values that every reader understands alike."""
+"""JSON in entries: compact text, and only values that all readers interpret in the same way."""
 
 import json
 import math
@@ -8,11 +8,12 @@ from typing import Any, NoReturn
 from deepiri_modelkit.errors import InvalidEvent
 
 MAX_DEPTH = 64
-"""How deep an event may be nested: what the server accepts over HTTP, so that both doors take the same events."""
+"""The deepest nesting of an event: the limit of the server's HTTP API, so that both accept the same events."""
 
-# A foreign value deeper than this stays text: most writers of JSON could not write it again, the server's among them.
+# A foreign value with deeper nesting stays text, because most JSON libraries, the server's included, could not write
+# it.
 _DEEPEST_READ = 254
-# Beyond 64 bits, readers in other languages round a number without a word (RFC 8259, 6).
+# Beyond 64 bits, readers in other languages silently round numbers (RFC 8259, 6).
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _WORDS = {"true": True, "false": False, "null": None}
@@ -23,14 +24,14 @@ def dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def check(value: Any, place: str, depth: int = 1) -> None:
-    """Make sure that a value can be stored as JSON and read again as the same value.
+def check_value(value: Any, place: str, depth: int = 1) -> None:
+    """Check that a value can be stored as JSON and parsed to the same value.
 
-    `place` is a JSON Pointer for the message. A tuple counts as an array.
+    `place` is its JSON Pointer, for the message. A tuple counts as an array.
 
     Raises:
-        InvalidEvent: for anything that is no JSON value, NaN and the infinities, integers beyond 64 bits, keys that
-            are no strings, text that is not Unicode or holds NUL, and nesting deeper than `MAX_DEPTH`.
+        InvalidEvent: for values that are not JSON, NaN and infinities, integers beyond 64 bits, keys that are not
+            strings, text with lone surrogates or NUL, and nesting deeper than `MAX_DEPTH`.
     """
     if isinstance(value, str):
         _check_text(value, place)
@@ -39,19 +40,19 @@ def check(value: Any, place: str, depth: int = 1) -> None:
     elif isinstance(value, dict):
         for key, part in value.items():
             check_key(key, place)
-            check(part, f"{place}/{key}", depth + 1)
+            check_value(part, f"{place}/{key}", depth + 1)
     elif isinstance(value, list | tuple):
         for index, part in enumerate(value):
-            check(part, f"{place}/{index}", depth + 1)
+            check_value(part, f"{place}/{index}", depth + 1)
     else:
         _check_scalar(value, place)
 
 
 def check_key(key: Any, place: str) -> None:
-    """Make sure that the name of a property is text.
+    """Check that the name of a property is a text.
 
     Raises:
-        InvalidEvent: when it is anything else.
+        InvalidEvent: when it is not.
     """
     if not isinstance(key, str):
         inside = f"In “{place}”, the" if place else "The"
@@ -59,25 +60,25 @@ def check_key(key: Any, place: str) -> None:
     _check_text(key, place)
 
 
-def read(text: str) -> Any:
-    """Return the number, boolean, null, object or array that a text is in JSON, else the text itself."""
+def parse(text: str) -> Any:
+    """Return the number, boolean, null, object or array that a text is in JSON, otherwise the text itself."""
     if text[:1] in ("{", "["):
         return loads(text, otherwise=text)
     if _NUMBER.fullmatch(text):
         number = loads(text, otherwise=text)
-        # An integer that 64 bits cannot hold would lose digits elsewhere: long identifiers stay text.
+        # Larger integers would lose digits in other readers, so long identifiers stay text.
         return text if isinstance(number, float) and text.lstrip("-").isdigit() else number
     return _WORDS.get(text, text)
 
 
 def loads(text: str, *, otherwise: Any) -> Any:
-    """Return the value of a JSON text, or `otherwise` when it is none."""
+    """Return the value of a JSON text, or `otherwise` if it is not JSON."""
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_int=_integer, parse_float=_finite)
-        # An escaped lone surrogate is no character: the text could never be written again.
+        value = json.loads(text, parse_constant=_refuse_constant, parse_int=_parse_integer, parse_float=_parse_finite)
+        # An escaped lone surrogate is not a character, and could not be encoded again.
         if "\\u" in text:
             dumps(value).encode()
-        if text.count("[") + text.count("{") > _DEEPEST_READ and _depth(value) > _DEEPEST_READ:
+        if text.count("[") + text.count("{") > _DEEPEST_READ and _depth_of(value) > _DEEPEST_READ:
             return otherwise
     except (ValueError, RecursionError):
         return otherwise
@@ -107,8 +108,8 @@ def _check_scalar(value: Any, place: str) -> None:
         raise InvalidEvent(f"The value at “{place}” is of type {type(value).__name__}, which is no JSON value.")
 
 
-def _depth(value: Any) -> int:
-    """Return how many arrays and objects lie inside each other."""
+def _depth_of(value: Any) -> int:
+    """Return the nesting depth of arrays and objects."""
     depth = 0
     level = [value]
     while level := [part for part in level if isinstance(part, dict | list)]:
@@ -117,18 +118,18 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _refuse(word: str) -> NoReturn:
+def _refuse_constant(word: str) -> NoReturn:
     raise ValueError(word)
 
 
-def _integer(text: str) -> int | float:
-    # 20 digits and a sign are the longest that can fit; converting a million digits would take seconds.
+def _parse_integer(text: str) -> int | float:
+    # At most 20 digits and a sign can fit into 64 bits. Converting a million digits would take seconds.
     if len(text) <= 20 and _SMALLEST <= (number := int(text)) <= _LARGEST:
         return number
-    return _finite(text)
+    return _parse_finite(text)
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     number = float(text)
     if math.isinf(number):
         raise ValueError(text)

@@ -1,6 +1,6 @@
-"""The platform's sixteen event types as Pydantic models, and `BaseEvent` for every other.
+"""The platform's sixteen event types as Pydantic models, and `BaseEvent` for all others.
 
-A model takes exactly what the contract of its event type takes; the names and types of the properties are the same.
+A model accepts exactly the events that the contract of its event type accepts. Names and types of properties are equal.
 """
 
 from collections.abc import Mapping
@@ -42,10 +42,10 @@ EVENT_MODELS: dict[str, type[BaseEvent]] = {
 
 
 def parse_event(event: Mapping[str, Any]) -> BaseEvent:
-    """Return the event as the model of its type; as a plain `BaseEvent` when the type is none of the platform's.
+    """Parse an event as the model of its type, or as a plain `BaseEvent` if the type is not one of the platform's.
 
     Raises:
-        pydantic.ValidationError: when the event breaks the contract of its type, or names no type.
+        pydantic.ValidationError: when the event breaks the contract of its type, or has no type.
     """
     found = canonical(event)
     event_type = found.get("event_type")

@@ -1,4 +1,4 @@
-"""The events of `agi-decisions`: what Cyrex-AGI decides and does by itself."""
+"""The events of `agi-decisions`: autonomous decisions and actions of Cyrex-AGI."""
 
 from typing import Literal
 
@@ -21,7 +21,7 @@ class DecisionMadeEvent(BaseEvent):
 
 
 class ActionTakenEvent(BaseEvent):
-    """Cyrex-AGI carried out an action."""
+    """Cyrex-AGI took an action."""
 
     event_type: Literal["action-taken"]
     action: Identifier = Field(description="Name of the action, for example `set-replicas`.")
@@ -34,7 +34,7 @@ class ActionTakenEvent(BaseEvent):
 
 
 class SelfImprovementEvent(BaseEvent):
-    """Cyrex-AGI set out to improve itself."""
+    """Cyrex-AGI began to improve itself."""
 
     event_type: Literal["self-improvement"]
     improvement_type: Identifier = Field(description="Kind of improvement, for example `fine-tuning`.")

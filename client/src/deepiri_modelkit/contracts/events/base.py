@@ -1,4 +1,4 @@
-"""What all events have in common."""
+"""The base class of all events."""
 
 from typing import Annotated, Any
 
@@ -7,14 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field, Strict
 from deepiri_modelkit.contracts.events.fields import Identifier, Timestamp
 from deepiri_modelkit.names import NAME_PATTERN
 
-# Inside the class, `dict` is its method.
+# Inside the class, `dict` means the method.
 _Properties = dict[str, Any]
 
 
 class BaseEvent(BaseModel):
-    """An event of any type. Properties that a model does not name are allowed and kept.
+    """An event of any type. Properties that a model does not declare are allowed and kept.
 
-    `timestamp` (ISO 8601) and `source` may stay empty: publishing adds them to the entry, for readers that want them.
+    `timestamp` (ISO 8601) and `source` may stay empty: publishing adds them to the entry for readers that need them.
     """
 
     model_config = ConfigDict(extra="allow", protected_namespaces=())
@@ -27,9 +27,11 @@ class BaseEvent(BaseModel):
     )
 
     def dict(self, **options: Any) -> _Properties:
-        """Return the event as `model_dump` does, with its options: values keep their types, empty ones are None."""
+        """Return the event as a dictionary, like `model_dump` and with its options. Values keep their types; empty ones
+        are None.
+        """
         return self.model_dump(**options)
 
     def json(self, **options: Any) -> str:
-        """Return the event as JSON text, as `model_dump_json` does, with its options."""
+        """Return the event as JSON text, like `model_dump_json` and with its options."""
         return self.model_dump_json(**options)

@@ -1,4 +1,4 @@
-"""The events of `platform-events`: what users and the platform's own machinery do."""
+"""The events of `platform-events`: actions of users and of the platform's own systems."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from deepiri_modelkit.contracts.events.fields import Identifier, JsonObject, Pro
 
 
 class UserActionEvent(BaseEvent):
-    """Somebody did something on the platform."""
+    """A user did something on the platform."""
 
     event_type: Literal["user-action"]
     action: Identifier = Field(description="What the user did, for example `task-created`.")
@@ -22,7 +22,7 @@ class UserActionEvent(BaseEvent):
 
 
 class SystemEvent(BaseEvent):
-    """The platform itself did something, without a user behind it."""
+    """The platform did something by itself, without a user."""
 
     event_type: Literal["system-event"]
     action: Identifier = Field(description="What happened, for example `backup-finished`.")

@@ -1,4 +1,6 @@
-"""The events of `training-events`: how Helox' training runs go. All events of a run share its `experiment_id`."""
+"""The events of `training-events`: the progress of Helox' training runs. All events of a run share its
+`experiment_id`.
+"""
 
 from typing import Literal
 
@@ -19,7 +21,7 @@ from deepiri_modelkit.contracts.events.fields import (
 
 
 class TrainingEvent(BaseEvent):
-    """What every event of a training run may say."""
+    """The properties that all events of a training run share."""
 
     experiment_id: Identifier = Field(description="Identifier of the training run.")
     model_name: Identifier = Field(description="Model that is being trained.")
@@ -53,7 +55,7 @@ class TrainingProgressEvent(TrainingEvent):
 
 
 class TrainingCompleteEvent(TrainingEvent):
-    """A training job ran to its end. A model worth serving is announced apart, by `model-ready`."""
+    """A training job ran to its end. If the model is to be served, `model-ready` announces it separately."""
 
     event_type: Literal["training-complete"]
     version: ShortText | None = Field(default=None, description="Version of the model, as the registry spells it.")

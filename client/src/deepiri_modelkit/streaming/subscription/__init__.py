@@ -1,1 +1,3 @@
-"""Subscriptions: `link` keeps a connection, `group` and `plain` choose the entries to read, `loop` delivers them."""
+"""Subscriptions: `link` maintains a connection, `group` and `plain` choose the entries to read, `loop` delivers
+them.
+"""

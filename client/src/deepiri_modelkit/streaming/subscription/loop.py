@@ -1,4 +1,4 @@
-"""The loop of a subscription, which delivers events one by one and acknowledges each when it was handled."""
+"""The loop of a subscription, which delivers events one by one and acknowledges each after it is handled."""
 
 import inspect
 import logging
@@ -18,24 +18,24 @@ Found = TypeVar("Found")
 P = ParamSpec("P")
 
 
-async def events(
+async def iterate_events(
     reader: Reader, *, stream: str, callback: Callback | None, links: set[Link]
 ) -> AsyncGenerator[ReceivedEvent, None]:
-    """Yield the events that the reader brings, until its link is stopped. `links` holds the link for so long.
+    """Yield the reader's events until its link is stopped. `links` contains the link during that time.
 
     Raises:
-        Refused: when Redis says no to something that trying again does not change.
-        Exception: any error of the callback; the event stays unacknowledged.
+        Refused: when Redis refuses a command for a reason that retrying does not change.
+        Exception: any error of the callback. The event stays unacknowledged.
     """
     waiting: deque[Delivery] = deque()
     links.add(reader.link)
     try:
         while not reader.link.stopping.is_set():
             if not waiting:
-                waiting.extend(await _persist(reader, reader.read) or ())
+                waiting.extend(await _retry_while_interrupted(reader, reader.read) or ())
                 continue
             if reader.is_stale(waiting[0]):
-                waiting = deque(await _persist(reader, reader.still_ours, list(waiting)) or ())
+                waiting = deque(await _retry_while_interrupted(reader, reader.renew, list(waiting)) or ())
                 continue
             delivery = waiting.popleft()
             event = ReceivedEvent.of_fields(
@@ -46,17 +46,17 @@ async def events(
                 if inspect.isawaitable(outcome):
                     await outcome
             yield event
-            # Asking for the next event means that this one is handled.
-            await _persist(reader, reader.settle, delivery)
+            # The consumer asks for the next event, so this one is handled.
+            await _retry_while_interrupted(reader, reader.acknowledge, delivery)
     finally:
-        await _end(reader, waiting)
+        await _finish(reader, waiting)
         links.discard(reader.link)
 
 
-async def _persist(
+async def _retry_while_interrupted(
     reader: Reader, act: Callable[P, Awaitable[Found]], *args: P.args, **named: P.kwargs
 ) -> Found | None:
-    """Do it, again and again while the connection fails. None when the link was stopped before it succeeded."""
+    """Call `act` until the connection does not fail. Return None if the link is stopped before that."""
     while True:
         try:
             return await act(*args, **named)
@@ -66,9 +66,9 @@ async def _persist(
             await reader.link.pause()
 
 
-async def _end(reader: Reader, waiting: deque[Delivery]) -> None:
+async def _finish(reader: Reader, waiting: deque[Delivery]) -> None:
     try:
-        # Without a connection they stay pending, and come back when they have been idle long enough.
+        # Without a connection the entries stay pending, and are claimed when they have been idle long enough.
         if waiting and reader.link.is_up:
             await reader.give_back(list(waiting))
     except (Interrupted, StreamingError) as error:

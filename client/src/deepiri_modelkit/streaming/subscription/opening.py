@@ -1,11 +1,11 @@
-"""From the arguments of `subscribe` to a reader."""
+"""Creation of a reader from the arguments of `subscribe`."""
 
 import os
 import re
 import secrets
 import socket
 
-from deepiri_modelkit.names import checked_name
+from deepiri_modelkit.names import check_name
 from deepiri_modelkit.streaming.connection import Server
 from deepiri_modelkit.streaming.subscription.group import GroupReader
 from deepiri_modelkit.streaming.subscription.link import Link
@@ -26,11 +26,11 @@ def open_reader(
     block_ms: int,
     claim_idle_ms: int | None,
 ) -> Reader:
-    """Return the reader of a stream, for a consumer of a group or for itself. Nothing is sent yet.
+    """Create the reader of a stream, with or without a group. Nothing is sent yet.
 
     Raises:
-        InvalidName: when the group or the consumer cannot have this name.
-        ValueError: when another argument makes no sense.
+        InvalidName: when the name of the group or the consumer is not valid.
+        ValueError: when another argument is not valid.
     """
     if consumer is not None and group is None:
         raise ValueError("A consumer_name means nothing without a consumer_group.")
@@ -41,8 +41,8 @@ def open_reader(
     if group is None:
         link = Link(server, block_ms=block_ms, title=f"modelkit:{stream}")
         return PlainReader(link, stream=stream, start=start, count=count, block_ms=block_ms)
-    group = checked_name("consumer group", group)
-    name = _made_up_name() if consumer is None else checked_name("consumer", consumer)
+    group = check_name("consumer group", group)
+    name = _make_consumer_name() if consumer is None else check_name("consumer", consumer)
     return GroupReader(
         Link(server, block_ms=block_ms, title=f"modelkit:{stream}:{group}:{name}"),
         stream=stream,
@@ -52,11 +52,11 @@ def open_reader(
         count=count,
         block_ms=block_ms,
         claim_idle_ms=claim_idle_ms,
-        # A name that was made up has no twin.
+        # A generated name is unique.
         look_for_twin=consumer is not None,
     )
 
 
-def _made_up_name() -> str:
+def _make_consumer_name() -> str:
     host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[:60] or "host"
     return f"{host}-{os.getpid()}-{secrets.token_hex(4)}"

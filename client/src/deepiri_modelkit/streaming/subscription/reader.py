@@ -10,13 +10,13 @@ from deepiri_modelkit.streaming.subscription.link import Link
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """An entry that was read. `attempts` counts how often it was handed out, this time included."""
+    """An entry that was read. `attempts` is the number of its deliveries, including this one."""
 
     entry_id: str
     fields: dict[bytes, bytes]
     attempts: int = 1
     read_at: float = field(default_factory=time.monotonic)
-    """When its idle time began, by the monotonic clock, in seconds."""
+    """The time at which its idle time began (monotonic clock, seconds)."""
 
 
 class Reader(Protocol):
@@ -27,31 +27,31 @@ class Reader(Protocol):
     link: Link
 
     async def read(self) -> list[Delivery]:
-        """Return the next entries, oldest first; an empty list when none came for a while."""
+        """Return the next entries, oldest first; an empty list if none came within the blocking time."""
 
-    async def settle(self, delivery: Delivery) -> None:
+    async def acknowledge(self, delivery: Delivery) -> None:
         """Acknowledge a handled event. Repeating this has no effect."""
 
     def is_stale(self, delivery: Delivery) -> bool:
         """Say whether an entry was read so long ago that another consumer may have claimed it."""
 
-    async def still_ours(self, waiting: Sequence[Delivery]) -> list[Delivery]:
-        """Return those of the unhandled entries that are still this reader's, renewed."""
+    async def renew(self, waiting: Sequence[Delivery]) -> list[Delivery]:
+        """Reset the idle time of unhandled entries, and return those that still belong to this reader."""
 
     async def give_back(self, waiting: Sequence[Delivery]) -> None:
-        """Return entries that were read but not delivered, for the next reader."""
+        """Release entries that were read but not delivered, for the next reader."""
 
 
-def rows(reply: Any) -> list[tuple[str, dict[bytes, bytes] | None]]:
-    """Parse a list of entries into ids and fields; None where the entry was trimmed or deleted."""
-    # Redis 6.2 answers XCLAIM with a bare nil for an entry that is gone.
-    return [(row[0].decode(), _fields(row[1])) for row in reply or [] if row is not None]
+def parse_rows(reply: Any) -> list[tuple[str, dict[bytes, bytes] | None]]:
+    """Parse a list of entries into ids and fields; the fields are None if the entry was trimmed or deleted."""
+    # Redis 6.2 replies to XCLAIM with a bare nil for a deleted entry.
+    return [(row[0].decode(), _parse_fields(row[1])) for row in reply or [] if row is not None]
 
 
-def rows_of_only_stream(reply: Any) -> list[tuple[str, dict[bytes, bytes] | None]]:
-    """Parse the answer of XREAD and XREADGROUP for one stream; nil means that no entry came."""
-    return rows(reply[0][1]) if reply else []
+def parse_single_stream(reply: Any) -> list[tuple[str, dict[bytes, bytes] | None]]:
+    """Parse the reply to XREAD or XREADGROUP for one stream; nil means that no entry came."""
+    return parse_rows(reply[0][1]) if reply else []
 
 
-def _fields(parts: list[bytes] | None) -> dict[bytes, bytes] | None:
+def _parse_fields(parts: list[bytes] | None) -> dict[bytes, bytes] | None:
     return dict(zip(parts[::2], parts[1::2], strict=True)) if parts else None

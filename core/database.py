@@ -152,7 +152,7 @@ Release = Callable[[], object]
 
 
 @contextmanager
-def locked(say: Callable[[str], None] = lambda _: None, *, database: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+def hold_lock(say: Callable[[str], None] = lambda _: None, *, database: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     """Hold the lock during the block. If another process holds it, report that once through `say` and wait. Not
     reentrant.
     """

@@ -170,7 +170,7 @@ def create_admin() -> str:
     """Create the user `admin` if there is no superuser yet. Return a sentence on how to log in."""
     users = get_user_model().objects
     # Another machine may be starting with the same database.
-    with database.locked():
+    with database.hold_lock():
         if users.filter(is_superuser=True).exists():
             return "log in as before"
         if users.filter(username=ADMIN).exists():

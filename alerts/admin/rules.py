@@ -97,7 +97,7 @@ class AlertRuleAdmin(AuditedAdmin):
         # The name identifies firing alerts, so it cannot change.
         return ["name"] if obj else []
 
-    def said_before_deletion(self, row: Model) -> list[str]:
+    def deletion_warnings(self, row: Model) -> list[str]:
         if str(row) in DEFAULTS_BY_NAME:
             return ["The rule is as it was from the start again. To have it not evaluated, disable it."]
         return ["Alerts of the rule that fire are resolved."]

@@ -20,7 +20,7 @@ _USUAL = timedelta(hours=2)
 
 def end_silence(admin_: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """End a silence now."""
-    row = admin_.found(request, pk, to="change")
+    row = admin_.get_row_or_404(request, pk, to="change")
     if request.method == "POST":
         silences.end(row.pk, by=person(request))
         messages.success(request, "The silence is over: people are told again.")

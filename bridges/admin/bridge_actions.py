@@ -60,7 +60,7 @@ def resume(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 
 def try_out(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the test event that would be sent to the receiver; a POST sends it, and shows what happened."""
-    bridge = admin.found(request, pk, to="change")
+    bridge = admin.get_row_or_404(request, pk, to="change")
     if not can_try_out(bridge):
         raise Http404
     form = TrialForm(request.POST if "event" in request.POST else None, initial={"event": _event_of(bridge)})
@@ -95,7 +95,7 @@ PAGES = (
 
 
 def _turned(admin: Any, request: HttpRequest, pk: int, *, paused: bool) -> HttpResponse:
-    bridge = admin.found(request, pk, to="change")
+    bridge = admin.get_row_or_404(request, pk, to="change")
     if request.method == "POST":
         act = groups.pause if paused else groups.resume
         try:

@@ -185,7 +185,7 @@ class BridgeForm(forms.ModelForm):
 
 def _statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the statistics of a bridge; with `figures` in the query only those above the charts."""
-    bridge: Bridge = admin.found(request, pk)
+    bridge: Bridge = admin.get_row_or_404(request, pk)
     further = {"trend": _trends([bridge])} if "figures" in request.GET else {}
     problem = attach_overviews([bridge], overviews, **further)
     attach_reasons(request, [bridge])
@@ -241,7 +241,7 @@ class BridgeAdmin(AuditedAdmin):
             messages.warning(request, f"The receiver needs the secret “{name}”, and it is shown only now: {value}")
         super().save_model(request, obj, form, change)
 
-    def said_before_deletion(self, row: Any) -> list[str]:
+    def deletion_warnings(self, row: Any) -> list[str]:
         return describe_leftovers(lambda: [leftovers.left_by_group(row.stream.name, row.group)])
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:

@@ -53,7 +53,7 @@ class RulesForm(RevisedForm, forms.Form):
 
 def show_contract_settings(admin: AuditedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """Show and change the settings of one contract."""
-    contract = admin.found(request, pk, to="change")
+    contract = admin.get_row_or_404(request, pk, to="change")
     title = "Compatibility and changes"
     return _answer_settings(admin, request, contract, title=title, may_change=True, back=admin.page_url("change", pk))
 
@@ -225,7 +225,7 @@ def check_posted_text(admin: AuditedAdmin, request: HttpRequest, pk: int | None 
     """Check a posted text and answer with a fragment for the page on which it is edited."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    contract = None if pk is None else admin.found(request, pk, to="change")
+    contract = None if pk is None else admin.get_row_or_404(request, pk, to="change")
     if contract is None and not admin.has_add_permission(request):
         raise PermissionDenied
     text = request.POST.get("schema", "").replace("\r\n", "\n")

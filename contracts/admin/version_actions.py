@@ -30,7 +30,7 @@ def delete(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> H
 
     The form carries which of the two it asked for, so a second click on “Delete” does not delete for good.
     """
-    contract = admin.found(request, pk, to="delete")
+    contract = admin.get_row_or_404(request, pk, to="delete")
     version = get_version_or_404(contract, number)
     for_good = request.POST.get("for_good") == "yes" if request.method == "POST" else version.deleted_at is not None
     if request.method == "POST":
@@ -75,7 +75,7 @@ def _describe_permanent_deletion(version: ContractVersion) -> list[str]:
 
 def restore(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """Show the changes, and ask for confirmation to create a new version with an older one's schema. A POST does it."""
-    contract = admin.found(request, pk, to="change")
+    contract = admin.get_row_or_404(request, pk, to="change")
     version = get_version_or_404(contract, number)
     if version.schema is None:
         raise Http404
@@ -121,7 +121,7 @@ def activate(admin: AuditedAdmin, request: HttpRequest, pk: int) -> HttpResponse
     The form carries the digest of the draft's text: if another text is saved in the meantime, the page asks again. For
     an incompatible draft, the page shows the reason and the way out instead.
     """
-    contract = admin.found(request, pk, to="change")
+    contract = admin.get_row_or_404(request, pk, to="change")
     draft = registry.draft_of(contract)
     if draft is None:
         admin.message_user(request, "There is no draft to activate.", messages.WARNING)
@@ -176,7 +176,7 @@ def _show_next(
 
 def deprecate(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """Ask for confirmation to deprecate a version. A POST does it."""
-    contract = admin.found(request, pk, to="change")
+    contract = admin.get_row_or_404(request, pk, to="change")
     version = get_version_or_404(contract, number)
     if request.method == "POST":
         return run_step(admin, request, contract, lambda: _deprecate_version(version, request))
@@ -198,7 +198,7 @@ def deprecate(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -
 
 def discard(admin: AuditedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for confirmation to delete the draft. A POST does it."""
-    contract = admin.found(request, pk, to="change")
+    contract = admin.get_row_or_404(request, pk, to="change")
     draft = registry.draft_of(contract)
     if draft is None:
         return redirect(admin.page_url("change", pk))

@@ -26,7 +26,7 @@ def canonical_text_of(version: ContractVersion | None) -> str:
 
 def get_schema(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """Download the schema as its author wrote it."""
-    contract = admin.found(request, pk)
+    contract = admin.get_row_or_404(request, pk)
     version = get_version_or_404(contract, number)
     name = f"{generator.module_name(contract.subject)}_v{number}.schema.json"
     return _answer_file(request, version.text, name, "application/schema+json")
@@ -34,7 +34,7 @@ def get_schema(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) 
 
 def get_code(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """Download a Python module with a model of events that satisfy the version."""
-    contract = admin.found(request, pk)
+    contract = admin.get_row_or_404(request, pk)
     version = get_version_or_404(contract, number)
     if version.schema is None:
         raise Http404
@@ -75,7 +75,7 @@ def rows_of(contract: Contract) -> list[VersionRow]:
 
 def show_version(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """Show one get_version_or_404 version."""
-    contract = admin.found(request, pk)
+    contract = admin.get_row_or_404(request, pk)
     found = get_version_or_404(contract, number)
     return admin.show(
         request,
@@ -92,7 +92,7 @@ def show_version(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int
 
 def show_differences(admin: AuditedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the differences between two versions: `old` and `new`, each a number or `draft`."""
-    contract = admin.found(request, pk)
+    contract = admin.get_row_or_404(request, pk)
     found = {name_of(each): each for each in contract.versions.select_related("schema").order_by(F("number").asc())}
     if len(found) < 2:
         raise Http404

@@ -104,7 +104,7 @@ class RestrictedAdmin(ModelAdmin):  # type: ignore[misc]
         """Return the URL of one of our pages, or of Django's own: changelist, add, change, delete."""
         return reverse(f"admin:{self.page_name(name)}", args=arguments)
 
-    def found(self, request: HttpRequest, pk: int, *, to: str = "view") -> Any:
+    def get_row_or_404(self, request: HttpRequest, pk: int, *, to: str = "view") -> Any:
         """Return the row of a page.
 
         Raises:
@@ -232,12 +232,12 @@ class AuditedAdmin(RestrictedAdmin):
         super().save_model(request, obj, form, change)
         self._record(request, obj, before=before, after=self.described(obj))
 
-    def said_before_deletion(self, row: Model) -> list[str]:
+    def deletion_warnings(self, row: Model) -> list[str]:
         """Return sentences that warn of the consequences of deleting a row."""
         return []
 
     def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-        said = self.said_before_deletion(context["object"])
+        said = self.deletion_warnings(context["object"])
         shown: HttpResponse = super().render_delete_form(request, {**context, "said": said})
         return shown
 
@@ -246,7 +246,7 @@ class AuditedAdmin(RestrictedAdmin):
         context = getattr(response, "context_data", None) or {}
         if "deletable_objects" in context:
             rows = context["queryset"]
-            said = [sentence for row in rows[:_MOST_WARNED] for sentence in self.said_before_deletion(row)]
+            said = [sentence for row in rows[:_MOST_WARNED] for sentence in self.deletion_warnings(row)]
             if said and (further := rows.count() - _MOST_WARNED) > 0:
                 said.append(f"Of {further} more it was not asked.")
             context["said"] = list(dict.fromkeys(said))

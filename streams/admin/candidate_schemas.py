@@ -39,7 +39,7 @@ def back_test(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the form that back-tests a contract's draft, or the version that the parameter `version` names; a POST runs
     the test. Changes only the audit log, which records the payload access.
     """
-    contract = admin.found(request, pk)
+    contract = admin.get_row_or_404(request, pk)
     if not request.user.has_perms(_RIGHTS):
         # A report quotes events, so it needs the right to see them.
         raise PermissionDenied
@@ -114,7 +114,7 @@ class ProposalForm(forms.Form):
 
 def draft_from_newest_events(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the form that drafts a contract from events: one POST proposes a schema, another saves it as the draft."""
-    event_type = admin.found(request, pk)
+    event_type = admin.get_row_or_404(request, pk)
     if not person(request).rights.may("read", event_type.stream.name, event_type.name):
         # A proposal can contain values of events.
         raise PermissionDenied

@@ -194,7 +194,7 @@ def _ask_to_confirm(admin: Any, request: HttpRequest, service: Service, **about:
 
 
 def _find_service(admin: Any, request: HttpRequest, pk: int, permission: str) -> Service:
-    service: Service = admin.found(request, pk)
+    service: Service = admin.get_row_or_404(request, pk)
     if not request.user.has_perm(permission):
         raise PermissionDenied
     return service

@@ -24,7 +24,7 @@ _SERVICE = "service:"
 
 def show_refusals(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the refused events of a stream, as far as the person may see them."""
-    stream = admin.found(request, pk)
+    stream = admin.get_row_or_404(request, pk)
     definition = holder.current().streams[stream.name]
     found = ask_all({**ask_for_strip(stream), "refusals": refusals_of(definition)})
     answer = found["refusals"]

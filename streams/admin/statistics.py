@@ -25,7 +25,7 @@ _NEWEST, _SHOWN = 100, 8
 
 def show_statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the charts of a stream; with `figures` in the query, only the numbers above them."""
-    stream = admin.found(request, pk)
+    stream = admin.get_row_or_404(request, pk)
     if "figures" in request.GET:
         # The page fetches only these numbers when it refreshes itself.
         values = strip_values(stream, ask_all(ask_for_strip(stream)))

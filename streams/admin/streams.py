@@ -190,7 +190,7 @@ class StreamAdmin(AuditedAdmin):
         self.message_user(request, f"The stream “{obj.name}” is there. Now define its publishers and readers.")
         return redirect(self.page_url("change", obj.pk))
 
-    def said_before_deletion(self, row: Any) -> list[str]:
+    def deletion_warnings(self, row: Any) -> list[str]:
         return describe_leftovers(lambda: leftovers.left_by_stream(row.name))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Stream | None = None) -> tuple[str, ...]:

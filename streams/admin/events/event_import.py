@@ -31,7 +31,7 @@ class ImportForm(forms.Form):
 
 def import_events(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the form; a POST checks the lines of a file, or stores those of a file that was checked."""
-    stream = admin.found(request, pk)
+    stream = admin.get_row_or_404(request, pk)
     if not person(request).rights.may("publish", stream.name):
         raise PermissionDenied
     form = ImportForm(request.POST, request.FILES) if request.method == "POST" else ImportForm()

@@ -122,7 +122,7 @@ def show_explorer(admin: Any, request: HttpRequest) -> HttpResponse:
 
 def redirect_stream(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Redirect to the explorer with one stream selected, and translate the parameters of older addresses."""
-    stream = admin.found(request, pk)
+    stream = admin.get_row_or_404(request, pk)
     given = request.GET.dict()
     state = ExplorerState.from_pairs([("stream", stream.name), *given.items()])
     # Older addresses continued with `after` and `before`. The entry that they name is shown again; none is left out.

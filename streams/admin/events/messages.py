@@ -40,7 +40,7 @@ def show_message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResp
     """Show one message: the event, and the raw fields of its entry in Redis. Without payload access, show only the
     parts that other apps add.
     """
-    stream = admin.found(request, pk)
+    stream = admin.get_row_or_404(request, pk)
     asked = ask_for_strip(stream)
     if payload_access.may_see(request):
         asked["message"] = inspection.show_message(request_of(request, stream.name, id=id), holder.current())
@@ -65,7 +65,7 @@ def show_message(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResp
 
 def show_groups(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the stream's consumer groups: their lag, their backlog and their consumers."""
-    stream = admin.found(request, pk)
+    stream = admin.get_row_or_404(request, pk)
     found = ask_all(
         {
             **ask_for_strip(stream),

@@ -71,7 +71,7 @@ class PublishForm(forms.Form):
 
 def publish(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the event type's example as an event to publish; a POST publishes it, or only checks it."""
-    event_type = admin.found(request, pk)
+    event_type = admin.get_row_or_404(request, pk)
     stream = event_type.stream
     _check_right(request, stream, event_type.name)
     return _form_page(
@@ -91,7 +91,7 @@ def publish(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 
 def publish_again(admin: Any, request: HttpRequest, pk: int, id: str) -> HttpResponse:
     """Show a stored event in a form that publishes it again, without the values that the person may not see."""
-    stream = admin.found(request, pk)
+    stream = admin.get_row_or_404(request, pk)
     payload_access.check_permission(request)
     _check_right(request, stream)
     again = {"row": stream, "tabs": tabs.of_stream(request, stream, "Messages")}

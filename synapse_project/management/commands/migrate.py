@@ -13,5 +13,5 @@ class Command(migrate.Command):
             # These options change nothing, so they need no lock.
             super().handle(*args, **options)
             return
-        with database.locked(self.stdout.write, database=options["database"]):
+        with database.hold_lock(self.stdout.write, database=options["database"]):
             super().handle(*args, **options)

@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
 from core import database
+from core.models import CatalogVersion
 from streams.models import Stream
 from streams.snapshot import holder
 from synapse_project import startup
@@ -157,20 +158,20 @@ CATALOG = "streams: [{name: orders}]"
 
 
 @pytest.fixture
-def catalog_file(tmp_path, settings):
+def catalog_file(db, tmp_path, settings):
+    """The catalog file of an installation whose catalog was never changed."""
+    CatalogVersion.objects.all().delete()
     settings.CATALOG_FILE = tmp_path / "catalog.yaml"
     settings.CATALOG_FILE.write_text(CATALOG, encoding="utf-8")
     return settings.CATALOG_FILE
 
 
-@pytest.mark.django_db
 def test_a_new_installation_begins_with_the_catalog_file(catalog_file) -> None:
     startup.apply_catalog()
 
     assert Stream.objects.get().name == "orders"
 
 
-@pytest.mark.django_db
 def test_a_deleted_stream_does_not_come_back_at_the_next_start(catalog_file) -> None:
     startup.apply_catalog()
     Stream.objects.all().delete()
@@ -180,7 +181,6 @@ def test_a_deleted_stream_does_not_come_back_at_the_next_start(catalog_file) -> 
     assert not Stream.objects.exists()
 
 
-@pytest.mark.django_db
 def test_an_installation_with_definitions_of_its_own_gets_nothing_from_the_catalog_file(catalog_file) -> None:
     Stream.objects.create(name="parcels")
 
@@ -189,7 +189,6 @@ def test_an_installation_with_definitions_of_its_own_gets_nothing_from_the_catal
     assert Stream.objects.get().name == "parcels"
 
 
-@pytest.mark.django_db
 def test_a_catalog_file_that_could_not_be_applied_is_applied_at_the_next_start(catalog_file) -> None:
     catalog_file.write_text("streams: [{nam: orders}]", encoding="utf-8")
     with pytest.raises(CommandError):

@@ -11,6 +11,7 @@ class StreamsConfig(AppConfig):
         from streams.models import EventType  # noqa: PLC0415
 
         catalog_version.on_change(snapshot.holder.load_own_change)
-        # Commands end before any background work: a key that one revokes must not come back.
-        catalog_version.on_change(lambda: kept_snapshot.file.note(snapshot.holder.current()))
+        # Recorded at once, because a command ends before any background work would do it, and a key that it revoked
+        # must not become valid again.
+        catalog_version.on_change(lambda: kept_snapshot.file.record_version(snapshot.holder.current()))
         lookup.register_users(EventType.names_of_users)

@@ -1,4 +1,4 @@
-"""Background tasks of long-running processes: following the catalog, flushing counters, keeping streams in bounds."""
+"""Background tasks of long-running processes, such as following the catalog, flushing counters and trimming streams."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ from synapse.statistics.sampler import Sampler
 
 
 def follow_catalog() -> None:
-    """Load the catalog when other processes changed it, and keep a copy for a start without the database."""
+    """Load the catalog when other processes changed it, and write the copy for starts without the database."""
     close_old_connections()
     kept_snapshot.file.keep(holder.refresh())
 
@@ -38,7 +38,7 @@ def report_viewers() -> None:
 
 
 def delete_old_failures() -> None:
-    """Delete expired records of failed log-ins."""
+    """Delete expired records of failed log-ins, and old audit entries about log-ins."""
     close_old_connections()
     logins.delete_expired_attempts()
     logins.delete_old_entries()

@@ -22,10 +22,11 @@ from synapse.schema import validator
 
 
 def event_types_of(subject: str) -> Sequence[EventType]:
-    """Return the event types that point at the contract with this subject, or point at none and own the subject.
+    """Return the event types that point at the contract with this subject, and the one that owns the subject
+    (`<stream>.<type>`) if it points at no contract.
 
     Raises:
-        UnknownContract: when there is neither such an event type nor such a contract.
+        UnknownContract: when neither such an event type nor the contract exists.
         NothingToTest: when no event type points at the contract.
     """
     own = Concat(F("stream__name"), Value("."), F("name"), output_field=CharField())
@@ -42,7 +43,7 @@ def event_types_of(subject: str) -> Sequence[EventType]:
 
 
 def subject_of(stream: str, event_type: str) -> str:
-    """Return the subject of an event type's contract; of a type that has none, its own subject."""
+    """Return the subject of an event type's contract; without a contract, the type's own subject."""
     found = (
         EventType.objects.filter(stream__name=stream, name=event_type, contract__isnull=False)
         .values_list("contract__subject", flat=True)
@@ -57,7 +58,8 @@ def has_contract(stream: str, event_type: str) -> bool:
 
 
 def from_text(subject: str, text: bytes) -> Content:
-    """Return a text (UTF-8) as the next schema of a contract, with the references of the newest version.
+    """Return a schema, given as UTF-8, as content for a contract's next version, with the references of the newest
+    version.
 
     Raises:
         BadSchema: when it is no JSON object, or too large.
@@ -67,10 +69,10 @@ def from_text(subject: str, text: bytes) -> Content:
 
 
 def from_draft(subject: str) -> Content:
-    """Return the draft of the contract with this subject.
+    """Return the content of the draft of the contract with this subject.
 
     Raises:
-        NothingToTest: when it has none.
+        NothingToTest: when the contract has no draft.
     """
     drafts_of = ContractVersion.objects.filter(contract__subject=subject, state=ContractVersion.State.DRAFT)
     draft = drafts_of.select_related("contract").first()
@@ -80,14 +82,14 @@ def from_draft(subject: str) -> Content:
 
 
 def from_version(version: ContractVersion) -> Content:
-    """Return a version of a contract, or its draft."""
+    """Return the content of a contract's version or draft."""
     return drafts.content_of_text(
         version.contract, version.text, [Reference(**reference) for reference in version.references]
     )
 
 
 def open_trial(candidate: Content) -> AbstractContextManager[SchemaTrial]:
-    """Open a trial of a candidate on events, for the duration of the block.
+    """Return a context manager for a trial of a candidate on events.
 
     Raises:
         BadSchema: when it cannot be a contract's schema.
@@ -97,8 +99,8 @@ def open_trial(candidate: Content) -> AbstractContextManager[SchemaTrial]:
 
 
 def back_tests(subject: str, candidate: Content, *, by: Principal, last: int = USUAL_EVENTS) -> Iterator[Tested]:
-    """Yield the candidate's result for each event type of its subject, with `last` events of each. PII that `by` may
-    not see is masked before.
+    """Test the candidate on the `last` newest events of each event type of its subject, and yield the results. PII that
+    `by` may not see is masked first.
 
     Raises:
         BadSchema: when it cannot be a contract's schema.
@@ -112,7 +114,7 @@ def back_tests(subject: str, candidate: Content, *, by: Principal, last: int = U
             yield connections.executor().run(test)
 
 
-def save(subject: str, text: str, *, replace: bool, by: Principal) -> ContractVersion:
+def save_draft(subject: str, text: str, *, replace: bool, by: Principal) -> ContractVersion:
     """Save a schema without references as the draft of a contract, and create the contract if there is none.
 
     Raises:

@@ -1,8 +1,8 @@
 """Streams, event types, services and grants in a catalog file: its sections `streams` and `services`.
 
-The plan of changes to the database reports errors that only the database can show. It does not complain of what the
-database already holds, so that an export always plans to no change: an example that a newer version of its contract
-made wrong, a grant whose stream was deleted. Values were checked when the file was read.
+Reading the file checks its values. Planning the changes reports errors that only the database can show. It accepts what
+the database already holds, such as an example that a newer version of its contract refuses or a grant for a deleted
+stream, so that an unchanged export plans no change.
 """
 
 from collections import Counter
@@ -32,12 +32,12 @@ SECTIONS = ("streams", "services")
 _PATTERN_RULE = "1 to 100 letters, digits, and . _ : - *"
 EVENT_TYPE_KEYS = ("name", "description", *(field.name for field in OWNERSHIP_FIELDS), "schema", "contract", "example")
 STREAM_KEYS = ("name", *(field.name for field in STREAM_FIELDS), "event_types")
-# The key of a service that lists its grants, for each action.
+# The keys under which a service lists its grants, each with the action.
 LISTS = {"publishes": Grant.Action.PUBLISH.value, "subscribes": Grant.Action.SUBSCRIBE.value}
 
 
 def read(file: CatalogFile) -> None:
-    """Read the sections `streams` and `services`."""
+    """Read and check the sections `streams` and `services` of a catalog file."""
     for item in file.section("streams"):
         _read_stream(item)
     for item in file.section("services"):
@@ -45,7 +45,7 @@ def read(file: CatalogFile) -> None:
 
 
 def grant_name(values: Values) -> str:
-    """Return how a grant is named, as `str()` of one does."""
+    """Return the name of a grant, which equals `str()` of the model."""
     return f"{values['service']} may {values['action']} {values['stream']}/{values['event_type']}"
 
 
@@ -60,7 +60,7 @@ def _read_stream(item: Item) -> None:
     name = item.name("name")
     if name is not None:
         item.file.add(STREAM, name, values, item.place)
-    # Read even without a name: what is wrong inside is to be told at once.
+    # Read even if the stream's name is invalid, so that all errors are reported together.
     for event_type in item.items("event_types"):
         _read_event_type(event_type, name)
 
@@ -119,14 +119,14 @@ def _is_pattern(text: str) -> bool:
     return True
 
 
-def stored_streams() -> dict[str, Values]:
+def load_streams() -> dict[str, Values]:
     """Return every stream by name."""
     rows = Stream.objects.values("name", *(field.name for field in STREAM_FIELDS))
     found = {row["name"]: {field.name: field.to_file(row[field.name]) for field in STREAM_FIELDS} for row in rows}
     return dict(sorted(found.items()))
 
 
-def stored_event_types() -> dict[str, Values]:
+def load_event_types() -> dict[str, Values]:
     """Return every event type by `stream/name`. `contract` is a subject or None."""
     owned = [field.name for field in OWNERSHIP_FIELDS]
     rows = EventType.objects.order_by().values_list(
@@ -137,14 +137,14 @@ def stored_event_types() -> dict[str, Values]:
     return {f"{each['stream']}/{each['name']}": each for each in sorted(found, key=itemgetter("stream", "name"))}
 
 
-def stored_services() -> dict[str, Values]:
+def load_services() -> dict[str, Values]:
     """Return every service by name."""
     rows = Service.objects.values_list("name", "description")
     return {name: {"description": description} for name, description in sorted(rows)}
 
 
-def stored_grants() -> dict[str, Values]:
-    """Return every grant by the words that name it."""
+def load_grants() -> dict[str, Values]:
+    """Return every grant by its name."""
     rows = Grant.objects.order_by().values_list("service__name", "action", "stream", "event_type")
     found = [dict(zip(("service", "action", "stream", "event_type"), row, strict=True)) for row in sorted(rows)]
     return {grant_name(each): each for each in found}
@@ -156,10 +156,10 @@ _DEFAULTS = {field.name: field.to_file(field.default) for field in STREAM_FIELDS
 
 
 def export(document: dict[str, Any]) -> None:
-    """Add the sections `streams` and `services`.
+    """Add the sections `streams` and `services` to the document of an export.
 
-    The schema of a contract that belongs to one event type alone is written there, and its contract taken out of the
-    section `contracts`, which goes when it is empty.
+    The schema of a contract that only one event type uses, under its own subject, is written with the event type and
+    removed from the section `contracts`. The section is removed when it becomes empty.
     """
     document["streams"] = _export_streams(document)
     document["services"] = _export_services()
@@ -168,7 +168,7 @@ def export(document: dict[str, Any]) -> None:
 
 
 def _export_streams(document: dict[str, Any]) -> _Section:
-    event_types = stored_event_types().values()
+    event_types = load_event_types().values()
     uses = Counter(values["contract"] for values in event_types)
     own = {
         item["subject"]: item["schema"]
@@ -186,11 +186,11 @@ def _export_streams(document: dict[str, Any]) -> _Section:
         elif subject is not None:
             item["contract"] = subject
         if values["example"] is not None:
-            # PostgreSQL keeps no order of properties: the one that people write first is first on each database.
+            # PostgreSQL does not keep the order of properties. `event_type` is put first, where people write it.
             item["example"] = dict(sorted(values["example"].items(), key=lambda pair: pair[0] != "event_type"))
         written.setdefault(values["stream"], []).append(item)
     document["contracts"] = [item for item in document["contracts"] if item["subject"] not in inside]
-    return [_export_stream(name, values, written.get(name)) for name, values in stored_streams().items()]
+    return [_export_stream(name, values, written.get(name)) for name, values in load_streams().items()]
 
 
 def _export_stream(name: str, values: Values, event_types: _Section | None) -> dict[str, Any]:
@@ -200,11 +200,11 @@ def _export_stream(name: str, values: Values, event_types: _Section | None) -> d
 
 def _export_services() -> _Section:
     lists: dict[tuple[str, str], _Section] = {}
-    for values in stored_grants().values():
+    for values in load_grants().values():
         item = _without_defaults({key: values[key] for key in ("stream", "event_type")}, {"event_type": "*"})
         lists.setdefault((values["service"], values["action"]), []).append(item)
     services = []
-    for name, values in stored_services().items():
+    for name, values in load_services().items():
         service = _without_defaults({"name": name, **values}, {"description": ""})
         service |= {key: lists[name, action] for key, action in LISTS.items() if (name, action) in lists}
         services.append(service)
@@ -220,8 +220,8 @@ _OWNED = tuple(field.name for field in OWNERSHIP_FIELDS)
 
 
 def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
-    """Return the changes that the file asks for, and note the file's errors in it."""
-    streams, event_types, grants = stored_streams(), stored_event_types(), stored_grants()
+    """Return the changes from the database to the file, and add errors to the file."""
+    streams, event_types, grants = load_streams(), load_event_types(), load_grants()
     delete_streams = delete and file.has_section("streams")
     delete_services = delete and file.has_section("services")
     _check_contracts(file, event_types)
@@ -229,13 +229,13 @@ def plan(file: CatalogFile, *, delete: bool) -> list[Change]:
     return [
         *compare(STREAM, file.definitions_of(STREAM), streams, delete=delete_streams),
         *compare(EVENT_TYPE, file.definitions_of(EVENT_TYPE), event_types, delete=delete_streams),
-        *compare(SERVICE, file.definitions_of(SERVICE), stored_services(), delete=delete_services),
+        *compare(SERVICE, file.definitions_of(SERVICE), load_services(), delete=delete_services),
         *compare(GRANT, file.definitions_of(GRANT), grants, delete=delete_services),
     ]
 
 
 def _check_contracts(file: CatalogFile, event_types: _Definitions) -> None:
-    """Check that each event type's contract exists and that its example keeps it."""
+    """Check that each event type's contract exists, and that the contract accepts the example."""
     standing = contracts.current_states()
     wanted = file.definitions_of(contracts.CONTRACT)
     for name, values in file.definitions_of(EVENT_TYPE).items():
@@ -259,7 +259,7 @@ def _check_contracts(file: CatalogFile, event_types: _Definitions) -> None:
 
 
 def _check_grants(file: CatalogFile, streams: set[str], grants: _Definitions) -> None:
-    """Check that the streams of new grants exist. A pattern may match none yet."""
+    """Check that the streams of new grants exist. Patterns are not checked: they may match no stream yet."""
     for name, values in file.definitions_of(GRANT).items():
         stream = values["stream"]
         if "*" not in stream and stream not in streams and name not in grants:
@@ -267,14 +267,14 @@ def _check_grants(file: CatalogFile, streams: set[str], grants: _Definitions) ->
             file.refuse((*file.place_of(GRANT, name), "stream"), message)
 
 
-# The columns that identify a row, and its other columns.
+# A row as two dicts: the columns that identify it, and its other columns.
 _Row = tuple[dict[str, Any], dict[str, Any]]
 
 
 def apply(changes: Sequence[Change], *, by: Principal) -> None:
     """Apply changes of the plan in the caller's transaction, and record them in the audit log.
 
-    Rows of one kind that follow each other are created in few statements.
+    Consecutive creations of one kind take few statements.
     """
     for (action, kind), group in groupby(changes, key=attrgetter("action", "kind")):
         same = list(group)
@@ -285,11 +285,11 @@ def apply(changes: Sequence[Change], *, by: Principal) -> None:
             model.objects.bulk_create(model(**key, **columns) for key, columns in rows)
         else:
             for key, columns in rows:
-                _change(model.objects.get(**key), columns if action == "update" else None)
+                _change_row(model.objects.get(**key), columns if action == "update" else None)
         audit.record_all(by, action, [(f"{kind} {each.name}", each.before, each.after) for each in same])
 
 
-def _streams(changes: Sequence[Change]) -> list[_Row]:
+def _rows_of_streams(changes: Sequence[Change]) -> list[_Row]:
     rows = []
     for change in changes:
         columns = dict(change.after or {})
@@ -299,7 +299,7 @@ def _streams(changes: Sequence[Change]) -> list[_Row]:
     return rows
 
 
-def _event_types(changes: Sequence[Change]) -> list[_Row]:
+def _rows_of_event_types(changes: Sequence[Change]) -> list[_Row]:
     names = [change.name.split("/") for change in changes]
     streams = Stream.objects.in_bulk(list({stream for stream, _ in names}), field_name="name")
     subjects = {subject for change in changes if (subject := (change.after or {}).get("contract")) is not None}
@@ -307,37 +307,37 @@ def _event_types(changes: Sequence[Change]) -> list[_Row]:
     contracts |= Contract.objects.in_bulk(list(subjects), field_name="subject")
     rows = []
     for change, (stream, name) in zip(changes, names, strict=True):
-        columns = _chosen(change.after or {}, ("description", *_OWNED, "example"))
+        columns = _select_keys(change.after or {}, ("description", *_OWNED, "example"))
         if "contract" in (change.after or {}):
             columns["contract"] = contracts[(change.after or {})["contract"]]
         rows.append(({"stream": streams[stream], "name": name}, columns))
     return rows
 
 
-def _services(changes: Sequence[Change]) -> list[_Row]:
+def _rows_of_services(changes: Sequence[Change]) -> list[_Row]:
     return [({"name": change.name}, dict(change.after or {})) for change in changes]
 
 
-def _grants(changes: Sequence[Change]) -> list[_Row]:
-    # All of a grant is its identity: it is made or deleted, never changed.
+def _rows_of_grants(changes: Sequence[Change]) -> list[_Row]:
+    # All columns of a grant identify it, so grants are created or deleted, never changed.
     values = [change.before or change.after or {} for change in changes]
     services = Service.objects.in_bulk(list({each["service"] for each in values}), field_name="name")
     return [
-        ({"service": services[each["service"]], **_chosen(each, ("action", "stream", "event_type"))}, {})
+        ({"service": services[each["service"]], **_select_keys(each, ("action", "stream", "event_type"))}, {})
         for each in values
     ]
 
 
 _MODELS: dict[str, tuple[Any, Callable[[Sequence[Change]], list[_Row]]]] = {
-    STREAM: (Stream, _streams),
-    EVENT_TYPE: (EventType, _event_types),
-    SERVICE: (Service, _services),
-    GRANT: (Grant, _grants),
+    STREAM: (Stream, _rows_of_streams),
+    EVENT_TYPE: (EventType, _rows_of_event_types),
+    SERVICE: (Service, _rows_of_services),
+    GRANT: (Grant, _rows_of_grants),
 }
 
 
-def _change(row: Any, columns: dict[str, Any] | None) -> None:
-    """Update a row, or delete it (None)."""
+def _change_row(row: Any, columns: dict[str, Any] | None) -> None:
+    """Update the columns of a row; delete the row when `columns` is None."""
     if columns is None:
         row.delete()
         return
@@ -346,5 +346,5 @@ def _change(row: Any, columns: dict[str, Any] | None) -> None:
     row.save()
 
 
-def _chosen(values: Values, keys: tuple[str, ...]) -> dict[str, Any]:
+def _select_keys(values: Values, keys: tuple[str, ...]) -> dict[str, Any]:
     return {key: values[key] for key in keys if key in values}

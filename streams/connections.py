@@ -1,4 +1,4 @@
-"""The connections to Redis, live tails and shares of this process, made from the settings at their first use."""
+"""The connections to Redis, live tails and shares of this process, created from the settings on first use."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,12 +25,11 @@ from synapse.shares.counter import Limits, Shares, limits
 from synapse.shares.fair_pool import FairPool, FairQueue
 from synapse.shares.resources import RESOURCES, Resource
 
-# Additional seconds for a write that waits for the disk or for replicas.
+# Seconds that a write which waits for the disk or for replicas may take longer than others.
 LONGEST_WAIT = 1.5
 
 counters = StreamCounters()
-# The queues of large requests: large batches, of which this many bytes are processed at a time, and long reads of
-# messages.
+# The queues of large requests: of batches, by their bytes, and of long reads of messages, by their number.
 LARGE_BATCHES, LONG_READS = "large batches", "reads of many messages"
 QUEUES = {
     name: FairQueue(name, capacity=capacity, patience=10.0)
@@ -40,7 +39,7 @@ durable_async_executors: dict[int, AsyncExecutor] = {}
 
 
 def server() -> Server:
-    """Return the server of the events, as the project's settings name it."""
+    """Return the Redis server named by the settings."""
     return Server(locate=import_string(settings.REDIS_LOCATOR), timeout=settings.REDIS_TIMEOUT)
 
 
@@ -58,7 +57,9 @@ def async_executor() -> AsyncExecutor:
 
 @cache
 def job_pool() -> FairPool:
-    """Return the pool for the jobs of the event loop: one thread, because all jobs wait for one child process."""
+    """Return the pool that runs jobs of the event loop. It has one thread, because all jobs wait for one child
+    process.
+    """
     one = Limits(total=1, per_caller=1, per_address=1, anonymous=1)
     return FairPool("jobs", threads=one, requests=shares_of("costly-events"))
 
@@ -76,14 +77,14 @@ async def do_job(job: Job) -> list[Any]:
 
 @cache
 def durable_executor() -> SyncExecutor:
-    """Return the executor of this process's threads for commands that wait for replicas, or for the disk."""
+    """Return the executor of this process's threads for commands that wait for replicas or the disk."""
     return SyncExecutor(server(), timeout=settings.REDIS_TIMEOUT + LONGEST_WAIT)
 
 
 def durable_async_executor(replicas: int) -> AsyncExecutor:
-    """Return the event loop's executor for commands that wait for `replicas`, or with 0 for the disk.
+    """Return the event loop's executor for commands that wait for a number of replicas; 0: for the disk.
 
-    Such a wait delays all later commands of its connection, so each number has a connection of its own.
+    Such a wait delays all later commands of its connection, so each number of replicas has its own executor.
     """
     if replicas not in durable_async_executors:
         patient = replace(server(), timeout=settings.REDIS_TIMEOUT + LONGEST_WAIT)
@@ -111,43 +112,42 @@ def close_async_executors() -> None:
 
 
 def blocking_executor(seconds: float) -> SyncExecutor:
-    """Return an executor of its own for reads that block up to `seconds`: a dead socket is noticed 5 s later."""
+    """Return a new executor for reads that block up to `seconds`; a dead socket is noticed 5 seconds later."""
     return SyncExecutor(server(), timeout=seconds + 5)
 
 
 def ask_all(conversations: Mapping[K, Conversation[Any]]) -> dict[K, Any]:
-    """Hold the conversations with Redis, and return the result of each, or the problem that ended it.
-
-    So a page is shown also when Redis is unavailable.
+    """Run conversations with Redis, and return the result of each, or the problem that ended it. So pages can be shown
+    while Redis is unavailable.
     """
     try:
         found = executor().run(together(conversations, failures=FAILURES))
     except FAILURES as failure:
-        # Raised before anything could be asked, such as by a locator that knows of no server.
+        # The executor failed before any conversation began, for instance because the locator knows no server.
         found = dict.fromkeys(conversations, failure)
     return {key: problem_of(each) if isinstance(each, FAILURES) else each for key, each in found.items()}
 
 
 @cache
 def digests() -> Digests:
-    """Return what makes the digests in the indexes of events."""
+    """Return the function object that computes digests for the indexes of events."""
     return Digests(blake2b(settings.SECRET_KEY.encode(), digest_size=32, person=b"synapse index").digest())
 
 
 @cache
 def shares_of(name: str) -> Shares:
-    """Return the counter of a resource, by its name in the table."""
+    """Return the shares of a resource, by its name in `RESOURCES`."""
     resource = RESOURCES[name]
     return Shares(resource, limits_of(resource))
 
 
 def all_shares() -> list[Shares]:
-    """Return the counters of all resources, for the metrics."""
+    """Return the shares of all resources, for the metrics."""
     return [shares_of(name) for name in RESOURCES]
 
 
 def limits_of(resource: Resource) -> Limits:
-    """Return the limits of a resource by the settings."""
+    """Return the limits of a resource from the settings."""
     total = getattr(settings, resource.attribute) * resource.unit
     percents = settings.SHARES.get(resource.name, resource.percents)
     return limits(total, percents, is_open=settings.AUTH == "open")
@@ -155,25 +155,24 @@ def limits_of(resource: Resource) -> Limits:
 
 @cache
 def tails() -> Tails:
-    """Return the tails of this process's event loop: one XREAD loop a stream, shared by its viewers and waiting reads.
-
-    To be woken by new entries without reading them:
+    """Return the tails of this process's event loop: one XREAD loop per stream, shared by viewers and waiting reads.
+    Wait for new entries without reading them like this:
 
         with tails().bell("orders") as bell:
             while not (found := await look()) and await bell.wait(seconds):
                 pass
 
-    To watch the entries: see `streams.live`.
+    `streams.live` reads the entries themselves.
     """
     return Tails(server(), render, shares=shares_of("live-seats"))
 
 
 @cache
-def _frames() -> FrameCache:
-    """Return the frames that this process's event loop rendered last."""
+def _frame_cache() -> FrameCache:
+    """Return the cache of the frames that this process's event loop rendered last."""
     return FrameCache(lambda stream, entry, catalog: sse.frame_of(stream, entry, catalog.display_definition(stream)))
 
 
 def render(stream: str, entry: Entry) -> Frame:
-    """Return an entry as a frame for viewers, read by the stream's contracts. Called on the event loop alone."""
-    return _frames().frame_of(stream, entry, holder.current())
+    """Return an entry as a frame for viewers, decoded by the stream's contracts. Call it only on the event loop."""
+    return _frame_cache().frame_of(stream, entry, holder.current())

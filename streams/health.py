@@ -1,8 +1,8 @@
 """Health checks, answered from the latest probes.
 
-The prober asks Redis whether it takes writes, and the database whether it answers, over and over. A finding older than
-`FRESH` seconds counts as down, so a hanging dependency is noticed. Where no prober runs (`runserver`, WSGI), each
-health check asks by itself and waits `PATIENCE` seconds at most.
+The prober repeatedly checks that Redis accepts writes and that the database answers. A result older than `FRESH`
+seconds counts as down, so a hanging dependency is noticed. Where no prober runs (`runserver`, WSGI), each health check
+probes by itself and waits `PATIENCE` seconds at most.
 """
 
 import logging
@@ -26,7 +26,7 @@ ANSWER_WITHIN = 0.5
 FRESH = 1.5
 PATIENCE = 1.0
 
-# By part ("redis", "database"): what is wrong with it, "" when nothing is.
+# By system ("redis", "database"): a sentence about its problem, "" for none.
 Problems = Mapping[str, str]
 
 
@@ -41,7 +41,7 @@ class Probe:
         self._name = name
         self._ask = ask
         self._clock = clock
-        # When it was probed last (monotonic seconds), and what was wrong then: "" when it works.
+        # The time of the last probe, by the clock, and the problem that it found ("" for none).
         self._at: float | None = None
         self._problem = ""
         self._failed_at: float | None = None
@@ -65,7 +65,7 @@ class Probe:
             self._failed_at = self._at
 
     def down_for(self) -> float | None:
-        """Return for how many seconds it has not worked, None while it works."""
+        """Return the seconds since the system stopped working, None while it works."""
         began = self._at if self._failed_at is None else self._failed_at
         return self._clock() - began if began is not None and self.problem() else None
 
@@ -84,7 +84,7 @@ class Prober:
         self._server = connections.server()
         self._executor = SyncExecutor(Server(locate=self._server.locate, timeout=ANSWER_WITHIN))
         self.redis = Probe("Redis", self._ask_redis)
-        self.database = Probe("The database", _select)
+        self.database = Probe("The database", _query_database)
         self._work = [
             Periodic("health of Redis", EVERY, self.redis.step),
             Periodic("health of the database", EVERY, self.database.step),
@@ -103,7 +103,7 @@ class Prober:
         self._executor.close()
 
     def ask_once(self) -> None:
-        """Probe both at once, waiting `PATIENCE` seconds at most."""
+        """Probe both systems at the same time, waiting `PATIENCE` seconds at most."""
         probes = (self.redis, self.database)
         threads = [threading.Thread(target=_ask_alone, args=[probe], daemon=True) for probe in probes]
         for thread in threads:
@@ -135,14 +135,15 @@ def _ask_alone(probe: Probe) -> None:
         connection.close()
 
 
-def _select() -> None:
+def _query_database() -> None:
     try:
         with connection.cursor() as cursor:
-            # From a table: SQLite answers a bare SELECT 1 without looking at its file.
+            # Selects from a table, because SQLite answers a bare SELECT 1 without reading its file.
             cursor.execute("SELECT 1 FROM django_migrations LIMIT 1")
             cursor.fetchone()
     except DatabaseError as error:
-        # A new connection next time. The message could name users and hosts: it is logged at level DEBUG only.
+        # The next probe opens a new connection. The message may name users and hosts, so it is logged only at level
+        # DEBUG.
         connection.close()
         logger.debug("the database: %s", error)
         raise SystemDown(f"The database does not answer ({type(error).__name__}).") from error
@@ -167,19 +168,19 @@ def stop() -> None:
         _running = None
 
 
-def watched() -> Problems | None:
-    """Return the problems that the running prober found last, None when none runs."""
+def latest_problems() -> Problems | None:
+    """Return the latest problems found by this process's prober, None when no prober runs."""
     return None if _running is None else _running.problems()
 
 
 def redis_down_for() -> float | None:
-    """Return for how many seconds Redis has not worked, None while it works, or when no prober runs."""
+    """Return the seconds since Redis stopped working, None while it works or when no prober runs."""
     return None if _running is None else _running.redis.down_for()
 
 
-def asked() -> Problems:
+def check_now() -> Problems:
     """Return the current problems; without a running prober this takes up to `PATIENCE` seconds."""
-    if (known := watched()) is not None:
+    if (known := latest_problems()) is not None:
         return known
     once = Prober()
     once.ask_once()
@@ -191,26 +192,26 @@ SERVICE = "synapse"
 _STARTED = time.monotonic()
 
 
-def health(problems: Problems) -> Response:
+def answer_health(problems: Problems) -> Response:
     """Answer `GET /health`: 200 when Redis and the database work, else 503 with the problems."""
     wrong = " ".join(filter(None, problems.values()))
     parts = {name: "down" if problem else "ok" for name, problem in problems.items()}
     if wrong:
-        return _unavailable({"status": "unhealthy", "service": SERVICE, "error": wrong, **parts})
+        return _answer_unavailable({"status": "unhealthy", "service": SERVICE, "error": wrong, **parts})
     return json_response({"status": "healthy", "service": SERVICE, **parts})
 
 
-def readiness(problems: Problems) -> Response:
+def answer_readiness(problems: Problems) -> Response:
     """Answer `GET /readyz`: 200 when events can be published, which needs Redis alone, else 503."""
     if problems["redis"]:
-        return _unavailable({"ready": False, "redis_status": "down"})
+        return _answer_unavailable({"ready": False, "redis_status": "down"})
     return json_response({"ready": True, "redis_status": "ok"})
 
 
-def liveness() -> Response:
+def answer_liveness() -> Response:
     """Answer `GET /healthz`: 200 with the process's `uptime` in seconds. Nothing else is checked."""
     return json_response({"healthy": True, "service": SERVICE, "uptime": int(time.monotonic() - _STARTED)})
 
 
-def _unavailable(value: Mapping[str, object]) -> Response:
+def _answer_unavailable(value: Mapping[str, object]) -> Response:
     return json_response(value, status=503, headers={"Retry-After": "1"})

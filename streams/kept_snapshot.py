@@ -1,8 +1,8 @@
-"""The last snapshot of the catalog in a file, for a web server that starts while the database is unavailable.
+"""A copy of the last snapshot of the catalog in a file, for web servers that start while the database is unavailable.
 
-The file is written when the catalog changed, is readable by its owner only, and signed with Django's secret key. The
-file may be old when it is needed, and a key that was revoked since must not become valid again. So each process records
-in Redis the version of the catalog that it loaded, and a file is used only if its version is the highest recorded one.
+The file is written when the catalog changes, is readable only by its owner, and signed with Django's secret key. It may
+be outdated when it is needed, and a key that was revoked since must not become valid again. So each process records in
+Redis the version of the catalog that it loaded, and a file is used only if its version is the highest recorded one.
 """
 
 import logging
@@ -41,9 +41,9 @@ from synapse.schema.pii import Marks, marks_of
 from synapse.schema.references import ReferenceResolver
 from synapse.schema.validator import CompiledSchema
 
-# A file of another version of Synapse, of other settings or of another packed form is not used.
+# Marks the format. Files of other formats, such as those with other stream settings, are not used.
 FORMAT = [3, *(field.name for field in STREAM_FIELDS)]
-NOTE_AGAIN_SECONDS = 60.0
+RECORD_AGAIN_SECONDS = 60.0
 _SALT = "streams.kept_snapshot"
 Source = tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]
 
@@ -55,48 +55,49 @@ class NotKept(Exception):
 
 
 class SnapshotFile:
-    """The snapshot file of a data folder, with the catalog version noted in Redis."""
+    """The snapshot file of a data folder, with the catalog version recorded in Redis."""
 
     def __init__(self, path: Path, executor: Callable[[], SyncExecutor]) -> None:
         self._path = path
         self._executor = executor
         self._written: int | None = None
-        self._noted: tuple[int, float] | None = None
+        self._recorded: tuple[int, float] | None = None
 
     def keep(self, snapshot: Snapshot) -> None:
         """Write a snapshot that was just compared with the database, unless it is written already, and record its
         version."""
         if self._written != snapshot.version:
-            # Logged once: a read-only folder is tried again with the next change.
+            # Set before writing, so that a failure is logged once and writing is tried again only with the next change.
             self._written = snapshot.version
             try:
                 self._write(snapshot)
             except OSError as error:
                 logger.warning("the catalog cannot be kept in %s: %s", self._path, error.strerror)
-        self.note(snapshot)
+        self.record_version(snapshot)
 
-    def note(self, snapshot: Snapshot) -> None:
+    def record_version(self, snapshot: Snapshot) -> None:
         """Record the loaded version in Redis, and repeat that from time to time in case Redis lost it."""
-        if self._noted and self._noted[0] == snapshot.version and time.monotonic() < self._noted[1]:
+        if self._recorded and self._recorded[0] == snapshot.version and time.monotonic() < self._recorded[1]:
             return
         try:
             (reply,) = self._executor().execute([shared_values.note_catalog_number(snapshot.version)])
         except RedisUnavailable:
-            # It could not be recognised as old later, and a revoked key must not become valid again with it.
+            # Without the record, the older file could later be taken for the latest, and make a revoked key valid
+            # again.
             with suppress(NotKept, OSError):
-                if self._packed()["version"] < snapshot.version:
+                if self._read_packed()["version"] < snapshot.version:
                     self._path.unlink(missing_ok=True)
             return
         if not isinstance(reply, ReplyError):
-            self._noted = snapshot.version, time.monotonic() + NOTE_AGAIN_SECONDS
+            self._recorded = snapshot.version, time.monotonic() + RECORD_AGAIN_SECONDS
 
     def read(self) -> Snapshot:
         """Return the kept snapshot.
 
         Raises:
-            NotKept: when there is none, or it is not known to be the latest one.
+            NotKept: when there is no usable file, or it is not known to be the latest.
         """
-        packed = self._packed()
+        packed = self._read_packed()
         try:
             (noted,) = self._executor().execute([shared_values.catalog_number()])
         except RedisUnavailable as error:
@@ -105,21 +106,21 @@ class SnapshotFile:
             raise NotKept(f"it is version {packed['version']}, and Redis knows of version {noted}")
         return unpack(packed)
 
-    def _packed(self) -> Mapping[str, Any]:
-        """Return the content of the file; NotKept when it is not from this installation."""
+    def _read_packed(self) -> Mapping[str, Any]:
+        """Return the content of the file. Raise `NotKept` when it was not written by this installation."""
         try:
             packed: Mapping[str, Any] = signing.loads(self._path.read_text("ascii"), salt=_SALT, serializer=_Serializer)
         except FileNotFoundError:
             raise NotKept(f"{self._path} is not there") from None
         except (OSError, ValueError, zlib.error, signing.BadSignature) as error:
             raise NotKept(f"{self._path} was not written by this installation ({error})") from error
-        if packed["format"] != FORMAT or packed["database"] != _database():
+        if packed["format"] != FORMAT or packed["database"] != _database_address():
             raise NotKept(f"{self._path} is of another version of Synapse, or of another database")
         return packed
 
     def _write(self, snapshot: Snapshot) -> None:
         text = signing.dumps(
-            {"format": FORMAT, "database": _database(), **pack(snapshot)},
+            {"format": FORMAT, "database": _database_address(), **pack(snapshot)},
             salt=_SALT,
             serializer=_Serializer,
             compress=True,
@@ -136,12 +137,12 @@ class SnapshotFile:
 
 
 def pack(snapshot: Snapshot) -> dict[str, Any]:
-    """Return a snapshot as JSON values."""
+    """Return a snapshot as JSON values: see `unpack`."""
     sources = _Sources()
     return {
         "version": snapshot.version,
-        "streams": [_packed_stream(stream, sources) for stream in snapshot.streams.values()],
-        "former": [_packed_stream(stream, sources) for stream in snapshot.former.values()],
+        "streams": [_pack_stream(stream, sources) for stream in snapshot.streams.values()],
+        "former": [_pack_stream(stream, sources) for stream in snapshot.former.values()],
         "keys": [
             {
                 "id": key.id,
@@ -158,10 +159,10 @@ def pack(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def unpack(packed: Mapping[str, Any]) -> Snapshot:
-    """Return the snapshot from its JSON values."""
+    """Return the snapshot from the JSON values that `pack` returned."""
     sources = [_Source(*source) for source in packed["sources"]]
-    streams = (_unpacked_stream(stream, sources) for stream in packed["streams"])
-    former = (_unpacked_stream(stream, sources) for stream in packed["former"])
+    streams = (_unpack_stream(stream, sources) for stream in packed["streams"])
+    former = (_unpack_stream(stream, sources) for stream in packed["former"])
     keys = [
         KeyDefinition(
             id=key["id"],
@@ -184,7 +185,9 @@ def unpack(packed: Mapping[str, Any]) -> Snapshot:
 
 
 class _Serializer:
-    """JSON for Django's signing. Django's own serializer takes ten times as long, which blocks the event loop."""
+    """A JSON serializer for Django's signing. Django's own takes ten times as long, which would block the event
+    loop.
+    """
 
     def dumps(self, obj: Any) -> bytes:
         return orjson.dumps(obj)
@@ -201,8 +204,8 @@ class _Sources:
         self._numbers: dict[int, int] = {}
 
     def number_of(self, document: Mapping[str, Any], references: Mapping[str, Mapping[str, Any]]) -> int:
-        """Return the index of a schema in the list. Documents live as long as their snapshot, so `id()` tells them
-        apart.
+        """Return the index of a schema in `packed`. Documents live as long as their snapshot, so `id()` identifies
+        them.
         """
         if id(document) not in self._numbers:
             self._numbers[id(document)] = len(self.packed)
@@ -219,7 +222,7 @@ class _Source:
 
     @cached_property
     def schema(self) -> CompiledSchema:
-        """Return the compiled schema."""
+        """The compiled schema; one that refuses everything when it cannot be compiled."""
         try:
             return validator.compile_schema(self._document, self._references, is_registered=True)
         except BadSchema:
@@ -227,7 +230,7 @@ class _Source:
 
     @cached_property
     def marks(self) -> Marks | None:
-        """Return the PII marks of the schema; everything is marked when the schema cannot be read."""
+        """The PII marks of the schema; everything is marked when it cannot be read."""
         try:
             found = marks_of(ReferenceResolver(self._document, self._references))
         except BadSchema:
@@ -235,16 +238,16 @@ class _Source:
         return found or validator.compile_schema(REFUSES_ALL).personal
 
 
-def _packed_stream(stream: StreamDefinition, sources: _Sources) -> dict[str, Any]:
+def _pack_stream(stream: StreamDefinition, sources: _Sources) -> dict[str, Any]:
     return {
         "name": stream.name,
         **{field.name: field.to_json(getattr(stream, field.name)) for field in STREAM_FIELDS},
-        "event_types": {name: _packed_event_type(each, sources) for name, each in stream.event_types.items()},
+        "event_types": {name: _pack_event_type(each, sources) for name, each in stream.event_types.items()},
         "marks": {name: [sources.number_of(*marks.source) for marks in each] for name, each in stream.marks.items()},
     }
 
 
-def _packed_event_type(event_type: EventTypeDefinition, sources: _Sources) -> dict[str, Any]:
+def _pack_event_type(event_type: EventTypeDefinition, sources: _Sources) -> dict[str, Any]:
     versions = event_type.versions.values()
     return {
         **{field.name: field.to_json(getattr(event_type, field.name)) for field in OWNERSHIP_FIELDS},
@@ -256,8 +259,8 @@ def _packed_event_type(event_type: EventTypeDefinition, sources: _Sources) -> di
     }
 
 
-def _unpacked_stream(packed: Mapping[str, Any], sources: list[_Source]) -> StreamDefinition:
-    event_types = {name: _unpacked_event_type(name, each, sources) for name, each in packed["event_types"].items()}
+def _unpack_stream(packed: Mapping[str, Any], sources: list[_Source]) -> StreamDefinition:
+    event_types = {name: _unpack_event_type(name, each, sources) for name, each in packed["event_types"].items()}
     marks = {
         name: tuple(marks for number in numbers if (marks := sources[number].marks) is not None)
         for name, numbers in packed["marks"].items()
@@ -272,7 +275,7 @@ def _unpacked_stream(packed: Mapping[str, Any], sources: list[_Source]) -> Strea
     )
 
 
-def _unpacked_event_type(name: str, packed: Mapping[str, Any], sources: list[_Source]) -> EventTypeDefinition:
+def _unpack_event_type(name: str, packed: Mapping[str, Any], sources: list[_Source]) -> EventTypeDefinition:
     versions = {
         version: ActiveContract(subject=subject, version=version, schema=sources[number].schema)
         for subject, version, number in packed["versions"]
@@ -281,7 +284,7 @@ def _unpacked_event_type(name: str, packed: Mapping[str, Any], sources: list[_So
     return EventTypeDefinition(name=name, **owned, contract=versions.get(packed["active"]), versions=versions)
 
 
-def _database() -> list[str]:
+def _database_address() -> list[str]:
     """Return the database's address without user and password."""
     place = connection.settings_dict
     return [str(place[name]) for name in ("ENGINE", "HOST", "PORT", "NAME")]

@@ -1,7 +1,7 @@
-"""Leftovers in Redis of deleted streams and groups: announced before the deletion, listed after it, purged on demand.
+"""Leftovers of deleted streams and groups in Redis: announced before the deletion, listed afterwards, purged on demand.
 
-Deleting a definition deletes nothing in Redis. A group's backlog lies there in copies, dead letters among them, and
-may hold PII.
+Deleting a definition deletes nothing in Redis. The backlog of its groups stays there as copies of events, also as dead
+letters, and may hold PII.
 """
 
 from collections import defaultdict
@@ -23,13 +23,13 @@ _DELETED_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """Keys in Redis without a definition in the catalog.
+    """The keys in Redis of one stream or group that the catalog does not define.
 
     Attributes:
-        group: "" for what is kept of the stream itself.
+        group: the group; "" for keys of the stream itself.
         keys: the names of the keys.
-        events: how many events lie in them: copies and dead letters of a group; of a stream, what it holds.
-        is_defined: whether the stream is still in the catalog, so that only the group is gone.
+        events: the number of events in them: a group's copies and dead letters, or the stream's entries.
+        is_defined: whether the stream is still in the catalog, and only the group was deleted.
     """
 
     stream: str
@@ -44,8 +44,8 @@ class Leftover:
         return f"{self.stream}/{self.group}" if self.group else self.stream
 
 
-def find() -> list[Leftover]:
-    """Return the leftovers by name.
+def find_leftovers() -> list[Leftover]:
+    """Return all leftovers, ordered by name.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
@@ -54,7 +54,7 @@ def find() -> list[Leftover]:
     for name in keys_of(connections.server(), match=keyspace.OF_STREAMS):
         if owner := keyspace.owner_of(name):
             found[owner].append(name)
-    # Read last: a stream defined in the meantime keeps its keys.
+    # Read after the keys, so that a stream defined in the meantime keeps its keys.
     defined = set(Stream.objects.values_list("name", flat=True))
     reached = owners().keys() | _groups_of({stream for stream, group in found if group} & defined)
     return [
@@ -62,7 +62,7 @@ def find() -> list[Leftover]:
             stream=stream,
             group=group,
             keys=tuple(sorted(found[stream, group])),
-            events=_events(stream, group),
+            events=_count_events(stream, group),
             is_defined=stream in defined,
         )
         for stream, group in sorted(found)
@@ -70,11 +70,12 @@ def find() -> list[Leftover]:
     ]
 
 
-def purge(leftover: Leftover, *, by: Principal, events: bool = False) -> int:
-    """Delete the keys, with `events` also an undefined stream, and record it. Return the number of keys.
+def purge_leftover(leftover: Leftover, *, by: Principal, events: bool = False) -> int:
+    """Delete the keys, with `events` also the stream itself if it is not defined, and record it in the audit log.
+    Return the number of deleted keys.
 
     Raises:
-        RedisUnavailable: when Redis cannot be used. The keys that are left are found again.
+        RedisUnavailable: when Redis cannot be used. `find_leftovers` finds the remaining keys again.
     """
     gone = [*leftover.keys, *([leftover.stream] if events and not leftover.group and not leftover.is_defined else [])]
     target = f"group {leftover.group} of {leftover.stream}" if leftover.group else f"stream {leftover.stream}"
@@ -86,36 +87,36 @@ def purge(leftover: Leftover, *, by: Principal, events: bool = False) -> int:
     return deleted
 
 
-def left_by_group(stream: str, group: str) -> str:
-    """Return a sentence on what Redis keeps of a group whose bridge is deleted, "" when it has no backlog.
+def leftovers_of_group(stream: str, group: str) -> str:
+    """Return a sentence about the backlog that stays in Redis when a group's bridge is deleted, "" without a backlog.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
     """
-    return "".join(_owed_to(stream, found) for found in _standings(stream, group))
+    return "".join(_describe_backlog(stream, found) for found in _read_statuses(stream, group))
 
 
-def left_by_stream(stream: str) -> list[str]:
-    """Return sentences on what Redis keeps of a deleted stream: its events, and the backlogs of its groups.
+def leftovers_of_stream(stream: str) -> list[str]:
+    """Return sentences about what stays in Redis when a stream is deleted: its events, and the backlogs of its groups.
 
     Raises:
         RedisUnavailable: when Redis cannot be used.
     """
-    events = _events(stream, "")
+    events = _count_events(stream, "")
     return [
         *([f"The stream “{stream}” holds {events:,} {plural('event', events)}."] if events else []),
-        *(owed for found in _standings(stream, None) if (owed := _owed_to(stream, found))),
+        *(owed for found in _read_statuses(stream, None) if (owed := _describe_backlog(stream, found))),
     ]
 
 
-def _standings(stream: str, group: str | None) -> list[GroupStatus]:
+def _read_statuses(stream: str, group: str | None) -> list[GroupStatus]:
     try:
         return connections.executor().run(statuses_of(stream, only=group))
     except WrongType:
         return []
 
 
-def _owed_to(stream: str, found: GroupStatus) -> str:
+def _describe_backlog(stream: str, found: GroupStatus) -> str:
     unread = f"{found.behind.events:,} unread" if found.behind.exact else f"over {found.behind.events:,} unread"
     owed = [
         unread if found.behind.events else "",
@@ -138,7 +139,7 @@ def _groups_of(streams: set[str]) -> set[tuple[str, str]]:
     }
 
 
-def _events(stream: str, group: str) -> int:
+def _count_events(stream: str, group: str) -> int:
     asked = [stream_commands.xlen(stream)]
     if group:
         asked = [
@@ -159,7 +160,7 @@ _STAYS = (
 
 
 def describe_leftovers(left: Callable[[], list[str]]) -> list[str]:
-    """Return the sentences of `left`, followed by the way to delete the leftovers."""
+    """Return the sentences of `left`, followed by how to delete the leftovers; nothing without sentences."""
     try:
         said = [sentence for sentence in left() if sentence]
     except RedisUnavailable as problem:

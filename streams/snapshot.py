@@ -1,7 +1,7 @@
-"""Snapshots of the catalog for the hot path: immutable, replaced as a whole when the catalog changes.
+"""Snapshots of the catalog for the hot path. A snapshot is immutable, and replaced as a whole when the catalog changes.
 
-A publish makes no query. This process reloads right after its own changes; others' changes are seen by asking for the
-catalog's version number every `POLL_SECONDS`, in a thread (see background_tasks.py).
+A publish makes no query. A process reloads right after its own changes. It sees changes of other processes by reading
+the catalog's version number every `POLL_SECONDS`, in a thread (see `background_tasks.py`).
 """
 
 import logging
@@ -35,9 +35,9 @@ from synapse.schema.validator import CompiledSchema
 from synapse.wire.encoding import TypesOfContract
 
 POLL_SECONDS = 0.3
-# A server whose appendfsync is “everysec” has a write on its disk within a second and a little.
+# With appendfsync “everysec”, a server writes to its disk within a little more than a second.
 _PATIENCE_FOR_DISK = timedelta(seconds=1.5)
-# In place of a schema that cannot be used: no event keeps it, and each event counts as PII as a whole.
+# Replaces a schema that cannot be used: it refuses every event, and marks each whole event as PII.
 REFUSES_ALL: Mapping[str, Any] = {"not": {}, MARK: True}
 _ACTIONS: dict[str, Action] = {Grant.Action.PUBLISH: "publish", Grant.Action.SUBSCRIBE: "read"}
 
@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ContractTypes(Mapping[str, TypesOfContract]):
-    """The property types that the contracts of event types declare, computed on first use."""
+    """The property types that contracts declare, by event type, computed on first use."""
 
     event_types: Mapping[str, EventTypeDefinition]
 
@@ -62,12 +62,14 @@ class ContractTypes(Mapping[str, TypesOfContract]):
         return (name for name, event_type in self.event_types.items() if event_type.contract is not None)
 
     def __len__(self) -> int:
-        """Return how many event types have a contract."""
+        """Return the number of event types with a contract."""
         return sum(1 for _ in self)
 
 
 class SnapshotHolder:
-    """Keeps the current snapshot, and compiled schemas across reloads: a schema's text never changes under its id."""
+    """Holds the current snapshot. Compiled schemas are kept across reloads, because the text of a schema id never
+    changes.
+    """
 
     def __init__(self) -> None:
         self._snapshot: Snapshot | None = None
@@ -82,23 +84,23 @@ class SnapshotHolder:
 
     @property
     def loaded(self) -> Snapshot | None:
-        """The snapshot that was loaded last, without a query; None before any was."""
+        """The snapshot that was loaded last; None before the first load. Makes no query."""
         return self._snapshot
 
     def refresh(self) -> Snapshot:
-        """Load the catalog when its version number rose, and return the snapshot."""
+        """Reload the catalog if its version number changed, and return the snapshot."""
         with self._lock:
             if self._snapshot is None or self._is_kept or self._snapshot.version != catalog_version.current():
-                self._snapshot, self._is_kept = self._load(), False
+                self._snapshot, self._is_kept = self._load_snapshot(), False
             return self._snapshot
 
     def adopt(self, kept: Snapshot) -> None:
-        """Use a kept snapshot until the database can be asked."""
+        """Use a kept snapshot until the database can be read."""
         with self._lock:
             self._snapshot, self._is_kept = kept, True
 
     def load_own_change(self) -> None:
-        """Load a change that this process made: a listener of core.catalog_version."""
+        """Load a change that this process made (a listener of `core.catalog_version`)."""
         self.refresh()
 
     def forget(self) -> None:
@@ -108,11 +110,11 @@ class SnapshotHolder:
             self._compiled.clear()
             self._marks.forget()
 
-    def _load(self) -> Snapshot:
+    def _load_snapshot(self) -> Snapshot:
         while True:
-            # Read between two looks at the number: what changed meanwhile is read again, and no lock is held.
+            # Load again if the number changed while loading. So no lock is held.
             version = catalog_version.current()
-            streams, former = self._streams()
+            streams, former = self._load_streams()
             keys = load_keys()
             if catalog_version.current() == version:
                 return Snapshot(
@@ -124,10 +126,10 @@ class SnapshotHolder:
                     keys_by_id={key.id: key for key in keys},
                 )
 
-    def _streams(self) -> tuple[dict[str, StreamDefinition], dict[str, StreamDefinition]]:
+    def _load_streams(self) -> tuple[dict[str, StreamDefinition], dict[str, StreamDefinition]]:
         """Return the defined streams, and streams that are no longer defined but have contracts with PII marks."""
         rows, types = version_rows(), event_type_rows()
-        versions = self._versions(rows, {row.contract_id for row in types})
+        versions = self._load_versions(rows, {row.contract_id for row in types})
         active = {row.contract_id: row.number for row in rows if row.is_active}
         event_types: dict[int, dict[str, EventTypeDefinition]] = {}
         for row in types:
@@ -142,26 +144,27 @@ class SnapshotHolder:
             )
             event_types.setdefault(row.stream_id, {})[row.name] = definition
         marks = self._marks.read(rows, types, self._compiled)
-        streams = {row.name: _definition(row, event_types.get(row.pk, {}), marks) for row in Stream.objects.all()}
+        streams = {row.name: _definition_of(row, event_types.get(row.pk, {}), marks) for row in Stream.objects.all()}
         former = {name: StreamDefinition(name=name, marks=marks[name]) for name in marks.keys() - streams.keys()}
         return streams, former
 
-    def _versions(self, rows: Sequence[VersionRow], used: Set[int | None]) -> dict[int, dict[int, ActiveContract]]:
+    def _load_versions(self, rows: Sequence[VersionRow], used: Set[int | None]) -> dict[int, dict[int, ActiveContract]]:
         """Return every version of each contract that an event type uses, by contract and number."""
         kept = [row for row in rows if row.contract_id in used and not row.is_deleted]
-        self._compile({row.schema_id for row in kept})
+        self._compile_missing({row.schema_id for row in kept})
         versions: dict[int, dict[int, ActiveContract]] = {}
         for row in kept:
             contract = ActiveContract(subject=row.subject, version=row.number, schema=self._compiled[row.schema_id])
             versions.setdefault(row.contract_id, {})[row.number] = contract
         return versions
 
-    def _compile(self, schema_ids: set[int]) -> None:
+    def _compile_missing(self, schema_ids: set[int]) -> None:
         for schema in Schema.objects.filter(pk__in=schema_ids - self._compiled.keys()):
             try:
                 self._compiled[schema.pk] = registry.compile_stored(schema)
             except BadSchema as error:
-                # It was good when it was activated; a library has changed its mind. Only its event types suffer.
+                # The schema was valid when it was activated; a newer library refuses it. Only its event types are
+                # affected.
                 logger.error(
                     "schema %s cannot be used any more, so its events are refused: %s", schema.pk, error.detail
                 )
@@ -171,10 +174,10 @@ class SnapshotHolder:
 def grants_of(service: Service) -> list[Granted]:
     """Return the grants of a service."""
     rows = service.grants.order_by().values_list("action", "stream", "event_type")
-    return [_granted(*row) for row in rows]
+    return [_grant_of(*row) for row in rows]
 
 
-def _granted(action: str, stream: str, event_type: str) -> Granted:
+def _grant_of(action: str, stream: str, event_type: str) -> Granted:
     return Granted(action=_ACTIONS[action], stream=stream, event_type=event_type)
 
 
@@ -188,7 +191,7 @@ def load_keys() -> list[KeyDefinition]:
     grants: dict[int, list[Granted]] = {}
     if rows:
         for service_id, *grant in Grant.objects.order_by().values_list("service_id", "action", "stream", "event_type"):
-            grants.setdefault(service_id, []).append(_granted(*grant))
+            grants.setdefault(service_id, []).append(_grant_of(*grant))
     return [
         KeyDefinition(
             id=key_id,
@@ -202,13 +205,13 @@ def load_keys() -> list[KeyDefinition]:
 
 
 def patience_of(durability: str) -> timedelta:
-    """Return how long a publish may wait for durability: less than the client's read timeout, so that the answer is
-    read.
+    """Return how long a publish may wait for durability: less than the read timeout of the connection to Redis, so that
+    the reply is still read.
     """
     return _PATIENCE_FOR_DISK if durability == "local" else timedelta(seconds=settings.REDIS_TIMEOUT * 0.75)
 
 
-def _definition(row: Stream, event_types: Mapping[str, EventTypeDefinition], marks: MarksOf) -> StreamDefinition:
+def _definition_of(row: Stream, event_types: Mapping[str, EventTypeDefinition], marks: MarksOf) -> StreamDefinition:
     return StreamDefinition(
         **{
             "name": row.name,

@@ -1,4 +1,4 @@
-"""Tracing as the settings of this installation say, and the spans of Django's requests."""
+"""Tracing as configured in the settings, and the spans of Django's requests."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from synapse.tracing import settings as trace_settings
 from synapse.tracing.context import TRACEPARENT, TRACESTATE
 from synapse.tracing.span import Span
 
-# The characters around the names of a path's parts in a pattern of Django.
+# Match named parts of a Django URL pattern, and the remaining syntax of patterns.
 _PART, _REST = re.compile(r"\(\?P<(\w+)>[^)]*\)|<(?:\w+:)?(\w+)>"), re.compile(r"\^|/\?\$|\$")
 _stop: Callable[[], None] = switch.turn_off
 _exports: list[Periodic] = []
@@ -26,8 +26,8 @@ _META = {TRACEPARENT: "HTTP_TRACEPARENT", TRACESTATE: "HTTP_TRACESTATE"}
 
 
 def start() -> None:
-    """Trace in this process from now on, and export metrics, if the settings ask for it."""
-    global _stop  # noqa: PLW0603 - a process traces or does not
+    """Start tracing and the export of metrics in this process, as far as the settings enable them."""
+    global _stop  # noqa: PLW0603 - tracing is switched for the whole process
     _stop = trace_settings.start(settings.TRACING, count_dropped)
     if settings.TRACING.exports_metrics:
         from synapse.tracing.otlp_metrics import open_exporter  # noqa: PLC0415 - loads the SDK
@@ -46,20 +46,20 @@ def start() -> None:
 
 
 def stop() -> None:
-    """Send the spans that wait, and trace and export nothing from now on."""
+    """Stop tracing and exporting, after sending the waiting spans."""
     while _exports:
         _exports.pop().stop()
     _stop()
 
 
 def count_dropped(stream: str, by: int) -> None:
-    """Count spans about a stream that were not sent."""
+    """Count spans about a stream that were dropped without being sent."""
     if stream:
         connections.counters.add(stream, "spans_dropped", by)
 
 
 class TracingMiddleware:
-    """Makes a span of each request that is sampled, and passes its context on to what the request does."""
+    """Middleware that creates a span for each sampled request, and makes its context the parent of further spans."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         if not settings.TRACING.exports_traces:
@@ -76,7 +76,7 @@ class TracingMiddleware:
         token: Token[str] = TRACE_ID.set(span.context.trace_id)
         try:
             response = self._get_response(request)
-            _describe(span, request, response)
+            _describe_response(span, request, response)
             return response
         except Exception as error:
             span.error = type(error).__name__
@@ -86,17 +86,17 @@ class TracingMiddleware:
             tracer.finish(span)
 
 
-def _describe(span: Span, request: HttpRequest, response: HttpResponse) -> None:
+def _describe_response(span: Span, request: HttpRequest, response: HttpResponse) -> None:
     span.attributes[attributes.HTTP_STATUS] = response.status_code
     span.attributes[attributes.URL_SCHEME] = request.scheme or "http"
     if request.resolver_match is not None:
-        # The pattern: the path itself names what the caller looks at.
-        route = _REST.sub("", _PART.sub(_named, request.resolver_match.route))
+        # The pattern is used, not the path, which would contain names and ids.
+        route = _REST.sub("", _PART.sub(_name_part, request.resolver_match.route))
         span.attributes[attributes.HTTP_ROUTE] = route = f"/{route}"
         span.name = f"{span.name} {route}"
     if response.status_code >= 500:
         span.error = str(response.status_code)
 
 
-def _named(part: re.Match[str]) -> str:
+def _name_part(part: re.Match[str]) -> str:
     return f"{{{part[1] or part[2]}}}"

@@ -17,11 +17,11 @@ from bridges.admin import bridge_actions, dead_letters, groups
 from bridges.admin.bridge_form import (
     MADE_ON_SAVING,
     FiltersField,
-    Offered,
+    OfferedNames,
     ScheduleField,
     SinkForm,
     SinkSettingsField,
-    offered_to,
+    find_offered_names,
     sink_field,
 )
 from bridges.models import Bridge
@@ -49,8 +49,8 @@ from synapse.redis import Conversation, together
 from synapse.statistics.overview import read_failures, read_trend
 from synapse.wire.masking import may_hold_pii
 
-# The fields that decide which events of a stream are delivered to which receiver, and in which order. A person without
-# the right to see PII could otherwise have PII delivered unmasked, or infer it from the filtered events.
+# The fields that decide which events of a stream are delivered where, and in which order. Changing them takes the right
+# to see PII: otherwise a person could have PII delivered unmasked, or infer it from the delivered events.
 _ROUTING = ("stream", "sink", "config", "event_types", "filters", "order_key")
 _HOLDS_PII = (
     "Events of the stream {} hold PII, and this decides which of them go where. It takes the permission “Can see "
@@ -58,8 +58,8 @@ _HOLDS_PII = (
 )
 
 
-def overviews(bridges: Sequence[Bridge]) -> Conversation[dict[str, Overview]]:
-    """Ask how bridges are, by their names, with the failures that statistics have of the last two minutes."""
+def read_overviews(bridges: Sequence[Bridge]) -> Conversation[dict[str, Overview]]:
+    """Read the overviews of bridges by name, with the failed attempts of the last two minutes from statistics."""
     asked = {
         "overviews": status.read_overviews([definition_of(bridge) for bridge in bridges]),
         "failed": read_failures(sorted({bridge.stream.name for bridge in bridges})),
@@ -71,17 +71,17 @@ def overviews(bridges: Sequence[Bridge]) -> Conversation[dict[str, Overview]]:
     }
 
 
-def _trends(bridges: Sequence[Bridge]) -> Conversation[dict[str, str]]:
-    """Ask in words how the backlogs of bridges develop, by their names."""
+def _read_trends(bridges: Sequence[Bridge]) -> Conversation[dict[str, str]]:
+    """Read descriptions of how the backlogs of bridges develop, by the bridges' names."""
     now = int(time.time())
     asked = {bridge.name: read_trend(bridge.stream.name, bridge.group, now=now) for bridge in bridges}
     return (yield from together(asked, failures=()))
 
 
 class BridgeList(LiveList):
-    """The bridges, each with how it is."""
+    """The list of bridges with their current states."""
 
-    overviews = overviews
+    overviews = read_overviews
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -89,7 +89,7 @@ class BridgeList(LiveList):
 
 
 class BridgeForm(forms.ModelForm):
-    """A bridge. The sink's own settings are checked as the sink will read them."""
+    """The form of a bridge. The sink's settings are checked as the sink will read them."""
 
     event_types = NamesField(required=False, options_of="stream", help_text=EVENT_TYPES.help)
     filters = FiltersField(required=False, help_text=FILTERS.help)
@@ -103,13 +103,13 @@ class BridgeForm(forms.ModelForm):
         model = Bridge
         fields = ["sink", "config", "name", "stream", "group", *(field.name for field in BRIDGE_FIELDS)]
 
-    # Whether the person may see PII, and so say where it goes; and what the settings of sinks may name.
+    # Whether the person may see PII and so choose where it is delivered; and the names that the form offers.
     may_see_pii = False
-    offered = Offered()
+    offered = OfferedNames()
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        # The secrets to be made, by the setting that names each.
+        # The names of secrets to create on saving, by the setting that refers to each.
         self.new_secrets: dict[str, str] = {}
         if "group" in self.fields:
             self.fields["group"].required = False
@@ -137,7 +137,7 @@ class BridgeForm(forms.ModelForm):
                 values["group"] = values["name"]
         self._name_new_secrets(values)
         self._keep_pii(values)
-        # A bridge whose sink cannot be opened any more can still be disabled.
+        # The sink is checked only when that matters: a bridge whose sink can no longer be opened can still be disabled.
         begins = bool(values.get("enabled")) and "enabled" in self.changed_data
         matters = begins or {"sink", "config", "stream"} & set(self.changed_data)
         if {"sink", "config"} <= values.keys() and matters:
@@ -151,16 +151,16 @@ class BridgeForm(forms.ModelForm):
             for field, text in found.items():
                 column, _, name = field.partition(".")
                 if name not in self.new_secrets:
-                    self._refuse(values["sink"], column, name, text)
+                    self._add_sink_error(values["sink"], column, name, text)
         return values
 
-    def _refuse(self, sink: str, column: str, setting: str, text: str) -> None:
+    def _add_sink_error(self, sink: str, column: str, setting: str, text: str) -> None:
         if setting in self.sinks[sink].fields:
             self.sinks[sink].add_error(setting, text)
         self.add_error(column, f"{setting}: {text}" if setting else text)
 
     def _name_new_secrets(self, values: dict[str, Any]) -> None:
-        """Give the secrets that are to be made a name, in the settings too."""
+        """Choose names for the secrets to create, and put them into the settings."""
         for setting, value in (values.get("config") or {}).items():
             if value == MADE_ON_SAVING:
                 name = free_name(str(values.get("name") or "webhook"))
@@ -168,7 +168,9 @@ class BridgeForm(forms.ModelForm):
                 values["config"] = {**values["config"], setting: name}
 
     def _keep_pii(self, values: dict[str, Any]) -> None:
-        """Refuse to let PII go elsewhere when the person may not see it. Pausing and resuming is everybody's."""
+        """Refuse changes of where events with PII are delivered by a person who may not see PII. Pausing and resuming
+        stays allowed.
+        """
         before = Bridge.objects.filter(pk=self.instance.pk).select_related("stream").first()
         streams = {stream for stream in (before and before.stream, values.get("stream")) if stream}
         with_pii = sorted(one.name for one in streams if may_hold_pii(holder.current().display_definition(one.name)))
@@ -183,11 +185,11 @@ class BridgeForm(forms.ModelForm):
             self.add_error(column, _HOLDS_PII.format(quote(with_pii[0])))
 
 
-def _statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the statistics of a bridge; with `figures` in the query only those above the charts."""
+def _show_statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the statistics of a bridge; with `figures` in the query, only the numbers above the charts."""
     bridge: Bridge = admin.get_row_or_404(request, pk)
-    further = {"trend": _trends([bridge])} if "figures" in request.GET else {}
-    problem = attach_overviews([bridge], overviews, **further)
+    further = {"trend": _read_trends([bridge])} if "figures" in request.GET else {}
+    problem = attach_overviews([bridge], read_overviews, **further)
     attach_reasons(request, [bridge])
     if further:
         context = {"bridge": bridge, "problem": problem, "trend": getattr(bridge, "trend", None)}
@@ -209,7 +211,7 @@ def _statistics(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
 @admin.register(Bridge)
 class BridgeAdmin(AuditedAdmin):
     form = BridgeForm
-    list_display = ["named", "state", "sink", "behind", "delivered", "in_flight", "to_retry", "dead"]
+    list_display = ["name_cell", "state", "sink", "behind", "delivered", "in_flight", "to_retry", "dead"]
     list_filter = ["enabled", "paused", "sink", ("stream", RelatedFilter)]
     list_select_related = ["stream"]
     search_fields = ["name", "group", "stream__name"]
@@ -220,7 +222,7 @@ class BridgeAdmin(AuditedAdmin):
         *bridge_actions.PAGES,
         *dead_letters.PAGES,
         *groups.PAGES,
-        Page(path="<int:pk>/statistics/", name="statistics", view=_statistics),
+        Page(path="<int:pk>/statistics/", name="statistics", view=_show_statistics),
     )
     fieldsets = fieldsets(
         BRIDGE_FIELDS, {"Where the events go": ["sink", "config"], None: ["name", "stream"], ADVANCED: ["group"]}
@@ -232,12 +234,12 @@ class BridgeAdmin(AuditedAdmin):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         form = super().get_form(request, obj, change=change, **options)
         form.may_see_pii = request.user.has_perm(VIEW_PERSONAL)
-        form.offered = offered_to(request.user)
+        form.offered = find_offered_names(request.user)
         return form
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         for name in form.new_secrets.values():
-            value = secrets.make(name, by=person(request))
+            value = secrets.create_secret(name, by=person(request))
             messages.warning(request, f"The receiver needs the secret “{name}”, and it is shown only now: {value}")
         super().save_model(request, obj, form, change)
 
@@ -247,7 +249,7 @@ class BridgeAdmin(AuditedAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
         if bridge := options.get("obj"):
             context |= {
-                "problem": attach_overviews([bridge], overviews),
+                "problem": attach_overviews([bridge], read_overviews),
                 "bridge": bridge,
                 "tabs": tabs_of(request, bridge, "Definition"),
                 "may_act": self.has_change_permission(request, bridge),
@@ -258,21 +260,21 @@ class BridgeAdmin(AuditedAdmin):
         return shown
 
     @admin.display(description="bridge", ordering="name")
-    def named(self, bridge: Bridge) -> str:
+    def name_cell(self, bridge: Bridge) -> str:
         about = f"{bridge.stream.name} as {bridge.group}"
         return render_to_string("streams/admin/named.html", {"name": bridge.name, "about": about})
 
     @admin.display(description="state")
     def state(self, bridge: Any) -> str:
-        return _cell("state", bridge.overview, bridge=bridge, tells=True)
+        return _render_cell("state", bridge.overview, bridge=bridge, tells=True)
 
     @admin.display(description="lag")
     def behind(self, bridge: Any) -> str:
-        return _cell("behind", bridge.overview)
+        return _render_cell("behind", bridge.overview)
 
     @admin.display(description="delivered")
     def delivered(self, bridge: Any) -> str:
-        return _cell("delivered", bridge.overview)
+        return _render_cell("delivered", bridge.overview)
 
     @admin.display(description="in flight")
     def in_flight(self, bridge: Any) -> str:
@@ -284,7 +286,7 @@ class BridgeAdmin(AuditedAdmin):
 
     @admin.display(description="dead letters")
     def dead(self, bridge: Any) -> str:
-        return _cell("dead", bridge.overview, bridge=bridge)
+        return _render_cell("dead", bridge.overview, bridge=bridge)
 
 
 def tabs_of(request: HttpRequest, bridge: Bridge, active: str) -> list[Tab]:
@@ -294,7 +296,7 @@ def tabs_of(request: HttpRequest, bridge: Bridge, active: str) -> list[Tab]:
     return [*pages, *tabs.of_group(request, bridge.stream, bridge.group)]
 
 
-def _cell(name: str, found: Overview | None, **more: Any) -> str:
+def _render_cell(name: str, found: Overview | None, **more: Any) -> str:
     return render_to_string(f"bridges/admin/{name}.html", {"overview": found, **more})
 
 
@@ -303,18 +305,19 @@ HIDDEN = "The error is shown only with the permission to see payloads: it may qu
 
 
 def attach_reasons(request: HttpRequest, bridges: Sequence[Any]) -> None:
-    """Set `why` on each bridge that has its overview: the reason it does not run or its last error, "" for none; and
-    `payloads_seen`: whether the person gets a link to its dead letters. One query when any bridge is disabled.
+    """Set two attributes on bridges that have an overview: `why`, the reason for not running or the last error ("" for
+    none), and `payloads_seen`, whether the person may see payloads and so gets a link to dead letters. Makes one query
+    when a bridge is disabled.
     """
     may_see = payload_access.may_see(request)
     disabled = auto_disable.reasons_of([bridge.name for bridge in bridges if not bridge.enabled])
     for bridge in bridges:
-        why = _why(bridge, disabled.get(bridge.name, ""))
+        why = _reason_of(bridge, disabled.get(bridge.name, ""))
         bridge.payloads_seen = may_see
         bridge.why = why if not why or may_see else HIDDEN
 
 
-def _why(bridge: Any, disabled: str) -> str:
+def _reason_of(bridge: Any, disabled: str) -> str:
     if not bridge.enabled:
         return f"{DISABLED}{disabled}" if disabled else ""
     return bridge.overview.reason if bridge.overview else ""
@@ -324,10 +327,10 @@ _MOST_ON_HOME = 20
 
 
 def home_values(request: HttpRequest) -> dict[str, Any]:
-    """Return what the bridges' part of the first page shows: one query, and a few round trips."""
+    """Return the context of the first page's part about bridges, with one query and a few round trips."""
     if not request.user.has_perm("bridges.view_bridge"):
         return {"may_see": False}
     bridges = list(Bridge.objects.select_related("stream")[:_MOST_ON_HOME])
-    problem = attach_overviews(bridges, overviews)
+    problem = attach_overviews(bridges, read_overviews)
     attach_reasons(request, bridges)
     return {"may_see": True, "problem": problem, "bridges": bridges}

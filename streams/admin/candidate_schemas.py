@@ -174,7 +174,7 @@ def _save_draft(admin: Any, request: HttpRequest, event_type: EventType, subject
     if not form.is_valid():
         return redirect(request.path)
     replace = form.cleaned_data["replace"]
-    saved = candidate_schemas.save(subject, form.cleaned_data["schema"], replace=replace, by=person(request))
+    saved = candidate_schemas.save_draft(subject, form.cleaned_data["schema"], replace=replace, by=person(request))
     admin.message_user(request, f"Saved as the draft of “{subject}”. It takes effect when it is activated.")
     if event_type.contract_id is None:
         advice = f"choose “{subject}” on its page, or it stays unchecked."

@@ -20,7 +20,14 @@ from streams.admin import charts, tabs
 from streams.admin.first_steps import find_steps
 from streams.connections import ask_all
 from streams.models import Stream
-from streams.templatetags.stream_cells import NOTHING, refused_count, sampled_lag, state_of, stream_length, titled
+from streams.templatetags.stream_cells import (
+    NOTHING,
+    refused_count,
+    sampled_lag,
+    state_of,
+    stream_length,
+    title_attribute,
+)
 from synapse.errors.streams import ContractViolated
 from synapse.formats.text import plural
 from synapse.inspection import stream_stats
@@ -160,7 +167,7 @@ class StreamRow:
             _ROW,
             url=self.url,
             name=visible(self.stream.name),
-            purpose=titled(self.stream.purpose),
+            purpose=title_attribute(self.stream.purpose),
             problem=format_html(' <span class="s-bad">{}</span>', visible(found.problem.detail))
             if found and found.problem
             else "",

@@ -6,7 +6,7 @@ from streams import connections
 from streams.api.publish import KEY, large_batch
 from streams.connections import LARGE_BATCHES
 from streams.live import export
-from streams.live.tickets import person_or_key
+from streams.live.tickets import identify_person_or_key
 from streams.snapshot import holder
 from synapse.auth.permission import Requirement
 from synapse.endpoints import Answer, Call, EventLoop, Example, Meaning, Query, about, endpoint, maybe
@@ -21,7 +21,7 @@ _TEXT = {"type": "string"}
 
 
 async def _export_events(request: Request) -> StreamedResponse:
-    return await export.export(export_events.check_request(request, holder.current()))
+    return await export.answer_export(export_events.check_request(request, holder.current()))
 
 
 @endpoint(
@@ -39,7 +39,7 @@ async def _export_events(request: Request) -> StreamedResponse:
     tag="events",
     query=ExportQuery,
     problems=[403, 404, 409, 501, 503],
-    on_event_loop=EventLoop(handler=_export_events, is_endless=True, identify=person_or_key),
+    on_event_loop=EventLoop(handler=_export_events, is_endless=True, identify=identify_person_or_key),
 )
 def export_events(call: Call[ExportQuery, None]) -> NoReturn:
     """All events that a search finds, as `GET /events` finds them, in one answer: a line for each, or a table. One

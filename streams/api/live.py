@@ -1,4 +1,6 @@
-"""Watching streams and statistics live, and the tickets for it. The event loop answers; Django alone says so."""
+"""Endpoints that watch streams and statistics live, and issue tickets for that. The event loop serves them; in Django
+they only raise `EventLoopOnly`.
+"""
 
 from collections.abc import Collection
 from functools import partial
@@ -52,11 +54,11 @@ _live = partial(endpoint, tag="streams", requires=READ, of_stream=True)
 def live_ticket(call: Call[None, None]) -> Conversation[dict[str, object]]:
     """For browsers, whose EventSource can set no header: `GET /streams/{stream}/live?ticket=…`. The ticket is valid
     once, for 30 seconds and this stream, with the rights of its caller."""
-    return (yield from tickets.issue(call.stream.name, call.by))
+    return (yield from tickets.issue_ticket(call.stream.name, call.by))
 
 
-async def _watch(request: Request) -> Response | StreamedResponse:
-    return await session.live(watch_stream.check_request(request, holder.current()))
+async def _watch_stream(request: Request) -> Response | StreamedResponse:
+    return await session.answer_live(watch_stream.check_request(request, holder.current()))
 
 
 @_live(
@@ -66,7 +68,7 @@ async def _watch(request: Request) -> Response | StreamedResponse:
     {(200, "text/event-stream"): Meaning(_FRAMES, "Does not end while both sides live.")},
     query=LiveQuery,
     problems=[501, 503],
-    on_event_loop=EventLoop(handler=_watch, waits=True, is_endless=True, identify=tickets.watcher),
+    on_event_loop=EventLoop(handler=_watch_stream, waits=True, is_endless=True, identify=tickets.identify_watcher),
     parameters=[_LAST_EVENT_ID],
 )
 def watch_stream(call: Call[LiveQuery, None]) -> NoReturn:
@@ -103,11 +105,11 @@ class ManyTicket(Answer):
 def live_ticket_of_many(call: Call[None, None]) -> Conversation[dict[str, object]]:
     """For browsers, whose EventSource can set no header: `GET /live?ticket=…`. The ticket is valid once, for 30
     seconds, with the rights of its caller."""
-    return (yield from tickets.issue(tickets.GATEWAY, call.by))
+    return (yield from tickets.issue_ticket(tickets.GATEWAY, call.by))
 
 
 async def _watch_many(request: Request) -> Response | StreamedResponse:
-    return await session.live_of_many(watch_streams.check_request(request, holder.current()))
+    return await session.answer_live_of_many(watch_streams.check_request(request, holder.current()))
 
 
 @_many(
@@ -117,7 +119,9 @@ async def _watch_many(request: Request) -> Response | StreamedResponse:
     {(200, "text/event-stream"): Meaning(_FRAMES_OF_MANY, "Does not end while both sides live.")},
     query=ManyLiveQuery,
     problems=[403, 404, 409, 501, 503],
-    on_event_loop=EventLoop(handler=_watch_many, waits=True, is_endless=True, identify=tickets.gateway_watcher),
+    on_event_loop=EventLoop(
+        handler=_watch_many, waits=True, is_endless=True, identify=tickets.identify_watcher_of_many
+    ),
     parameters=[_LAST_EVENT_ID],
 )
 def watch_streams(call: Call[ManyLiveQuery, None]) -> NoReturn:
@@ -136,7 +140,7 @@ class SocketQuery(Query):
 async def _open_socket(request: Request) -> AcceptedWebSocket:
     call = open_websocket.check_request(request, holder.current())
     with tails().hold_seat(caller_of(call.by)):
-        pass  # without a seat, the handshake is refused; the connection takes its own
+        pass  # refuses the handshake when no seat is free; the connection takes its own seat later
     shows_ticket = call.query.ticket and not request.headers.get(AUTHORIZATION) and not request.headers.get(API_KEY)
     return AcceptedWebSocket(serve=SocketSession(call.by, may_publish=not shows_ticket).serve)
 
@@ -148,7 +152,9 @@ async def _open_socket(request: Request) -> AcceptedWebSocket:
     {(101,): Meaning(None, "The connection continues with frames of WebSocket.")},
     query=SocketQuery,
     problems=[426, 501, 503],
-    on_event_loop=EventLoop(handler=_open_socket, is_endless=True, is_websocket=True, identify=tickets.gateway_watcher),
+    on_event_loop=EventLoop(
+        handler=_open_socket, is_endless=True, is_websocket=True, identify=tickets.identify_watcher_of_many
+    ),
     parameters=[
         {
             "in": "header",
@@ -208,14 +214,14 @@ _statistics = partial(endpoint, tag="operations", requires=Requirement(scope="me
 def stats_live_ticket(call: Call[None, None]) -> Conversation[dict[str, object]]:
     """For browsers, whose EventSource can set no header: `GET /stats/live?ticket=…`. The ticket is valid once, for 30
     seconds, with the rights of its caller."""
-    return (yield from tickets.issue(tickets.STATISTICS, call.by))
+    return (yield from tickets.issue_ticket(tickets.STATISTICS, call.by))
 
 
 async def _watch_stats(request: Request) -> Response | StreamedResponse:
     call = watch_stats.check_request(request, holder.current())
-    _check(call)
+    _check_query(call)
     viewer = await overview.viewer_of(request, call.by) if call.query.page else None
-    return await statistics.live(call.query.stream, call.query.series, call.by, overview=viewer)
+    return await statistics.answer_live_statistics(call.query.stream, call.query.series, call.by, overview=viewer)
 
 
 @_statistics(
@@ -225,15 +231,15 @@ async def _watch_stats(request: Request) -> Response | StreamedResponse:
     {(200, "text/event-stream"): Meaning(_SAMPLES, "Does not end while both sides live.")},
     query=LiveStatsQuery,
     problems=[404, 501, 503],
-    on_event_loop=EventLoop(handler=_watch_stats, waits=True, is_endless=True, identify=tickets.watcher),
+    on_event_loop=EventLoop(handler=_watch_stats, waits=True, is_endless=True, identify=tickets.identify_watcher),
 )
 def watch_stats(call: Call[LiveStatsQuery, None]) -> NoReturn:
     """The changes of each sample, of all streams that the caller may see, over one connection."""
-    _check(call)
+    _check_query(call)
     raise EventLoopOnly("Statistics are watched on the event loop: ask the server that `manage.py serve` or `up` runs.")
 
 
-def _check(call: Call[LiveStatsQuery, None]) -> None:
+def _check_query(call: Call[LiveStatsQuery, None]) -> None:
     check_names(call.query.series)
     for name in call.query.stream:
         Requirement(visible=True).demand(call.by, name)

@@ -59,35 +59,35 @@ class Metrics(Answer):
     inference_metrics: InferenceMetrics
 
 
-async def _health(request: Request) -> Response:
-    return health.health(await _problems())
+async def _answer_health(request: Request) -> Response:
+    return health.answer_health(await _find_problems())
 
 
 def _health_directly(request: Request, done: Done, failed: Failed) -> bool:
-    """Answer without a task, if a prober watches Redis and the database."""
-    known = health.watched()
+    """Answer without an asyncio task, if a prober of this process checks Redis and the database."""
+    known = health.latest_problems()
     if known is not None:
-        done(health.health(known))
+        done(health.answer_health(known))
     return known is not None
 
 
-async def _readiness(request: Request) -> Response:
-    return health.readiness(await _problems())
+async def _answer_readiness(request: Request) -> Response:
+    return health.answer_readiness(await _find_problems())
 
 
-async def _liveness(request: Request) -> Response:
-    return health.liveness()
+async def _answer_liveness(request: Request) -> Response:
+    return health.answer_liveness()
 
 
 def _liveness_directly(request: Request, done: Done, failed: Failed) -> bool:
     """Answer without an asyncio task, so that a probe is answered sooner on a busy event loop."""
-    done(health.liveness())
+    done(health.answer_liveness())
     return True
 
 
-async def _problems() -> health.Problems:
-    known = health.watched()
-    return known if known is not None else await asyncio.to_thread(health.asked)
+async def _find_problems() -> health.Problems:
+    known = health.latest_problems()
+    return known if known is not None else await asyncio.to_thread(health.check_now)
 
 
 _HEALTHY = {"status": "healthy", "service": "synapse", "redis": "ok", "database": "ok"}
@@ -103,12 +103,12 @@ _operation = partial(endpoint, tag="operations")
     {200: Health, 503: Meaning(Health, "Redis or the database is down.")},
     name="health",
     requires=ANYBODY,
-    on_event_loop=EventLoop(handler=_health, direct=_health_directly),
+    on_event_loop=EventLoop(handler=_answer_health, direct=_health_directly),
     examples=[Example("healthy", _HEALTHY, 200)],
 )
 def show_health(call: Call[None, None]) -> Response:
     """Always answers within two seconds, even when Redis or the database hangs."""
-    return health.health(health.asked())
+    return health.answer_health(health.check_now())
 
 
 @_operation(
@@ -117,11 +117,11 @@ def show_health(call: Call[None, None]) -> Response:
     "Say that the process answers",
     Liveness,
     requires=ANYBODY,
-    on_event_loop=EventLoop(handler=_liveness, direct=_liveness_directly),
+    on_event_loop=EventLoop(handler=_answer_liveness, direct=_liveness_directly),
 )
 def liveness(call: Call[None, None]) -> Response:
     """Does not check Redis or the database, because a restart of Synapse would not repair them."""
-    return health.liveness()
+    return health.answer_liveness()
 
 
 @_operation(
@@ -130,11 +130,11 @@ def liveness(call: Call[None, None]) -> Response:
     "Say whether events can be published",
     {200: Readiness, 503: Meaning(Readiness, "Redis is down.")},
     requires=ANYBODY,
-    on_event_loop=EventLoop(handler=_readiness),
+    on_event_loop=EventLoop(handler=_answer_readiness),
 )
 def readiness(call: Call[None, None]) -> Response:
     """Checks only Redis, because publishing needs nothing else."""
-    return health.readiness(health.asked())
+    return health.answer_readiness(health.check_now())
 
 
 @_operation(

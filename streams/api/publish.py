@@ -1,4 +1,4 @@
-"""Publishing and validating. `synapse.publishing` reads the bodies, because its speed is measured."""
+"""Endpoints that publish and validate events. `synapse.publishing` reads the bodies, because its speed is measured."""
 
 from functools import partial
 from typing import Any
@@ -99,7 +99,7 @@ _STORED = {
 }
 
 
-def _header(name: str, description: str, **schema: Any) -> dict[str, Any]:
+def _header_parameter(name: str, description: str, **schema: Any) -> dict[str, Any]:
     return {"in": "header", "name": name, "schema": schema, "description": description}
 
 
@@ -109,27 +109,27 @@ _ATOMIC = {
     "schema": {"type": "boolean", "default": False},
     "description": "Store all events of a batch or none.",
 }
-_VERSION = _header(
+_VERSION = _header_parameter(
     CONTRACT_VERSION,
     "The version of their contracts that the events are checked against; without it, the active one.",
     type="integer",
     minimum=1,
 )
-KEY = _header(
+KEY = _header_parameter(
     idempotency.HEADER,
     "Names the request: sent again under the same key, nothing is stored twice.",
     type="string",
     pattern="^[!-~]{1,128}$",
 )
 _BINARY = [
-    _header(
+    _header_parameter(
         f"ce-{name}",
         "An attribute of a CloudEvent in binary mode.",
         type="string",
     )
     for name in ("specversion", "id", "source", "type", "time", "subject", "dataschema")
 ]
-_TRACE = _header("traceparent", "W3C Trace Context; kept with the event.", type="string")
+_TRACE = _header_parameter("traceparent", "W3C Trace Context; kept with the event.", type="string")
 _REPLAYED = {
     idempotency.REPLAYED: {
         "schema": {"type": "string", "enum": ["true"]},

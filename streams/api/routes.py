@@ -1,7 +1,7 @@
-"""The routes of both ways in, made from endpoints: the routes of the event loop, and Django's generic view.
+"""The routes made from endpoints: those of the event loop, and those of Django with its generic view.
 
-The event loop answers without a thread and without a database query. A route's fast path runs the same conversation as
-its handler, and leaves requests that wait for their turn to the handler.
+The event loop answers without a thread and without a database query. A route's fast path runs the conversation of its
+handler without a task, and leaves requests that must wait for their turn to the handler.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -26,18 +26,18 @@ from synapse.shares import caller_of
 
 
 def routes_of(endpoints: Iterable[Endpoint]) -> tuple[Route, ...]:
-    """Return the routes of those endpoints that the event loop answers."""
-    return tuple(_route(each, each.on_event_loop) for each in endpoints if each.on_event_loop is not None)
+    """Return routes for the endpoints that the event loop answers."""
+    return tuple(_route_of(each, each.on_event_loop) for each in endpoints if each.on_event_loop is not None)
 
 
-def _route(endpoint: Endpoint, loop: EventLoop) -> Route:
+def _route_of(endpoint: Endpoint, loop: EventLoop) -> Route:
     direct = loop.direct
     if loop.handler is None and not loop.waits:
-        direct = _direct(endpoint, loop.size)
+        direct = _fast_path_of(endpoint, loop.size)
     return Route(
         method=endpoint.method,
         path=endpoint.path,
-        handler=loop.handler or _handler(endpoint, loop),
+        handler=loop.handler or _handler_of(endpoint, loop),
         direct=direct,
         waits=loop.waits,
         identify=identify_as_anonymous if endpoint.requires.open_to_all else loop.identify,
@@ -45,27 +45,27 @@ def _route(endpoint: Endpoint, loop: EventLoop) -> Route:
     )
 
 
-def _handler(endpoint: Endpoint, loop: EventLoop) -> Handler:
+def _handler_of(endpoint: Endpoint, loop: EventLoop) -> Handler:
     async def handler(request: Request) -> Response:
-        async with _turn(loop, request):
-            executor, conversation = _begin(endpoint, request)
+        async with _wait_for_turn(loop, request):
+            executor, conversation = _begin_conversation(endpoint, request)
             return await executor.run(conversation)
 
     return handler
 
 
-def _direct(endpoint: Endpoint, size: Callable[[Request], int] | None) -> Direct:
+def _fast_path_of(endpoint: Endpoint, size: Callable[[Request], int] | None) -> Direct:
     def direct(request: Request, done: Done, failed: Failed) -> bool:
         if size is not None and size(request):
             return False
-        executor, conversation = _begin(endpoint, request)
+        executor, conversation = _begin_conversation(endpoint, request)
         executor.begin(conversation, done, failed)
         return True
 
     return direct
 
 
-def _begin(endpoint: Endpoint, request: Request) -> tuple[AsyncExecutor, Conversation[Response]]:
+def _begin_conversation(endpoint: Endpoint, request: Request) -> tuple[AsyncExecutor, Conversation[Response]]:
     """Return the conversation that answers a request, and the executor that runs it."""
     catalog = holder.current()
     taken, stored = endpoint.parse_request(request, catalog)
@@ -73,8 +73,10 @@ def _begin(endpoint: Endpoint, request: Request) -> tuple[AsyncExecutor, Convers
 
 
 @asynccontextmanager
-async def _turn(loop: EventLoop, request: Request) -> AsyncIterator[None]:
-    """Wait for the turn of a large request, because processing a batch takes many times its memory."""
+async def _wait_for_turn(loop: EventLoop, request: Request) -> AsyncIterator[None]:
+    """Wait for the turn of a large request, which takes a multiple of its size in memory, and hold it during the
+    block.
+    """
     size = 0 if loop.size is None else loop.size(request)
     if not size:
         yield
@@ -83,12 +85,12 @@ async def _turn(loop: EventLoop, request: Request) -> AsyncIterator[None]:
         yield
 
 
-# The metrics take a token of their own, too.
+# The metrics also accept SYNAPSE_METRICS_TOKEN.
 _AUTHENTICATION = {"metrics": MetricsAuthentication}
 
 
 class EndpointView(ApiView):
-    """Answers the endpoints of one path, by method."""
+    """The view of one path; it answers each method with that method's endpoint."""
 
     endpoints: ClassVar[Mapping[str, Endpoint]]
 
@@ -96,10 +98,10 @@ class EndpointView(ApiView):
         """Answer a request with the endpoint of its method."""
         endpoint = self.endpoints["GET" if request.method == "HEAD" else str(request.method)]
         asked = to_request(request._request, principal_of(request), **params)
-        return to_django(_recorded(endpoint, asked, _answer(endpoint, asked)))
+        return to_django(_record_access(endpoint, asked, _run_endpoint(endpoint, asked)))
 
 
-def _answer(endpoint: Endpoint, asked: Request) -> Response:
+def _run_endpoint(endpoint: Endpoint, asked: Request) -> Response:
     catalog = holder.current()
     taken, stored = endpoint.parse_request(asked, catalog)
     if endpoint.is_conversation:
@@ -107,15 +109,15 @@ def _answer(endpoint: Endpoint, asked: Request) -> Response:
     return endpoint.make_response(endpoint.handler(taken), asked)
 
 
-def _recorded(endpoint: Endpoint, asked: Request, answer: Response) -> Response:
-    """Return the answer, after recording the events that it shows to a person."""
+def _record_access(endpoint: Endpoint, asked: Request, answer: Response) -> Response:
+    """Record the events that the answer shows to a person, and return the answer."""
     if endpoint.reveals is not None and asked.principal.kind == "person":
         payload_access.record_each(asked.principal, answer.shown or endpoint.reveals(orjson.loads(answer.whole_body)))
     return answer
 
 
 def urls_of(endpoints: Iterable[Endpoint]) -> list[URLPattern]:
-    """Return Django's patterns of endpoints, one for each path, under the name of its first operation."""
+    """Return URL patterns for endpoints: one for each path, with the name of its first endpoint."""
     return [
         route(path, _view_of(methods).as_view(), next(iter(methods.values())).name)
         for path, methods in by_path(endpoints).items()
@@ -129,6 +131,6 @@ def _view_of(methods: Mapping[str, Endpoint]) -> type[EndpointView]:
     kind = _AUTHENTICATION.get(first.name, PrincipalAuthentication)
     values["authentication_classes"] = [] if first.requires.open_to_all else [kind]
     if first.on_event_loop and first.on_event_loop.is_endless:
-        # The answer to GET does not end, but the answer to HEAD would have to.
+        # HEAD is not allowed, because the answer to GET never ends.
         values["http_method_names"] = ["get", "options"]
     return type(first.name, (EndpointView,), values)

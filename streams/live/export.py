@@ -1,4 +1,4 @@
-"""Sends an export of events to one caller: part by part, each when the caller has taken the one before."""
+"""Exports of events over HTTP, sent in parts: each part is read when the caller has taken the one before."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -19,15 +19,15 @@ from synapse.shares import AllInUse, caller_of
 
 _HEADERS = {
     "Cache-Control": "no-store",
-    # For nginx, which otherwise holds back what it passes on.
+    # Keeps nginx from buffering the response.
     "X-Accel-Buffering": "no",
 }
-# The number of times that a part waits for its turn, ten seconds each, before the export ends.
+# The number of times that a part waits for its turn, for ten seconds each, before the export ends.
 _TRIES = 6
 
 
 class ExportSession:
-    """Sends an export to one caller, as long as the caller's key or session is good."""
+    """Sends an export to one caller, as long as the caller's key or session is valid."""
 
     def __init__(self, call: Call[ExportQuery, None]) -> None:
         self._caller = caller_of(call.by)
@@ -41,8 +41,8 @@ class ExportSession:
         Raises:
             Problem, RedisFailure: before the first part; later none.
         """
-        with shares_of("event-exports").holding(self._caller), guard.calling(self._check, self._permission):
-            part = await self._part()
+        with shares_of("event-exports").holding(self._caller), guard.calling(self._check_permission, self._permission):
+            part = await self._read_part()
             yield part.text
             while not part.is_last:
                 part = await self._next_part()
@@ -56,7 +56,7 @@ class ExportSession:
             return self.export.end_early("The key or the session is not good any more.")
         for tries_left in reversed(range(_TRIES)):
             try:
-                return await self._part()
+                return await self._read_part()
             except AllInUse as problem:
                 if not tries_left:
                     return self.export.end_early(problem.detail)
@@ -64,16 +64,16 @@ class ExportSession:
                 return self.export.end_early(problem_of(failure).detail)
         raise AssertionError("the last try returns")
 
-    async def _part(self) -> Part:
+    async def _read_part(self) -> Part:
         async with QUEUES[LONG_READS].turn(self._caller, 1):
             by = replace(self._by, rights=self._permission.rights)
             return await connections.async_executor().run(self.export.next_part(holder.current(), by))
 
-    def _check(self) -> None:
-        """Do nothing when the guard has renewed the rights of a person: each part begins with a check."""
+    def _check_permission(self) -> None:
+        """Do nothing when the guard has renewed a person's rights, because each part begins with a check of its own."""
 
 
-async def export(call: Call[ExportQuery, None]) -> StreamedResponse:
+async def answer_export(call: Call[ExportQuery, None]) -> StreamedResponse:
     """Answer `GET /export/events`.
 
     Raises:
@@ -81,7 +81,7 @@ async def export(call: Call[ExportQuery, None]) -> StreamedResponse:
     """
     session = ExportSession(call)
     if call.by.kind == "person":
-        await asyncio.to_thread(_record, call.by, session.export.streams)
+        await asyncio.to_thread(_record_access, call.by, session.export.streams)
     chunks = session.chunks()
     first = await anext(chunks)
     name = f"events.{call.query.format}"
@@ -94,5 +94,5 @@ async def export(call: Call[ExportQuery, None]) -> StreamedResponse:
 
 
 @checked_connections()
-def _record(by: Principal, streams: Sequence[str]) -> None:
+def _record_access(by: Principal, streams: Sequence[str]) -> None:
     payload_access.record_exporting(by, streams)

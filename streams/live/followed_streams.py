@@ -1,4 +1,4 @@
-"""The streams that one connection follows: which they are, and how far it is in each."""
+"""The streams that one connection follows, and its position in each."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,20 +18,21 @@ from synapse.wire.ids import EntryId
 
 
 class FollowedStreams:
-    """The streams of a connection, by name. Each is read in pages until its pages reach the read loop's position.
+    """The streams of a connection, by name. Each is read in pages until they reach the position of the stream's read
+    loop.
 
     Args:
         permission: the caller's current rights.
-        pause: the seconds after which a stream that failed is read again.
+        pause: the seconds until a failed stream is read again.
 
     Attributes:
-        positions: how far the connection is in each stream.
-        watcher: gets the new entries of all streams.
-        behind: the streams that are read in pages, whose new entries are held back.
-        later: the query for streams that come later; None where all streams are named.
-        notices: notices to be sent.
-        left: streams that were left since the session was last asked for items.
-        has_filters: whether any stream was asked for with a filter.
+        positions: the connection's position in each stream.
+        watcher: receives the new entries of all streams.
+        behind: the streams that are read in pages; their new entries wait.
+        later: the query for streams defined later; None where all streams are named.
+        notices: notices to send.
+        left: streams that were left since the session last yielded items.
+        has_filters: whether the query of any stream has a filter.
     """
 
     def __init__(self, permission: ViewerPermission, *, pause: float) -> None:
@@ -58,11 +59,11 @@ class FollowedStreams:
         return list(self._streams)
 
     def get(self, name: str) -> FollowedStream | None:
-        """Return a stream, None where it is not followed."""
+        """Return a stream, None when it is not followed."""
         return self._streams.get(name)
 
     async def join(self, queries: Mapping[str, TailQuery], *, later: TailQuery | None) -> None:
-        """Follow streams, each from where its query says. Either all of them are followed then, or none.
+        """Follow streams, each from the position in its query: all of them, or on an error none.
 
         Raises:
             WrongType, RedisUnavailable, Stopping: as their names say.
@@ -78,7 +79,7 @@ class FollowedStreams:
         self.watcher.wake()
 
     def join_later(self, readable: Iterable[str]) -> bool:
-        """Follow the streams that came since, where all are followed. Return False when there are too many."""
+        """Follow newly readable streams, where all streams are followed. Return False when there are too many."""
         new = [stream for stream in readable if stream not in self._streams]
         if len(self._streams) + len(new) > MOST_STREAMS:
             return False
@@ -103,10 +104,10 @@ class FollowedStreams:
 
     async def open(self, streams: Sequence[FollowedStream]) -> None:
         """Compare the positions of streams with their ends, in one round trip. Where all streams are followed, one that
-        cannot be asked rests, and keeps no other back.
+        cannot be read is tried again later and does not delay the others.
 
         Raises:
-            WrongType, RedisUnavailable: when a named stream, or every stream that is followed, cannot be asked.
+            WrongType, RedisUnavailable: when a named stream, or every followed stream, cannot be read.
         """
         asking = {stream.name: stream.read_newest_id() for stream in streams}
         newest: dict[str, Any] = await connections.async_executor().run(together(asking))
@@ -125,7 +126,7 @@ class FollowedStreams:
                     stream.attach(self.watcher, self._permission.may_see(stream.name))
 
     def pause(self, stream: FollowedStream) -> None:
-        """Ask a stream that failed again after a pause."""
+        """Let a failed stream be read again only after the pause."""
         stream.pause_until(asyncio.get_running_loop().time() + self._pause)
 
     def leave(self, name: str) -> None:
@@ -141,8 +142,9 @@ class FollowedStreams:
         self.notices = [notice for notice in self.notices if notice.stream != name]
 
     def leave_named(self, name: str) -> bool:
-        """Leave a stream that was named. Where all streams are followed, continue it behind its last event, as one of
-        them; return whether that is so."""
+        """Leave a stream that was named. Where all streams are followed as well, continue with it as one of them after
+        its last event. Return whether it continues.
+        """
         after, rights = self.positions.position_of(name), self._permission.rights
         self.leave(name)
         if self.later is None or name not in readable_streams(holder.current(), rights):
@@ -152,7 +154,7 @@ class FollowedStreams:
         return True
 
     def leave_unnamed(self) -> None:
-        """Leave the streams that were not named, and follow none that comes later."""
+        """Leave the streams that were not named, and stop following streams defined later."""
         self.later, self.positions.of_all = None, False
         for stream in self:
             if not stream.is_named:
@@ -165,7 +167,7 @@ class FollowedStreams:
             self.leave(stream.name)
 
     def begin_again(self) -> None:
-        """Read all streams in pages again, from the connection's positions, and drop the waiting items."""
+        """Read all streams in pages again from the connection's positions, and drop the waiting items."""
         self.watcher.close()
         self.watcher = Watcher(tails().wake_ups)
         for stream in self:
@@ -174,8 +176,9 @@ class FollowedStreams:
         self.behind = list(self)
 
     def live_positions(self) -> dict[str, EntryId]:
-        """Return how far the read loops are, where all that they had was sent or left out: nothing waits, and nothing
-        that waited was dropped."""
+        """Return the positions of the read loops, by stream. Empty unless all of their entries were sent or filtered
+        out: none waits, and none was dropped.
+        """
         if self.watcher.ended or not self.watcher.is_empty:
             return {}
         return {
@@ -185,7 +188,9 @@ class FollowedStreams:
         }
 
     def move(self, items: Iterable[Item], reached: Mapping[str, EntryId]) -> None:
-        """Move behind items, and to the ids that streams have reached beside them, except in streams that were left."""
+        """Move the positions behind items, and to the ids that streams have reached without items, except in streams
+        that were left.
+        """
         self.positions.advance_all(item for item in items if item.stream not in self.left)
         for stream, id_ in reached.items():
             if stream not in self.left:

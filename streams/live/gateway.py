@@ -1,11 +1,12 @@
-"""The session of one connection that watches streams, for any transport: stored entries in pages, then new ones.
+"""The session of one connection that watches streams, for any transport. It yields stored entries in pages, then new
+ones.
 
 session = GatewaySession(principal)
-with session.seated():
+with session.hold_seat():
     await session.subscribe({"orders": TailQuery()})
     async for items in session.items():
         ...  # write them with `session.positions.advance(item)`; none: a heartbeat is due
-    ...  # `session.ended` and `session.reason` say why
+    ...  # `session.ended` and `session.reason` tell why it ended
 """
 
 import asyncio
@@ -37,10 +38,10 @@ from synapse.runtime.turn_queue import TURN, turn_queue
 from synapse.shares import caller_of
 from synapse.wire.ids import EntryId
 
-_PAUSE = 0.5
-# Why a session ends: the watcher's reasons, and more streams than one connection watches.
+_RETRY_SECONDS = 0.5
+# The reason for which a session ended: one of the watcher's, or more streams than one connection may watch.
 Reason = Ended | Literal["too many"]
-_WHY: Mapping[str, str] = {
+_REASON_TEXTS: Mapping[str, str] = {
     "stopping": "the server stops",
     "failed": "the server failed; its log says why",
     "shut out": "show again who you are: your key or your rights changed, or it was long ago",
@@ -51,16 +52,15 @@ _WHY: Mapping[str, str] = {
 class GatewaySession:
     """Follows streams for one connection.
 
-    Each stream is read in pages first, at the connection's pace. Near its end its subscription begins, which the read
-    loop fills, and pages are read up to the exact id of the loop's position then: the subscription has everything after
-    it. So no entry is left out between the two, and none comes twice. While one stream is read in pages, the others'
-    new entries come in between.
+    Each stream is first read in pages, at the connection's pace. Near its end a subscription begins, which the stream's
+    read loop fills. Pages are read up to the loop's position at that moment, and the subscription has all later
+    entries, so none is left out or sent twice. New entries of other streams are sent between the pages.
 
     Attributes:
-        followed: the streams that it follows.
-        positions: how far the connection is in each of them. The transport calls `passing` or `move` for the
-            items that it sends, in order, before it asks for the next ones.
-        ended: why no more items come; None before.
+        followed: the streams that the connection follows.
+        positions: the connection's position in each stream. The transport calls `passing` or `move` for each item that
+            it sends, in order, before it takes further items.
+        ended: the reason for which the session ended; None while it lasts.
     """
 
     def __init__(
@@ -74,8 +74,8 @@ class GatewaySession:
 
         Args:
             principal: The caller.
-            ends_when_empty: Whether the session ends when the caller may read none of its streams any more.
-            on_left: Is told each stream that was left because the caller may not read it any more.
+            ends_when_empty: Whether the session ends once the caller may no longer read any of its streams.
+            on_left: Called with the name of each stream that was left because the caller may no longer read it.
         """
         self.ended: Reason | None = None
         self._principal = principal
@@ -83,12 +83,13 @@ class GatewaySession:
         self._on_left = on_left
         self._heartbeat: float = settings.LIVE_HEARTBEAT
         self._permission = ViewerPermission(principal)
-        self.followed = FollowedStreams(self._permission, pause=min(_PAUSE, self._heartbeat))
+        self.followed = FollowedStreams(self._permission, pause=min(_RETRY_SECONDS, self._heartbeat))
         self.positions = self.followed.positions
         self._written = 0.0
-        # The predicates of the event types that the caller may see, of streams where those are not all.
+        # By stream: whether the caller may see an event type. Streams whose event types the caller may all see are
+        # absent.
         self._sees: dict[str, Callable[[str], bool]] = {}
-        # The rights and the catalog by which the streams were checked.
+        # The rights and the catalog with which the streams were checked last.
         self._checked: tuple[Rights, Snapshot] | None = None
 
     @property
@@ -108,33 +109,33 @@ class GatewaySession:
 
     @property
     def reason(self) -> str:
-        """Why the session ended, in words."""
-        return _WHY.get(self.ended or "", "")
+        """The reason for which the session ended, as a text for the client."""
+        return _REASON_TEXTS.get(self.ended or "", "")
 
     @contextmanager
     def hold_seat(self) -> Iterator[None]:
-        """Take one seat of the caller's share for the session, and keep its rights current. All streams are left in the
-        end.
+        """Hold one seat of the caller's share during the block, and keep the caller's rights current. At the end, leave
+        all streams.
 
         Raises:
             ShareUsedUp, TooManyWatchers, Stopping: as their names say.
         """
-        with tails().hold_seat(caller_of(self._principal)), guard.calling(self._check, self._permission):
+        with tails().hold_seat(caller_of(self._principal)), guard.calling(self._apply_rights, self._permission):
             try:
                 yield
             finally:
                 self.followed.leave_all()
 
     async def subscribe(self, queries: Mapping[str, TailQuery], *, later: TailQuery | None = None) -> None:
-        """Follow streams, each from where its query says. Either all of them are followed then, or none.
+        """Follow streams, each from the position in its query: all of them, or on an error none.
 
         Args:
             queries: The query for each stream.
-            later: The query for streams that come later, where the caller asks for all streams.
+            later: The query for streams defined later, where the caller asks for all streams.
 
         Raises:
-            BadParameter: when there are too many, or one is followed already.
-            Forbidden, UnknownStream: when the caller may not read one, or it is not defined.
+            BadParameter: when there are too many streams, or one is followed already.
+            Forbidden, UnknownStream: when the caller may not read a stream, or it is not defined.
             WrongType, RedisUnavailable, Stopping: as their names say.
         """
         check_number(len(self.followed) + len(queries))
@@ -148,39 +149,42 @@ class GatewaySession:
                     f"“{stream}” is followed already. Unsubscribe from “{first}” first.", parameter="stream"
                 )
         await self.followed.join(queries, later=later)
-        # The catalog may have changed meanwhile.
+        # The catalog may have changed during the request.
         self._checked = None
 
     async def subscribe_to_all(self, asked: ManyTails) -> None:
-        """Follow what a request for many streams asks for; raises as `subscribe`."""
+        """Follow the streams of a request for many streams; raises as `subscribe`."""
         await self.subscribe(asked.streams, later=asked.later)
 
     async def items(self) -> AsyncGenerator[Sequence[Item], None]:
-        """Yield entries and notices, in order for each stream, and an empty sequence when a heartbeat is due. The
-        generator ends with the session. The positions are those behind the yielded entries."""
-        self._written = _now()
+        """Yield entries and notices, in order within each stream, and an empty sequence when a heartbeat is due. The
+        generator ends with the session. After each step, `positions` are behind the yielded entries.
+        """
+        self._written = _loop_time()
         while not self._is_over():
             self.followed.left.clear()
-            taken, reached = await self._next()
-            items = await self._matching(taken)
+            taken, reached = await self._take_next()
+            items = await self._filter_items(taken)
             if items:
                 yield items
-                self._written = _now()
+                self._written = _loop_time()
             if reached or items is not taken:
                 self.followed.move(taken, reached)
-            if not items and _now() - self._written >= self._heartbeat:
+            if not items and _loop_time() - self._written >= self._heartbeat:
                 yield ()
-                self._written = _now()
+                self._written = _loop_time()
 
-    # ---- What comes next.
+    # ---- Reading items.
 
-    async def _next(self) -> tuple[Sequence[Item], Mapping[str, EntryId]]:
-        """Return what comes next, before the filter, and how far streams are then, beside the items' own ids."""
+    async def _take_next(self) -> tuple[Sequence[Item], Mapping[str, EntryId]]:
+        """Return the next items, not filtered yet, and by stream the positions that are reached besides the items' own
+        ids.
+        """
         followed = self.followed
         if followed.notices:
             notices, followed.notices = followed.notices, []
             return notices, {}
-        now, due = _now(), self._written + self._heartbeat
+        now, due = _loop_time(), self._written + self._heartbeat
         behind = [stream for stream in followed.behind if stream.has_pages()]
         followed.behind = [stream for stream in followed.behind if not stream.is_live]
         ready = [stream for stream in behind if stream.paused_until <= now]
@@ -188,13 +192,13 @@ class GatewaySession:
             until = min([due, *(stream.paused_until for stream in behind)])
             items = await followed.watcher.next_items(max(until - now, 0.0))
             return items, {} if items else followed.live_positions()
-        # Nearly in the order of time: the one that is furthest back continues.
+        # The stream that is furthest back continues, so that events come nearly in the order of time.
         stream = min(ready, key=lambda stream: stream.pages.after)
         items = await self._catch_up(stream)
         return [*items, *followed.watcher.take_items()], {stream.name: stream.pages.after} if stream.is_open else {}
 
     async def _catch_up(self, stream: FollowedStream) -> list[Item]:
-        """Return the next page of a stream. Near its end, let its subscription begin."""
+        """Return the items of a stream's next page. Near the stream's end, begin its subscription."""
         executor = connections.async_executor()
         try:
             if not stream.is_open:
@@ -209,11 +213,12 @@ class GatewaySession:
             stream.attach(self.followed.watcher, self._permission.may_see(stream.name))
         return items
 
-    async def _matching(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Return the frames that meet the filters of their streams, and notices, yielding to other tasks in between: a
-        filter may take long on a large event. The caller's rights may have changed since a frame was queued."""
+    async def _filter_items(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Return notices, and the frames that match their streams' filters and that the caller may see now: rights may
+        have changed since a frame was queued. Yields to other tasks, because a filter may take long on a large event.
+        """
         if not self.followed.has_filters:
-            return self._allowed(items)
+            return self._drop_hidden_items(items)
         found: list[Item] = []
         until = 0.0
         for item in items:
@@ -226,10 +231,12 @@ class GatewaySession:
                 if not stream.query.filter.matches({**row, "stream": item.stream}):
                     continue
             found.append(item)
-        return self._allowed(found)
+        return self._drop_hidden_items(found)
 
-    def _allowed(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Return the items of streams that were not left, of event types that the caller may see now."""
+    def _drop_hidden_items(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Return the items without those of streams that were left, and of event types that the caller may not see
+        now.
+        """
         left = self.followed.left
         if not left and not self._sees:
             return items
@@ -242,8 +249,9 @@ class GatewaySession:
     # ---- Streams and rights.
 
     def _is_over(self) -> bool:
-        """Say whether the session has ended. A connection that was too slow for new entries while another stream was
-        read in pages is not dropped: all its streams are read in pages again."""
+        """Say whether the session has ended. A connection that was too slow while it read a stream in pages is not
+        dropped: it reads all streams in pages again.
+        """
         followed, watcher = self.followed, self.followed.watcher
         if watcher.ended == "slow" and followed.behind:
             followed.begin_again()
@@ -253,11 +261,12 @@ class GatewaySession:
             self.ended = "stopping"
         return self.ended is not None
 
-    def _check(self) -> None:
-        """End the session when the caller may not watch any more; otherwise apply the current rights: leave the streams
-        that may not be read any more, and join those that came."""
+    def _apply_rights(self) -> None:
+        """Apply the caller's current rights: end the session when the caller may no longer watch; otherwise leave
+        streams that may no longer be read, and join new ones.
+        """
         if not self._permission.is_good:
-            self._end("shut out")
+            self._end_session("shut out")
             return
         rights, catalog = self._permission.rights, holder.current()
         if self._checked is not None and self._checked[0] is rights and self._checked[1] is catalog:
@@ -281,15 +290,15 @@ class GatewaySession:
         if not self.followed and self._ends_when_empty:
             is_waiting = later is not None and (readable or not catalog.streams)
             if had_any and not is_waiting:
-                self._end("shut out")
+                self._end_session("shut out")
                 return
         if not self.followed.join_later(readable):
-            self._end("too many")
+            self._end_session("too many")
 
-    def _end(self, reason: Reason) -> None:
+    def _end_session(self, reason: Reason) -> None:
         self.ended = reason
         self.followed.watcher.end("shut out")
 
 
-def _now() -> float:
+def _loop_time() -> float:
     return asyncio.get_running_loop().time()

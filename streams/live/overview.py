@@ -1,5 +1,6 @@
-"""The admin's overview, pushed to its viewers with each sample: made once for all viewers of a process with the same
-permissions, and sent as the lines that changed."""
+"""The admin's overview, pushed to its viewers with each sample. It is rendered once for all viewers with the same
+permissions, and sent as the lines that changed.
+"""
 
 import asyncio
 import logging
@@ -27,34 +28,36 @@ logger = logging.getLogger(__name__)
 
 
 class _Viewer(AnonymousUser):
-    """A viewer with some permissions, None for all: stands for a Django user, whom a query would have to find."""
+    """Takes the place of a Django user in a request, which saves a query. Has the given permissions, or with None
+    all.
+    """
 
-    is_active, is_anonymous, is_authenticated = True, False, True  # type: ignore[assignment]  # there they are constants
+    is_active, is_anonymous, is_authenticated = True, False, True  # type: ignore[assignment]  # constants in the base class
 
     def __init__(self, permissions: frozenset[str] | None) -> None:
-        self.is_superuser = permissions is None  # type: ignore[assignment]  # as above
+        self.is_superuser = permissions is None  # type: ignore[assignment]  # a constant in the base class
         self._permissions = permissions or frozenset()
 
     def get_all_permissions(self, obj: object = None) -> set[str]:
-        """Return the permissions."""
+        """Return all permissions."""
         return set(self._permissions)
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
-        """Say whether a permission is among them."""
+        """Say whether the viewer has a permission."""
         return self.is_superuser or perm in self._permissions
 
     def has_module_perms(self, module: str) -> bool:
-        """Say whether any permission of an app is among them."""
+        """Say whether the viewer has any permission of an app."""
         return self.is_superuser or any(each.startswith(f"{module}.") for each in self._permissions)
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ViewerKind:
     """Viewers with the same permissions, at the same address.
 
     Attributes:
-        permissions: those of the viewers, None for all.
-        address: the headers that tell at which address they see the server: commands that can be copied name it.
+        permissions: the viewers' permissions, None for all permissions.
+        address: the headers from which Django derives the server's address, which is part of commands on the page.
     """
 
     permissions: frozenset[str] | None
@@ -62,7 +65,7 @@ class Kind:
 
     @property
     def request(self) -> HttpRequest:
-        """A request of such a viewer for the parts of the overview."""
+        """A request of such a viewer, to render the parts of the overview with."""
         request = HttpRequest()
         request.method = "GET"
         request.META.update(self.address)
@@ -71,15 +74,15 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frames:
+class OverviewFrames:
     """The overview as server-sent events.
 
     Attributes:
-        number: tells it from all others.
-        lines: its lines.
-        whole: all of it.
-        follows: the number of the one to which `changes` apply, 0 without any.
-        changes: the lines that are others.
+        number: identifies this rendering of the overview.
+        lines: the lines of the HTML.
+        whole: the event with the whole overview.
+        follows: the number of the rendering to which `changes` apply, 0 without changes.
+        changes: the event with the changed lines.
     """
 
     number: int
@@ -92,18 +95,18 @@ class Frames:
 _numbers = count(1)
 
 
-def frames_of(html: str, before: Frames | None) -> Frames:
-    """Return the frames of the overview; viewers that have the one before get only the changed lines."""
+def frames_of(html: str, before: OverviewFrames | None) -> OverviewFrames:
+    """Return the frames of a rendered overview, with the changes since the rendering `before`."""
     lines = html.split("\n")
-    whole = _frame({"html": html})
+    whole = _event_of({"html": html})
     if before is None or len(before.lines) != len(lines):
-        return Frames(number=next(_numbers), lines=lines, whole=whole)
+        return OverviewFrames(number=next(_numbers), lines=lines, whole=whole)
     pairs = zip(before.lines, lines, strict=True)
-    changes = _frame({"lines": {str(place): line for place, (old, line) in enumerate(pairs) if line != old}})
-    return Frames(number=next(_numbers), lines=lines, whole=whole, follows=before.number, changes=changes)
+    changes = _event_of({"lines": {str(place): line for place, (old, line) in enumerate(pairs) if line != old}})
+    return OverviewFrames(number=next(_numbers), lines=lines, whole=whole, follows=before.number, changes=changes)
 
 
-def _frame(data: Mapping[str, Any]) -> bytes:
+def _event_of(data: Mapping[str, Any]) -> bytes:
     return b"event: overview\ndata: %s\n\n" % orjson.dumps(data)
 
 
@@ -111,16 +114,19 @@ class PushedOverview:
     """The overview as of the latest sample, by kind of viewers."""
 
     def __init__(self) -> None:
-        self._made: dict[Kind, tuple[int, asyncio.Task[Frames | None]]] = {}
+        self._made: dict[ViewerKind, tuple[int, asyncio.Task[OverviewFrames | None]]] = {}
 
-    async def get(self, kind: Kind, at: int) -> Frames | None:
-        """Return the frames for viewers of a kind as of the sample that was taken at `at`, or while those of one
-        before are being made, these; None when they cannot be made.
+    async def get(self, kind: ViewerKind, at: int) -> OverviewFrames | None:
+        """Return the frames for a kind of viewers as of the sample taken at `at`; while an earlier overview is still
+        being rendered, that one; None when rendering fails.
         """
         made_at, task = self._made.pop(kind, (0, None))
         if task is None or (made_at != at and task.done()):
             before = None if task is None else task.result()
-            made_at, task = at, asyncio.create_task(asyncio.to_thread(_make, kind, at, before), name="overview")
+            made_at, task = (
+                at,
+                asyncio.create_task(asyncio.to_thread(_render_overview, kind, at, before), name="overview"),
+            )
         self._made[kind] = made_at, task
         if len(self._made) > home.MOST_KINDS:
             del self._made[next(iter(self._made))]
@@ -131,10 +137,10 @@ _failures = RepeatedFailures()
 
 
 @checked_connections()
-def _make(kind: Kind, at: int, before: Frames | None) -> Frames | None:
+def _render_overview(kind: ViewerKind, at: int, before: OverviewFrames | None) -> OverviewFrames | None:
     try:
         html = home.shared_parts.html(kind.request, sample=at).decode()
-    except Exception as problem:  # such as an unavailable database: statistics are still pushed
+    except Exception as problem:  # such as an unavailable database; statistics are still pushed
         name = type(problem).__name__
         if _failures.is_new(name):
             is_known = isinstance(problem, DatabaseProblem)
@@ -148,7 +154,7 @@ OVERVIEW = PushedOverview()
 
 
 def _address_headers() -> Iterator[tuple[str, str]]:
-    """Yield the headers by which Django tells an installation's address, with their keys in a request's `META`."""
+    """Yield the headers from which Django derives the server's address, with their keys in a request's `META`."""
     yield "host", "HTTP_HOST"
     if settings.USE_X_FORWARDED_HOST:
         yield "x-forwarded-host", "HTTP_X_FORWARDED_HOST"
@@ -166,29 +172,31 @@ class OverviewViewer:
     def __init__(self, person: Principal, headers: Mapping[str, str]) -> None:
         self.person = person
         self._address = tuple((key, headers[name]) for name, key in _address_headers() if name in headers)
-        # The number of the frames that were sent last.
-        self._has = 0
+        # The number of the rendering that was sent last, 0 before.
+        self._sent_number = 0
 
-    async def frame(self, permission: ViewerPermission, at: int) -> bytes:
-        """Return what brings the viewer's overview up to date with the sample that was taken at `at`; nothing when it
-        cannot be made: then the page asks for it, and says why there is none."""
+    async def next_frame(self, permission: ViewerPermission, at: int) -> bytes:
+        """Return the event that updates the viewer's overview to the sample taken at `at`. Empty when nothing changed,
+        or when rendering fails: then the page requests the overview, and shows the error.
+        """
         rights = permission.rights
         if not (rights is EVERYTHING or isinstance(rights, PersonRights)):
             return b""
-        kind = Kind(rights.permissions if isinstance(rights, PersonRights) else None, self._address)
+        kind = ViewerKind(rights.permissions if isinstance(rights, PersonRights) else None, self._address)
         frames = await OVERVIEW.get(kind, at)
-        if frames is None or frames.number == self._has:
+        if frames is None or frames.number == self._sent_number:
             return b""
-        had, self._has = self._has, frames.number
+        had, self._sent_number = self._sent_number, frames.number
         return frames.changes if had and had == frames.follows else frames.whole
 
 
 async def viewer_of(request: Request, by: Principal) -> OverviewViewer | None:
-    """Return the viewer of the overview that a request for statistics comes from, None when nobody is logged in to the
-    admin with it, or may not watch statistics."""
+    """Return the viewer of the overview for a request for statistics. None when the request has no session of the
+    admin, or when the person may not watch statistics.
+    """
     person: Principal | None = by
     if by.kind == "anonymous":
-        # Where access is open, a session is not looked at otherwise.
+        # Where access is open, `identify` does not look at sessions.
         person = await asyncio.to_thread(identification.person_of_session, request.headers, by.address)
     if person is None or person.kind != "person" or not person.rights.has("metrics:read"):
         return None

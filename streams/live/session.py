@@ -1,4 +1,4 @@
-"""Live tails as server-sent events: of one stream, and of many over one connection."""
+"""Live tails of one stream or of many, as server-sent events."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -25,7 +25,7 @@ from synapse.live.query import (
 from synapse.live.watcher import MOST_WAITING
 
 
-async def live(call: Call[LiveQuery, None]) -> StreamedResponse:
+async def answer_live(call: Call[LiveQuery, None]) -> StreamedResponse:
     """Answer `GET /streams/{stream}/live`: the stream's events from now on, or from the requested position.
 
     Raises:
@@ -35,33 +35,35 @@ async def live(call: Call[LiveQuery, None]) -> StreamedResponse:
     """
     name = call.stream.name
     session = GatewaySession(call.by)
-    return await _answer(
+    return await _open_response(
         session,
         ManyTails(streams={name: parse_tail_query(call)}),
-        sse.OneStream(name, session.positions, _form(call)),
+        sse.OneStream(name, session.positions, _format_of(call)),
         call.by,
     )
 
 
-async def live_of_many(call: Call[ManyLiveQuery, None]) -> StreamedResponse:
-    """Answer `GET /live`: the events of many streams from now on, or from the requested positions; raises as `live`."""
+async def answer_live_of_many(call: Call[ManyLiveQuery, None]) -> StreamedResponse:
+    """Answer `GET /live`: the events of many streams from now on, or from given positions; raises as `answer_live`."""
     session = GatewaySession(call.by)
-    return await _answer(session, parse_many_tails(call), sse.ManyStreams(session.positions, _form(call)), call.by)
+    return await _open_response(
+        session, parse_many_tails(call), sse.ManyStreams(session.positions, _format_of(call)), call.by
+    )
 
 
-def _form(call: Call[Any, None]) -> sse.Form:
+def _format_of(call: Call[Any, None]) -> sse.Form:
     return sse.CloudEvents(holder.current) if wants_cloudevents(call) else sse.Rows()
 
 
-async def _answer(
+async def _open_response(
     session: GatewaySession, asked: ManyTails, frames: sse.OneStream | sse.ManyStreams, by: Principal
 ) -> StreamedResponse:
     if by.kind == "person":
-        await asyncio.to_thread(_record, by, list(asked.streams), everything=asked.later is not None)
-    return await sse.stream_response(_chunks(session, asked, frames))
+        await asyncio.to_thread(_record_access, by, list(asked.streams), everything=asked.later is not None)
+    return await sse.stream_response(_yield_chunks(session, asked, frames))
 
 
-async def _chunks(
+async def _yield_chunks(
     session: GatewaySession, asked: ManyTails, frames: sse.OneStream | sse.ManyStreams
 ) -> AsyncGenerator[bytes, None]:
     """Yield chunks of frames until the session ends. The generator is closed when the viewer disconnects.
@@ -87,5 +89,5 @@ async def _chunks(
 
 
 @checked_connections()
-def _record(by: Principal, streams: Sequence[str], *, everything: bool) -> None:
+def _record_access(by: Principal, streams: Sequence[str], *, everything: bool) -> None:
     payload_access.record_watching(by, streams, everything=everything)

@@ -18,20 +18,21 @@ from synapse.catalog.stream_definitions import Snapshot
 from synapse.problems import Unauthenticated
 from synapse.runtime.repeated_failures import RepeatedFailures
 
-# How often the catalog is looked at, and how often all are asked although it did not change: keys expire, too. Seconds.
+# Intervals in seconds: to look whether the catalog changed, and to check all sessions even without a change, because
+# keys expire.
 _LOOK_EVERY, _ASK_EVERY = 0.25, 1.0
-# The interval at which the database is asked for the sessions and permissions of watching people, and the time after
-# which they have to reconnect regardless. Seconds.
+# Seconds: the interval at which the sessions and permissions of watching people are read from the database, and the
+# time after which people have to reconnect in any case.
 PEOPLE_EVERY, _PERSON_SECONDS = 2.0, 300.0
 
-# A person's name, and their session: "" where they came by a ticket that names none.
+# A person's name and session key ("" when their ticket names no session).
 Person = tuple[str, str]
 
 logger = logging.getLogger(__name__)
 
 
 class ViewerPermission:
-    """The permission of one caller to watch a stream. `rights` are those of the current catalog."""
+    """The permission of one caller to watch streams. `is_good` updates `rights` from the current catalog."""
 
     def __init__(self, principal: Principal, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._principal = principal
@@ -42,18 +43,18 @@ class ViewerPermission:
 
     @property
     def person(self) -> Person | None:
-        """Return the person that watches, None for any other caller."""
+        """The name and session of a watching person, None for other callers."""
         return (self._principal.name, self._principal.session) if self._principal.kind == "person" else None
 
-    def renew(self, rights: Rights | None) -> None:
-        """Apply the person's current rights; None: they logged out, or may not even log in."""
+    def renew_rights(self, rights: Rights | None) -> None:
+        """Apply the person's current rights. None means that they logged out, or may no longer log in."""
         self._is_gone = rights is None
         if rights is not None:
             self._principal = replace(self._principal, rights=rights)
 
     @property
     def is_good(self) -> bool:
-        """Say whether the caller may still watch."""
+        """Whether the caller may still watch."""
         try:
             self.rights = current_rights(self._principal)
         except Unauthenticated:
@@ -64,15 +65,17 @@ class ViewerPermission:
         return True
 
     def may_see(self, stream: str) -> Callable[[str], bool] | None:
-        """Return the predicate of event types of a stream that the caller may see, None for all."""
+        """Return a function that says whether the caller may see an event type of a stream; None when all may be
+        seen.
+        """
         if self.rights.may("read", stream, EVERY_TYPE):
             return None
         return lambda event_type: sees(self.rights, stream, event_type)
 
 
 class Guard:
-    """Calls every session's check on the event loop, soon after the catalog changed and once a second, and asks the
-    database about the people among the callers.
+    """Calls every session's check on the event loop, soon after a change of the catalog and once a second, and reads
+    the current rights of people from the database.
     """
 
     def __init__(self) -> None:
@@ -83,50 +86,52 @@ class Guard:
 
     @contextmanager
     def calling(self, check: Callable[[], None], pass_: ViewerPermission) -> Iterator[None]:
-        """Call `check` repeatedly while the block lasts, renewing a person's pass before each call."""
+        """Call `check` repeatedly during the block. `pass_` is the session's permission; a person's rights in it are
+        renewed first.
+        """
         self._checks[check] = pass_
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), name="guard of the live tails")
+            self._task = asyncio.create_task(self._run_checks(), name="guard of the live tails")
         try:
             yield
         finally:
             del self._checks[check]
 
-    async def _run(self) -> None:
+    async def _run_checks(self) -> None:
         seen: Snapshot | None = None
         asked, renewed = 0.0, time.monotonic()
         while self._checks:
             current, now = holder.current(), time.monotonic()
             if now - renewed >= PEOPLE_EVERY and (self._renewal is None or self._renewal.done()):
                 renewed = now
-                # Beside the checks: a database that is slow keeps no key from being refused.
-                self._renewal = asyncio.create_task(self._renew(), name="rights of watching people")
+                # Runs in a task of its own, so that a slow database does not delay the checks of keys.
+                self._renewal = asyncio.create_task(self._renew_rights(), name="rights of watching people")
             if current is not seen or now - asked >= _ASK_EVERY:
                 seen, asked = current, now
                 for check in list(self._checks):
                     _run_check(check)
             await asyncio.sleep(_LOOK_EVERY)
 
-    async def _renew(self) -> None:
+    async def _renew_rights(self) -> None:
         those = {person for pass_ in self._checks.values() if (person := pass_.person)}
         if not those:
             return
         try:
             found = await asyncio.to_thread(_rights_of, those)
         except DatabaseProblem as problem:
-            # They watch on by what was known, until they have to come back.
+            # People continue to watch with their last known rights, until they have to reconnect.
             if self._failures.is_new(name := type(problem).__name__):
                 logger.warning("the rights of watching people cannot be checked: %s", name)
             return
         self._failures.end()
         for check, pass_ in list(self._checks.items()):
             if (person := pass_.person) in found:
-                pass_.renew(found[person])
+                pass_.renew_rights(found[person])
                 _run_check(check)
 
 
 def _run_check(check: Callable[[], None]) -> None:
-    """Run the check of one session. One that fails leaves the others theirs."""
+    """Run the check of one session. A failure is logged and does not affect other sessions."""
     try:
         check()
     except Exception:  # not hidden: it is logged

@@ -1,4 +1,6 @@
-"""One WebSocket connection, `GET /ws`: its commands, one after another, and beside them the events of its streams."""
+"""One WebSocket connection (`GET /ws`): it executes commands one after another, and at the same time sends the events
+of the followed streams.
+"""
 
 import asyncio
 import time
@@ -33,21 +35,21 @@ from synapse.problems import BadParameter, Forbidden, Problem, document
 from synapse.publishing import idempotency, pipeline
 from synapse.server.request_guard import Kind, take_request
 
-# Further commands of a connection wait in the network.
+# The rate limit of commands, and the number that may come at once. Further commands wait in the network.
 COMMANDS_PER_SECOND, COMMANDS_AT_ONCE = 200, 400
-# How long a command that has begun may take when the session ends: an event that it stores is answered. Stopping waits
-# longer for connections.
+# Seconds that a running command may take when the session ends, so that the storing of an event is answered. The server
+# waits longer than this for connections when it stops.
 LAST_COMMAND_SECONDS = 5.0
 
-# How the connection is closed, by the reason for which the session ended (RFC 6455, 7.4, and the registry of IANA).
+# Close codes (RFC 6455, 7.4, and the registry of IANA), by the reason for which the session ended.
 _STOPPING, _TRY_AGAIN, _POLICY = 1012, 1013, 1008
 _CODES: Mapping[str, int] = {"stopping": _STOPPING, "slow": _TRY_AGAIN, "failed": 1011}
 _STOPS = "the server stops"
 _LEFT = "The stream may not be read any more."
 
 
-class Pace:
-    """Spreads what happens more often than a rate allows."""
+class RateLimiter:
+    """A rate limiter: delays actions that come faster than a rate, after a burst of `at_once`."""
 
     def __init__(self, per_second: float, at_once: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._gap = 1 / per_second
@@ -55,41 +57,41 @@ class Pace:
         self._clock = clock
         self._due = 0.0
 
-    def delay(self) -> float:
-        """Count one more. Return in how many seconds it is due."""
+    def next_delay(self) -> float:
+        """Count one more action. Return the seconds to wait before it."""
         now = self._clock()
         self._due = max(self._due, now - self._ahead) + self._gap
         return max(0.0, self._due - now)
 
 
 class SocketSession:
-    """Answers the commands of one client, and sends it the events of the streams that it follows."""
+    """Executes the commands of one client, and sends it the events of the streams that it follows."""
 
     def __init__(self, principal: Principal, *, may_publish: bool) -> None:
-        """Prepare a session for a caller. `may_publish`: the caller showed a key, or access is open."""
+        """Prepare a session for a caller. `may_publish`: whether the caller sent a key, or access is open."""
         self._principal = principal
         self._may_publish = may_publish
-        self._session = GatewaySession(principal, ends_when_empty=False, on_left=self._tell_of_left_stream)
+        self._session = GatewaySession(principal, ends_when_empty=False, on_left=self._report_left_stream)
         self._socket: WebSocket | None = None
-        self._pace = Pace(COMMANDS_PER_SECOND, COMMANDS_AT_ONCE)
-        # Is held while a command is carried out. The end of the session has its turn before the next command.
+        self._limiter = RateLimiter(COMMANDS_PER_SECOND, COMMANDS_AT_ONCE)
+        # Held while a command is executed. When the session ends, its end takes the lock before the next command.
         self._command = asyncio.Lock()
-        # The streams that were named.
+        # The streams that the client named in “subscribe”.
         self._named: set[str] = set()
-        # The position that the client resumed from, and those of its streams that have resumed there.
-        self._resumed: ReadPositions | None = None
-        self._went_on: set[str] = set()
+        # The position that the client resumed from, and the streams that have continued from it.
+        self._resume_position: ReadPositions | None = None
+        self._resumed_streams: set[str] = set()
 
     async def serve(self, socket: WebSocket) -> None:
         """Serve the client until one side ends the connection."""
         self._socket = socket
         try:
             with self._session.hold_seat():
-                await self._run(socket)
+                await self._run_tasks(socket)
         except FAILURES as failure:
             socket.close(_TRY_AGAIN, problem_of(failure).detail)
 
-    async def _run(self, socket: WebSocket) -> None:
+    async def _run_tasks(self, socket: WebSocket) -> None:
         tasks = [asyncio.create_task(work(socket)) for work in (self._answer_commands, self._send_events)]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -101,12 +103,12 @@ class SocketSession:
             await asyncio.gather(*tasks, return_exceptions=True)
         for task in done:
             task.result()
-        self._say_goodbye(socket)
+        self._send_bye(socket)
 
-    def _say_goodbye(self, socket: WebSocket) -> None:
+    def _send_bye(self, socket: WebSocket) -> None:
         ended = "stopping" if socket.is_stopping else self._session.ended
         if ended is None:
-            return  # the client has gone
+            return  # the client has disconnected
         reason = _STOPS if ended == "stopping" else self._session.reason
         said = {"op": "bye", "reason": reason, "position": self._position}
         if ended == "slow":
@@ -127,25 +129,25 @@ class SocketSession:
     async def _send_events(self, socket: WebSocket) -> None:
         async with aclosing(self._session.items()) as batches:
             async for items in batches:
-                socket.send(*(self._messages(items) if items else [self._heartbeat()]))
+                socket.send(*(self._encode_items(items) if items else [self._encode_heartbeat()]))
                 await socket.drain()
 
-    def _messages(self, items: Sequence[Item]) -> Iterator[bytes]:
+    def _encode_items(self, items: Sequence[Item]) -> Iterator[bytes]:
         personal, positions = self._session.personal, self._session.positions
         for item in items:
             position = positions.advance(item)
             if isinstance(item, Frame):
-                # Positions and names of streams need no escapes in JSON.
+                # Built without an encoder: positions and names of streams need no escapes in JSON.
                 body = item.body_for(personal=personal)
                 yield b'{"op":"event","position":"%b","stream":"%b",%b' % (position, item.stream.encode(), body)
             else:
                 said = {"op": "gap", "position": position.decode(), "stream": item.stream, **item.members}
                 yield orjson.dumps(said)
 
-    def _heartbeat(self) -> bytes:
+    def _encode_heartbeat(self) -> bytes:
         return orjson.dumps({"op": "heartbeat", "position": self._position})
 
-    def _tell_of_left_stream(self, stream: str) -> None:
+    def _report_left_stream(self, stream: str) -> None:
         self._named.discard(stream)
         if self._socket is not None:
             said = {"op": "unsubscribed", "stream": stream, "reason": _LEFT, "position": self._position}
@@ -155,35 +157,36 @@ class SocketSession:
 
     async def _answer_commands(self, socket: WebSocket) -> None:
         while (message := await socket.receive()) is not None:
-            if delay := self._pace.delay():
+            if delay := self._limiter.next_delay():
                 await asyncio.sleep(delay)
             async with self._command:
-                socket.send(await self._answered(message))
+                socket.send(await self._execute_message(message))
             await socket.drain()
 
-    async def _answered(self, message: bytes) -> bytes:
+    async def _execute_message(self, message: bytes) -> bytes:
         id_: CommandId = None
         try:
             try:
                 envelope = read_envelope(message)
                 id_ = envelope.id
             finally:
-                # A message that cannot be read counts, too. The refusal of one too many repeats its id.
-                await self._count()
-            said = await self._obey(envelope)
+                # Unreadable messages count, too. The id is read first, so that the answer “too many requests” repeats
+                # it.
+                await self._count_request()
+            said = await self._execute_command(envelope)
         except FAILURES as failure:
-            said = _refusal(problem_of(failure))
+            said = _problem_answer(problem_of(failure))
         except DatabaseProblem as error:
             if (problem := database_problem(error)) is None:
                 raise
-            said = _refusal(problem)
+            said = _problem_answer(problem)
         return orjson.dumps({**said, "id": id_} if id_ is not None else said)
 
-    async def _count(self) -> None:
-        """Count a command as a request of its caller, where there are rates.
+    async def _count_request(self) -> None:
+        """Count a command as a request of its address and key, where the settings limit their rates.
 
         Raises:
-            TooManyRequests: when the caller has none left.
+            TooManyRequests: when the address or the key has no request left.
         """
         rates: tuple[tuple[Kind, str, Rate | None], ...] = (
             ("address", one_caller(self._principal.address), settings.RATE_PER_ADDRESS),
@@ -193,7 +196,7 @@ class SocketSession:
             if rate is not None and caller:
                 await connections.async_executor().run(take_request(kind, caller, rate))
 
-    async def _obey(self, envelope: Envelope) -> dict[str, Any]:
+    async def _execute_command(self, envelope: Envelope) -> dict[str, Any]:
         match envelope.command():
             case Subscribe() as command:
                 return await self._subscribe(command)
@@ -206,17 +209,17 @@ class SocketSession:
         return {"op": "pong"}
 
     def _resume(self, position: str) -> dict[str, Any]:
-        if self._resumed is not None:
+        if self._resume_position is not None:
             raise BadParameter("This connection resumed a position already. Open another one for another position.")
         try:
-            self._resumed = parse_positions(position)
+            self._resume_position = parse_positions(position)
         except BadParameter:
             raise BadParameter(
                 "“position” is not that of a message of this route. Send the last one that you received unchanged.",
                 parameter="position",
             ) from None
-        self._went_on = set(self._session.streams)
-        self._session.positions.keep_earlier(self._resumed)
+        self._resumed_streams = set(self._session.streams)
+        self._session.positions.keep_earlier(self._resume_position)
         return {"op": "resumed", "position": self._position}
 
     async def _subscribe(self, command: Subscribe) -> dict[str, Any]:
@@ -224,43 +227,49 @@ class SocketSession:
         if not command.is_of_all:
             is_there = command.stream in holder.current().streams and rights.may("read", command.stream)
             if self._principal.kind == "person" and is_there:
-                await asyncio.to_thread(_record, self._principal, [command.stream], everything=False)
+                await asyncio.to_thread(_record_access, self._principal, [command.stream], everything=False)
             try:
-                await self._session.subscribe({command.stream: self._continued(query, command.stream)})
+                await self._session.subscribe({command.stream: self._resume_query(query, command.stream)})
             except BaseException:
-                self._keep_again()
+                self._restore_positions()
                 raise
             self._named.add(command.stream)
-            self._went_on.add(command.stream)
+            self._resumed_streams.add(command.stream)
             return {"op": "subscribed", "stream": command.stream, "position": self._position}
         if self._session.positions.of_all:
             raise BadParameter("All streams are followed already. Unsubscribe from “*” first.", parameter="stream")
         names = [name for name in readable_streams(holder.current(), rights) if name not in self._session.streams]
         if self._principal.kind == "person":
-            await asyncio.to_thread(_record, self._principal, names, everything=True)
+            await asyncio.to_thread(_record_access, self._principal, names, everything=True)
         try:
-            await self._session.subscribe({name: self._continued(query, name) for name in names}, later=query)
+            await self._session.subscribe({name: self._resume_query(query, name) for name in names}, later=query)
         except BaseException:
             self._session.followed.leave_unnamed()
-            self._keep_again()
+            self._restore_positions()
             raise
         self._session.positions.drop_earlier()
-        self._resumed = None
+        self._resume_position = None
         return {"op": "subscribed", "stream": ALL, "streams": names, "position": self._position}
 
-    def _keep_again(self) -> None:
-        """Keep the positions in streams that could not be followed."""
-        if self._resumed is not None:
-            self._session.positions.keep_earlier(self._resumed.without(self._went_on))
+    def _restore_positions(self) -> None:
+        """Keep the resume positions of streams that could not be followed."""
+        if self._resume_position is not None:
+            self._session.positions.keep_earlier(self._resume_position.without(self._resumed_streams))
 
-    def _continued(self, query: TailQuery, stream: str) -> TailQuery:
-        """Return a query that begins where the connection before was, unless it says itself where it begins, or the
-        stream was followed since: a client that leaves a stream and follows it again gets no event twice."""
-        if self._resumed is None or query.after is not None or stream in self._went_on:
+    def _resume_query(self, query: TailQuery, stream: str) -> TailQuery:
+        """Return the query, beginning at the resume position of the stream. It stays unchanged when it has a position
+        of its own, or when the stream was followed since the resume: a client that leaves a stream and follows it again
+        gets no event twice.
+        """
+        if self._resume_position is None or query.after is not None or stream in self._resumed_streams:
             return query
-        if (position := self._resumed.position_of(stream)) is not None:
+        if (position := self._resume_position.position_of(stream)) is not None:
             return query.resumed(position)
-        return replace(query, after=self._resumed.start_of_later_stream()) if self._resumed.of_all else query
+        return (
+            replace(query, after=self._resume_position.start_of_later_stream())
+            if self._resume_position.of_all
+            else query
+        )
 
     def _unsubscribe(self, stream: str) -> dict[str, Any]:
         followed = self._session.positions.of_all if stream == ALL else stream in self._session.streams
@@ -292,23 +301,23 @@ class SocketSession:
         )
         executor = connections.async_executor_for(catalog.streams.get(command.stream))
         response = await executor.run(pipeline.publish_events(request, catalog, connections.counters))
-        return _published(response)
+        return _publish_answer(response)
 
 
-def _published(response: Response) -> dict[str, Any]:
+def _publish_answer(response: Response) -> dict[str, Any]:
     said: dict[str, Any] = {"op": "published", "status": response.status, "body": orjson.Fragment(response.body)}
     return said | ({"replayed": True} if idempotency.REPLAYED in response.headers else {})
 
 
-def _refusal(problem: Problem) -> dict[str, Any]:
-    # The place where it was raised would hold the session in a cycle.
+def _problem_answer(problem: Problem) -> dict[str, Any]:
+    # The traceback would keep the session alive in a reference cycle.
     problem.__traceback__ = None
     said: dict[str, Any] = {"op": "problem", "problem": document(problem)}
-    # There is no header to say it.
+    # WebSocket answers have no headers, so the member carries Retry-After.
     seconds = problem.headers.get("Retry-After")
     return said | ({"retry_after": int(seconds)} if seconds else {})
 
 
 @checked_connections()
-def _record(by: Principal, streams: Sequence[str], *, everything: bool) -> None:
+def _record_access(by: Principal, streams: Sequence[str], *, everything: bool) -> None:
     payload_access.record_watching(by, streams, everything=everything)

@@ -1,4 +1,4 @@
-"""Watching statistics: `GET /stats/live`, as server-sent events. One connection for all streams of a caller."""
+"""Live statistics as server-sent events (`GET /stats/live`): one connection serves all streams of a caller."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection
@@ -25,16 +25,16 @@ from synapse.statistics.storage import FINEST
 LOOK_EVERY = 0.5
 
 
-async def live(
+async def answer_live_statistics(
     streams: Collection[str], names: Collection[str], by: Principal, *, overview: OverviewViewer | None = None
 ) -> StreamedResponse:
-    """Answer `GET /stats/live`: each sample, as soon as it was taken.
+    """Answer `GET /stats/live` with each sample, soon after it was taken.
 
     Args:
-        streams: of which streams, as far as the caller may see them; empty for all.
-        names: those of the series; empty for all.
+        streams: only these streams, as far as the caller may see them; empty for all.
+        names: only these series; empty for all.
         by: the caller.
-        overview: the viewer to whom the admin's overview is pushed as well.
+        overview: the viewer who also gets the admin's overview, None for none.
 
     Raises:
         RedisUnavailable, ShareUsedUp, TooManyWatchers, Stopping: as their names say.
@@ -49,7 +49,7 @@ class LatestSample:
     def __init__(self) -> None:
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[Sample | None] | None = None
-        # Frames of the sample that was framed last, by what is in them.
+        # The sample that was encoded last, and its frames by their streams and series.
         self._framed: Sample | None = None
         self._frames: dict[tuple[tuple[str, ...], frozenset[str]], bytes] = {}
 
@@ -60,13 +60,13 @@ class LatestSample:
             RedisUnavailable: when Redis cannot be used.
         """
         now = asyncio.get_running_loop().time()
-        # A moment less than the interval, so that viewers who ask at that interval get a new sample.
+        # A little less than the interval, so that viewers who ask once in each interval get a new sample.
         if self._asking is None or now - self._asked_at > LOOK_EVERY * 0.9:
-            self._asked_at, self._asking = now, asyncio.create_task(_ask(), name="latest sample")
+            self._asked_at, self._asking = now, asyncio.create_task(_read_latest(), name="latest sample")
         return await asyncio.shield(self._asking)
 
-    def frame(self, sample: Sample, streams: Collection[str], names: frozenset[str]) -> bytes:
-        """Return a sample as a frame, made once for all viewers of these series of these streams."""
+    def frame_of(self, sample: Sample, streams: Collection[str], names: frozenset[str]) -> bytes:
+        """Return a sample as a frame with these streams and series, encoded once for all viewers."""
         if sample is not self._framed:
             self._framed, self._frames = sample, {}
         key = (tuple(streams), names)
@@ -75,13 +75,13 @@ class LatestSample:
         return found
 
 
-async def _ask() -> Sample | None:
+async def _read_latest() -> Sample | None:
     (reply,) = await connections.async_executor().run(ask([commands.latest_sample()]))
     return latest.unpack(reply) if isinstance(reply, bytes) else None
 
 
-class StatisticsPass(ViewerPermission):
-    """The right of one caller to watch statistics."""
+class StatisticsPermission(ViewerPermission):
+    """The permission of one caller to watch statistics."""
 
     def _may_watch(self) -> bool:
         return self.rights.has("metrics:read")
@@ -99,12 +99,12 @@ class Session:
         heartbeat: float,
         overview: OverviewViewer | None = None,
     ) -> None:
-        # Sets: each sample looks every stream and series up in them, however often a query names one.
+        # Sets, because each sample looks up every stream and series in them, and a query may repeat names.
         self._asked, self._names = frozenset(streams), frozenset(names)
         self._heartbeat = heartbeat
         self._overview = overview
         self._caller = caller_of(principal)
-        self._pass = StatisticsPass(principal if overview is None else overview.person)
+        self._permission = StatisticsPermission(principal if overview is None else overview.person)
         self._is_shut_out = False
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -115,7 +115,7 @@ class Session:
             RedisUnavailable, ShareUsedUp, TooManyWatchers, Stopping: before the first frame; later none.
         """
         clock = asyncio.get_running_loop().time
-        with tails().hold_seat(self._caller), guard.calling(self._check, self._pass):
+        with tails().hold_seat(self._caller), guard.calling(self._check_permission, self._permission):
             sent = sample.at if (sample := await SAMPLES.get()) else 0
             yield sse.opening_frame(b"%d" % sent)
             written = clock()
@@ -127,11 +127,12 @@ class Session:
                     sample = None
                 if sample is not None and sample.at != sent:
                     sent, written = sample.at, clock()
-                    # Before the sample, with which pages ask for what was not pushed.
-                    pushed = await self._overview.frame(self._pass, sample.at) if self._overview else b""
+                    # The overview is sent before the sample, because pages request a missing overview when the sample
+                    # arrives.
+                    pushed = await self._overview.next_frame(self._permission, sample.at) if self._overview else b""
                     if self._is_shut_out:
                         break
-                    yield pushed + SAMPLES.frame(sample, self._streams(sample.streams), self._names)
+                    yield pushed + SAMPLES.frame_of(sample, self._visible_streams(sample.streams), self._names)
                 elif clock() - written >= self._heartbeat:
                     written = clock()
                     yield sse.heartbeat_frame()
@@ -139,12 +140,12 @@ class Session:
                 "the server stops" if tails().stopping else "show again who you are: your key or your rights changed"
             )
 
-    def _check(self) -> None:
-        self._is_shut_out = not self._pass.is_good
+    def _check_permission(self) -> None:
+        self._is_shut_out = not self._permission.is_good
 
-    def _streams(self, streams: Collection[str]) -> list[str]:
-        """Return those that the caller may see now, of those that are asked for."""
-        known, rights, asked = holder.current().streams, self._pass.rights, self._asked
+    def _visible_streams(self, streams: Collection[str]) -> list[str]:
+        """Return the requested streams among `streams` that the caller may see now."""
+        known, rights, asked = holder.current().streams, self._permission.rights, self._asked
         return [name for name in streams if (not asked or name in asked) and name in known and is_visible(rights, name)]
 
 

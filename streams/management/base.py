@@ -1,4 +1,4 @@
-"""Base class of the commands on contracts and events, and the files that they read and write."""
+"""The base class of the commands about contracts and events, with their input and output files."""
 
 import argparse
 import sys
@@ -15,12 +15,12 @@ from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.inspection.recent_events import MOST_EVENTS, USUAL_EVENTS, parse_last
 from synapse.problems import BadParameter
 
-# The exit status for unusable input, in contrast to a negative answer.
+# The exit status for unusable input. A negative answer is 1.
 UNUSABLE = 2
 
 
 @contextmanager
-def opened(name: str) -> Iterator[BinaryIO]:
+def open_input(name: str) -> Iterator[BinaryIO]:
     """Open a file for reading, the standard input for “-”.
 
     Raises:
@@ -36,10 +36,10 @@ def opened(name: str) -> Iterator[BinaryIO]:
         raise
     except OSError as error:
         called = "The standard input" if name == "-" else name
-        raise CommandError(f"{called} cannot be read: {_reason(error)}.", returncode=UNUSABLE) from None
+        raise CommandError(f"{called} cannot be read: {_reason_of(error)}.", returncode=UNUSABLE) from None
 
 
-def write(name: str, text: str) -> None:
+def write_file(name: str, text: str) -> None:
     """Write a file, replacing an existing one.
 
     Raises:
@@ -48,17 +48,16 @@ def write(name: str, text: str) -> None:
     try:
         Path(name).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise CommandError(f"{name} cannot be written: {_reason(error)}.", returncode=UNUSABLE) from None
+        raise CommandError(f"{name} cannot be written: {_reason_of(error)}.", returncode=UNUSABLE) from None
 
 
-def _reason(error: OSError) -> str:
+def _reason_of(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
 class AnsweringCommand(BaseCommand):
-    """A command whose exit status is its result: 0 and 1 are what `answer` returns, 2 is for unusable input.
-
-    `examples` stand at the end of its help, as they are written.
+    """A command whose exit status is its result: 0 or 1 as returned by `answer`, or 2 for unusable input. `examples` is
+    printed at the end of the help, verbatim.
     """
 
     requires_system_checks: list[str] = []
@@ -91,18 +90,18 @@ class AnsweringCommand(BaseCommand):
             sys.exit(status)
 
     def say(self, line: str) -> None:
-        """Write a line for people to standard error, beside the output."""
+        """Write a line for people to standard error, apart from the output."""
         self.stderr.write(visible(line), style_func=str)
 
 
 def add_last(parser: CommandParser, what: str) -> None:
     """Add the option `--last`: the number of the newest events to read."""
     usual = f"{what}, at most {MOST_EVENTS} (default: {USUAL_EVENTS})"
-    parser.add_argument("--last", type=_last, default=USUAL_EVENTS, metavar="N", help=usual)
+    parser.add_argument("--last", type=_parse_last, default=USUAL_EVENTS, metavar="N", help=usual)
 
 
-def _last(text: str) -> int:
-    """Return the value of `--last` (a type for argparse)."""
+def _parse_last(text: str) -> int:
+    """Parse the value of `--last` (a type for argparse)."""
     try:
         return parse_last(text or "0")
     except BadParameter as problem:

@@ -1,4 +1,4 @@
-"""Streams and their event types, the services that use them, what each may do, and saved views of their events."""
+"""Models of streams and event types, of services with their keys and grants, and of saved views."""
 
 from streams.models.access import Grant, Key, Service
 from streams.models.saved_view import SavedView

@@ -1,6 +1,5 @@
-"""Models of services, their API keys and their grants.
-
-`synapse.auth.api_key` says how a key is written; no row holds one.
+"""Models of services, their API keys and their grants. `synapse.auth.api_key` defines the format of keys; rows hold
+only digests.
 """
 
 from django.core.exceptions import ValidationError
@@ -34,7 +33,7 @@ def validate_pattern(text: str) -> None:
 class Grant(CatalogModel):
     """A service's right on streams: to publish to them or to subscribe, for all or some event types.
 
-    Both patterns are a name, in which `*` stands for any characters.
+    `stream` and `event_type` are names in which `*` stands for any characters.
     """
 
     class Action(models.TextChoices):
@@ -62,7 +61,7 @@ LONGEST_LABEL = 100
 
 
 class Key(CatalogModel):
-    """An API key as it is stored: its id, the SHA-256 of the whole key, and its scopes."""
+    """A stored API key: its id, the SHA-256 digest of the whole key, and its scopes."""
 
     service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="keys")
     key_id = models.CharField("id", max_length=8, unique=True)
@@ -72,7 +71,7 @@ class Key(CatalogModel):
     created_at = models.DateTimeField("issued", default=timezone.now)
     expires_at = models.DateTimeField("expires", null=True, blank=True)
     revoked_at = models.DateTimeField("revoked", null=True, blank=True)
-    # The other service that issued it, with a key of its own; "" when a person, the command or the service itself did.
+    # The name of another service that issued the key; "" when a person, the command or the service itself did.
     issued_by = models.CharField(max_length=100, blank=True, editable=False)
     last_used_at = models.DateTimeField("last used", null=True, blank=True)
 
@@ -84,7 +83,7 @@ class Key(CatalogModel):
 
     @property
     def state(self) -> str:
-        """Return the current state: live, expired or revoked."""
+        """The current state: live, expired or revoked."""
         if self.revoked_at is not None:
             return "revoked"
         return "expired" if self.expires_at is not None and self.expires_at <= timezone.now() else "live"

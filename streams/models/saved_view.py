@@ -9,8 +9,8 @@ LONGEST_QUERY = 4_000
 class SavedView(models.Model):
     """A search of the explorer that a person keeps under a name, for themselves or for all.
 
-    It holds the query of the explorer's address, which the form of the admin checks, and no event: each person who
-    opens it sees events by their own rights.
+    It holds the query of the explorer's address, which the admin's form checks, and no events: people who open it see
+    events by their own rights.
     """
 
     name = models.CharField(max_length=100)

@@ -16,28 +16,30 @@ from synapse.catalog.fields import Duration
 from synapse.formats import strict_json
 
 
-def _refuse(field: Duration, value: timedelta) -> None:
+def _raise_refusal(field: Duration, value: timedelta) -> None:
     if refusal := field.refusal_of(value):
         raise ValidationError(refusal)
 
 
 def validate_age(age: timedelta) -> None:
-    """Refuse an age that would keep nothing, or that no database can hold (a Django validator)."""
-    _refuse(fields.MAX_AGE, age)
+    """Refuse an age that is too short to keep any event, or too long for a database (a Django validator)."""
+    _raise_refusal(fields.MAX_AGE, age)
 
 
 def validate_window(window: timedelta) -> None:
-    """Refuse a window that no client could use, or whose keys would fill the memory (a Django validator)."""
-    _refuse(fields.IDEMPOTENCY_WINDOW, window)
+    """Refuse a window that is too short to be useful, or so long that its keys would fill the memory (a Django
+    validator).
+    """
+    _raise_refusal(fields.IDEMPOTENCY_WINDOW, window)
 
 
 def default_correlation() -> list[str]:
-    """Return the properties by which events are found unless their stream names others."""
+    """Return the properties by which events are found unless a stream defines others."""
     return list(fields.CORRELATION.default)
 
 
 def validate_correlation(names: object) -> None:
-    """Refuse a value that is not a list of few names (a Django validator)."""
+    """Refuse a value that is not a short list of names (a Django validator)."""
     if refusal := fields.CORRELATION.refusal_of(names):
         raise ValidationError(refusal)
 
@@ -107,7 +109,7 @@ class Stream(OwnedModel):
 
 
 class EventType(OwnedModel):
-    """A kind of event on a stream, with the contract that its events keep."""
+    """A kind of event on a stream, with the contract against which its events are checked."""
 
     stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="event_types")
     name = models.CharField(max_length=100, validators=[validate_name])
@@ -133,11 +135,11 @@ class EventType(OwnedModel):
 
     @classmethod
     def names_of_users(cls, contract: Contract) -> list[str]:
-        """Return the names by which sentences list the event types that use a contract."""
+        """Return the event types that use a contract, named for use within a sentence."""
         found = cls.objects.filter(contract=contract).select_related("stream").order_by("stream__name", "name")
         return [f"the event type “{event_type}”" for event_type in found]
 
     @property
     def own_subject(self) -> str:
-        """Return the subject of the contract that belongs to this event type alone."""
+        """The subject of the contract that belongs to this event type alone."""
         return f"{self.stream.name}.{self.name}"

@@ -1,4 +1,6 @@
-"""Cells of lists and pages about one stream. A page has hundreds of them, and templates would take a while."""
+"""Cells of lists and pages about streams. They are formatted in Python, because a page has hundreds of them and
+templates are slower.
+"""
 
 from functools import lru_cache
 from typing import Any
@@ -19,7 +21,7 @@ NOTHING = "—"
 
 @register.simple_tag
 def stream_length(stream: Stream, overview: Activity | None) -> str:
-    """Say how many events a stream holds, and whether it is full."""
+    """Return the number of events in a stream, with a badge when it is full."""
     if overview is None:
         return NOTHING
     length = overview.figures.length
@@ -37,7 +39,7 @@ def stream_length(stream: Stream, overview: Activity | None) -> str:
 
 @register.simple_tag
 def refused_count(overview: Activity | None) -> str:
-    """Say how many events were refused, with their reasons to be pointed at."""
+    """Return the number of refused events, with the reasons as a tooltip."""
     if overview is None:
         return NOTHING
     reasons = overview.figures.refused_by_reason
@@ -48,7 +50,9 @@ def refused_count(overview: Activity | None) -> str:
 
 @register.simple_tag
 def sampled_lag(length: float | None, events: int) -> str:
-    """Say how far the slowest group is behind, as the sampler counted it: by its oldest unread event, in seconds."""
+    """Return the sampled lag of the slowest group: the age of its oldest unread event in seconds, and its unread
+    events.
+    """
     if length is None:
         return _NO_GROUP
     if not events:
@@ -68,11 +72,11 @@ _NONE: SafeString = mark_safe('<span class="s-badge s-ok">none</span>')
 
 @lru_cache
 def state_of(health: Health, kind: str) -> str:
-    """Return the health of a stream, with its reason where that is another word."""
+    """Return the health of a stream as a badge, followed by the kind of finding unless both are the same word."""
     badge = health_badge(health)
     return badge if kind in ("", health) else format_html('{} <span class="s-quiet s-under">{}</span>', badge, kind)
 
 
-def titled(text: str) -> Any:
-    """Return the attribute for a text to be pointed at, "" for none."""
+def title_attribute(text: str) -> Any:
+    """Return the HTML attribute that shows a text as a tooltip; "" without a text."""
     return format_html(' title="{}"', visible(text)) if text else ""

@@ -144,7 +144,7 @@ def test_a_file_that_was_tampered_with_is_not_read(file, catalog, tmp_path, how)
 def test_a_file_of_another_secret_key_or_database_is_not_read(file, catalog, settings, monkeypatch):
     file.keep(holder.refresh())
 
-    monkeypatch.setattr("streams.kept_snapshot._database", lambda: ["another"])
+    monkeypatch.setattr("streams.kept_snapshot._database_address", lambda: ["another"])
     with pytest.raises(NotKept, match="of another database"):
         file.read()
     settings.SECRET_KEY = "another key, which is as long as it has to be, and not that of this one"
@@ -183,7 +183,7 @@ def test_a_command_that_cannot_tell_redis_of_its_change_deletes_the_older_file(f
     file.keep(holder.refresh())
     Key.objects.all().delete()
 
-    SnapshotFile(tmp_path / "catalog-snapshot", without_redis).note(holder.refresh())
+    SnapshotFile(tmp_path / "catalog-snapshot", without_redis).record_version(holder.refresh())
 
     with pytest.raises(NotKept, match="is not there"):
         file.read()
@@ -192,6 +192,6 @@ def test_a_command_that_cannot_tell_redis_of_its_change_deletes_the_older_file(f
 def test_a_server_that_cannot_tell_redis_of_the_version_that_it_wrote_keeps_the_file(file, catalog, tmp_path):
     file.keep(holder.refresh())
 
-    SnapshotFile(tmp_path / "catalog-snapshot", without_redis).note(holder.refresh())
+    SnapshotFile(tmp_path / "catalog-snapshot", without_redis).record_version(holder.refresh())
 
     assert file.read().version == holder.refresh().version

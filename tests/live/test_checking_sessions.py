@@ -38,7 +38,7 @@ def test_rights_that_cannot_be_asked_for_are_logged_once_while_that_lasts(caplog
     async def run():
         with guard.calling(lambda: None, SimpleNamespace(person="ada")):
             for _ in range(4):
-                await guard._renew()
+                await guard._renew_rights()
 
     monkeypatch.setattr(session_revalidation, "holder", SimpleNamespace(current=object))
     monkeypatch.setattr(session_revalidation, "_rights_of", rights_of)

@@ -378,7 +378,7 @@ class TestSlowWatchers:
             end(self, reason)
             slow.set()
 
-        monkeypatch.setattr(gateway.GatewaySession, "_matching", blocked)
+        monkeypatch.setattr(gateway.GatewaySession, "_filter_items", blocked)
         monkeypatch.setattr(watcher.Watcher, "end", ended)
         with watching(url, **BOTH) as watch:
             place("orders", 0)

@@ -52,7 +52,7 @@ def session(monkeypatch):
         session.followed.add("orders", query, is_named=True)
         session.followed.behind.clear()
         session.positions.set("orders", EntryId(0, 0))
-        session._check()
+        session._apply_rights()
         return session
 
     return session
@@ -82,8 +82,8 @@ def test_an_event_that_waits_is_left_out_when_its_type_may_not_be_read_any_more(
     for number, event_type in enumerate(("placed", "paid", "placed", ""), 1):
         watching.followed.watcher.put(frame(number, event_type))
 
-    watching._permission.renew(Reading("placed"))
-    watching._check()
+    watching._permission.renew_rights(Reading("placed"))
+    watching._apply_rights()
 
     assert came(watching, 2) == [1, 3]
 
@@ -92,7 +92,7 @@ def test_an_event_that_waits_comes_when_all_types_may_be_read_again(session):
     watching = session(TailQuery(), EVERY_TYPE)
     watching.followed.watcher.put(frame(1, "paid"))
     for types in (("placed",), (EVERY_TYPE,)):
-        watching._permission.renew(Reading(*types))
-        watching._check()
+        watching._permission.renew_rights(Reading(*types))
+        watching._apply_rights()
 
     assert came(watching, 1) == [1]

@@ -131,4 +131,4 @@ def test_the_work_beside_the_requests_is_done(event_loop_client):
     assert counted["published"] == b"1"
     assert Janitor(connections.executor, lambda: holder.current().streams).step() is True
     assert server_warnings(connections.executor())
-    assert health.asked() == {"redis": "", "database": ""}
+    assert health.check_now() == {"redis": "", "database": ""}

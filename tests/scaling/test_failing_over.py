@@ -99,8 +99,8 @@ def test_a_node_without_a_replica_takes_its_own_streams_along_and_no_others(sett
         assert ask("GET", "/streams/payments/groups").status == 200
         assert (refused.status, stored.status, listed.status) == (503, 201, 503)
         assert refused.headers["retry-after"] == "1"
-        assert streams_health.asked()["redis"]
-        assert streams_health.asked()["database"] == ""
+        assert streams_health.check_now()["redis"]
+        assert streams_health.check_now()["database"] == ""
 
 
 @pytest.mark.django_db
@@ -110,7 +110,7 @@ def test_why_a_cluster_is_down_is_told_at_each_look(settings, monkeypatch):
     # No second attempt to find the nodes while the test lasts: what the first one heard is what is known.
     monkeypatch.setattr(topology, "PAUSE", 3600)
 
-    first, second = streams_health.asked()["redis"], streams_health.asked()["redis"]
+    first, second = streams_health.check_now()["redis"], streams_health.check_now()["redis"]
 
     assert "Connection refused" in first
     assert first == second

@@ -7,7 +7,7 @@ import pytest
 
 from streams.access import key_issuance
 from streams.live import socket_session
-from streams.live.socket_session import Pace
+from streams.live.socket_session import RateLimiter
 from streams.models import Grant, Key, Stream
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
@@ -470,8 +470,8 @@ def test_a_client_that_sends_without_reading_is_paused_and_then_answered_in_orde
 
 def test_commands_beyond_the_rate_are_spread_over_time():
     now = [100.0]
-    pace = Pace(2, 3, clock=lambda: now[0])
+    pace = RateLimiter(2, 3, clock=lambda: now[0])
 
-    assert [pace.delay() for _ in range(5)] == [0, 0, 0, 0.5, 1.0]
+    assert [pace.next_delay() for _ in range(5)] == [0, 0, 0, 0.5, 1.0]
     now[0] += 60
-    assert [pace.delay() for _ in range(4)] == [0, 0, 0, 0.5]
+    assert [pace.next_delay() for _ in range(4)] == [0, 0, 0, 0.5]

@@ -47,7 +47,7 @@ class Session(SocketSession):
         self._session.ended = self._reason
         self._ending.set()
 
-    async def _obey(self, envelope):
+    async def _execute_command(self, envelope):
         self.obeyed.append(envelope.id)
         self._begun.set()
         await self._ending.wait()
@@ -62,7 +62,7 @@ class Session(SocketSession):
 def run(socket, *arguments, **more):
     async def main():
         session = Session(*arguments, **more)
-        await asyncio.wait_for(session._run(socket), 20)
+        await asyncio.wait_for(session._run_tasks(socket), 20)
         return session.obeyed
 
     return asyncio.run(main())

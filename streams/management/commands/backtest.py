@@ -1,4 +1,4 @@
-"""`manage.py backtest`: what a schema would say of the events that are there."""
+"""`manage.py backtest`: how many stored events a schema would refuse, and why."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from contracts.registry import Content
 from core.templatetags.synapse import visible
 from streams import candidate_schemas
 from streams.candidate_schemas import event_types_of
-from streams.management.base import AnsweringCommand, add_last, opened
+from streams.management.base import AnsweringCommand, add_last, open_input
 from synapse.auth.principal import SYSTEM
 from synapse.inspection import backtest
 from synapse.schema.validator import MAX_SCHEMA_BYTES
@@ -36,8 +36,8 @@ class Command(AnsweringCommand):
 
     def answer(self, options: dict[str, Any]) -> int:
         subject, file = options["subject"], options["file"]
-        event_types_of(subject)  # a subject that is not there is told before a schema is read
-        candidate = _candidate(subject, file)
+        event_types_of(subject)  # reports an unknown subject before the schema is read
+        candidate = _load_candidate(subject, file)
         name = f"The draft of “{subject}”" if file is None else "The schema" if file == "-" else file
         refused = 0
         for place, tested in enumerate(
@@ -52,9 +52,9 @@ class Command(AnsweringCommand):
         return 1 if refused else 0
 
 
-def _candidate(subject: str, file: str | None) -> Content:
+def _load_candidate(subject: str, file: str | None) -> Content:
     if file is None:
         return candidate_schemas.from_draft(subject)
-    with opened(file) as schema:
-        # One byte more than a schema may have is enough to refuse it.
+    with open_input(file) as schema:
+        # Reading one byte more than a schema may have is enough to refuse it.
         return candidate_schemas.from_text(subject, schema.read(MAX_SCHEMA_BYTES + 1))

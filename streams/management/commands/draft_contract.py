@@ -1,4 +1,4 @@
-"""`manage.py draft_contract`: a schema that the events of a stream suggest."""
+"""`manage.py draft_contract`: propose a schema from stored events of a type."""
 
 from typing import Any
 
@@ -45,18 +45,18 @@ class Command(AnsweringCommand):
             )
         )
         if output:
-            base.write(output, proposal.text + "\n")
+            base.write_file(output, proposal.text + "\n")
         if save:
-            self._save(proposal, replace=replace)
+            self._save_draft(proposal, replace=replace)
         elif not output:
             self.stdout.write(proposal.text)
-        self._tell(proposal)
+        self._report_proposal(proposal)
         return 0
 
-    def _save(self, proposal: Proposal, *, replace: bool) -> None:
+    def _save_draft(self, proposal: Proposal, *, replace: bool) -> None:
         subject = subject_of(proposal.stream, proposal.event_type)
         try:
-            candidate_schemas.save(subject, proposal.text, replace=replace, by=SYSTEM)
+            candidate_schemas.save_draft(subject, proposal.text, replace=replace, by=SYSTEM)
         except DraftExists as problem:
             raise CommandError(
                 f"{problem.detail} Nothing was saved; --replace puts this in its place.", returncode=base.UNUSABLE
@@ -67,7 +67,7 @@ class Command(AnsweringCommand):
                 f"No event type points at it: “{proposal.event_type}” events of “{proposal.stream}” stay unchecked."
             )
 
-    def _tell(self, proposal: Proposal) -> None:
+    def _report_proposal(self, proposal: Proposal) -> None:
         walk = proposal.walk
         events = "1 event" if walk.events == 1 else f"{walk.events:,} events"
         early = f" The search ended early: {walk.why_stopped}." if walk.stopped else ""

@@ -1,4 +1,4 @@
-"""`manage.py import_events`: publish the events of a file, of any length."""
+"""`manage.py import_events`: publish the events of a file of any length."""
 
 import time
 from collections import Counter
@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from core.templatetags.synapse import visible
 from streams import connections
-from streams.management.base import UNUSABLE, AnsweringCommand, opened
+from streams.management.base import UNUSABLE, AnsweringCommand, open_input
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM
 from synapse.http.exchange import Request
@@ -31,7 +31,7 @@ cannot be used.
   curl -s http://localhost:8002/export/events?stream=orders | manage.py import_events orders-copy -
 """
 _COUNTED = ("accepted", "repeated", "warned", "rejected", "aborted")
-# The number of events that are published at a time; with --rate, at most those of one second.
+# The number of events that are published together; with --rate, at most the events of one second.
 _PART = 1000
 
 
@@ -54,11 +54,11 @@ class Command(AnsweringCommand):
         counts: Counter[str] = Counter()
         keys = ContentKeys()
         begun = time.monotonic()
-        with opened(options["file"]) as file:
+        with open_input(options["file"]) as file:
             for part in _small_parts(parts(file, options["file"]), most=min(_PART, max(1, int(rate or _PART)))):
                 if rate:
                     time.sleep(max(0.0, begun + counts["lines"] / rate - time.monotonic()))
-                report = _import(stream, part, keys, options)
+                report = _import_part(stream, part, keys, options)
                 for error in report["errors"]:
                     self.stderr.write(f"line {error['line']}: {visible(error['message'])}")
                 counts.update({name: report[name] for name in ("lines", *_COUNTED)})
@@ -69,7 +69,7 @@ class Command(AnsweringCommand):
 
 
 def _small_parts(found: Iterable[Part], *, most: int) -> Iterator[Part]:
-    """Yield parts of at most `most` events. Events of an array have their place as the number of their line."""
+    """Yield parts of at most `most` events. For events of a JSON array, the position counts as the line number."""
     first = 1
     for part in found:
         items = part.body.items()
@@ -80,7 +80,7 @@ def _small_parts(found: Iterable[Part], *, most: int) -> Iterator[Part]:
             yield Part(body=body, lines=numbers[begin : begin + most])
 
 
-def _import(stream: str, part: Part, keys: ContentKeys, options: dict[str, Any]) -> dict[str, Any]:
+def _import_part(stream: str, part: Part, keys: ContentKeys, options: dict[str, Any]) -> dict[str, Any]:
     headers = {HEADER.lower(): options["key"]} if options["key"] is not None else {}
     asked = Request(method="POST", path="", params={"stream": stream}, headers=headers, principal=SYSTEM)
     conversation = import_events(

@@ -1,4 +1,4 @@
-"""`manage.py issue_key SERVICE`: a key for a service, printed once."""
+"""`manage.py issue_key SERVICE`: issue a key for a service and print it once."""
 
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import timedelta
@@ -30,7 +30,9 @@ class Command(AnsweringCommand):
             "grants allow. May be given several times",
         )
         parser.add_argument(
-            "--expires-in", type=_life, help="for how long it is good, in ISO 8601, such as P90D (default: for ever)"
+            "--expires-in",
+            type=_parse_life,
+            help="for how long it is good, in ISO 8601, such as P90D (default: for ever)",
         )
 
     def answer(self, options: dict[str, Any]) -> int:
@@ -47,7 +49,7 @@ class Command(AnsweringCommand):
         return 0
 
 
-def _life(text: str) -> timedelta:
+def _parse_life(text: str) -> timedelta:
     try:
         found = durations.parse(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`manage.py redis_acl`: the rule of a Redis user that may do what Synapse does, and nothing else."""
+"""`manage.py redis_acl`: print the rule of a Redis user with only the rights that Synapse needs."""
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError
@@ -20,7 +20,9 @@ class Command(AnsweringCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--user", default="synapse", type=_user, help="the user's name (default: synapse)")
+        parser.add_argument(
+            "--user", default="synapse", type=_check_user_name, help="the user's name (default: synapse)"
+        )
         parser.add_argument(
             "--all-streams",
             action="store_true",
@@ -37,13 +39,13 @@ class Command(AnsweringCommand):
             all_streams=options["all_streams"],
             before_7_2=options["before_7_2"],
         )
-        # Behind `on`, before the keys.
+        # The password goes behind `on`, before the keys.
         place = words.index("on") + 1
         self.stdout.write(visible(" ".join([*words[:place], _TO_BE_SET, *words[place:]])))
         return 0
 
 
-def _user(text: str) -> str:
+def _check_user_name(text: str) -> str:
     if not _USER.fullmatch(text):
         raise ArgumentTypeError("a name has 1 to 100 letters, digits, and . _ -")
     return text

@@ -1,4 +1,4 @@
-"""`manage.py validate`: would these events be taken? Nothing is stored."""
+"""`manage.py validate`: check whether events would be accepted, and store nothing."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from django.core.management.base import CommandParser
 
 from core.templatetags.synapse import visible
 from streams import connections
-from streams.management.base import AnsweringCommand, opened
+from streams.management.base import AnsweringCommand, open_input
 from streams.snapshot import holder
 from synapse.http.exchange import Request
 from synapse.inspection.recent_events import find_stream
@@ -48,24 +48,25 @@ class Command(AnsweringCommand):
         counts: Counter[str] = Counter()
         number = 0
         try:
-            with opened(file) as events:
+            with open_input(file) as events:
                 for part in parts(events, file):
-                    for result in _results(stream, part, headers):
-                        counts[_word(result)] += 1
-                        self._print(number, result)
+                    for result in _validate_part(stream, part, headers):
+                        counts[_word_of(result)] += 1
+                        self._print_result(number, result)
                         number += 1
         except BrokenPipeError:
-            # The reader of the pipe has closed it, as `head` does. Python must not write again when it ends.
+            # The reader closed the pipe, as `head` does. Standard output is redirected, because Python flushes it when
+            # it ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         said = ", ".join(f"{counts[word]} {word}" for word in _PAINTS if counts[word])
         self.say(f"{number} event{'' if number == 1 else 's'} for “{stream}”: {said}.")
         return 1 if counts["refused"] else 0
 
-    def _print(self, number: int, result: Mapping[str, Any]) -> None:
+    def _print_result(self, number: int, result: Mapping[str, Any]) -> None:
         if not self.stdout.isatty():
             self.stdout.write(orjson.dumps({"index": number, **result}).decode())
             return
-        word = _word(result)
+        word = _word_of(result)
         place = f"line {result['line']}" if "line" in result else f"event {number + 1}"
         sentences = [found["message"] for found in (*result["errors"], *result.get("warnings", ()))]
         first, *rest = sentences or [""]
@@ -74,18 +75,18 @@ class Command(AnsweringCommand):
             self.stdout.write(f"{'':<10} {'':<{len(word)}} {visible(sentence)}")
 
 
-def _word(result: Mapping[str, Any]) -> str:
+def _word_of(result: Mapping[str, Any]) -> str:
     if result["status"] != "accepted":
         return "refused"
     return "warned" if "warnings" in result else "accepted"
 
 
-def _results(stream: str, part: Part, headers: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Give what `POST /events/{stream}/validate` says of each event of a batch."""
+def _validate_part(stream: str, part: Part, headers: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Validate a part, and yield the result of each event in the form of `POST /events/{stream}/validate`."""
     asked = Request(method="POST", path="", params={"stream": stream}, headers=headers)
     answer = connections.executor().run(pipeline.validate_events(asked, holder.current(), body=part.body))
     results = orjson.loads(answer.whole_body)["results"]
     for place, result in enumerate(results):
         line = {} if part.lines is None else {"line": part.lines[place]}
-        # An event that is not stored has no id; its index is that within its part.
+        # Left out: `id`, which only stored events have, and `index`, which counts within the part.
         yield {**line, **{name: value for name, value in result.items() if name not in ("id", "index")}}

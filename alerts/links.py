@@ -27,7 +27,7 @@ def _path_of(condition: str, subject: Subject) -> str:
         case "key":
             return reverse("admin:streams_service_changelist")
         case "group" if pk is not None:
-            bridge = bridges.at(subject.stream, subject.name)
+            bridge = bridges.bridge_at(subject.stream, subject.name)
             # A group that another program created may have a name that our URLs do not match.
             if condition in _DEAD and is_name(subject.name):
                 return reverse("admin:bridges_bridge_dead_letters_group", args=[pk, subject.name])

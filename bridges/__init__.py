@@ -1,1 +1,1 @@
-"""Where do events go? The delivery runtime, the sinks and `manage.py consume`."""
+"""Bridges: the delivery of events to sinks, groups, dead letters, and `manage.py consume`."""

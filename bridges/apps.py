@@ -16,4 +16,4 @@ class BridgesConfig(AppConfig):
         janitor.on_durable_groups(snapshot.holder.durable_groups)
         on_owners(snapshot.holder.owners)
         on_renamed_service(rename_owner)
-        post_delete.connect(delivery_log.clear_with, sender=Bridge, dispatch_uid="delivery-log")
+        post_delete.connect(delivery_log.delete_log_of, sender=Bridge, dispatch_uid="delivery-log")

@@ -1,6 +1,6 @@
-"""Archived events: rows made from delivered events, and the space that the rows take.
+"""Archived events: the rows of delivered events, their masking, and the space that they take.
 
-Characters that no database can store are replaced, and the row's note says so.
+Characters that databases cannot store are replaced, and noted in the row.
 """
 
 from copy import copy
@@ -22,31 +22,31 @@ from synapse.wire.masking import mask_of_event
 _MOST_CHARACTERS = 200
 _NUL, _REPLACEMENT = "\x00", "�"
 _NUL_NOTE = "NUL characters were replaced by U+FFFD."
-# The name under which an event is kept as a text.
+# The property under which an event is stored as text when the database refuses it as JSON.
 _REFUSED = "refused_by_database"
 
 
 def row_of(delivery: Delivery, *, bridge: int) -> ArchivedEvent:
     """Return the row of an event, not yet saved.
 
-    Neither PostgreSQL's text nor its JSON can hold NUL (its manual, 8.14), so it is replaced wherever it stands.
+    NUL is replaced everywhere, because PostgreSQL can store it neither in text nor in JSON (its manual, 8.14).
     """
     event, note = delivery.event, ""
     if any(b"\x00" in part or b"\\u0000" in part for part in delivery.parts):
         cleaned = _without_nul(event)
         note = _NUL_NOTE if cleaned != event else ""
         event = cleaned
-    return _row(delivery, bridge, event, note)
+    return _build_row(delivery, bridge, event, note)
 
 
 def row_without_event(delivery: Delivery, *, bridge: int) -> ArchivedEvent:
-    """Return a row without the event, for an event that the database refuses; a text stands in its place."""
+    """Return a row for an event that the database refuses: it holds the event as text."""
     text = delivery.event
-    return _row(delivery, bridge, {_REFUSED: _without_nul(_text(text))}, "Kept as a text: it was refused.")
+    return _build_row(delivery, bridge, {_REFUSED: _without_nul(_text_of(text))}, "Kept as a text: it was refused.")
 
 
-def seen_by(kept: ArchivedEvent, by: Principal) -> ArchivedEvent:
-    """Return a copy of the row for display, never to be saved: PII is masked unless the caller may see it."""
+def mask_for_reader(kept: ArchivedEvent, by: Principal) -> ArchivedEvent:
+    """Return the row for display, with PII masked unless the caller may see it. Never save it."""
     event = kept.event if isinstance(kept.event, dict) else {}
     mask = mask_of_event(holder.current().display_definition(kept.stream), event, kept.event_type)
     if mask is None or by.rights.has(PERSONAL):
@@ -59,24 +59,24 @@ def seen_by(kept: ArchivedEvent, by: Principal) -> ArchivedEvent:
     return seen
 
 
-def _row(delivery: Delivery, bridge: int, event: dict[str, Any], note: str) -> ArchivedEvent:
-    # An id that a program made up may name no day of any calendar.
+def _build_row(delivery: Delivery, bridge: int, event: dict[str, Any], note: str) -> ArchivedEvent:
+    # An id that another program chose may not be a valid time.
     published = moment_of(delivery.id) or datetime.now(UTC)
     return ArchivedEvent(
         bridge_id=bridge,
         stream=delivery.stream,
         entry_id=delivery.id,
-        event_type=_short(delivery.event_type),
+        event_type=_shorten_text(delivery.event_type),
         occurred_at=_moment_of_text(delivery.timestamp) or published,
         published_at=published,
-        source=_short(delivery.source or ""),
+        source=_shorten_text(delivery.source or ""),
         event=event,
         note=note,
     )
 
 
 def _moment_of_text(text: str | None) -> datetime | None:
-    """Return the moment that a publisher wrote (ISO 8601; UTC when it names no zone), None when it is none."""
+    """Parse a publisher's time (ISO 8601; UTC without a zone). Return None when it is invalid."""
     try:
         moment = datetime.fromisoformat(text or "")
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
@@ -84,9 +84,9 @@ def _moment_of_text(text: str | None) -> datetime | None:
         return None
 
 
-def _short(text: str) -> str:
+def _shorten_text(text: str) -> str:
     """Shorten a text to the length of its column; the event has the full text."""
-    return _without_nul(text[:_MOST_CHARACTERS])  # type: ignore[no-any-return]  # a text stays one
+    return _without_nul(text[:_MOST_CHARACTERS])  # type: ignore[no-any-return]  # a string stays a string
 
 
 def _without_nul(value: Any) -> Any:
@@ -97,23 +97,23 @@ def _without_nul(value: Any) -> Any:
     return [_without_nul(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _text(event: dict[str, Any]) -> str:
+def _text_of(event: dict[str, Any]) -> str:
     try:
         return exact_json.dumps(event).decode()
     except orjson.JSONEncodeError:
         return repr(event)
 
 
-# The bytes of a PostgreSQL row beside its values: its header, its pointer in the page, and its part of the indexes.
+# The bytes that a row takes in PostgreSQL besides its values: header, pointer in the page, and entries of indexes.
 _POSTGRESQL_OVERHEAD = 200
 _SAMPLE = 1_000
 
 
 def archive_bytes() -> int:
-    """Return how many bytes archived events take.
+    """Return the number of bytes that archived events take.
 
-    On SQLite it is what the whole database holds, which is hardly anything else where events are archived. On
-    PostgreSQL, which gives no room of deleted rows back, it is the number of rows times the mean size of the newest.
+    On SQLite this is the size of the whole database without free pages, most of which is archived events. On
+    PostgreSQL, where deleted rows keep their space, it is the number of rows times the mean size of the newest ones.
     """
     table = ArchivedEvent._meta.db_table
     with connection.cursor() as cursor:
@@ -133,7 +133,7 @@ def archive_bytes() -> int:
 
 
 def delete_oldest(count: int) -> int:
-    """Delete the events that were archived first, across all bridges, and return their number."""
+    """Delete the `count` events that were archived first, of all bridges. Return the number of deleted events."""
     oldest = list(ArchivedEvent.objects.order_by("id").values_list("id", flat=True)[:count])
     if not oldest:
         return 0

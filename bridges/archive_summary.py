@@ -1,7 +1,7 @@
-"""Statistics of a period's archived events, as a stream's declared summary asks for, aggregated by the database.
+"""Statistics of archived events for a stream's declared summaries, aggregated by the database.
 
-The newest events of the time are looked at, a bounded number of them, each once however many bridges keep it. PII
-in them is left out for those who may not see it: the events count, as of no name, or without a measure.
+They cover a bounded number of the newest events since a time. An event that several bridges archive counts once. PII is
+left out for callers who may not see it: such events count without a name or without a measure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,8 +21,8 @@ from synapse.wire.masking import mask_of_type
 MOST_EVENTS = 20_000
 MOST_ROWS = 50
 
-# JSON numbers and texts alone: what another program wrote in their place counts as missing. Names of properties are
-# letters, digits, _ and - (synapse.catalog.summaries).
+# Only JSON numbers and strings count; other types count as missing. Names of properties have only letters, digits, _
+# and - (synapse.catalog.summaries), so formatting them into SQL is safe.
 _JSON = {
     "sqlite": {
         "measure": "CASE WHEN json_type(event, '$.\"{0}\"') IN ('integer', 'real') "
@@ -35,7 +35,7 @@ _JSON = {
     },
 }
 
-# PostgreSQL takes a NULL without a type for a text.
+# PostgreSQL treats a NULL without a type as text.
 _MISSING = {"measure": "CAST(NULL AS double precision)", "by": "NULL"}
 # The 95th percentile by nearest rank: the smallest measure that 95 of 100 do not exceed.
 _SQL = """
@@ -65,9 +65,9 @@ FROM ranked GROUP BY name ORDER BY COUNT(*) DESC, name LIMIT %s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventTotals:
-    """Statistics of the events of one name, or of all names (`name` ""): completed, failed, and the measure.
+    """Statistics of the events of one name, or of all names (`name` ""): completed and failed events, and the measure.
 
-    `mean` and `p95` are None where no event has the measure.
+    `mean` and `p95` are None when no event has the measure.
     """
 
     name: str
@@ -78,30 +78,30 @@ class EventTotals:
 
     @property
     def events(self) -> int:
-        """Return the number of events."""
+        """The number of events."""
         return self.completed + self.failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """The events of a summary since some moment, and those of each name, the busiest first. `cut`: there are more."""
+    """The totals of a summary, overall and by name, the busiest name first. `cut`: not all events were counted."""
 
     total: EventTotals
     rows: Sequence[EventTotals]
     cut: bool
 
 
-def since(stream: str, summary: Summary, moment: datetime, *, by: Principal = SYSTEM) -> Totals:
-    """Return the totals of the events published since a moment, as `by` may see them."""
+def totals_since(stream: str, summary: Summary, moment: datetime, *, by: Principal = SYSTEM) -> Totals:
+    """Return the totals of events published since a time, as `by` may see them."""
     hidden = _hidden_from(by, stream, summary)
     names = {"by": summary.by, "measure": summary.measure}
     read = {
         part: sql.format(names[part]) if names[part] and names[part] not in hidden else _MISSING[part]
         for part, sql in _JSON[connection.vendor].items()
     }
-    total, looked_at = _rows(stream, summary, moment, read, group="''", most=1)
+    total, looked_at = _query_rows(stream, summary, moment, read, group="''", most=1)
     whole = total[0] if total else EventTotals(name="", completed=0, failed=0, mean=None, p95=None)
-    rows, _ = _rows(stream, summary, moment, read, group="COALESCE(name, '')", most=MOST_ROWS)
+    rows, _ = _query_rows(stream, summary, moment, read, group="COALESCE(name, '')", most=MOST_ROWS)
     return Totals(total=whole, rows=rows if summary.by else [], cut=looked_at >= MOST_EVENTS)
 
 
@@ -117,12 +117,12 @@ def _hidden_from(by: Principal, stream: str, summary: Summary) -> set[str]:
     return {name for name in names if any(event[name] == MASK for event in seen)}
 
 
-def _rows(
+def _query_rows(
     stream: str, summary: Summary, moment: datetime, read: Mapping[str, str], *, group: str, most: int
 ) -> tuple[list[EventTotals], int]:
-    """Return the rows of the groups, and how many archived events were read."""
+    """Return the totals of each group, and the number of archived events that were read."""
     completed, types = summary.completed, (*summary.completed, *summary.failed)
-    places = {"completed": _places(completed), "types": _places(types)}
+    places = {"completed": _placeholders(completed), "types": _placeholders(types)}
     sql = _SQL.format(table=ArchivedEvent._meta.db_table, group=group, **places, **read)
     start: Any = connection.ops.adapt_datetimefield_value(moment)
     with connection.cursor() as cursor:
@@ -135,5 +135,5 @@ def _rows(
     return rows, found[0][-1] if found else 0
 
 
-def _places(values: Sequence[str]) -> str:
+def _placeholders(values: Sequence[str]) -> str:
     return ", ".join(["%s"] * len(values))

@@ -1,4 +1,4 @@
-"""Disabling of a bridge whose receiver refuses all further events. The audit log keeps the reason."""
+"""Automatic disabling of bridges whose receiver refuses all further events. The audit log keeps the reason."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -18,8 +18,10 @@ _ACTION = "disable"
 logger = logging.getLogger(__name__)
 
 
-def disable(bridge: BridgeDefinition, reason: str) -> None:
-    """Disable a bridge of the catalog, and record why. A bridge without a row, or a disabled one, stays unchanged."""
+def disable_bridge(bridge: BridgeDefinition, reason: str) -> None:
+    """Disable a bridge of the catalog, and record the reason. A temporary or already disabled bridge stays
+    unchanged.
+    """
     if bridge.pk is None:
         return
     close_stale_connections()
@@ -32,7 +34,7 @@ def disable(bridge: BridgeDefinition, reason: str) -> None:
         audit.record(
             SYSTEM,
             _ACTION,
-            _target(row.name),
+            _target_of(row.name),
             before={"enabled": True},
             after={"enabled": False, "reason": reason},
         )
@@ -40,10 +42,10 @@ def disable(bridge: BridgeDefinition, reason: str) -> None:
 
 
 def reasons_of(names: Collection[str]) -> Mapping[str, str]:
-    """Return why bridges disabled themselves, by their names: only of those that were not enabled since then."""
+    """Return the reasons for which bridges were disabled automatically, by name; "" for a bridge enabled since then."""
     if not names:
         return {}
-    by_target = {_target(name): name for name in names}
+    by_target = {_target_of(name): name for name in names}
     found: dict[str, str] = {}
     entries = AuditEntry.objects.filter(target__in=by_target).order_by("id").values_list("target", "action", "after")
     for target, action, after in entries.filter(Q(action=_ACTION) | Q(after__enabled=True)):
@@ -51,5 +53,5 @@ def reasons_of(names: Collection[str]) -> Mapping[str, str]:
     return found
 
 
-def _target(name: str) -> str:
+def _target_of(name: str) -> str:
     return f"bridge {name}"

@@ -1,4 +1,4 @@
-"""The work of `manage.py consume`: bring a stream's events to the console or a handler, or run bridges."""
+"""The work of `manage.py consume`: deliver a stream's events to the console or a handler, or run bridges."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -29,23 +29,24 @@ from synapse.wire.masking import entry_row
 logger = logging.getLogger(__name__)
 
 CONSOLE_GROUP = "console"
-# As long as a group's name may be.
+# The length that a group's name may have.
 MOST_CHARACTERS = 100
-# A terminal does not need batches of a hundred.
+# The number of events that the console takes at a time.
 CONSOLE_BATCH = 100
-# How often the supervisor looks at its bridges, in seconds: the catalog is followed no faster.
+# The interval of the supervisor's steps in seconds; the catalog is not followed faster.
 LOOK_EVERY = 0.25
-# How long bridges may take to finish events in flight. `up` waits 20 s for its programs.
+# The seconds that bridges have to finish events in flight. `up` waits 20 s for its programs.
 STOP_PATIENCE = 18.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumeOptions:
-    """The options of one `consume` command: `begin` as `synapse.wire.ids.start_of` reads it, None for the group's own
-    position.
+    """The options of one `consume` command for a stream.
 
-    `group` None: the group of the handler's name, or `console`. `handler` None: the events are printed, with PII
-    unmasked if `personal`. `filter` is about events as they are printed or handled; others are acknowledged.
+    `begin` is a position as `synapse.wire.ids.start_of` reads it; None continues at the group's position.
+
+    Without a `group`, its name is the handler's path, or `console`. Without a `handler`, events are printed, with PII
+    unmasked if `personal`. `filter` selects among events as they are printed or handled; others are acknowledged.
     """
 
     stream: str
@@ -60,7 +61,7 @@ class ConsumeOptions:
 
     @property
     def bridge(self) -> BridgeDefinition:
-        """Return a temporary bridge, which the catalog does not define."""
+        """A temporary bridge with these options, which is not in the catalog."""
         name = self.handler or CONSOLE_GROUP
         return BridgeDefinition(
             name=name,
@@ -74,7 +75,7 @@ class ConsumeOptions:
         )
 
     def meets_filter(self, delivery: Delivery) -> bool:
-        """Say whether an event meets the filter. PII that is printed masked is masked for the filter, too."""
+        """Say whether an event matches the filter. PII that is printed masked is masked for the filter, too."""
         if self.filter is None:
             return True
         mask = None if self.handler or self.personal else mask_of(delivery)
@@ -89,7 +90,7 @@ def worker_for(
 
     Raises:
         NotDefined: when the catalog has no such stream.
-        BadPosition: when `begin` names no place in a stream.
+        BadPosition: when `begin` is no position in a stream.
         BadConfig, SinkBroken: when the handler cannot be used.
     """
     options = {} if wanted.personal else {"mask_of": mask_of}
@@ -108,11 +109,11 @@ def worker_for(
     )
 
 
-def consume(worker: Worker) -> None:
-    """Run the worker until it is finished or stopped, beside the background tasks of every long-running process.
+def run_worker(worker: Worker) -> None:
+    """Run the worker until it is finished or stopped, together with the background tasks of long-running processes.
 
     Raises:
-        GroupExists: when the group is there and must be new.
+        GroupExists: when the group exists and must be new.
     """
     background_tasks.start()
     process.tune_garbage_collector()
@@ -124,9 +125,9 @@ def consume(worker: Worker) -> None:
 
 
 def supervisor_for(names: Sequence[str] | None, *, say: Callable[[str, str], None], drain: bool = False) -> Supervisor:
-    """Return the supervisor of the bridges with these names, of all when None. Disabled bridges do not run.
+    """Return a supervisor of the bridges with these names; with None, of all. Disabled bridges do not run.
 
-    `say` gets a bridge's name and what a person should know.
+    `say` is called with a bridge's name and a line for people.
 
     Raises:
         NoSuchBridge: when one of the names is unknown.
@@ -140,20 +141,25 @@ def supervisor_for(names: Sequence[str] | None, *, say: Callable[[str, str], Non
         elif known[name].is_pulled:
             say(name, "Its events are asked for with POST /v1/read: there is nothing to run.")
 
-    def start(bridge: BridgeDefinition) -> ThreadRun:
+    def start_run(bridge: BridgeDefinition) -> ThreadRun:
         def say_once(line: str) -> None:
-            # A bridge that cannot open tries for ever.
+            # Said once, because a bridge that cannot be opened tries again for ever.
             if said.is_new(line, bridge.name):
                 say(bridge.name, line)
 
         return ThreadRun(bridge, say=say_once, drain=drain)
 
     said = RepeatedFailures()
-    return Supervisor(_enabled(names, known), start=start, report=supervisor.reporter(connections.executor), once=drain)
+    return Supervisor(
+        _follow_enabled(names, known),
+        start=start_run,
+        report=supervisor.make_reporter(connections.executor),
+        once=drain,
+    )
 
 
-def supervise(supervisor: Supervisor, stop: Stop) -> bool:
-    """Run the bridges until a stop is requested or all have ended for good. Return whether all ended in time."""
+def run_supervisor(supervisor: Supervisor, stop: Stop) -> bool:
+    """Run the bridges until a stop is requested or none will run any more. Return whether all ended in time."""
     background_tasks.start()
     process.tune_garbage_collector()
     try:
@@ -168,17 +174,17 @@ def supervise(supervisor: Supervisor, stop: Stop) -> bool:
     return ended
 
 
-def _enabled(
+def _follow_enabled(
     names: Sequence[str] | None, known: Mapping[str, BridgeDefinition]
 ) -> Callable[[], Mapping[str, BridgeDefinition]]:
     last, failures = known, RepeatedFailures()
 
-    def wanted() -> Mapping[str, BridgeDefinition]:
+    def load_enabled() -> Mapping[str, BridgeDefinition]:
         nonlocal last
         try:
             last = snapshot.holder.current()
         except DatabaseError as error:
-            # Events are brought by what was known: a database that is away must not stop them.
+            # Bridges continue with their last known definitions while the database is unavailable.
             if failures.is_new(str(error)):
                 logger.warning("the bridges cannot be loaded: %s", error)
         else:
@@ -189,4 +195,4 @@ def _enabled(
             if bridge.enabled and not bridge.is_pulled and (not names or name in names)
         }
 
-    return wanted
+    return load_enabled

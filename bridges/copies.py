@@ -1,4 +1,4 @@
-"""Copies of events in other streams: each is stored once, and names the streams that it came through."""
+"""Copies of events in other streams. Each copy is stored once, and names the streams that it came through."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from synapse.wire.encoding import CLOUDEVENT
 from synapse.wire.ids import iso_now, iso_of, moment_of
 from synapse.wire.trace_context import trace_fields
 
-# Through more streams than these, no event is sent on.
+# The number of streams that an event may come through; then it is not copied further.
 MOST_HOPS = 8
-# How long an event that is delivered again is known by, in milliseconds.
+# Milliseconds during which an event that is delivered again is recognised.
 WINDOW_MS = 24 * 3600 * 1000
 
 
@@ -32,10 +32,10 @@ class Copy:
     Attributes:
         target: the other stream.
         original: the event that is copied.
-        accepted: the event as the other stream takes it.
-        trail: the streams that it came through, its own the last.
-        trace: the context to store with it.
-        is_changed: whether it may differ from the original.
+        accepted: the event as the other stream accepts it.
+        trail: the streams that it came through; the last one is its own.
+        trace: the trace context to store with it.
+        is_changed: whether its content may differ from the original.
     """
 
     target: StreamDefinition
@@ -45,8 +45,8 @@ class Copy:
     trace: TraceContext | None
     is_changed: bool
 
-    def store(self, bridge: BridgeDefinition) -> Command:
-        """Return the command that stores the copy for a bridge, once, however often it is sent.
+    def store_command(self, bridge: BridgeDefinition) -> Command:
+        """Return the command that stores the copy for a bridge; sent repeatedly, it stores it once.
 
         Raises:
             SinkError: when the event came through too many streams.
@@ -58,10 +58,10 @@ class Copy:
         state = "" if trace is None or self.is_changed else trace.state
         beside = dict(NO_TEXTS if trace is None else trace_fields(trace.traceparent, state))
         if attributes is not None and self.is_changed:
-            # Another event has other attributes: properties that are dropped may stand in those of the first.
+            # A changed event must not keep the attributes, which may contain values of dropped properties.
             source, timestamp = "", iso_of(moment_of(original.id))
         elif attributes is not None:
-            # As it was read: another program may have written bytes that are no text.
+            # Encoded again from the decoded values, because another program may have written bytes that are not UTF-8.
             beside[CLOUDEVENT] = exact_json.dumps(attributes).decode()
         fields = validation.encode(
             target, self.accepted, now=lambda: timestamp or iso_now(), source=source or bridge.name, beside=beside
@@ -69,9 +69,9 @@ class Copy:
         return publish_once(
             target.name,
             [*fields, encoding.HOPS, ",".join(self.trail)],
-            who=_publisher(bridge),
+            who=_publisher_of(bridge),
             key=original.id,
-            # One event, one key: what the mapping made of it at another attempt is the same event.
+            # The key identifies the event: attempts with another mapping count as the same event.
             fingerprint=original.id,
             window_ms=WINDOW_MS,
             hard_length=target.refused_length,
@@ -79,20 +79,21 @@ class Copy:
 
 
 def find_copies(target: str, bridge: BridgeDefinition, id_: str) -> Command:
-    """Return the command that reads the ids of an event's copies that a bridge stored in a stream: one, or none when
-    none was stored within the window."""
-    return stored_under(target, who=_publisher(bridge), key=id_)
+    """Return the command that reads the id of the copy that a bridge stored in a stream: a list of one id, empty when
+    none was stored within the window.
+    """
+    return stored_under(target, who=_publisher_of(bridge), key=id_)
 
 
 def trail_of(delivery: Delivery) -> list[str]:
     """Return the streams that an event passed through before its current one."""
     fields = delivery.fields
-    if encoding.VERSION.encode() not in fields:  # what others write under our names says nothing
+    if encoding.VERSION.encode() not in fields:  # without our version field, other programs may have set the field
         return []
     text = fields.get(encoding.HOPS.encode(), b"").decode("utf-8", "replace")
     return [name for name in text.split(",") if is_name(name)]
 
 
-def _publisher(bridge: BridgeDefinition) -> str:
-    """Return the caller in whose name a bridge stores copies: the group whose events they are."""
+def _publisher_of(bridge: BridgeDefinition) -> str:
+    """Return the publisher under which a bridge stores copies: the group whose events it copies."""
     return f"{bridge.stream}\n{bridge.group}"

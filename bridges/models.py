@@ -1,4 +1,4 @@
-"""Models of bridges: their definitions, the secrets that they use, and the events that database sinks keep."""
+"""Models of bridges, of pulled groups, of the secrets that bridges use, and of archived events."""
 
 import json
 from datetime import UTC, datetime
@@ -71,7 +71,7 @@ class _Encoder(json.JSONEncoder):
     def encode(self, o: Any) -> str:
         try:
             return exact_json.dumps(o).decode()
-        except orjson.JSONEncodeError:  # nested more deeply than orjson writes
+        except orjson.JSONEncodeError:  # nested more deeply than orjson can write
             return super().encode(o)
 
 
@@ -87,7 +87,7 @@ class EventField(models.JSONField):
         super().__init__(encoder=_Encoder, decoder=_Decoder, **options)
 
     def deconstruct(self) -> Any:
-        """Describe the column to migrations as a plain JSON column."""
+        """Describe the column to migrations as Django's plain JSON column."""
         name, _, args, options = super().deconstruct()
         del options["encoder"], options["decoder"]
         return name, "django.db.models.JSONField", args, options
@@ -155,10 +155,10 @@ class Bridge(OwnedModel):
 
 
 class OpenedGroup(models.Model):
-    """A pulled group that a read opened: the caller of the first read (synapse.shares.counter), and the time of the
-    last.
+    """A pulled group that a read opened: the caller of the first read (as in `synapse.shares.counter`), and the time of
+    the last one.
 
-    It is not part of the catalog: recording a read changes no definition.
+    It is not part of the catalog, so recording a read changes no definition.
     """
 
     bridge = models.OneToOneField(Bridge, on_delete=models.CASCADE, related_name="opened")
@@ -174,9 +174,9 @@ class OpenedGroup(models.Model):
 
 
 class Secret(CatalogModel):
-    """A secret that bridges refer to by its name. It is stored encrypted (bridges.secrets), and never shown.
+    """A secret that bridges refer to by name. It is stored encrypted (see `bridges.secrets`), and never shown.
 
-    `previous` is the value before the last change, as long as receivers may still expect it.
+    `previous` is the value before the last change, kept while receivers may still expect it.
     """
 
     name = models.CharField(max_length=100, unique=True, validators=[validate_name])

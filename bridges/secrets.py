@@ -1,7 +1,7 @@
-"""Secrets by name: bridges' settings refer to them and never hold their values.
+"""Secrets of bridges, whose settings refer to them by name and never hold their values.
 
-A secret is a variable of the environment, or a row of the database, where it is encrypted. The environment wins. There,
-what it was before is the variable of the same name with _PREVIOUS.
+A secret is an environment variable or, encrypted, a row of the database; the variable takes precedence. The previous
+value of a variable is in another one, whose name ends with _PREVIOUS.
 """
 
 import base64
@@ -31,8 +31,8 @@ def values_of(name: str) -> list[str]:
     """Return the current value of a secret, followed by the previous one while that is still in use.
 
     Raises:
-        SecretElsewhere: when the installation that runs here has it, and this command has not.
-        SecretLost: when there is none, or it cannot be read.
+        SecretElsewhere: when the running installation has the secret's variable, but this command does not.
+        SecretLost: when the secret does not exist, or cannot be decrypted.
     """
     if text := settings.BRIDGE_SECRETS.get(variable_of(name)):
         previous = settings.BRIDGE_SECRETS.get(f"{variable_of(name)}_PREVIOUS")
@@ -53,7 +53,7 @@ def values_of(name: str) -> list[str]:
         ) from None
 
 
-def change(row: Secret, value: str, *, keep_previous: bool) -> None:
+def change_value(row: Secret, value: str, *, keep_previous: bool) -> None:
     """Set a secret's value in memory; the caller saves the row. With `keep_previous`, the old value stays in use beside
     it.
     """
@@ -62,17 +62,19 @@ def change(row: Secret, value: str, *, keep_previous: bool) -> None:
 
 
 def free_name(bridge: str) -> str:
-    """Return a name for the secret of a bridge that no other secret has."""
+    """Return an unused name for a new secret of a bridge."""
     names = [bridge, *(f"{bridge[:90]}-{number}" for number in range(2, 100))]
     there = set(Secret.objects.filter(name__in=names).values_list("name", flat=True))
     return next(name for name in names if name not in there and variable_of(name) not in settings.BRIDGE_SECRETS)
 
 
-def make(name: str, *, by: Principal) -> str:
-    """Make a secret that signs webhooks, record it, and return its value, which is shown once."""
+def create_secret(name: str, *, by: Principal) -> str:
+    """Create a secret that signs webhooks, record it in the audit log, and return its value, which is shown only
+    once.
+    """
     value = signature.generate_secret()
     row = Secret(name=name)
-    change(row, value, keep_previous=False)
+    change_value(row, value, keep_previous=False)
     row.save()
     audit.record(by, "create", row, after=audit.describe(row, without=("value", "previous")) | {"value": "(secret)"})
     return value
@@ -82,7 +84,7 @@ _PURPOSE = b"synapse: secrets at rest"
 
 
 class Unreadable(ValueError):
-    """A sealed text was sealed with another key."""
+    """The text was encrypted with another key."""
 
 
 def seal(text: str, passphrases: Sequence[str]) -> str:
@@ -91,10 +93,10 @@ def seal(text: str, passphrases: Sequence[str]) -> str:
 
 
 def unseal(sealed: str, passphrases: Sequence[str]) -> str:
-    """Return the text that was sealed with any of the passphrases.
+    """Decrypt a text that was encrypted with any of the passphrases.
 
     Raises:
-        Unreadable: when it was none of them.
+        Unreadable: when it was encrypted with another one.
     """
     try:
         return _fernet_of(tuple(passphrases)).decrypt(sealed.encode()).decode()

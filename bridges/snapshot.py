@@ -1,6 +1,6 @@
-"""A snapshot of the bridges in the memory of every process, loaded again when the catalog changes.
+"""A snapshot of the bridges in each process, reloaded when the catalog changes.
 
-The streams' snapshot tells when that was: it is replaced as a whole, here and in every other process.
+A change shows in the snapshot of streams, which every process then replaces as a whole.
 """
 
 import threading
@@ -22,11 +22,11 @@ from synapse.wire.masking import Mask
 
 
 class BridgeHolder:
-    """Keeps the bridge definitions that match the current snapshot of the catalog."""
+    """Holds the bridge definitions that match the current snapshot of the catalog."""
 
     def __init__(self) -> None:
         self._loaded: tuple[Snapshot, Mapping[str, BridgeDefinition]] | None = None
-        self._places: Mapping[tuple[str, str], BridgeDefinition] = {}
+        self._by_group: Mapping[tuple[str, str], BridgeDefinition] = {}
         self._lock = threading.Lock()
 
     def current(self) -> Mapping[str, BridgeDefinition]:
@@ -34,37 +34,37 @@ class BridgeHolder:
         snapshot = catalog.current()
         with self._lock:
             if self._loaded is None or self._loaded[0] is not snapshot:
-                # Whichever thread comes first asks, and it may have been long since it last did.
+                # This thread may not have used its connection for long.
                 close_stale_connections()
-                self._loaded = (snapshot, _load())
-                self._places = {(bridge.stream, bridge.group): bridge for bridge in self._loaded[1].values()}
+                self._loaded = (snapshot, _load_bridges())
+                self._by_group = {(bridge.stream, bridge.group): bridge for bridge in self._loaded[1].values()}
             return self._loaded[1]
 
     @property
     def is_current(self) -> bool:
-        """Say whether the loaded bridges match the current snapshot, so that the database need not be asked."""
+        """Whether the loaded bridges match the current snapshot, so that no query is needed."""
         loaded = self._loaded
         return loaded is not None and loaded[0] is catalog.current()
 
     @property
     def was_loaded(self) -> bool:
-        """Say whether any bridges were loaded, even if older than the current snapshot."""
+        """Whether bridges were loaded, even if older than the current snapshot."""
         return self._loaded is not None
 
-    def at(self, stream: str, group: str) -> BridgeDefinition | None:
-        """Return the bridge that reads as a group, as loaded last, without a query."""
-        return self._places.get((stream, group))
+    def bridge_at(self, stream: str, group: str) -> BridgeDefinition | None:
+        """Return the bridge that reads as a group, as loaded last; None without one. Makes no query."""
+        return self._by_group.get((stream, group))
 
     def keeps_log(self, stream: str, group: str) -> bool:
-        """Say whether the bridge that reads as a group, if one does, keeps a delivery log."""
+        """Say whether a bridge reads as the group and keeps a delivery log."""
         self.current()
-        bridge = self.at(stream, group)
+        bridge = self.bridge_at(stream, group)
         return bridge is not None and bridge.delivery_log != "off"
 
     def durable_groups(self) -> dict[str, dict[str, str]]:
         """Return the groups of all bridges, by stream, each with the id after which it begins.
 
-        Their backlog is kept, also while they are disabled.
+        Trimming respects their backlog, also while the bridges are disabled.
         """
         groups: dict[str, dict[str, str]] = {}
         now = datetime.now(UTC)
@@ -73,7 +73,7 @@ class BridgeHolder:
         return groups
 
     def owners(self) -> Owners:
-        """Return the owners of the groups of all bridges."""
+        """Return the owner of each bridge's group, by stream and group."""
         return {
             (bridge.stream, bridge.group): Owner(
                 kind="pull" if bridge.is_pulled else "bridge",
@@ -88,12 +88,12 @@ class BridgeHolder:
         }
 
 
-def _load() -> dict[str, BridgeDefinition]:
+def _load_bridges() -> dict[str, BridgeDefinition]:
     return {row.name: definition_of(row) for row in Bridge.objects.select_related("stream").order_by("name")}
 
 
 def definition_of(row: Bridge) -> BridgeDefinition:
-    """Return a row as a value."""
+    """Return the definition in a row."""
     settings = {field.name: getattr(row, field.name) for field in BRIDGE_FIELDS}
     settings["event_types"] = frozenset(row.event_types)
     settings["filters"] = filters.read_filters(row.filters)

@@ -1,7 +1,7 @@
-"""The timeline of one event: its publishing, its place in each group, and its copies.
+"""The timeline of one event: its publishing, its place and history in each group, and its copies.
 
-It holds no content of the event but its type, source and trace. Errors may quote contents: they are told to callers
-who may see dead letters, and masked for those who may not see PII.
+Of the event's content it has only type, source and trace. Errors may quote content: only callers who may see dead
+letters get them, masked for those who may not see PII.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from bridges import archive, snapshot
 from bridges.copies import find_copies
 from bridges.dead_letters.permissions import READING, is_masked
 from bridges.models import ArchivedEvent
-from bridges.sinks.registry import find
+from bridges.sinks.registry import find_sink
 from bridges.sinks.stream import StreamConfig, StreamSink
 from streams.snapshot import holder as catalog
 from synapse.auth.permission import STREAMS_READ, is_visible
@@ -37,9 +37,9 @@ from synapse.wire.encoding import CLOUDEVENT, DecodedEntry, attributes_of, decod
 from synapse.wire.ids import iso_of, moment_of, time_of
 from synapse.wire.masking import Mask, mask_of, shown_attributes
 
-# An event has one row for each bridge that archived it; of more, the first are told.
+# The number of archived rows that are listed. An event has one for each bridge that archived it.
 _MOST_ROWS = 20
-# The sentence about each place; what is behind it stands in the other members.
+# A sentence about each place; other members of the answer have the details.
 _SENTENCES: Mapping[PlaceName, str] = {
     "not-created": "The group is not created yet.",
     "before-start": "The group began behind this event, and never gets it.",
@@ -59,20 +59,20 @@ _UNCERTAIN = (
 )
 
 
-# Returns a text as the caller may see it, None when they may not. Beside the text stands the digest of the form of the
-# event that it may quote; None says that it was masked when it was written.
+# A function that returns a text as the caller may see it, None when they may not. Its second argument is the digest of
+# the stored form of the event that the text may quote; None if the text was masked when it was written.
 Redact = Callable[[str, str | None], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Known:
-    """An event as its entry tells it, or a copy of it.
+class _EventFacts:
+    """The facts about an event, from its entry, a copy, or an archived row.
 
     Attributes:
-        decoded: the event, None where only an archived row is left.
-        mask: of its PII, None when it holds none, or the caller may see it.
-        fields: the entry's fields, as text, as the caller may see them.
-        form: the digest of its stored copy, "" where only an archived row is left.
+        decoded: the event, None when only an archived row is left.
+        mask: the mask of its PII, None when it has none, or the caller may see it.
+        fields: the entry's fields as text, masked for the caller.
+        form: the digest of its stored form, "" when only an archived row is left.
     """
 
     event_type: str
@@ -84,23 +84,22 @@ class _Known:
 
 
 def timeline_of(stream: StreamDefinition, id_: str, by: Principal) -> Conversation[dict[str, Any]]:
-    """Return the timeline of an event, as a caller may see it. It asks the database, so it runs in a thread.
+    """Return the timeline of an event, as a caller may see it. Queries the database, so run it in a thread.
 
     Raises:
-        UnknownEntry: when there is no such event. An event that was trimmed is told about as long as a copy, a dead
-            letter or an archived row of it is left that the caller may see. To a caller who may not read events of its
-            type, there is none.
+        UnknownEntry: when the event does not exist, or the caller may not read events of its type. A trimmed event
+            counts as existing while the caller may see a copy, a dead letter or an archived row of it.
     """
-    rows = _archived(stream.name, id_, by)
+    rows = _find_archived(stream.name, id_, by)
     bridges = {bridge.group: bridge for bridge in snapshot.holder.current().values() if bridge.stream == stream.name}
     places: EventPlaces = yield from places_of(stream.name, id_, further=bridges)
-    known = yield from _known(stream, id_, places, rows, by)
+    known = yield from _find_event(stream, id_, places, rows, by)
     is_reader = known is not None and sees(by.rights, stream.name, known.event_type)
     if known is None or not (is_reader or by.rights.has(STREAMS_READ)):
         raise UnknownEntry(f"The stream “{stream.name}” holds no entry {id_}: it never did, or it was trimmed.")
-    copies = yield from _copies(stream.name, id_, by)
+    copies = yield from _find_copies(stream.name, id_, by)
     decoded = known.decoded
-    redact = _redactor(stream, known, by)
+    redact = _make_redactor(stream, known, by)
     whose = owners()
     return {
         "stream": stream.name,
@@ -110,11 +109,11 @@ def timeline_of(stream: StreamDefinition, id_: str, by: Principal) -> Conversati
         "event_type": known.event_type or None,
         "source": known.source if is_reader else None,
         "contract_version": (decoded.contract_version or None) if decoded else None,
-        "warnings": _warnings(stream, decoded, known.mask) if is_reader else None,
+        "warnings": _find_warnings(stream, decoded, known.mask) if is_reader else None,
         "trace_id": trace_of(known.fields.get("traceparent", "")) or None,
-        "cloudevent": _attributes(known.fields) if is_reader else None,
-        "came_through": _hops(known.fields),
-        "groups": [_group(place, whose.get((stream.name, place.group)), redact) for place in places.groups],
+        "cloudevent": _attributes_of(known.fields) if is_reader else None,
+        "came_through": _hops_of(known.fields),
+        "groups": [_describe_group(place, whose.get((stream.name, place.group)), redact) for place in places.groups],
         "groups_complete": places.is_complete,
         "copies": copies,
         "archived": [
@@ -123,32 +122,36 @@ def timeline_of(stream: StreamDefinition, id_: str, by: Principal) -> Conversati
     }
 
 
-def _attributes(fields: Mapping[str, str]) -> dict[str, Any] | None:
+def _attributes_of(fields: Mapping[str, str]) -> dict[str, Any] | None:
     found = attributes_of(fields[CLOUDEVENT]) if CLOUDEVENT in fields else None
     return None if found is None else shown_attributes(found)
 
 
 def quoted_events(timeline: Mapping[str, Any]) -> list[str]:
-    """Return the id of the event where the timeline tells an error, which may quote it: seeing that is recorded."""
+    """Return the event's id if the timeline contains an error, which may quote the event, so that seeing it is
+    recorded.
+    """
     groups = timeline["groups"]
     errors = [each["error"] for group in groups for each in [*group["attempts"], *group["dead_letters"]]]
     return [timeline["id"]] if any(errors) else []
 
 
-def _archived(stream: str, id_: str, by: Principal) -> list[ArchivedEvent]:
+def _find_archived(stream: str, id_: str, by: Principal) -> list[ArchivedEvent]:
     if not by.rights.has("archive:read"):
         return []
     rows = ArchivedEvent.objects.filter(stream=stream, entry_id=id_).select_related("bridge").order_by("id")
-    return [archive.seen_by(row, by) for row in rows[:_MOST_ROWS]]
+    return [archive.mask_for_reader(row, by) for row in rows[:_MOST_ROWS]]
 
 
-def _known(
+def _find_event(
     stream: StreamDefinition, id_: str, places: EventPlaces, rows: Sequence[ArchivedEvent], by: Principal
-) -> Conversation[_Known | None]:
-    """Return the event from its entry or from a copy; None when nothing is left of it that the caller may see."""
+) -> Conversation[_EventFacts | None]:
+    """Return the facts about an event from its entry, a copy, or an archived row; None when the caller may see none of
+    these.
+    """
     parts = places.entry.parts if places.entry else None
     if parts is None:
-        parts = yield from _copied_parts(stream.name, id_, places, by)
+        parts = yield from _read_copy(stream.name, id_, places, by)
     if parts is not None:
         fields = text_fields(pairs(parts))
         decoded = decode_texts(fields, types_of=stream.types_of)
@@ -156,16 +159,18 @@ def _known(
         source = mask.source(decoded.source, decoded.event) if mask else decoded.source
         fields = mask.fields(fields, decoded.event) if mask else fields
         form = form_of(b"".join(map(netstring, parts)))
-        return _Known(
+        return _EventFacts(
             event_type=decoded.event_type, source=source, decoded=decoded, mask=mask, fields=fields, form=form
         )
     if rows:
-        return _Known(event_type=rows[0].event_type, source=rows[0].source or None, fields={})
+        return _EventFacts(event_type=rows[0].event_type, source=rows[0].source or None, fields={})
     return None
 
 
-def _copied_parts(stream: str, id_: str, places: EventPlaces, by: Principal) -> Conversation[list[bytes] | None]:
-    """Return the event from the copy of a group that retries it, or from a dead letter that the caller may see."""
+def _read_copy(stream: str, id_: str, places: EventPlaces, by: Principal) -> Conversation[list[bytes] | None]:
+    """Return the event's fields from the copy in a group that retries it, or from a dead letter that the caller may
+    see; None without any.
+    """
     for place in places.groups:
         if place.has_copy:
             (reply,) = yield from ask([stored_copy(stream, place.group, id_)])
@@ -187,10 +192,11 @@ def _may_see_letters(stream: str, by: Principal) -> bool:
     return True
 
 
-def _redactor(stream: StreamDefinition, known: _Known, by: Principal) -> Redact:
-    """Return the function that makes errors and names of people fit for the caller.
+def _make_redactor(stream: StreamDefinition, known: _EventFacts, by: Principal) -> Redact:
+    """Return the function that masks or hides errors and names of people for the caller.
 
-    A dead letter can be redriven with an edited event: an error is masked by the values of the form that it may quote.
+    A dead letter can be redriven with an edited event. So an error is masked by the values of the event's form that it
+    may quote.
     """
 
     def redact(text: str, form: str | None) -> str | None:
@@ -199,7 +205,7 @@ def _redactor(stream: StreamDefinition, known: _Known, by: Principal) -> Redact:
         if not text or is_whole:
             return text
         if form is not None and form != known.form:
-            # Without that form of the event it is unknown which of its values an error quotes.
+            # That form of the event is not available, so it is unknown which of its values the error quotes.
             return MASK
         return text if known.mask is None or known.decoded is None else known.mask.text(text, known.decoded.event)
 
@@ -207,13 +213,13 @@ def _redactor(stream: StreamDefinition, known: _Known, by: Principal) -> Redact:
     return redact
 
 
-def _warnings(
+def _find_warnings(
     stream: StreamDefinition, decoded: DecodedEntry | None, mask: Mask | None
 ) -> list[Mapping[str, str]] | None:
     """Return the violations of the contract's version that the event was checked against, None without a check.
 
-    It is found out again: an entry says by which version it was checked, and versions do not change. For callers who
-    may not see PII the masked event is checked, as in the check of a dead letter.
+    The event is checked again: its entry names the version that it was checked against, and versions do not change. For
+    callers who may not see PII, the masked event is checked, as for dead letters.
     """
     if decoded is None or not decoded.contract_version:
         return None
@@ -226,12 +232,12 @@ def _warnings(
     return [each for each in violations if not (mask and is_masked(event, each["pointer"]))]
 
 
-def _hops(fields: Mapping[str, str]) -> list[str]:
-    # Values that other programs write under this name are ignored.
+def _hops_of(fields: Mapping[str, str]) -> list[str]:
+    # Without our version field, another program may have written the value.
     return fields[encoding.HOPS].split(",") if encoding.VERSION in fields and encoding.HOPS in fields else []
 
 
-def _group(place: EventPlace, owner: Any, redact: Redact) -> dict[str, Any]:
+def _describe_group(place: EventPlace, owner: Any, redact: Redact) -> dict[str, Any]:
     return {
         "group": place.group,
         "belongs_to": asdict(owner) if owner else None,
@@ -244,14 +250,14 @@ def _group(place: EventPlace, owner: Any, redact: Redact) -> dict[str, Any]:
         "due_at": time_of(place.due_ms),
         "blocked_by": place.blocked_by or None,
         "ahead": place.ahead,
-        "attempts": [_attempt(attempt, redact) for attempt in place.attempts],
-        "changes": [_change(change, redact) for change in place.changes],
-        "dead_letters": [_letter(letter, redact) for letter in place.letters],
+        "attempts": [_describe_attempt(attempt, redact) for attempt in place.attempts],
+        "changes": [_describe_change(change, redact) for change in place.changes],
+        "dead_letters": [_describe_letter(letter, redact) for letter in place.letters],
         "dead_letters_complete": place.is_complete,
     }
 
 
-def _attempt(attempt: KnownAttempt, redact: Redact) -> dict[str, Any]:
+def _describe_attempt(attempt: KnownAttempt, redact: Redact) -> dict[str, Any]:
     return {
         "at": time_of(attempt.at_ms),
         "number": attempt.number,
@@ -264,7 +270,7 @@ def _attempt(attempt: KnownAttempt, redact: Redact) -> dict[str, Any]:
     }
 
 
-def _change(change: Change, redact: Redact) -> dict[str, Any]:
+def _describe_change(change: Change, redact: Redact) -> dict[str, Any]:
     return {
         "at": time_of(change.at_ms),
         "what": change.what,
@@ -274,7 +280,7 @@ def _change(change: Change, redact: Redact) -> dict[str, Any]:
     }
 
 
-def _letter(letter: StoredLetter, redact: Redact) -> dict[str, Any]:
+def _describe_letter(letter: StoredLetter, redact: Redact) -> dict[str, Any]:
     return {
         "id": letter.id,
         "error": redact(letter.error, letter.form) or None,
@@ -284,16 +290,16 @@ def _letter(letter: StoredLetter, redact: Redact) -> dict[str, Any]:
     }
 
 
-def _copies(stream: str, id_: str, by: Principal) -> Conversation[list[dict[str, Any]]]:
-    """Return the copies that bridges stored in other streams, as far as the caller may see those."""
+def _find_copies(stream: str, id_: str, by: Principal) -> Conversation[list[dict[str, Any]]]:
+    """Return the copies that bridges stored in other streams that the caller may see."""
     asked = []
     for bridge in snapshot.holder.current().values():
         try:
-            if bridge.stream != stream or not issubclass(find(bridge.sink), StreamSink):
+            if bridge.stream != stream or not issubclass(find_sink(bridge.sink), StreamSink):
                 continue
             target = StreamConfig.read(bridge.config).stream
         except BadConfig:
-            # One that cannot run has copied nothing.
+            # A bridge whose settings are invalid has copied nothing.
             continue
         if target in catalog.current().streams and is_visible(by.rights, target):
             asked.append((bridge.name, target, find_copies(target, bridge, id_)))

@@ -1,11 +1,11 @@
-"""Bridges in the admin, and the events that they keep.
+"""Bridges in the admin, with their groups, dead letters and archived events.
 
-- `bridges`  the list with the state of each, a bridge's definition, and their part of the first page
-- `attention`  what needs attention of bridges, on the first page
-- `dead_letters`  what could not be delivered, to be looked at, redriven and discarded
-- `groups`   a stream's groups: made, paused, moved, deleted
-- `secrets`  what bridges sign with and send, to be set and never read
-- `archive`  archived events, to be read, and their summaries
+- `bridges`  the list of bridges with their states, a bridge's definition, and the first page's part about bridges
+- `attention`  lines of the first page about bridges that need attention
+- `dead_letters`  pages that show, redrive and discard dead letters
+- `groups`   pages that create, pause, move and delete a stream's groups
+- `secrets`  secrets of bridges, which can be set but not read
+- `archive`  archived events, read-only, and their summaries
 - `timeline` the timeline of one event, on its page
 """
 

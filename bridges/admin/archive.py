@@ -1,4 +1,4 @@
-"""Archived events in the admin, to be read, never to be changed, and the summaries that streams declare of them."""
+"""Archived events in the admin, read-only, and the summaries of them that streams declare."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -22,18 +22,20 @@ from synapse.catalog import summaries
 
 
 class ArchiveList(ChangeList):  # type: ignore[misc]
-    """A page of the list, as the person may see it."""
+    """A page of the list, with the events masked as the person may see them."""
 
     result_list: Any
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         by = person(request)
-        self.result_list = [archive.seen_by(event, by) for event in self.result_list]
+        self.result_list = [archive.mask_for_reader(event, by) for event in self.result_list]
 
 
 class EventTypeFilter(admin.SimpleListFilter):
-    """Event types of the catalog: those that the table holds would have to be looked for in all of it."""
+    """A filter by the event types of the catalog. Finding the types in the table itself would take a scan of all
+    rows.
+    """
 
     title = "event type"
     parameter_name = "event_type"
@@ -50,25 +52,29 @@ SPANS = (("The last hour", timedelta(hours=1)), ("The last day", timedelta(days=
 
 
 def is_offered(request: HttpRequest) -> bool:
-    """Say whether a person may see summaries, and any stream declares one (the sidebar's permission)."""
+    """Say whether the sidebar offers the summaries: the person may see them, and a stream declares one."""
     streams = holder.loaded.streams.values() if holder.loaded else ()
     return request.user.has_perm("bridges.view_archivedevent") and any(stream.summaries for stream in streams)
 
 
-def declared() -> list[tuple[str, summaries.Summary]]:
+def list_summaries() -> list[tuple[str, summaries.Summary]]:
     """Return the summaries of all streams, with the stream of each."""
     streams = holder.current().streams.values()
     return [(stream.name, summary) for stream in streams for summary in summaries.parse_summaries(stream.summaries)]
 
 
 def show_summaries(model_admin: Any, request: HttpRequest) -> HttpResponse:
-    """Show of each summary how often its work completed and failed, and its measure."""
+    """Show for each summary how often its work completed and failed, and its measure."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
     now, by = timezone.now(), person(request)
     rows = [
-        (stream, summary, [(span, archive_summary.since(stream, summary, now - long, by=by)) for span, long in SPANS])
-        for stream, summary in declared()
+        (
+            stream,
+            summary,
+            [(span, archive_summary.totals_since(stream, summary, now - long, by=by)) for span, long in SPANS],
+        )
+        for stream, summary in list_summaries()
     ]
     shown: HttpResponse = model_admin.show(
         request, "bridges/admin/summaries.html", title="Summaries", summaries=rows, most=archive_summary.MOST_EVENTS
@@ -78,12 +84,12 @@ def show_summaries(model_admin: Any, request: HttpRequest) -> HttpResponse:
 
 @admin.register(ArchivedEvent)
 class ArchivedEventAdmin(RestrictedAdmin):
-    list_display = ["named", "stream", "published", "occurred", "sender", "bridge"]
+    list_display = ["name_cell", "stream", "time_published", "time_occurred", "sender", "bridge"]
     list_filter = [("bridge", RelatedFilter), EventTypeFilter, "published_at"]
     list_filter_submit = False
     list_select_related = ["bridge"]
     list_per_page = 25
-    # A table of millions is counted once, and only what is looked for.
+    # Avoids a second count, of the whole table, which may have millions of rows.
     show_full_result_count = False
     search_fields = ["=entry_id", "=source"]
     pages = (Page(path="summaries/", name="summaries", view=show_summaries),)
@@ -96,7 +102,7 @@ class ArchivedEventAdmin(RestrictedAdmin):
         return ArchiveList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        more = {**(extra_context or {}), "has_summaries": bool(declared())}
+        more = {**(extra_context or {}), "has_summaries": bool(list_summaries())}
         shown: HttpResponse = super().changelist_view(request, more)
         return shown
 
@@ -107,20 +113,20 @@ class ArchivedEventAdmin(RestrictedAdmin):
         archived = self.get_object(request, object_id)
         if archived is not None and self.has_view_permission(request, archived):
             payload_access.record(person(request), f"archived event {archived}", [archived.entry_id])
-            archived = archive.seen_by(archived, person(request))
+            archived = archive.mask_for_reader(archived, person(request))
         shown: HttpResponse = super().change_view(request, object_id, form_url, {"archived": archived})
         return shown
 
     @admin.display(description="event")
-    def named(self, event: ArchivedEvent) -> str:
+    def name_cell(self, event: ArchivedEvent) -> str:
         return visible(event.event_type or "(no type)")
 
     @admin.display(description="published", ordering="published_at")
-    def published(self, event: ArchivedEvent) -> str:
+    def time_published(self, event: ArchivedEvent) -> str:
         return moment(event.published_at)
 
     @admin.display(description="occurred")
-    def occurred(self, event: ArchivedEvent) -> str:
+    def time_occurred(self, event: ArchivedEvent) -> str:
         return moment(event.occurred_at)
 
     @admin.display(description="source")

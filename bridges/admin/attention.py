@@ -1,4 +1,4 @@
-"""Bridges that need attention, as lines of the first page, and the pages of a bridge that help."""
+"""Bridges that need attention, as lines of the first page with links to pages that help."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -24,14 +24,16 @@ from synapse.formats.text import cut
 from synapse.inspection.lag import GroupName
 from synapse.problems import Problem
 
-# The number of bridges whose status is read, first by name, and the number of characters that are shown of a reason.
+# The number of bridges whose status is read, in the order of their names, and of characters shown of a reason.
 MOST, _MOST_OF_REASON = 500, 200
-# A bridge that was added or changed starts within this many seconds, and a sink that is waited for is often back.
+# Seconds that a waiting bridge is not reported: by then a changed bridge has started, and a missing sink is often back.
 _SETTLED = 10.0
 
 
 def find_lines(request: HttpRequest) -> list[AttentionLine]:
-    """Return a line for each bridge that does not run, waits, or is paused: a query or two, and one round trip."""
+    """Return a line for each bridge that does not run, waits, or is paused. Takes one or two queries and one round
+    trip.
+    """
     if not request.user.has_perm("bridges.view_bridge"):
         return []
     bridges: list[Any] = list(Bridge.objects.select_related("stream")[:MOST])
@@ -43,7 +45,7 @@ def find_lines(request: HttpRequest) -> list[AttentionLine]:
         bridge.overview = states.get(bridge.name)
     attach_reasons(request, bridges)
     changes = _latest_changes([bridge.name for bridge in bridges if bridge.paused or not bridge.enabled])
-    lines = (_line(request, bridge, changes.get(bridge.name)) for bridge in bridges)
+    lines = (_line_of(request, bridge, changes.get(bridge.name)) for bridge in bridges)
     return [line for line in lines if line is not None]
 
 
@@ -53,11 +55,11 @@ def pages_of_bridges(request: HttpRequest, places: Collection[GroupName]) -> Map
         return {}
     rows = Bridge.objects.filter(stream__name__in={stream for stream, _ in places}).select_related("stream")
     named = {(row.stream.name, row.group): row for row in rows}
-    return {place: _pages(request, named[place]) for place in places if place in named}
+    return {place: _pages_of(request, named[place]) for place in places if place in named}
 
 
-def _line(request: HttpRequest, bridge: Any, change: AuditEntry | None) -> AttentionLine | None:
-    """Return the line of a bridge, None where it is as it should be, or disabled by a person."""
+def _line_of(request: HttpRequest, bridge: Any, change: AuditEntry | None) -> AttentionLine | None:
+    """Return the line of a bridge, None when it runs well or a person disabled it."""
     overview: Overview | None = bridge.overview
     since = change.at if change else None
     kind, text = "", ""
@@ -68,7 +70,7 @@ def _line(request: HttpRequest, bridge: Any, change: AuditEntry | None) -> Atten
         kind, text = "paused", f"is paused{f' by {visible(change.actor)}' if change else ''}: its events wait"
     elif overview is not None and not overview.bridge.is_pulled:
         worst = overview.worst
-        since = _moment(worst.since if worst else overview.last_heard_ms / 1000)
+        since = _time_of(worst.since if worst else overview.last_heard_ms / 1000)
         has_settled = since is None or time.time() - since.timestamp() > _SETTLED
         if worst is None:
             kind, text = "stopped", "does not run: no process delivers its events"
@@ -77,7 +79,7 @@ def _line(request: HttpRequest, bridge: Any, change: AuditEntry | None) -> Atten
             text = f"waits: {bridge.why}" if kind == "waiting" else f"cannot run: {bridge.why}"
     if not kind:
         return None
-    pages = _pages(request, bridge)
+    pages = _pages_of(request, bridge)
     return AttentionLine(
         kind=kind,
         is_bad=kind != "paused",
@@ -90,7 +92,7 @@ def _line(request: HttpRequest, bridge: Any, change: AuditEntry | None) -> Atten
     )
 
 
-def _pages(request: HttpRequest, bridge: Bridge) -> list[Tab]:
+def _pages_of(request: HttpRequest, bridge: Bridge) -> list[Tab]:
     definition = reverse("admin:bridges_bridge_change", args=[bridge.pk])
     may_act = request.user.has_perm("bridges.change_bridge")
     title = "Definition" if not may_act else "Resume" if bridge.paused else "Pause, test"
@@ -101,16 +103,16 @@ def _pages(request: HttpRequest, bridge: Bridge) -> list[Tab]:
 
 
 def _latest_changes(names: Collection[str]) -> Mapping[str, AuditEntry]:
-    """Return the audit entries with which bridges were paused or disabled last, by their names."""
+    """Return the latest audit entry that paused or disabled each bridge, by the bridge's name."""
     if not names:
         return {}
     stopping = AuditEntry.objects.filter(Q(after__paused=True) | Q(after__enabled=False))
-    # One entry of each bridge is read, however often it was paused before.
+    # Reads only one entry for each bridge, however often it was paused.
     last = stopping.filter(target=Concat(Value("bridge "), OuterRef("name"))).order_by("-id").values("pk")[:1]
     bridges = Bridge.objects.filter(name__in=names).order_by().values(last=Subquery(last))
     entries = AuditEntry.objects.filter(pk__in=bridges)
     return {entry.target.removeprefix("bridge "): entry for entry in entries}
 
 
-def _moment(seconds: float) -> datetime | None:
+def _time_of(seconds: float) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if seconds else None

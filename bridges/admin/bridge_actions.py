@@ -25,7 +25,7 @@ from synapse.formats import exact_json
 from synapse.problems import Problem
 from synapse.wire.encoding import DecodedEntry
 
-# A receiver that is tried out has no longer than this to answer, in seconds: a thread of the web server waits for it.
+# The seconds within which a receiver must answer a test event, because a thread of the web server waits for it.
 MOST_SECONDS = 10
 HIDDEN = "The answer is shown only with the permission to see payloads: it may quote the event."
 
@@ -36,7 +36,7 @@ class TrialForm(forms.Form):
     event = JsonText(strip=False)
 
     def clean_event(self) -> dict[str, Any]:
-        """Nothing but a JSON object is an event."""
+        """Refuse a text that is not a JSON object."""
         found = self.fields["event"].parsed(self.cleaned_data["event"])  # type: ignore[attr-defined]
         if not isinstance(found, dict):
             raise forms.ValidationError("An event is a JSON object.")
@@ -44,18 +44,18 @@ class TrialForm(forms.Form):
 
 
 def can_try_out(bridge: Bridge) -> bool:
-    """Say whether the sink of a bridge can be sent a test event."""
-    return bridge.sink in registry.names() and registry.find(bridge.sink).can_try_out
+    """Say whether a test event can be sent to the sink of a bridge."""
+    return bridge.sink in registry.sink_names() and registry.find_sink(bridge.sink).can_try_out
 
 
 def pause(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Pause the bridge."""
-    return _turned(admin, request, pk, paused=True)
+    return _set_paused(admin, request, pk, paused=True)
 
 
 def resume(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     """Resume the paused bridge."""
-    return _turned(admin, request, pk, paused=False)
+    return _set_paused(admin, request, pk, paused=False)
 
 
 def try_out(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
@@ -68,7 +68,7 @@ def try_out(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST" and (not form.is_bound or form.is_valid()):
         event = form.cleaned_data["event"] if form.is_bound else orjson.loads(_event_of(bridge))
         try:
-            trial = _tried(request, bridge, event)
+            trial = _send_test_event(request, bridge, event)
         except Problem as problem:
             refused = problem
     answer: HttpResponse = admin.show(
@@ -94,7 +94,7 @@ PAGES = (
 )
 
 
-def _turned(admin: Any, request: HttpRequest, pk: int, *, paused: bool) -> HttpResponse:
+def _set_paused(admin: Any, request: HttpRequest, pk: int, *, paused: bool) -> HttpResponse:
     bridge = admin.get_row_or_404(request, pk, to="change")
     if request.method == "POST":
         act = groups.pause if paused else groups.resume
@@ -109,7 +109,7 @@ def _turned(admin: Any, request: HttpRequest, pk: int, *, paused: bool) -> HttpR
 
 
 def _event_of(bridge: Bridge) -> str:
-    """Return a test event: the example of an event type that the bridge carries, where one has an example."""
+    """Return the text of a test event: the example of an event type that the bridge delivers, if there is one."""
     types = EventType.objects.filter(stream=bridge.stream)
     if bridge.event_types:
         types = types.filter(name__in=bridge.event_types)
@@ -120,17 +120,17 @@ def _event_of(bridge: Bridge) -> str:
     ).decode()
 
 
-def _tried(request: HttpRequest, bridge: Bridge, event: dict[str, Any]) -> TryOutResult:
-    """Send the event, and record that it was sent."""
+def _send_test_event(request: HttpRequest, bridge: Bridge, event: dict[str, Any]) -> TryOutResult:
+    """Send the event, and record that in the audit log."""
     definition = definition_of(bridge)
     by = person(request)
-    trial = _deliver(definition, event, source=by.name)
+    trial = _deliver_once(definition, event, source=by.name)
     said = {"taken": trial.is_taken, "status": trial.status, "ms": trial.ms}
     audit.record(by, "test", f"bridge {bridge.name}", after=said)
     return trial
 
 
-def _deliver(bridge: BridgeDefinition, event: dict[str, Any], *, source: str) -> TryOutResult:
+def _deliver_once(bridge: BridgeDefinition, event: dict[str, Any], *, source: str) -> TryOutResult:
     now = datetime.now(UTC)
     delivery = Delivery(stream=bridge.stream, id=f"{int(now.timestamp() * 1000)}-0", attempt=1, parts=())
     delivery.entry = DecodedEntry(
@@ -143,7 +143,7 @@ def _deliver(bridge: BridgeDefinition, event: dict[str, Any], *, source: str) ->
     )
     limited = replace(bridge, handler_timeout_seconds=min(bridge.handler_timeout_seconds, MOST_SECONDS))
     config = registry.config_of(bridge.sink, bridge.config)
-    sink = registry.find(bridge.sink).open(config, limited, stopping=lambda: False)
+    sink = registry.find_sink(bridge.sink).open(config, limited, stopping=lambda: False)
     try:
         return sink.try_out(delivery)
     except SinkAway as away:

@@ -1,5 +1,5 @@
-"""The parts of a bridge's form: a sink with its settings, which each sink declares, and the filters and retry schedule,
-which are written in rows.
+"""The parts of a bridge's form: the sink with the settings that it declares, and the filters and the retry schedule as
+rows.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -25,15 +25,15 @@ from synapse.catalog import filters
 from synapse.delivery.sink import Setting, Sink, SinkConfig
 from synapse.formats.text import is_name
 
-# The form offers up to this many names of streams or secrets to choose from; where there are more, people type them.
+# The number of names of streams or secrets up to which the form offers a choice; of more, people type the name.
 MOST_OFFERED = 500
-# The choice of a secret that is made when the bridge is saved. No name has a space.
+# The choice of a secret that is created when the bridge is saved. Names of secrets contain no space.
 MADE_ON_SAVING = " new"
 _WRONG = "The sink cannot be set up like this: see the fields that are marked."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offered:
+class OfferedNames:
     """The names of streams and secrets that the form offers, as far as the person may see them."""
 
     streams: Sequence[str] = ()
@@ -41,16 +41,17 @@ class Offered:
     may_make_secrets: bool = False
 
 
-def offered_to(user: Any) -> Offered:
-    """Return the names that the forms of a person offer, with two queries. `secrets` is None for a person without the
-    permission to see them."""
+def find_offered_names(user: Any) -> OfferedNames:
+    """Return the names that a person's forms offer, with two queries. `secrets` is None without the permission to see
+    them.
+    """
     may_see_streams = user.has_perm("streams.view_stream")
     streams = list(Stream.objects.values_list("name", flat=True)[: MOST_OFFERED + 1]) if may_see_streams else []
     secrets = None
     if user.has_perm("bridges.view_secret"):
         stored = Secret.objects.values_list("name", flat=True)[: MOST_OFFERED + 1]
         secrets = sorted({*stored, *_secrets_of_environment()})
-    return Offered(
+    return OfferedNames(
         streams=streams if len(streams) <= MOST_OFFERED else (),
         secrets=secrets if secrets is not None and len(secrets) <= MOST_OFFERED else None,
         may_make_secrets=user.has_perm("bridges.add_secret"),
@@ -63,20 +64,20 @@ def _secrets_of_environment() -> Collection[str]:
 
 
 class SinkCards(forms.RadioSelect):
-    """Sinks to choose from: each with its name and a sentence."""
+    """A widget to choose a sink: each has a card with its name and a sentence."""
 
     template_name = "bridges/admin/sink_cards.html"
 
     def create_option(self, name: str, value: Any, *others: Any, **more: Any) -> dict[str, Any]:
         option = super().create_option(name, value, *others, **more)
-        sink = registry.find(str(value))
+        sink = registry.find_sink(str(value))
         about = sink.about or (sink.__doc__ or "").strip().partition("\n")[0]
         return option | {"about": about}
 
 
 def sink_field() -> forms.ChoiceField:
     """Return the field that chooses a sink."""
-    choices = [(name, registry.find(name).label or name) for name in registry.names()]
+    choices = [(name, registry.find_sink(name).label or name) for name in registry.sink_names()]
     return forms.ChoiceField(choices=choices, widget=SinkCards(choices=choices), label="Sink")
 
 
@@ -84,13 +85,13 @@ class SinkForm(forms.Form):
     """The settings of one sink."""
 
     def __init__(
-        self, sink: type[Sink], offered: Offered, data: Any, *, prefix: str, initial: Mapping[str, Any]
+        self, sink: type[Sink], offered: OfferedNames, data: Any, *, prefix: str, initial: Mapping[str, Any]
     ) -> None:
         super().__init__(data, prefix=prefix, initial=dict(initial))
         self._config_class, self._stored = sink.Config, set(initial)
         self.settings = _settings_of(sink.Config)
         for name, (hint, setting) in self.settings.items():
-            self.fields[name] = _field(hint, setting, offered, self.initial.get(name))
+            self.fields[name] = _field_of(hint, setting, offered, self.initial.get(name))
             self.fields[name].label = name.replace("_", " ").capitalize()
             self.fields[name].help_text = setting.help
         for each in fields(sink.Config):
@@ -112,11 +113,13 @@ class SinkForm(forms.Form):
 
     @property
     def is_open(self) -> bool:
-        """Say whether the advanced settings are shown open: one of them is set, or wrong."""
+        """Whether the advanced settings are unfolded, because one of them is set or has an error."""
         return any(field.errors or field.initial for field in self.advanced)
 
     def config(self) -> dict[str, Any]:
-        """Return the settings as a bridge has them: without those that have their default, unless they were there."""
+        """Return the settings as a bridge stores them: without those that equal their default, unless they were stored
+        before.
+        """
         given = {name: _unless_empty(self.cleaned_data.get(name), self.settings[name][0]) for name in self.settings}
         defaults = {each.name: _default_of(each) for each in fields(self._config_class)}
         return {name: value for name, value in given.items() if value != defaults[name] or name in self._stored}
@@ -140,14 +143,14 @@ def _settings_of(config: type[SinkConfig]) -> dict[str, tuple[Any, Setting]]:
     return found
 
 
-def _kind(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Return the type of a setting that is not None, and the types of its parts."""
+def _type_of(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Return the type of a setting, apart from None, and its type arguments."""
     one = next((each for each in get_args(hint) if each is not NoneType), hint) if NoneType in get_args(hint) else hint
     return get_origin(one) or one, get_args(one)
 
 
-def _field(hint: Any, setting: Setting, offered: Offered, now: Any) -> forms.Field:
-    kind, parts = _kind(hint)
+def _field_of(hint: Any, setting: Setting, offered: OfferedNames, now: Any) -> forms.Field:
+    kind, parts = _type_of(hint)
     secrets = offered.secrets or ()
     if kind is bool:
         return forms.BooleanField(widget=UnfoldBooleanWidget())
@@ -163,17 +166,21 @@ def _field(hint: Any, setting: Setting, offered: Offered, now: Any) -> forms.Fie
     if setting.names == "secret" and offered.secrets is not None:
         may_make = offered.may_make_secrets and not setting.is_given
         made = [(MADE_ON_SAVING, "A new one, shown once when you save")] if may_make else []
-        return _choice([*made, *_named(secrets, now)], "there is no secret “%(value)s”", field=SecretChoice)
+        return _choice_field(
+            [*made, *_name_choices(secrets, now)], "there is no secret “%(value)s”", field=SecretChoice
+        )
     if setting.names == "stream" and offered.streams:
-        return _choice([("", "Choose a stream"), *_named(offered.streams, now)], "there is no stream “%(value)s”")
+        return _choice_field(
+            [("", "Choose a stream"), *_name_choices(offered.streams, now)], "there is no stream “%(value)s”"
+        )
     if setting.choices:
-        return _choice(list(setting.choices.items()), "“%(value)s” is none of these")
+        return _choice_field(list(setting.choices.items()), "“%(value)s” is none of these")
     widget = SecretName if setting.names == "secret" else UnfoldAdminTextInputWidget
     return forms.CharField(widget=widget(attrs={"autocomplete": "off", "spellcheck": "false"}))
 
 
 class SecretChoice(forms.ChoiceField):
-    """The choice of a secret by its name. Another text may be a secret itself: a refusal does not repeat it."""
+    """The choice of a secret by its name. An invalid text may be a secret itself, so errors do not repeat it."""
 
     def validate(self, value: Any) -> None:
         if value and value != MADE_ON_SAVING and not is_name(value):
@@ -182,18 +189,18 @@ class SecretChoice(forms.ChoiceField):
 
 
 class SecretName(UnfoldAdminTextInputWidget):  # type: ignore[misc]
-    """The name of a secret. Another text may be a secret itself: a form does not repeat it."""
+    """A text field for the name of a secret. An invalid text may be a secret itself, so the form does not repeat it."""
 
     def format_value(self, value: Any) -> Any:
         return value if is_name(str(value)) else None
 
 
-def _named(names: Collection[str], now: Any) -> list[tuple[str, str]]:
-    """Return the choices of names, the present one among them."""
+def _name_choices(names: Collection[str], now: Any) -> list[tuple[str, str]]:
+    """Return the choices of names, including the current one."""
     return [(name, name) for name in sorted({*names, *([now] if isinstance(now, str) and now else [])})]
 
 
-def _choice(
+def _choice_field(
     choices: Sequence[tuple[str, str]], refusal: str, *, field: type[forms.ChoiceField] = forms.ChoiceField
 ) -> forms.ChoiceField:
     widget = UnfoldAdminSelectWidget(choices=list(choices))
@@ -201,12 +208,14 @@ def _choice(
 
 
 def _unless_empty(value: Any, hint: Any) -> Any:
-    """Return None in place of an empty value, where None is allowed."""
+    """Return the value, or None for an empty value where None is allowed."""
     return None if NoneType in get_args(hint) and value in ("", [], {}) else value
 
 
 class SinkSettings(forms.Widget):
-    """The settings of each sink, of which the form shows those of the chosen one. `forms`: by the sink's name."""
+    """A widget with the settings of all sinks, which shows those of the chosen one. `forms` has a form for each sink's
+    name.
+    """
 
     template_name = "bridges/admin/sink_settings.html"
     forms: Mapping[str, SinkForm]
@@ -229,7 +238,7 @@ class SinkSettings(forms.Widget):
 
 
 class SinkSettingsField(forms.Field):
-    """The settings of the chosen sink, as a bridge has them."""
+    """The settings of the chosen sink, as a bridge stores them."""
 
     widget = SinkSettings
 
@@ -256,7 +265,7 @@ _OPERATORS = {
 
 
 class FiltersField(RowsField):
-    """The filters of a bridge (synapse.catalog.filters): a property, an operator and a value each."""
+    """The filters of a bridge (`synapse.catalog.filters`), each a row with a property, an operator and a value."""
 
     columns = (
         Column(name="property", label="Property", placeholder="customer.country"),
@@ -275,11 +284,11 @@ def _filter_of(row: Mapping[str, str]) -> dict[str, Any]:
     text = row["value"].strip()
     found: dict[str, Any] = {"property": row["property"].strip(), "op": row["op"]}
     if not text:
-        # “is there” needs no value; for the other conditions the check of the filters reports that it is missing.
+        # “is there” needs no value. For other conditions, checking the filters reports that the value is missing.
         return found
     if row["op"] == "in" and not text.startswith("["):
         return found | {"value": [scalar_of(one.strip()) for one in text.split(",") if one.strip()]}
-    # The value of “begins with” stays a text, even if it looks like a number.
+    # The value of “begins with” stays a string, even if it looks like a number.
     return found | {"value": text if row["op"] == "prefix" else scalar_of(text)}
 
 
@@ -294,7 +303,7 @@ def _row_of(filter_: Any) -> dict[str, str]:
 
 
 class ScheduleField(RowsField):
-    """The waits between attempts, one a row (synapse.delivery.retry)."""
+    """The waits between attempts (`synapse.delivery.retry`), one per row."""
 
     columns = (Column(name="wait", label="Wait", placeholder="30s, 5m, 2h or 1d"),)
 

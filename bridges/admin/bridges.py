@@ -119,13 +119,13 @@ class BridgeForm(forms.ModelForm):
             chosen = self.initial.get("sink")
             self.sinks = {
                 name: SinkForm(
-                    registry.find(name),
+                    registry.find_sink(name),
                     self.offered,
                     self.data if self.is_bound and self.data.get("sink") == name else None,
                     prefix=f"config-{name}",
                     initial=self.initial.get("config") or {} if name == chosen else {},
                 )
-                for name in registry.names()
+                for name in registry.sink_names()
             }
             self.fields["config"].widget.forms = self.sinks
 
@@ -168,8 +168,8 @@ class BridgeForm(forms.ModelForm):
                 values["config"] = {**values["config"], setting: name}
 
     def _keep_pii(self, values: dict[str, Any]) -> None:
-        """Refuse changes of where events with PII are delivered by a person who may not see PII. Pausing and resuming
-        stays allowed.
+        """Refuse changes of where events with PII go by people without the right to see PII. They may still pause and
+        resume.
         """
         before = Bridge.objects.filter(pk=self.instance.pk).select_related("stream").first()
         streams = {stream for stream in (before and before.stream, values.get("stream")) if stream}
@@ -244,7 +244,7 @@ class BridgeAdmin(AuditedAdmin):
         super().save_model(request, obj, form, change)
 
     def deletion_warnings(self, row: Any) -> list[str]:
-        return describe_leftovers(lambda: [leftovers.left_by_group(row.stream.name, row.group)])
+        return describe_leftovers(lambda: [leftovers.leftovers_of_group(row.stream.name, row.group)])
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:
         if bridge := options.get("obj"):

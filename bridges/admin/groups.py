@@ -1,6 +1,5 @@
-"""Groups in the admin: further pages of the bridges. They create a group, show one with its statistics, or act on it.
-
-Each action shows its consequence before it asks to confirm.
+"""Groups in the admin: pages that create a group, show one with its statistics, or act on it. They belong to the admin
+of bridges. Each action shows its consequences before it asks for confirmation.
 """
 
 import time
@@ -31,7 +30,7 @@ from synapse.statistics.overview import group_health, read_failures, read_trend
 
 
 def create(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask for the name and the position of a new group, and create it."""
+    """Show the form of a new group's name and position; a POST creates the group."""
     stream = selection.stream_of(admin, request, pk, to="change")
     name, at = request.POST.get("name", "").strip(), request.POST.get("at", "beginning").strip()
     refused = None
@@ -61,77 +60,81 @@ ACTIONS = ("pause", "resume", "move", "delete")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """One action on a group, by the name of its page: `work` carries it out and returns the message to show."""
+    """An action on a group. `name` is also the name of its page; `work` performs it and returns the message to show."""
 
     name: str
     work: Callable[[HttpRequest, str, str], str]
 
 
-def look(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
-    """Show the state of a group with links to actions, and charts; with `figures` in the query only numbers."""
+def show_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
+    """Show the state of a group with links to actions, and charts; with `figures` in the query, only the numbers."""
     stream = selection.stream_of(admin, request, pk)
     if "figures" in request.GET:
-        return _show(admin, request, "facts", stream, group, trend=trend_of(stream.name, group))
-    return _show(admin, request, "one", stream, group, **group_statistics(request, stream, group))
+        return _show_page(admin, request, "facts", stream, group, trend=trend_of(stream.name, group))
+    return _show_page(admin, request, "one", stream, group, **group_statistics(request, stream, group))
 
 
 def pause(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     """Pause a group."""
-    return _acted(admin, request, pk, group, Action(name="pause", work=_pause))
+    return _run_action(admin, request, pk, group, Action(name="pause", work=_pause_group))
 
 
 def resume(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     """Resume a paused group."""
-    return _acted(admin, request, pk, group, Action(name="resume", work=_resume))
+    return _run_action(admin, request, pk, group, Action(name="resume", work=_resume_group))
 
 
 def move(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
-    """Ask for the new position of a group, show the consequences of the move, and move it."""
+    """Show the form for a group's new position, then the consequences of the move; a POST moves the group."""
     stream = selection.stream_of(admin, request, pk, to="change")
     if request.method == "POST":
-        return _acted(admin, request, pk, group, Action(name="move", work=_move))
+        return _run_action(admin, request, pk, group, Action(name="move", work=_move_group))
     plan, refused = None, None
-    if to := _to(request):
+    if to := _requested_position(request):
         try:
             plan = groups.plan_move(stream.name, group, to, discard_waiting="discard_waiting" in request.GET)
         except (UnknownGroup, UnknownStream):
             raise Http404 from None
         except FAILURES as failure:
             refused = problem_of(failure)
-    return _show(admin, request, "move", stream, group, plan=plan, refused=refused)
+    return _show_page(admin, request, "move", stream, group, plan=plan, refused=refused)
 
 
 def delete(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     """Delete a group; with a reason, also one with a backlog."""
-    return _acted(admin, request, pk, group, Action(name="delete", work=_delete))
+    return _run_action(admin, request, pk, group, Action(name="delete", work=_delete_group))
 
 
-def _pause(request: HttpRequest, stream: str, group: str) -> str:
+def _pause_group(request: HttpRequest, stream: str, group: str) -> str:
     groups.pause(stream, group, by=person(request))
     return f"“{group}” is paused: running consumers stop within seconds."
 
 
-def _resume(request: HttpRequest, stream: str, group: str) -> str:
+def _resume_group(request: HttpRequest, stream: str, group: str) -> str:
     groups.resume(stream, group, by=person(request))
     return f"“{group}” is resumed."
 
 
-def _move(request: HttpRequest, stream: str, group: str) -> str:
+def _move_group(request: HttpRequest, stream: str, group: str) -> str:
     moved = groups.move(
-        stream, group, _to(request), by=person(request), discard_waiting="discard_waiting" in request.POST
+        stream,
+        group,
+        _requested_position(request),
+        by=person(request),
+        discard_waiting="discard_waiting" in request.POST,
     )
     said = f"“{group}” was moved: {number(moved.skipped)} events skipped, {number(moved.again)} unread again."
     return said if not moved.more else f"{said} The move is not complete: move the group again to continue."
 
 
-def _delete(request: HttpRequest, stream: str, group: str) -> str:
+def _delete_group(request: HttpRequest, stream: str, group: str) -> str:
     groups.delete(
         stream, group, by=person(request), force="force" in request.POST, reason=request.POST.get("reason", "")
     )
     return f"The group “{group}” was deleted."
 
 
-def _acted(admin: Any, request: HttpRequest, pk: int, group: str, action: Action) -> HttpResponse:
+def _run_action(admin: Any, request: HttpRequest, pk: int, group: str, action: Action) -> HttpResponse:
     stream = selection.stream_of(admin, request, pk, to="change")
     refused = None
     if request.method == "POST":
@@ -146,15 +149,17 @@ def _acted(admin: Any, request: HttpRequest, pk: int, group: str, action: Action
             return redirect(
                 admin.page_url("group", pk, group) if stays else reverse("admin:streams_stream_groups", args=[pk])
             )
-    return _show(admin, request, action.name, stream, group, refused=refused)
+    return _show_page(admin, request, action.name, stream, group, refused=refused)
 
 
-def _to(request: HttpRequest) -> str:
+def _requested_position(request: HttpRequest) -> str:
     return (request.POST if request.method == "POST" else request.GET).get("to", "").strip()
 
 
-def _show(admin: Any, request: HttpRequest, template: str, stream: Stream, group: str, **values: Any) -> HttpResponse:
-    """Render one of the pages of a group, below the statistics that all of them show."""
+def _show_page(
+    admin: Any, request: HttpRequest, template: str, stream: Stream, group: str, **values: Any
+) -> HttpResponse:
+    """Render one of the pages of a group, below the statistics that they all show."""
     standing, problem, health = None, None, ""
     try:
         standing = groups.status_of(stream.name, group)
@@ -206,7 +211,7 @@ _MOST_LETTERS, _MOST_ERRORS = 1_000, 5
 
 
 def group_statistics(request: HttpRequest, stream: Stream, group: str) -> dict[str, Any]:
-    """Return what `bridges/admin/group_statistics.html` shows."""
+    """Return the context of `bridges/admin/group_statistics.html`."""
     asked = charts.chart_query_of(request, stream.name, OF_GROUP, group=group)
     now = int(time.time())
     found = ask_all({"charts": asked.conversation, "trend": read_trend(stream.name, group, now=now)})
@@ -219,18 +224,18 @@ def group_statistics(request: HttpRequest, stream: Stream, group: str) -> dict[s
     return {
         "charts": charts.build_context(request, asked, found["charts"], targets=targets, group=group),
         "trend": "" if isinstance(found["trend"], Problem) else found["trend"],
-        "errors": _errors(request, stream, group),
+        "errors": _find_errors(request, stream, group),
     }
 
 
 def trend_of(stream: str, group: str) -> str:
-    """Return in words how the backlog of a group develops, "" when it is unknown."""
+    """Return a description of how the backlog of a group develops, "" when that is unknown."""
     found = ask_all({"trend": read_trend(stream, group, now=int(time.time()))})["trend"]
     return "" if isinstance(found, Problem) else found
 
 
-def _errors(request: HttpRequest, stream: Stream, group: str) -> Any:
-    """Return the dead letters by their error; None without payload access, because errors quote payloads."""
+def _find_errors(request: HttpRequest, stream: Stream, group: str) -> Any:
+    """Return the dead letters grouped by error; None without payload access, because errors quote payloads."""
     if not payload_access.may_see(request):
         return None
     try:
@@ -244,7 +249,7 @@ _OF_GROUP = "groups/<int:pk>/<str:group>/"
 
 PAGES = (
     Page(path="new-group/<int:pk>/", name="group_new", view=create),
-    Page(path=_OF_GROUP, name="group", view=look),
+    Page(path=_OF_GROUP, name="group", view=show_group),
     *(
         Page(path=f"{_OF_GROUP}{name}/", name=f"group_{name}", view=view)
         for name, view in zip(ACTIONS, (pause, resume, move, delete), strict=True)

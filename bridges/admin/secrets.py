@@ -1,4 +1,4 @@
-"""Secrets in the admin: their values can be set but are never shown, except once for a value generated here."""
+"""Secrets in the admin. Their values can be set but are never shown, except once for a generated value."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ class SecretForm(forms.ModelForm):
         return values
 
     def clean_new_value(self) -> str:
-        """Nothing that could not stand in a header."""
+        """Refuse a value with characters that HTTP headers cannot carry."""
         value = str(self.cleaned_data["new_value"])
         if not (value.isascii() and value.isprintable()):
             raise forms.ValidationError("Printable ASCII only.")
@@ -61,20 +61,20 @@ class SecretForm(forms.ModelForm):
 @admin.register(Secret)
 class SecretAdmin(AuditedAdmin):
     form = SecretForm
-    list_display = ["name", "changed", "rotating"]
+    list_display = ["name", "time_changed", "rotating"]
     search_fields = ["name"]
     secret_columns = ("value", "previous")
     fields = ("name", "new_value", "generate", "keep_previous")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Secret | None = None) -> list[str]:
-        # Bridges refer to it by its name.
+        # The name cannot change, because bridges refer to the secret by it.
         return ["name"] if obj else []
 
     def save_model(self, request: HttpRequest, obj: Secret, form: Any, change: bool) -> None:
         made = signature.generate_secret() if form.cleaned_data["generate"] else ""
         keep = form.cleaned_data["keep_previous"]
         if value := made or form.cleaned_data["new_value"]:
-            secrets.change(obj, value, keep_previous=keep)
+            secrets.change_value(obj, value, keep_previous=keep)
         elif not keep:
             obj.previous = ""
         super().save_model(request, obj, form, change)
@@ -82,7 +82,7 @@ class SecretAdmin(AuditedAdmin):
             messages.warning(request, f"The receiver needs this secret, and it is shown only now: {made}")
 
     @admin.display(description="changed", ordering="changed_at")
-    def changed(self, secret: Secret) -> str:
+    def time_changed(self, secret: Secret) -> str:
         return moment(secret.changed_at)
 
     @admin.display(description="previous one in use", boolean=True)

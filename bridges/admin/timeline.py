@@ -1,4 +1,6 @@
-"""The timeline of one event on its page: where it is now, and its story in the order of time."""
+"""The timeline on an event's page: where the event is in each group now, and what happened to it, in the order of
+time.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,7 +24,7 @@ from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.inspection.range_query import parse_entry_id
 from synapse.wire.ids import moment_of
 
-# The word for each place, and its colour.
+# The word for the event's place in a group, and its colour.
 _STATES = {
     "not-created": ("not created", ""),
     "before-start": ("before its start", ""),
@@ -38,7 +40,7 @@ _STATES = {
 }
 _PAST = ("past it", "")
 _OVER = ("acknowledged", "skipped", "discarded", "before-start", "not-created")
-# The sentence about an attempt by its outcome, and about each change, with their colours.
+# The sentences about attempts, by outcome, and about changes, each with its colour.
 _ATTEMPTS = {
     "done": ("Attempt {} succeeded", "s-ok"),
     "failed": ("Attempt {} failed", "s-warn"),
@@ -54,22 +56,22 @@ _CHANGES = {
     "lost": ("Lost: its entry was gone", "s-bad"),
     "moved": ("The group was moved over it", "s-warn"),
 }
-# The rest of a group's attempts is folded, and so are groups that are through with the event.
+# The numbers of shown attempts in a group and of shown groups; further ones are folded.
 _MOST_ATTEMPTS, _MOST_GROUPS = 3, 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """A line of the story.
+    """One line of the timeline.
 
     Attributes:
         text: what happened.
-        colour: a class of the page's, "" for none.
-        group: the group that it is about, with the address of its page.
-        detail: what is said beside it, such as how long it took.
+        colour: a CSS class of the page, "" for none.
+        group: the group; `group_url` is the address of its page.
+        detail: further information, such as the duration.
         error: the error, "" for none.
-        url: the address of the page with more of it.
-        folded: earlier lines of the kind, to be unfolded.
+        url: the address of a page with more information.
+        folded: earlier lines of the same kind, which can be unfolded.
     """
 
     at: datetime | None
@@ -97,7 +99,7 @@ def values_of(request: HttpRequest, stream: Stream, id_: str) -> Mapping[str, An
     bridges = {
         bridge.name: bridge for bridge in Bridge.objects.filter(stream=stream).only("name", "sink", "batch_size")
     }
-    groups = [_row(request, stream, row, bridges) for row in told["groups"]]
+    groups = [_build_row(request, stream, row, bridges) for row in told["groups"]]
     # Groups with problems come first.
     groups.sort(key=lambda row: (row["is_over"], row["group"]))
     shown = [row for row in groups if not row["is_over"]]
@@ -107,12 +109,14 @@ def values_of(request: HttpRequest, stream: Stream, id_: str) -> Mapping[str, An
         "told": told,
         "groups": [*shown, *over[:room]],
         "further": over[room:],
-        "story": sorted(_story(told, groups), key=lambda each: each.at or datetime.max.replace(tzinfo=UTC)),
+        "story": sorted(_build_story(told, groups), key=lambda each: each.at or datetime.max.replace(tzinfo=UTC)),
     }
 
 
-def _row(request: HttpRequest, stream: Stream, row: Mapping[str, Any], bridges: Mapping[str, Bridge]) -> dict[str, Any]:
-    """Return a group's row with its state in words, and links to the pages that the person may see."""
+def _build_row(
+    request: HttpRequest, stream: Stream, row: Mapping[str, Any], bridges: Mapping[str, Bridge]
+) -> dict[str, Any]:
+    """Return a group's row for the template: its state in words, and links to the pages that the person may see."""
     word, colour = _STATES[row["place"]] if row["certain"] else _PAST
     has_pages = request.user.has_perm("bridges.view_bridge") and "/" not in row["group"]
     sees_letters = has_pages and request.user.has_perm(VIEW_PAYLOAD)
@@ -134,24 +138,24 @@ def _row(request: HttpRequest, stream: Stream, row: Mapping[str, Any], bridges: 
         "word": word,
         "colour": colour,
         "is_over": row["place"] in _OVER,
-        # A batch is timed as a whole: the time of one of its events is the mean.
+        # A batch is timed as a whole, so the time of one of its events is the mean.
         "has_means": not bridge or (bridge.sink != PULL and bridge.batch_size > 1),
         "url": reverse("admin:bridges_bridge_group", args=in_group) if has_pages else "",
         "bridge_url": reverse("admin:bridges_bridge_statistics", args=[bridge.pk]) if bridge and has_pages else "",
         "letter_urls": letter_urls,
         "letter_url": letter_urls[letters[-1]] if letter_urls else "",
         "actions": actions,
-        "since": _moment(row["since"]),
-        "due_at": _moment(row["due_at"]),
+        "since": _parse_time(row["since"]),
+        "due_at": _parse_time(row["due_at"]),
     }
 
 
-def _story(told: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> Iterator[Moment]:
+def _build_story(told: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> Iterator[Moment]:
     source = f" by {told['source']}" if told["source"] else ""
     version = f"under version {told['contract_version']} of its contract" if told["contract_version"] else ""
-    yield Moment(at=_moment(told["stored_at"]), text=f"Stored{source}", detail=version, colour="s-info")
+    yield Moment(at=_parse_time(told["stored_at"]), text=f"Stored{source}", detail=version, colour="s-info")
     for row in groups:
-        attempts = [_attempt(attempt, row) for attempt in row["attempts"]]
+        attempts = [_moment_of_attempt(attempt, row) for attempt in row["attempts"]]
         kept = attempts[-_MOST_ATTEMPTS:]
         if folded := attempts[:-_MOST_ATTEMPTS]:
             kept[0] = replace(kept[0], folded=folded)
@@ -171,14 +175,14 @@ def _story(told: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> Iter
         )
     for row in told["archived"]:
         yield Moment(
-            at=_moment(row["at"]),
+            at=_parse_time(row["at"]),
             text=f"Archived by {row['bridge'] or 'a bridge that is deleted'}",
             colour="s-ok",
             url=f"{reverse('admin:bridges_archivedevent_changelist')}?q={told['id']}",
         )
 
 
-def _attempt(attempt: Mapping[str, Any], row: Mapping[str, Any]) -> Moment:
+def _moment_of_attempt(attempt: Mapping[str, Any], row: Mapping[str, Any]) -> Moment:
     (text, colour), took = _ATTEMPTS[attempt["outcome"]], attempt["took_ms"]
     details = [
         "" if took is None else f"{took:,} ms on average in its batch" if row["has_means"] else f"after {took:,} ms",
@@ -186,7 +190,7 @@ def _attempt(attempt: Mapping[str, Any], row: Mapping[str, Any]) -> Moment:
         f"on {attempt['worker']}" if attempt["worker"] else "",
     ]
     return Moment(
-        at=_moment(attempt["at"]),
+        at=_parse_time(attempt["at"]),
         text=" ".join(text.format(attempt["number"] or "").split()),
         detail=", ".join(filter(None, details)),
         error=attempt["error"] or "",
@@ -197,19 +201,21 @@ def _attempt(attempt: Mapping[str, Any], row: Mapping[str, Any]) -> Moment:
 
 
 def changes_of(row: Mapping[str, Any]) -> Iterator[Moment]:
-    """Return the lines of a group's changes, and of its dead letters, which the delivery log may not have."""
+    """Return the lines of a group's changes, and of its dead letters, also of those that are not in the delivery
+    log.
+    """
     letters = list(row["dead_letters"])
     for change in row["changes"]:
         made = (each for each in letters if change["what"] == "dead" and each["last_failed_at"] == change["at"])
         if letter := next(made, None):
             letters.remove(letter)
-        yield _change(change, row, letter)
+        yield _moment_of_change(change, row, letter)
     for letter in letters:
-        yield _change({"what": "dead", "at": letter["last_failed_at"], "by": None, "to": None}, row, letter)
+        yield _moment_of_change({"what": "dead", "at": letter["last_failed_at"], "by": None, "to": None}, row, letter)
 
 
-def _change(change: Mapping[str, Any], row: Mapping[str, Any], letter: Mapping[str, Any] | None) -> Moment:
-    """Return the line of a change; `letter` is the dead letter that it made, where that is left."""
+def _moment_of_change(change: Mapping[str, Any], row: Mapping[str, Any], letter: Mapping[str, Any] | None) -> Moment:
+    """Return the line of a change; `letter` is the dead letter that it created, if that still exists."""
     text, colour = _CHANGES[change["what"]]
     by = f"by {change['by']}" if change["by"] else ""
     if change["to"]:
@@ -217,7 +223,7 @@ def _change(change: Mapping[str, Any], row: Mapping[str, Any], letter: Mapping[s
     if letter:
         by = f"after {letter['attempts']} {plural('attempt', letter['attempts'])}"
     return Moment(
-        at=_moment(change["at"]),
+        at=_parse_time(change["at"]),
         text=text,
         detail=by,
         colour=colour,
@@ -227,5 +233,5 @@ def _change(change: Mapping[str, Any], row: Mapping[str, Any], letter: Mapping[s
     )
 
 
-def _moment(text: str | None) -> datetime | None:
+def _parse_time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None

@@ -1,4 +1,4 @@
-"""Models and examples of requests and answers about dead letters."""
+"""Models of requests and answers about dead letters, with examples."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
@@ -147,7 +147,7 @@ class DeadLetterPage(Answer):
 
 
 class DeadLettersOfError(Answer):
-    """Dead letters whose errors have all in common but ids, numbers and quotations."""
+    """Dead letters whose errors are equal apart from ids, numbers and quotations."""
 
     fingerprint: str
     pattern: str = about("The text that their errors have in common.")
@@ -225,8 +225,8 @@ class WhichAsked(Body):
     count: int = about("At most so many now.", default=MOST_AT_ONCE, ge=1, le=MOST_AT_ONCE)
     cursor: str = about("The cursor of the previous answer: continue there.", default="")
 
-    def which(self) -> Ids | DeadLetterCriteria:
-        """Return the dead letters that are asked for.
+    def to_selection(self) -> Ids | DeadLetterCriteria:
+        """Return the requested dead letters.
 
         Raises:
             BadParameter: when none, or more than one, of `ids`, `filter` and `all` is given.
@@ -318,7 +318,7 @@ class RedrivenOne(Answer):
 class DiscardOneAsked(Body):
     """The reason for discarding a dead letter."""
 
-    # Without it the answer is that of a reason that is empty.
+    # OpenAPI requires the reason; at run time, a missing one is refused like an empty one.
     model_config = ConfigDict(json_schema_extra={"required": ["reason"]})
     reason: str = about("For the audit log.", default="")
 

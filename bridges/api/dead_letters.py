@@ -1,6 +1,7 @@
-"""Dead letters over HTTP: a page of them, together by error, one with all that is known of it, or as lines of JSON.
+"""Endpoints for dead letters: they list them one by one or grouped by error, show one, and export them as lines of
+JSON.
 
-Actions deliver them again, or throw them away. Each request does a part that is soon done.
+Actions redrive or discard them, in parts: each request processes a limited number.
 """
 
 from collections.abc import Sequence
@@ -61,7 +62,7 @@ class DeadLettersQuery(Query):
 
     @property
     def wanted(self) -> DeadLetterCriteria:
-        """The filter that the query is."""
+        """The criteria in the query."""
         return read_criteria({name: getattr(self, name) for name in FILTERS})
 
 
@@ -93,12 +94,12 @@ def list_dead_letters(call: Call[DeadLettersQuery, None]) -> dict[str, Any] | Re
     dead_letters.check_group(stream, group)
     if query.format == "ndjson":
         found = dead_letters.export(stream, group, wanted, order=query.order, past=past, by=call.by)
-        _record(call.by, stream, group, found.ids, exported=True)
-        return _lines(call.request, found, cursor)
+        _record_access(call.by, stream, group, found.ids, exported=True)
+        return _lines_response(call.request, found, cursor)
     if query.groups:
-        return _together(stream, group, wanted, call.by)
-    page = dead_letters.page(stream, group, wanted, limit=query.count, order=query.order, past=past, by=call.by)
-    _record(call.by, stream, group, [letter.id for letter in page.letters])
+        return _list_by_error(stream, group, wanted, call.by)
+    page = dead_letters.read_page(stream, group, wanted, limit=query.count, order=query.order, past=past, by=call.by)
+    _record_access(call.by, stream, group, [letter.id for letter in page.letters])
     return {
         **call.params,
         "total": page.total,
@@ -123,16 +124,16 @@ def show_dead_letter(call: Call[Query, None]) -> dict[str, Any]:
     stream, group, id_ = call.params["stream"], call.params["group"], str(parse_entry_id(call.params["id"]))
     dead_letters.check_group(stream, group)
     letter = dead_letters.get(stream, group, id_)
-    _record(call.by, stream, group, [letter.id])
+    _record_access(call.by, stream, group, [letter.id])
     verdict = dead_letters.revalidate(stream, dict(letter.event), letter=letter, by=call.by)
-    shown = summaries.whole(dead_letters.seen_by(letter, call.by))
+    shown = summaries.letter_json(dead_letters.mask_for_reader(letter, call.by))
     return {**shown, "check": verdict.as_dict()}
 
 
-def _together(stream: str, group: str, wanted: DeadLetterCriteria, by: Principal) -> dict[str, Any]:
+def _list_by_error(stream: str, group: str, wanted: DeadLetterCriteria, by: Principal) -> dict[str, Any]:
     errors = dead_letters.by_error(stream, group, wanted, by=by)
     events = sum(found.count for found in errors.groups)
-    _record(by, stream, group, [found.newest for found in errors.groups], events=events)
+    _record_access(by, stream, group, [found.newest for found in errors.groups], events=events)
     return {
         "stream": stream,
         "group": group,
@@ -142,11 +143,11 @@ def _together(stream: str, group: str, wanted: DeadLetterCriteria, by: Principal
     }
 
 
-def _record(by: Principal, stream: str, group: str, ids: Sequence[str], **more: Any) -> None:
+def _record_access(by: Principal, stream: str, group: str, ids: Sequence[str], **more: Any) -> None:
     payload_access.record(by, f"dead letters {stream}/{group}", ids, **more)
 
 
-def _lines(request: Request, found: dead_letters.Export, cursor: str) -> Response:
+def _lines_response(request: Request, found: dead_letters.Export, cursor: str) -> Response:
     headers = {}
     if found.next:
         following = urlencode({**request.query, cursor: found.next})
@@ -185,13 +186,13 @@ def redrive_dead_letters(call: Call[None, models.RedriveAsked]) -> dict[str, Any
     continue, repeat the request with the answer's `cursor`, until that is null. Events that fail again meanwhile are
     not redriven twice. One that is not there (any more) is counted as `gone`."""
     stream, group, asked = call.params["stream"], call.params["group"], call.body
-    which = asked.which()
-    if preview := _preview(stream, group, asked, which, call.by):
+    which = asked.to_selection()
+    if preview := _answer_dry_run(stream, group, asked, which, call.by):
         return preview
     redriven = dead_letters.redrive(
         stream, group, which, by=call.by, rate=asked.rate, cursor=asked.cursor, most=asked.count
     )
-    each = [{"id": id_, "result": _word(result)} for id_, result in redriven.results]
+    each = [{"id": id_, "result": _word_of(result)} for id_, result in redriven.results]
     return {
         "redriven": redriven.moved,
         "gone": redriven.gone,
@@ -218,8 +219,8 @@ def redrive_dead_letters(call: Call[None, models.RedriveAsked]) -> dict[str, Any
 def discard_dead_letters(call: Call[None, models.DiscardAsked]) -> dict[str, Any]:
     """The dead letters are deleted for good, in parts, as redriving takes them; the reason is recorded with each."""
     stream, group, asked = call.params["stream"], call.params["group"], call.body
-    which = asked.which()
-    if preview := _preview(stream, group, asked, which, call.by):
+    which = asked.to_selection()
+    if preview := _answer_dry_run(stream, group, asked, which, call.by):
         return preview
     done = dead_letters.discard(
         stream, group, which, by=call.by, reason=asked.reason, cursor=asked.cursor, most=asked.count
@@ -257,11 +258,11 @@ def redrive_dead_letter(call: Call[None, models.RedriveOneAsked]) -> dict[str, A
             verdict = dead_letters.revalidate(stream, event, letter=letter, by=call.by)
             return {"id": id_, "dry_run": True, "check": verdict.as_dict()}
         if is_edited:
-            return _edited(call, id_)
+            return _redrive_edited(call, id_)
     except NoSuchDeadLetter:
         return {"id": id_, "result": "gone"}
     redriven = dead_letters.redrive(stream, group, Ids((id_,)), by=call.by)
-    return {"id": id_, "result": _word(redriven.results[0][1])}
+    return {"id": id_, "result": _word_of(redriven.results[0][1])}
 
 
 @_acts(
@@ -285,23 +286,23 @@ def discard_dead_letter(call: Call[None, models.DiscardOneAsked]) -> dict[str, A
     return {"id": id_, "result": "discarded" if done.count else "gone"}
 
 
-def _edited(call: Call[None, models.RedriveOneAsked], id_: str) -> dict[str, Any]:
+def _redrive_edited(call: Call[None, models.RedriveOneAsked], id_: str) -> dict[str, Any]:
     stream, group = call.params["stream"], call.params["group"]
     edited = dead_letters.redrive_edited(stream, group, id_, call.body.event, by=call.by)
     ((_, result),) = edited.redriven.results
     verdict = dead_letters.Revalidation(
         problem=None, contract_version=edited.contract_version, violations=edited.warnings
     )
-    return {"id": id_, "result": _word(result), "check": verdict.as_dict()}
+    return {"id": id_, "result": _word_of(result), "check": verdict.as_dict()}
 
 
-def _preview(
+def _answer_dry_run(
     stream: str, group: str, asked: models.WhichAsked, which: Ids | DeadLetterCriteria, by: Principal
 ) -> dict[str, Any] | None:
-    """Check that the group exists. Return the answer to a dry run, None where none is asked for."""
+    """Check that the group exists. Return the answer to a dry run, None when the request is none."""
     dead_letters.check_group(stream, group)
     return {"dry_run": True, **asdict(dead_letters.preview(stream, group, which, by=by))} if asked.dry_run else None
 
 
-def _word(result: str) -> str:
+def _word_of(result: str) -> str:
     return "redriven" if result == "retry" else result

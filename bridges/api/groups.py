@@ -1,4 +1,4 @@
-"""Acting on groups over HTTP."""
+"""Endpoints that create, delete, pause, resume and move groups."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime

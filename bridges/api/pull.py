@@ -1,4 +1,6 @@
-"""The pull protocol over HTTP. A long poll waits on the event loop; in a thread it looks now and then."""
+"""Endpoints of the pull protocol. On the event loop, a long poll is woken by new events; in a thread it polls Redis
+repeatedly.
+"""
 
 import asyncio
 import random
@@ -34,11 +36,11 @@ from synapse.redis import Conversation, Job, RedisUnavailable
 from synapse.wire.encoding import TopLevelTypes
 from synapse.wire.masking import may_hold_pii
 
-# Another process may give events back, and only Redis knows: how often a waiting read looks, in seconds.
+# The seconds after which a waiting read polls again, because other processes may give events back.
 LOOK_EVERY = 1.0
-# How often it looks in a thread, where nothing wakes it.
+# The same in a thread, where nothing wakes the read.
 LOOK_EVERY_IN_A_THREAD = 0.1
-# A read without a wait still looks once for events that are due.
+# The shortest wait, in seconds, also for an event that is due now.
 _SHORTEST = 0.005
 _REFUSED = [404, 409]
 _GROUP = {"stream": "inference-events", "consumer_group": "dashboard"}
@@ -112,12 +114,12 @@ def pull_publish(call: Call[None, PullPublish]) -> Conversation[Response]:
     return (yield from protocol.publish(call.body, call.request, call.catalog, connections.counters))
 
 
-async def _read(request: Request) -> Response:
-    """Answer with events at once, or as soon as there are any, or with none after `block_ms`."""
+async def _answer_read(request: Request) -> Response:
+    """Answer as soon as there are events, or after `block_ms` milliseconds without any."""
     asked = pull_read.check_request(request, holder.current()).body
     form = protocol.answer_form(request, holder.current())
-    group = await connections.async_executor().run(_opened(asked, request.principal))
-    found = await _Poll(group, asked, request.caller or Caller(), request.principal, form).found()
+    group = await connections.async_executor().run(_open_group(asked, request.principal))
+    found = await _Poll(group, asked, request.caller or Caller(), request.principal, form).run()
     return form.respond(found.shown)
 
 
@@ -129,7 +131,7 @@ async def _read(request: Request) -> Response:
     body=PullRead,
     problems=[*_REFUSED, 406],
     requires=REQUIRES,
-    on_event_loop=EventLoop(handler=_read, waits=True),
+    on_event_loop=EventLoop(handler=_answer_read, waits=True),
     examples=[Example("a long poll", {**_GROUP, "consumer_name": "dashboard-1", "count": 10, "block_ms": 1000})],
 )
 def pull_read(call: Call[None, PullRead]) -> Conversation[Response]:
@@ -137,7 +139,7 @@ def pull_read(call: Call[None, PullRead]) -> Conversation[Response]:
     beginning of the stream. An event that is not acknowledged before the group's lease is over is delivered again."""
     asked, by = call.body, call.by
     form = protocol.answer_form(call.request, call.catalog)
-    group = yield from _opened(asked, by)
+    group = yield from _open_group(asked, by)
     until = time.monotonic() + asked.block_ms / 1000
     while True:
         demand_group(group, replace(by, rights=current_rights(by)))
@@ -148,7 +150,7 @@ def pull_read(call: Call[None, PullRead]) -> Conversation[Response]:
             payload_access.record(by, f"stream {asked.stream}", ids, pulled_as=asked.group)
             return form.respond(found.shown)
         if not found.more:
-            yield _job(time.sleep, min(left, LOOK_EVERY_IN_A_THREAD))
+            yield _job_of(time.sleep, min(left, LOOK_EVERY_IN_A_THREAD))
 
 
 @_pull(
@@ -167,9 +169,9 @@ def pull_ack(call: Call[None, PullAck]) -> Conversation[Mapping[str, Any]]:
     asked = call.body
     if not (yield from _may_acknowledge(asked, call.by)):
         return acknowledgement.NOTHING_ACKED
-    group = bridges.at(asked.stream, asked.group)
+    group = bridges.bridge_at(asked.stream, asked.group)
     answer = yield from acknowledgement.ack(asked, logs=group is not None and group.delivery_log == "all")
-    # The next event of a key may be due now.
+    # The next event of the same key may have become deliverable.
     memory().ring(asked)
     return answer
 
@@ -188,8 +190,8 @@ def pull_ack(call: Call[None, PullAck]) -> Conversation[Mapping[str, Any]]:
 def pull_nack(call: Call[None, PullNack]) -> Conversation[dict[str, Any]]:
     """Each is delivered again, when the request or the group's settings say, or is a dead letter."""
     asked = call.body
-    group = yield from _group(asked, call.by)
-    # A reader's words may repeat what the event holds.
+    group = yield from _find_group(asked, call.by)
+    # A reader's reason may quote PII of the event.
     logs_reason = not may_hold_pii(holder.current().display_definition(asked.stream))
     answer = yield from acknowledgement.nack(group, asked, random.random(), logs_reason=logs_reason)
     memory().ring(asked)
@@ -209,50 +211,50 @@ def pull_nack(call: Call[None, PullNack]) -> Conversation[dict[str, Any]]:
 )
 def pull_extend(call: Call[None, PullExtend]) -> Conversation[dict[str, Any]]:
     """For work that takes longer than the group's lease. No other consumer gets the events meanwhile."""
-    group = yield from _group(call.body, call.by)
+    group = yield from _find_group(call.body, call.by)
     return (yield from acknowledgement.extend(group, call.body))
 
 
-def _opened(asked: PullRead, by: Principal) -> Conversation[BridgeDefinition]:
-    """Return the group that a caller reads as, made now if it was not there."""
-    yield from _enter(asked, by)
-    group = groups.cached_bridge(asked)
+def _open_group(asked: PullRead, by: Principal) -> Conversation[BridgeDefinition]:
+    """Return the group that a caller reads as, and create it if it does not exist."""
+    yield from _check_access(asked, by)
+    group = groups.find_cached_bridge(asked)
     if group is None:
-        (group,) = yield _job(groups.open_group, asked, by)
+        (group,) = yield _job_of(groups.open_group, asked, by)
     demand_group(group, by)
-    return groups.readable(group)
+    return groups.record_read(group)
 
 
-def _group(ref: GroupRef, by: Principal) -> Conversation[BridgeDefinition]:
-    """Return the group in which a caller acknowledges events."""
-    yield from _enter(ref, by)
-    group = groups.cached_bridge(ref)
+def _find_group(ref: GroupRef, by: Principal) -> Conversation[BridgeDefinition]:
+    """Return the group in which a caller acknowledges or returns events."""
+    yield from _check_access(ref, by)
+    group = groups.find_cached_bridge(ref)
     if group is None:
-        (group,) = yield _job(groups.find, ref)
+        (group,) = yield _job_of(groups.find_group, ref)
     demand_group(group, by)
     return group
 
 
 def _may_acknowledge(ref: GroupRef, by: Principal) -> Conversation[bool]:
-    """Say whether the group exists. This is not checked for a caller that may use every group."""
-    yield from _enter(ref, by)
-    if groups.cached_bridge(ref) is None and may_use_any_group(ref, by):
+    """Say whether the group exists. For a caller that may use every group, this is not checked."""
+    yield from _check_access(ref, by)
+    if groups.find_cached_bridge(ref) is None and may_use_any_group(ref, by):
         return True
     try:
-        yield from _group(ref, by)
+        yield from _find_group(ref, by)
     except GroupNotPulled:
         return False
     return True
 
 
-def _enter(ref: GroupRef, by: Principal) -> Conversation[None]:
-    """Check the caller's rights on the stream, and see to it that the bridges are those of the current catalog."""
+def _check_access(ref: GroupRef, by: Principal) -> Conversation[None]:
+    """Check the caller's rights on the stream, and load the bridges of the current catalog."""
     stream_of(ref, by)
     if not bridges.is_current:
-        yield _job(groups.follow)
+        yield _job_of(groups.follow_catalog)
 
 
-def _job(work: Callable[..., Any], *arguments: Any) -> Job:
+def _job_of(work: Callable[..., Any], *arguments: Any) -> Job:
     return Job(None, lambda: [partial(work, *arguments)()])
 
 
@@ -262,7 +264,7 @@ def _types_of(stream: str) -> Mapping[str, TopLevelTypes]:
 
 
 class _Poll:
-    """A read that waits for events on the event loop."""
+    """A long poll on the event loop."""
 
     def __init__(
         self, group: BridgeDefinition, asked: PullRead, caller: Caller, by: Principal, form: AnswerForm
@@ -275,16 +277,16 @@ class _Poll:
         self._loop = asyncio.get_running_loop()
         self._until = self._loop.time() + asked.block_ms / 1000
 
-    async def found(self) -> PollResult:
-        """Return events; none when the time is over, the caller has gone, or the server is about to stop."""
-        found = await self._look()
+    async def run(self) -> PollResult:
+        """Return events; none when the time is over, the caller has disconnected, or the server stops."""
+        found = await self._take_events()
         if not found.held and self._asked.block_ms:
-            found = await self._wait()
+            found = await self._wait_for_events()
         if found.held and self._caller.left:
             await self._give_back(found)
         return found
 
-    async def _wait(self) -> PollResult:
+    async def _wait_for_events(self) -> PollResult:
         try:
             with (
                 tails().bell(self._asked.stream) as bell,
@@ -292,7 +294,7 @@ class _Poll:
                 self._caller.on_disconnect(bell.ring),
             ):
                 while True:
-                    found = PollResult() if self._caller.left else await self._look()
+                    found = PollResult() if self._caller.left else await self._take_events()
                     left = self._until - self._loop.time()
                     if found.held or left <= 0 or self._caller.left or tails().stopping:
                         return found
@@ -302,9 +304,9 @@ class _Poll:
         except Stopping:
             return PollResult()
 
-    async def _look(self) -> PollResult:
-        # The group may have been changed, or the key revoked, while we waited.
-        group = groups.cached_bridge(self._asked) or self._group
+    async def _take_events(self) -> PollResult:
+        # The group may have been changed, or the key revoked, during the wait.
+        group = groups.find_cached_bridge(self._asked) or self._group
         demand_group(group, replace(self._by, rights=current_rights(self._by)))
         types_of = _types_of(self._asked.stream)
         taking = poll.take_events(group, self._asked, memory(), types_of, self._form)

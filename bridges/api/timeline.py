@@ -1,4 +1,4 @@
-"""The timeline of one event over HTTP."""
+"""The endpoint that shows the timeline of one event."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""Redrive and discard dead letters. Each action is recorded in the database before it is carried out in Redis.
+"""Redrive and discard dead letters. Each action is recorded in the audit log before it runs in Redis.
 
-The two cannot share a transaction: when the outcome differs, or Redis turns out to be unavailable, a second audit entry
-says so.
+The two cannot share a transaction. So a second audit entry is written when the outcome differs, or when Redis is
+unavailable.
 """
 
 import time
@@ -47,23 +47,24 @@ def redrive(
     most: int = MOST_AT_ONCE,
     clock: Callable[[], float] = time.time,
 ) -> Redriven:
-    """Redrive at most `most` (1000) of the selected dead letters; they keep the attempts that they had.
+    """Redrive at most `most` (1000) of the selected dead letters; the records of their attempts stay.
 
-    With `rate`, that many become due per second. `cursor`, from the answer of the call before, continues at the same
-    rate and skips events that died in the meantime. In an ordered group they are delivered as they arrive: other events
-    of their key may have gone before them.
+    With `rate`, that many become due per second. `cursor`, from the previous result, continues at the same rate and
+    skips events that became dead letters since then. In an ordered group, redriven events come after later events of
+    their key that were already delivered.
 
     Raises:
-        Forbidden: when the caller may not act on these dead letters, as for every action here.
-        BadEdit: when more than a thousand are named.
+        Forbidden: when the caller may not act on these dead letters; all actions here demand that.
+        BadEdit: when more than a thousand ids are given.
         BadParameter: when the cursor is invalid.
-        NoSuchDeadLetter: when one of the names cannot be an id.
-        TooManyWaiting: when the group has such a backlog that it reads nothing new.
-        RedisUnavailable: when Redis cannot be used. `ReplyLost`: it may have happened; repeating the call is safe.
+        NoSuchDeadLetter: when an id is invalid.
+        TooManyWaiting: when so many events wait in the group that no more can be added.
+        RedisUnavailable: when Redis cannot be used. Its subclass `ReplyLost` means that the action may have happened;
+            repeating the call is safe.
     """
     ACTING.demand(by, stream)
     begun = read_cursor(cursor)
-    ids, past = _ids(stream, group, what, by=by, past=begun.past, most=most)
+    ids, past = _select_ids(stream, group, what, by=by, past=begun.past, most=most)
     now_ms = int(clock() * 1000)
     first_ms = max(begun.due_ms, now_ms) if rate else now_ms
     step_ms = 1000 / rate if rate else 0.0
@@ -80,7 +81,7 @@ def redrive(
         actor=str(by),
         logs=snapshot.holder.keeps_log(stream, group),
     )
-    answers = _recorded(by, "redrive", (stream, group), _about(what, ids, rate=rate), command)
+    answers = _record_and_run(by, "redrive", (stream, group), _audit_values(what, ids, rate=rate), command)
     redriven = Redriven.from_results(ids, answers, cursor=following)
     others = {"gone": redriven.gone, "waiting": redriven.waiting, "broken": redriven.broken}
     _record_rest(by, "redrive", (stream, group), meant=len(ids), done=redriven.moved, **others)
@@ -90,12 +91,12 @@ def redrive(
 def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Principal) -> Edited:
     """Redrive a dead letter with an edited event, which is checked like a published one.
 
-    It keeps its id, and when and by whom it was published where the event itself does not say. A CloudEvent keeps the
-    attributes that identify it.
+    It keeps its id and, where the event itself does not name them, the time and source of its publish. A CloudEvent
+    keeps its identifying attributes.
 
     Raises:
-        Forbidden: also when something in the dead letter is PII, and they may not see it.
-        NoSuchDeadLetter: when there is none of this id.
+        Forbidden: also when the dead letter holds PII that the caller may not see.
+        NoSuchDeadLetter: when there is none with this id.
         UnknownStream: when the stream is not defined any more.
         Problem: when the event would be refused (see synapse.publishing.validation).
         TooManyWaiting, RedisUnavailable: as `redrive` does.
@@ -103,7 +104,7 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
     ACTING.demand(by, stream)
     letter = get(stream, group, id_)
     demand_editing(letter, by)
-    definition, accepted = revalidation.accept(stream, event)
+    definition, accepted = revalidation.accept_event(stream, event)
     published = letter.timestamp or iso_of(moment_of(letter.event_id)) or ""
     beside = dict(trace_fields(letter.data.get("traceparent", ""), letter.data.get(TRACESTATE, "")))
     came = decode_texts(dict(letter.data)).cloudevent
@@ -115,13 +116,13 @@ def redrive_edited(stream: str, group: str, id_: str, event: Any, *, by: Princip
     body = b"".join(netstring(part.encode()) for part in parts)
     logs = snapshot.holder.keeps_log(stream, group)
     command = dead_letter_commands.replay(stream, group, [(id_, body)], actor=str(by), logs=logs)
-    # An edit may take over values, and give the event another type.
+    # Masked by both types: an edit may keep values while it changes the type.
     types = (letter.event_type, accepted.event_type)
     about = {
-        "before": {"event": _impersonal(definition, letter.event, types)},
-        "after": {"count": 1, "ids": [id_], "event": _impersonal(definition, accepted.event, types)},
+        "before": {"event": _mask_event(definition, letter.event, types)},
+        "after": {"count": 1, "ids": [id_], "event": _mask_event(definition, accepted.event, types)},
     }
-    answers = _recorded(by, "redrive edited", (stream, group), about, command)
+    answers = _record_and_run(by, "redrive edited", (stream, group), about, command)
     redriven = Redriven.from_results([id_], answers)
     _record_rest(by, "redrive edited", (stream, group), meant=1, done=redriven.moved, result=answers[0])
     return Edited(
@@ -145,24 +146,24 @@ def discard(
     """Discard at most `most` (1000) of the selected dead letters, and record the caller with the `reason`.
 
     Raises:
-        BadEdit: when no reason is given, or more than a thousand are named.
+        BadEdit: when no reason is given, or more than a thousand ids are.
         BadParameter, NoSuchDeadLetter, RedisUnavailable: as `redrive` does.
     """
     ACTING.demand(by, stream)
     reason = " ".join(reason.split())[:MOST_REASON]
     if not reason:
         raise BadEdit("Say why: the reason is recorded.")
-    ids, following = _ids(stream, group, what, by=by, past=read_cursor(cursor).past, most=most)
+    ids, following = _select_ids(stream, group, what, by=by, past=read_cursor(cursor).past, most=most)
     if not ids:
         return Discarded(cursor=following)
     logs = snapshot.holder.keeps_log(stream, group)
     command = dead_letter_commands.discard(stream, group, ids, actor=str(by), logs=logs)
-    done = _recorded(by, "discard", (stream, group), _about(what, ids, reason=reason), command)
+    done = _record_and_run(by, "discard", (stream, group), _audit_values(what, ids, reason=reason), command)
     _record_rest(by, "discard", (stream, group), meant=len(ids), done=done, gone=len(ids) - done)
     return Discarded(count=done, gone=len(ids) - done, cursor=following)
 
 
-def _ids(
+def _select_ids(
     stream: str, group: str, what: Ids | DeadLetterCriteria, *, by: Principal, past: str, most: int
 ) -> tuple[list[str], str | None]:
     """Return the ids of the selected dead letters, each once, and the id to continue after."""
@@ -172,40 +173,41 @@ def _ids(
         if len(ids) > MOST_AT_ONCE:
             raise BadEdit(f"{len(ids):,} dead letters are named; at most {MOST_AT_ONCE:,} can be at once.")
         return ids, None
-    # Newest first, so that what dies again meanwhile is not met again. Within a part the order is the events' own.
+    # Scanned newest first, so that letters that fail again meanwhile are not selected twice. A part is redriven oldest
+    # first.
     ids, following, _ = scan(stream, group, what, lambda letter: letter.id, by=by, limit=most, past=past)
     return ids[::-1], following
 
 
-def _about(what: Ids | DeadLetterCriteria, ids: Sequence[str], **more: Any) -> dict[str, Any]:
+def _audit_values(what: Ids | DeadLetterCriteria, ids: Sequence[str], **more: Any) -> dict[str, Any]:
     said = {name: value for name, value in more.items() if value is not None}
     wanted = {"wanted": what.describe()} if isinstance(what, DeadLetterCriteria) and what.describe() else {}
     return {"after": {"count": len(ids), "ids": list(ids[:MOST_RECORDED]), **wanted, **said}}
 
 
-def _recorded(by: Principal, action: str, place: tuple[str, str], about: dict[str, Any], command: Command) -> Any:
-    audit.record(by, action, _target(place), **about)
+def _record_and_run(by: Principal, action: str, place: tuple[str, str], about: dict[str, Any], command: Command) -> Any:
+    audit.record(by, action, _target_of(place), **about)
     try:
         (reply,) = connections.executor().execute([command])
         return answer(reply, place[0])
     except RedisUnavailable as problem:
-        audit.record(by, f"{action} failed", _target(place), after={"detail": problem.detail})
+        audit.record(by, f"{action} failed", _target_of(place), after={"detail": problem.detail})
         raise
 
 
 def _record_rest(by: Principal, action: str, place: tuple[str, str], **came_out: Any) -> None:
-    """Record that the action came out differently from its first audit entry."""
+    """Record that an action affected fewer dead letters than its first audit entry says."""
     if came_out["done"] < came_out["meant"]:
-        audit.record(by, f"{action} in part", _target(place), after=came_out)
+        audit.record(by, f"{action} in part", _target_of(place), after=came_out)
 
 
-def _impersonal(stream: StreamDefinition, event: Mapping[str, Any], event_types: Sequence[str]) -> Any:
-    """Return an event as the audit log keeps it, with PII masked: the log outlives the event and has more readers."""
+def _mask_event(stream: StreamDefinition, event: Mapping[str, Any], event_types: Sequence[str]) -> Any:
+    """Return an event for the audit log, with PII masked: the log outlives the event and has more readers."""
     mask = mask_of_event(stream, event, *event_types)
     return dict(event) if mask is None else mask.event(event)
 
 
-def _target(place: tuple[str, str]) -> str:
+def _target_of(place: tuple[str, str]) -> str:
     return "dead letters {}/{}".format(*place)
 
 

@@ -1,6 +1,6 @@
 """Permissions to see dead letters and to act on them, and the masking of dead letters.
 
-For a caller without the right to see PII, it is masked in the event, in its fields and in the errors that quote it.
+For callers without the right to see PII, it is masked in the event, its fields, and the errors that quote it.
 """
 
 from dataclasses import replace
@@ -22,10 +22,10 @@ def sees_all(by: Principal) -> bool:
     return by.rights.has(PERSONAL)
 
 
-def seen_by(letter: DeadLetter, by: Principal) -> DeadLetter:
-    """Return the dead letter as the caller may see it.
+def mask_for_reader(letter: DeadLetter, by: Principal) -> DeadLetter:
+    """Return the dead letter with PII masked, unless the caller may see it.
 
-    Errors from before an edit may quote PII that the event does not hold any more: they are masked as a whole.
+    Errors from before an edit are masked as a whole, because they may quote PII that the event no longer holds.
     """
     if sees_all(by):
         return letter
@@ -46,29 +46,32 @@ def seen_by(letter: DeadLetter, by: Principal) -> DeadLetter:
     )
 
 
-def selected_for(letter: DeadLetter, wanted: DeadLetterCriteria, by: Principal) -> DeadLetter | None:
-    """Return a dead letter as the caller may see it, None when it does not meet the criteria. A filter is about that
-    form too: it would tell of PII otherwise."""
+def select_for_reader(letter: DeadLetter, wanted: DeadLetterCriteria, by: Principal) -> DeadLetter | None:
+    """Return a dead letter masked for the caller, None when it does not meet the criteria. The filter sees only the
+    masked form, because it would reveal PII otherwise.
+    """
     if not wanted.holds(letter):
         return None
-    seen = seen_by(letter, by)
+    seen = mask_for_reader(letter, by)
     return seen if wanted.filter is None or wanted.filter.matches(full_json(seen)) else None
 
 
 def demand_editing(letter: DeadLetter, by: Principal) -> None:
     """Check that a caller may redrive a dead letter with an edited event.
 
-    An edit that a contract judges together with values that its editor may not see would tell of them.
+    Otherwise the contract's verdict on an edit could reveal hidden values that are checked together with it.
 
     Raises:
-        Forbidden: when something in it is PII, and they may not see it.
+        Forbidden: when it holds PII that the caller may not see.
     """
     if letter.mask is not None:
         demand_payload_access(by, f"edit dead letter {letter.id}")
 
 
 def is_masked(event: Any, pointer: str) -> bool:
-    """Say whether a masked event holds the mask at a JSON Pointer (RFC 6901) or above, where no rule can judge it."""
+    """Say whether the value at a JSON Pointer (RFC 6901), or one that contains it, is masked, so that it cannot be
+    checked.
+    """
     value = event
     for step in pointer.split("/")[1:]:
         if value == MASK:

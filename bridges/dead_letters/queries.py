@@ -1,4 +1,4 @@
-"""Read dead letters without changing any: counts by group, pages, single letters and selections."""
+"""Read-only queries of dead letters: counts by group, pages, single letters and selections."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 from bridges import snapshot
-from bridges.dead_letters.permissions import selected_for
+from bridges.dead_letters.permissions import select_for_reader
 from streams import connections
 from streams.snapshot import holder
 from synapse.auth.principal import SYSTEM, Principal
@@ -34,7 +34,7 @@ from synapse.wire.masking import mask_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterCount:
-    """A group of a stream, and how many dead letters it has. `bridge` is the name of the bridge that reads as it."""
+    """The number of dead letters of a group. `bridge` is the name of the bridge that reads as it, "" for none."""
 
     stream: str
     group: str
@@ -66,9 +66,9 @@ def counts_of(groups: Iterable[tuple[str, str]]) -> Conversation[dict[tuple[str,
     return {one: answer_or(reply, one[0], 0) for one, reply in zip(asked, replies, strict=True)}
 
 
-# How many are read at once: each may be a quarter of a megabyte.
+# The number of dead letters in one reply of Redis; each may be a quarter of a megabyte.
 _AT_ONCE = 100
-# How many one question looks through.
+# The number of dead letters that one query reads at most.
 MOST_LOOKED_AT = 10_000
 MOST_ON_A_PAGE = 200
 SAMPLE = 10
@@ -77,11 +77,11 @@ T = TypeVar("T")
 
 
 def check_group(stream: str, group: str) -> None:
-    """Check that the stream exists, and the group: in Redis, as a bridge's group, or at least with dead letters.
+    """Check that the stream is defined and the group exists: in Redis, as a bridge's group, or with dead letters.
 
     Raises:
-        UnknownStream, UnknownGroup: when there is none.
-        WrongType, RedisUnavailable: when Redis cannot be used for this, as for all of these.
+        UnknownStream, UnknownGroup: when it does not exist.
+        WrongType, RedisUnavailable: when Redis cannot be used for this; all functions here raise these.
     """
     if stream not in holder.current().streams:
         raise UnknownStream(stream)
@@ -94,12 +94,12 @@ def check_group(stream: str, group: str) -> None:
 
 
 def count(stream: str, group: str) -> int:
-    """Return how many dead letters a group has."""
-    found: int = _ask(stream, dead_letter_commands.count(stream, group))
+    """Return the number of dead letters of a group."""
+    found: int = _run_command(stream, dead_letter_commands.count(stream, group))
     return found
 
 
-def page(
+def read_page(
     stream: str,
     group: str,
     wanted: DeadLetterCriteria = DeadLetterCriteria(),  # noqa: B008 - frozen
@@ -137,10 +137,10 @@ def scan(
     order: Order = "newest",
     past: str = "",
 ) -> tuple[list[T], str | None, int]:
-    """Return `keep(letter)` of each dead letter that matches, as `by` may see it, the id to continue after, and the
-    number of letters read.
+    """Return three values: `keep(letter)` for each matching dead letter, masked for `by`; the id to continue after,
+    None at the end; and the number of letters read.
 
-    The scan ends after `limit` matches, or after ten thousand that do not match.
+    The scan ends after `limit` matches, or after ten thousand letters.
     """
     kept: list[T] = []
     following, looked_at = None, 0
@@ -148,28 +148,28 @@ def scan(
         if len(kept) == limit or looked_at == MOST_LOOKED_AT:
             return kept, following, looked_at
         following, looked_at = letter.id, looked_at + 1
-        if seen := selected_for(letter, wanted, by):
+        if seen := select_for_reader(letter, wanted, by):
             kept.append(keep(seen))
     return kept, None, looked_at
 
 
 def get(stream: str, group: str, id_: str) -> DeadLetter:
-    """Return one dead letter unmasked; callers that show it apply `seen_by`.
+    """Return one dead letter unmasked; callers that show it apply `mask_for_reader`.
 
     Raises:
-        NoSuchDeadLetter: when there is none of this id.
+        NoSuchDeadLetter: when there is none with this id.
     """
-    found = _ask(stream, dead_letter_commands.letter(stream, group, check_id(id_)))
+    found = _run_command(stream, dead_letter_commands.letter(stream, group, check_id(id_)))
     if not found:
         raise NoSuchDeadLetter(id_)
-    return _letter(stream, group, found[0])
+    return _decode_letter(stream, group, found[0])
 
 
 def preview(stream: str, group: str, what: Ids | DeadLetterCriteria, *, by: Principal) -> Selection:
-    """Return how many dead letters a selection of `by` matches now, with the ids of some."""
+    """Return how many dead letters a selection matches now, as `by` may see them, with the ids of some."""
     if isinstance(what, Ids):
         ids = tuple(dict.fromkeys(map(check_id, what.ids)))
-        there = _there(stream, group, ids)
+        there = _find_existing(stream, group, ids)
         return Selection(count=len(there), sample=there[:SAMPLE], gone=len(ids) - len(there))
     if what == DeadLetterCriteria():
         newest, _, _ = scan(stream, group, what, attrgetter("id"), by=by, limit=SAMPLE)
@@ -183,8 +183,8 @@ def iterate(stream: str, group: str, *, order: Order = "newest", past: str = "")
     past = check_id(past) if past else ""
     while True:
         asked = dead_letter_commands.letters(stream, group, count=_AT_ONCE, past=past, oldest_first=order == "oldest")
-        found = _ask(stream, asked)
-        yield from (_letter(stream, group, one) for one in found)
+        found = _run_command(stream, asked)
+        yield from (_decode_letter(stream, group, one) for one in found)
         if len(found) < _AT_ONCE:
             return
         past = found[-1].id
@@ -194,14 +194,14 @@ def check_id(id_: str) -> str:
     """Return the id of a dead letter unchanged.
 
     Raises:
-        NoSuchDeadLetter: when it is none.
+        NoSuchDeadLetter: when it is invalid.
     """
     if not is_id(id_):
         raise NoSuchDeadLetter(id_)
     return id_
 
 
-def _there(stream: str, group: str, ids: tuple[str, ...]) -> tuple[str, ...]:
+def _find_existing(stream: str, group: str, ids: tuple[str, ...]) -> tuple[str, ...]:
     found: list[str] = []
     for some in (ids[first : first + _AT_ONCE] for first in range(0, len(ids), _AT_ONCE)):
         replies = connections.executor().run(ask([dead_letter_commands.letter(stream, group, id_) for id_ in some]))
@@ -209,12 +209,12 @@ def _there(stream: str, group: str, ids: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _ask(stream: str, command: Command) -> Any:
+def _run_command(stream: str, command: Command) -> Any:
     (reply,) = connections.executor().run(ask([command]))
     return answer(reply, stream, absent=[])
 
 
-def _letter(stream: str, group: str, stored: StoredLetter) -> DeadLetter:
+def _decode_letter(stream: str, group: str, stored: StoredLetter) -> DeadLetter:
     definition = holder.current().display_definition(stream)
     decoded = fast_decoder.decode_parts(stored.parts, types_of=definition.types_of if definition else {})
     mask = mask_of(definition, decoded)

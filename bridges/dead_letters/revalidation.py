@@ -1,4 +1,4 @@
-"""Whether an event would be stored if it were published now: what the active contract says of it."""
+"""Checks whether an event would be accepted if it were published now, by its active contract."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,9 +17,9 @@ from synapse.publishing.validation import Accepted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revalidation:
-    """The answer that publishing would give to an event: `problem` refuses it.
+    """The result of checking an event as publishing would: `problem` is the refusal, None when it is accepted.
 
-    `contract_version` is None when it is checked against nothing. `violations` are there too when it is only warned of.
+    `contract_version` is None when no contract applies. `violations` are also given where the stream only warns.
     """
 
     problem: Problem | None
@@ -34,7 +34,7 @@ class Revalidation:
         return "unchecked" if self.contract_version is None else "kept"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the verdict as JSON."""
+        """Return the result as a JSON value."""
         return {
             "state": self.state,
             "contract_version": self.contract_version,
@@ -44,26 +44,26 @@ class Revalidation:
 
 
 def revalidate(stream: str, event: Any, *, letter: DeadLetter | None = None, by: Principal = SYSTEM) -> Revalidation:
-    """Validate an event as publishing would: the event of a dead letter, or one that is to be redriven in its place.
+    """Validate an event as publishing would: the event of a dead letter, or one to redrive in its place.
 
-    For callers who may not see PII, the masked event is validated, because each rule is a question about a value.
-    Errors at masked places are left out. The rules themselves are never masked: a mask inside an `enum` of guesses
-    would tell which of them the event holds.
+    For callers who may not see PII, the masked event is validated, because each rule reveals something about a value.
+    Errors at masked places are left out. The schema itself is never masked: a mask inside an `enum` of guesses would
+    reveal which of them the event holds.
     """
     mask = None if letter is None or sees_all(by) else letter.mask
     if mask is None:
-        return _revalidate(stream, event)
+        return _validate_event(stream, event)
     hidden = mask.event(event)
-    found = _revalidate(stream, hidden)
+    found = _validate_event(stream, hidden)
     told = tuple(each for each in found.violations if not is_masked(hidden, each["pointer"]))
-    # The text of a refusal whose violations are all at masked places.
+    # A refusal only because of masked places is dropped.
     is_moot = bool(found.violations) and not told
     return replace(found, problem=None if is_moot else found.problem, violations=told)
 
 
-def _revalidate(stream: str, event: Any) -> Revalidation:
+def _validate_event(stream: str, event: Any) -> Revalidation:
     try:
-        _, accepted = accept(stream, event)
+        _, accepted = accept_event(stream, event)
     except Problem as problem:
         return Revalidation(
             problem=problem,
@@ -77,11 +77,11 @@ def _revalidate(stream: str, event: Any) -> Revalidation:
     )
 
 
-def accept(stream: str, event: Any) -> tuple[StreamDefinition, Accepted]:
-    """Return the stream, and the event as publishing would accept it.
+def accept_event(stream: str, event: Any) -> tuple[StreamDefinition, Accepted]:
+    """Return the stream's definition, and the event as publishing would accept it.
 
     Raises:
-        UnknownStream: when the stream is not defined (any more).
+        UnknownStream: when the stream is not defined.
         Problem: when the event would be refused (see synapse.publishing.body, synapse.publishing.validation and
             synapse.publishing.deferred_validation).
     """

@@ -1,4 +1,4 @@
-"""Dead letters grouped by the pattern of their errors, and exported as lines of JSON in parts that fit into memory."""
+"""Dead letters grouped by the pattern of their errors, and exports as lines of JSON in parts that fit into memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from bridges.dead_letters.permissions import selected_for
+from bridges.dead_letters.permissions import select_for_reader
 from bridges.dead_letters.queries import MOST_LOOKED_AT, iterate
 from synapse.auth.principal import SYSTEM, Principal
 from synapse.dead_letters import DeadLetter, DeadLetterCriteria, ErrorGroup, Errors, error_pattern, full_json
@@ -15,13 +15,13 @@ from synapse.wire.ids import time_of
 from synapse.wire.masking import row_json
 
 
-def whole(letter: DeadLetter) -> dict[str, Any]:
-    """Return all of one dead letter, as JSON."""
+def letter_json(letter: DeadLetter) -> dict[str, Any]:
+    """Return a dead letter with its event and attempts as a JSON value."""
     return row_json(full_json(letter))
 
 
 def error_group(found: ErrorGroup) -> dict[str, Any]:
-    """Return the JSON of one error group: the dead letters that share a fingerprint."""
+    """Return an error group, the dead letters that share a fingerprint, as a JSON value."""
     return {
         "fingerprint": found.fingerprint,
         "pattern": found.pattern,
@@ -39,8 +39,9 @@ MOST_BYTES = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """Lines of JSON, each with its end, of which dead letters, and past which id there may be more (None: that was
-    all)."""
+    """A part of an export: lines of JSON with line ends, the ids of their dead letters, and the id after which the next
+    part begins (None: there is none).
+    """
 
     lines: bytes
     ids: Sequence[str]
@@ -56,10 +57,11 @@ def export(
     past: str = "",
     by: Principal = SYSTEM,
 ) -> Export:
-    """Export matching dead letters as `by` may see them: as many as fit into 32 MiB, of at most ten thousand.
+    """Export the matching dead letters, masked for `by`, in a part of at most about 32 MiB, from at most ten thousand
+    letters.
 
     Raises:
-        NoSuchDeadLetter: when `past` is no id.
+        NoSuchDeadLetter: when `past` is not an id.
         WrongType, RedisUnavailable: when Redis cannot be used for this.
     """
     lines = bytearray()
@@ -69,8 +71,8 @@ def export(
         if looked_at == MOST_LOOKED_AT or len(lines) >= MOST_BYTES:
             return Export(lines=bytes(lines), ids=ids, next=following)
         following = letter.id
-        if seen := selected_for(letter, wanted, by):
-            lines += orjson.dumps(whole(seen), option=orjson.OPT_APPEND_NEWLINE)
+        if seen := select_for_reader(letter, wanted, by):
+            lines += orjson.dumps(letter_json(seen), option=orjson.OPT_APPEND_NEWLINE)
             ids.append(letter.id)
     return Export(lines=bytes(lines), ids=ids, next=None)
 
@@ -88,27 +90,27 @@ def by_error(
     Raises:
         WrongType, RedisUnavailable: when Redis cannot be used for this.
     """
-    found: dict[str, _Counted] = {}
+    found: dict[str, _ErrorTotals] = {}
     complete = True
     for looked_at, letter in enumerate(iterate(stream, group)):
         if looked_at == most:
             complete = False
             break
-        if seen := selected_for(letter, wanted, by):
+        if seen := select_for_reader(letter, wanted, by):
             if letter.fingerprint not in found:
-                found[letter.fingerprint] = _Counted(letter.id, seen.error, _pattern(letter))
+                found[letter.fingerprint] = _ErrorTotals(letter.id, seen.error, _pattern_of(letter))
             found[letter.fingerprint].add(letter)
     groups = [counted.group(name) for name, counted in found.items()]
     return Errors(groups=tuple(sorted(groups, key=lambda one: (-one.count, -one.last_ms))), complete=complete)
 
 
-def _pattern(letter: DeadLetter) -> str:
+def _pattern_of(letter: DeadLetter) -> str:
     return error_pattern(letter.mask.text(letter.error, letter.event) if letter.mask else letter.error)
 
 
 @dataclass(slots=True)
-class _Counted:
-    """Running totals of one fingerprint, without the events: each of those may be large."""
+class _ErrorTotals:
+    """Running totals of the dead letters with one fingerprint. Their events, which may be large, are not kept."""
 
     newest: str
     example: str

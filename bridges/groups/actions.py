@@ -1,6 +1,6 @@
-"""Actions on groups. Each is recorded in the database before it is carried out in Redis.
+"""Actions on groups. Each is recorded in the audit log before it runs in Redis.
 
-The two cannot share a transaction: a second audit entry states the outcome where it is not known beforehand.
+The two cannot share a transaction. Where the outcome is not known beforehand, a second audit entry states it.
 """
 
 import time
@@ -28,17 +28,17 @@ from synapse.redis.commands.groups import END, Deletion
 
 MOST_REASON = 500
 REQUIRES = Requirement(read=True, scope="groups:write")
-# For how long one call moves a group, in seconds.
+# The seconds that one call spends on moving a group.
 _BUDGET = 5.0
 
 
 def create(stream: str, group: str, at: str, *, by: Principal) -> str:
-    """Create a group without an owner, and return the id after which it begins: any program may read as it.
+    """Create a group without an owner, as which any program may read. Return the id after which it begins.
 
     Raises:
-        BadParameter: when the name is none.
+        BadParameter: when the name is invalid.
         BadPosition: when `at` is no position.
-        GroupExists, GroupOwned: when there is one, or a bridge will make it.
+        GroupExists, GroupOwned: when the group exists, or a bridge will create it.
         Forbidden, UnknownStream, WrongType, RedisUnavailable: as their names say.
     """
     REQUIRES.demand(by, stream)
@@ -49,42 +49,42 @@ def create(stream: str, group: str, at: str, *, by: Principal) -> str:
     start = "$" if after == END else after
     if bridge := bridge_of(stream, group):
         raise GroupOwned(f"The group “{group}” belongs to the bridge “{bridge.name}”, which makes it when it runs.")
-    if any(found.name == group for found in _asked(stream, stream_commands.xinfo_groups(stream), [])):
-        raise _there(stream, group)
-    _record(by, "create", stream, group, after={"at": at})
-    reply = _send(stream_commands.xgroup_create(stream, group, start))
+    if any(found.name == group for found in _run_command(stream, stream_commands.xinfo_groups(stream), [])):
+        raise _already_exists(stream, group)
+    _record_action(by, "create", stream, group, after={"at": at})
+    reply = _send_command(stream_commands.xgroup_create(stream, group, start))
     if isinstance(reply, ReplyError) and reply.code == "BUSYGROUP":
-        raise _there(stream, group)
+        raise _already_exists(stream, group)
     answer(reply, stream)
     return status_of(stream, group).group.last_delivered_id
 
 
 def pause(stream: str, group: str, *, by: Principal) -> str:
-    """Pause the bridge that reads as a group, or the programs that pull as it, and return the bridge's name.
+    """Pause delivery to the bridge that reads as a group, or to the programs that pull as it. Return the bridge's name.
 
     Raises:
-        GroupUnowned: when neither is so; Synapse does not read for it then.
-        UnknownStream, UnknownGroup: when there is none.
-        Forbidden: when they may not.
+        GroupUnowned: when no bridge belongs to the group, so that Synapse does not deliver its events.
+        UnknownStream, UnknownGroup: when it does not exist.
+        Forbidden: when the caller may not act on groups.
     """
-    return _turned(stream, group, by, paused=True)
+    return _set_paused(stream, group, by, paused=True)
 
 
 def resume(stream: str, group: str, *, by: Principal) -> str:
     """Resume a paused group. Returns and raises as `pause` does."""
-    return _turned(stream, group, by, paused=False)
+    return _set_paused(stream, group, by, paused=False)
 
 
 def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bool = False) -> Moved:
     """Move a group to another position in its stream.
 
-    Unacknowledged events stay, except those that the group will read again and, with `discard_waiting`, those before
-    its new position: these are forgotten. Dead letters always stay.
+    Unacknowledged events stay, except those that the group will read again. With `discard_waiting`, those before the
+    new position are dropped as well. Dead letters always stay.
 
     Raises:
         BadPosition: when `to` is no position in a stream.
         GroupInUse: when its events are being delivered now.
-        UnknownStream, UnknownGroup: when there is none.
+        UnknownStream, UnknownGroup: when it does not exist.
         Forbidden: when the caller may not act on groups.
         WrongType, RedisUnavailable: when Redis cannot be used for this. Repeating the call continues where it ended.
     """
@@ -93,16 +93,16 @@ def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bo
     found = status_of(stream, group)
     check_idle(stream, found)
     if after == END:
-        # The stream's end at this moment: an end that keeps advancing would never be reached.
+        # The present end of the stream: an end that keeps advancing would never be reached.
         after = str(last_of(stream))
     before = found.group.last_delivered_id
     asked = {"to": to, **({"discard_waiting": True} if discard_waiting else {})}
-    _record(by, "move", stream, group, before={"last_delivered_id": before}, after=asked)
+    _record_action(by, "move", stream, group, before={"last_delivered_id": before}, after=asked)
     logs = snapshot.holder.keeps_log(stream, group)
     deadline = time.monotonic() + _BUDGET
     cursor, skipped, again = "", 0, 0
     while True:
-        moved = _asked(
+        moved = _run_command(
             stream,
             group_commands.move(
                 stream, group, after, forget_owed=discard_waiting, cursor=cursor, actor=str(by), logs=logs
@@ -115,20 +115,20 @@ def move(stream: str, group: str, to: str, *, by: Principal, discard_waiting: bo
         if not cursor or time.monotonic() >= deadline:
             break
     came_to = {"last_delivered_id": moved.position, "skipped": skipped, "unread_again": again}
-    _record(by, "moved", stream, group, before={"last_delivered_id": before}, after=came_to)
+    _record_action(by, "moved", stream, group, before={"last_delivered_id": before}, after=came_to)
     return Moved(before=before, after=moved.position, skipped=skipped, again=again, more=bool(cursor))
 
 
 def delete(stream: str, group: str, *, by: Principal, force: bool = False, reason: str = "") -> Deleted:
-    """Delete a group with everything kept for it, dead letters too. With `force`, also one with a backlog or live
-    consumers; that needs a reason.
+    """Delete a group with everything stored for it, also dead letters. With `force`, which takes a reason, also delete
+    one with a backlog or live consumers.
 
     Raises:
         BadParameter: when the reason is missing.
-        GroupOwned: when an enabled bridge reads as it.
-        GroupInUse, GroupOwed: when it has live consumers, or a backlog, and `force` is not given.
-        UnknownStream, UnknownGroup: when there is none.
-        Forbidden: when they may not.
+        GroupOwned: when an enabled bridge reads as the group.
+        GroupInUse, GroupOwed: when it has live consumers, or a backlog, and `force` is false.
+        UnknownStream, UnknownGroup: when it does not exist.
+        Forbidden: when the caller may not act on groups.
         WrongType, RedisUnavailable: when Redis cannot be used for this.
     """
     REQUIRES.demand(by, stream)
@@ -144,20 +144,20 @@ def delete(stream: str, group: str, *, by: Principal, force: bool = False, reaso
     except UnknownGroup:
         unread = 0
     said: dict[str, Any] = {"forced": force, **({"reason": reason} if reason else {})}
-    _record(by, "delete", stream, group, before={"unread": unread}, after=said)
-    found: Deletion | None = _asked(
+    _record_action(by, "delete", stream, group, before={"unread": unread}, after=said)
+    found: Deletion | None = _run_command(
         stream, group_commands.delete(stream, group, lively_ms=LIVELY_MS, force=force), None
     )
     if found is None:
         raise UnknownGroup(stream, group)
     if not found.deleted:
-        refused = _refusal(group, found, unread)
-        _record(by, "delete", stream, group, after={"refused": refused.detail})
+        refused = _refusal_of(group, found, unread)
+        _record_action(by, "delete", stream, group, after={"refused": refused.detail})
         raise refused
     return Deleted(unread=unread, pending=found.pending, waiting=found.waiting, parked=found.parked, dead=found.dead)
 
 
-def _refusal(group: str, found: Deletion, unread: int) -> GroupInUse | GroupOwed:
+def _refusal_of(group: str, found: Deletion, unread: int) -> GroupInUse | GroupOwed:
     if found.live:
         return GroupInUse(
             f"{found.live} consumer{'' if found.live == 1 else 's'} of “{group}” asked for events within the last 10 "
@@ -173,7 +173,7 @@ def _refusal(group: str, found: Deletion, unread: int) -> GroupInUse | GroupOwed
     return GroupOwed(group, owed)
 
 
-def _turned(stream: str, group: str, by: Principal, *, paused: bool) -> str:
+def _set_paused(stream: str, group: str, by: Principal, *, paused: bool) -> str:
     REQUIRES.demand(by, stream)
     check_stream(stream)
     with transaction.atomic():
@@ -189,17 +189,19 @@ def _turned(stream: str, group: str, by: Principal, *, paused: bool) -> str:
     return row.name
 
 
-def _there(stream: str, group: str) -> GroupExists:
+def _already_exists(stream: str, group: str) -> GroupExists:
     return GroupExists(f"The stream “{stream}” has a group “{group}” already. To give it another position, move it.")
 
 
-def _record(by: Principal, action: str, stream: str, group: str, *, before: Any = None, after: Any = None) -> None:
+def _record_action(
+    by: Principal, action: str, stream: str, group: str, *, before: Any = None, after: Any = None
+) -> None:
     audit.record(by, action, f"group {group} of {stream}", before=before, after=after)
 
 
-def _asked(stream: str, command: Command, absent: Any) -> Any:
-    return answer(_send(command), stream, absent=absent)
+def _run_command(stream: str, command: Command, absent: Any) -> Any:
+    return answer(_send_command(command), stream, absent=absent)
 
 
-def _send(command: Command) -> Any:
+def _send_command(command: Command) -> Any:
     return connections.executor().execute([command])[0]

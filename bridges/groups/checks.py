@@ -1,4 +1,4 @@
-"""Check whether an action on a group is allowed now, and plan a move of its position; nothing is changed here."""
+"""Check whether an action on a group is allowed now, and plan moves of its position. Nothing is changed here."""
 
 import time
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ from synapse.wire.ids import EntryId, Range, following, parse, start_of
 class MoveEffect:
     """The effect of moving a group.
 
-    `before` and `after` are the ids after which it continues now and then. `skips` unread events would not be
-    delivered, `repeats` read ones would be unread again; both were counted to 10,000, and are `exact` unless there are
-    more. `pending`, `waiting` and `parked` are unacknowledged. They stay, but those that would be unread again, and,
-    with `discards`, those up to `after`, which are forgotten. `hindrance` says why it cannot be done now, "" when it
-    can.
+    The group continues after the id `before` now, and after `after` then. `skips` unread events would not be delivered,
+    and `repeats` read ones would be unread again; both are counted to 10,000, and are `exact` unless there are more.
+    `pending`, `waiting` and `parked` events are unacknowledged. They stay, except those that become unread again and,
+    with `discards`, those up to `after`, which are dropped. `hindrance` is the reason for which the group cannot be
+    moved now, "" without one.
     """
 
     before: str
@@ -47,8 +47,9 @@ class MoveEffect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """The result of moving a group: `skipped` events will not be delivered to it, `again` unacknowledged ones become
-    unread. `more`: the move takes long and is not complete; repeat it to continue."""
+    """The result of moving a group: `skipped` events will not be delivered to it, and `again` unacknowledged ones
+    became unread. With `more`, the move is not complete; repeat it to continue.
+    """
 
     before: str
     after: str
@@ -59,7 +60,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted:
-    """The backlog of a deleted group: unread events as far as they were counted."""
+    """The backlog that a deleted group had; unread events are counted to a limit."""
 
     unread: int
     pending: int
@@ -69,12 +70,12 @@ class Deleted:
 
 
 def parse_position(text: str, *, now: datetime) -> str:
-    """Return the id after which the group continues, or the `END`.
+    """Return the id after which a group at this position continues, or `END`.
 
     `text` is `beginning`, `end` (or `new`), an entry's id, or a time; an entry of that id or time is included.
 
     Raises:
-        BadPosition: for anything else, and for what is still to come.
+        BadPosition: for any other text, and for a time or id in the future.
     """
     if text in ("end", "new"):
         return END
@@ -85,18 +86,18 @@ def parse_position(text: str, *, now: datetime) -> str:
 
 
 def parse_full(id_: str) -> EntryId:
-    """Return an id, also one that is written without its second part."""
+    """Parse an id, also one without its second part."""
     return parse(id_ if "-" in id_ else f"{id_}-0")
 
 
-# A consumer that reads is never silent for longer.
+# A consumer that is silent for longer than this, in milliseconds, does not read.
 LIVELY_MS = 10_000
-# The status of a bridge's process without events in flight.
+# The states of a bridge's process without events in flight.
 _AT_REST = ("paused", "failed")
 
 
 def check_stream(stream: str) -> None:
-    """Make sure that the stream is defined.
+    """Check that the stream is defined.
 
     Raises:
         UnknownStream: when it is not.
@@ -109,7 +110,7 @@ def status_of(stream: str, group: str) -> GroupStatus:
     """Return the status of a group.
 
     Raises:
-        UnknownStream, UnknownGroup: when there is none.
+        UnknownStream, UnknownGroup: when it does not exist.
         WrongType, RedisUnavailable: when Redis cannot be used for this.
     """
     check_stream(stream)
@@ -126,31 +127,31 @@ def bridge_of(stream: str, group: str) -> BridgeDefinition | None:
 
 
 def check_idle(stream: str, found: GroupStatus) -> None:
-    """Make sure that no consumer of the group is active.
+    """Check that no consumer of the group is active.
 
-    The group's bridge must be paused or disabled, and its processes must know. A group without a bridge must have
-    silent consumers.
+    The group's bridge must be paused or disabled, and its processes must have stopped delivering. The consumers of a
+    group without a bridge must be silent.
 
     Raises:
-        GroupInUse: when one is.
+        GroupInUse: when one is active.
     """
     group = found.group.name
     bridge = bridge_of(stream, group)
     if bridge is None:
         live = [one.name for one in found.members if one.idle < LIVELY_MS]
         if live:
-            raise GroupInUse(f"{_named(live)} read as “{group}” within the last 10 seconds: stop them first.")
+            raise GroupInUse(f"{_join_names(live)} read as “{group}” within the last 10 seconds: stop them first.")
         return
     if bridge.enabled and not bridge.paused:
         raise GroupInUse(f"The bridge “{bridge.name}” delivers the events of “{group}”: pause it first.")
-    if busy := _at_work(stream, group):
+    if busy := _busy_processes(stream, group):
         raise GroupInUse(
-            f"Some processes still deliver the events of “{group}”: {_named(busy)}. Try again in a few seconds."
+            f"Some processes still deliver the events of “{group}”: {_join_names(busy)}. Try again in a few seconds."
         )
 
 
 def move_obstacle(stream: str, found: GroupStatus) -> str:
-    """Return the reason why the group cannot be moved now, "" without one."""
+    """Return the reason for which the group cannot be moved now, "" without one."""
     try:
         check_idle(stream, found)
     except GroupInUse as problem:
@@ -158,7 +159,7 @@ def move_obstacle(stream: str, found: GroupStatus) -> str:
     return ""
 
 
-def _at_work(stream: str, group: str) -> list[str]:
+def _busy_processes(stream: str, group: str) -> list[str]:
     said, beats, now_ms = connections.executor().run(
         ask(
             [
@@ -174,7 +175,7 @@ def _at_work(stream: str, group: str) -> list[str]:
     return [name for name, status in statuses.items() if status.state not in _AT_REST]
 
 
-def _named(names: list[str]) -> str:
+def _join_names(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
@@ -183,7 +184,7 @@ def plan_move(stream: str, group: str, to: str, *, discard_waiting: bool = False
 
     Raises:
         BadPosition: when `to` is no position.
-        UnknownStream, UnknownGroup: when there is none.
+        UnknownStream, UnknownGroup: when it does not exist.
         WrongType, RedisUnavailable: when Redis cannot be used for this.
     """
     after = parse_position(to, now=datetime.now(UTC))
@@ -192,7 +193,7 @@ def plan_move(stream: str, group: str, to: str, *, discard_waiting: bool = False
     if after != END:
         then = min(then, parse_full(after))
     between = Range(first=following(min(now, then)), last=max(now, then))
-    scan = connections.executor().run(_counted(stream, between))
+    scan = connections.executor().run(_count_entries(stream, between))
     return MoveEffect(
         before=str(now),
         after=str(then),
@@ -214,7 +215,7 @@ def last_of(stream: str) -> EntryId:
     return parse(answer(reply, stream, absent={"last-generated-id": "0-0"})["last-generated-id"])
 
 
-def _counted(stream: str, part: Range) -> Conversation[Scan]:
+def _count_entries(stream: str, part: Range) -> Conversation[Scan]:
     scan = Scan(stream, part)
     while not scan.done:
         (reply,) = yield from ask([scan.command()])

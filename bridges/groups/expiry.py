@@ -1,4 +1,4 @@
-"""Expiry of groups that a read opened and that are no longer read, so that invented names do not stay for ever.
+"""Expiry of groups that a read opened and that are no longer read, so that groups with invented names do not pile up.
 
 A group that is defined in a catalog file, or was changed in the admin, never expires, and neither does a group with
 pending, scheduled or blocked events or with dead letters.
@@ -28,7 +28,7 @@ _WHOSE = frozenset(("id", "name", "stream", "group", "opened_by"))
 logger = logging.getLogger(__name__)
 
 
-def expire(now: datetime) -> list[str]:
+def delete_expired_groups(now: datetime) -> list[str]:
     """Delete groups that were not read for `PULL_GROUP_DAYS`, and their bridges. Return the bridges' names.
 
     Raises:
@@ -36,16 +36,16 @@ def expire(now: datetime) -> list[str]:
     """
     limit = now - timedelta(days=settings.PULL_GROUP_DAYS)
     rows = OpenedGroup.objects.filter(read_at__lt=limit).select_related("bridge__stream")
-    return [row.bridge.name for row in rows if _is_as_opened(row.bridge) and _expired(row, limit)]
+    return [row.bridge.name for row in rows if _is_unchanged(row.bridge) and _delete_expired(row, limit)]
 
 
-def _expired(row: OpenedGroup, limit: datetime) -> bool:
+def _delete_expired(row: OpenedGroup, limit: datetime) -> bool:
     bridge = row.bridge
     stream, group = bridge.stream.name, bridge.group
     if _holds_events(stream, group):
         return False
     with transaction.atomic():
-        # Another process may have done it, or written a read meanwhile.
+        # Another process may have deleted it, or recorded a read meanwhile.
         if not OpenedGroup.objects.select_for_update().filter(pk=row.pk, read_at__lt=limit).exists():
             return False
         before = {"stream": stream, "group": group, "opened_by": bridge.opened_by, "read_at": row.read_at.isoformat()}
@@ -59,8 +59,8 @@ def _expired(row: OpenedGroup, limit: datetime) -> bool:
     return True
 
 
-def _is_as_opened(bridge: Bridge) -> bool:
-    """Say whether a bridge is unchanged since the first read opened it: a bridge that a person edited is kept."""
+def _is_unchanged(bridge: Bridge) -> bool:
+    """Say whether a bridge is unchanged since a read opened it. Bridges that a person edited do not expire."""
     columns = [column for column in Bridge._meta.concrete_fields if column.name not in _WHOSE]
     return all(
         getattr(bridge, column.attname) == _OPENED_WITH.get(column.name, column.get_default()) for column in columns
@@ -75,11 +75,11 @@ def _holds_events(stream: str, group: str) -> bool:
     return bool(found.group.pending or found.waiting or found.parked or found.dead)
 
 
-def let_unused_groups_expire() -> None:
-    """Write the times of the last reads of groups, and delete the groups that expired."""
+def flush_reads_and_expire() -> None:
+    """Write the times of groups' last reads to the database, and delete expired groups."""
     close_old_connections()
     groups.flush_reads()
-    expire(datetime.now(UTC))
+    delete_expired_groups(datetime.now(UTC))
 
 
-WORK = Periodic("unused groups", 600.0, let_unused_groups_expire)
+WORK = Periodic("unused groups", 600.0, flush_reads_and_expire)

@@ -1,8 +1,8 @@
-"""Users' handlers, run in processes of their own.
+"""Users' handlers, run in child processes.
 
-A handler is somebody else's code: it may hang, hold Python's interpreter lock, leak, or end its process. None of that
-may touch other bridges, so each handler sink has one child process, which is ended and started again when it must be.
+A handler is code of users: it may hang, hold Python's interpreter lock, leak memory, or end its process. So that none
+of that affects other bridges, each handler sink has its own child process, which is ended and restarted when necessary.
 
-- `process`  the parent's end: start, hand over, watch, end
-- `child`    the child's end
+- `process`  the parent's side: start the child, send it events, watch it, end it
+- `child`    the child's side
 """

@@ -1,4 +1,4 @@
-"""The child process of a handler: loads the handler and calls it with each batch until the parent is gone.
+"""The child process of a handler: loads the handler, and calls it with each batch until the parent ends.
 
 Started by `process.py` as `python -m bridges.handlers.child CHANNEL BOARD ORDER`.
 """
@@ -33,7 +33,7 @@ from synapse.delivery.sink import Delivery
 from synapse.errors.delivery import SinkDisabled, SinkError
 from synapse.tracing.attachment import attach_context
 
-# Files of a traceback that are not the handler's: the error names the handler's own line.
+# Files that are skipped in tracebacks, so that errors name the handler's own line.
 _OWN_FILES = os.path.dirname(__file__)
 
 
@@ -43,23 +43,23 @@ def main() -> None:
     order = HandlerOptions(**orjson.loads(sys.argv[3]))
     board = SharedProgress(int(sys.argv[2]), order.size)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # Ctrl-C reaches the whole group of a terminal, and it is for the parent to say when the work ends. No
-        # SIG_IGN: that would be handed down to what the handler starts.
+        # Ctrl-C reaches all processes of a terminal, but the parent decides when the work ends. Not SIG_IGN, which
+        # programs started by the handler would inherit.
         signal.signal(number, lambda *_: None)
-    # The pages of the admin are half of what Django would load, and no handler shows one.
+    # The admin is half of what Django would load, and handlers do not need it.
     admin.autodiscover = lambda: None
     try:
         django.setup()
         function = handlers.load_handler(order.handler, order.allowed)
     except BaseException as error:
-        channel.send_bytes(pack_fact("broken", text=_explained(error)))
+        channel.send_bytes(pack_fact("broken", text=_explain_error(error)))
         return
     channel.send_bytes(pack_fact("ready"))
-    serve(channel, board, function, order)
+    serve_batches(channel, board, function, order)
 
 
-def serve(channel: Connection, board: SharedProgress, function: Any, order: HandlerOptions) -> None:
-    """Handle batches until the parent has gone."""
+def serve_batches(channel: Connection, board: SharedProgress, function: Any, order: HandlerOptions) -> None:
+    """Handle batches until the parent ends."""
     handle = handlers.call_with_batch(function) if order.batch else handlers.call_with_event(function)
     parent = os.getppid()
     threading.Thread(target=_end_with_parent, args=(parent, order.timeout), daemon=True).start()
@@ -71,31 +71,35 @@ def serve(channel: Connection, board: SharedProgress, function: Any, order: Hand
         close_stale_connections()
         if order.batch:
             if not board.stopped:
-                _handle(channel, board, handle, batch, 0)
+                _handle_deliveries(channel, board, handle, batch, 0)
         else:
             for place, delivery in enumerate(batch):
-                # Of a parent that was killed, another consumer has the events now.
+                # If the parent was killed, another consumer has the events now.
                 if board.stopped or os.getppid() != parent:
                     break
-                _handle(channel, board, handle, [delivery], place)
+                _handle_deliveries(channel, board, handle, [delivery], place)
         channel.send_bytes(pack_fact("end"))
 
 
-def _handle(channel: Connection, board: SharedProgress, handle: Handle, deliveries: list[Delivery], place: int) -> None:
+def _handle_deliveries(
+    channel: Connection, board: SharedProgress, handle: Handle, deliveries: list[Delivery], place: int
+) -> None:
     board.set_outcome(place, BEGUN)
     try:
-        # Of a batch, no event's context is that of the call.
+        # A call with several events has no trace context, because each event has its own.
         with attach_context(deliveries[0].trace if len(deliveries) == 1 else None):
             handle(deliveries)
     except BaseException as error:
-        channel.send_bytes(pack_fact("raised", place=place, text=_explained(error), **_advice(error)))
+        channel.send_bytes(pack_fact("raised", place=place, text=_explain_error(error), **_advice_of(error)))
         board.set_outcome(place, RAISED)
     else:
         board.set_outcome(place, TAKEN)
 
 
-def _advice(error: BaseException) -> dict[str, Any]:
-    """Return the retry advice of a handler's error: permanent, retry after some seconds, or disable the bridge."""
+def _advice_of(error: BaseException) -> dict[str, Any]:
+    """Return the advice in a handler's error: that it is permanent, when to retry (seconds), or to disable the
+    bridge.
+    """
     if not isinstance(error, SinkError):
         return {}
     after = error.retry_after
@@ -106,7 +110,7 @@ def _advice(error: BaseException) -> dict[str, Any]:
     }
 
 
-def _explained(error: BaseException) -> str:
+def _explain_error(error: BaseException) -> str:
     if isinstance(error, SinkError):
         return text_of(error).partition(": ")[2] or text_of(error)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OWN_FILES)]
@@ -117,7 +121,7 @@ def _explained(error: BaseException) -> str:
 
 
 def _end_with_parent(parent: int, patience: float) -> None:
-    """End this process some time after its parent was killed: a handler that hangs never asks for more."""
+    """End this process `patience` seconds after its parent was killed, even if the handler hangs."""
     while os.getppid() == parent:
         time.sleep(1)
     time.sleep(patience)

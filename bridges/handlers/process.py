@@ -1,4 +1,4 @@
-"""The parent's end: starts the child that runs a handler, hands it events, watches it, and ends it when it hangs."""
+"""The parent's side of a handler process: starts the child, sends it events, watches it, and ends it when it hangs."""
 
 import contextlib
 import os
@@ -31,21 +31,21 @@ from synapse.delivery.handlers import (
 from synapse.delivery.sink import Delivery
 from synapse.errors.delivery import NotBegun, SinkBroken, SinkError
 
-# How long a handler's module may take to be imported, in seconds.
+# The seconds that a handler's module may take to be imported.
 START_PATIENCE = 60.0
-# How often the parent looks after a child that is at work.
+# The interval at which the parent checks a working child, in seconds.
 LOOK_EVERY = 0.05
-# How long a child that does not read may hold up its parent: it reads at once, unless somebody froze it.
+# The seconds after which sending to a child fails. A child reads at once, unless it was frozen.
 SEND_PATIENCE = 30
 END_PATIENCE = 2.0
-# How long a handler may continue with events in flight once the process was asked to stop.
+# The seconds that a handler may continue with events in flight after the process was asked to stop.
 STOP_PATIENCE = 15.0
 
 Outcome = SinkError | None
 
 
 class HandlerProcess:
-    """One child process with one handler. `stopping` says whether this process was asked to stop."""
+    """The child process of one handler. `stopping` returns whether this process was asked to stop."""
 
     def __init__(self, order: HandlerOptions, *, stopping: Callable[[], bool]) -> None:
         self._order = order
@@ -55,18 +55,19 @@ class HandlerProcess:
         self._board: SharedProgress
 
     def is_running(self) -> bool:
-        """Say whether there is a child that takes events. One that was killed meanwhile is buried."""
+        """Say whether a child runs. Clean up after one that was killed meanwhile."""
         if self._process is not None and self._process.poll() is not None:
             self.close()
         return self._process is not None
 
     def start(self) -> None:
-        """Start the child, and wait until its handler is imported; without one when this process is to stop.
+        """Start the child and wait until its handler is imported. Return without a child when this process is asked to
+        stop.
 
         Raises:
             SinkBroken: when the handler cannot be used.
         """
-        self._spawn()
+        self._start_process()
         deadline = time.monotonic() + START_PATIENCE
         fact = {"kind": "silent"}
         with contextlib.suppress(EOFError, OSError):
@@ -76,26 +77,26 @@ class HandlerProcess:
                     break
         if fact.get("kind") == "ready":
             return
-        stopping, how = self._stopping(), self._end()
+        stopping, how = self._stopping(), self._end_process()
         self.close()
         if not stopping:
             why = fact.get("text") or f"its process {how} before the handler was imported"
             raise SinkBroken(f"The handler {self._order.handler} cannot be used: {why}.")
 
-    def run(self, batch: Sequence[Delivery], may_begin: Callable[[], bool]) -> list[Outcome]:
-        """Let the child handle the events, and return their outcomes.
+    def run_batch(self, batch: Sequence[Delivery], may_begin: Callable[[], bool]) -> list[Outcome]:
+        """Let the child handle a batch, and return the outcomes of its events.
 
-        If the child ended or had to be ended, this is the last outcome, and the later events have none.
+        If the child ended or had to be ended, the last outcome says so, and the events behind it have none.
         """
         count = 1 if self._order.batch else len(batch)
         self._board.reset(count)
         raised: dict[int, SinkError] = {}
         try:
             self._channel.send_bytes(pack_batch(batch))
-            ended = self._watch(count, may_begin, raised)
+            ended = self._wait_for_batch(count, may_begin, raised)
         except (EOFError, OSError):
-            ended = f"The handler did not return: its process {self._end()}"
-        outcomes = self._outcomes(count, ended, raised)
+            ended = f"The handler did not return: its process {self._end_process()}"
+        outcomes = self._build_outcomes(count, ended, raised)
         if ended:
             self.close()
         return outcomes * len(batch) if self._order.batch else outcomes
@@ -103,16 +104,16 @@ class HandlerProcess:
     def close(self) -> None:
         """End the child."""
         if self._process is not None:
-            self._end()
+            self._end_process()
             self._process = None
             self._board.close()
 
-    def _spawn(self) -> None:
+    def _start_process(self) -> None:
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_PATIENCE, 0))
         board = make_progress_file(self._order.size)
         words = [str(theirs.fileno()), str(board), orjson.dumps(asdict(self._order)).decode()]
-        # The child can import every module that this process can.
+        # Lets the child import every module that this process can import.
         own = {"PYTHONPATH": os.pathsep.join(sys.path)}
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own command line
@@ -127,8 +128,8 @@ class HandlerProcess:
             os.close(board)
         self._channel = Connection(ours.detach())
 
-    def _watch(self, count: int, may_begin: Callable[[], bool], raised: dict[int, SinkError]) -> str:
-        """Wait until the child is through with the batch. Return "", or a sentence on why it had to be ended."""
+    def _wait_for_batch(self, count: int, may_begin: Callable[[], bool], raised: dict[int, SinkError]) -> str:
+        """Wait until the child has finished the batch. Return "", or a sentence on why the child had to be ended."""
         seen, since = b"", time.monotonic()
         look, end = since + LOOK_EVERY, float("inf")
         while True:
@@ -149,13 +150,13 @@ class HandlerProcess:
             if notes != seen:
                 seen, since = notes, now
             elif BEGUN in notes and now - since > self._order.timeout:
-                self._end(kill=True)
+                self._end_process(kill=True)
                 return f"The handler took longer than {self._order.timeout:g} s, and its process was ended"
             if now > end:
-                self._end(kill=True)
+                self._end_process(kill=True)
                 return f"The handler took longer than {STOP_PATIENCE:g} s after the stop was requested, and was ended"
 
-    def _outcomes(self, count: int, ended: str, raised: dict[int, SinkError]) -> list[Outcome]:
+    def _build_outcomes(self, count: int, ended: str, raised: dict[int, SinkError]) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for place, note in enumerate(self._board.outcomes(count)):
             if note == TAKEN:
@@ -168,12 +169,12 @@ class HandlerProcess:
                 outcomes.append(NotBegun())
         return outcomes
 
-    def _end(self, *, kill: bool = False) -> str:
-        """End the child, and return how it ended, in words."""
+    def _end_process(self, *, kill: bool = False) -> str:
+        """End the child, and return how it ended, as a part of a sentence."""
         process = self._process
         if process is None:
             return "ended"
-        # It reads the end of the file where it would read the next batch.
+        # The child ends when it reads the end of the file in place of the next batch.
         self._channel.close()
         try:
             code = process.wait(0 if kill else END_PATIENCE)

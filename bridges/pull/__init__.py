@@ -1,6 +1,6 @@
-"""Pull over HTTP: `POST /v1/read` and what goes with it, for services that only have Synapse's address.
+"""Pull over HTTP (`POST /v1/read` and related routes), for services that cannot reach Redis.
 
-The protocol of publish, read and ack is that of a sidecar which programs of the platform speak already
-(`docs/pull.md`); nack and extend are Synapse's own. A bridge with the sink `pull`
-defines a pulled group: its events, their retries and their order.
+Publish, read and ack follow the protocol of a sidecar that programs of the platform already use (`docs/pull.md`); nack
+and extend are additions of Synapse. A bridge with the sink `pull` defines a pulled group: its events, their retries and
+their order.
 """

@@ -29,28 +29,32 @@ from synapse.runtime.repeated_failures import RepeatedFailures
 from synapse.shares import CallerId, caller_of
 from synapse.shares.counter import RequestedShare
 
-# A group's row is written at most this often, by all processes together: precise enough for an expiry after days.
+# The interval at which a group's row is written at most, by all processes together: precise enough for an expiry after
+# days.
 _WRITE_EVERY = timedelta(hours=12)
 
-# The last read of each group in this process that is not written yet. Only existing groups are noted.
-_read: dict[tuple[str, str], float] = {}
+# The last read of each group in this process that is not written yet, in seconds since 1970. Only existing groups are
+# recorded.
+_last_reads: dict[tuple[str, str], float] = {}
 
 
-def note_read(stream: str, group: str) -> None:
-    """Record that a group is read now."""
-    _read[stream, group] = time.time()
+def _note_read(stream: str, group: str) -> None:
+    """Record that a group was read at this moment."""
+    _last_reads[stream, group] = time.time()
 
 
 def flush_reads() -> None:
-    """Write the times of the last reads to the database. The catalog does not change, so no process is notified."""
-    for ref in list(_read):
-        moment = datetime.fromtimestamp(_read.pop(ref), UTC)
+    """Write the times of the last reads to the database. The catalog's version stays, because no process needs to
+    reload.
+    """
+    for ref in list(_last_reads):
+        moment = datetime.fromtimestamp(_last_reads.pop(ref), UTC)
         rows = OpenedGroup.objects.filter(bridge__stream__name=ref[0], bridge__group=ref[1])
         rows.filter(read_at__lt=moment - _WRITE_EVERY).update(read_at=moment)
 
 
 GROUPS = "groups:write"
-# Pulled events are not masked, and other programs do not get them any more: a person needs both rights.
+# Pulled events are not masked, and taking them keeps them from other programs. So people need both rights.
 REQUIRES = Requirement(read=True, read_all=True, of_people=(PERSONAL, GROUPS), is_checked_later=True)
 
 
@@ -58,9 +62,8 @@ def stream_of(ref: GroupRef, by: Principal) -> StreamDefinition:
     """Return the stream that a caller pulls from.
 
     Raises:
-        Forbidden: when they may not read from it; when they are a person who may not see PII, or may not act on
-            groups.
-        UnknownStream: when none of this name is defined.
+        Forbidden: when the caller may not read from it, or is a person who may not see PII or act on groups.
+        UnknownStream: when it is not defined.
     """
     demand_right(by, "read", ref.stream)
     for scope in REQUIRES.of_people if by.kind == "person" else ():
@@ -72,7 +75,8 @@ def stream_of(ref: GroupRef, by: Principal) -> StreamDefinition:
 
 
 def demand_group(group: BridgeDefinition, by: Principal) -> None:
-    """Check that a caller may take and acknowledge every event of the group, and that the group belongs to its service.
+    """Check that a caller may take and acknowledge every event of the group, and that another service does not own the
+    group.
 
     Raises:
         Forbidden: when the group has events of a type that the caller may not read; when another service opened it,
@@ -99,7 +103,7 @@ def _demand_types(stream: str, event_types: Iterable[str], by: Principal) -> Non
         demand_right(by, "read", stream, event_type)
 
 
-# A program that invents names for its groups must not fill the catalog.
+# The number of pulled groups of a stream, so that a program that invents names cannot fill the catalog.
 MOST_GROUPS = 1000
 LONGEST_NAME = 100
 
@@ -109,11 +113,11 @@ logger = logging.getLogger(__name__)
 _failures = RepeatedFailures()
 
 
-def follow() -> None:
+def follow_catalog() -> None:
     """Load the bridges of the current catalog. While the database is unavailable, keep those loaded before.
 
     Raises:
-        CatalogAway: when they were never loaded: it is unknown then which groups belong to bridges.
+        CatalogAway: when they were never loaded, so that the groups of bridges are unknown.
     """
     try:
         holder.current()
@@ -126,75 +130,77 @@ def follow() -> None:
         _failures.end("bridges")
 
 
-def cached_bridge(ref: GroupRef) -> BridgeDefinition | None:
-    """Return the bridge that reads as a group, from memory, without a query.
+def find_cached_bridge(ref: GroupRef) -> BridgeDefinition | None:
+    """Return the pulled group as loaded in memory, without a query; None when it is not loaded.
 
     Raises:
-        GroupTaken: when it has another sink than `pull`.
+        GroupTaken: when a bridge with another sink reads as the group.
     """
-    found = holder.at(ref.stream, ref.group)
-    return None if found is None else _pulled(found)
+    found = holder.bridge_at(ref.stream, ref.group)
+    return None if found is None else _demand_pulled(found)
 
 
-def find(ref: GroupRef) -> BridgeDefinition:
-    """Return a pulled group, from the database when this process has not loaded it yet.
+def find_group(ref: GroupRef) -> BridgeDefinition:
+    """Return a pulled group; read it from the database if this process has not loaded it yet.
 
     Raises:
         GroupNotPulled: when it was never pulled.
         GroupTaken: when a bridge with another sink reads as it.
-        CatalogAway: when the database does not answer, and the group is not known here.
+        CatalogAway: when the database does not answer, and this process does not know the group.
     """
-    found = cached_bridge(ref) or _asked(lambda: _row(ref))
+    found = find_cached_bridge(ref) or _query_database(lambda: _load_bridge(ref))
     if found is None:
         raise GroupNotPulled(ref.stream, ref.group)
-    return _pulled(found)
+    return _demand_pulled(found)
 
 
 def open_group(ref: GroupRef, by: Principal) -> BridgeDefinition:
-    """Return the group, creating it when there is none. Safe under concurrent calls.
+    """Return a pulled group, and create it if it does not exist. Safe under concurrent calls.
 
     Raises:
-        Forbidden: when it is not there, and the caller may not read all of the stream.
-        UnknownStream: when no such stream is defined.
+        Forbidden: when the group does not exist, and the caller may not read all of the stream.
+        UnknownStream: when the stream is not defined.
         GroupTaken, GroupDisabled, TooManyGroups: as their names say.
         ShareUsedUp, AllInUse: when the caller has, or all callers have, opened the most groups allowed.
-        CatalogAway: when the database does not answer, and the group is not known here.
+        CatalogAway: when the database does not answer, and this process does not know the group.
     """
-    return readable(_pulled(cached_bridge(ref) or _asked(lambda: _row(ref) or _made(ref, by))))
+    return record_read(
+        _demand_pulled(find_cached_bridge(ref) or _query_database(lambda: _load_bridge(ref) or _create_group(ref, by)))
+    )
 
 
-def readable(group: BridgeDefinition) -> BridgeDefinition:
-    """Return the group after noting that it is read now.
+def record_read(group: BridgeDefinition) -> BridgeDefinition:
+    """Record that the group is read now, and return it.
 
     Raises:
         GroupDisabled: when it is disabled.
     """
     if not group.enabled:
         raise GroupDisabled(group.group)
-    note_read(group.stream, group.group)
+    _note_read(group.stream, group.group)
     return group
 
 
 def rename_owner(before: str, after: str) -> None:
-    """Hand a service's groups over to its new name: their positions, and the service's share of groups, stay."""
+    """Give a renamed service its groups under the new name. Positions, and the service's share of groups, stay."""
     Bridge.objects.filter(opened_by=before).update(opened_by=after)
     OpenedGroup.objects.filter(caller_kind="service", caller_name=before).update(caller_name=after)
 
 
-def _pulled(found: BridgeDefinition) -> BridgeDefinition:
+def _demand_pulled(found: BridgeDefinition) -> BridgeDefinition:
     if not found.is_pulled:
         raise GroupTaken(found.group, found.name)
     return found
 
 
-def _row(ref: GroupRef) -> BridgeDefinition | None:
+def _load_bridge(ref: GroupRef) -> BridgeDefinition | None:
     rows = Bridge.objects.select_related("stream").filter(stream__name=ref.stream, group=ref.group)
     row = rows.first()
     return None if row is None else definition_of(row)
 
 
-def _made(ref: GroupRef, by: Principal) -> BridgeDefinition:
-    # A group that a read opens delivers events of all types.
+def _create_group(ref: GroupRef, by: Principal) -> BridgeDefinition:
+    # A group opened by a read delivers events of all types, so the caller must be allowed to read all.
     _demand_types(ref.stream, (EVERY_TYPE,), by)
     values = {"group": ref.group, "sink": PULL, "lease_seconds": PULL_LEASE_SECONDS}
     values["opened_by"] = owner_for_new_group(by)
@@ -207,14 +213,14 @@ def _made(ref: GroupRef, by: Principal) -> BridgeDefinition:
                 raise TooManyGroups(ref.stream, MOST_GROUPS)
             caller = caller_of(by)
             _check_share(caller)
-            row = Bridge.objects.create(name=_free_name(ref), stream=stream, **values)
+            row = Bridge.objects.create(name=_find_free_name(ref), stream=stream, **values)
             OpenedGroup.objects.create(
                 bridge=row, caller_kind=caller.kind, caller_name=caller.name, read_at=timezone.now()
             )
             audit.record(by, "create", f"bridge {row.name}", before=None, after={"stream": ref.stream, **values})
     except IntegrityError:
         # Another process created it at the same time.
-        found = _row(ref)
+        found = _load_bridge(ref)
         if found is None:
             raise
         return found
@@ -223,7 +229,7 @@ def _made(ref: GroupRef, by: Principal) -> BridgeDefinition:
 
 
 def _check_share(caller: CallerId) -> None:
-    """Check that a caller may open one more group, out of all that reads have opened in the installation."""
+    """Check that a caller's share allows one more group, among all groups that reads have opened."""
     opened = OpenedGroup.objects
     wanted = RequestedShare(
         held=opened.filter(caller_kind=caller.kind, caller_name=caller.name).count() + 1,
@@ -233,16 +239,16 @@ def _check_share(caller: CallerId) -> None:
     shares_of("pull-groups").check(caller, wanted)
 
 
-def _free_name(ref: GroupRef) -> str:
+def _find_free_name(ref: GroupRef) -> str:
     name = f"{ref.stream}:{ref.group}"
     if len(name) <= LONGEST_NAME and not Bridge.objects.filter(name=name).exists():
         return name
-    # Too long, or taken: as much of it as fits, and a digest.
+    # The name is too long or taken: shorten it, and add a digest.
     digest = hashlib.sha256(f"{ref.stream}/{ref.group}".encode()).hexdigest()[:12]
     return f"{name[: LONGEST_NAME - len(digest) - 1]}:{digest}"
 
 
-def _asked(question: Callable[[], T]) -> T:
+def _query_database(question: Callable[[], T]) -> T:
     close_stale_connections()
     try:
         found = question()
@@ -251,7 +257,7 @@ def _asked(question: Callable[[], T]) -> T:
             logger.warning("the groups cannot be asked for: %s", error)
         raise CatalogAway from error
     except Problem:
-        # The database has answered.
+        # The database did answer.
         _failures.end("groups")
         raise
     _failures.end("groups")

@@ -1,5 +1,4 @@
-"""One poll of a group for `POST /v1/read`. Waiting and polling again while there are no events is left to the
-endpoints.
+"""One poll of a group for `POST /v1/read`. The endpoints wait, and poll again while there are no events.
 
 A poll is a generator of Redis commands, so that the event loop and a thread run the same code.
 """
@@ -27,17 +26,19 @@ from synapse.wire.encoding import TopLevelTypes
 from synapse.wire.ids import start_of
 
 _RECLAIMED_AT_ONCE = 100
-# A consumer with nothing pending that was silent for this long is removed; its name would stay for ever.
+# Milliseconds of silence after which a consumer without pending events is removed; otherwise its name would stay for
+# ever.
 _FORGOTTEN_MS = 3_600_000
-# The number of further reads in one poll when none of the events read is wanted, or all are blocked by their key.
+# The number of reads in one poll, as long as the filters drop all events, or all are blocked by their key.
 _MOST_ROUNDS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollResult:
-    """The result of a poll: the events now in flight, and the form in which they are answered.
+    """The result of a poll: the events now in flight (`held`), and their encoded forms for the answer (`shown`).
 
-    `more`: there may be more at once, though none was found. `next_due_ms`: after how long an event is due that waits.
+    `more`: another poll may find events at once, even if this one found none. `next_due_ms`: the milliseconds until the
+    next scheduled event is due, None without one.
     """
 
     held: Sequence[Delivery] = ()
@@ -53,12 +54,14 @@ def take_events(
     types_of: Mapping[str, TopLevelTypes],
     form: AnswerForm,
 ) -> Conversation[PollResult]:
-    """Take events of the group, reclaiming those that readers held too long, without waiting for new ones."""
+    """Take events of the group without waiting for new ones, and reclaim those that readers held longer than the
+    lease.
+    """
     poll = _Poll(group, asked, memory, types_of, form)
     found = PollResult()
     for _ in range(_MOST_ROUNDS):
         try:
-            found = yield from poll.once()
+            found = yield from poll.run_once()
         except GroupLost:
             memory.record_lost(asked)
             found = PollResult(more=True)
@@ -68,10 +71,10 @@ def take_events(
 
 
 def give_back(group: BridgeDefinition, asked: PullRead, found: PollResult) -> Conversation[None]:
-    """Return events to the group when their reader disconnected before the answer. This counts as no attempt.
+    """Return events to the group because their reader disconnected before the answer. They do not count as an attempt.
 
     Raises:
-        RedisUnavailable: when Redis cannot be used; then they are delivered again when their lease is over.
+        RedisUnavailable: when Redis cannot be used. Then the events are delivered again when their lease is over.
     """
     held = [(one.id, one.token) for one in found.held]
     yield [delivery_commands.release(group.stream, group.group, asked.consumer, held)]
@@ -95,11 +98,11 @@ class _Poll:
         self._count = min(asked.count, group.batch_size)
         self._logs = group.delivery_log != "off"
 
-    def once(self) -> Conversation[PollResult]:
+    def run_once(self) -> Conversation[PollResult]:
         """Poll once.
 
         Raises:
-            GroupLost: when the group is gone from Redis.
+            GroupLost: when the group no longer exists in Redis.
         """
         leased: LeaseResult | None = yield from self._upkeep_and_lease()
         if leased is None:
@@ -110,17 +113,17 @@ class _Poll:
         if room and leased.waiting < MAX_WAITING:
             fresh, read = yield from self._read(room)
             held += fresh
-        wanted = yield from self._wanted(held)
-        # Each event is written as soon as it is read: writing the whole answer in one piece would hold the event loop.
+        wanted = yield from self._filter_events(held)
+        # Events are encoded one by one: encoding the whole answer in one piece would block the event loop.
         shown = yield from map_cooperatively(wanted, self._form.write)
         self._memory.record_given(self._asked, len(wanted))
         more = bool(held or read or leased.dead or leased.lost)
         return PollResult(held=wanted, shown=shown, more=more, next_due_ms=leased.next_due_ms)
 
     def _upkeep_and_lease(self) -> Conversation[LeaseResult | None]:
-        """Do the group's upkeep where it is due, and lease events that wait. Return None when the group is paused."""
+        """Do the group's upkeep that is due, and lease scheduled events. Return None when the group is paused."""
         joins = not self._memory.is_joined(self._asked)
-        upkeep = self._upkeep()
+        upkeep = self._upkeep_commands()
         lease = delivery_commands.lease(
             *self._group_key,
             self._asked.consumer,
@@ -129,8 +132,8 @@ class _Poll:
             most_attempts=self._group.max_attempts,
             logs=self._logs,
         )
-        asked = [*([self._join()] if joins else []), *upkeep, *([] if self._group.paused else [lease])]
-        replies = [self._checked(reply) for reply in (yield from ask(asked))] if asked else []
+        asked = [*([self._join_command()] if joins else []), *upkeep, *([] if self._group.paused else [lease])]
+        replies = [self._check_reply(reply) for reply in (yield from ask(asked))] if asked else []
         if joins:
             self._memory.record_joined(self._asked)
         for reply in replies:
@@ -138,7 +141,7 @@ class _Poll:
                 self._memory.mark_unfinished(self._asked, "reclaim")
         return None if self._group.paused else replies[-1]
 
-    def _join(self) -> Command:
+    def _join_command(self) -> Command:
         again = self._memory.was_joined(self._asked)
         return delivery_commands.join(
             *self._group_key,
@@ -153,7 +156,7 @@ class _Poll:
     def _start(self) -> str:
         return start_of(self._group.start, now=datetime.now(UTC))
 
-    def _upkeep(self) -> list[Command]:
+    def _upkeep_commands(self) -> list[Command]:
         due, asked = self._memory.is_due, self._asked
         lease_ms = round(self._group.lease_seconds * 1000)
         found = []
@@ -171,19 +174,19 @@ class _Poll:
         return found
 
     def _read(self, room: int) -> Conversation[tuple[list[InFlightEvent], int]]:
-        """Read new events, and return them with the number of entries read to find them."""
+        """Read new events. Return them with the number of entries that were read."""
         order, consumer = self._group.order, self._asked.consumer
         if order == "none":
             (reply,) = yield from ask([stream_commands.xreadgroup(*self._group_key, consumer, count=room, block_ms=0)])
-            entries = self._checked(reply)
+            entries = self._check_reply(reply)
             return [InFlightEvent(id=entry.id, parts=entry.parts, attempt=1) for entry in entries], len(entries)
         read = delivery_commands.read(*self._group_key, consumer, limit=room, order=order, key=self._group.order_key)
         (reply,) = yield from ask([read])
-        admitted: AdmitResult = self._checked(reply)
+        admitted: AdmitResult = self._check_reply(reply)
         return admitted.events, admitted.read
 
-    def _wanted(self, held: Sequence[InFlightEvent]) -> Conversation[list[Delivery]]:
-        """Return the events that the group's filters admit; acknowledge the others."""
+    def _filter_events(self, held: Sequence[InFlightEvent]) -> Conversation[list[Delivery]]:
+        """Return the events that match the group's filters, and acknowledge the others."""
         deliveries = [
             Delivery(
                 stream=self._group.stream,
@@ -197,19 +200,19 @@ class _Poll:
         ]
         if not (self._group.event_types or self._group.filters):
             return deliveries
-        marked = yield from map_cooperatively(deliveries, lambda one: (one, self._is_wanted(one)))
+        marked = yield from map_cooperatively(deliveries, lambda one: (one, self._matches_filters(one)))
         unwanted = [one.id for one, is_wanted in marked if not is_wanted]
         if unwanted:
             log = DoneLog(consumer=self._asked.consumer) if self._group.delivery_log == "all" else None
             yield from ask([delivery_commands.done(*self._group_key, unwanted, counter="filtered", log=log)])
         return [one for one, is_wanted in marked if is_wanted]
 
-    def _is_wanted(self, one: Delivery) -> bool:
+    def _matches_filters(self, one: Delivery) -> bool:
         if self._group.event_types and one.event_type not in self._group.event_types:
             return False
         return filters.all_hold(self._group.filters, one.event)
 
-    def _checked(self, reply: Any) -> Any:
+    def _check_reply(self, reply: Any) -> Any:
         if isinstance(reply, ReplyError) and (reply.code == "NOGROUP" or "no such key" in str(reply).lower()):
             raise GroupLost
         return answer(reply, self._group.stream)

@@ -1,7 +1,7 @@
-"""A supervisor of many bridges in one process, each in its own thread: it starts and stops them and reports their
+"""A supervisor of many bridges in one process, each in its own thread: it starts and stops them, and reports their
 status.
 
-A bridge whose status stays the same is not reported every second: its process says once a second that it lives.
+An unchanged status is not reported every second. Instead, the process reports once a second that it is alive.
 """
 
 import logging
@@ -27,7 +27,7 @@ from synapse.redis.commands import participants
 
 logger = logging.getLogger(__name__)
 
-# How long a thread waits for events, unless none came for long.
+# The milliseconds that a thread waits for events; longer when none came for a while.
 BLOCK_MS = 1000
 
 
@@ -49,9 +49,9 @@ class Run(Protocol):
 
 
 class ThreadRun:
-    """Runs a bridge until it is stopped, its sink is finished, or an error ends it.
+    """A bridge that runs in a thread until it is stopped, its sink is finished, or an error ends it.
 
-    `drain`: until nothing is left. `say` gets what a person should know, a line each.
+    With `drain`, it also ends when no event is left. `say` is called with lines for people.
     """
 
     def __init__(self, bridge: BridgeDefinition, *, say: Say, drain: bool = False) -> None:
@@ -63,7 +63,7 @@ class ThreadRun:
         self._worker: Worker | None = None
         self._began = time.time()
         self._failure = ""
-        self._thread = threading.Thread(target=self._work, name=f"bridge {bridge.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run_thread, name=f"bridge {bridge.name}", daemon=True)
         self._thread.start()
 
     @property
@@ -84,19 +84,19 @@ class ThreadRun:
         known: dict[str, Any] = {name: getattr(status, name) for name in Status.__dataclass_fields__}
         return Status(**{**known, "state": "failed", "since": self._began, "reason": failure})
 
-    def _work(self) -> None:
+    def _run_thread(self) -> None:
         try:
-            self._until_over()
+            self._run_worker()
         except FAILURES as failure:
-            self._fail(failure.detail)
+            self._record_failure(failure.detail)
         except Exception as error:
-            # An error of Synapse or of a sink: this bridge reports it and is tried again, the others continue.
+            # An error in Synapse or in a sink: this bridge reports it and is started again later; the others continue.
             logger.exception("The bridge %s stopped working", self.bridge.name)
-            self._fail(f"{type(error).__name__}: {error}")
+            self._record_failure(f"{type(error).__name__}: {error}")
         finally:
             databases.close_all()
 
-    def _until_over(self) -> None:
+    def _run_worker(self) -> None:
         worker = open_worker(
             self.bridge,
             say=self._say,
@@ -112,9 +112,9 @@ class ThreadRun:
         finally:
             worker.leave(connections.executor())
         if worker.trouble or (worker.finished and not self._drain):
-            self._fail(worker.trouble or "The sink takes no more.")
+            self._record_failure(worker.trouble or "The sink takes no more.")
 
-    def _fail(self, why: str) -> None:
+    def _record_failure(self, why: str) -> None:
         self._began = time.time()
         self._failure = why
         self._say(why)
@@ -123,14 +123,14 @@ class ThreadRun:
 Start = Callable[[BridgeDefinition], Run]
 
 
-# The time after which a failed bridge is tried again, in seconds: the cause may have been mended elsewhere.
+# The seconds after which a failed bridge is started again, because the cause may have been fixed elsewhere.
 TRY_AGAIN = 15.0
 REPORT_EVERY = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The status of a bridge as one consumer reports it; None when the consumer is gone and has nothing to report."""
+    """The status of a bridge in one consumer. None withdraws the reports of a consumer that has ended."""
 
     bridge: BridgeDefinition
     consumer: str
@@ -138,10 +138,10 @@ class Report:
 
 
 class Supervisor:
-    """Runs the bridges that `wanted` returns by name, following its changes.
+    """Runs the bridges that `wanted` returns by name, and follows its changes.
 
-    `start` starts one. `report` gets how each is every second; what it does with that is not waited for by bridges, and
-    its failures are its own. `once`: a bridge that is over is not started again.
+    `start` starts a bridge. `report` is called every second with the status of each; bridges do not wait for it. With
+    `once`, a bridge that has ended is not started again.
     """
 
     def __init__(
@@ -160,26 +160,26 @@ class Supervisor:
         self._clock = clock
         self._runs: dict[str, Run] = {}
         self._over: dict[str, float] = {}
-        # Those that were asked to stop: that they ended is no failure.
+        # The names of bridges that were asked to stop, so that their end is no failure.
         self._asked: set[str] = set()
         self._due = float("-inf")
         self._began = False
 
     @property
     def is_over(self) -> bool:
-        """Say whether no bridge runs any more and none will start."""
+        """Whether no bridge runs and none will start any more."""
         return self._once and self._began and not any(run.is_alive for run in self._runs.values())
 
     def step(self) -> bool:
         """Stop bridges that were removed or changed and start those that are missing. Return whether anything changed.
 
         Raises:
-            Exception: what `wanted` raises; the bridges continue.
+            Exception: the errors of `wanted`; the bridges continue.
         """
         wanted = self._wanted()
         self._began = True
         changed = [self._look_after(name, run, wanted.get(name)) for name, run in list(self._runs.items())]
-        changed += [self._begin(bridge) for name, bridge in wanted.items() if name not in self._runs]
+        changed += [self._start_run(bridge) for name, bridge in wanted.items() if name not in self._runs]
         if self._clock() >= self._due or any(changed):
             self._due = self._clock() + REPORT_EVERY
             runs = self._runs.values()
@@ -187,7 +187,7 @@ class Supervisor:
         return any(changed)
 
     def stop(self, patience: float, wait: Callable[[float], None] = time.sleep) -> bool:
-        """Ask all bridges to finish, and wait that many seconds. Return whether all did."""
+        """Ask all bridges to finish, and wait up to `patience` seconds. Return whether all have ended."""
         for run in self._runs.values():
             run.request_stop()
         deadline = self._clock() + patience
@@ -197,17 +197,17 @@ class Supervisor:
         return not any(run.is_alive for run in self._runs.values())
 
     def totals(self) -> list[tuple[BridgeDefinition, Status]]:
-        """Return the status of each bridge that runs, or its last one."""
+        """Return each bridge with its status, which is its last one if it has ended."""
         return [(run.bridge, run.status()) for run in self._runs.values()]
 
-    def _begin(self, bridge: BridgeDefinition) -> bool:
+    def _start_run(self, bridge: BridgeDefinition) -> bool:
         self._runs[bridge.name] = self._start(bridge)
         return True
 
     def _look_after(self, name: str, run: Run, wanted: BridgeDefinition | None) -> bool:
-        """Stop, restart or forget one run as its definition demands. Return whether anything changed."""
+        """Stop, restart or remove one run, as its definition demands. Return whether a run was removed or restarted."""
         if run.is_alive:
-            # Mostly it is the same object: comparing a thousand definitions field by field takes a while.
+            # Compared by identity first, because comparing a thousand definitions field by field takes a while.
             if wanted is not run.bridge and wanted != run.bridge:
                 run.request_stop()
                 self._asked.add(name)
@@ -219,24 +219,24 @@ class Supervisor:
         self._asked.discard(name)
         self._report([Report(bridge=run.bridge, consumer=run.consumer, status=None)])
         del self._runs[name]
-        return True if wanted is None else self._begin(wanted)
+        return True if wanted is None else self._start_run(wanted)
 
 
 KEEP_MS = 60_000
-# When a report that stayed the same is repeated, in seconds: before Redis forgets it.
+# The seconds after which an unchanged report is repeated, before it expires in Redis.
 REPEAT_EVERY = 30.0
 
 
-def reporter(
+def make_reporter(
     executor: Callable[[], SyncExecutor], clock: Callable[[], float] = time.monotonic
 ) -> Callable[[Sequence[Report]], None]:
-    """Return a function that writes reports. Reports that Redis cannot take are sent again within a second.
+    """Return a function that writes reports to Redis. Reports that could not be written are sent again within a second.
 
-    `clock` gives seconds.
+    `clock` returns seconds.
     """
     told: dict[tuple[str, str, str], tuple[Status, float]] = {}
 
-    def note(found: Sequence[Report]) -> None:
+    def write_reports(found: Sequence[Report]) -> None:
         now = clock()
         asked = [participants.store_heartbeat(membership.process_name(), keep_ms=FRESH_MS)]
         for one in found:
@@ -254,4 +254,4 @@ def reporter(
         except RedisUnavailable:
             told.clear()
 
-    return note
+    return write_reports

@@ -1,4 +1,4 @@
-"""From a bridge's definition to a worker that is ready to run."""
+"""Creates workers and sinks from the definitions of bridges."""
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
@@ -29,10 +29,10 @@ def open_sink(bridge: BridgeDefinition, stop: Stop) -> Sink:
     """Return the sink of a bridge, ready to take events.
 
     Raises:
-        BadConfig: when it cannot be set up as it is defined.
-        SinkBroken: when it cannot be opened.
+        BadConfig: when its settings are invalid.
+        SinkBroken: when the sink cannot be opened.
     """
-    kind = registry.find(bridge.sink)
+    kind = registry.find_sink(bridge.sink)
     return kind.open(kind.Config.read(bridge.config), bridge, stopping=lambda: stop.requested)
 
 
@@ -49,14 +49,13 @@ def open_worker(
     block_ms: int = 2000,
     where: Callable[[Delivery], bool] | None = None,
 ) -> Worker:
-    """Return the worker of a bridge, with a connection of its own.
+    """Return a worker for a bridge, with its own connection to Redis.
 
-    `sink` and `where` follow from the bridge's definition when they are not given; the rest are the options of a
-    worker.
+    Without `sink` and `where`, they follow from the bridge's definition. The other parameters are options of `Worker`.
 
     Raises:
         NotDefined: when the catalog has no such stream.
-        BadPosition: when the bridge's `start` names no place in a stream.
+        BadPosition: when the bridge's `start` is no position in a stream.
         BadConfig, SinkBroken: as `open_sink` does.
     """
     known = holder.current().streams
@@ -80,7 +79,7 @@ def open_worker(
     )
 
     def types_of() -> Mapping[str, TopLevelTypes]:
-        # A stream that is no longer defined is still read: its events are there.
+        # A stream that is no longer defined is still read, because its events exist.
         definition = holder.current().streams.get(bridge.stream)
         return definition.types_of if definition else {}
 
@@ -95,24 +94,24 @@ def open_worker(
         say=say,
         stop=stop,
         types_of=types_of,
-        impersonal=_impersonal,
+        impersonal=_mask_text,
         only=bridge.event_types,
-        where=where or _where(bridge),
+        where=where or _predicate_of(bridge),
         together=sink.at_once or bridge.concurrency,
         rate=bridge.rate_limit,
         paused=bridge.paused,
-        disable=partial(auto_disable.disable, bridge),
+        disable=partial(auto_disable.disable_bridge, bridge),
         drain=drain,
         count=count,
         observe=observe,
     )
 
 
-def _where(bridge: BridgeDefinition) -> Callable[[Delivery], bool] | None:
+def _predicate_of(bridge: BridgeDefinition) -> Callable[[Delivery], bool] | None:
     return (lambda delivery: all_hold(bridge.filters, delivery.event)) if bridge.filters else None
 
 
-def _impersonal(text: str, delivery: Delivery) -> str:
+def _mask_text(text: str, delivery: Delivery) -> str:
     mask = mask_of(delivery)
     return text if mask is None else mask.text(text, delivery.event)
 

@@ -1,1 +1,1 @@
-"""The sinks of bridges: one file each; `registry` finds those that the settings name."""
+"""The sinks of bridges, one module each. `registry` finds those that the settings name."""

@@ -1,4 +1,4 @@
-"""A sink that prints events: readable on a terminal, as JSON lines into a pipe."""
+"""A sink that prints events: in a readable form on a terminal, and as JSON lines into a pipe."""
 
 import errno
 import os
@@ -18,17 +18,17 @@ from synapse.delivery.text_line import json_line, terminal_line
 from synapse.errors.delivery import NotBegun, SinkBroken, SinkGone
 from synapse.wire.masking import Mask
 
-# A pipe that is ready takes this much without blocking (POSIX: PIPE_BUF), and so does a terminal, mostly.
+# The bytes that a ready pipe, and usually a terminal, takes without blocking (POSIX: PIPE_BUF).
 _CHUNK = select.PIPE_BUF
 _LOOK_EVERY = 0.2
-# How long a stuck reader may keep a process from stopping, in seconds.
+# The seconds for which a stuck reader may delay the stopping of a process.
 PATIENCE = 1.0
 
 
 class NonblockingWriter:
-    """Writes bytes to a file descriptor and counts those that were taken.
+    """Writes bytes to a file descriptor, and counts the bytes that were written.
 
-    `stopping` says whether the process was asked to stop: then a reader that takes nothing is not waited for.
+    `stopping` returns whether the process was asked to stop; then a stuck reader is waited for only `PATIENCE` seconds.
     """
 
     def __init__(self, descriptor: int, *, stopping: Callable[[], bool]) -> None:
@@ -37,7 +37,9 @@ class NonblockingWriter:
         self.failure: OSError | None = None
 
     def write(self, data: bytes) -> int:
-        """Return how many bytes were taken: fewer than all when the reader went away or the process is to stop."""
+        """Write data, and return the number of written bytes: fewer than all when the reader closed the output, or was
+        stuck while the process was asked to stop.
+        """
         taken = 0
         while taken < len(data) and self._is_ready():
             try:
@@ -47,7 +49,7 @@ class NonblockingWriter:
         return taken
 
     def is_closed(self) -> bool:
-        """Say whether the reader has gone away."""
+        """Say whether the reader has closed the output."""
         if self.failure is not None:
             return True
         poll = select.poll()
@@ -55,7 +57,7 @@ class NonblockingWriter:
         return any(seen & (select.POLLERR | select.POLLHUP | select.POLLNVAL) for _, seen in poll.poll(0))
 
     def why_closed(self) -> str:
-        """Return the error that closed the output, or "" when the reader had enough, as `head` does."""
+        """Return the error that closed the output, "" when the reader closed it, as `head` does."""
         if self.failure is None or self.failure.errno == errno.EPIPE:
             return ""
         return self.failure.strerror or str(self.failure)
@@ -72,20 +74,20 @@ class NonblockingWriter:
         return False
 
 
-# Bridges of one process print to one file: a long line of one must not be cut by another's.
+# Bridges of one process print to the same file, and lines must not be mixed.
 _one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleConfig(SinkConfig):
-    """The settings of the console sink: none, since it prints to the standard output of its process."""
+    """The settings of the console sink, which has none."""
 
 
 class ConsoleSink(Sink):
     """Writes each event as one line to a file descriptor; an event is delivered when its whole line is written.
 
-    `colour` None means: on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb says otherwise. `mask_of` says what
-    is not to be printed of an event: what bridges print ends in logs.
+    With `colour` None, it prints in colour on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb is set. `mask_of`
+    returns the mask of an event's PII, because the output of bridges ends up in logs.
     """
 
     label = "Console"
@@ -115,7 +117,7 @@ class ConsoleSink(Sink):
     def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
         if not may_begin():
             return [NotBegun() for _ in batch]
-        lines = [self._line(delivery) for delivery in batch]
+        lines = [self._encode_line(delivery) for delivery in batch]
         with _one_at_a_time:
             left = self._outlet.write(b"".join(lines))
         outcomes: list[Outcome] = []
@@ -127,7 +129,7 @@ class ConsoleSink(Sink):
     def is_gone(self) -> bool:
         return self._outlet.is_closed()
 
-    def _line(self, delivery: Delivery) -> bytes:
+    def _encode_line(self, delivery: Delivery) -> bytes:
         mask = self._mask_of(delivery)
         if self._terminal:
             return terminal_line(delivery, now=datetime.now(UTC), colour=self._colour, mask=mask)

@@ -1,4 +1,6 @@
-"""Keeps events as rows of the database: one for each event and bridge, however often it is delivered."""
+"""A sink that stores events as rows of the database: one row for each event and bridge, however often it is
+delivered.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,15 +21,15 @@ from synapse.errors.delivery import NotBegun, SinkAway, SinkBroken, SinkError
 from synapse.formats.text import cut
 
 MOST_DAYS = 36_500
-# How often what is too old or too much is removed, in seconds, and how many rows at once: others wait for the database
-# meanwhile. Removing keeps pace with new rows: this many more are removed than came.
+# The interval in seconds at which rows that are too old or too many are removed, and the number of rows removed in one
+# statement, for which other writers wait. Each time, at least this many more rows are removed than were added.
 _TIDY_EVERY = 10.0
 _TIDIED_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseConfig(SinkConfig):
-    """`keep_days`: rows of events that were published longer ago are removed; None keeps them."""
+    """`keep_days`: the days after which rows are removed, by their publishing time; None keeps them."""
 
     keep_days: Annotated[
         int | None, Setting("After how many days an event is removed; empty keeps all that the archive has room for.")
@@ -39,7 +41,7 @@ class DatabaseConfig(SinkConfig):
 
 
 class DatabaseSink(Sink):
-    """Inserts a batch at once. An existing row stays unchanged: the event was delivered before."""
+    """Inserts each batch with one statement. Existing rows, of events that were delivered before, stay unchanged."""
 
     label = "Archive"
     about = "Keeps each event in the database, to be looked up later."
@@ -58,7 +60,7 @@ class DatabaseSink(Sink):
         self._most_bytes = most_bytes
         self._clock = clock
         self._tidied = float("-inf")
-        # How many events came since.
+        # The number of events since rows were last removed.
         self._came = 0
 
     @classmethod
@@ -72,13 +74,13 @@ class DatabaseSink(Sink):
             return [NotBegun() for _ in batch]
         close_stale_connections()
         try:
-            outcomes = self._insert(batch)
-            self._tidy(len(batch))
+            outcomes = self._insert_batch(batch)
+            self._remove_excess(len(batch))
         except (OperationalError, InterfaceError) as error:
-            raise SinkAway(f"The database cannot be used: {_in_one_line(error)}") from error
+            raise SinkAway(f"The database cannot be used: {_join_lines(error)}") from error
         return outcomes
 
-    def _insert(self, batch: Sequence[Delivery]) -> list[Outcome]:
+    def _insert_batch(self, batch: Sequence[Delivery]) -> list[Outcome]:
         try:
             with transaction.atomic():
                 ArchivedEvent.objects.bulk_create(
@@ -87,7 +89,7 @@ class DatabaseSink(Sink):
         except (OperationalError, InterfaceError):
             raise
         except DatabaseError:
-            # One of them is refused, and only alone does it turn out which.
+            # One of the events is refused; inserting each alone shows which.
             return [self._insert_one(delivery) for delivery in batch]
         return [None] * len(batch)
 
@@ -103,10 +105,10 @@ class DatabaseSink(Sink):
                 refusal = error
             else:
                 return None
-        return SinkError(f"The database refused it: {_in_one_line(refusal)}")
+        return SinkError(f"The database refused it: {_join_lines(refusal)}")
 
-    def _tidy(self, came: int) -> None:
-        """Remove some of the rows that are too old, or too many for their room, if it is time to."""
+    def _remove_excess(self, came: int) -> None:
+        """If it is due, remove some of the rows that are too old or exceed the archive's size."""
         self._came += came
         if self._clock() < self._tidied + _TIDY_EVERY:
             return
@@ -121,10 +123,12 @@ class DatabaseSink(Sink):
                 break
 
     def _remove_older(self, days: int) -> bool:
-        """Remove some rows of the bridge that were published so many days ago. Return whether there were any."""
+        """Remove some rows of the bridge that were published more than `days` days ago. Return whether there were
+        any.
+        """
         before = timezone.now() - timedelta(days=days)
-        # Ids of entries begin with the milliseconds, of 13 digits until the year 2286: found by the index that keeps
-        # rows from coming twice, and no other is needed.
+        # Ids begin with milliseconds, which have 13 digits until the year 2286. So the index of the unique constraint
+        # finds old rows, and no other index is needed.
         first_kept = str(int(before.timestamp() * 1000))
         old = ArchivedEvent.objects.filter(bridge=self._bridge, entry_id__lt=first_kept, published_at__lt=before)
         found = list(old.order_by("entry_id").values_list("pk", flat=True)[:_TIDIED_AT_ONCE])
@@ -132,5 +136,5 @@ class DatabaseSink(Sink):
         return bool(found)
 
 
-def _in_one_line(error: BaseException | None) -> str:
+def _join_lines(error: BaseException | None) -> str:
     return cut(" ".join(str(error).split()), 300)

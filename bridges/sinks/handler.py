@@ -1,4 +1,6 @@
-"""Calls a function of the user's for each event, or for many at once, in a process of its own (bridges.handlers)."""
+"""A sink that calls a user's function for each event, or for batches of events, in child processes
+(`bridges.handlers`).
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +22,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerConfig(SinkConfig):
-    """`handler`: a function's dotted path, one of those that SYNAPSE_HANDLERS allows.
+    """`handler`: the dotted path of a function that SYNAPSE_HANDLERS allows.
 
-    It is called with an event and its delivery; with `batch`, with a list of events and a list of their deliveries.
+    The function is called with an event and its delivery; with `batch`, with a list of events and a list of their
+    deliveries.
     """
 
     handler: Annotated[str, Setting("The function, such as shop.events.on_order; SYNAPSE_HANDLERS allows it.")]
@@ -34,9 +37,9 @@ class HandlerConfig(SinkConfig):
 
 
 class HandlerSink(Sink):
-    """An event is taken when the handler returned. One that raised, hung or ended its process has not taken it.
+    """Counts an event as delivered when the handler returns, but not when it raises, hangs, or ends its process.
 
-    With several processes, each takes of a batch what it gets done.
+    With several processes, each takes further shares of a batch as it finishes them.
     """
 
     label = "Python function"
@@ -68,7 +71,7 @@ class HandlerSink(Sink):
         if len(self._slots) == 1:
             return self._slots[0].deliver(batch, may_begin)
         shares = _Shares(batch, len(self._slots))
-        aways = [away for away in self._on_each(lambda slot: slot.work(shares, may_begin)) if away]
+        aways = [away for away in self._on_each(lambda slot: slot.handle_shares(shares, may_begin)) if away]
         if aways and all(isinstance(outcome, NotBegun) for outcome in shares.outcomes):
             raise aways[0]
         return shares.outcomes
@@ -86,7 +89,9 @@ class HandlerSink(Sink):
 
 
 class _Shares:
-    """A batch that several processes work off. Large shares first, single events last: then all end about together."""
+    """A batch that several processes share. Shares are large at first and single events at last, so that all processes
+    finish at about the same time.
+    """
 
     def __init__(self, batch: Sequence[Delivery], workers: int) -> None:
         self._batch = batch
@@ -95,8 +100,8 @@ class _Shares:
         self._lock = Lock()
         self.outcomes: list[Outcome] = [NotBegun() for _ in batch]
 
-    def next(self) -> tuple[int, Sequence[Delivery]] | None:
-        """Return a share and its place in the batch, None when nothing is left."""
+    def next_share(self) -> tuple[int, Sequence[Delivery]] | None:
+        """Return the index and the events of the next share, None when none is left."""
         with self._lock:
             left = len(self._batch) - self._begun
             if not left:
@@ -106,14 +111,14 @@ class _Shares:
 
 
 class _HandlerSlot:
-    """One process, and the way of a batch through it."""
+    """One child process, to which it delivers batches."""
 
     def __init__(self, process: HandlerProcess) -> None:
         self.process = process
 
-    def work(self, shares: _Shares, may_begin: MayBegin) -> SinkAway | None:
-        """Work off shares until none is left. Return why it could not, when that was the case."""
-        while may_begin() and (share := shares.next()):
+    def handle_shares(self, shares: _Shares, may_begin: MayBegin) -> SinkAway | None:
+        """Deliver shares until none is left. Return the error if the process cannot take more."""
+        while may_begin() and (share := shares.next_share()):
             place, batch = share
             try:
                 shares.outcomes[place : place + len(batch)] = self.deliver(batch, may_begin)
@@ -122,12 +127,12 @@ class _HandlerSlot:
         return None
 
     def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
-        """Have the events handled, as `Sink.deliver` says."""
+        """Deliver events and return their outcomes, as `Sink.deliver`."""
         outcomes: list[Outcome] = []
-        # A child that ended leaves the rest of the batch to the next one.
+        # If a child ends, the next one handles the rest of the batch.
         while len(outcomes) < len(batch) and may_begin():
             try:
-                part = self._run(batch[len(outcomes) :], may_begin)
+                part = self._run_process(batch[len(outcomes) :], may_begin)
             except SinkAway:
                 if not outcomes:
                     raise
@@ -135,14 +140,14 @@ class _HandlerSlot:
             outcomes += part
         return outcomes + [NotBegun() for _ in batch[len(outcomes) :]]
 
-    def _run(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
-        """Return the outcomes of the first events of the batch."""
+    def _run_process(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
+        """Run the child on the batch, and return the outcomes of as many of its first events as it began."""
         if not self.process.is_running():
             try:
                 self.process.start()
             except SinkBroken as problem:
                 raise SinkAway(problem.detail.rstrip(".")) from problem
-        part = self.process.run(batch, may_begin) if self.process.is_running() else []
+        part = self.process.run_batch(batch, may_begin) if self.process.is_running() else []
         if not part:
             raise SinkAway("The handler's process ended before it began anything")
         return part

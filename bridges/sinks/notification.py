@@ -1,4 +1,6 @@
-"""Tells people of events in a chat, by a pager or by mail (synapse.delivery.notifications): alerts above all."""
+"""A sink that notifies people of events, mostly of alerts, by chat, pager or mail
+(`synapse.delivery.notifications`).
+"""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,13 +34,13 @@ class NotificationConfig(SinkConfig):
 
     def find_errors(self) -> Iterator[tuple[str, str]]:
         if not is_name(self.target):
-            # Refused without being repeated: what is said here may end up in a log.
+            # The value is not repeated, because this text may end up in a log.
             yield "target", "must be the name of a secret; save the receiver's URL as one, and name that"
             return
         try:
             kind_of_receiver(bridges_secrets.values_of(self.target)[0])
         except SecretElsewhere:
-            return  # the installation checks it, which has it
+            return  # the running installation, which has the secret, checks it
         except SecretLost as lost:
             yield "target", lost.detail
         except BadReceiver as bad:
@@ -46,8 +48,9 @@ class NotificationConfig(SinkConfig):
 
 
 class NotificationSink(OneByOne):
-    """An event is taken when the receiver accepted it. The child process that sends lives as long as a batch takes: its
-    memory, and the URL in it, go with it."""
+    """Counts an event as delivered when the receiver accepts it. The child process that sends ends after each batch, so
+    that the URL does not stay in memory.
+    """
 
     label = "Notification"
     about = "Tells people of alerts, or that there is an event, in a chat, by a pager or by mail."
@@ -68,7 +71,7 @@ class NotificationSink(OneByOne):
             )
         sink = cls(config, bridge)
         try:
-            sink._url()
+            sink._read_url()
         except SinkAway as away:
             raise SinkBroken(f"{away}.") from away
         return sink
@@ -79,7 +82,7 @@ class NotificationSink(OneByOne):
             while len(outcomes) < len(batch) and may_begin():
                 delivery = batch[len(outcomes)]
                 if is_for_people(delivery, is_selected=bool(self._bridge.event_types)):
-                    self._ready()
+                    self._open_process()
                     outcomes.append(self._try_take(delivery))
                 else:
                     outcomes.append(None)
@@ -91,17 +94,17 @@ class NotificationSink(OneByOne):
         return outcomes + [NotBegun() for _ in batch[len(outcomes) :]]
 
     def take(self, delivery: Delivery) -> None:
-        sender = self._ready()
+        sender = self._open_process()
         deadline = time.monotonic() + self._bridge.handler_timeout_seconds
-        for message in self._messages(delivery, sender):
+        for message in self._build_messages(delivery, sender):
             answer = sender.send(message, within=deadline - time.monotonic())
             if not answer.is_taken:
                 raise _error_of(answer)
 
     def try_out(self, delivery: Delivery) -> TryOutResult:
         try:
-            sender = self._ready()
-            message = self._messages(delivery, sender)[0]
+            sender = self._open_process()
+            message = self._build_messages(delivery, sender)[0]
             answer = sender.send(
                 replace(message, title=f"Test: {message.title}"), within=self._bridge.handler_timeout_seconds
             )
@@ -120,24 +123,24 @@ class NotificationSink(OneByOne):
             self._process.close()
             self._process = None
 
-    def _messages(self, delivery: Delivery, sender: NotificationProcess) -> list[Message]:
+    def _build_messages(self, delivery: Delivery, sender: NotificationProcess) -> list[Message]:
         return messages_of(delivery, one_each=kind_of_receiver(sender.url) in PAGERS)
 
-    def _ready(self) -> NotificationProcess:
-        """Return the child that sends.
+    def _open_process(self) -> NotificationProcess:
+        """Return the child process that sends, and start it if none runs.
 
         Raises:
-            SinkAway: when there is none, or none for this receiver.
+            SinkAway: when it cannot be started for this receiver.
         """
         if self._process is not None and not self._process.is_running:
             self.close()
         if self._process is None:
             self._process = NotificationProcess(
-                self._url(), allowed=settings.WEBHOOK_ALLOW, seconds=self._bridge.handler_timeout_seconds
+                self._read_url(), allowed=settings.WEBHOOK_ALLOW, seconds=self._bridge.handler_timeout_seconds
             )
         return self._process
 
-    def _url(self) -> str:
+    def _read_url(self) -> str:
         close_stale_connections()
         try:
             return bridges_secrets.values_of(self._secret)[0]

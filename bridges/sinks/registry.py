@@ -1,4 +1,4 @@
-"""The registry of sinks: those that the settings name, each by the dotted path of its class."""
+"""The registry of sinks. The settings name each with the dotted path of its class."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -11,19 +11,19 @@ from synapse.delivery.sink import Sink, SinkConfig
 from synapse.errors.delivery import BadConfig
 
 
-def names() -> list[str]:
+def sink_names() -> list[str]:
     """Return the names of all sinks."""
     return list(settings.BRIDGE_SINKS)
 
 
-def find(name: str) -> type[Sink]:
+def find_sink(name: str) -> type[Sink]:
     """Return the class of a sink.
 
     Raises:
-        BadConfig: when there is none of this name; the field is `sink`.
+        BadConfig: when there is no sink with this name; the field is `sink`.
     """
     if name not in settings.BRIDGE_SINKS:
-        raise BadConfig({"sink": f"there is no sink {quote(name)}; {nearest(name, names())}"})
+        raise BadConfig({"sink": f"there is no sink {quote(name)}; {nearest(name, sink_names())}"})
     return cast(type[Sink], import_string(settings.BRIDGE_SINKS[name]))
 
 
@@ -31,9 +31,9 @@ def config_of(name: str, values: Mapping[str, Any]) -> SinkConfig:
     """Return the settings of a sink.
 
     Raises:
-        BadConfig: when there is no such sink, or with a sentence for each setting that is wrong.
+        BadConfig: when there is no such sink, or a setting is invalid; it has a sentence for each error.
     """
-    return find(name).Config.read(values)
+    return find_sink(name).Config.read(values)
 
 
 def sink_errors(sink: str, config: object, *, stream: str | None = None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A sink that publishes each event once to another stream of the catalog, under the rules of that stream."""
+"""A sink that publishes each event once to another stream of the catalog, by the rules of that stream."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,18 +27,18 @@ from synapse.wire.encoding import OWN_PREFIX
 _TYPE_NAMES = ("event_type", "event")
 
 
-# The number of events that are sent to Redis together: its reply must come in time.
+# The number of events that are sent to Redis together, so that its reply comes within the timeout.
 _AT_ONCE = 100
-# A stream that is full is asked again after this many seconds.
+# The seconds after which a full stream is tried again.
 FULL_WAIT = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamConfig(SinkConfig):
-    """`stream`: the target stream. The other settings change the events on their way.
+    """`stream`: the target stream. The other settings change the copied events.
 
-    First nothing but `keep` stays (None keeps all) or `drop` goes, then `rename` (old name to new), then `set`.
-    `event_type` is the type they have there, None: their own. The type always stays.
+    First only the properties in `keep` stay (None keeps all), or those in `drop` are removed; then `rename` (old name
+    to new) and `set` apply. `event_type` replaces the type; None keeps it. The type cannot be dropped.
     """
 
     stream: Annotated[str, Setting("Where the events go.", names="stream")]
@@ -84,11 +84,11 @@ class StreamConfig(SinkConfig):
 
     @property
     def changes_events(self) -> bool:
-        """Whether the other stream may get an event in another form."""
+        """Whether the settings may change events."""
         return bool(self.event_type or self.keep is not None or self.drop or self.rename or self.set)
 
-    def mapped(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the event as the other stream gets it."""
+    def map_event(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the event with the settings applied."""
         kept = {
             name: value
             for name, value in event.items()
@@ -99,16 +99,17 @@ class StreamConfig(SinkConfig):
         if not self.event_type:
             return mapped
         mapped.pop("event", None)
-        # First, as in every event that we write.
+        # The type comes first, as in every event that Synapse writes.
         mapped.pop("event_type", None)
         return {"event_type": self.event_type, **mapped}
 
 
 class StreamSink(Sink):
-    """Publishes to another stream. An event delivered twice is stored once: storing it again succeeds without effect.
+    """Publishes to another stream. An event that is delivered twice is stored once: storing it again succeeds without
+    effect.
 
-    An event that was in the other stream already, on its way here, ends here: what two streams send each other does
-    not go in circles.
+    An event that already came through the target stream is not copied, so that events of two streams that feed each
+    other do not go in circles.
     """
 
     label = "Another stream"
@@ -126,7 +127,7 @@ class StreamSink(Sink):
             raise SinkBroken(f"“{config.stream}” is the stream that the bridge reads: its events would go in circles.")
         sink = cls(config, bridge)
         try:
-            sink._target()
+            sink._find_target()
         except SinkAway as away:
             raise SinkBroken(f"{away}.") from away
         return sink
@@ -134,11 +135,11 @@ class StreamSink(Sink):
     def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
         outcomes: list[Outcome] = []
         while len(outcomes) < len(batch) and may_begin():
-            outcomes += self._deliver(batch[len(outcomes) : len(outcomes) + _AT_ONCE])
+            outcomes += self._deliver_part(batch[len(outcomes) : len(outcomes) + _AT_ONCE])
         return outcomes + [NotBegun() for _ in batch[len(outcomes) :]]
 
-    def _deliver(self, batch: Sequence[Delivery]) -> list[Outcome]:
-        target = self._target()
+    def _deliver_part(self, batch: Sequence[Delivery]) -> list[Outcome]:
+        target = self._find_target()
         outcomes: list[Outcome] = [None] * len(batch)
         prepared: dict[int, tuple[Accepted, Command]] = {}
         spans = self._start_spans(target, batch)
@@ -146,7 +147,7 @@ class StreamSink(Sink):
             trail = copies.trail_of(delivery)
             try:
                 if self._config.stream not in trail:
-                    accepted = self._accepted(target, delivery)
+                    accepted = self._accept_event(target, delivery)
                     copy = copies.Copy(
                         target=target,
                         original=delivery,
@@ -155,20 +156,20 @@ class StreamSink(Sink):
                         trace=spans[place].context if place in spans else delivery.trace,
                         is_changed=self._config.changes_events,
                     )
-                    prepared[place] = accepted, copy.store(self._bridge)
+                    prepared[place] = accepted, copy.store_command(self._bridge)
             except SinkError as error:
                 outcomes[place] = error
-        replies, unsafe = self._send(target, [command for _, command in prepared.values()])
+        replies, unsafe = self._send_commands(target, [command for _, command in prepared.values()])
         for (place, (accepted, _)), reply in zip(prepared.items(), replies, strict=True):
-            outcomes[place] = self._outcome(target, reply) or unsafe
+            outcomes[place] = self._outcome_of(target, reply) or unsafe
             if isinstance(reply, StoreResult) and reply.outcome == "stored":
-                _count(target, accepted)
-                _finish(spans.get(place), reply.id)
+                _count_published(target, accepted)
+                _finish_span(spans.get(place), reply.id)
         return outcomes
 
     @staticmethod
     def _start_spans(target: StreamDefinition, batch: Sequence[Delivery]) -> dict[int, Span]:
-        """Begin the publishing spans of the traced events of a batch, by their index."""
+        """Start publishing spans for the traced events of a batch. Return them by index."""
         if (tracer := switch.tracer) is None:
             return {}
         return {
@@ -177,40 +178,40 @@ class StreamSink(Sink):
             if delivery.span is not None
         }
 
-    def _target(self) -> StreamDefinition:
-        """Return the other stream as it is defined now.
+    def _find_target(self) -> StreamDefinition:
+        """Return the current definition of the target stream.
 
         Raises:
-            SinkAway: when it is not.
+            SinkAway: when it is not defined.
         """
         target = catalog.current().streams.get(self._config.stream)
         if target is None:
             raise SinkAway(f"There is no stream “{self._config.stream}” to send events to")
         return target
 
-    def _accepted(self, target: StreamDefinition, delivery: Delivery) -> Accepted:
+    def _accept_event(self, target: StreamDefinition, delivery: Delivery) -> Accepted:
         """Return the event as the target stream stores it.
 
         Raises:
-            SinkError: when that stream would refuse it from any publisher.
-            SinkAway: when too many costly events are being checked.
+            SinkError: when the target stream refuses it.
+            SinkAway: when too many events are being checked in the sandbox.
         """
         try:
-            event = body.within_limits(self._config.mapped(delivery.event))
+            event = body.within_limits(self._config.map_event(delivery.event))
             return deferred_validation.check_in_thread(target, event)
         except SandboxBusy as busy:
-            raise SinkAway(_in_one_line(busy)) from busy
+            raise SinkAway(_join_lines(busy)) from busy
         except Problem as problem:
             connections.counters.note_refused(target, problem, self._principal)
             raise SinkError(
-                f"“{self._config.stream}” does not take it: {_in_one_line(problem)}", permanent=True
+                f"“{self._config.stream}” does not take it: {_join_lines(problem)}", permanent=True
             ) from problem
 
-    def _send(self, target: StreamDefinition, commands: Sequence[Command]) -> tuple[list[Any], SinkError | None]:
+    def _send_commands(
+        self, target: StreamDefinition, commands: Sequence[Command]
+    ) -> tuple[list[Any], SinkError | None]:
         """Send the commands. Return their replies, and an error when the writes are less durable than the stream
-        demands.
-
-        A command with an unknown outcome may be sent again: it acts once.
+        demands. Commands with an unknown outcome can be sent again, because each acts only once.
 
         Raises:
             SinkAway: when Redis cannot be used.
@@ -223,7 +224,7 @@ class StreamSink(Sink):
         why = storage.shortfall(target, replies.pop()) if barrier else ""
         return replies, SinkError(f"“{self._config.stream}” may have it, but {why}") if why else None
 
-    def _outcome(self, target: StreamDefinition, reply: StoreResult | ReplyError) -> Outcome:
+    def _outcome_of(self, target: StreamDefinition, reply: StoreResult | ReplyError) -> Outcome:
         if isinstance(reply, ReplyError):
             if reply.code == "WRONGTYPE":
                 return SinkError(f"The Redis key “{self._config.stream}” does not hold a stream")
@@ -237,14 +238,14 @@ class StreamSink(Sink):
         return None
 
 
-def _finish(span: Span | None, id_: str) -> None:
-    """End the span of an event that is stored now."""
+def _finish_span(span: Span | None, id_: str) -> None:
+    """Finish the span of an event that was stored."""
     if span is not None and switch.tracer is not None:
         span.attributes[attributes.MESSAGE_ID] = id_
         switch.tracer.finish(span)
 
 
-def _count(target: StreamDefinition, accepted: Accepted) -> None:
+def _count_published(target: StreamDefinition, accepted: Accepted) -> None:
     connections.counters.add(target.name, "published")
     if accepted.warnings:
         connections.counters.add(target.name, "warned")
@@ -252,5 +253,5 @@ def _count(target: StreamDefinition, accepted: Accepted) -> None:
         connections.counters.add(target.name, "unregistered")
 
 
-def _in_one_line(problem: Problem) -> str:
+def _join_lines(problem: Problem) -> str:
     return cut(" ".join(problem.detail.split()).rstrip("."), 1000)

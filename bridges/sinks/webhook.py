@@ -1,4 +1,4 @@
-"""Posts each event to a URL, signed as Standard Webhooks says (synapse.delivery.webhooks)."""
+"""A sink that posts each event to a URL, signed as in Standard Webhooks (`synapse.delivery.webhooks`)."""
 
 import asyncio
 import re
@@ -30,19 +30,19 @@ _FORMS = {
     "cloudevents": "a CloudEvent as one JSON object (structured mode)",
     "cloudevents-binary": "the event's data; the other attributes of the CloudEvent are headers (binary mode)",
 }
-# RFC 9110, 5.1 and 5.5: what a header's name is, and a value without obsolete text.
+# Names of headers, and values without obsolete text (RFC 9110, 5.1 and 5.5).
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE = re.compile(r"[!-~](?:[ -~]{0,1998}[!-~])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookConfig(SinkConfig):
-    """`secret`: the name of the secret that signs. `body`: `envelope` (type, timestamp and data), the `event` alone, or
-    a CloudEvent: `cloudevents` in structured and `cloudevents-binary` in binary mode.
+    """`secret`: the name of the secret that signs. `body`: `envelope` (type, timestamp and data), only the `event`, or
+    a CloudEvent in structured mode (`cloudevents`) or binary mode (`cloudevents-binary`).
 
-    `headers` are sent unchanged; those of `secret_headers` have the value of the named secret.
-    `concurrency`: how many requests may be in flight, None for the bridge's own. `permanent_statuses`: the answers
-    after which an event is not sent again.
+    `headers` are sent unchanged; `secret_headers` have the values of the named secrets. `concurrency`: the number of
+    requests in flight, None for the concurrency of the bridge. `permanent_statuses`: the statuses after which an event
+    is not sent again.
     """
 
     url: Annotated[str, Setting("The address that takes a POST for each event.")]
@@ -68,7 +68,7 @@ class WebhookConfig(SinkConfig):
         except target.BadTarget as bad:
             yield "url", str(bad)
         if self.secret.startswith(signature.PREFIX):
-            # Refused without being repeated: what is said here may end up in a log.
+            # The value is not repeated, because this text may end up in a log.
             yield "secret", "must be the name of a secret, and is a secret itself"
         elif complaint := self._secret_complaint():
             yield "secret", complaint
@@ -85,7 +85,7 @@ class WebhookConfig(SinkConfig):
             for value in bridges_secrets.values_of(self.secret):
                 signature.key_of(value)
         except SecretElsewhere:
-            return ""  # the installation checks it, which has it
+            return ""  # the running installation, which has the secret, checks it
         except SecretLost as lost:
             return lost.detail
         except ValueError as what:
@@ -117,12 +117,12 @@ class WebhookConfig(SinkConfig):
                 yield "secret_headers", lost.detail
 
 
-# The current secrets: those that sign, and the headers that contain one.
+# The current secrets: those that sign, and headers with secret values.
 _Secrets = tuple[list[str], dict[str, str]]
 
 
 class WebhookSink(Sink):
-    """An event is taken when the receiver answered 2xx. Up to `concurrency` requests are in flight at once."""
+    """Counts an event as delivered when the receiver answers 2xx. Up to `concurrency` requests are in flight."""
 
     label = "Webhook"
     about = "Posts each event to a URL, signed, and tries again when it fails."
@@ -145,7 +145,7 @@ class WebhookSink(Sink):
     def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
         sink = cls(config, bridge)
         try:
-            sink._ready()
+            sink._current_sender()
         except SinkAway as away:
             sink.close()
             raise SinkBroken(f"{away}.") from away
@@ -154,11 +154,11 @@ class WebhookSink(Sink):
     def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
         if not may_begin():
             return [NotBegun() for _ in batch]
-        sender = self._ready()
-        return self._loop.run_until_complete(self._deliver(batch, may_begin, sender))
+        sender = self._current_sender()
+        return self._loop.run_until_complete(self._deliver_batch(batch, may_begin, sender))
 
     def try_out(self, delivery: Delivery) -> TryOutResult:
-        sender = self._ready()
+        sender = self._current_sender()
         headers, body = self._messages.request_for(delivery, time.time())
         begun = time.monotonic()
         try:
@@ -175,15 +175,15 @@ class WebhookSink(Sink):
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
-    async def _deliver(self, batch: Sequence[Delivery], may_begin: MayBegin, sender: Sender) -> list[Outcome]:
-        # Notice the connections that receivers closed since the last batch, before one is used again.
+    async def _deliver_batch(self, batch: Sequence[Delivery], may_begin: MayBegin, sender: Sender) -> list[Outcome]:
+        # Lets the event loop notice connections that receivers closed since the last batch, before one is used again.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         outcomes: list[Outcome] = [None] * len(batch)
-        waiting = self._requests(batch)
+        waiting = self._build_requests(batch)
         over = False
 
-        async def work() -> None:
+        async def send_requests() -> None:
             nonlocal over
             for place, request in waiting:
                 if over or not may_begin():
@@ -198,28 +198,31 @@ class WebhookSink(Sink):
                 except Exception as error:
                     outcomes[place] = SinkError(f"{type(error).__name__}: {error}", failure="exception")
 
-        await asyncio.gather(*(work() for _ in range(min(self._concurrency, len(batch)))))
+        await asyncio.gather(*(send_requests() for _ in range(min(self._concurrency, len(batch)))))
         return outcomes
 
-    def _requests(self, batch: Sequence[Delivery]) -> Iterator[tuple[int, tuple[dict[str, str], bytes]]]:
-        """Yield each event's place and request. As many as can be in flight are made at once, which is faster than one
-        between two responses, and none is signed long before it is sent."""
+    def _build_requests(self, batch: Sequence[Delivery]) -> Iterator[tuple[int, tuple[dict[str, str], bytes]]]:
+        """Yield each event's index and request. They are built in groups of as many as can be in flight: that is faster
+        than one by one, and none is signed long before it is sent.
+        """
         for start in range(0, len(batch), self._concurrency):
             now = time.time()
             part = [self._messages.request_for(delivery, now) for delivery in batch[start : start + self._concurrency]]
             yield from enumerate(part, start)
 
-    def _ready(self) -> Sender:
-        """Return what sends, with the secrets as they are now: a change of one is a change of the catalog."""
+    def _current_sender(self) -> Sender:
+        """Return the sender, opened with the current secrets. A changed secret changes the catalog, so the snapshot
+        shows it.
+        """
         snapshot = catalog.current()
         if self._sender is None or self._snapshot is not snapshot:
-            secrets = self._secrets_now()
+            secrets = self._read_secrets()
             if self._sender is None or secrets != self._secrets:
-                self._sender = self._loop.run_until_complete(self._open(secrets))
+                self._sender = self._loop.run_until_complete(self._open_sender(secrets))
             self._snapshot = snapshot
         return self._sender
 
-    def _secrets_now(self) -> _Secrets:
+    def _read_secrets(self) -> _Secrets:
         close_stale_connections()
         try:
             headers = {name: bridges_secrets.values_of(of)[0] for name, of in self._config.secret_headers.items()}
@@ -229,7 +232,7 @@ class WebhookSink(Sink):
         except DatabaseError as error:
             raise SinkAway(f"The database with the secrets cannot be used: {error}") from error
 
-    async def _open(self, secrets: _Secrets) -> Sender:
+    async def _open_sender(self, secrets: _Secrets) -> Sender:
         config, before, (signing, headers) = self._config, self._sender, secrets
         try:
             signers = [signature.signer_of(value) for value in signing]

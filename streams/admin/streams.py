@@ -191,7 +191,7 @@ class StreamAdmin(AuditedAdmin):
         return redirect(self.page_url("change", obj.pk))
 
     def deletion_warnings(self, row: Any) -> list[str]:
-        return describe_leftovers(lambda: leftovers.left_by_stream(row.name))
+        return describe_leftovers(lambda: leftovers.leftovers_of_stream(row.name))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Stream | None = None) -> tuple[str, ...]:
         # The name is the key in Redis: a renamed stream would have no events.

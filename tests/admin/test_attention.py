@@ -144,7 +144,7 @@ def test_a_bridge_that_was_paused_often_has_one_audit_entry_read(admin_client, b
 
 
 def test_a_bridge_that_disabled_itself_is_named_and_one_that_a_person_disabled_is_not(admin_client, bridge):
-    auto_disable.disable(definition_of(bridge), "The receiver answered 410.")
+    auto_disable.disable_bridge(definition_of(bridge), "The receiver answered 410.")
     Bridge.objects.create(name="old", stream=bridge.stream, group="old", sink="console", enabled=False)
 
     text, _ = attention(admin_client)

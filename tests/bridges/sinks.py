@@ -94,7 +94,7 @@ def open_one(name: str, folder: Path, monkeypatch: Any) -> Opened:
     if name == "stream":
         define("copies", layout="dual")
     bridge = definition(name, row=True)
-    kind = registry.find(name)
+    kind = registry.find_sink(name)
     sink = kind.open(kind.Config.read(bridge.config), bridge, stopping=lambda: False)
     arrived: dict[str, Callable[[], list[str]]] = {
         "handler": lambda: [line.split()[0] for line in written.read_text().splitlines()] if written.exists() else [],

@@ -56,7 +56,7 @@ def keep():
 
 
 def last_hour(summary=INFERENCES):
-    return archive_summary.since(STREAM, summary, timezone.now() - timedelta(hours=1))
+    return archive_summary.totals_since(STREAM, summary, timezone.now() - timedelta(hours=1))
 
 
 def inference(latency, model="classifier"):
@@ -92,7 +92,7 @@ def test_only_the_time_that_is_asked_for_counts_and_only_inferences(keep):
     keep({"model_name": "classifier"}, type_="model-loaded")
 
     assert last_hour().total == EventTotals(name="", completed=1, failed=0, mean=5.0, p95=5.0)
-    assert archive_summary.since(STREAM, INFERENCES, timezone.now() - timedelta(days=1)).total.completed == 2
+    assert archive_summary.totals_since(STREAM, INFERENCES, timezone.now() - timedelta(days=1)).total.completed == 2
 
 
 def test_latencies_that_are_no_numbers_and_models_that_are_no_names_count_as_missing(keep):

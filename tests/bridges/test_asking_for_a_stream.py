@@ -7,7 +7,7 @@ import os
 import pytest
 
 from bridges.consume import ConsumeOptions, worker_for
-from bridges.management.commands.consume import _count, _filter, _name
+from bridges.management.commands.consume import _parse_count, _parse_filter, _parse_name
 from synapse.delivery.shutdown import Stop
 from synapse.errors.delivery import BadPosition, NotDefined
 from synapse.filters import compile_filter
@@ -70,7 +70,7 @@ def test_a_filter_looks_at_events_as_they_are_printed(redis, define, ask, person
 
 def test_a_filter_that_cannot_be_parsed_is_told_with_the_character():
     with pytest.raises(argparse.ArgumentTypeError, match=r"At character 9: “=” was not expected; “==” compares\."):
-        _filter("event.n = 3")
+        _parse_filter("event.n = 3")
 
 
 def test_a_stream_that_lost_its_definition_is_still_read(redis, define, ask):
@@ -105,10 +105,10 @@ def test_a_place_that_is_none_is_refused(define, ask):
 @for_each("text", ["gone wrong", "", "syn:mine", "a/b", "x" * 101])
 def test_a_group_or_consumer_has_a_name(text):
     with pytest.raises(argparse.ArgumentTypeError, match="a name has 1 to 100"):
-        _name(text)
+        _parse_name(text)
 
 
 @for_each("text", ["0", "-1", "1.5", "many", "\u0661"])
 def test_a_count_is_a_whole_number(text):
     with pytest.raises(argparse.ArgumentTypeError, match="a whole number"):
-        _count(text)
+        _parse_count(text)

@@ -175,7 +175,7 @@ def test_the_list_says_why_a_bridge_fails_and_how_many_dead_letters_it_has(admin
 
 
 def test_a_bridge_that_disabled_itself_shows_the_reason_until_it_is_enabled(admin_client, viewer, redis, archive):
-    auto_disable.disable(definition_of(archive), "The receiver wants no more events.")
+    auto_disable.disable_bridge(definition_of(archive), "The receiver wants no more events.")
     pages = [url(BRIDGE), url(BRIDGE, "change", archive.pk)]
 
     for page in pages:

@@ -134,8 +134,8 @@ def test_a_bridge_that_disables_itself_is_recorded_and_known_at_once(db):
     apply(FILE.replace("enabled: false", "enabled: true"))
     bridge = snapshot.holder.current()["orders-to-shop"]
 
-    auto_disable.disable(bridge, "The receiver answered 410 Gone.")
-    auto_disable.disable(bridge, "again")
+    auto_disable.disable_bridge(bridge, "The receiver answered 410 Gone.")
+    auto_disable.disable_bridge(bridge, "again")
 
     assert Bridge.objects.get(name="orders-to-shop").enabled is False
     row = AuditEntry.objects.get(action="disable")

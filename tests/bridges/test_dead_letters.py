@@ -47,7 +47,7 @@ def die(redis, send, orders):
 
 
 def letters(**wanted):
-    return dead_letters.page(*PLACE, DeadLetterCriteria(**wanted)).letters
+    return dead_letters.read_page(*PLACE, DeadLetterCriteria(**wanted)).letters
 
 
 def recorded():
@@ -73,9 +73,9 @@ class TestLooking:
     def test_pages_follow_one_another_newest_first(self, die):
         ids = [die() for _ in range(5)]
 
-        first = dead_letters.page(*PLACE, limit=2)
-        second = dead_letters.page(*PLACE, limit=2, past=first.next)
-        third = dead_letters.page(*PLACE, limit=2, past=second.next)
+        first = dead_letters.read_page(*PLACE, limit=2)
+        second = dead_letters.read_page(*PLACE, limit=2, past=first.next)
+        third = dead_letters.read_page(*PLACE, limit=2, past=second.next)
 
         found = [letter.event_id for page in (first, second, third) for letter in page.letters]
         assert found == ids[::-1]
@@ -99,8 +99,8 @@ class TestLooking:
         monkeypatch.setattr(summaries, "MOST_LOOKED_AT", 2)
         ids = [die("rare"), die(), die()]
 
-        first = dead_letters.page(*PLACE, DeadLetterCriteria(fingerprint=fingerprint("rare")))
-        second = dead_letters.page(*PLACE, DeadLetterCriteria(fingerprint=fingerprint("rare")), past=first.next)
+        first = dead_letters.read_page(*PLACE, DeadLetterCriteria(fingerprint=fingerprint("rare")))
+        second = dead_letters.read_page(*PLACE, DeadLetterCriteria(fingerprint=fingerprint("rare")), past=first.next)
 
         assert first.letters == ()
         assert not first.complete

@@ -82,9 +82,9 @@ def test_every_key_of_a_bridge_is_described():
 
 
 def test_every_sink_and_every_setting_of_one_is_described():
-    for name in registry.names():
+    for name in registry.sink_names():
         text = section(name)
-        settings = registry.find(name).Config.__dataclass_fields__
+        settings = registry.find_sink(name).Config.__dataclass_fields__
         assert [field for field in settings if f"| `{field}` |" not in text] == []
 
 

@@ -26,7 +26,7 @@ STRANGE = {
 }
 
 
-@pytest.fixture(params=[name for name in registry.names() if name != PULL])
+@pytest.fixture(params=[name for name in registry.sink_names() if name != PULL])
 def opened(request, tmp_path, monkeypatch, handlers, webhooks, redis, db):
     opened = open_one(request.param, tmp_path, monkeypatch)
     yield opened
@@ -73,7 +73,7 @@ def test_every_sink_is_present_until_closed_and_can_be_closed_twice(opened):
     opened.sink.close()
 
 
-@for_each("name", registry.names())
+@for_each("name", registry.sink_names())
 def test_its_settings_are_refused_by_their_names(name, handlers, webhooks, db):
     with pytest.raises(BadConfig) as caught:
         registry.config_of(name, {**CONFIGS.get(name, {}), "colour": "red"})
@@ -84,4 +84,4 @@ def test_its_settings_are_refused_by_their_names(name, handlers, webhooks, db):
 
 def test_a_sink_that_is_not_there_is_refused():
     with pytest.raises(BadConfig, match="sink: there is no sink “mailer”; known here: console, database, handler"):
-        registry.find("mailer")
+        registry.find_sink("mailer")

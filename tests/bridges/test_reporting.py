@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridges.runtime.supervisor import REPEAT_EVERY, Report, reporter
+from bridges.runtime.supervisor import REPEAT_EVERY, Report, make_reporter
 from streams import connections
 from synapse.delivery import membership
 from synapse.delivery import status as bridge_stats
@@ -21,7 +21,7 @@ class Scene:
         self.redis, self.now, self.sent = redis, 0.0, []
         self.bridge = definition("console", group="warehouse")
         self.consumer = membership.new_consumer_name()
-        self._note = reporter(lambda: self, lambda: self.now)
+        self._note = make_reporter(lambda: self, lambda: self.now)
 
     def execute(self, commands):
         self.sent = [command.words[3] for command in commands if command.words[0] == "EVALSHA"]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bridges.runtime import supervisor as bridge_supervisor
-from bridges.runtime.supervisor import Supervisor, ThreadRun, reporter
+from bridges.runtime.supervisor import Supervisor, ThreadRun, make_reporter
 from streams import connections
 from streams.snapshot import holder
 from synapse.delivery import status as bridge_stats
@@ -33,7 +33,7 @@ def work(redis, db, handlers, monkeypatch, settings):
         supervisor = Supervisor(
             lambda: {bridge.name: bridge for bridge in bridges},
             start=lambda bridge: ThreadRun(bridge, say=[].append, **options),
-            report=reporter(connections.executor),
+            report=make_reporter(connections.executor),
         )
         supervisors.append(supervisor)
         supervisor.step()

@@ -22,7 +22,7 @@ VALUE = "whsec_c2lnbmVkIGJ5IHRoZSBzaG9wIG9mIHRoZSB0ZXN0cw=="
 def kept(db):
     """A secret in the database."""
     row = Secret(name="shop")
-    secrets.change(row, VALUE, keep_previous=True)
+    secrets.change_value(row, VALUE, keep_previous=True)
     row.save()
     return row
 
@@ -38,7 +38,7 @@ def test_a_secret_is_readable_with_an_older_key_until_it_is_saved_anew(kept, set
     settings.SECRETS_KEYS = ["a new passphrase of 32 characters", *settings.SECRETS_KEYS]
     assert secrets.values_of("shop") == [VALUE]
 
-    secrets.change(kept, VALUE, keep_previous=False)
+    secrets.change_value(kept, VALUE, keep_previous=False)
     kept.save()
     settings.SECRETS_KEYS = settings.SECRETS_KEYS[:1]
     assert secrets.values_of("shop") == [VALUE]

@@ -195,7 +195,7 @@ def test_the_mapping_says_what_becomes_of_the_event(redis, copies):
 def test_how_properties_are_mapped(mapping, expected):
     event = {"event_type": "a", "event": "b", "x": 1, "y": 2}
 
-    assert StreamConfig(stream="copies", **mapping).mapped(event) == expected
+    assert StreamConfig(stream="copies", **mapping).map_event(event) == expected
     assert event == {"event_type": "a", "event": "b", "x": 1, "y": 2}
 
 

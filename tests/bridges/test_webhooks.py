@@ -184,12 +184,12 @@ def test_a_signature_is_the_one_that_the_library_of_the_specification_makes(body
 def test_while_a_secret_is_changed_receivers_may_expect_either(receiver, webhook):
     old, new = signature.generate_secret(), signature.generate_secret()
     row = Secret(name="changing")
-    bridges_secrets.change(row, old, keep_previous=True)
+    bridges_secrets.change_value(row, old, keep_previous=True)
     row.save()
     sink = webhook(secret="changing")
     sink.deliver(orders(1), always)
 
-    bridges_secrets.change(row, new, keep_previous=True)
+    bridges_secrets.change_value(row, new, keep_previous=True)
     row.save()
     holder.forget()  # as a change of the catalog does
     sink.deliver(orders(1), always)

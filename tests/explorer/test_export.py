@@ -13,7 +13,7 @@ from streams.access import identify
 from streams.api.explorer import export_events
 from streams.connections import shares_of
 from streams.live.export import ExportSession
-from streams.live.export import export as send_export
+from streams.live.export import answer_export as send_export
 from streams.snapshot import holder
 from synapse.auth.principal import Principal
 from synapse.explorer import export

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 import synapse.redis
 from bridges import groups
 from bridges.dead_letters import Ids, discard, redrive
-from bridges.dead_letters import page as dead_letters
+from bridges.dead_letters import read_page as dead_letters
 from bridges.models import Bridge
 from streams import connections
 from streams.connections import tails

@@ -365,7 +365,7 @@ class TestSlowWatchers:
     def test_the_queue_is_bounded_over_all_streams_together(self, url, redis, place, monkeypatch):
         monkeypatch.setattr(watcher, "MOST_WAITING", 3)
         taken, slow, held = threading.Event(), threading.Event(), threading.Event()
-        sent, end = gateway.GatewaySession._matching, watcher.Watcher.end
+        sent, end = gateway.GatewaySession._filter_items, watcher.Watcher.end
 
         async def blocked(self, items):
             if items:

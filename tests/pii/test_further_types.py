@@ -71,7 +71,7 @@ def test_an_archived_event_is_masked_by_every_type_that_it_names(orders):
     viewer = Principal(kind="person", name="anna", rights=Impersonal())
     row = ArchivedEvent(stream="orders", event_type="order-lost", event=NAMED_BY_EVENT, source="anna@example.org")
 
-    seen = archive.seen_by(row, viewer)
+    seen = archive.mask_for_reader(row, viewer)
 
     assert (seen.event["email"], seen.event["card"]["holder"], seen.source) == (MASK, MASK, MASK)
 

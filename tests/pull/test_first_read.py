@@ -92,7 +92,7 @@ def test_without_its_database_a_new_group_is_refused_and_one_in_use_is_served(pu
     def away(*_, **__):
         raise OperationalError("the database is away")
 
-    monkeypatch.setattr(groups, "_row", away)
+    monkeypatch.setattr(groups, "_load_bridge", away)
     monkeypatch.setattr(groups, "_failures", RepeatedFailures())
     answers = [worker.post("read", consumer_group="another", consumer_name="x", block_ms=0) for _ in range(2)]
 
@@ -106,7 +106,7 @@ def test_without_its_database_a_new_group_is_refused_and_one_in_use_is_served(pu
 
 
 def test_a_database_that_refuses_a_group_is_back_and_its_next_failure_is_logged(puller, monkeypatch, caplog):
-    worker, row = puller(), groups._row
+    worker, row = puller(), groups._load_bridge
     monkeypatch.setattr(groups, "MOST_GROUPS", 0)
     monkeypatch.setattr(groups, "_failures", RepeatedFailures())
 
@@ -114,7 +114,7 @@ def test_a_database_that_refuses_a_group_is_back_and_its_next_failure_is_logged(
         raise OperationalError("the database is away")
 
     for question, status in ((away, 503), (row, 409), (away, 503)):
-        monkeypatch.setattr(groups, "_row", question)
+        monkeypatch.setattr(groups, "_load_bridge", question)
         answer = worker.post("read", consumer_group="another", consumer_name="x", block_ms=0)
         assert answer.status == status
 

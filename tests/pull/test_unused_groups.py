@@ -29,9 +29,9 @@ def later(days=31):
 
 @pytest.fixture(autouse=True)
 def nothing_noted():
-    pulled_groups._read.clear()
+    pulled_groups._last_reads.clear()
     yield
-    pulled_groups._read.clear()
+    pulled_groups._last_reads.clear()
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ class TestShares:
         for name in ("one", "two"):
             open_as("eager", name)
 
-        expiry.expire(later())
+        expiry.delete_expired_groups(later())
 
         assert open_as("eager", "three").status == 200
 
@@ -100,7 +100,7 @@ class TestShares:
 
 
 def test_a_group_unread_for_long_expires_with_its_bridge(worker, redis):
-    expired = expiry.expire(later())
+    expired = expiry.delete_expired_groups(later())
 
     assert expired == [NAME]
     assert not Bridge.objects.exists()
@@ -111,13 +111,13 @@ def test_a_group_unread_for_long_expires_with_its_bridge(worker, redis):
 
 
 def test_reading_as_an_expired_group_begins_with_the_oldest_event(worker):
-    expiry.expire(later())
+    expiry.delete_expired_groups(later())
 
     assert [event["event"]["n"] for event in worker.read()] == [1, 2]
 
 
 def test_a_group_that_was_read_lately_stays(worker, redis):
-    assert expiry.expire(later(days=29)) == []
+    assert expiry.delete_expired_groups(later(days=29)) == []
     assert groups(redis) == [GROUP]
 
 
@@ -127,7 +127,7 @@ def test_a_read_counts_when_it_is_written(worker):
 
     pulled_groups.flush_reads()
 
-    assert expiry.expire(datetime.now(UTC)) == []
+    assert expiry.delete_expired_groups(datetime.now(UTC)) == []
     assert timezone.now() - OpenedGroup.objects.get().read_at < timedelta(minutes=5)
 
 
@@ -143,19 +143,19 @@ def test_a_group_that_others_wrote_of_lately_is_not_written_again(worker):
 def test_a_group_with_an_event_in_flight_stays(worker):
     assert len(worker.ids()) == 1
 
-    assert expiry.expire(later()) == []
+    assert expiry.delete_expired_groups(later()) == []
 
 
 def test_a_group_with_an_event_that_comes_again_later_stays(worker):
     worker.tell("nack", *worker.ids(), delay_ms=600_000)
 
-    assert expiry.expire(later()) == []
+    assert expiry.delete_expired_groups(later()) == []
 
 
 def test_a_group_with_a_dead_letter_stays(worker):
     worker.tell("nack", *worker.ids(), dead=True)
 
-    assert expiry.expire(later()) == []
+    assert expiry.delete_expired_groups(later()) == []
 
 
 def test_a_group_changed_by_a_person_stays(worker):
@@ -163,16 +163,16 @@ def test_a_group_changed_by_a_person_stays(worker):
 
     for change in ({"paused": True}, {"enabled": False}, {"max_attempts": 3}, {"lease_seconds": 60}):
         Bridge.objects.update(**as_opened | change)
-        assert expiry.expire(later()) == [], change
+        assert expiry.delete_expired_groups(later()) == [], change
     Bridge.objects.update(**as_opened)
-    assert expiry.expire(later()) == [NAME]
+    assert expiry.delete_expired_groups(later()) == [NAME]
 
 
 def test_a_group_that_was_defined_stays(group, puller):
     group()
     puller().read()
 
-    assert expiry.expire(later()) == []
+    assert expiry.delete_expired_groups(later()) == []
     assert Bridge.objects.count() == 1
 
 
@@ -184,14 +184,14 @@ def test_a_group_that_a_catalog_file_names_stays(worker, tmp_path):
     load(str(file)).apply()
 
     assert not OpenedGroup.objects.exists()
-    assert expiry.expire(later()) == []
+    assert expiry.delete_expired_groups(later()) == []
     assert Bridge.objects.count() == 1
 
 
 def test_a_group_that_is_gone_from_redis_expires_too(worker, redis):
     redis.flushall()
 
-    assert expiry.expire(later()) == [NAME]
+    assert expiry.delete_expired_groups(later()) == [NAME]
 
 
 def test_the_migration_notes_groups_that_reads_have_opened():

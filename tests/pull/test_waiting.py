@@ -88,7 +88,7 @@ def test_events_leased_for_a_client_that_left_meanwhile_are_released(server, red
     connection = http.client.HTTPConnection("127.0.0.1", server.port)
     (id_,) = server.publish(1)
 
-    original = pull._Poll._look
+    original = pull._Poll._take_events
 
     async def look(poll):
         found = await original(poll)
@@ -97,7 +97,7 @@ def test_events_leased_for_a_client_that_left_meanwhile_are_released(server, red
             poll._caller.record_disconnect()
         return found
 
-    monkeypatch.setattr(pull._Poll, "_look", look)
+    monkeypatch.setattr(pull._Poll, "_take_events", look)
     connection.request("POST", "/v1/read", orjson.dumps(body()), {"Content-Type": "application/json"})
     assert left.wait(60)
 

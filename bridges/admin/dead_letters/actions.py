@@ -1,7 +1,7 @@
-"""Redriving and discarding, on a page that says first how many it would be. Each POST does a part.
+"""Redriving and discarding dead letters. A page first shows how many would be affected; each POST processes a part.
 
-With scripts, `progress.js` posts part after part and moves the bar; without them each answer is a page with the button
-for the next part.
+With JavaScript, `progress.js` posts part after part and moves the progress bar. Without it, each answer is a page with
+a button for the next part.
 """
 
 from collections.abc import Callable
@@ -25,13 +25,15 @@ from synapse.http.exchange import JSON
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.problems import Problem
 
-# The number of dead letters in a part: a few seconds of work at most, and enough steps for a progress bar.
+# The number of dead letters in a part: few enough to take seconds, and to give a progress bar enough steps.
 PART = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """The result of one part: how many were done, how many were not, and the cursor of the next part."""
+    """The result of one part: how many dead letters were processed, how many were skipped, and the cursor of the next
+    part.
+    """
 
     done: int
     passed: int
@@ -40,7 +42,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far it has come, over all parts."""
+    """The progress over all parts so far."""
 
     done: int
     passed: int
@@ -49,13 +51,13 @@ class Progress:
 
     @property
     def share(self) -> int:
-        """The progress that the bar shows: never more than the total."""
+        """The position of the progress bar, at most `total`."""
         return min(self.done + self.passed, self.total)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """The subject of a request: the action is also the name of its template."""
+class ActionRequest:
+    """A request to redrive or discard dead letters of a group. `action` is also the name of its template."""
 
     admin: Any
     request: HttpRequest
@@ -65,51 +67,55 @@ class Question:
 
     @property
     def given(self) -> QueryDict:
-        """The values of the form, or of the link to it."""
+        """The values of the form, or of the link that leads to it."""
         return self.request.POST if self.request.method == "POST" else self.request.GET
 
     @property
     def wants_json(self) -> bool:
-        """Whether a script asks."""
+        """Whether `progress.js` sent the request."""
         return choose(self.request.headers.get("Accept", ""), (HTML, JSON)) == JSON
 
 
-Work = Callable[[Question, Ids | DeadLetterCriteria], Part]
+Work = Callable[[ActionRequest, Ids | DeadLetterCriteria], Part]
 
 
 def redrive(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
-    """Deliver dead letters again: those that are ticked, or all that the filters let through."""
+    """Redrive dead letters: the ticked ones, or all that match the filters."""
     stream = selection.dead_letter_stream(admin, request, pk, to="change")
-    return _answer(Question(admin=admin, request=request, stream=stream, group=group, action="redrive"), _redrive)
+    return _answer_request(
+        ActionRequest(admin=admin, request=request, stream=stream, group=group, action="redrive"), _redrive_part
+    )
 
 
 def discard(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
-    """Throw dead letters away, with a reason."""
+    """Discard dead letters, with a reason: the ticked ones, or all that match the filters."""
     stream = selection.dead_letter_stream(admin, request, pk, to="change")
-    return _answer(Question(admin=admin, request=request, stream=stream, group=group, action="discard"), _discard)
+    return _answer_request(
+        ActionRequest(admin=admin, request=request, stream=stream, group=group, action="discard"), _discard_part
+    )
 
 
-def _redrive(asked_for: Question, what: Ids | DeadLetterCriteria) -> Part:
-    form = asked_for.given
+def _redrive_part(action_request: ActionRequest, what: Ids | DeadLetterCriteria) -> Part:
+    form = action_request.given
     done = dead_letters.redrive(
-        asked_for.stream.name,
-        asked_for.group,
+        action_request.stream.name,
+        action_request.group,
         what,
-        by=person(asked_for.request),
-        rate=_rate(form),
+        by=person(action_request.request),
+        rate=_rate_of(form),
         cursor=form.get("cursor", ""),
         most=PART,
     )
     return Part(done=done.moved, passed=done.gone + done.waiting + done.broken, cursor=done.cursor)
 
 
-def _discard(asked_for: Question, what: Ids | DeadLetterCriteria) -> Part:
-    form = asked_for.given
+def _discard_part(action_request: ActionRequest, what: Ids | DeadLetterCriteria) -> Part:
+    form = action_request.given
     done = dead_letters.discard(
-        asked_for.stream.name,
-        asked_for.group,
+        action_request.stream.name,
+        action_request.group,
         what,
-        by=person(asked_for.request),
+        by=person(action_request.request),
         reason=form.get("reason", ""),
         cursor=form.get("cursor", ""),
         most=PART,
@@ -117,7 +123,7 @@ def _discard(asked_for: Question, what: Ids | DeadLetterCriteria) -> Part:
     return Part(done=done.count, passed=done.gone, cursor=done.cursor)
 
 
-def _rate(form: QueryDict) -> float | None:
+def _rate_of(form: QueryDict) -> float | None:
     text = form.get("rate", "").strip()
     try:
         return read_rate(float(text)) if text else None
@@ -125,18 +131,18 @@ def _rate(form: QueryDict) -> float | None:
         return read_rate(text)
 
 
-def _answer(question: Question, work: Work) -> HttpResponse:
-    if question.request.method != "POST":
-        return _asked(question)
-    given = question.given
+def _answer_request(action_request: ActionRequest, work: Work) -> HttpResponse:
+    if action_request.request.method != "POST":
+        return _show_form(action_request)
+    given = action_request.given
     try:
-        selection.check_group(question.stream, question.group)
-        part = work(question, selection.read_selection(given))
+        selection.check_group(action_request.stream, action_request.group)
+        part = work(action_request, selection.read_selection(given))
     except FAILURES as failure:
         problem = problem_of(failure)
-        if question.wants_json:
+        if action_request.wants_json:
             return JsonResponse({"detail": problem.detail}, status=problem.status)
-        return _asked(question, refused=problem, progress=_begun(given))
+        return _show_form(action_request, refused=problem, progress=_progress_of(given))
     progress = Progress(
         done=selection.number_in(given, "done") + part.done,
         passed=selection.number_in(given, "passed") + part.passed,
@@ -144,35 +150,42 @@ def _answer(question: Question, work: Work) -> HttpResponse:
         cursor=part.cursor,
     )
     if progress.cursor is None:
-        messages.success(question.request, _said(question.action, progress))
-    if question.wants_json:
+        messages.success(action_request.request, _success_text(action_request.action, progress))
+    if action_request.wants_json:
         return JsonResponse(
             {"done": progress.done, "passed": progress.passed, "share": progress.share, "cursor": progress.cursor}
         )
     if progress.cursor is None:
-        return redirect_to(question.admin.page_url("dead_letters_group", question.stream.pk, question.group))
-    return _asked(question, progress=progress)
+        return redirect_to(
+            action_request.admin.page_url("dead_letters_group", action_request.stream.pk, action_request.group)
+        )
+    return _show_form(action_request, progress=progress)
 
 
-def _asked(question: Question, *, refused: Problem | None = None, progress: Progress | None = None) -> HttpResponse:
-    """Show how many it would be, or how far it has come."""
-    given = question.given
+def _show_form(
+    action_request: ActionRequest, *, refused: Problem | None = None, progress: Progress | None = None
+) -> HttpResponse:
+    """Show the form with the number of dead letters, or with the progress so far."""
+    given = action_request.given
     filters = selection.filters_of(given)
     found = None
     try:
-        selection.check_group(question.stream, question.group)
+        selection.check_group(action_request.stream, action_request.group)
         found = dead_letters.preview(
-            question.stream.name, question.group, selection.read_selection(given), by=person(question.request)
+            action_request.stream.name,
+            action_request.group,
+            selection.read_selection(given),
+            by=person(action_request.request),
         )
     except FAILURES as failure:
         refused = refused or problem_of(failure)
-    return selection.show(
-        question.admin,
-        question.request,
-        question.action,
-        question.stream,
-        question.group,
-        title="Redrive dead letters" if question.action == "redrive" else "Discard dead letters",
+    return selection.show_page(
+        action_request.admin,
+        action_request.request,
+        action_request.action,
+        action_request.stream,
+        action_request.group,
+        title="Redrive dead letters" if action_request.action == "redrive" else "Discard dead letters",
         found=found,
         total=progress.total if progress else found.count if found else 0,
         is_selection=bool(given.getlist("id")),
@@ -185,8 +198,8 @@ def _asked(question: Question, *, refused: Problem | None = None, progress: Prog
     )
 
 
-def _begun(given: QueryDict) -> Progress | None:
-    """Return the progress before a refused part: the button continues there."""
+def _progress_of(given: QueryDict) -> Progress | None:
+    """Return the progress before a part that was refused, at which the button continues."""
     cursor = given.get("cursor", "")
     if not cursor:
         return None
@@ -194,7 +207,7 @@ def _begun(given: QueryDict) -> Progress | None:
     return Progress(**values, cursor=cursor)
 
 
-def _said(action: str, progress: Progress) -> str:
+def _success_text(action: str, progress: Progress) -> str:
     many = f"{number(progress.done)} dead letter{'' if progress.done == 1 else 's'}"
     said = f"{many} will be delivered again." if action == "redrive" else f"{many} discarded."
     return (

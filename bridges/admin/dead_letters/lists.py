@@ -1,4 +1,4 @@
-"""Admin pages of dead letters: groups that have some, the letters of one group, and one letter to edit."""
+"""Admin pages of dead letters: the groups that have some, the letters of one group, and one letter to edit."""
 
 from typing import Any, cast
 
@@ -29,12 +29,12 @@ from synapse.problems import Problem
 from synapse.publishing.body import NDJSON
 
 PAGE_SIZE = 20
-# A group may have as many errors as dead letters: this many are shown, and this many can be chosen.
+# The number of errors that are listed, and that the filter offers: a group may have as many as dead letters.
 _MOST_ERRORS, _MOST_CHOICES = 20, 100
 
 
-def everywhere(admin: Any, request: HttpRequest) -> HttpResponse:
-    """Show which groups have dead letters."""
+def show_groups(admin: Any, request: HttpRequest) -> HttpResponse:
+    """Show the groups that have dead letters."""
     if not admin.has_view_permission(request):
         raise PermissionDenied
     found = ask_all({"places": counts_of_all_groups()})["places"]
@@ -52,8 +52,8 @@ def everywhere(admin: Any, request: HttpRequest) -> HttpResponse:
     return answer
 
 
-def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
-    """Show a group's dead letters: together by their errors, and one by one; the filters are those of the API."""
+def show_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
+    """Show a group's dead letters, grouped by error and one by one, with the filters of the API."""
     stream = selection.dead_letter_stream(admin, request, pk)
     query = selection.filters_of(request.GET)
     order = request.GET.get("order", "")
@@ -61,7 +61,7 @@ def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespo
     try:
         selection.check_group(stream, group)
         values["errors"] = dead_letters.by_error(stream.name, group, by=person(request))
-        page = values["page"] = _page(stream, group, request, read_criteria(query))
+        page = values["page"] = _read_page(stream, group, request, read_criteria(query))
         payload_access.record(
             person(request), f"dead letters {stream.name}/{group}", [letter.id for letter in page.letters]
         )
@@ -69,7 +69,7 @@ def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespo
         problem = problem_of(failure)
         kind = "filter_error" if isinstance(problem, BadFilterExpression) else "refused"
         values[kind if problem.status == 400 else "problem"] = problem
-    return selection.show(
+    return selection.show_page(
         admin,
         request,
         "group",
@@ -77,32 +77,32 @@ def of_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpRespo
         group,
         query=query,
         order=order,
-        **_shown_errors(values["errors"], query.get("fingerprint", "")),
-        more=_more(values["page"], query, order),
+        **_select_errors(values["errors"], query.get("fingerprint", "")),
+        more=_next_query(values["page"], query, order),
         is_first="past" not in request.GET,
         event_types=EventType.objects.filter(stream=stream),
         **values,
     )
 
 
-def export(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
-    """Answer with a file of those that the filters let through, as the API exports them."""
+def export_group(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
+    """Answer with a file of the dead letters that match the filters, in the format of the API's export."""
     stream = selection.dead_letter_stream(admin, request, pk)
     try:
         selection.check_group(stream, group)
         wanted = read_criteria(selection.filters_of(request.GET))
         found = dead_letters.export(stream.name, group, wanted, by=person(request))
     except FAILURES as failure:
-        return selection.show(admin, request, "refused", stream, group, refused=problem_of(failure))
+        return selection.show_page(admin, request, "refused", stream, group, refused=problem_of(failure))
     payload_access.record(person(request), f"dead letters {stream.name}/{group}", found.ids, exported=True)
     answer = HttpResponse(found.lines, content_type=NDJSON)
     answer["Content-Disposition"] = f'attachment; filename="dead-letters-{stream.name}.ndjson"'
     return answer
 
 
-def _page(stream: Stream, group: str, request: HttpRequest, wanted: DeadLetterCriteria) -> Page:
+def _read_page(stream: Stream, group: str, request: HttpRequest, wanted: DeadLetterCriteria) -> Page:
     past = request.GET.get("past", "")
-    return dead_letters.page(
+    return dead_letters.read_page(
         stream.name,
         group,
         wanted,
@@ -113,15 +113,16 @@ def _page(stream: Stream, group: str, request: HttpRequest, wanted: DeadLetterCr
     )
 
 
-def _more(page: Page | None, query: dict[str, str], order: str) -> dict[str, str] | None:
+def _next_query(page: Page | None, query: dict[str, str], order: str) -> dict[str, str] | None:
     if page is None or page.next is None:
         return None
     return {**query, **({"order": order} if order else {}), "past": page.next}
 
 
-def _shown_errors(errors: Errors | None, fingerprint: str) -> dict[str, Any]:
-    """Return the errors that the page shows: the most frequent ones, first the one that the filter names, how many
-    there are besides, and those that can be chosen."""
+def _select_errors(errors: Errors | None, fingerprint: str) -> dict[str, Any]:
+    """Return the errors for the page: the one that the filter names, the most frequent ones, the number of further
+    ones, and those that the filter offers.
+    """
     groups = errors.groups if errors else ()
     chosen = next((found for found in groups if found.fingerprint == fingerprint), None)
     rows = groups[:_MOST_ERRORS]
@@ -136,19 +137,19 @@ def _shown_errors(errors: Errors | None, fingerprint: str) -> dict[str, Any]:
 
 
 class EventForm(forms.Form):
-    """The event that is to be delivered in place of the old one."""
+    """The form with the event to deliver in place of the old one."""
 
     event = JsonText(strip=False)
 
     def clean_event(self) -> str:
-        """Keep the text, with the value beside it; the contract judges the value."""
+        """Parse the text into `value`, which is then checked against the contract, and return the text unchanged."""
         text: str = self.cleaned_data["event"]
         self.value = cast(JsonText, self.fields["event"]).parsed(text)
         return text
 
 
-def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> HttpResponse:
-    """Show a dead letter; a POST checks the edited event, or sends it out."""
+def show_letter(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> HttpResponse:
+    """Show a dead letter; a POST checks the edited event, or redrives it."""
     stream = selection.dead_letter_stream(admin, request, pk)
     if request.method == "POST" and not admin.has_change_permission(request):
         raise PermissionDenied
@@ -159,27 +160,27 @@ def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> Http
         messages.warning(request, "This dead letter does not exist any more: it was redriven or discarded.")
         return redirect(admin.page_url("dead_letters_group", stream.pk, group))
     except FAILURES as failure:
-        return selection.show(admin, request, "refused", stream, group, refused=problem_of(failure))
+        return selection.show_page(admin, request, "refused", stream, group, refused=problem_of(failure))
     by = person(request)
     may_edit = letter.mask is None or request.user.has_perm(VIEW_PERSONAL)
     if request.method == "POST" and not may_edit:
         raise PermissionDenied
     payload_access.record(person(request), f"dead letters {stream.name}/{group}", [letter.id])
-    seen = dead_letters.seen_by(letter, by)
-    form = EventForm(request.POST if request.method == "POST" else None, initial={"event": _text(seen)})
+    seen = dead_letters.mask_for_reader(letter, by)
+    form = EventForm(request.POST if request.method == "POST" else None, initial={"event": _text_of(seen)})
     verdict, refused = dead_letters.revalidate(stream.name, dict(letter.event), letter=letter, by=by), None
     if request.method == "POST" and form.is_valid():
         verdict = dead_letters.revalidate(stream.name, form.value, letter=letter, by=by)
-        mark(form, "event", [line for line, _ in _lines(form.cleaned_data["event"], verdict)])
+        mark(form, "event", [line for line, _ in _lines_of_errors(form.cleaned_data["event"], verdict)])
         if "redrive" in request.POST and verdict.problem is None:
             try:
-                return _redriven(admin, request, stream, letter, form.value)
+                return _redrive_edited(admin, request, stream, letter, form.value)
             except NoSuchDeadLetter:
                 raise Http404 from None
             except FAILURES as failure:
                 refused = problem_of(failure)
-    text = form.cleaned_data["event"] if form.is_bound and form.is_valid() else _text(seen)
-    return selection.show(
+    text = form.cleaned_data["event"] if form.is_bound and form.is_valid() else _text_of(seen)
+    return selection.show_page(
         admin,
         request,
         "one",
@@ -189,7 +190,7 @@ def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> Http
         letter=seen,
         may_edit=may_edit,
         verdict=verdict,
-        violations=_lines(text, verdict),
+        violations=_lines_of_errors(text, verdict),
         is_edited=form.is_bound,
         refused=refused,
         form=form,
@@ -197,7 +198,7 @@ def look(admin: Any, request: HttpRequest, pk: int, group: str, id: str) -> Http
     )
 
 
-def _redriven(admin: Any, request: HttpRequest, stream: Stream, letter: DeadLetter, event: Any) -> HttpResponse:
+def _redrive_edited(admin: Any, request: HttpRequest, stream: Stream, letter: DeadLetter, event: Any) -> HttpResponse:
     edited = dead_letters.redrive_edited(stream.name, letter.group, letter.id, event, by=person(request))
     ((_, result),) = edited.redriven.results
     if result == "retry":
@@ -209,14 +210,14 @@ def _redriven(admin: Any, request: HttpRequest, stream: Stream, letter: DeadLett
     return redirect(admin.page_url("dead_letters_group", stream.pk, letter.group))
 
 
-def _lines(text: str, verdict: Revalidation) -> list[tuple[int | None, Any]]:
+def _lines_of_errors(text: str, verdict: Revalidation) -> list[tuple[int | None, Any]]:
     return [(line_of(text, found["pointer"]) if found["pointer"] else None, found) for found in verdict.violations]
 
 
-def _text(letter: DeadLetter) -> str:
+def _text_of(letter: DeadLetter) -> str:
     try:
-        # As an editor shows it too: marks of direction and the like as JSON escapes them.
+        # The text that the editor shows, in which invisible characters such as direction marks are JSON escapes.
         return json_text(letter.event)
     except orjson.JSONEncodeError:
-        # Another program nested it deeper than JSON can be written: its fields are left to look at.
+        # Nested too deep to be written as JSON by another program: the raw fields are shown instead.
         return json_text(dict(letter.data))

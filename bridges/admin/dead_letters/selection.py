@@ -1,4 +1,4 @@
-"""The group and the dead letters that a request of the admin selects."""
+"""The stream, group and dead letters that a request of the admin selects, and the pages of a group."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ from synapse.problems import BadParameter
 
 
 def dead_letter_stream(admin: Any, request: HttpRequest, pk: int, *, to: str = "view") -> Stream:
-    """Return the stream whose dead letters a page shows. Their errors quote payloads, so payload access is needed.
+    """Return the stream whose dead letters a page shows. This takes payload access, because errors quote payloads.
 
     Raises:
         Http404, PermissionDenied: as `stream_of` does, and when the person may not see payloads.
@@ -31,7 +31,7 @@ def stream_of(admin: Any, request: HttpRequest, pk: int, *, to: str = "view") ->
     """Return the stream whose group a page shows.
 
     Raises:
-        Http404: when there is none.
+        Http404: when the stream does not exist.
         PermissionDenied: when the person may not `view` or `change` bridges.
     """
     if not getattr(admin, f"has_{to}_permission")(request):
@@ -46,7 +46,7 @@ def check_group(stream: Stream, group: str) -> None:
     """Check that the group exists.
 
     Raises:
-        Http404: when there is none.
+        Http404: when the stream or the group does not exist.
         Problem: when Redis cannot be used.
     """
     try:
@@ -56,12 +56,12 @@ def check_group(stream: Stream, group: str) -> None:
 
 
 def filters_of(query: QueryDict) -> dict[str, str]:
-    """Return the filters that are given."""
+    """Return the filters in a query that are not empty."""
     return {name: text for name in FILTERS if (text := query.get(name, "").strip())}
 
 
 def read_selection(query: QueryDict) -> Ids | DeadLetterCriteria:
-    """Return the selected dead letters: those that are ticked, or those that the filters match.
+    """Return the selected dead letters: the ticked ones, or those that match the filters.
 
     Raises:
         BadParameter: when nothing is ticked, or an id or a filter is invalid.
@@ -76,8 +76,10 @@ def read_selection(query: QueryDict) -> Ids | DeadLetterCriteria:
     return read_criteria(filters_of(query))
 
 
-def show(admin: Any, request: HttpRequest, template: str, stream: Stream, group: str, **values: Any) -> HttpResponse:
-    """Answer with one of the pages of a group."""
+def show_page(
+    admin: Any, request: HttpRequest, template: str, stream: Stream, group: str, **values: Any
+) -> HttpResponse:
+    """Render one of the pages about a group's dead letters."""
     title = values.pop("title", f"Dead letters of {group}")
     where = {
         name: admin.page_url(f"dead_letters_{name}", stream.pk, group)
@@ -99,6 +101,6 @@ def show(admin: Any, request: HttpRequest, template: str, stream: Stream, group:
 
 
 def number_in(query: Mapping[str, str], name: str) -> int:
-    """Return a number that an earlier page put into the form; 0 when somebody changed it."""
+    """Return a number that an earlier page put into the form; 0 when it is missing or was tampered with."""
     text = query.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0

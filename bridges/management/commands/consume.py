@@ -1,4 +1,4 @@
-"""`manage.py consume`: a stream's events on the console or in a handler; or bridges, many at once."""
+"""`manage.py consume`: deliver a stream's events to the console or a handler, or run bridges."""
 
 import argparse
 import contextlib
@@ -32,7 +32,7 @@ position: a restarted consumer continues where the last one was.
   manage.py consume --bridge archive-inference-events
   manage.py consume --all
 """
-# Options of a stream, by what they are called in Python.
+# The options that go with a stream, by their names in Python.
 OF_A_STREAM = {
     "group": "--group",
     "begin": "--from",
@@ -45,15 +45,19 @@ OF_A_STREAM = {
 
 class Command(BaseCommand):
     help = "Bring a stream's events to the terminal, into a pipe or to a handler; or run bridges of the catalog."
-    requires_system_checks: list[str] = []  # some ask the database, which may be away for a while
+    requires_system_checks: list[str] = []  # some checks query the database, which may be unavailable for a while
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.epilog = EXAMPLES
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.add_argument("stream", nargs="?", help="a stream of the catalog")
-        parser.add_argument("--bridge", action="append", type=_name, metavar="NAME", help="run this bridge; repeatable")
+        parser.add_argument(
+            "--bridge", action="append", type=_parse_name, metavar="NAME", help="run this bridge; repeatable"
+        )
         parser.add_argument("--all", action="store_true", help="run all enabled bridges, as they change")
-        parser.add_argument("--group", type=_name, help="the consumer group (default: console, or the handler's path)")
+        parser.add_argument(
+            "--group", type=_parse_name, help="the consumer group (default: console, or the handler's path)"
+        )
         parser.add_argument(
             "--from",
             dest="begin",
@@ -63,17 +67,19 @@ class Command(BaseCommand):
         parser.add_argument("--handler", metavar="PATH", help="call this function instead; SYNAPSE_HANDLERS lists it")
         parser.add_argument(
             "--filter",
-            type=_filter,
+            type=_parse_filter,
             metavar="EXPRESSION",
             help="only events that meet this expression (docs/filters.md); others are acknowledged",
         )
         parser.add_argument("--personal", action="store_true", help="print PII unmasked")
         parser.add_argument("--drain", action="store_true", help="stop when caught up")
-        parser.add_argument("--count", type=_count, metavar="N", help="stop after N events")
-        parser.add_argument("--consumer", type=_name, metavar="NAME", help="its name in the group (default: its own)")
+        parser.add_argument("--count", type=_parse_count, metavar="N", help="stop after N events")
+        parser.add_argument(
+            "--consumer", type=_parse_name, metavar="NAME", help="its name in the group (default: its own)"
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        _check(options)
+        _check_options(options)
         import_string(settings.STOP_WITH_PARENT)()
         process.raise_descriptor_limit()
         stop = Stop()
@@ -81,7 +87,7 @@ class Command(BaseCommand):
         try:
             database.wait_for_database(say, stop.sleep)
             if options["stream"]:
-                _consume(options, stop)
+                _consume_stream(options, stop)
             else:
                 _run_bridges(options, stop)
         except Interrupted:
@@ -94,7 +100,7 @@ class Command(BaseCommand):
             ) from None
 
 
-def _check(options: dict[str, Any]) -> None:
+def _check_options(options: dict[str, Any]) -> None:
     if (options["stream"] is not None) + bool(options["bridge"]) + options["all"] != 1:
         raise CommandError("Say what to consume: a stream, --bridge NAME, or --all.")
     if options["stream"] is None:
@@ -105,14 +111,14 @@ def _check(options: dict[str, Any]) -> None:
         raise CommandError("--personal goes with a stream that is printed.")
 
 
-def _consume(options: dict[str, Any], stop: Stop) -> None:
+def _consume_stream(options: dict[str, Any], stop: Stop) -> None:
     if sys.stdout is None:
         raise CommandError("Standard output is closed: there is nowhere to print to.")
     colour = True if options["force_color"] else False if options["no_color"] else None
     names = ("stream", "group", "begin", "drain", "count", "consumer", "handler", "personal", "filter")
     wanted = consume.ConsumeOptions(**{name: options[name] for name in names})
     worker = consume.worker_for(wanted, descriptor=sys.stdout.fileno(), say=say, stop=stop, colour=colour)
-    consume.consume(worker)
+    consume.run_worker(worker)
     done = worker.progress.status()
     failed = f"; {done.failed} attempts failed" if done.failed else ""
     filtered = f"; {done.filtered} filtered out" if done.filtered else ""
@@ -126,7 +132,7 @@ def _run_bridges(options: dict[str, Any], stop: Stop) -> None:
     supervisor = consume.supervisor_for(
         options["bridge"], say=lambda name, line: say(f"{name}: {line}"), drain=options["drain"]
     )
-    ended = consume.supervise(supervisor, stop)
+    ended = consume.run_supervisor(supervisor, stop)
     failed = []
     for bridge, status in supervisor.totals():
         say(f"{bridge.name}: delivered {status.delivered} {plural('event', status.delivered)} of “{bridge.stream}”.")
@@ -138,26 +144,28 @@ def _run_bridges(options: dict[str, Any], stop: Stop) -> None:
 
 
 def say(line: str) -> None:
-    """Tell a person, beside the events. A terminal that is gone must not end the work."""
-    if sys.stderr is not None:  # closed: print would take standard output instead
+    """Write a line for people to standard error. Failing to write, as when the terminal was closed, does not end the
+    work.
+    """
+    if sys.stderr is not None:  # if it is closed, print would use standard output
         with contextlib.suppress(OSError):
             print(escape_unprintable(line), file=sys.stderr, flush=True)
 
 
-def _name(text: str) -> str:
+def _parse_name(text: str) -> str:
     if not is_name(text):
         raise argparse.ArgumentTypeError(f"a name has {RULE}")
     return text
 
 
-def _filter(text: str) -> EventFilter:
+def _parse_filter(text: str) -> EventFilter:
     try:
         return compile_filter(text)
     except BadFilterExpression as error:
         raise argparse.ArgumentTypeError(escape_unprintable(error.detail)) from None
 
 
-def _count(text: str) -> int:
+def _parse_count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError("a whole number from 1")
     return int(text)

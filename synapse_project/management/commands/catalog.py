@@ -107,8 +107,10 @@ def _describe_leftovers(changes: list[Change]) -> list[str]:
     gone = [change for change in changes if change.action == "delete"]
     bridges = [change.before or {} for change in gone if change.kind == BRIDGE]
     try:
-        owed = [leftovers.left_by_group(bridge["stream"], bridge["group"]) for bridge in bridges]
-        owed += [said for change in gone if change.kind == STREAM for said in leftovers.left_by_stream(change.name)]
+        owed = [leftovers.leftovers_of_group(bridge["stream"], bridge["group"]) for bridge in bridges]
+        owed += [
+            said for change in gone if change.kind == STREAM for said in leftovers.leftovers_of_stream(change.name)
+        ]
         # A bridge deleted with its stream would be mentioned twice.
         left = [said for said in dict.fromkeys(owed) if said]
     except RedisUnavailable as problem:

@@ -1,4 +1,5 @@
-// Work on many dead letters: posts the form part after part, and moves its bar. Without this, each part is a page.
+// Processes many dead letters: posts the form part after part, and moves the progress bar. Without it, each part is a
+// page.
 
 (() => {
   const prepare = (form) => {

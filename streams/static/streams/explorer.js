@@ -1,15 +1,15 @@
-// The explorer's page, made pleasant: without this script all of it works with links and forms.
+// Makes the explorer's page more convenient. Without this script, everything works with links and forms.
 
 (() => {
   const PAGE_SIZE = 25;
-  // After so many parts of 10,000 events, it takes another click.
+  // The number of parts of 10,000 events that are fetched before another click is needed.
   const MOST_PARTS = 50;
   const [LEAST_BARS, MOST_BARS] = [30, 60];
   const HEIGHT = 72;
 
   const number = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 
-  // ---- Lists to choose from close like menus, and can be searched.
+  // ---- Drop-down lists, which close like menus and can be searched.
 
   const preparePick = (pick) => {
     const box = pick.querySelector(".s-pick-box");
@@ -53,7 +53,7 @@
     }
   });
 
-  // ---- Where a filter is wrong, the cursor is.
+  // ---- The cursor is put where a filter has an error.
 
   const showPlace = (input) => {
     const at = Number(input.dataset.errorAt) - 1;
@@ -63,7 +63,7 @@
     });
   };
 
-  // ---- What the menu of a value offers: a filter for it, and a column.
+  // ---- Actions in the menu of a value: filter by it, or show it as a column.
 
   const RESERVED = new Set(
     "true false null in as break const continue else for function if import let loop package namespace return var void while".split(" "),
@@ -104,7 +104,7 @@
     return actions;
   };
 
-  // ---- Rows: a click anywhere opens one, and two can be compared.
+  // ---- Rows: a click anywhere opens a row, and two rows can be compared.
 
   const prepareRows = (list) => {
     list.addEventListener("click", (event) => {
@@ -134,7 +134,7 @@
     return show;
   };
 
-  // ---- Continuing: parts are fetched one after the other, until a page is full, the search ends, or it is stopped.
+  // ---- Continuing: parts are fetched one after the other until a page is full, the search ends, or a person stops it.
 
   class Search {
     constructor(section) {
@@ -192,7 +192,7 @@
       }
     }
 
-    // Add the part at an address, and return that of the next one.
+    // Add the part at an address to the page, and return the address of the next part.
     async take(url) {
       this.aborter = new AbortController();
       const answer = await fetch(url, { credentials: "same-origin", signal: this.aborter.signal });
@@ -274,7 +274,7 @@
       while ((last - first) / length > MOST_BARS) {
         length *= 2;
       }
-      // Few bars are not drawn wide, but in a longer time.
+      // A few bars would be too wide, so the axis shows a longer time.
       const end = Math.max(Math.ceil(last / length), Math.floor(first / length) + 1);
       const begin = Math.min(Math.floor(first / length), end - LEAST_BARS);
       const counts = Array(end - begin).fill(0);

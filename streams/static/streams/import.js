@@ -1,4 +1,4 @@
-// The check of a file stays on the page, so that the chosen file stays, too. Without this script it is chosen again.
+// Checks a file without leaving the page, so that it stays chosen. Without this script, people choose it again.
 
 document.addEventListener("DOMContentLoaded", () => {
   const form = document.querySelector("[data-import]");
@@ -35,11 +35,11 @@ document.addEventListener("DOMContentLoaded", () => {
     }
   });
 
-  // What was checked is the file that was chosen then.
+  // The result of the check is removed, because it is about the file chosen before.
   form?.addEventListener(
     "change",
     (event) => {
-      // The theme's script would look for the text that its own inputs of files have beside them.
+      // Keeps the event from the theme's script, which expects the markup of its own file inputs.
       event.stopPropagation();
       document.getElementById("import-report").replaceChildren();
     },

@@ -1,13 +1,12 @@
-// Turns every <pre data-tree> with JSON into a tree, when it is shown first. Without this script it stays a text.
-//
-// A part of the tree is made when it is opened. All that came from a publisher is set as text, never as HTML. Each value
-// has a menu: copy the value, its path, and what `window.synapseTreeActions` offers for it.
+// Turns each <pre data-tree> with JSON into a tree when it is first shown. Without this script it stays text.
+// A part of the tree is created when it is opened. Content from publishers is set as text, never as HTML. Each value
+// has a menu to copy the value or its path, with the further actions of `window.synapseTreeActions`.
 
 (() => {
-  // Parts of a list or object that are shown at once; further ones are asked for.
+  // The number of items of a list or object that are shown; a button shows more.
   const MOST_SHOWN = 100;
 
-  // ---- JSON with the texts of its numbers and strings: a number of many digits stays what it is.
+  // ---- A JSON parser that keeps the text of numbers and strings, so that no digits are lost.
 
   const TOKEN = /\s*("(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+)/gy;
 
@@ -66,7 +65,7 @@
     return `${node.opening}\n${lines.join(",\n")}\n${indent}${node.closing}`;
   };
 
-  // ---- The menu of a value: one for the page.
+  // ---- The menu of a value. The page has one, which all values share.
 
   let menu = null;
 
@@ -166,7 +165,7 @@
       fill();
     }
     details.addEventListener("toggle", fill);
-    // Beside it: a button within a summary is not reached by all screen readers.
+    // The button is put beside the summary, because some screen readers do not reach buttons within one.
     made.classList.add("s-tree-branch");
     made.append(details, menuButton(node, path));
     return made;
@@ -218,7 +217,7 @@
     pre.after(tree);
   };
 
-  // Grown when it is shown: a page may hold many that are never opened.
+  // The tree is built when it becomes visible, because a page may have many that are never opened.
   const watch = new IntersectionObserver(
     (entries) => {
       for (const entry of entries.filter((each) => each.isIntersecting)) {

@@ -1,7 +1,6 @@
 // “Watch live” in the explorer: new events of the chosen streams appear as they are stored, over one connection to the
 // API's live tail.
-//
-// Everything that came from a publisher is set as text, never as HTML.
+// Content from publishers is set as text, never as HTML.
 
 (() => {
   const MOST_SHOWN = 200;
@@ -19,7 +18,7 @@
     if (Number.isNaN(at.getTime())) {
       return "—";
     }
-    // As core.templatetags.synapse.clock_time: the page's script shows it in the zone of the machine.
+    // The markup of core.templatetags.synapse.clock_time; the page's script converts it to the local time zone.
     const time = element("time", "", at.toISOString().slice(11, 23));
     time.dateTime = at.toISOString();
     time.title = `${time.dateTime.replace("T", " ").replace("Z", "")} UTC`;
@@ -27,13 +26,13 @@
     return time;
   };
 
-  // Numbers as they were sent: JavaScript's own would lose digits of long ones, and the point of 33.0.
+  // Keeps the text of numbers: JavaScript's numbers would lose digits of long ones, and the “.0” of 33.0.
   const exact = (_, value, context) =>
     typeof value === "number" && context?.source && JSON.rawJSON ? JSON.rawJSON(context.source) : value;
 
   const read = (text) => ({ ...JSON.parse(text), event: JSON.parse(text, exact).event });
 
-  // As the rows of what was found: without the type, which has a place of its own.
+  // Like the rows of the search: without the event type, which has its own column.
   const lineOf = ({ event_type: _, ...event }) => JSON.stringify(event).slice(0, MOST_OF_LINE);
 
   const typeOf = (message, isOfMany) => {
@@ -44,7 +43,7 @@
     return type;
   };
 
-  // `pages`: the address of the messages of each stream that there was when the page was opened.
+  // `pages`: the address of the messages of each stream that existed when the page was opened.
   const row = (message, pages, isOfMany) => {
     const summary = element("summary", "s-message-row", "");
     const when = element("span", "s-message-time s-number", "");
@@ -113,7 +112,7 @@
         say(`${stream}: ${detail}`);
       });
       source.onerror = () => {
-        // The browser comes back by itself after a break; after a refusal it does not.
+        // The browser reconnects by itself when the connection breaks, but not after a refusal.
         if (source.readyState === EventSource.CLOSED) {
           stop("This cannot be watched now.");
         } else {

@@ -17,10 +17,10 @@ from benchmarks.values import FULL, QUICK, NotMeasured
 
 
 def main() -> int:
-    """Run what the command line asks for. Return 1 when a row could not be measured for a fault, else 0."""
+    """Run the rows that the command line names. Return 1 when an error kept a row from being measured, else 0."""
     options = _options()
     rows = [row for row in ROWS if not options.only or row.name in options.only]
-    # A terminated run still has to end the programs that it started.
+    # Makes a terminated run end the programs that it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with staged(QUICK if options.quick else FULL) as stage:
         facts = machine.facts(stage)
@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def measure_all(stage: Stage, rows: Sequence[Row]) -> tuple[list[Outcome], int]:
-    """Measure the rows that there is time for. Return their outcomes, and how many failed."""
+    """Measure rows until the time limit. Return their outcomes, and the number of failed ones."""
     outcomes, faults = [], 0
     end = time.monotonic() + stage.plan.limit
     for number, row in enumerate(rows, 1):
@@ -72,7 +72,7 @@ def _options() -> argparse.Namespace:
 
 def _in_one_line(fault: BaseException) -> str:
     if isinstance(fault, CalledProcessError | TimeoutExpired):
-        # Not str(): it shows the command line, and that may hold a password.
+        # Not str(error), which contains the command line, perhaps with a password.
         said = getattr(fault, "stderr", None) or ""
         said = said.decode(errors="replace") if isinstance(said, bytes) else said
         return f"{fault.cmd[0].rpartition('/')[2]} failed: {' '.join(said.split())[-200:]}"

@@ -1,9 +1,9 @@
 """`python -m benchmarks.agreement`: do statistics and metrics agree while processes are killed?
 
-Starts `manage.py up` in a folder of its own with a webhook whose receiver fails half of the time, publishes good and
-bad events, and kills the web server, the bridges' process and Redis five times each within ten minutes. The growth of
-each counter of `/metrics` between two scrapes has to equal that of the samples between them, except for one sample at
-each end; and no gap may be longer than ten seconds.
+Starts `manage.py up` in a temporary folder with a webhook whose receiver fails half of the time, publishes valid and
+invalid events, and kills the web server, the bridges' process and Redis five times each within ten minutes. The growth
+of each counter of `/metrics` between two scrapes has to equal that of the samples between them, except for one sample
+at each end; and no gap may be longer than ten seconds.
 """
 
 import argparse
@@ -49,9 +49,9 @@ bridges:
     handler_timeout_seconds: 5
 """
 STEP, LONGEST_GAP = 5, 10
-# The longest delay of a sample after its moment on a busy machine, in seconds.
+# The seconds by which a sample may be late on a busy machine.
 LATE = 4.0
-# The compared series by their metric, both as sums over labels. The length only grows here.
+# The compared series by their metric, both as sums over labels. In this benchmark, the length only grows.
 COMPARED = {each.metric: each.name for each in SERIES if each.metric and each.kind == "counter"} | {
     "synapse_stream_events": "length"
 }
@@ -69,8 +69,9 @@ class Scrape:
 
 @dataclass(slots=True)
 class Report:
-    """The number of comparisons and the growth meanwhile, by series; a sentence on each disagreement; and the longest
-    gap in seconds."""
+    """The result: the number of comparisons and the total growth, by series; a sentence on each disagreement; and the
+    longest gap in seconds.
+    """
 
     compared: Counter[str] = field(default_factory=Counter)
     growth: Counter[str] = field(default_factory=Counter)
@@ -82,14 +83,14 @@ def compare(scrapes: Sequence[Scrape], begins: int, rows: Mapping[str, Row]) -> 
     """Compare scrapes with the samples of the same time.
 
     Args:
-        scrapes: in their order.
+        scrapes: the scrapes, in the order of time.
         begins: when the first sample was taken.
-        rows: by how much each series grew in the step before each sample, None where that is unknown.
+        rows: the growth of each series in the step before each sample, None where that is unknown.
     """
     report = Report()
     for before, after in pairwise(scrapes):
         for name, row in rows.items():
-            # When the step of each value began and ended, at the earliest and at the latest.
+            # The earliest and the latest time at which the step of each value began and ended.
             ends = [begins + place * STEP for place in range(len(row))]
             timed = [(end - STEP, end + LATE, value) for end, value in zip(ends, row, strict=True)]
             within = [value for begun, ended, value in timed if begun >= before.answered and ended <= after.asked]
@@ -107,13 +108,13 @@ def compare(scrapes: Sequence[Scrape], begins: int, rows: Mapping[str, Row]) -> 
 
 
 def longest_gap(row: Row) -> int:
-    """Return for how many seconds at most no sample was taken between two that were."""
+    """Return the longest time between two samples, in seconds."""
     known = [place for place, value in enumerate(row) if value is not None]
     return max(((later - place - 1) * STEP for place, later in pairwise(known)), default=0)
 
 
 def run(folder: Path, *, seconds: float, kills: int, say: Callable[[str], None] = print) -> Report:
-    """Publish, scrape and kill for some seconds, and compare."""
+    """Publish, scrape and kill processes for some seconds, and compare."""
     receiver = Receiver()
     receiver.answers = _fails_often
     catalog = folder / "catalog.yaml"
@@ -154,7 +155,7 @@ def _run(hub: Hub, *, seconds: float, kills: int, say: Callable[[str], None]) ->
     finally:
         stop.set()
         publisher.join()
-    # The last step has to be over.
+    # Wait until the last step is complete.
     time.sleep(2 * STEP)
     query = {"stream": STREAM, "from": str(int(begun * 1000)), "step": str(STEP)}
     found = httpx.get(f"{hub.url}/stats", params=query, timeout=30).raise_for_status().json()
@@ -186,7 +187,7 @@ def _growth(found: Sequence[Mapping[str, Any]]) -> dict[str, Row]:
     rows["length"] = [None, *(None if None in pair else pair[1] - pair[0] for pair in pairwise(length))]
     for each in found:
         if (name := each["name"]) in COMPARED.values() and name not in plain:
-            # A label that was not there yet is no gap.
+            # A label that did not exist yet counts as 0, not as a gap.
             sampled = plain["retried" if "group" in each else "published"]
             before = rows.get(name, [0] * len(sampled))
             rows[name] = [
@@ -201,7 +202,7 @@ def _publish(hub: Hub, stop: threading.Event) -> None:
         for number in count():
             if stop.wait(0.02):
                 return
-            # Every tenth is refused.
+            # Every tenth event is refused.
             event = {"n": number} if number % 10 == 0 else {"event_type": "order-placed", "n": number}
             with suppress(httpx.HTTPError):
                 client.post(f"/events/{STREAM}", json=event)
@@ -215,7 +216,7 @@ def _kill_bridges(hub: Hub) -> None:
 
 
 def main() -> int:
-    """Run it. Return 1 when statistics and metrics disagree, or a gap was too long."""
+    """Run the benchmark. Return 1 when statistics and metrics disagree, or a gap was too long."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--kills", type=int, default=5, help="of each process")

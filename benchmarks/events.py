@@ -1,4 +1,4 @@
-"""The events that are published: the guide's inference event, alone, in a batch, and with values that vary."""
+"""The published events: the guide's inference event, alone, in a batch, and with varying values."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ EVENT: dict[str, Any] = {
 
 
 def compact(value: Any) -> bytes:
-    """Return JSON as JavaScript's JSON.stringify and most HTTP clients write it."""
+    """Return JSON without spaces, as written by JavaScript's JSON.stringify and most HTTP clients."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -35,12 +35,12 @@ def entry_fields() -> dict[str, str]:
 
 
 def spaced(value: Any) -> bytes:
-    """Return JSON as Python's json.dumps writes it: a space after each colon and comma."""
+    """Return JSON with a space after each colon and comma, as written by Python's json.dumps."""
     return json.dumps(value).encode()
 
 
 def varied(count: int) -> list[dict[str, Any]]:
-    """Return that many different inference events, the same ones each time."""
+    """Return a number of different inference events, equal in each run."""
     return [
         EVENT
         | {

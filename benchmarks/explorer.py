@@ -2,8 +2,8 @@
 limit.
 
 Six streams have 34,000 events each, the others fifty. The longest gap is that of the server's event loop, in processor
-time of its thread, so that it means something where the machine is shared; memory is the server's resident one. Ends
-with 1 when a limit is exceeded.
+time of its thread, which is meaningful on a shared machine, too. Memory is the server's resident memory. The exit
+status is 1 when a limit is exceeded.
 """
 
 import http.client
@@ -37,7 +37,7 @@ NEEDLE = "order-4711-of-anna"
 
 
 def main() -> int:
-    """Return 1 when a value exceeds its limit."""
+    """Run the benchmark. Return 1 when a value exceeds its limit."""
     with installed("explorer") as installation:
         from streams.models import Stream  # noqa: PLC0415 - needs Django
 
@@ -137,7 +137,7 @@ def _ask(program: Program, **query: str) -> tuple[dict[str, object], float]:
 
 
 def _export(program: Program, query: dict[str, str], *, most: int = 10**9) -> tuple[int, float]:
-    """Read an export; return its lines, and the highest memory of the server meanwhile."""
+    """Read an export; return its number of lines, and the highest memory of the server during it."""
     connection = http.client.HTTPConnection(LOOPBACK, program.port, timeout=60)
     connection.request("GET", _address("/export/events", query))
     answer = connection.getresponse()

@@ -1,7 +1,7 @@
 """`python -m benchmarks.filters`: filter events over HTTP, try hostile filters, and print each value with its limit.
 
-The longest gap is that of the server's event loop, in processor time of its thread, so that it means something where
-the machine is shared; so are the times of hostile filters. Ends with 1 when a limit is exceeded.
+The longest gap is that of the server's event loop. It and the times of hostile filters are processor time, which is
+meaningful on a shared machine, too. The exit status is 1 when a limit is exceeded.
 """
 
 import subprocess
@@ -44,7 +44,7 @@ print(time.perf_counter() - begun, resident() - before)
 
 
 def main() -> int:
-    """Return 1 when a value exceeds its limit."""
+    """Run the benchmark. Return 1 when a value exceeds its limit."""
     return report(chain(_load(), _hostile(), _over_http()))
 
 
@@ -59,7 +59,7 @@ def _load() -> Iterator[Figure]:
 
 
 def _hostile() -> Iterator[Figure]:
-    """Try each hostile filter on a large event, in processor time."""
+    """Measure the processor time of each hostile filter on a large event."""
     times: dict[str, float] = {}
     refused = 0
     for text in HOSTILE:

@@ -1,7 +1,7 @@
 """`python -m benchmarks.find`: index 200,000 events, find some of them, and publish beside the indexer; print each
 value with its limit.
 
-Takes four minutes. Ends with 1 when a limit is exceeded.
+Takes four minutes. The exit status is 1 when a limit is exceeded.
 """
 
 import sys
@@ -31,13 +31,13 @@ _AT_ONCE = 2_000
 
 
 def main() -> int:
-    """Return 1 when a value exceeds its limit."""
+    """Run the benchmark. Return 1 when a value exceeds its limit."""
     with installed("find", with_catalog=True) as here:
         return report(chain(_searches(here.valkey), _publishing(here.folder, here.settings, here.valkey)))
 
 
 class _Bench:
-    """Streams of this benchmark's own, an indexer of them, and searches."""
+    """The streams of this benchmark, their indexer, and searches."""
 
     def __init__(self, server: Valkey) -> None:
         from streams import connections  # noqa: PLC0415 - needs Django
@@ -63,7 +63,7 @@ class _Bench:
                 pipeline.execute()
 
     def find(self, text: str, *streams: str) -> tuple[float, int]:
-        """Return the seconds that a search took, and how many events it found."""
+        """Return the seconds that a search took, and the number of events that it found."""
         catalog = Snapshot(version=1, streams={name: self.streams[name] for name in streams})
         begun = time.perf_counter()
         found = self.executor.run(search.find_by_id(text, catalog, ANONYMOUS, self.digests, count=20))
@@ -104,7 +104,7 @@ def _searches(server: Valkey) -> Iterator[Figure]:
 
 
 def _publishing(folder: Path, settings: dict[str, str], server: Valkey) -> Iterator[Figure]:
-    """Publish as fast as it goes, with the indexer and without: then somebody else holds its lease."""
+    """Publish as fast as possible with the indexer, and without it, while another holder has its lease."""
     server.client.flushall()
     load = generator(folder)
     rates: dict[bool, list[float]] = {True: [], False: []}
@@ -112,7 +112,7 @@ def _publishing(folder: Path, settings: dict[str, str], server: Valkey) -> Itera
         request = Request(url=f"{program.url}/events/{PUBLISHED}", method="POST", body=compact(EVENT))
         load.send(request, 32, 3)
         for place in range(2 * _ROUNDS):
-            # In pairs, and in turn the one or the other first.
+            # Measured in pairs, whose order alternates.
             on = place % 4 in (0, 3)
             server.client.set(keyspace.INDEXER_LEASE, "nobody", px=1 if on else 3_600_000)
             load.send(request, 32, 4)

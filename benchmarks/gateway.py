@@ -1,9 +1,9 @@
 """`python -m benchmarks.gateway`: does each connection that watches five streams get every event, even while the web
 server is killed again and again?
 
-1,000 connections watch five streams each, to which 100 events a second are stored, in turn. First the server is left
-alone; then it is killed (SIGKILL) and started again, 20 times, and every connection comes back with its position. Each
-must get each event, once and in the order of its stream. Prints how long events took, and the server's memory.
+1,000 connections watch five streams each, to which 100 events a second are stored, in turn. At first the server runs
+undisturbed; then it is killed (SIGKILL) and restarted 20 times, and every connection resumes at its position. Each must
+get each event, once and in the order of its stream. Prints the latencies of events, and the server's memory.
 """
 
 import argparse
@@ -34,11 +34,11 @@ from benchmarks.values import FULL
 
 STREAMS = ["agi-decisions", "inference-events", "model-events", "platform-events", "training-events"]
 SOCKETS, RATE, KILLS = 1000, 100, 20
-# The limit at the 99th percentile, for events that were stored while the server was left alone.
+# The limit of the 99th percentile of latency, for events stored while the server ran undisturbed.
 MOST_MS = 100
-# The limit on the growth of memory while the server is left alone, in MB.
+# The limit of the growth of memory while the server runs undisturbed, in MB.
 FLAT = 10
-# Connections are back within 3 s of a kill (the longest `retry`); the rest is a margin.
+# Connections resume within 3 s after a kill (the longest `retry`); the rest is a margin.
 _BETWEEN_KILLS = 6.0
 
 
@@ -73,7 +73,7 @@ def measure(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
         "rate": RATE,
         "transport": options.transport,
     }
-    # One caller has all connections here.
+    # All connections belong to one caller.
     shares = {"SYNAPSE_SHARES": "open-connections=100:100,live-seats=100:100", "SYNAPSE_CONNECTIONS": "4096"}
     shares["SYNAPSE_LIVE_WATCHERS"] = str(max(options.sockets, SOCKETS))
     for stream in STREAMS:
@@ -111,7 +111,7 @@ def _left_alone(server: Program, seconds: float) -> tuple[list[float], float]:
     """Return the server's memory at the start and each second, in MB, and its processor time."""
     used, held = processor.seconds(server.pid), list[float]()
     end = time.monotonic() + seconds
-    # Connections have their memory only after the first events.
+    # Connections allocate some memory only with the first events.
     time.sleep(min(5.0, seconds / 4))
     while not held or time.monotonic() < end:
         held.append(resident_bytes(server.pid) / MEGABYTE)

@@ -1,4 +1,4 @@
-"""Facts about the machine and the programs that readers of the values need. No names of hosts, no paths."""
+"""Facts about the machine and the programs, for readers of the results; no names of hosts, and no paths."""
 
 import os
 import platform

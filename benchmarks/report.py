@@ -14,7 +14,7 @@ HEADER = ("work", "beside", "ours", "peer's", "ratio", "to reach", "met")
 
 
 def figure(value: float) -> str:
-    """Return a value with as many digits as it deserves."""
+    """Return a value with a sensible number of digits."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
@@ -38,7 +38,7 @@ def cells(outcome: Outcome) -> Sequence[str]:
 
 
 def notes(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return what a reader must know of single rows, by the name of the row."""
+    """Return the notes for readers about single rows, by the name of the row."""
     found = []
     for outcome in outcomes:
         said = [outcome.why_not] if outcome.why_not else outcome.measured.notes if outcome.measured else []
@@ -91,7 +91,7 @@ def draw_plot(outcomes: Sequence[Outcome], path: Path) -> bool:
     axes = figure.subplots()
     labels = [f"{row.name}\nbeside {row.peer}" for row, _, _ in shown]
     colours = [_COLOURS[row.bar.met(measured)] for row, measured, _ in shown]
-    # Bars begin at 1x, where both are equal: to the right when our value is the larger one.
+    # Bars begin at 1x, where both are equal, and go to the right when Synapse's value is larger.
     axes.barh(labels, [ratio - 1 for _, _, ratio in shown], left=1, color=colours, height=0.6)
     for place, (row, _, ratio) in enumerate(shown):
         side = "right" if ratio < 1 else "left"

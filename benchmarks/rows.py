@@ -1,4 +1,4 @@
-"""The table: every comparison that is made. The bars and their reasons are in docs/performance.md."""
+"""The table of all comparisons. docs/performance.md has their goals and the reasons."""
 
 from benchmarks.measures import bridging, contracts, latency, live, many, memory, publishing, reads, size, waiting
 from benchmarks.row import Row

@@ -1,9 +1,9 @@
 """`python -m benchmarks.soak`: does memory stay flat under publishers, watchers and slow watchers at once, for minutes?
 
-One web server worker; 500 connections watch one stream, to which 100 events a second are published; 32 connections
-publish to another as fast as they are answered; and a few watch that one too, more slowly than it grows, so that they
-are dropped and come back. Prints the memory of the server and of Redis every few seconds, and at the end how many
-events each kind of client got.
+With one web server worker, 500 connections watch a stream to which 100 events a second are published. 32 connections
+publish to another stream as fast as they are answered. A few watch that one more slowly than it grows, so that they are
+dropped and reconnect. Prints the memory of the server and of Redis every few seconds, and at the end the number of
+events that each kind of client got.
 """
 
 import argparse
@@ -41,7 +41,7 @@ EVENT = {"event_type": "user-action", "user_id": "user_42", "action": "login"}
 SLOW, BYTES_A_SECOND = 5, 200_000
 # Memory grows while caches fill and the stream reaches its length; the comparison begins after that.
 WARM_UP = 60
-# The last minute may be this many MB above the second: the allocator's own noise.
+# The MB by which the last minute may exceed the second: noise of the allocator.
 FLAT = 10
 EVERY = 5.0
 
@@ -59,7 +59,7 @@ class Look:
 def main() -> int:
     """Run the benchmark and print its results. Return 1 when a client missed an event, or memory grew."""
     options = _options()
-    # A terminated run still has to end the programs that it started.
+    # Makes a terminated run end the programs that it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with staged(FULL) as stage:
         facts = machine.facts(stage)
@@ -131,7 +131,7 @@ def minutes(name: Literal["server", "redis"], looks: Sequence[Look]) -> list[flo
 
 
 def check_memory(held: Sequence[float]) -> None:
-    """Check that the server's memory was about the same in the last minute as in the second.
+    """Check that the server used about as much memory in the last minute as in the second.
 
     Raises:
         Failed: when it was higher by more than `FLAT`.
@@ -162,7 +162,7 @@ def _wait(until: "Future[object]", seconds: float) -> None:
 
 @contextmanager
 def _slow_ones(server: Program) -> Iterator[list[int]]:
-    """Let a few clients read the loaded stream slowly, again and again; yield a list of the dropped ones.
+    """Let a few clients read the loaded stream slowly and repeatedly; yield a list of the dropped ones.
 
     Raises:
         Failed: when curl, which reads slowly, is not installed.

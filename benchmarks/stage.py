@@ -1,4 +1,4 @@
-"""The programs that a run needs, each started when the first row asks for it and ended with the run."""
+"""The programs that a run needs, each started on first use and ended with the run."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -68,34 +68,34 @@ class Stage:
 
     @cached_property
     def stored_fields(self) -> list[bytes]:
-        """The fields that Synapse stores of the guide's event: peers store the same."""
+        """The fields that Synapse, and so each peer, stores for the guide's event."""
         status, answer = self.synapse.ask("POST", f"/events/{STREAM}", compact(EVENT), JSON)
         if status != 201:
             raise DidNotStart(f"Synapse answered a publish with {status}: {answer[:500].decode(errors='replace')}")
         return self.valkey.last_fields(STREAM)
 
     def another_synapse(self, port: int = 0, **variables: str) -> AbstractContextManager[Program]:
-        """Return a server of its own, with more variables, not yet started: use it in a `with`."""
+        """Return a context manager that runs another server, with more variables."""
         return synapse.serving(self._synapse_folder, {**self.settings, **variables}, port=port)
 
     def another_closed_synapse(self) -> AbstractContextManager[Program]:
-        """Return a server of its own that requires keys, not yet started: use it in a `with`."""
+        """Return a context manager that runs another server, which requires keys."""
         return synapse.serving(self._synapse_folder, {**self.settings, "SYNAPSE_AUTH": "required"})
 
     def crowd(self, count: int) -> Crowd:
-        """Return a catalog of so many more streams, each with a contract, in a database and a Redis of its own."""
+        """Return a catalog with a number of further streams, each with a contract, in its own database and Redis."""
         if count not in self._crowds:
             place = len(self._crowds) + 1
             self._crowds[count] = Crowd.made(self._folder / f"many-{count}", self.settings, self.valkey, count, place)
         return self._crowds[count]
 
     def another_fastapi(self) -> AbstractContextManager[Program]:
-        """Return a peer of its own, not yet started: use it in a `with`."""
+        """Return a context manager that runs another FastAPI peer."""
         return fastapi.serving(self._folder, self.valkey.endpoint.url)
 
     @cached_property
     def settings(self) -> dict[str, str]:
-        """Synapse's settings, with its database made and its catalog defined."""
+        """Synapse's settings, with the database created and the catalog defined."""
         self._synapse_folder.mkdir()
         settings = synapse.environment(self._synapse_folder, self.valkey.endpoint.url)
         synapse.prepare(self._synapse_folder, settings)
@@ -104,6 +104,6 @@ class Stage:
 
 @contextmanager
 def staged(plan: Plan) -> Iterator[Stage]:
-    """Give a stage for as long as the block lasts, in a temporary folder."""
+    """Provide a stage in a temporary folder during the block."""
     with TemporaryDirectory(prefix="synapse-bench-") as folder, ExitStack() as stack:
         yield Stage(plan, Path(folder), stack)

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.start_up`: how long `make run` takes until /health says that all is well.
+"""`python -m benchmarks.start_up`: how long `make run` takes until /health answers 200.
 
-Measured in a copy of the checkout: with nothing at all (every package is downloaded), with a new virtual environment
-but packages in pip's cache, and with everything in place. The first two ask the package registry, so their times are
-the network's as much as ours.
+Measured in a copy of the checkout: without anything (every package is downloaded), with a new virtual environment but
+packages in pip's cache, and with everything installed. The first two use the package registry, so their times depend on
+the network.
 """
 
 import http.client
@@ -26,7 +26,7 @@ POLL = 0.05
 
 
 def main() -> int:
-    """Measure the three starts one after the other and print them. Return 1 when one did not come up."""
+    """Measure the three starts one after the other and print them. Return 1 when one failed."""
     with TemporaryDirectory(prefix="synapse-bench-start-") as folder:
         checkout, cache = Path(folder) / "checkout", Path(folder) / "pip-cache"
         copy_checkout(checkout)
@@ -57,7 +57,7 @@ def copy_checkout(to: Path) -> None:
 
 
 def timed_start(checkout: Path, cache: Path) -> float | None:
-    """Return the seconds from the command to the first healthy answer; None when it ends or takes too long."""
+    """Return the seconds from the command to the first healthy answer; None when the command ends or takes too long."""
     port = free_port()
     begun = time.monotonic()
     with make_run(checkout, cache, port) as process:
@@ -71,7 +71,7 @@ def timed_start(checkout: Path, cache: Path) -> float | None:
 
 @contextmanager
 def make_run(checkout: Path, cache: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `make run` for as long as the block lasts, and stop it as Ctrl-C does. Its output goes to ours."""
+    """Run `make run` during the block, and stop it as Ctrl-C does. Its output is shown."""
     ignored = {name for setting in SETTINGS for name in (setting.name, f"{setting.name}_FILE")}
     variables = {name: text for name, text in os.environ.items() if name not in ignored}
     process = subprocess.Popen(
@@ -85,7 +85,7 @@ def make_run(checkout: Path, cache: Path, port: int) -> Iterator[subprocess.Pope
     try:
         yield process
     finally:
-        # To `make` and what it runs, a session of their own: what a terminal's Ctrl-C reaches.
+        # A new session for `make` and its programs, which all get the signal, as from a terminal's Ctrl-C.
         os.killpg(process.pid, signal.SIGINT)
         try:
             process.wait(30)

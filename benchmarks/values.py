@@ -6,7 +6,7 @@ from statistics import median
 
 
 class NotMeasured(Exception):
-    """A value cannot be measured here; the message gives the reason, in a few words for the table."""
+    """A value cannot be measured here; the message gives the reason in a few words, for the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Samples:
 class Measured:
     """The result of a row's measure: Synapse's value and the peer's, None when there is no peer here.
 
-    `notes` are remarks for readers of the values; `rounds` has the facts of each round for the JSON, ours first.
+    `notes` are remarks for readers; `rounds` has the facts of each round for the JSON, Synapse's first.
     """
 
     ours: Samples
@@ -43,7 +43,7 @@ class Measured:
 
     @property
     def ratio(self) -> float | None:
-        """Our median, divided by the peer's."""
+        """Synapse's median, divided by the peer's."""
         return self.ours.median / self.peer.median if self.peer else None
 
 
@@ -58,7 +58,7 @@ class Bar:
     at_most: float | None = None
 
     def met(self, measured: Measured) -> bool | None:
-        """Say whether the bar is reached; None when there is none, or when the peer that it needs is missing."""
+        """Whether the goal is reached; None without a goal, or when the peer that it needs is missing."""
         checks = [
             (measured.ratio, self.ratio_at_least, 1),
             (measured.ratio, self.ratio_at_most, -1),
@@ -82,9 +82,9 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Rounds of each contender and their length; `limit` (seconds) is when no further row is begun.
+    """The number of rounds of each contender, and their length. After `limit` seconds, no further row begins.
 
-    `contracts` and `waiting` are how many there are at the most where a row is about many of them.
+    `contracts` and `waiting` are the highest numbers of contracts and waiting events in rows about many.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Run the attacks that the command line names, all by default, and print a table: what the bystander saw of each."""
+"""Run the attacks that the command line names, all by default, and print a table of their effect on the bystander."""
 
 import argparse
 import json
@@ -23,9 +23,9 @@ from benchmarks.stage import Stage, staged
 from benchmarks.values import QUICK
 
 CATALOG = Path(__file__).with_name("catalog.yaml")
-# The service of that catalog whose key the attackers have.
+# The service in the catalog whose key the attackers have.
 ATTACKER = "rule-engine"
-# A person whose session they have.
+# The person whose session the attackers have.
 PERSON = "attacker"
 HEALTH_P99_MS, PUBLISH_P99_MS, MEMORY_MB = 50, 100, 50
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def _a_person(stage: Stage) -> dict[str, str]:
-    """Make a person with the right to log in; return name and password."""
+    """Create a person with the right to log in; return name and password."""
     password = secrets.token_urlsafe(16)
     words = ("createsuperuser", "--noinput", "--username", PERSON, "--email", "attacker@example.com")
     stage.manage(*words, DJANGO_SUPERUSER_PASSWORD=password)
@@ -56,7 +56,7 @@ def _a_person(stage: Stage) -> dict[str, str]:
 
 
 def _under(stage: Stage, name: str, order: Mapping[str, Any]) -> bool:
-    """Attack a fresh server, and say whether the bystander was served all the while."""
+    """Attack a fresh server. Return whether the bystander was served throughout."""
     answers: dict[str, int] = {}
     with stage.another_closed_synapse() as server:
         order = {**order, "url": server.url}

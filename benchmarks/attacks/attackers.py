@@ -21,7 +21,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
 from benchmarks.events import JSON, STREAM, compact
 
-# Another address than the bystander's: the whole of 127.0.0.0/8 is this machine (RFC 5735, 3).
+# The attackers' address, which differs from the bystander's: all of 127.0.0.0/8 is this machine (RFC 5735, 3).
 ADDRESS = "127.0.0.66"
 OTHER_STREAM, RULES = "platform-events", "rules"
 MEBIBYTE = 1024 * 1024
@@ -36,7 +36,7 @@ class Attack:
         url: Where the server is.
         key: A good key of a service that may read `STREAM`, and publish to `OTHER_STREAM` and `RULES`.
         person: The name of a person who may log in, and `password`.
-        answers: How often each status, or kind of error, was the answer.
+        answers: The number of answers with each status, or kind of error.
     """
 
     url: str
@@ -52,7 +52,7 @@ class Attack:
         return parts.hostname or "", parts.port or 80
 
     async def ask(self, method: str, path: str, body: bytes = b"", *, keyed: bool = False, kind: str = JSON) -> bytes:
-        """Ask once and count the answer; return its body."""
+        """Send one request and count the answer; return its body."""
         headers = {"Content-Type": kind} | ({"Authorization": f"Bearer {self.key}"} if keyed else {})
         try:
             async with self.session.request(method, self.url + path, data=body, headers=headers) as answer:
@@ -66,7 +66,7 @@ class Attack:
 
 
 async def post_costly_schemas(attack: Attack) -> None:
-    """Back-test schemas that cost an event as much as fits into 45 KB, with a key that may only read."""
+    """Back-test schemas of 45 KB that are as costly to check as possible, with a key that may only read."""
     leaf = {"enum": [f"{number:04}" + "x" * 40 for number in range(800)]}
     schema = {
         "$defs": {
@@ -130,7 +130,9 @@ async def download_generated_code(attack: Attack) -> None:
 
 
 async def hold_bodies(attack: Attack) -> None:
-    """Send 8 MiB but one byte on 64 connections without a key, and hold each for as long as it is let."""
+    """Send all but one byte of 8 MiB on 64 connections without a key, and keep each open as long as the server
+    allows.
+    """
     paths = (f"/events/{STREAM}", "/registry/subjects/any/versions", "/admin/login/", "/v1/read")
     body = b" " * (8 * MEBIBYTE - 1)
 
@@ -145,7 +147,7 @@ async def hold_bodies(attack: Attack) -> None:
 
 
 async def hold_connections(attack: Attack) -> None:
-    """Open 4,000 connections that ask for nothing, and open again those that are closed."""
+    """Open 4,000 connections without sending requests, and reopen those that are closed."""
 
     async def once(_: int) -> None:
         await _raw(attack, b"")
@@ -180,13 +182,13 @@ async def make_groups(attack: Attack) -> None:
 
 
 async def post_batches_of_nothing(attack: Attack) -> None:
-    """Publish 24 batches of 8 MiB at once that hold nothing but empty objects, with a key and without."""
+    """Publish 24 batches of 8 MiB at once that contain only empty objects, with a key and without."""
     body = b"[" + b"{}," * (8 * MEBIBYTE // 3 - 2) + b"{}]"
     await _together(24, lambda number: attack.ask("POST", f"/events/{OTHER_STREAM}", body, keyed=number % 2 == 0))
 
 
 async def post_full_batches(attack: Attack) -> None:
-    """Publish eight batches at once of as many whole events as are let in, with one key."""
+    """Publish eight batches at once, each with as many valid events as a batch may have, with one key."""
     event = compact({"event_type": "user-action", "user_id": "user_42", "action": "login", "note": "x" * 600})
     body = b"[" + b",".join([event] * 9_000) + b"]"
     await _together(8, lambda _: attack.ask("POST", f"/events/{OTHER_STREAM}", body, keyed=True))
@@ -215,7 +217,7 @@ ATTACKS: dict[str, Callable[[Attack], Coroutine[Any, Any, None]]] = {
 
 
 async def _together(callers: int, once: Callable[[int], Awaitable[object]]) -> None:
-    """Let so many callers repeat something side by side, until they are cancelled."""
+    """Let a number of callers repeat an action concurrently, until they are cancelled."""
 
     async def repeat(number: int) -> None:
         while True:
@@ -268,7 +270,7 @@ async def _raw(attack: Attack, request: bytes) -> None:
 
 
 async def run(name: str, order: dict[str, Any]) -> dict[str, int]:
-    """Attack for `seconds`; return how often each answer came."""
+    """Attack for `seconds`; return the number of each kind of answer."""
     connector = TCPConnector(limit=0, local_addr=(ADDRESS, 0))
     async with ClientSession(connector=connector, timeout=_PATIENCE) as session:
         attack = Attack(

@@ -1,4 +1,4 @@
-"""A well-behaved caller: asks for `/healthz` and publishes at a steady pace, and times each answer.
+"""A well-behaved caller that requests `/healthz` and publishes at a steady pace, and times each answer.
 
 Run as `python -m benchmarks.attacks.bystander`: the order comes as JSON on the standard input, the values go as JSON
 to the standard output.
@@ -15,15 +15,15 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
 from benchmarks.events import EVENT, JSON, STREAM, compact
 
-# Seconds from one request of a kind to the next.
+# The seconds between two requests of a kind.
 _PACE = 0.02
 _PATIENCE = ClientTimeout(total=30)
 
 
 async def stand_by(order: dict[str, Any]) -> dict[str, Any]:
-    """Ask for `seconds`; return the latencies and failures of each kind of request.
+    """Send requests for `seconds`; return the latencies and failures of each kind of request.
 
-    A latency counts from when the request was due, not from when this program came to send it. Health is asked for on a
+    Latencies are measured from the time at which a request was due, not from when it was sent. Health is requested on a
     new connection each time, as probes do.
     """
     url, headers = order["url"], {"Authorization": f"Bearer {order['key']}", "Content-Type": JSON}

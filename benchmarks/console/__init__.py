@@ -1,1 +1,3 @@
-"""The cost of statistics: of the pages that show them, their viewers, the sampler, and publishing beside it."""
+"""The cost of statistics: of the pages that show them, of their viewers, of the sampler, and its effect on
+publishing.
+"""

@@ -1,13 +1,13 @@
 """`python -m benchmarks.console`: measure, and print each value with its limit.
 
-`pages` makes the overview while time passes over a full hour, `many` the pages of a stream with 10,000 series,
-`sampler` takes samples, `size` writes a stream's history of 30 days, `viewers` lets 50 people look at a server, and
-`publish` compares publishing with the sampler and without.
+`pages` renders the overview across a full hour, `many` the pages of a stream with 10,000 series, `sampler` takes
+samples, `size` writes a stream's history of 30 days, `viewers` lets 50 people watch a server, and `publish` compares
+publishing with and without the sampler.
 
-An installation with 100 streams and 10 groups on each, and, where history is made up, three series in ten changing with
-every sample. Values are processor time of Synapse, so that they mean something where the machine is shared; those of
-pages are medians, with the 95th percentile and the highest one in brackets. The limit of a page holds for the 95th
-percentile (of fewer than 20 measurements, that is the highest one). Ends with 1 when a limit is exceeded.
+The installation has 100 streams with 10 groups each; in made-up history, three series in ten change with every sample.
+Values are processor time of Synapse, which is meaningful on a shared machine, too. Those of pages are medians, with the
+95th percentile and the highest value in brackets. A page's limit applies to the 95th percentile (with fewer than 20
+measurements, the highest value). The exit status is 1 when a limit is exceeded.
 """
 
 import argparse
@@ -22,7 +22,7 @@ PARTS = ("pages", "many", "sampler", "size", "viewers", "publish")
 
 
 def main() -> int:
-    """Measure the parts that are asked for. Return 1 when a value exceeds its limit."""
+    """Measure the requested parts. Return 1 when a value exceeds its limit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--seconds", type=int, default=60, help="for which the server is measured")
@@ -30,7 +30,7 @@ def main() -> int:
     with installed("console") as here:
         from benchmarks.console import measures  # noqa: PLC0415 - needs Django
 
-        # As the web server does when it starts.
+        # The web server does this, too, when it starts.
         tune_garbage_collector()
 
         stage = measures.Stage(folder=here.folder, settings=here.settings, valkey=here.valkey, seconds=options.seconds)

@@ -12,14 +12,14 @@ class Figure:
     """One measured value, with its limit.
 
     Attributes:
-        name: what it is of.
+        name: the measured work.
         value: the median where it was measured several times.
-        unit: of the value.
-        p95: the value that 95 of 100 measurements keep to, where it was measured several times: of fewer than 20 it is
-            the highest one.
+        unit: the unit of the value.
+        p95: the 95th percentile, where it was measured several times; with fewer than 20 measurements, the highest
+            value.
         highest: the highest value where it was measured several times.
-        most: the limit of `value`, and of `p95`, or without that of `highest`; None without one.
-        least: the lowest value that is good enough, None without one.
+        most: the limit of `value`, and of `p95` or, if that is missing, of `highest`; None without one.
+        least: the lowest acceptable value, None without one.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Figure:
 
     @property
     def is_met(self) -> bool:
-        """Say whether the value keeps its limits."""
+        """Say whether the value is within its limits."""
         judged = self.highest if self.p95 is None else self.p95
         too_high = self.most is not None and max(self.value, judged or 0) > self.most
         return not too_high and (self.least is None or self.value >= self.least)
@@ -51,7 +51,9 @@ class Figure:
 
 
 def of_times(name: str, seconds: Sequence[float], *, most: float = 300) -> Figure:
-    """Return the value of work that was done several times, such as a page, of which 95 of 100 may take `most` ms."""
+    """Return the value of work that was measured several times, such as a page; `most` is the limit of the 95th
+    percentile in ms.
+    """
     ms = sorted(each * 1000 for each in seconds)
     return Figure(name=name, value=median(ms), unit="ms", p95=ms[ceil(0.95 * len(ms)) - 1], highest=ms[-1], most=most)
 
@@ -66,7 +68,7 @@ def report(figures: Iterable[Figure]) -> int:
 
 
 def processor_time(work: Callable[[], object]) -> float:
-    """Return the processor time that some work of this process takes, in seconds."""
+    """Run work in this process, and return its processor time in seconds."""
     begun = time.process_time()
     work()
     return time.process_time() - begun

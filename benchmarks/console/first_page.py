@@ -1,4 +1,6 @@
-"""Making the overview at a moment. Run with a moment, it prints the processor time of a process's first two."""
+"""Renders the overview as of a given time. Run with a time, it prints the processor time of a process's first two
+renderings.
+"""
 
 import json
 import sys
@@ -12,7 +14,7 @@ OVERVIEW = "/admin/"
 
 
 def client(person: Any = None) -> Any:
-    """Return a browser in which a person with all permissions has logged in."""
+    """Return a test client that is logged in with all permissions."""
     from django.contrib.auth import get_user_model  # noqa: PLC0415 - needs Django, as all imports here
     from django.test import Client  # noqa: PLC0415
 
@@ -22,7 +24,7 @@ def client(person: Any = None) -> Any:
 
 
 def make(client: Any, moment: float, address: str = OVERVIEW) -> float:
-    """Make a page as of a moment in seconds since 1970, and return its processor time in seconds."""
+    """Render a page as of a time in seconds since 1970, and return the processor time in seconds."""
     with mock.patch("time.time", return_value=moment):
         begun = time.process_time()
         page = client.get(address)
@@ -33,7 +35,7 @@ def make(client: Any, moment: float, address: str = OVERVIEW) -> float:
 
 if __name__ == "__main__":
     django.setup()
-    # As the web server does when it starts.
+    # The web server does this, too, when it starts.
     from synapse.runtime.process import tune_garbage_collector
     from synapse_project.front_door import load_views, prepare_pages
 

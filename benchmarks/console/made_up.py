@@ -1,4 +1,4 @@
-"""History that is made up: what the sampler would have written, without its questions to Redis."""
+"""Made-up history, in the form that the sampler would have written, without its queries to Redis."""
 
 import random
 from collections.abc import Iterable
@@ -9,13 +9,13 @@ from synapse.statistics.series import QUANTILES, ROUNDS, SERIES, Key
 from synapse.statistics.storage import FINEST, INSTALLATION, RESOLUTIONS, Track
 from synapse.statistics.totals import Totals
 
-# Of ten series this many change with every sample, by up to this many.
+# The number of series in ten that change with every sample, and the largest change.
 _CHANGING, _GROWTH = 3, 100
 _TOGETHER = 500
 
 
 def keys_of(groups: int) -> list[Key]:
-    """Return the series of a stream with a number of groups: of labels one each, of durations all quantiles."""
+    """Return the series of a stream with some groups: one for each kind of label, and all quantiles of durations."""
     return [
         Key(each.number, group, label)
         for each in SERIES
@@ -30,7 +30,7 @@ class History:
 
     Args:
         streams: their names.
-        groups: how many each has.
+        groups: the number of groups of each.
         at: when it begins, in seconds since 1970, a multiple of five.
     """
 
@@ -56,7 +56,7 @@ class History:
         asked: dict[object, Command] = {}
         while self.at <= until:
             for command in self._sample():
-                # A block is written again and again: the last one counts.
+                # A block is written repeatedly; the last version remains.
                 asked[command.words[1]] = command
             self.at += every
         commands = list(asked.values())

@@ -39,7 +39,7 @@ STREAMS, GROUPS = 100, 10
 NAMES = [f"measured-events-{place:03}" for place in range(STREAMS)]
 _GROUP_NAMES = [f"consumer-group-{place}" for place in range(GROUPS)]
 _LARGE, _LARGE_GROUPS = "measured-large-stream", 500
-# Of the overview as one frame, in bytes.
+# The limit of the overview's size as one frame, in bytes.
 _LONGEST_LINE = 2**20
 _HOUR, _SAMPLE, _ENTRIES, _VIEWERS, _ROUNDS = 3_600, 5, 200, 50, 6
 
@@ -54,7 +54,7 @@ class Stage:
     seconds: int
 
     def define(self) -> None:
-        """Make the streams with some events, their groups, and a person with all permissions."""
+        """Define the streams with some events and their groups, and a person with all permissions."""
         get_user_model().objects.create_superuser("measurer", password=None)
         Stream.objects.bulk_create([Stream(name=name) for name in NAMES])
         entry = [part for name, text in EVENT.items() for part in (name.encode(), str(text).encode())]
@@ -64,7 +64,7 @@ class Stage:
                 self.valkey.client.xgroup_create(name, group, "$")
 
     def pages(self) -> Iterator[Figure]:
-        """Make the overview, again and again while time passes: over a full hour, where all blocks end."""
+        """Render the overview repeatedly across a full hour, at which all blocks end."""
         hour = (int(time.time()) // _HOUR + 1) * _HOUR
         history = _recent_history(NAMES, hour - 100, groups=GROUPS)
         client = first_page.client()
@@ -89,7 +89,7 @@ class Stage:
         return first, second
 
     def many(self) -> Iterator[Figure]:
-        """Make the pages of a stream with 10,000 series."""
+        """Render the pages of a stream with 10,000 series."""
         stream, _ = Stream.objects.get_or_create(name=_LARGE)
         hour = int(time.time()) // _HOUR * _HOUR
         _recent_history([_LARGE], hour, groups=_LARGE_GROUPS)
@@ -113,7 +113,7 @@ class Stage:
         seconds = []
         for _ in range(26):
             self._go_on(random.Random(next(moments)))
-            # Between two samples it looks each second whether it is time, and keeps its lease.
+            # Between two samples, the sampler checks each second whether one is due, and renews its lease.
             seconds.append(processor_time(sampler.step) + 4 * processor_time(sampler.step))
             now += _SAMPLE
         share = [each / _SAMPLE * 100 for each in seconds[2:]]
@@ -121,7 +121,7 @@ class Stage:
         yield Figure(name="sampler, the costliest round", value=max(seconds[2:]) * 1000, unit="ms")
 
     def _go_on(self, dice: random.Random) -> None:
-        """Let events be published to a third of the streams, and three groups in ten read and acknowledge."""
+        """Publish events to a third of the streams, and let three groups in ten read and acknowledge."""
         pipe = self.valkey.client.pipeline(transaction=False)
         for name in NAMES:
             if dice.random() < 0.3:
@@ -170,10 +170,10 @@ class Stage:
         yield Figure(name=f"history of {len(keys) * STREAMS:,} series", value=taken, unit="MB", most=64)
 
     def viewers(self) -> Iterator[Figure]:
-        """Let 50 people look at the overview while the sampler of the server takes samples."""
+        """Let 50 people watch the overview while the server's sampler takes samples."""
         sessions = [_session(place) for place in range(_VIEWERS)]
         with synapse.serving(self.folder, self.settings) as server, self._going_on():
-            # The name of the cookie tells installations of one host apart.
+            # The cookie's name depends on the installation, so that several can share a host.
             cookies = [f"sessionid_{server.port}={session}" for session in sessions]
             asyncio.run(_view(server.url, cookies[:1], 3 * _SAMPLE))
             used = {}
@@ -187,7 +187,7 @@ class Stage:
 
     @contextmanager
     def _going_on(self) -> Iterator[None]:
-        """Let things happen every five seconds for as long as the block lasts."""
+        """Publish, read and acknowledge every five seconds during the block."""
         stop, dice = threading.Event(), random.Random(7)
 
         def work() -> None:
@@ -203,17 +203,17 @@ class Stage:
             thread.join()
 
     def publish(self) -> Iterator[Figure]:
-        """Publish as fast as it goes, with the sampler and without: then somebody else holds its lease."""
+        """Publish as fast as possible with the sampler, and without it, while another holder has its lease."""
         load = generator(self.folder)
         cost: dict[bool, list[float]] = {True: [], False: []}
         with synapse.serving(self.folder, self.settings) as server:
             request = Request(url=f"{server.url}/events/{NAMES[0]}", method="POST", body=compact(EVENT))
             load.send(request, 32, 3)
             for place in range(2 * _ROUNDS):
-                # In pairs, and in turn the one or the other first.
+                # Measured in pairs, whose order alternates.
                 on = place % 4 in (0, 3)
                 self.valkey.client.set(keyspace.SAMPLER_LEASE, "nobody", px=1 if on else 3_600_000)
-                # Until a sampler that begins has loaded its history, which it does once in its life.
+                # Wait until the sampler has loaded its history, which it does once.
                 load.send(request, 32, _SAMPLE + 2)
                 before = processor.seconds(server.pid)
                 result = load.send(request, 32, 2 * _SAMPLE)
@@ -225,7 +225,9 @@ class Stage:
 
 
 def _recent_history(streams: Sequence[str], until: int, *, groups: int) -> History:
-    """Make up the last two hours: of the finest steps, which are drawn for two minutes, ten minutes."""
+    """Make up the history of the last two hours, with ten minutes of the finest steps, of which two minutes are
+    drawn.
+    """
     minute = until // 60 * 60
     history = History(streams, groups=groups, at=minute - 2 * _HOUR)
     history.write(minute - 660, every=60)
@@ -241,8 +243,9 @@ def _session(place: int) -> str:
 
 
 async def _view(url: str, cookies: list[str], seconds: float) -> int:
-    """Look at the overview with these sessions, as the page does: the parts are pushed with each sample. Return how
-    often that was."""
+    """Watch the overview with these sessions as the page does, which gets the changed parts with each sample. Return
+    the number of updates.
+    """
     shown = 0
 
     async def watch(cookie: str) -> None:

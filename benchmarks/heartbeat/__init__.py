@@ -1,6 +1,6 @@
-"""How long one request holds up all others: the longest gap of a heartbeat on the server's event loop.
+"""How long one request delays all others: the longest gap of a heartbeat on the server's event loop.
 
-- `server`    the web server with a heartbeat of 1 ms, whose longest gaps lie in a file
-- `requests`  what is sent: the largest and slowest requests there are
+- `server`    the web server with a heartbeat of 1 ms, which writes its longest gaps to a file
+- `requests`  the largest and slowest kinds of requests
 - `__main__`  `make heartbeat`: sends each kind, and prints its gaps
 """

@@ -1,7 +1,7 @@
-"""Send each kind of request, or those that the command line names, and print how long it held up all others.
+"""Send each kind of request, or those that the command line names, and print how long it delayed all others.
 
-The longest gap by the clock holds what other programs of the machine took; the processor time of the event loop's
-thread between two beats does not. Each kind is sent for some seconds; of several tries the median is told.
+The longest gap by the clock includes the time taken by other programs of the machine; the processor time of the event
+loop's thread between two beats does not. Each kind is sent for some seconds; the result is the median of several tries.
 """
 
 import argparse
@@ -27,14 +27,14 @@ from benchmarks.running.many import Crowd
 from benchmarks.stage import staged
 from benchmarks.values import QUICK
 
-# No request may hold up the others for longer.
+# The longest time for which a request may delay the others.
 LIMIT_MS = 25.0
 ENTRIES, LARGE_ENTRIES = 20_000, 1_000
 CATALOG = Path(__file__).with_name("catalog.yaml")
 
 
 def main() -> int:
-    """Return 1 when a gap of the event loop's own is longer than the limit."""
+    """Run the benchmark. Return 1 when the event loop's processor time between two beats exceeds the limit."""
     options = _options()
     with staged(QUICK) as stage, TemporaryDirectory(prefix="synapse-heartbeat-") as folder:
         stage.manage("catalog", "apply", str(CATALOG))
@@ -52,7 +52,7 @@ def _is_asked(kind: Kind, only: list[str] | None) -> bool:
 
 
 def _fill(client: "redis.Redis") -> None:
-    """Store events: many, and large ones."""
+    """Store many events, and some large ones."""
     fields = entry_fields()
     large = {"event_type": "free-form", "text": "x" * 60_000, "list": b"[" + b"1," * 5000 + b"1]", "synapse_version": 0}
     with client.pipeline(transaction=False) as pipeline:

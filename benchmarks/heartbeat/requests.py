@@ -17,9 +17,9 @@ class Kind:
     """One kind of request.
 
     Attributes:
-        callers: How many send it side by side.
-        expected: The statuses that answer it.
-        seconds: How long the answer is read, for those that do not end.
+        callers: The number of concurrent callers.
+        expected: The expected statuses.
+        seconds: The time for which an endless answer is read.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""The web server with a heartbeat on its event loop, in a process of its own. For measuring alone: no route tells it.
+"""The web server with a heartbeat on its event loop, for measurements only. No route shows the result.
 
-Run as `python -m benchmarks.heartbeat.server FILE`: the longest gaps since they were last set to 0 lie in the file.
+Run as `python -m benchmarks.heartbeat.server FILE`: the file has the longest gaps since they were last reset.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Any
 
 import django
 
-# The longest gap between two beats, and the most processor time that the loop's thread took in one; in seconds.
+# The longest time between two beats, and the most processor time that the loop's thread used between two, in seconds.
 GAPS = struct.Struct("dd")
 BEAT = 0.001
 
@@ -28,7 +28,7 @@ class Gaps:
 
     @classmethod
     def made(cls, path: Path) -> "Gaps":
-        """Return those of a new file."""
+        """Return gaps in a new file."""
         path.write_bytes(bytes(GAPS.size))
         return cls(path)
 
@@ -42,7 +42,7 @@ class Gaps:
         self._write(0.0, 0.0)
 
     def note(self, elapsed: float, taken: float) -> None:
-        """Note a gap, when it is the longest."""
+        """Record a gap if it is the longest."""
         most = self.read()
         if elapsed > most[0] or taken > most[1]:
             self._write(max(elapsed, most[0]), max(taken, most[1]))
@@ -52,7 +52,7 @@ class Gaps:
 
 
 async def beat(gaps: Gaps) -> None:
-    """Wake every millisecond, and note by how much too late."""
+    """Wake every millisecond, and record the delay."""
     while True:
         began, began_thread = time.perf_counter(), time.thread_time()
         await asyncio.sleep(BEAT)

@@ -19,7 +19,7 @@ class Generator:
 
 
 def generator(folder: Path) -> Generator:
-    """Return the best generator there is. It keeps its files in `folder`."""
+    """Return the best available generator. It keeps its files in `folder`."""
     binary = shutil.which("wrk")
     if binary is None:
         return Generator(

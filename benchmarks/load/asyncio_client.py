@@ -20,7 +20,7 @@ import uvloop
 from benchmarks.load.values import NUMBER
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
-# How long answers may take after the end of the run, in seconds.
+# The seconds that answers may take after the end of the run.
 _PATIENCE = 10
 
 
@@ -34,7 +34,7 @@ class Count:
 
 
 class Caller(asyncio.Protocol):
-    """One connection: sends the request, waits for the answer, and again until the time is over."""
+    """One connection, which repeats the request as soon as it is answered, until the time is over."""
 
     def __init__(self, requests: Iterator[bytes], count: Count) -> None:
         self.finished = asyncio.get_running_loop().create_future()
@@ -91,7 +91,7 @@ def request_bytes(order: dict[str, Any]) -> bytes:
 
 
 def numbered(request: bytes) -> Iterator[bytes]:
-    """Yield a request for ever, each time with another number in place of one."""
+    """Yield a request endlessly, each time with another number at the placeholder."""
     before, mark, after = request.partition(NUMBER.encode())
     begun = int(time())
     for count in itertools.count(1):
@@ -99,7 +99,7 @@ def numbered(request: bytes) -> Iterator[bytes]:
 
 
 async def measure(order: dict[str, Any]) -> dict[str, float]:
-    """Carry out the order and return the counts."""
+    """Run the order and return the counts."""
     parts = urlsplit(order["url"])
     loop = asyncio.get_running_loop()
     requests = numbered(request_bytes(order))

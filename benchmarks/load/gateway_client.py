@@ -1,5 +1,5 @@
-"""Many connections that watch several streams each, and one publisher, in one process: one clock says how long an event
-took. A connection that breaks comes back with the id of its last frame.
+"""Many connections that watch several streams each, and one publisher, in one process, so that one clock measures
+latencies. A broken connection resumes with the id of its last frame.
 
 Run by `benchmarks.gateway` as `python -m benchmarks.load.gateway_client`: the order is the first line of the standard
 input, a second line ends the run, and the result goes as JSON to the standard output.
@@ -27,15 +27,15 @@ _FRAME = re.compile(
     rb'id: (\S+)\ndata: \{"stream":"([^"]+)","id":"[^"]+","data":\{"event_type":"[^"]+","request_id":"req_(\d+)"'
 )
 _ID = re.compile(rb"id: (\S+)\n")
-# How long nothing may come after the end of the run before events count as lost, in seconds.
+# The seconds of silence after the end of the run after which missing events count as lost.
 _PATIENCE = 15
-# When a connection comes back, in seconds: as the server's `retry` says.
+# The seconds after which a connection reconnects, in the range of the server's `retry`.
 _RETRY = (1.0, 3.0)
 
 
 @dataclass(slots=True)
 class Count:
-    """When each event was stored, by stream, in seconds, and what all connections got.
+    """When each event was stored, by stream, in seconds, and the events that all connections got.
 
     Attributes:
         steady: events that were stored before the first connection broke.
@@ -71,7 +71,7 @@ class EventSource(asyncio.Protocol):
         self._transport: Any = None
 
     async def open(self) -> None:
-        """Connect, and try again until it works."""
+        """Connect, and try again until it succeeds."""
         while not self._count.is_over:
             try:
                 await asyncio.get_running_loop().create_connection(lambda: self, self._parts.hostname, self._parts.port)
@@ -132,7 +132,7 @@ class WebSocketClient(EventSource):
 
     def data_received(self, data: bytes) -> None:
         now, data, begin = perf_counter(), self._rest + data, 0
-        # Found by their beginnings, whole or not: the heads of frames would take longer than all the rest.
+        # Messages are found by their beginnings: parsing the heads of frames would take longer than everything else.
         for found in _MESSAGE.finditer(data):
             begin = found.end()
             if found[3] is not None:
@@ -157,7 +157,7 @@ _HANDSHAKE = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 _TEXT, _PONG = 1, 10
-# A ping of the server's, which comes alone.
+# A ping of the server, which is not sent together with other frames.
 _PING = b"\x89\0"
 _MESSAGE = re.compile(
     rb'\{"op":"event","position":"(\S+?)","stream":"([^"]+)","id":"[^"]+","data":\{"event_type":"[^"]+",'
@@ -178,8 +178,9 @@ TRANSPORTS = {"sse": EventSource, "websocket": WebSocketClient}
 
 
 async def publish(order: dict[str, Any], count: Count, ended: asyncio.Event) -> None:
-    """Store one event after the other, in turn in each stream, at the rate or, behind it, as fast as it goes, until the
-    end is set: a publish that is cancelled may be stored or not. Straight to Redis: the web server is killed meanwhile.
+    """Store events in the streams in turn, at the rate, or as fast as possible when behind it, until `end` is set;
+    cancelling would leave it unknown whether the last one was stored. Writes to Redis directly, because the web server
+    is killed meanwhile.
     """
     client = redis.asyncio.Redis.from_url(order["redis"])
     streams = order["streams"]
@@ -196,7 +197,7 @@ async def publish(order: dict[str, Any], count: Count, ended: asyncio.Event) -> 
 
 
 async def measure(order: dict[str, Any], ended: asyncio.Event) -> dict[str, float]:
-    """Carry out the order until it is ended, and return the counts."""
+    """Run the order until it is ended, and return the counts."""
     count = Count(sent={stream: [] for stream in order["streams"]})
     sockets = [TRANSPORTS[order["transport"]](order["url"], order["streams"], count) for _ in range(order["sockets"])]
     for socket in sockets:

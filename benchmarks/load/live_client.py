@@ -18,14 +18,14 @@ import uvloop
 from benchmarks.events import EVENT, compact
 
 _NUMBER = re.compile(rb'"event":\{"event_type":"inference-complete","request_id":"req_(\d+)"')
-# Times are counted in slots, this many a second, up to this many seconds.
+# Latencies are counted in slots: their number per second, and the longest latency in seconds.
 _FINENESS, _LONGEST = 10_000, 60
-# How long the last events may take after the end of the run, in seconds.
+# The seconds that the last events may take after the end of the run.
 _PATIENCE = 10
 
 
 class Times:
-    """How long events took, counted by tenths of a millisecond: a long run has millions of them."""
+    """Latencies of events, counted by tenths of a millisecond, because a long run has millions of them."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -36,7 +36,7 @@ class Times:
         self._slots[min(int(seconds * _FINENESS), len(self._slots) - 1)] += 1
 
     def part(self, share: float) -> float:
-        """Return the milliseconds that this share of the events took at the most; 0 when there were none."""
+        """Return the latency in milliseconds that this share of the events did not exceed; 0 without events."""
         wanted = share * self.count
         counted = 0
         for slot, number in enumerate(self._slots):
@@ -89,7 +89,7 @@ class Watcher(asyncio.Protocol):
 
 
 async def publish(order: dict[str, Any], count: Count) -> None:
-    """Publish one event after the other, at the rate or, behind it, as fast as it goes, until the time is over."""
+    """Publish one event after the other, at the rate, or as fast as possible when behind it, until the time is over."""
     parts = urlsplit(order["url"])
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     began = perf_counter()
@@ -100,7 +100,8 @@ async def publish(order: dict[str, Any], count: Count) -> None:
         await asyncio.sleep(max(0, due - perf_counter()))
         body = compact({**EVENT, "request_id": f"req_{number}"})
         head = f"POST /events/{order['stream']} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
-        # An event that waits for a late answer to the one before takes that long, too. Timers may be early.
+        # Latency counts from when the event was due, so waiting for a late answer to the previous one counts, too.
+        # Timers may be early.
         count.sent.append(min(due, perf_counter()))
         writer.write(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         answer = await reader.readuntil(b"\r\n\r\n")
@@ -112,7 +113,7 @@ async def publish(order: dict[str, Any], count: Count) -> None:
 
 
 async def measure(order: dict[str, Any]) -> dict[str, float]:
-    """Carry out the order and return the counts."""
+    """Run the order and return the counts."""
     parts = urlsplit(order["url"])
     loop = asyncio.get_running_loop()
     request = f"GET /streams/{order['stream']}/live HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()

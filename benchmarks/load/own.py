@@ -1,4 +1,4 @@
-"""Load from programs of ours, each in a process of its own: `asyncio_client.py` for machines without wrk, and more."""
+"""Load from Python programs, each in its own process, such as `asyncio_client.py` for machines without wrk."""
 
 import json
 import os
@@ -25,9 +25,9 @@ def run_program(name: str, order: Mapping[str, Any], *, patience: int) -> dict[s
     """Run a program of this folder, which reads its order as JSON, and return its output as JSON.
 
     Args:
-        name: of the module.
-        order: among others for how many `seconds` it works.
-        patience: how many seconds longer it may take.
+        name: the name of the module.
+        order: the order, which includes the number of `seconds` to run.
+        patience: the seconds that it may take beyond that.
     """
     result = subprocess.run(
         [sys.executable, "-m", f"benchmarks.load.{name}"],

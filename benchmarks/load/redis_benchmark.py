@@ -1,4 +1,4 @@
-"""redis-benchmark (or Valkey's own): pipelined commands from a C program, the most that the server can take."""
+"""redis-benchmark, or Valkey's version of it: pipelined commands from a C program, at the server's highest rate."""
 
 import csv
 import shutil
@@ -15,7 +15,7 @@ _PATIENCE = 60
 
 
 def binary() -> str:
-    """Return where the program is.
+    """Return the path of the program.
 
     Raises:
         NotMeasured: when neither is installed.
@@ -37,7 +37,7 @@ class PipelinedAdd:
     pipeline: int
 
     def send(self, seconds: int) -> Result:
-        """Run for about that many seconds: the program wants a number of commands, so a short run finds it first."""
+        """Run for about that many seconds. The program takes a number of commands, which a short run determines."""
         rate = self._run(_CALIBRATION)["rps"]
         count = max(int(rate * seconds), _CALIBRATION)
         found = self._run(count)
@@ -50,7 +50,7 @@ class PipelinedAdd:
         )
 
     def _run(self, count: int) -> dict[str, float]:
-        # The password is this run's own; the program takes it from nowhere but its command line.
+        # The password belongs to this run only; the program accepts it only on its command line.
         command = ["XADD", self.stream, "*", *(part.decode() for part in self.fields)]
         server = ["-h", self.redis.host, "-p", str(self.redis.port), "-a", self.redis.password]
         result = subprocess.run(

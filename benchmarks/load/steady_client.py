@@ -1,4 +1,4 @@
-"""Publishes at a steady pace, whether or not the last answer has come, and says in each event when it was due.
+"""Publishes at a steady pace, without waiting for answers, and writes into each event when it was due.
 
 Run by the latency rows as `python -m benchmarks.load.steady_client`: the order comes as JSON on the standard input, the
 result goes as JSON to the standard output.
@@ -16,20 +16,20 @@ from yarl import URL
 
 from benchmarks.events import EVENT, JSON, compact
 
-# Enough for the pace to hold while single answers are slow.
+# Enough connections to keep the pace while single answers are slow.
 _CONNECTIONS = 64
 _SECOND = 1_000_000_000
 
 
 async def publish(order: dict[str, Any]) -> dict[str, float]:
-    """Publish at a rate for some seconds; return how many were stored, and how late the last was."""
+    """Publish at a rate for some seconds; return the number of stored events, and the delay of the last one."""
     url, count = URL(order["url"]), order["rate"] * order["seconds"]
     stored = 0
     async with ClientSession(connector=TCPConnector(limit=_CONNECTIONS)) as session, asyncio.TaskGroup() as group:
 
         async def send(due: int) -> None:
             nonlocal stored
-            # A delay of this program counts as the event's, too. Timers may be early.
+            # A delay of this program counts as latency, too. Timers may be early.
             body = compact({**EVENT, "correlation_id": str(min(due, time.monotonic_ns()))})
             async with session.post(url, data=body, headers={"Content-Type": JSON}) as answer:
                 await answer.read()

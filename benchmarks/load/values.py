@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 
-# Stands in a body or a key for a number that is another one in each request: the second that a run begins, and a count.
+# A placeholder in a body or a key for a number that differs in each request: the second at which the run begins, and a
+# count.
 NUMBER = "@@@@@@@@@@@@@@@@@@"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One HTTP request, sent again and again. `key`: the API key that it shows, `idempotency_key`: its Idempotency-Key,
-    "" for none. Its body or its Idempotency-Key may have `NUMBER` in one place."""
+    """One HTTP request, sent again and again. `key` is the API key and `idempotency_key` the Idempotency-Key, "" for
+    none. The body or the Idempotency-Key may contain `NUMBER` once.
+    """
 
     url: str
     method: str = "GET"

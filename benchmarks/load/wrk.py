@@ -1,4 +1,4 @@
-"""Load from wrk, one thread, told by `wrk.lua` what to send."""
+"""Load from wrk with one thread; `wrk.lua` defines the requests."""
 
 import json
 import os
@@ -8,13 +8,13 @@ from pathlib import Path
 from benchmarks.load.values import Request, Result
 
 _SCRIPT = Path(__file__).with_name("wrk.lua")
-# The time that a run may take beyond its duration, in seconds.
+# The seconds that a run may take beyond its duration.
 _PATIENCE = 30
 
 
 def version(binary: str) -> str:
     """Return wrk's own name and version."""
-    # It prints its version to people who ask for help, and ends with status 1.
+    # wrk prints its version with --version, and ends with status 1.
     said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=_PATIENCE, check=False).stdout
     return " ".join(said.split()[:2]) or "wrk"
 

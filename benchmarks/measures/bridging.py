@@ -1,4 +1,4 @@
-"""How fast a bridge brings events to where they go."""
+"""How fast bridges deliver events to sinks."""
 
 import json
 import secrets
@@ -14,9 +14,9 @@ from benchmarks.running.synapse import run_module
 from benchmarks.stage import Stage
 from benchmarks.values import Measured, NotMeasured
 
-# Events to be read, for each second of a round: what a bridge does in about that time.
+# The events of a round, for each of its seconds: about as many as a bridge delivers in a second.
 EVENTS_A_SECOND = 25_000
-# Of those that leave by HTTP.
+# The same for webhooks.
 POSTS_A_SECOND = 8_000
 IN_FLIGHT = 64
 _ALLOWED = {"SYNAPSE_HANDLERS": HANDLER, "SYNAPSE_WEBHOOK_ALLOW": LOOPBACK}
@@ -25,18 +25,20 @@ _AT_ONCE = 10_000
 
 
 def handler(stage: Stage) -> Measured:
-    """Read, decode, call a Python function in its own process, acknowledge; beside reading and acknowledging alone."""
+    """Read, decode, call a Python function in its own process, acknowledge; compared with only reading and
+    acknowledging.
+    """
     words = ["benchmarks.peers.bare_reader", stage.valkey.endpoint.url, STREAM]
     return compare(stage, "events/s", lambda: _bridge(stage), lambda: _reader(stage, "bare loop", words))
 
 
 def beside_client_loop(stage: Stage) -> Measured:
-    """Read and acknowledge, beside a loop that reads ten events at a time and acknowledges each by itself."""
+    """Read and acknowledge, compared with a loop that reads ten events at a time and acknowledges each separately."""
     return compare(stage, "events/s", lambda: _bridge(stage), lambda: _one_by_one(stage, "client_loop", 10_000))
 
 
 def beside_faststream(stage: Stage) -> Measured:
-    """The same, beside a stream subscriber of FastStream."""
+    """Deliver to a handler, compared with a stream subscriber of FastStream."""
 
     def peer() -> Contender:
         if find_spec("faststream") is None:
@@ -47,7 +49,7 @@ def beside_faststream(stage: Stage) -> Measured:
 
 
 def in_order(stage: Stage) -> Measured:
-    """Read, deliver to a sink that does nothing, acknowledge, in the order of the stream; beside no order."""
+    """Read, deliver to a sink that does nothing, acknowledge, in the order of the stream; compared with no order."""
 
     def contender(order: str) -> Contender:
         return _reader(stage, f"order: {order}", ["benchmarks.running.bridge", STREAM, "nowhere", order])
@@ -56,8 +58,9 @@ def in_order(stage: Stage) -> Measured:
 
 
 def with_a_log(log: str, *, fails: bool = False) -> Callable[[Stage], Measured]:
-    """Return the measure of a bridge to a handler, or, where one in twenty events `fails` once, to a sink in its own
-    process, with this delivery log; beside none."""
+    """Return the measure of a bridge with a delivery log, compared with none: to a handler or, where one in twenty
+    events `fails` once, to a sink in the bridge's process.
+    """
     chosen, suffix = (["nowhere", "none"], ",fail") if fails else ([], "")
 
     def contender(stage: Stage, mode: str) -> Contender:
@@ -68,7 +71,9 @@ def with_a_log(log: str, *, fails: bool = False) -> Callable[[Stage], Measured]:
 
 
 def webhook(stage: Stage) -> Measured:
-    """Read, decode, sign, post, acknowledge; beside posting alone, with the same client and as many in flight."""
+    """Read, decode, sign, post, acknowledge; compared with only posting, with the same client and as many requests in
+    flight.
+    """
     config = {"url": f"{stage.receiver.url}/", "secret": "benchmark", "body": "event", "concurrency": IN_FLIGHT}
 
     def ours() -> Contender:
@@ -90,7 +95,7 @@ def _bridge(stage: Stage) -> Contender:
 
 
 def _reader(stage: Stage, name: str, words: Sequence[str], *, a_second: int = EVENTS_A_SECOND) -> Contender:
-    """Return a consumer that reads the stream to its end, in a group of its own."""
+    """Return a consumer that reads the stream to its end in a new group."""
 
     def send(seconds: int) -> Result:
         _fill(stage, a_second * seconds)
@@ -100,7 +105,9 @@ def _reader(stage: Stage, name: str, words: Sequence[str], *, a_second: int = EV
 
 
 def _one_by_one(stage: Stage, program: str, most_a_second: int) -> Contender:
-    """Return a peer that acknowledges each event by itself, as slowly as the disk: it gets a time, not a number."""
+    """Return a peer that acknowledges each event separately, at the speed of the disk, so that it runs for a time and
+    not for a number of events.
+    """
 
     def send(seconds: int) -> Result:
         _fill(stage, most_a_second * seconds)
@@ -121,7 +128,7 @@ def _new_group() -> str:
 
 
 def _posted(stage: Stage, count: int) -> Result:
-    """Have the receiver get so many events, all of them the same."""
+    """Post a number of equal events to the receiver."""
     words = ["benchmarks.peers.bare_poster", f"{stage.receiver.url}/", str(count), str(IN_FLIGHT)]
     return _done(stage, words, count=count, said=compact(EVENT).decode())
 

@@ -1,4 +1,4 @@
-"""The cost of contracts: of changing them, and of looking them up."""
+"""The cost of changing contracts, and of looking them up."""
 
 import json
 
@@ -21,8 +21,8 @@ def check(stage: Stage) -> Measured:
 
 
 def register(stage: Stage) -> Measured:
-    """Register a version that may clash with none of a hundred."""
-    # Each round adds a version: few, so that it stays at about a hundred.
+    """Register a version that must be compatible with a hundred earlier ones."""
+    # Each round adds a version; few rounds keep the number near a hundred.
     return _timed(stage, "register", _REGISTRATIONS)
 
 
@@ -34,7 +34,7 @@ def back_test(stage: Stage) -> Measured:
 
 
 def lookup(stage: Stage) -> Measured:
-    """Read a schema by its id, beside another read that Django answers."""
+    """Read a schema by its id, compared with another read that Django answers."""
 
     def ours() -> Contender:
         return _reader(stage, "/registry/schemas/ids/1")

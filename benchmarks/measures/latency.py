@@ -20,7 +20,7 @@ from benchmarks.stage import Stage
 from benchmarks.values import Measured, Samples
 
 RATE = 500
-# A round that ends later than this after its plan did not keep the rate.
+# The seconds by which a round may end late; a later one did not keep the rate.
 _LATE_MS = 250
 _PATIENCE = 15
 
@@ -32,7 +32,7 @@ def median(stage: Stage) -> Measured:
 
 
 def worst(stage: Stage) -> Measured:
-    """The time that one in a hundred exceeds; measured in the same rounds."""
+    """The time that one in a hundred events exceeds, from the same rounds."""
     rounds = _rounds(stage)
     most = max(found["most_ms"] for found in rounds)
     events = sum(found["sent"] for found in rounds)
@@ -58,7 +58,7 @@ def _rounds(stage: Stage) -> list[dict[str, Any]]:
 
 @contextmanager
 def _bridge(stage: Stage, folder: Path, times: Path) -> Iterator[Program]:
-    """Run `manage.py consume` with the handler, in a group of its own."""
+    """Run `manage.py consume` with the handler, in a new group."""
     group = f"group-{secrets.token_hex(4)}"
     own = {**stage.settings, "SYNAPSE_HANDLERS": HANDLER, "PYTHONPATH": str(ROOT), FILE: str(times)}
 

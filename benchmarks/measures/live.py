@@ -13,14 +13,14 @@ from benchmarks.stage import Stage
 from benchmarks.values import Measured, Samples
 
 WATCHERS, RATE = 500, 100
-# Of what was to be published: less would be another, easier, row.
+# The share of the planned events that must be published; less would measure an easier load.
 NEARLY = 0.95
 MEGABYTE = 1024 * 1024
 _PATIENCE = 60
 
 
 def tail(stage: Stage) -> Measured:
-    """Publish one event after the other while many watch; each must get each, once and in order."""
+    """Publish one event after the other to many watchers. Each watcher must get each event, once and in order."""
     with stage.another_synapse() as server:
         if stage.plan.warm_up:
             _watched(stage, server, stage.plan.warm_up)
@@ -82,7 +82,7 @@ class _Loops:
         self._thread.start()
 
     def stop(self) -> int:
-        """Return the most that were seen at a time."""
+        """Stop counting, and return the highest count."""
         self._over.set()
         self._thread.join()
         return self._most

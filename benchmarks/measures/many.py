@@ -22,7 +22,7 @@ _STARTS = 3
 
 
 def publish(count: int) -> Callable[[Stage], Measured]:
-    """Return what measures a publish by a server that knows so many, beside one that knows ten."""
+    """Return the measure of a publish with a number of defined streams, compared with ten."""
 
     def measure(stage: Stage) -> Measured:
         many = min(count, stage.plan.contracts)
@@ -35,7 +35,7 @@ def publish(count: int) -> Callable[[Stage], Measured]:
 
 
 def start(stage: Stage) -> Measured:
-    """Start a server that knows many, until it has taken an event for the last of them."""
+    """Start a server with many streams, until it has accepted an event for the last of them."""
     many = min(MANY, stage.plan.contracts)
     found = [_started(stage.crowd(many)) for _ in range(min(_STARTS, stage.plan.rounds))]
     few, _ = _started(stage.crowd(FEW))
@@ -49,7 +49,7 @@ def _fewer(found: int, wanted: int) -> list[str]:
 
 
 def _started(crowd: Crowd) -> tuple[float, float]:
-    """Start a server and stop it again. Return the seconds until it had taken an event, and its processor time then."""
+    """Start a server and stop it again. Return the seconds and the processor time until it accepted an event."""
     begun = time.perf_counter()
     with crowd.serving() as server:
         status, answer = server.ask("POST", f"/events/{crowd.last}", compact(EVENT))
@@ -60,8 +60,9 @@ def _started(crowd: Crowd) -> tuple[float, float]:
 
 
 def _publisher(stage: Stage, crowd: Crowd, stack: ExitStack) -> Contender:
-    """Return a server that is stopped while others are measured, so that its background work for many streams slows
-    none of them."""
+    """Return a server that is paused while others are measured, so that its background work for many streams does not
+    slow them.
+    """
     server = stack.enter_context(crowd.serving())
     stack.callback(os.kill, server.pid, signal.SIGCONT)
     os.kill(server.pid, signal.SIGSTOP)

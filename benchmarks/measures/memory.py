@@ -1,4 +1,4 @@
-"""How much memory a server takes that has just started."""
+"""The memory of a server that has just started."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ MEGABYTE = 1_000_000
 
 
 def idle(stage: Stage) -> Measured:
-    """Resident memory of a fresh server after it answered a first request."""
+    """The resident memory of a new server after its first request."""
     ours = _fresh(stage.another_synapse())
     notes = ["resident set of the one process"]
     try:
@@ -33,7 +33,7 @@ def _fresh(server: AbstractContextManager[Program]) -> Samples:
 
 
 def resident_bytes(pid: int) -> int:
-    """Return the memory that a process holds."""
+    """Return the resident memory of a process."""
     status = Path(f"/proc/{pid}/status")
     if status.exists() and (found := re.search(r"^VmRSS:\s+(\d+) kB$", status.read_text(), re.MULTILINE)):
         return int(found[1]) * 1024

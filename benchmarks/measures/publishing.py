@@ -12,7 +12,7 @@ from benchmarks.stage import Stage
 from benchmarks.values import Measured
 
 CONNECTIONS = 32
-# A batch keeps a worker busy for long: more connections would only wait.
+# Few connections, because a batch keeps a worker busy for long, and more would only wait.
 BATCH_CONNECTIONS = 4
 RATE = "events/s"
 # A service of the catalog that may publish to the stream.
@@ -27,7 +27,7 @@ def event_loop_client(stage: Stage) -> Measured:
 
 
 def with_a_key(stage: Stage) -> Measured:
-    """The same event with a key, where one is required, beside the same server without, where all are let in."""
+    """One event a request with a required key, compared with the same server with open access."""
     body = events.compact(events.EVENT)
 
     def ours() -> Contender:
@@ -50,19 +50,19 @@ def cloudevents_beside_once(stage: Stage) -> Measured:
 
 
 def event_loop_client_spaced(stage: Stage) -> Measured:
-    """The same event, as clients write it whose JSON has spaces."""
+    """One event a request, from clients whose JSON has spaces."""
     body = events.spaced(events.EVENT)
     return compare(stage, RATE, lambda: _synapse(stage, stage.synapse, body), lambda: _fastapi(stage, body))
 
 
 def django_way(stage: Stage) -> Measured:
-    """The same event, answered by Django REST framework in the pool of threads."""
+    """One event a request, answered by Django REST framework in the pool of threads."""
     body = events.compact(events.EVENT)
     return compare(stage, RATE, lambda: _synapse(stage, stage.django_only, body), lambda: _fastapi(stage, body))
 
 
 def beside_webdis(stage: Stage) -> Measured:
-    """One event a request, beside a server in C that checks nothing."""
+    """One event a request, compared with a server in C that checks nothing."""
 
     def peer() -> Contender:
         url = f"{stage.webdis.url}/"
@@ -74,7 +74,7 @@ def beside_webdis(stage: Stage) -> Measured:
 
 
 def batches(stage: Stage) -> Measured:
-    """Many events a request, beside what Redis takes from a pipeline."""
+    """Many events a request, compared with the rate of a pipeline into Redis."""
 
     def ours() -> Contender:
         body = events.compact(events.varied(events.BATCH))
@@ -122,7 +122,7 @@ def _fastapi(stage: Stage, body: bytes) -> Contender:
 
 
 def _check_same_work(stage: Stage, body: bytes) -> None:
-    """Hold the peer to its word: it stores the fields that Synapse stores."""
+    """Check that the peer stores the same fields as Synapse."""
     status, answer = stage.fastapi.ask("POST", f"/events/{events.STREAM}", body)
     if status != 201:
         raise Failed(f"fastapi answered a publish with {status}: {answer[:200].decode(errors='replace')}")

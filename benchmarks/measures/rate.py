@@ -1,4 +1,4 @@
-"""Rates of two contenders, taken in turns: what disturbs the machine for a while disturbs both."""
+"""Rates of two contenders, measured in turns, so that disturbances of the machine affect both."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -22,9 +22,9 @@ class Contender:
     name: str
     send: Callable[[int], Result]
     events: int = 1
-    # The server's process, when its processor time is to be known.
+    # The server's process id, if its processor time is measured.
     pid: int = 0
-    # Where the events go. It is emptied before each round, and counted after it.
+    # The stream of the events, which is emptied before each round and counted after it.
     stream: str = ""
 
 
@@ -42,7 +42,7 @@ def over_http(
 
 
 def compare(stage: Stage, unit: str, ours: Callable[[], Contender], peer: Callable[[], Contender]) -> Measured:
-    """Measure the two in turns. Without the peer we are measured alone, and a note says why."""
+    """Measure the two in turns. Without a peer, only Synapse is measured, and a note gives the reason."""
     notes = [stage.load.note] if stage.load.note else []
     contenders = [ours()]
     try:

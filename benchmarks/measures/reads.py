@@ -1,4 +1,4 @@
-"""How fast a stream can be looked at."""
+"""How fast reads of streams are answered."""
 
 from benchmarks.events import STREAM
 from benchmarks.load.values import Request
@@ -13,17 +13,17 @@ FILLED = 1_000
 
 
 def messages(stage: Stage) -> Measured:
-    """The ten newest entries of a stream of a thousand."""
+    """Read the ten newest entries of a stream of a thousand."""
     return _compare(stage, f"/streams/{STREAM}/messages?count=10")
 
 
 def info(stage: Stage) -> Measured:
-    """The state of a stream in Redis."""
+    """Read the state of a stream in Redis."""
     return _compare(stage, f"/streams/{STREAM}/info")
 
 
 def health(stage: Stage) -> Measured:
-    """Whether all is well."""
+    """Request the health check."""
     return _compare(stage, "/health")
 
 

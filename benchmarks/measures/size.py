@@ -1,4 +1,4 @@
-"""How many bytes an entry takes in Redis."""
+"""The bytes that an entry takes in Redis."""
 
 from benchmarks import events
 from benchmarks.stage import Stage
@@ -9,8 +9,9 @@ BARE, OWN = "bare-entries", "own-properties"
 
 
 def entry(stage: Stage) -> Measured:
-    """The size of published entries beside a bare XADD of their stored fields, and of the event's own properties
-    alone."""
+    """The size of published entries, compared with a bare XADD of their stored fields, and of only the event's
+    properties.
+    """
     valkey, published = stage.valkey, events.varied(COUNT)
     valkey.fresh(events.STREAM, BARE, OWN)
     for start in range(0, COUNT, events.BATCH):

@@ -11,7 +11,7 @@ from synapse.redis.commands.delivery import LeaseResult
 
 FEW, MANY = 10_000, 1_000_000
 GROUP = "benchmark"
-# A round's leases. All rounds and the first, which does not count, live on the half of the few that are due.
+# The leases of a round. All rounds, with the first one that does not count, take from the due half of the smaller set.
 LEASES, AT_ONCE = 80, 10
 _LEASE_MS = 3_600_000
 _FILLED_AT_ONCE = 10_000
@@ -26,7 +26,7 @@ end
 
 
 def lease(stage: Stage) -> Measured:
-    """Redis' own time for a LEASE of ten events when a million wait, beside the same when ten thousand do."""
+    """The time in Redis for a LEASE of ten events when a million wait, compared with ten thousand."""
     executor = SyncExecutor(Server(locate=lambda: stage.valkey.endpoint.url, timeout=_PATIENCE))
     many = min(MANY, stage.plan.waiting)
     places = {count: f"waiting-{count}" for count in (many, FEW)}
@@ -43,7 +43,7 @@ def lease(stage: Stage) -> Measured:
 
 
 def _fill(stage: Stage, stream: str, count: int) -> None:
-    """Let so many wait. Half of them are due, the others one after the other in the time to come."""
+    """Schedule a number of events. Half of them are due; the others become due one after the other."""
     client = stage.valkey.client
     client.xgroup_create(stream, GROUP, "0", mkstream=True)
     client.hset(keyspace.counters(stream, GROUP), "made_by", "an earlier run")
@@ -55,7 +55,7 @@ def _fill(stage: Stage, stream: str, count: int) -> None:
 
 
 def _round(stage: Stage, executor: SyncExecutor, stream: str) -> float:
-    """Return the microseconds that Redis took for one of some leases."""
+    """Return the microseconds that Redis took for a lease, as a mean."""
     stage.valkey.client.config_resetstat()
     for _ in range(LEASES):
         (found,) = executor.execute([delivery_commands.lease(stream, GROUP, "me", limit=AT_ONCE, lease_ms=_LEASE_MS)])

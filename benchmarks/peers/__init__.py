@@ -1,1 +1,1 @@
-"""Programs that a user might write instead of Synapse: small, honest, and with the same work."""
+"""Programs that a user might write instead of Synapse: small, well written, and doing the same work."""

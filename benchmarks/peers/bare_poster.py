@@ -1,4 +1,5 @@
-"""Posts one body over and over with the least that the HTTP client needs, and a fixed number of requests in flight.
+"""Posts one body repeatedly with as little overhead as the HTTP client allows, and a fixed number of requests in
+flight.
 
 Run as `python -m benchmarks.peers.bare_poster URL COUNT IN_FLIGHT`, with the body on standard input; prints how many$
 were taken and how long it took.
@@ -15,7 +16,7 @@ from yarl import URL
 
 
 async def main() -> None:
-    """Post until all were posted."""
+    """Post the given number of requests."""
     url, count, in_flight, body = URL(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.stdin.buffer.read()
     waiting, taken = iter(range(count)), 0
     async with ClientSession(connector=TCPConnector(limit=in_flight)) as session:

@@ -1,4 +1,4 @@
-"""Reads a group's events with the least that redis-py needs: XREADGROUP, XACK, and no other work.
+"""Reads a group's events with as little overhead as redis-py allows: XREADGROUP, XACK, and no other work.
 
 Run as `python -m benchmarks.peers.bare_reader URL STREAM GROUP`; prints how many there were and how long it took.
 """

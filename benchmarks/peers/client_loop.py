@@ -1,7 +1,7 @@
 """Reads a group's events as many services do: ten at a time with redis-py, a call and an XACK for each.
 
 Run as `python -m benchmarks.peers.client_loop SECONDS URL STREAM GROUP`; prints how many there were and how long it
-took: so many seconds, less when nothing is left before.
+took: SECONDS, or less when nothing is left.
 """
 
 import json
@@ -15,7 +15,7 @@ COUNT = 10
 
 
 async def handle(fields: dict[str, str]) -> None:
-    """Be called."""
+    """Do nothing with an event."""
 
 
 async def main() -> None:

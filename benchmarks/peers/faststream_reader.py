@@ -1,7 +1,7 @@
 """Reads a group's events with FastStream: one stream subscriber, whose handler does nothing with them.
 
 Run as `python -m benchmarks.peers.faststream_reader SECONDS URL STREAM GROUP`; prints how many there were and how long
-it took: so many seconds, less when nothing is left before. It fetches as many at once as a bridge does: without a limit
+it took: SECONDS, or less when nothing is left. It fetches as many events at once as a bridge does; without a limit,
 FastStream reads the whole stream into memory.
 """
 
@@ -31,7 +31,7 @@ async def main() -> None:
         if handled == wanted:
             over.set()
 
-    # A subscriber that makes its group begins with what comes from then on.
+    # A subscriber that creates its group would begin at the end of the stream.
     connection = await broker.connect()
     wanted = await connection.xlen(stream)
     await connection.xgroup_create(stream, group, "0")

@@ -1,2 +1,3 @@
-"""The programs that run during a benchmark, one file each. Each is started on loopback and ended by its process
-number."""
+"""The programs that run during a benchmark, one module each. Each listens on loopback, and is ended by its process
+id.
+"""

@@ -1,9 +1,9 @@
-"""A bridge into a handler that does nothing, or into another sink, drained as fast as it goes.
+"""A bridge to a handler that does nothing, or to another sink, which delivers a stream's events as fast as possible.
 
 Run as `python -m benchmarks.running.bridge STREAM [SINK CONFIG] GROUP`, with the configuration as JSON, or as
 `... STREAM nowhere ORDER GROUP` for a sink in the bridge's own process that does nothing. `log=MODE` before the stream
-is the bridge's `delivery_log`; with `log=MODE,fail` the first attempt at each twentieth event fails. Prints how many
-events there were and how long it took, from when the sink was open.
+is the bridge's `delivery_log`; with `log=MODE,fail` the first attempt at each twentieth event fails. Prints the number
+of events and the time, from when the sink was open.
 """
 
 import json
@@ -14,16 +14,16 @@ from typing import Any, cast
 import django
 
 HANDLER = f"{__name__}.nothing" if __name__ != "__main__" else "benchmarks.running.bridge.nothing"
-# One in this many events fails once, where some are to fail.
+# With `fail`, one in this many events fails once.
 FAILING = 20
 
 
 def nothing(event: dict[str, Any], delivery: Any) -> None:
-    """Be called."""
+    """Do nothing with an event."""
 
 
 def main() -> None:
-    """Drain the stream."""
+    """Deliver all events of the stream."""
     django.setup()
     from bridges.runtime.worker_factory import open_worker  # noqa: PLC0415
     from streams import connections  # noqa: PLC0415
@@ -64,7 +64,7 @@ def main() -> None:
     )
     sink = Failing() if fails else Nowhere() if in_order else None
     worker = open_worker(bridge, say=lambda line: print(line, file=sys.stderr), stop=Stop(), drain=True, sink=sink)
-    # As `manage.py consume` does.
+    # `manage.py consume` does this, too.
     process.tune_garbage_collector()
     begun = perf_counter()
     worker.run()

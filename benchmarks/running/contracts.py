@@ -21,7 +21,7 @@ VERSIONS = 100
 
 
 def check(rounds: int) -> list[float]:
-    """Compare the guide's largest schema with itself and an optional property more, both ways."""
+    """Compare the guide's largest schema with the same schema plus an optional property, in both directions."""
     from synapse.compatibility import EarlierVersion, Mode, check  # noqa: PLC0415 - needs Django, as all imports here
 
     old = _largest()
@@ -64,7 +64,7 @@ def back_test(rounds: int) -> list[float]:
 
     def once() -> None:
         sys.stdin = io.TextIOWrapper(io.BytesIO(json.dumps(wrong).encode()))
-        # It ends with 1 because events are refused.
+        # The exit status is 1, because events are refused.
         with contextlib.suppress(SystemExit):
             call_command("backtest", SUBJECT, "-", "--json", stdout=io.StringIO())
 
@@ -89,7 +89,7 @@ def _largest() -> dict[str, Any]:
 
 
 def _with(document: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the schema with one optional property more."""
+    """Return the schema with an additional optional property."""
     found = copy.deepcopy(document)
     found["properties"][name] = {"type": "string", "maxLength": 100}
     return found
@@ -99,7 +99,7 @@ WORK = {"check": check, "register": register, "back-test": back_test}
 
 
 def main() -> None:
-    """Do what the arguments ask for."""
+    """Run the measure that the arguments name."""
     django.setup()
     json.dump(WORK[sys.argv[1]](int(sys.argv[2])), sys.stdout)
 

@@ -12,7 +12,7 @@ from benchmarks.running.synapse import ROOT
 
 @contextmanager
 def serving(name: str, folder: Path, variables: Mapping[str, str]) -> Iterator[tuple[Program, Gaps]]:
-    """Run the server. Give it, and the longest gaps between two beats."""
+    """Run the server during the block. Yield it, with the longest gaps between two beats."""
     gaps, port = Gaps.made(folder / "gaps"), free_port()
     command = [sys.executable, "-m", "benchmarks.heartbeat.server", str(folder / "gaps")]
     own = {**variables, "HOST": LOOPBACK, "PORT": str(port), "PYTHONPATH": str(ROOT)}

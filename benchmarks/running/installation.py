@@ -24,7 +24,7 @@ class Installation:
 
 @contextmanager
 def installed(name: str, *, with_catalog: bool = False) -> Iterator[Installation]:
-    """Make an installation, empty or with the platform's catalog, and set Django up for it in this process."""
+    """Create an installation, empty or with the platform's catalog, and set up Django for it in this process."""
     with TemporaryDirectory(prefix=f"synapse-bench-{name}-") as path, valkey.serving(Path(path) / "valkey") as server:
         folder = Path(path)
         settings = synapse.environment(folder, server.endpoint.url)

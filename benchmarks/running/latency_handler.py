@@ -1,7 +1,7 @@
-"""A bridge's handler that writes down how long each event took to reach it.
+"""A bridge's handler that records how long each event took to reach it.
 
-An event says when it was due, by the one clock that all processes of a machine share, as its `correlation_id`; the
-times go, a line each, to the file that the environment names.
+The `correlation_id` of an event is the time at which it was due, by the clock that all processes of a machine share.
+The latencies are written, one per line, to the file that the environment names.
 """
 
 import os
@@ -15,7 +15,7 @@ _file = os.open(os.environ[FILE], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 def on_event(event: dict[str, Any], delivery: Any) -> None:
-    """Note the nanoseconds from when the event was to be sent to this call."""
+    """Record the nanoseconds from the time at which the event was due to this call."""
     now = time.monotonic_ns()
     if _file is not None:
         os.write(_file, b"%d\n" % (now - int(event["correlation_id"])))

@@ -1,8 +1,8 @@
-"""A catalog with many streams, each with an event type and a contract of its own, and a server that knows it.
+"""A catalog with many streams, each with its own event type and contract, and a server with this catalog.
 
-Run as `python -m benchmarks.running.many COUNT`, it defines them in the database of the settings. It writes the rows
-themselves: through the admin or a catalog file each contract would be compared and audited, which is not what is
-measured. No server knows the database yet, so none has to hear of it.
+Run as `python -m benchmarks.running.many COUNT`, it defines them in the database of the settings. It writes rows
+directly, because the admin and catalog files would compare and audit each contract, which is not measured. No server
+uses the database yet, so none has to be notified.
 """
 
 import json
@@ -37,7 +37,7 @@ class Crowd:
 
     @classmethod
     def made(cls, folder: Path, settings: Mapping[str, str], server: Valkey, count: int, place: int) -> Self:
-        """Define them in a copy of the database of `settings`, for the Redis database number `place`."""
+        """Define the streams in a copy of the database of `settings`, for the Redis database number `place`."""
         folder.mkdir()
         database = folder / "synapse.sqlite3"
         with closing(sqlite3.connect(_path(settings))) as old, closing(sqlite3.connect(database)) as new:
@@ -59,7 +59,7 @@ class Crowd:
         return name_of(self.count)
 
     def serving(self) -> AbstractContextManager[Program]:
-        """Return a server that knows them, not yet started: use it in a `with`."""
+        """Return a context manager that runs a server with these streams."""
         return synapse.serving(self.folder, self.settings)
 
     def _define(self) -> None:
@@ -72,7 +72,7 @@ def name_of(number: int) -> str:
 
 
 def define(count: int) -> None:
-    """Make the streams, and a schema for each that differs from all others."""
+    """Create the streams, each with a schema that differs from all others."""
     from django.db import transaction  # noqa: PLC0415 - needs Django, as all imports here
     from django.utils import timezone  # noqa: PLC0415
 
@@ -113,7 +113,7 @@ def _path(settings: Mapping[str, str]) -> str:
 
 
 def _document() -> dict[str, Any]:
-    """Return the contract that the platform's catalog has for the event."""
+    """Return the schema that the platform's catalog has for the event."""
     from contracts.models import Schema  # noqa: PLC0415
 
     subject = f"{STREAM}.{EVENT['event_type']}"

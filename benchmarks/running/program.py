@@ -1,4 +1,4 @@
-"""A program that runs beside the benchmarks: started, waited for, ended."""
+"""Programs that run during a benchmark: starting them, waiting until they are ready, ending them."""
 
 import http.client
 import os
@@ -17,7 +17,7 @@ POLL = 0.02
 
 
 class DidNotStart(Exception):
-    """A program ended or stayed silent; the message holds the end of its log."""
+    """A program ended or did not answer; the message has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Program:
         return f"http://{LOOPBACK}:{self.port}"
 
     def ask(self, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> tuple[int, bytes]:
-        """Ask once; return the status and the body of the answer."""
+        """Send one request; return the status and the body of the answer."""
         connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=10)
         try:
             connection.request(method, path, body, {"Content-Type": kind})
@@ -43,7 +43,7 @@ class Program:
             connection.close()
 
     def answers(self) -> bool:
-        """Say whether it answers HTTP, and not with an error of its own."""
+        """Say whether the program answers HTTP with a status below 500."""
         try:
             return self.ask("GET", "/health")[0] < 500
         except (OSError, http.client.HTTPException):
@@ -68,7 +68,7 @@ def running(
     environment: Mapping[str, str] | None = None,
     ready: Callable[[Program], bool] = Program.answers,
 ) -> Iterator[Program]:
-    """Run a program for as long as the block lasts. Its output goes into a file of `folder`.
+    """Run a program during the block. Its output goes into a file in `folder`.
 
     Raises:
         DidNotStart: when it is not `ready` within 30 seconds.

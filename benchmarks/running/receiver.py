@@ -1,6 +1,6 @@
-"""A webhook's receiver that costs as little as can be: it reads requests, counts them, and answers 204.
+"""A webhook receiver that costs as little as possible: it reads requests, counts them, and answers 204.
 
-Run as `python -m benchmarks.running.receiver PORT`. `GET` answers how many requests of other methods came.
+Run as `python -m benchmarks.running.receiver PORT`. `GET` answers the number of requests with other methods.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Synapse itself: a database of its own, the platform's catalog, and the web server of `manage.py serve`."""
+"""Synapse: a new database, the platform's catalog, and the web server of `manage.py serve`."""
 
 import os
 import secrets
@@ -17,7 +17,7 @@ CATALOG = str(ROOT / "catalog" / "deepiri.yaml")
 
 
 def environment(folder: Path, redis_url: str) -> dict[str, str]:
-    """Return the settings of a benchmark: those of the caller, and of a `.env` file, do not count."""
+    """Return the settings of a benchmark, without those of the caller's environment or a `.env` file."""
     nothing = {name: "" for setting in SETTINGS for name in (setting.name, f"{setting.name}_FILE")}
     return nothing | {
         "REDIS_URL": redis_url,
@@ -31,7 +31,7 @@ def environment(folder: Path, redis_url: str) -> dict[str, str]:
 
 
 def prepare(folder: Path, variables: Mapping[str, str], *, with_catalog: bool = True) -> None:
-    """Make the database, and define the catalog.
+    """Create the database, and define the catalog.
 
     Raises:
         DidNotStart: when a command fails.
@@ -51,7 +51,7 @@ def manage(folder: Path, variables: Mapping[str, str], *words: str) -> str:
 
 
 def run_module(variables: Mapping[str, str], *words: str, said: str = "") -> str:
-    """Run a module of the benchmarks in a process of its own, with `said` as its input. Return its output.
+    """Run a module of the benchmarks in a new process, with `said` as its input. Return its output.
 
     Raises:
         DidNotStart: when it fails.
@@ -86,7 +86,7 @@ def issued_key(folder: Path, variables: Mapping[str, str], service: str) -> str:
 
 @contextmanager
 def serving(folder: Path, variables: Mapping[str, str], *, port: int = 0) -> Iterator[Program]:
-    """Run the web server, one worker, as `make run` does, on a port that is given, or a free one."""
+    """Run the web server with one worker, as `make run` does, on the given port or a free one."""
     port = port or free_port()
     own = {**variables, "HOST": LOOPBACK, "PORT": str(port)}
     with running("synapse", [sys.executable, MANAGE, "serve"], port=port, folder=folder, environment=own) as program:

@@ -1,4 +1,4 @@
-"""The Redis of all contenders: the embedded Valkey with the configuration of `make run`, in a folder of its own."""
+"""The Redis of all contenders: the embedded Valkey with the configuration of `make run`, in a temporary folder."""
 
 import secrets
 import time
@@ -18,43 +18,43 @@ from synapse.redis.embedded.process import find_server
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Valkey:
-    """A running server, and a plain client for arranging and looking: bytes."""
+    """A running server, with a plain client, which returns bytes, to prepare and inspect it."""
 
     endpoint: Endpoint
     client: redis.Redis
 
     def fresh(self, *streams: str) -> None:
-        """Drop the streams and rewrite the append-only file, so that every round begins alike."""
+        """Drop the streams and rewrite the append-only file, so that every round begins in the same state."""
         self.client.unlink(*streams)
         self.client.bgrewriteaof()
         while self._persistence("aof_rewrite_in_progress") or self._persistence("aof_rewrite_scheduled"):
             time.sleep(0.02)
 
     def added(self, stream: str) -> int:
-        """Return how many entries were ever added to a stream since it was dropped, trimmed ones included."""
+        """Return the number of entries added to a stream since it was dropped, including trimmed ones."""
         if not self.client.exists(stream):
             return 0
         return int(self.client.xinfo_stream(stream)["entries-added"])
 
     def last_fields(self, stream: str) -> list[bytes]:
-        """Return the newest entry as it is stored: names and values in turn."""
+        """Return the stored fields of the newest entry: names and values in turn."""
         found: Any = self.client.xrevrange(stream, count=1)
         return _parts(found[0])
 
     def entries(self, stream: str) -> list[list[bytes]]:
-        """Return all entries as they are stored: names and values in turn."""
+        """Return the stored fields of all entries: names and values in turn."""
         found: Any = self.client.xrange(stream)
         return [_parts(entry) for entry in found]
 
     def fill(self, stream: str, entries: Sequence[Sequence[bytes]]) -> None:
-        """Append entries as they are: names and values in turn."""
+        """Append entries with these fields: names and values in turn."""
         pipeline = self.client.pipeline(transaction=False)
         for parts in entries:
             pipeline.execute_command("XADD", stream, "*", *parts)
         pipeline.execute()
 
     def memory(self, key: str) -> int:
-        """Return the bytes that a key takes, every part of it counted."""
+        """Return the bytes that a key takes, counting all of its elements."""
         return int(self.client.memory_usage(key, samples=0) or 0)
 
     def _persistence(self, name: str) -> Any:
@@ -63,7 +63,7 @@ class Valkey:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Valkey]:
-    """Run the server for as long as the block lasts."""
+    """Run the server during the block."""
     folder.mkdir()
     endpoint = Endpoint(port=free_port(), password=secrets.token_urlsafe(24))
     written = embedded_endpoint.write_configuration(folder, endpoint)

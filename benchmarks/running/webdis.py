@@ -1,4 +1,4 @@
-"""webdis, an HTTP server in C that passes any command on to Redis: what HTTP alone costs."""
+"""webdis, an HTTP server in C that forwards any command to Redis. It shows the cost of HTTP alone."""
 
 import json
 import shutil

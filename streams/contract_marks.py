@@ -11,7 +11,7 @@ from streams.models import EventType
 from synapse.schema.pii import MARK, Marks
 from synapse.schema.validator import CompiledSchema
 
-# By stream, by event type.
+# The PII marks of contracts, by stream and event type.
 MarksOf = Mapping[str, Mapping[str, tuple[Marks, ...]]]
 _AT_ONCE = 500
 
@@ -67,11 +67,11 @@ def event_type_rows() -> list[EventTypeRow]:
 
 
 class MarkReader:
-    """Reads the PII marks of all contracts, each schema once: the text of a schema id never changes.
+    """Reads the PII marks of all contracts. Each schema is read once, because the text of a schema id never changes.
 
-    An event type has the marks of every version of the contract that it points at, and of the contract whose subject is
-    its own (`<stream>.<type>`), whether or not it still points there or is still defined. So no change of definitions
-    unmasks events published before it; only deleting versions for good does.
+    An event type has the marks of every version of its contract, and of the contract with its own subject
+    (`<stream>.<type>`), even if it no longer uses that contract or is no longer defined. So no change of definitions
+    unmasks events published before; only deleting versions for good does.
     """
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class MarkReader:
         """Return the PII marks of each stream. Schemas in `compiled` are not compiled again."""
         by_subject = self._by_subject(versions, compiled)
         found: dict[str, dict[str, dict[int, Marks]]] = {}
-        for subject, stream, event_type in (*_pointing(versions, event_types), *_owning(by_subject)):
+        for subject, stream, event_type in (*_types_using(versions, event_types), *_types_owning(by_subject)):
             if subject in by_subject:
                 there = found.setdefault(stream, {}).setdefault(event_type, {})
                 there.update({id(marks): marks for marks in by_subject[subject]})
@@ -102,18 +102,18 @@ class MarkReader:
     def _by_subject(
         self, versions: Sequence[VersionRow], compiled: Mapping[int, CompiledSchema]
     ) -> dict[str, list[Marks]]:
-        self._learn({version.schema_id for version in versions}, compiled)
+        self._read_missing({version.schema_id for version in versions}, compiled)
         found: dict[str, list[Marks]] = {}
         for version in versions:
             if (marks := self._known[version.schema_id]) is not None:
                 found.setdefault(version.subject, []).append(marks)
         return found
 
-    def _learn(self, schema_ids: set[int], compiled: Mapping[int, CompiledSchema]) -> None:
+    def _read_missing(self, schema_ids: set[int], compiled: Mapping[int, CompiledSchema]) -> None:
         new = sorted(schema_ids - self._known.keys())
         for begin in range(0, len(new), _AT_ONCE):
             some = new[begin : begin + _AT_ONCE]
-            # Most schemas mark nothing, which the database can tell: JSON may write the mark with escapes.
+            # The database excludes the many schemas without marks. JSON may write the mark with \u escapes.
             may_mark = Q(text__contains=MARK) | Q(text__contains="\\u") | Q(referring__isnull=False)
             for schema in Schema.objects.filter(may_mark, pk__in=some).distinct():
                 known = compiled.get(schema.pk)
@@ -122,16 +122,18 @@ class MarkReader:
                 self._known.setdefault(schema_id, None)
 
 
-def _pointing(versions: Iterable[VersionRow], event_types: Iterable[EventTypeRow]) -> Iterator[tuple[str, str, str]]:
-    """Yield the contract subjects with the stream and the name of each event type that uses them."""
+def _types_using(versions: Iterable[VersionRow], event_types: Iterable[EventTypeRow]) -> Iterator[tuple[str, str, str]]:
+    """Yield the subject, stream and name for each event type that uses one of the contracts."""
     subjects = {version.contract_id: version.subject for version in versions}
     for row in event_types:
         if row.contract_id in subjects:
             yield subjects[row.contract_id], row.stream, row.name
 
 
-def _owning(subjects: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield the event types whose own subject is given. Names may contain dots, so one subject can have several."""
+def _types_owning(subjects: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield the subject, stream and name for each possible event type with that subject as its own: names may contain
+    dots, so there can be several.
+    """
     for subject in subjects:
         for place, character in enumerate(subject):
             if character == ".":

@@ -70,7 +70,7 @@ class SnapshotFile:
             # Set before writing, so that a failure is logged once and writing is tried again only with the next change.
             self._written = snapshot.version
             try:
-                self._write(snapshot)
+                self._write_file(snapshot)
             except OSError as error:
                 logger.warning("the catalog cannot be kept in %s: %s", self._path, error.strerror)
         self.record_version(snapshot)
@@ -118,7 +118,7 @@ class SnapshotFile:
             raise NotKept(f"{self._path} is of another version of Synapse, or of another database")
         return packed
 
-    def _write(self, snapshot: Snapshot) -> None:
+    def _write_file(self, snapshot: Snapshot) -> None:
         text = signing.dumps(
             {"format": FORMAT, "database": _database_address(), **pack(snapshot)},
             salt=_SALT,

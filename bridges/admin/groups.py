@@ -90,7 +90,7 @@ def move(admin: Any, request: HttpRequest, pk: int, group: str) -> HttpResponse:
     if request.method == "POST":
         return _run_action(admin, request, pk, group, Action(name="move", work=_move_group))
     plan, refused = None, None
-    if to := _requested_position(request):
+    if to := _position_in(request):
         try:
             plan = groups.plan_move(stream.name, group, to, discard_waiting="discard_waiting" in request.GET)
         except (UnknownGroup, UnknownStream):
@@ -119,7 +119,7 @@ def _move_group(request: HttpRequest, stream: str, group: str) -> str:
     moved = groups.move(
         stream,
         group,
-        _requested_position(request),
+        _position_in(request),
         by=person(request),
         discard_waiting="discard_waiting" in request.POST,
     )
@@ -152,7 +152,7 @@ def _run_action(admin: Any, request: HttpRequest, pk: int, group: str, action: A
     return _show_page(admin, request, action.name, stream, group, refused=refused)
 
 
-def _requested_position(request: HttpRequest) -> str:
+def _position_in(request: HttpRequest) -> str:
     return (request.POST if request.method == "POST" else request.GET).get("to", "").strip()
 
 

@@ -42,7 +42,7 @@ USUAL = 50
 
 
 class DeadLettersQuery(Query):
-    """Which dead letters are asked for, and in which form."""
+    """The filter, the page and the format of dead letters."""
 
     event_type: str = about("Only dead letters whose event is of this type.", default="")
     fingerprint: str = about("Only dead letters whose error has this fingerprint.", default="")

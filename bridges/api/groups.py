@@ -25,14 +25,14 @@ _WHERE = "beginning, end, the id of an event, or a time; an event of that id or 
 
 
 class CreateAsked(Body):
-    """The name, and where it begins."""
+    """The name of a new group, and its position."""
 
     name: str
     at: str | None = maybe(f"{_WHERE} Without it: beginning.")
 
 
 class CreatedGroup(Answer):
-    """A group that was made."""
+    """A group that was created."""
 
     stream: str
     group: str
@@ -40,7 +40,7 @@ class CreatedGroup(Answer):
 
 
 class DeleteAsked(Body):
-    """Nothing, or why it is deleted although it has unacknowledged events."""
+    """For a group with unacknowledged events: `force`, and the reason."""
 
     optional: ClassVar[bool] = True
     force: bool | None = maybe()
@@ -70,7 +70,7 @@ class PausedGroup(Answer):
 
 
 class MoveAsked(Body):
-    """Where to, and how."""
+    """The new position of a group, and options."""
 
     to: Annotated[str, Sentence("“{name}” is beginning, end, the id of an event, or a time.")] = about(
         _WHERE, min_length=1
@@ -148,9 +148,10 @@ def create_group(call: Call[None, CreateAsked]) -> dict[str, Any]:
     ],
 )
 def delete_group(call: Call[None, DeleteAsked]) -> dict[str, Any]:
-    """The group goes with all that is kept of it, dead letters too. Refused while it has live consumers or
+    """The group is deleted with everything stored for it, also dead letters. Refused while it has live consumers or
     unacknowledged events, unless `force` is true, which needs a `reason`; and while an enabled bridge reads as it, in
-    any case."""
+    any case.
+    """
     stream, group = call.params["stream"], call.params["group"]
     gone = groups.delete(stream, group, by=call.by, force=bool(call.body.force), reason=call.body.reason or "")
     return {**call.params, "deleted": True, **asdict(gone)}

@@ -136,7 +136,8 @@ async def _answer_read(request: Request) -> Response:
 )
 def pull_read(call: Call[None, PullRead]) -> Conversation[Response]:
     """Answers as soon as there are events, and after `block_ms` without any. The first read makes the group, from the
-    beginning of the stream. An event that is not acknowledged before the group's lease is over is delivered again."""
+    beginning of the stream. An event that is not acknowledged before the group's lease ends is delivered again.
+    """
     asked, by = call.body, call.by
     form = protocol.answer_form(call.request, call.catalog)
     group = yield from _open_group(asked, by)
@@ -210,7 +211,9 @@ def pull_nack(call: Call[None, PullNack]) -> Conversation[dict[str, Any]]:
     examples=[Example("ten minutes", {**_IDS, "lease_ms": 600_000})],
 )
 def pull_extend(call: Call[None, PullExtend]) -> Conversation[dict[str, Any]]:
-    """For work that takes longer than the group's lease. No other consumer gets the events meanwhile."""
+    """For work that takes longer than the group's lease. Until the new lease ends, no other consumer gets the
+    events.
+    """
     group = yield from _find_group(call.body, call.by)
     return (yield from acknowledgement.extend(group, call.body))
 

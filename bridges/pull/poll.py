@@ -111,7 +111,7 @@ class _Poll:
         room = self._count - len(held)
         read = 0
         if room and leased.waiting < MAX_WAITING:
-            fresh, read = yield from self._read(room)
+            fresh, read = yield from self._read_new(room)
             held += fresh
         wanted = yield from self._filter_events(held)
         # Events are encoded one by one: encoding the whole answer in one piece would block the event loop.
@@ -173,7 +173,7 @@ class _Poll:
             found.append(participants.report(*self._group_key, self._memory.consumer, words, keep_ms=KEEP_MS))
         return found
 
-    def _read(self, room: int) -> Conversation[tuple[list[InFlightEvent], int]]:
+    def _read_new(self, room: int) -> Conversation[tuple[list[InFlightEvent], int]]:
         """Read new events. Return them with the number of entries that were read."""
         order, consumer = self._group.order, self._asked.consumer
         if order == "none":

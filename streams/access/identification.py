@@ -74,7 +74,7 @@ def identify(headers: Mapping[str, str], *, address: str = "") -> Principal:
     """
     text = None if headers.keys().isdisjoint(CREDENTIALS) else presented_credential(headers, settings.KEY_ENVIRONMENT)
     if settings.AUTH == OPEN and (text is None or _is_foreign(text, headers)):
-        return _cached_principal("anonymous", "anonymous", "", address, EVERYTHING)  # type: ignore[arg-type]  # see below
+        return _intern_principal("anonymous", "anonymous", "", address, EVERYTHING)  # type: ignore[arg-type]  # see below
     if text is None:
         raise Unauthenticated(f"A key is needed here. {_SHOW}")
     return principal_of_key(_find_key(text), address=address)
@@ -89,11 +89,11 @@ def principal_of_key(key: KeyDefinition, *, address: str = "") -> Principal:
     if key.expires is not None and key.expires <= time.time():
         raise Unauthenticated(f"The key {key.id} of {key.service} has expired.")
     record_use(key.id)
-    return _cached_principal("service", key.service, key.id, address, key.rights)
+    return _intern_principal("service", key.service, key.id, address, key.rights)
 
 
 @lru_cache(maxsize=1024)
-def _cached_principal(
+def _intern_principal(
     kind: Literal["anonymous", "service"], name: str, key: str, address: str, rights: Rights
 ) -> Principal:
     """Return a principal from the cache, which is several times faster than building one. Rights are compared by

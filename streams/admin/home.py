@@ -175,10 +175,10 @@ class StreamRow:
             refused_class="s-none" if not refused else "s-bad" if self.worst else "",
             length=stream_length(self.stream, found),
             last=moment(moment_of_ms(found.last_ms)) if found else NOTHING,
-            **(self._sampled_cells(self.past) if self.past else _NOT_SAMPLED),
+            **(self._cells_of(self.past) if self.past else _NOT_SAMPLED),
         )
 
-    def _sampled_cells(self, past: StreamHistory) -> Mapping[str, str]:
+    def _cells_of(self, past: StreamHistory) -> Mapping[str, str]:
         lags = scale_values(series.LAG_SECONDS, past.highest(series.LAG_SECONDS))
         dead, events = sum(past.last(series.DEAD).values()), past.lag_events
         return {

@@ -38,7 +38,7 @@ def show_keys(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
                 service.name,
                 by=person(request),
                 label=request.POST.get("label", ""),
-                scopes=_posted_scopes(request),
+                scopes=_scopes_in(request),
                 expires_at=_expiry_of(request.POST.get("days", "")),
             )
         except Problem as problem:
@@ -207,7 +207,7 @@ def _find_key(service: Service, key_id: str) -> Key:
     return found
 
 
-def _posted_scopes(request: HttpRequest) -> list[str]:
+def _scopes_in(request: HttpRequest) -> list[str]:
     """Return the scopes of the form: ticked ones, typed patterns (separated by white space), and streams if the key is
     narrowed to some.
     """

@@ -142,10 +142,10 @@ class GrantInline(AuditedInline):
     fields = ("action", "stream", "event_type")
 
     def get_extra(self, request: HttpRequest, obj: Service | None = None, **options: Any) -> int:
-        return 0 if obj else max(1, len(_suggested_grants(request)))
+        return 0 if obj else max(1, len(_grants_in_query(request)))
 
 
-def _suggested_grants(request: HttpRequest) -> list[dict[str, str]]:
+def _grants_in_query(request: HttpRequest) -> list[dict[str, str]]:
     """Return the grants that the address of a new service's form suggests, such as `?publish=orders`."""
     return [
         {"action": action, "stream": stream, "event_type": "*"}
@@ -175,7 +175,7 @@ class ServiceAdmin(AuditedAdmin):
     def get_formset_kwargs(self, request: HttpRequest, obj: Service, inline: Any, prefix: str) -> dict[str, Any]:
         options: dict[str, Any] = super().get_formset_kwargs(request, obj, inline, prefix)
         # Only for GET: in a POST, values equal to the initial ones would count as unchanged and not be saved.
-        asked: list[dict[str, str]] = _suggested_grants(request) if request.method == "GET" and obj.pk is None else []
+        asked: list[dict[str, str]] = _grants_in_query(request) if request.method == "GET" and obj.pk is None else []
         return {**options, "initial": asked} if asked else options
 
     def response_add(self, request: HttpRequest, obj: Service, post_url_continue: str | None = None) -> HttpResponse:

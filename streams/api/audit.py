@@ -56,7 +56,7 @@ def _strip_text(text: Any) -> Any:
 
 
 class AuditQuery(Query):
-    """Which entries are asked for."""
+    """The filter and the page of audit entries."""
 
     actor: str = about(
         "Only actions of this actor, such as `person:anna`, `service:shop`, `anonymous`, `synapse`.", default=""

@@ -23,7 +23,7 @@ _PATH = "/streams/{stream}/event-types/{event_type}"
 
 
 class Moment(Answer):
-    """An entry, and when it came."""
+    """An entry and its time."""
 
     id: str
     time: str | None = about("ISO 8601, UTC; null where the id tells no time.")
@@ -52,7 +52,7 @@ class BrokenRule(Answer):
 
 
 class LookedAt(Answer):
-    """Which events were looked at."""
+    """The events that were read."""
 
     stream: str
     event_type: str
@@ -88,7 +88,7 @@ class Drafted(LookedAt):
 
 
 class LastQuery(Query):
-    """How many events are looked at."""
+    """The number of events to read."""
 
     last: QueryInt = about(
         "How many of the newest events of the type are looked at.", default=USUAL_EVENTS, ge=1, le=MOST_EVENTS

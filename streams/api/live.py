@@ -132,7 +132,7 @@ def watch_streams(call: Call[ManyLiveQuery, None]) -> NoReturn:
 
 
 class SocketQuery(Query):
-    """How a WebSocket connection is opened."""
+    """The parameters of a WebSocket connection."""
 
     ticket: str = about("The ticket from `POST /live-ticket`, instead of a key.", default="")
 

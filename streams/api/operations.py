@@ -27,7 +27,7 @@ class Health(Answer):
 
 
 class Liveness(Answer):
-    """That the process answers."""
+    """The state of the process."""
 
     healthy: bool
     service: str

@@ -5,7 +5,7 @@ session = GatewaySession(principal)
 with session.hold_seat():
     await session.subscribe({"orders": TailQuery()})
     async for items in session.items():
-        ...  # write them with `session.positions.advance(item)`; none: a heartbeat is due
+        ...  # write each with `session.positions.advance(item)`; no items: write a heartbeat
     ...  # `session.ended` and `session.reason` tell why it ended
 """
 

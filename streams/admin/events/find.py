@@ -30,7 +30,7 @@ def find_event(admin: Any, request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     payload_access.check_permission(request)
     text = request.GET.get("q", "").strip()
-    found = _search(request, text, count=MOST_LISTED + 1)
+    found = _search_events(request, text, count=MOST_LISTED + 1)
     events = [] if isinstance(found, Problem) else _link_matches(found)
     if len(events) == 1:
         return redirect(events[0]["url"])
@@ -53,7 +53,7 @@ def offer_events(request: HttpRequest, lowered: str) -> list[SearchResult]:
     text = request.GET.get("s", lowered).strip()
     if len(text) < SHORTEST or not payload_access.may_see(request):
         return []
-    found = _search(request, text, count=MOST_OFFERED, own_keys=True, most_bytes=MOST_OFFERED_BYTES)
+    found = _search_events(request, text, count=MOST_OFFERED, own_keys=True, most_bytes=MOST_OFFERED_BYTES)
     events = [] if isinstance(found, Problem) else _link_matches(found)
     payload_access.record_each(person(request), ids_by_stream({"events": events}))
     return [
@@ -67,7 +67,7 @@ def offer_events(request: HttpRequest, lowered: str) -> list[SearchResult]:
     ]
 
 
-def _search(
+def _search_events(
     request: HttpRequest,
     text: str,
     *,

@@ -1,5 +1,6 @@
 """Helpers that define streams, contracts, and services with keys in a test."""
 
+from copy import deepcopy
 from functools import cache
 from typing import Any, TypeVar
 
@@ -60,7 +61,8 @@ def contract(subject: str, schema: dict[str, Any]) -> ContractVersion:
     else:
         version = registry.register(subject, text, by=SYSTEM)
         if is_new and version.schema is not None:
-            _registered[subject, text] = (version.contract, version.schema, version)
+            # Copies: a test may change the rows that it gets.
+            _registered[subject, text] = deepcopy((version.contract, version.schema, version))
     holder.forget()
     return version
 

@@ -3,8 +3,10 @@
 from typing import Any
 
 from contracts.models import Contract, ContractVersion, Schema
+from contracts.registry import settings as rules
 from core import catalog_version
 from core.models import AuditEntry
+from synapse.auth.principal import SYSTEM
 from tests import definitions
 from tests.definitions import contract
 
@@ -22,12 +24,16 @@ def rows() -> list[dict[str, Any]]:
     ]
 
 
+def delete_all() -> None:
+    for model in (ContractVersion, Contract, Schema, AuditEntry):
+        model.objects.all().delete()
+
+
 def test_a_contract_that_is_written_again_has_the_rows_of_one_that_is_registered(db, monkeypatch):
     monkeypatch.setattr(definitions, "_registered", {})
     first = contract("orders.order-placed", SCHEMA)
     registered = rows()
-    for model in (ContractVersion, Contract, Schema, AuditEntry):
-        model.objects.all().delete()
+    delete_all()
     before = catalog_version.current()
 
     again = contract("orders.order-placed", SCHEMA)
@@ -36,3 +42,14 @@ def test_a_contract_that_is_written_again_has_the_rows_of_one_that_is_registered
     assert rows() == registered
     assert again.pk != first.pk
     assert catalog_version.current() > before
+
+
+def test_changes_of_a_contract_in_one_test_are_in_no_later_one(db, monkeypatch):
+    monkeypatch.setattr(definitions, "_registered", {})
+    for _ in range(2):
+        owner = contract("orders.order-placed", SCHEMA).contract
+        assert (owner.compatibility, owner.extras) == ("", {})
+
+        rules.change(owner, by=SYSTEM, compatibility="NONE")
+        owner.extras["compatibilityGroup"] = "major"
+        delete_all()

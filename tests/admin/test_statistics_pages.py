@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from bridges.admin.bridges import overviews
+from bridges.admin.bridges import read_overviews
 from bridges.models import Bridge
 from core import audit
 from core.admin import home
@@ -127,7 +127,7 @@ def test_the_trend_of_retries_is_not_shown_beside_a_lag_that_is_none(admin_clien
 
 def test_the_figures_of_a_bridge_take_no_more_round_trips_with_their_trend(admin_client, redis, round_trips):
     bridge = Bridge.objects.create(name="b", stream=define("orders"), group="shop", sink="console")
-    connections.executor().run(overviews([bridge]))
+    connections.executor().run(read_overviews([bridge]))
     without = len(round_trips)
     round_trips.clear()
 

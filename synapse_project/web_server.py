@@ -70,7 +70,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._table = table
         self._say = say
-        self._url_of = address
+        self._url = address
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=[])
@@ -83,7 +83,7 @@ class Server(uvicorn.Server):
         ]
         self.servers = acceptors  # uvicorn only closes them
         if self.started:
-            self._say(f"Synapse listens on {self._url_of}. Ctrl-C stops it.")
+            self._say(f"Synapse listens on {self._url}. Ctrl-C stops it.")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._say(_STOPPING)

@@ -74,7 +74,7 @@ def rows_of(contract: Contract) -> list[VersionRow]:
 
 
 def show_version(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
-    """Show one get_version_or_404 version."""
+    """Show one numbered version."""
     contract = admin.get_row_or_404(request, pk)
     found = get_version_or_404(contract, number)
     return admin.show(

@@ -99,7 +99,7 @@ def _earlier_versions(of: Contract, mode: Mode) -> list[ContractVersion]:
 def _as_earlier(version: ContractVersion) -> EarlierVersion:
     schema = version.schema
     if schema is None or version.number is None:
-        raise ValueError(f"{version} is no numbered_versions version")
+        raise ValueError(f"{version} is no numbered version")
     return EarlierVersion(
         version=version.number, document=validator.load_schema(schema.text), references=references.documents_of(schema)
     )

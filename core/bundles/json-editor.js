@@ -1,10 +1,12 @@
 // Turns every <textarea data-json-editor> into a JSON editor, and colours every <pre data-json>.
 //
 // Without this script the textarea and the pre stay what they are, and work. Attributes of the textarea:
-// data-error-lines="3,7"   lines that the server refused, marked in the gutter data-read-only           not editable
+//   data-error-lines="3,7"   lines that the server refused, marked in the gutter
+//   data-read-only           not editable
 //
-// Events that other scripts send to the textarea: json-line                go to the line with this number (detail)
-// json-colour              colour the JSON in this part of the page (detail)
+// Events that other scripts send to the textarea:
+//   json-line                go to the line with this number (detail)
+//   json-colour              colour the JSON in this part of the page (detail)
 
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { json, jsonLanguage, jsonParseLinter } from "@codemirror/lang-json";

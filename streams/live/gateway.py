@@ -58,8 +58,8 @@ class GatewaySession:
 
     Attributes:
         followed: the streams that the connection follows.
-        positions: the connection's position in each stream. The transport calls `passing` or `move` for each item that
-            it sends, in order, before it takes further items.
+        positions: the connection's position in each stream. The transport passes each item that it sends to `advance`
+            or `advance_all`, in order, before it takes further items.
         ended: the reason for which the session ended; None while it lasts.
     """
 

@@ -202,16 +202,16 @@ class Item:
             return None
         return field.to_file(duration)
 
-    def _typed_value(self, key: str, definitions_of: type[_Type], what: str) -> _Type | None:
+    def _typed_value(self, key: str, wanted: type[_Type], what: str) -> _Type | None:
         """Return the value of a key if it has exactly this type (`true` is not an integer); otherwise record an
         error.
         """
         value = self.values.get(key)
         if value is None:
             return None
-        if type(value) is definitions_of:
+        if type(value) is wanted:
             return value
-        advice = "; put it in quotes" if definitions_of is str and isinstance(value, (bool, int, float)) else ""
+        advice = "; put it in quotes" if wanted is str and isinstance(value, (bool, int, float)) else ""
         self.refuse(key, f"must be {what}, but is {kind_of(value)}{advice}")
         return None
 

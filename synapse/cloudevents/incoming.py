@@ -158,7 +158,7 @@ def check_repeated_headers(headers: Mapping[str, str], value: Any) -> None:
         BadCloudEvent: when a header has another value.
     """
     # Few senders add them.
-    if not _name_attributes(tuple(headers)) or not isinstance(value, dict):
+    if not _may_have_attributes(tuple(headers)) or not isinstance(value, dict):
         return
     faults = []
     for name, text in attributes_of_headers(headers).items():
@@ -177,7 +177,7 @@ def check_repeated_headers(headers: Mapping[str, str], value: Any) -> None:
 
 
 @lru_cache(maxsize=64)
-def _name_attributes(names: tuple[str, ...]) -> bool:
+def _may_have_attributes(names: tuple[str, ...]) -> bool:
     """Say whether one of these names of headers may be that of an attribute. Cached: most requests have the same
     names."""
     return HEADER_PREFIX in " ".join(names)

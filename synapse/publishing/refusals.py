@@ -5,8 +5,7 @@ refused causes one command a second. Accepted events cost nothing. The number of
 of contracts, defined event types, publishers), and never depends on the contents of events.
 
 Samples contain no PII. A refused event may have its PII elsewhere than its contract says, so the marks of the contract
-do
-not help: in a stream whose contracts mark PII, a sample has types in place of values, and no name of a property that
+do not help: in a stream whose contracts mark PII, a sample has types in place of values, and no name of a property that
 the contract does not declare.
 """
 

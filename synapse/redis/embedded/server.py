@@ -110,10 +110,10 @@ class EmbeddedRedis:
                 return endpoint
             lock = given_back
             # The program that used the port may have released it by now, so the server's own log message counts, too.
-            if _is_free(endpoint.port) and PORT_TAKEN not in self._log_end(log_start):
+            if _is_free(endpoint.port) and PORT_TAKEN not in self._end_of_log(log_start):
                 break
         os.close(lock)
-        raise EmbeddedRedisError(f"The embedded Redis did not start. {self._log_end(log_start)}")
+        raise EmbeddedRedisError(f"The embedded Redis did not start. {self._end_of_log(log_start)}")
 
     def _launch(self, lock: int) -> Endpoint:
         """Start the program in the background. This process closes its copy of the lock; the server keeps its own."""
@@ -153,7 +153,7 @@ class EmbeddedRedis:
             if look.loaded > loaded:
                 loaded, since = look.loaded, time.monotonic()
             if time.monotonic() - since > self.patience:
-                raise EmbeddedRedisError(f"The embedded Redis runs, but {look.said}. {self._log_end(0)}")
+                raise EmbeddedRedisError(f"The embedded Redis runs, but {look.said}. {self._end_of_log(0)}")
             time.sleep(POLL)
         return lock
 
@@ -211,7 +211,7 @@ class EmbeddedRedis:
     def _log(self) -> Path:
         return self.folder / embedded_endpoint.LOG
 
-    def _log_end(self, start: int) -> str:
+    def _end_of_log(self, start: int) -> str:
         """Return the last lines of the server's log after the first `start` bytes."""
         if not self._log.exists():
             return "It left no log."

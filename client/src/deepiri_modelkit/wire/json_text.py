@@ -20,7 +20,7 @@ _WORDS = {"true": True, "false": False, "null": None}
 
 
 def dumps(value: Any) -> str:
-    """Return the compact JSON text of a value that passed `check`."""
+    """Return the compact JSON text of a value that passed `check_value`."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 

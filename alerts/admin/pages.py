@@ -64,7 +64,7 @@ def show_alerts(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
         opts=None,
         tabs=tabs_for(request, "now"),
         problem=problem,
-        alerts=_show_alerts(request, found.alerts),
+        alerts=_alert_rows(request, found.alerts),
         is_stale=problem is None and (silent is None or silent > STALE),
         silent=silent,
         **_delivery_context(request),
@@ -99,7 +99,7 @@ def firing_alerts(request: HttpRequest) -> list[FiringAlert]:
     page = Tab(title="Alerts", url=reverse("admin:alerts_alertrule_now"))
     return [
         FiringAlert(kinds=_KINDS.get(alert["condition"], ()), line=_attention_line(alert, page))
-        for alert in _show_alerts(request, firing)
+        for alert in _alert_rows(request, firing)
     ]
 
 
@@ -135,12 +135,12 @@ def show_changes(admin: AuditedAdmin, request: HttpRequest) -> HttpResponse:
         opts=None,
         tabs=tabs_for(request, "changes"),
         problem=problem,
-        changes=_show_alerts(request, found.changes),
+        changes=_alert_rows(request, found.changes),
         older=urlencode({"before": found.next}) if found.next else "",
     )
 
 
-def _show_alerts(request: HttpRequest, alerts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _alert_rows(request: HttpRequest, alerts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return alerts with times as datetimes, and with the URL of the form that silences them."""
     form = reverse("admin:alerts_silence_add") if request.user.has_perm("alerts.add_silence") else ""
     shown = [{**alert, "since": _parse_time(alert["since"]), "at": _parse_time(alert["at"])} for alert in alerts]

@@ -78,7 +78,7 @@ class WebhookConfig(SinkConfig):
             yield "concurrency", f"must be from 1 to {MOST_AT_ONCE}"
         if any(not 300 <= status <= 599 or status == 410 for status in self.permanent_statuses):
             yield "permanent_statuses", "must hold answers from 300 to 599 but 410, which disables the bridge"
-        yield from self._headers_mistakes()
+        yield from self._find_header_errors()
 
     def _secret_complaint(self) -> str:
         try:
@@ -92,7 +92,7 @@ class WebhookConfig(SinkConfig):
             return f"the secret of this name does not sign: {what} would"
         return ""
 
-    def _headers_mistakes(self) -> Iterator[tuple[str, str]]:
+    def _find_header_errors(self) -> Iterator[tuple[str, str]]:
         names = [*self.headers, *self.secret_headers]
         for where, mapping in (("headers", self.headers), ("secret_headers", self.secret_headers)):
             for name in mapping:

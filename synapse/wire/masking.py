@@ -1,7 +1,7 @@
 """Masking PII in entries for readers without payload access, and the JSON of entries.
 
 Contracts mark PII. The marks of all versions of an event type's contract apply, those of hidden versions too (see
-`streams.snapshot`). An event without a contract is shown unchanged.
+`streams.contract_marks`). An event without a contract is shown unchanged.
 """
 
 from collections.abc import Callable, Mapping

@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from synapse.redis.embedded import EmbeddedRedis
+from synapse.redis.embedded.endpoint import Endpoint
+from synapse.redis.embedded.process import State, probe_server
 from tests.embedded.machine import crash, pid_of
+from tests.ports import free_port
 
 
 @contextmanager
@@ -64,6 +67,15 @@ def test_another_program_on_the_recorded_port_is_not_taken_for_the_server(embedd
         assert second.port != first.port
         assert second.password == first.password
         assert pid_of(second) > 0
+
+
+def test_a_program_that_answers_anything_is_no_server() -> None:
+    port = free_port()
+
+    with stranger_on(port):
+        look = probe_server(Endpoint(port=port, password="secret"))
+
+    assert (look.state, look.said) == (State.AWAY, "is another program than Redis")
 
 
 def test_a_port_that_is_lost_between_choosing_and_listening_is_replaced(embedded: EmbeddedRedis, monkeypatch) -> None:

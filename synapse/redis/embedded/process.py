@@ -146,6 +146,9 @@ def probe_server(endpoint: Endpoint) -> ProbeResult:
         return ProbeResult(
             state=State.AWAY, said=f"{how} ({getattr(bottom, 'strerror', None) or str(bottom).rstrip('.')})"
         )
+    if "loading" not in known:
+        # Another program took the port before Redis did.
+        return ProbeResult(state=State.AWAY, said="is another program than Redis")
     if known["loading"] == "0":
         return ProbeResult(state=State.READY, said="answers")
     loaded, percent = known.get("loading_loaded_bytes", "0"), known.get("loading_loaded_perc", "100")

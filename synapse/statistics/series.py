@@ -16,7 +16,7 @@ class Series:
         unit: the unit of its values.
         meaning: one sentence for people.
         source: the fields whose sum the series is, in the Redis hash of the counters of the stream or group; empty
-            when it is measured otherwise. When `labelled`, the common prefix of those fields; the rest of each name is
+            when it is measured otherwise. With a `label`, the common prefix of those fields; the rest of each name is
             the label.
         metric: the Prometheus metric with the same value; empty for none.
         sum_of: the names of the series whose sum it is; such a series is not stored.

@@ -12,7 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.chaos.profile import FULL
 from tests.delivery.people import PlacesAndPeople
 
-EXAMPLES = int(os.environ.get("SYNAPSE_MODEL_EXAMPLES", "300" if FULL else "8"))
+EXAMPLES = int(os.environ.get("SYNAPSE_MODEL_EXAMPLES", "300" if FULL else "15"))
 
 
 @pytest.mark.parametrize("order", ["none", "key", "stream"])

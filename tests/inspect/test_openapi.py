@@ -71,7 +71,8 @@ def test_the_web_process_builds_the_document_before_it_is_asked_for(monkeypatch)
     monkeypatch.setattr(api_docs, "document", built.set)
     # What else the start does needs Redis, the database and threads.
     collecting = ("process.tune_garbage_collector", "process.keep_large_blocks_apart")
-    for name in ("holder.refresh", "background_tasks.start", "expiry.WORK.start", "health.start", *collecting):
+    starting = ("background_tasks.start", "expiry.WORK.start", "alerts.WORK.start", "health.start")
+    for name in ("holder.current", *starting, "prepare_pages", *collecting):
         monkeypatch.setattr(f"synapse_project.front_door.{name}", lambda: None)
     sent = []
 

@@ -9,8 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from synapse.formats.text import NO_TEXTS
-
 _LENGTH = b"content-length"
 # Headers that name one request, event or trace. Services send other values with each request, and no decision about a
 # head depends on them.
@@ -30,8 +28,8 @@ _VARYING_LINE = re.compile(
 _END = b"\r\n\r\n"
 # A body whose length has more digits does not arrive in one piece.
 _MOST_DIGITS = 8
-# The longest value of a varying header that is parsed here.
-_LONGEST_VALUE = 512
+# The value of a varying header that is parsed here, up to the end of its line: at most 512 characters of ASCII.
+_VALUE = re.compile(rb"[!-~](?:[ -~]{0,510}[!-~])?(?=\r)")
 
 
 # A request with a known head: the digits of its length (empty without a body), its body, and its varying headers.
@@ -41,57 +39,39 @@ RepeatedRequest = tuple[bytes, bytes, Mapping[str, str]]
 class CachedHead(NamedTuple):
     """The head of an earlier request without the values that differ in each request.
 
-    The head is split at the digits of its Content-Length into `before` and `behind`. Without a body, `before` is the
-    whole head, and `behind` is empty. `lines` has the names of the other headers whose values are cut out, and for each
-    the start of its line up to the value.
+    The head is split at these values: the digits of its Content-Length, and the values of varying headers. `parts` has
+    for each value, in order, the name of its header ("" for the length) and the bytes before it. `end` has the bytes
+    behind the last one.
     """
 
-    before: bytes
-    behind: bytes
-    lines: tuple[tuple[str, bytes], ...]
+    parts: tuple[tuple[str, bytes], ...]
+    end: bytes
 
     def match(self, piece: bytes) -> RepeatedRequest | None:
         """Return the request in a piece that has exactly this head with other values, and its body; None for any other
-        piece.
+        piece, and when the parser might read a value differently.
         """
-        before, behind, lines = self
-        varying = NO_TEXTS
-        if lines:
-            cut = _cut_values(piece, lines)
-            if cut is None:
+        digits, at = b"", 0
+        varying: dict[str, str] = {}
+        for name, part in self.parts:
+            if not piece.startswith(part, at):
                 return None
-            piece, varying = cut
-        if not piece.startswith(before):
+            begin = at + len(part)
+            if name:
+                found = _VALUE.match(piece, begin)
+                if found is None:
+                    return None
+                at = found.end()
+                varying[name] = found[0].decode("ascii")
+            else:
+                at = piece.find(b"\r", begin, begin + _MOST_DIGITS + 1)
+                digits = piece[begin:at]
+                if at < 0 or not digits.isdigit():
+                    return None
+        if not piece.startswith(self.end, at):
             return None
-        if not behind:
-            return (b"", b"", varying) if len(piece) == len(before) else None
-        begin = len(before)
-        end = piece.find(b"\r", begin, begin + _MOST_DIGITS + 1)
-        digits = piece[begin:end]
-        if end < 0 or not digits.isdigit() or not piece.startswith(behind, end):
-            return None
-        body = piece[end + len(behind) :]
-        return (digits, body, varying) if len(body) == int(digits) else None
-
-
-def _cut_values(piece: bytes, lines: Sequence[tuple[str, bytes]]) -> tuple[bytes, Mapping[str, str]] | None:
-    """Cut the first value after each of `lines` out of a piece. Return the rest and these values.
-
-    Return None when a value is missing, or when the parser might read it differently. If a value was cut out of a body,
-    the rest does not match the known head.
-    """
-    varying = {}
-    for name, line in lines:
-        begin = piece.find(line) + len(line)
-        end = piece.find(b"\r", begin, begin + _LONGEST_VALUE + 1)
-        value = piece[begin:end].decode("latin-1")
-        if begin < len(line) or end < 0 or not value or value.strip(" ") != value:
-            return None
-        if not (value.isascii() and value.isprintable()):
-            return None
-        varying[name] = value
-        piece = piece[:begin] + piece[end:]
-    return piece, varying
+        body = piece[at + len(self.end) :]
+        return (digits, body, varying) if len(body) == int(digits or b"0") else None
 
 
 def cacheable_head(
@@ -110,12 +90,8 @@ def cacheable_head(
     # Not when the parser found another value, such as that of a header on two lines.
     if len(dict(found)) < len(found) or sorted((name, line[3]) for name, line in found) != parsed:
         return None
-    before, behind, at = b"", b"", 0
+    parts, at = [], 0
     for name, line in found:
-        behind += piece[at : line.start(3)]
+        parts.append(("" if name == _LENGTH else name.decode("ascii"), piece[at : line.start(3)]))
         at = line.end(3)
-        if name == _LENGTH:
-            before, behind = behind, b""
-    behind += piece[at:end]
-    lines = tuple((name.decode("ascii"), line[1]) for name, line in found if name != _LENGTH)
-    return CachedHead(before, behind, lines) if length else CachedHead(behind, b"", lines)
+    return CachedHead(tuple(parts), piece[at:end])

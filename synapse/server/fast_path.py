@@ -52,11 +52,6 @@ class _Head(NamedTuple):
     headers: Mapping[str, str]
     address: str
 
-    def with_headers(self, headers: Mapping[str, str]) -> "_Head":
-        """Return the head with these headers in place of those with their names."""
-        route, params, path, query, others, address = self
-        return _Head(route, params, path, query, {**others, **headers}, address)
-
 
 class FastPath:
     """Finds the requests of one connection that the fast path answers, and remembers repeated heads."""
@@ -88,7 +83,7 @@ class FastPath:
                 head = self._head_of(connection.client, *asked)
             elif head is not None:
                 varying = headers_of([header for header in requests.headers if header[0] in VARYING])
-                head = head.with_headers(varying)
+                head = head._replace(headers={**head.headers, **varying})
             self._asked, self._head = (asked, head) if requests.head_size() <= _MOST_KEPT else (None, None)
         return None if head is None else DirectCycle(connection, head, requests)
 
@@ -102,8 +97,6 @@ class FastPath:
         found = known.match(piece)
         if found is None:
             return None
-        if varying := found[2]:
-            head = head.with_headers(varying)
         return DirectCycle(connection, head, requests, found)
 
     def learn(self, requests: RequestParser, piece: bytes) -> None:
@@ -161,13 +154,17 @@ class DirectCycle:
         self.response_started = False
         self.response_complete = False
         self._body: bytes | bytearray
+        # The headers of this request; those of `head` may be an earlier request's.
+        self._headers = head.headers
         if whole is None:
             self._length, self._body, self._is_whole = requests.length, bytearray(), False
             self._version = requests.version
             self.keep_alive = requests.keeps_alive
             self._expects_continue = requests.expects_continue
         else:  # only requests with such a head are remembered
-            self._length, self._body, _ = whole
+            self._length, self._body, varying = whole
+            if varying:
+                self._headers = {**head.headers, **varying}
             self._is_whole = self.keep_alive = True
             self._version, self._expects_continue = "1.1", False
 
@@ -187,15 +184,17 @@ class DirectCycle:
             self._protocol.resume_reading()
         head = self._head
         try:
-            request_guard.check_host(self._protocol.server_config, head.path, head.headers, version=self._version)
-            self._principal = principal_of(self._protocol.server_config, head.route, head.headers, address=head.address)
+            request_guard.check_host(self._protocol.server_config, head.path, self._headers, version=self._version)
+            self._principal = principal_of(
+                self._protocol.server_config, head.route, self._headers, address=head.address
+            )
             if self._principal.kind != "anonymous" and not self._protocol.is_identified:
                 self._protocol.identify(caller_of(self._principal))
             self._most = self._protocol.server_config.max_body_bytes if head.route.identify is None else SMALL
             check_announced(self._length, most=self._most)
             self._check_size()
         except Problem as problem:
-            self._respond(problem_response(problem, self._head.headers))
+            self._respond(problem_response(problem, self._headers))
             return
         if self._is_whole:
             self._run()
@@ -222,7 +221,7 @@ class DirectCycle:
         try:
             self._check_size()
         except Problem as problem:
-            self._respond(problem_response(problem, self._head.headers))
+            self._respond(problem_response(problem, self._headers))
 
     def end(self) -> None:
         """Record that the request is complete."""
@@ -268,7 +267,7 @@ class DirectCycle:
             params=head.params,
             path=head.path,
             query=head.query,
-            headers=head.headers,
+            headers=self._headers,
             principal=self._principal,
             body=body,
         )
@@ -309,8 +308,8 @@ class DirectCycle:
         status, body, content_type, headers, rest, _ = response
         default = self._protocol.state.default_headers
         vary = headers.get("Vary", "") if headers else ""
-        if len(headers) > bool(vary) or "origin" in self._head.headers:
-            pairs = header_pairs(self._protocol.server_config, response, self._head.headers)
+        if len(headers) > bool(vary) or "origin" in self._headers:
+            pairs = header_pairs(self._protocol.server_config, response, self._headers)
             head = encode_head(status, [*default, *pairs])
         else:
             head = _usual_head(self._protocol.server_config, status, content_type, vary, *default)

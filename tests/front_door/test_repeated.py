@@ -115,6 +115,12 @@ def test_a_head_with_another_trace_and_key_is_told_with_both(known_trace):
         pytest.param(traced(key=b"a\r\nTransfer-Encoding: chunked"), id="a header behind a value"),
         pytest.param(traced(key=b"a\r\n\r\n{}POST / HTTP/1.1"), id="a request behind a value"),
         pytest.param(traced().replace(b"Key: k", b"Key: l"), id="another key of the API"),
+        pytest.param(
+            traced().replace(
+                b"Host: localhost\r\nTraceParent: 00-a-b-01", b"TraceParent: 00-a-b-01\r\nHost: localhost"
+            ),
+            id="headers in another order",
+        ),
     ],
 )
 def test_a_head_whose_varying_values_may_be_read_otherwise_is_left_to_the_parser(known_trace, piece):

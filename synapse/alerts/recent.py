@@ -11,8 +11,8 @@ from typing import Any
 from synapse.alerts.rules import WINDOW
 from synapse.redis import Conversation
 from synapse.statistics import history, series
-from synapse.statistics.history import Span
 from synapse.statistics.latest import Sample
+from synapse.statistics.rows import Row, Span
 from synapse.statistics.series import BY_NUMBER, Key
 from synapse.statistics.storage import FINEST
 
@@ -115,7 +115,7 @@ class RecentSeries:
             for key, row in rows.items():
                 self._load_row(stream, key, row, at)
 
-    def _load_row(self, stream: str, key: Key, row: history.Row, at: int) -> None:
+    def _load_row(self, stream: str, key: Key, row: Row, at: int) -> None:
         each = BY_NUMBER[key.number]
         if each.kind == "gauge":
             if row[-1] is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from synapse.redis import Conversation, together
 from synapse.statistics import history, series
-from synapse.statistics.history import Row, Rows, Span
+from synapse.statistics.rows import Row, Rows, Span
 from synapse.statistics.series import BY_NUMBER, Key, Selection, Series
 from synapse.statistics.storage import FINEST, RESOLUTIONS
 

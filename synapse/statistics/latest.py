@@ -7,8 +7,7 @@ from typing import Any
 
 import orjson
 
-from synapse.statistics.history import SUMS_OF
-from synapse.statistics.series import BY_NAME, BY_NUMBER, LAG_EVENTS, LAG_INEXACT, RETRIED, Series
+from synapse.statistics.series import BY_NAME, BY_NUMBER, LAG_EVENTS, LAG_INEXACT, RETRIED, SUMS_OF, Series
 from synapse.statistics.storage import Changes
 
 _Told = dict[str, Any]

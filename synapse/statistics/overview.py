@@ -9,7 +9,8 @@ from synapse.inspection.groups import Owner
 from synapse.redis import Conversation, together
 from synapse.statistics import history, series, totals
 from synapse.statistics.health import Health, health_of
-from synapse.statistics.history import History, KeptHistory, Row, Rows, Span
+from synapse.statistics.history import History, KeptHistory
+from synapse.statistics.rows import Row, Rows, Span
 from synapse.statistics.series import BY_NUMBER, Key, Selection, select
 from synapse.statistics.storage import ALL_STREAMS, RESOLUTIONS
 

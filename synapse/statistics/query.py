@@ -14,7 +14,7 @@ from synapse.inspection.range_query import parse_moment_ms
 from synapse.problems import BadParameter
 from synapse.redis import Conversation
 from synapse.statistics import history, series
-from synapse.statistics.history import Rows, Span
+from synapse.statistics.rows import Rows, Span
 from synapse.statistics.series import BY_NAME, BY_NUMBER, SERIES, Key, Selection, Series
 from synapse.statistics.storage import FINEST, RESOLUTIONS
 

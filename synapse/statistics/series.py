@@ -371,5 +371,8 @@ SERIES = (
 )
 BY_NUMBER = {series.number: series for series in SERIES}
 BY_NAME = {series.name: series for series in SERIES}
+# The numbers of the parts of each series that is a sum; and the numbers of the sums that contain each part.
+SUMS = {each.number: [BY_NAME[name].number for name in each.sum_of] for each in SERIES if each.sum_of}
+SUMS_OF = {part: [number for number, parts in SUMS.items() if part in parts] for some in SUMS.values() for part in some}
 # Not shown: counts the rounds of sampling, so that a step without a sample differs from a step without changes.
 ROUNDS = Key(1000)

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 
 from synapse.redis import Command
 from synapse.statistics import series
-from synapse.statistics.history import SUMS_OF
 from synapse.statistics.latest import growth_of
-from synapse.statistics.series import BY_NUMBER, SERIES, Key
+from synapse.statistics.series import BY_NUMBER, SERIES, SUMS_OF, Key
 from synapse.statistics.storage import ALL_STREAMS, FINEST, RESOLUTIONS, Changes, Resolution, Track
 
 # Kept for the overview: the last minutes with each sample, and the last hour by minutes.

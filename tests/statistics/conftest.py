@@ -9,7 +9,7 @@ import redis as redis_py
 from streams import connections
 from synapse.redis import keyspace
 from synapse.statistics import history
-from synapse.statistics.history import Rows, Span
+from synapse.statistics.rows import Rows, Span
 from synapse.statistics.sampler import Sampler
 from synapse.statistics.series import BY_NAME, select
 from synapse.statistics.storage import RESOLUTIONS

@@ -7,8 +7,9 @@ import pytest
 from streams import connections
 from synapse.redis import keyspace
 from synapse.statistics import overview, series
-from synapse.statistics.history import KeptHistory, Span, read_history
+from synapse.statistics.history import KeptHistory, read_history
 from synapse.statistics.overview import read_histories
+from synapse.statistics.rows import Span
 from synapse.statistics.series import SERIES, Key, select
 from synapse.statistics.storage import RESOLUTIONS
 

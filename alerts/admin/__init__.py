@@ -7,8 +7,8 @@
 """
 
 from alerts.admin import pages, rules, silences
-from streams.admin import home as streams_home
+from streams.admin import attention
 
-streams_home.FIRING_ALERTS.append(pages.firing_alerts)
+attention.FIRING_ALERTS.append(pages.firing_alerts)
 
 __all__ = ["rules", "silences"]

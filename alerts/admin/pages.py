@@ -14,7 +14,7 @@ from alerts import current
 from alerts.current import STALE, CurrentAlerts, HistoryPage
 from alerts.snapshot import holder
 from core.admin.base import AuditedAdmin, Tab, person
-from streams.admin.home import AttentionLine, FiringAlert
+from streams.admin.attention import AttentionLine, FiringAlert
 from synapse.alerts import rules
 from synapse.formats.text import ALERTS_STREAM
 from synapse.http.redis_problems import FAILURES, problem_of

@@ -11,7 +11,7 @@
 
 from bridges.admin import archive, attention, bridges, secrets, timeline
 from core.admin import home as first_page
-from streams.admin import home as streams_home
+from streams.admin import attention as streams_attention
 from streams.admin import tabs
 from streams.admin.events.messages import MESSAGE_PARTS, MessagePart
 from streams.admin.tabs import AdditionLink, PageLink
@@ -25,8 +25,8 @@ tabs.STREAM_ADDITIONS.append(
     AdditionLink("Add a bridge", lambda stream: tabs.add_url("bridges_bridge", stream=stream.pk), "bridges.add_bridge")
 )
 MESSAGE_PARTS.append(MessagePart(template="bridges/admin/timeline.html", values=timeline.values_of))
-streams_home.READER_LINES.append(attention.find_lines)
-streams_home.READER_PAGES.append(attention.pages_of_bridges)
+streams_attention.READER_LINES.append(attention.find_lines)
+streams_attention.READER_PAGES.append(attention.pages_of_bridges)
 first_page.add(first_page.Part(template="bridges/admin/home.html", values=bridges.home_values))
 
 __all__ = ["archive", "bridges", "secrets"]

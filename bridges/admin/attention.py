@@ -16,7 +16,7 @@ from bridges.snapshot import definition_of
 from core.admin.base import Tab
 from core.models import AuditEntry
 from core.templatetags.synapse import visible
-from streams.admin.home import AttentionLine
+from streams.admin.attention import AttentionLine
 from streams.connections import ask_all
 from synapse.delivery import status
 from synapse.delivery.status import Overview

@@ -1,6 +1,7 @@
 """Streams, event types, services and grants in the admin.
 
-- `home`               the part of the first page about streams
+- `home`               the part of the first page about streams, with `attention`, its lines about what needs attention,
+  and `stream_rows`, its table
 - `streams`            the list with live statistics, and a stream's definition
 - `events/`            the explorer, search by id, the page of an event, test events, imports
 - `event_types`        event types and their examples

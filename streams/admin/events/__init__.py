@@ -1,8 +1,10 @@
 """Pages of events in the admin.
 
-- `explorer`        events of one or many streams, searched by text, filter, type and time
-- `explorer_state`  the explorer's search, as the query of its address
-- `explorer_rows`   the explorer's rows and columns
+- `explorer`        events of one or many streams, searched by text, filter, type and time; its parts:
+  - `explorer_state`      the search, as the query of its address
+  - `explorer_form`       the form, with suggested filters and errors
+  - `explorer_histogram`  events over time
+  - `explorer_rows`       rows and columns
 - `saved_views`     searches of the explorer that people keep
 - `find`            one event by an id in it
 - `messages`        one event, and a stream's groups

@@ -1,6 +1,7 @@
 """Bridges in the admin, with their groups, dead letters and archived events.
 
-- `bridges`  the list of bridges with their states, a bridge's definition, and the first page's part about bridges
+- `bridges`  the list of bridges with their states (`bridge_states`), a bridge's definition (`bridge_form`, with its
+  fields in `bridge_fields`), and the first page's part about bridges; `bridge_actions` are its buttons
 - `attention`  lines of the first page about bridges that need attention
 - `dead_letters`  pages that show, redrive and discard dead letters
 - `groups`   pages that create, pause, move and delete a stream's groups

@@ -10,7 +10,7 @@ from django.db.models.functions import Concat
 from django.http import HttpRequest
 from django.urls import reverse
 
-from bridges.admin.bridges import DISABLED, attach_reasons
+from bridges.admin.bridge_states import DISABLED, attach_reasons
 from bridges.models import Bridge
 from bridges.snapshot import definition_of
 from core.admin.base import Tab

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from bridges.admin.bridges import read_overviews
+from bridges.admin.bridge_states import read_overviews
 from bridges.models import Bridge
 from core import audit
 from core.admin import home

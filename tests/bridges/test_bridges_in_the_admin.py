@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from bridges import auto_disable
-from bridges.admin import bridges
+from bridges.admin import bridge_states
 from bridges.models import ArchivedEvent, Bridge
 from bridges.secrets import values_of
 from bridges.snapshot import definition_of
@@ -155,7 +155,7 @@ def test_error_texts_of_a_bridge_are_shown_only_to_people_who_may_see_payloads(
     seen = [viewer.get(page) for page in pages]
 
     assert not any("anna" in page.content.decode() for page in seen)
-    assert bridges.HIDDEN in text_of(seen[1])
+    assert bridge_states.HIDDEN in text_of(seen[1])
     assert "no mailbox anna" in text_of(admin_client.get(pages[1]))
 
 
@@ -169,7 +169,7 @@ def test_the_list_says_why_a_bridge_fails_and_how_many_dead_letters_it_has(admin
 
     assert "failing no mailbox anna database" in text_of(page)
     assert re.search(r"0 0 3 ", text_of(page))
-    assert f"failing {bridges.HIDDEN[:79]}… database" in text_of(seen)
+    assert f"failing {bridge_states.HIDDEN[:79]}… database" in text_of(seen)
     letters = url(BRIDGE, "dead_letters_group", archive.stream.pk, "archive")
     assert (letters in page.content.decode(), letters in seen.content.decode()) == (True, False)
 

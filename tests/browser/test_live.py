@@ -16,6 +16,7 @@ WATCH = """() => {
   const source = new EventSource('/streams/platform-events/live');
   source.onmessage = (message) => window.numbers.push(JSON.parse(message.data).event.n);
   source.onopen = () => {
+    source.onopen = null;  // It opens again after the death of the server.
     const many = new EventSource('/live?stream=agi-decisions&stream=model-events,platform-events');
     many.onmessage = (message) => {
       const {stream, event} = JSON.parse(message.data);

@@ -46,11 +46,20 @@ def person(chromium, hub: Hub) -> Iterator[object]:
     """A logged-in person. All tests share the browser's cookies and cache, which saves most of the time."""
     context = chromium.new_context(reduced_motion="reduce")
     context.set_default_timeout(60_000)
+    keep_open(context, f"{hub.url}/healthz")
     page = context.new_page()
     log_in(page, hub)
     page.close()
     yield context
     context.close()
+
+
+def keep_open(context, url: str) -> None:
+    """Keep a page of a server open, so that others open as tabs beside it, within the process that draws it.
+
+    A page that is the only one gets a window of its own, for which Chromium draws menus in two further processes.
+    """
+    context.new_page().goto(url)
 
 
 def log_in(page, hub: Hub) -> None:

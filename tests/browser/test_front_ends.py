@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tests.browser.conftest import CHROMIUM, OPTIONS
+from tests.browser.conftest import CHROMIUM, OPTIONS, keep_open
 
 pytestmark = pytest.mark.process
 
@@ -90,9 +90,11 @@ def page_of(chromium):
     thread.start()
     rules = ", ".join(f"MAP {origin.partition('//')[2]} 127.0.0.1:{server.server_port}" for origin in ORIGINS)
     browser = chromium.browser_type.launch(executable_path=CHROMIUM, args=[*OPTIONS, f"--host-resolver-rules={rules}"])
+    context = browser.new_context()
+    keep_open(context, f"{ORIGINS[0]}/")
 
     def open_at(origin):
-        page = browser.new_page()
+        page = context.new_page()
         page.goto(f"{origin}/")
         return page
 

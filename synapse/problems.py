@@ -20,9 +20,15 @@ class Problem(Exception):
 
     `detail` is one sentence for a person. `members` are further members of the problem document (RFC 9457, 3.2);
     `headers` go into the HTTP answer. `trace_id` is that of the trace of its request, "" without one.
+
+    Attributes:
+        retry_after: the seconds of the header Retry-After, which every 503 has.
+        quotes_event: whether the detail may quote an event; it is then left out of the records of refused events.
     """
 
     trace_id = ""
+    retry_after = 1
+    quotes_event = True
 
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal-error"
@@ -36,6 +42,8 @@ class Problem(Exception):
         super().__init__(detail)
         self.detail = detail
         self.headers = dict(headers or {})
+        if self.status == 503:
+            self.headers.setdefault("Retry-After", str(self.retry_after))
         self.members = members
 
 
@@ -52,6 +60,8 @@ class Unauthenticated(Problem, status=401, slug="unauthenticated", title="Authen
 
 class Forbidden(Problem, status=403, slug="forbidden", title="The caller may not do this"):
     """The caller is authenticated, but lacks a right, which `missing` names."""
+
+    quotes_event = False
 
 
 class ForeignOrigin(Problem, status=403, slug="foreign-origin", title="Pages of other sites may change nothing here"):
@@ -116,7 +126,7 @@ class DatabaseDown(Problem, status=503, slug="database-down", title="The databas
     """The database cannot be reached, is locked, or has no room. The same request can succeed later."""
 
     def __init__(self, detail: str = "The database cannot be used now: nothing was changed. Try again.") -> None:
-        super().__init__(detail, headers={"Retry-After": "1"})
+        super().__init__(detail)
 
 
 def document(problem: Problem, *, trace_id: str = "") -> dict[str, Any]:

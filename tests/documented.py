@@ -10,14 +10,27 @@ from synapse.endpoints import Endpoint
 from synapse.endpoints.openapi import answer_of
 from synapse.http.exchange import JSON, compile_path
 
+# Every route may be answered with these, and is not asked to declare them.
+_OF_ALL = {405, 408, 429, 500, 503}
+
 
 def hold_to_model(method: str, target: str, status: int, content_type: str, body: bytes) -> None:
-    """Fail when an answer has a member that its model has not, or lacks one, or has one of another type."""
+    """Fail when the endpoint does not declare the status of a refusal; and when an answer has a member that its model
+    has not, or lacks one, or has one of another type."""
     media_type = content_type.partition(";")[0]
-    if media_type != JSON or not 200 <= status < 300:
-        return
     endpoint = _endpoint(method, target.partition("?")[0])
     if endpoint is None:
+        return
+    if status >= 400:
+        declared = {
+            *_OF_ALL,
+            *endpoint.problems,
+            *(key if isinstance(key, int) else key[0] for key in endpoint.returns),
+        }
+        if not endpoint.requires.open_to_all:
+            declared |= {401, 403}
+        assert status in declared, f"{endpoint.name} was answered {status}: add it to `problems` of its declaration"
+    if media_type != JSON or not 200 <= status < 300:
         return
     documented = {key if isinstance(key, int) else key[0]: found for key, found in _json(endpoint)}
     assert status in documented, f"{endpoint.name} does not document {status}"

@@ -170,7 +170,7 @@ _events = partial(
         ),
         207: Meaning(Batch, "Some events of the batch are stored; the results say which."),
     },
-    problems=[*_REFUSED, 503],
+    problems=[*_REFUSED, 409, 503],
     stores=lambda request: request.params["stream"],
     parameters=[_ATOMIC, KEY, _VERSION, _TRACE, *_BINARY],
     examples=[*_EXAMPLES, Example("stored", _STORED, 201)],

@@ -131,7 +131,7 @@ class TooCostly(Problem, status=422, slug="too-costly", title="Checking the even
 class SandboxBusy(Problem, status=503, slug="busy", title="Too much is being answered already"):
     """The sandbox is busy with schemas or events of other callers, or its process was killed."""
 
+    retry_after = 5
+
     def __init__(self) -> None:
-        super().__init__(
-            "Other schemas or costly events are being checked. Ask again in 5 s.", headers={"Retry-After": "5"}
-        )
+        super().__init__(f"Other schemas or costly events are being checked. Ask again in {self.retry_after} s.")

@@ -78,6 +78,8 @@ class BadCloudEvent(BadEvent, slug="bad-cloudevent", title="This cannot be read 
 class EventTooLarge(Problem, status=413, slug="too-large", title="The event is larger than what is accepted"):
     """The event, or the batch, exceeds the size limit."""
 
+    quotes_event = False
+
 
 class BadEventType(Problem, status=422, slug="bad-event-type", title="The event does not say what it is"):
     """The event names no event type, or its event type is not a valid name."""
@@ -95,6 +97,8 @@ class UnknownContractVersion(
 ):
     """The event names a version that its contract does not have, or does not have any more."""
 
+    quotes_event = False
+
 
 class UnknownEventType(
     Problem, status=422, slug="unknown-event-type", title="The stream does not take events of this type"
@@ -106,6 +110,8 @@ class IdempotencyKeyReused(
     Problem, status=422, slug="idempotency-key-reused", title="The Idempotency-Key was used for something else"
 ):
     """Another request was sent with this Idempotency-Key before. Nothing was stored."""
+
+    quotes_event = False
 
 
 class BatchRefused(Problem, status=422, slug="batch-refused", title="No event of the batch was stored"):
@@ -171,9 +177,6 @@ class ServerBusy(Problem, status=503, slug="not-now", title="This cannot be take
 
     retry_after = 5
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, headers={"Retry-After": str(self.retry_after)})
-
 
 class TooManyWatchers(ServerBusy, slug="too-many-watchers", title="Too many watch streams live already"):
     """This process has the maximum number of watchers."""
@@ -191,10 +194,7 @@ class Stopping(ServerBusy, slug="stopping", title="The server is about to stop")
 class Unavailable(Problem, status=503, slug="unavailable", title="Redis cannot be used now"):
     """Redis cannot be used now. The same request can succeed later."""
 
-    retry_after = 1
-
-    def __init__(self, detail: str, **members: Any) -> None:
-        super().__init__(detail, headers={"Retry-After": str(self.retry_after)}, **members)
+    quotes_event = False
 
 
 class BrokerDown(Unavailable, slug="redis-down", title="Redis cannot be reached"):

@@ -25,13 +25,9 @@ from synapse.cloudevents.attributes import DEFINED
 from synapse.errors.streams import (
     BadCloudEvent,
     ContractViolated,
-    EventTooLarge,
-    IdempotencyKeyReused,
-    Unavailable,
-    UnknownContractVersion,
 )
 from synapse.formats.text import is_name
-from synapse.problems import Forbidden, Problem
+from synapse.problems import Problem
 from synapse.redis import Conversation, RedisUnavailable, ReplyError, ReplyLost
 from synapse.redis.commands.refusals import RefusalKind, note_refusals
 from synapse.runtime.repeated_failures import RepeatedFailures
@@ -50,8 +46,6 @@ _LONGEST = 300
 _AT_ONCE = 100
 # JSON Pointers of the defined attributes and data of a CloudEvent. Names of extensions are contents of the event.
 _PLACES = frozenset({*(f"/{name}" for name in DEFINED), "/data", "/data_base64", "/data/event_type"})
-# Problems whose detail has only names and sizes. The detail of others may quote the event.
-_WITHOUT_CONTENTS = (Forbidden, EventTooLarge, IdempotencyKeyReused, UnknownContractVersion, Unavailable)
 
 
 class KindKey(NamedTuple):
@@ -243,7 +237,7 @@ def _detail_of(problem: Problem) -> str:
         pointers = (each["pointer"] for each in problem.members["violations"])
         places = dict.fromkeys(each if each in _PLACES else "an extension" for each in pointers)
         return f"Wrong in the CloudEvent: {', '.join(places)}."
-    return problem.detail if isinstance(problem, _WITHOUT_CONTENTS) else ""
+    return "" if problem.quotes_event else problem.detail
 
 
 def _group_by_command(noted: Iterable[tuple[str, KindKey]]) -> Iterator[tuple[str, list[KindKey]]]:

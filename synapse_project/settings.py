@@ -355,6 +355,8 @@ LOGGING = {
     "loggers": {
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "django.request": {"filters": ["refusals"]},
+        "django.security.DisallowedModelAdminLookup": {"filters": ["refusals"]},
+        "django.security.DisallowedModelAdminToField": {"filters": ["refusals"]},
         "uvicorn": {"level": "WARNING"},
         # The library logs each failed attempt to export. Synapse reports unsent telemetry once a minute.
         "opentelemetry": {"level": "CRITICAL"},

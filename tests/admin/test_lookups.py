@@ -132,8 +132,8 @@ def test_a_list_allows_the_lookups_of_its_filters_and_no_other(db, model, of):
         assert allowed == wanted, role
 
 
-@pytest.mark.parametrize("role", PEOPLE if FULL else ["nobody", "custom", "superuser"])
 @pytest.mark.parametrize(("model", "of"), ADMINS, ids=LABELS)
+@for_each("role", PEOPLE if FULL else ["nobody", "custom", "superuser"])
 def test_a_page_refuses_lookups_on_every_column_for_every_role(rows, monkeypatch, model, of, role):
     if not FULL:
         leave_pages_undrawn(monkeypatch)
@@ -157,6 +157,15 @@ def test_a_page_refuses_lookups_on_every_column_for_every_role(rows, monkeypatch
         if answer.status_code != (400 if plain.status_code == 200 else plain.status_code):
             wrong.append((lookup, answer.status_code))
     assert wrong == []
+
+
+@for_each("query", [{"purpose__startswith": "a"}, {"_to_field": "purpose"}])
+def test_a_refused_lookup_is_a_line_of_the_log_without_a_traceback(admin_client, caplog, query):
+    caplog.clear()
+
+    assert admin_client.get(url("streams.stream"), query).status_code == 400
+
+    assert [(record.levelname, record.exc_info) for record in caplog.records] == [("ERROR", None)]
 
 
 @pytest.mark.parametrize(("model", "of"), ADMINS, ids=LABELS)

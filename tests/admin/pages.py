@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django.template.response import SimpleTemplateResponse
 from django.urls import reverse
 
+from synapse.schema.codegen import generator
 from synapse_project import urls
 
 
@@ -40,10 +41,11 @@ def no_rows(prefix):
 
 
 def leave_pages_undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answer with the status alone: drawing a page, with the frame around it, takes longer than deciding on its status
-    and asking the database.
+    """Answer with the status alone: drawing a page, with the frame around it, or generating its code takes longer than
+    deciding on its status and asking the database.
     """
     monkeypatch.setattr(SimpleTemplateResponse, "rendered_content", "")
     monkeypatch.setattr(admin.site, "each_context", lambda _: {})
+    monkeypatch.setattr(generator, "generate_module", lambda *_: generator.Code(file_name="a.py", text=""))
     for status in (400, 403):
         monkeypatch.setattr(urls, f"handler{status}", lambda *_, status=status, **__: HttpResponse(status=status))

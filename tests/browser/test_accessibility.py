@@ -15,10 +15,11 @@ from tests.conftest import need
 pytestmark = pytest.mark.process
 
 AXE = Path(__file__).parents[1] / "acceptance" / "node" / "node_modules" / "axe-core" / "axe.min.js"
+NEEDED = "axe-core (npm install in tests/acceptance/node)"
 # Pages that no link leads to.
 MISSING = "/admin/nothing/"
 FOUND = "/admin/streams/stream/find/?q=seen-by-axe"
-UNLINKED = ["/admin/login/", MISSING, FOUND, "/admin/streams/stream/add/", "/admin/password_change/", "/docs"]
+UNLINKED = ["/admin/login/", MISSING, FOUND, "/admin/streams/stream/add/", "/admin/password_change/"]
 # Each page is looked at in one of these, and in the full run in all: in each turn, a page has another.
 WINDOWS = [(width, scheme) for scheme in ("light", "dark") for width in (TELEPHONE, DESK, 1920)]
 # In one window: a page that is open is drawn anew for another.
@@ -55,7 +56,7 @@ def furnished(hub):
 @pytest.mark.product("turn")
 @pytest.mark.parametrize("turn", range(len(WINDOWS)))
 def test_each_page_fits_the_window_and_keeps_its_policy_and_axe_finds_nothing_serious(open_at, furnished, turn):
-    need(AXE.exists(), "axe-core (npm install in tests/acceptance/node)")
+    need(AXE.exists(), NEEDED)
     window = open_at(DESK)
     page = window.page
     page.add_init_script(path=AXE)
@@ -93,6 +94,24 @@ def test_each_page_fits_the_window_and_keeps_its_policy_and_axe_finds_nothing_se
 
     assert found == {}, "\n".join(f"{address}: {each}" for address, wrong in found.items() for each in wrong)
     assert looked_at > 60
+
+
+@pytest.mark.product("turn")
+@pytest.mark.parametrize("turn", range(len(WINDOWS)))
+def test_the_page_of_the_api_shows_every_operation_fits_the_window_and_axe_finds_nothing_serious(open_at, turn):
+    need(AXE.exists(), NEEDED)
+    width, scheme = WINDOWS[turn]
+    window = open_at(width, scheme=scheme)
+
+    window.open("/docs")
+    operation = window.page.get_by_text("/events/{stream}/validate").first
+    operation.wait_for()
+    window.page.evaluate(AXE.read_text())
+
+    assert window.page.evaluate(FIND) == []
+    assert window.too_wide <= 0
+    operation.click()
+    window.page.get_by_role("button", name="Try it out").wait_for()
 
 
 def alike(address):

@@ -4,8 +4,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser.conftest import DESK
-
 pytestmark = pytest.mark.process
 
 NO_PAGES = ("logout", "download", "jsi18n", "export", "/python/", "/schema/", ".json", ".py")
@@ -39,15 +37,6 @@ def is_no_page(address):
 def kind(path):
     """Return an address without its numbers and names of streams: one page of each kind is enough."""
     return tuple("#" if any(mark.isdigit() for mark in part) else part for part in urlsplit(path).path.split("/"))
-
-
-def test_the_page_of_the_api_shows_every_operation(open_at, hub):
-    window = open_at(DESK)
-
-    window.open("/docs")
-    window.page.get_by_text("/events/{stream}/validate").first.click()
-
-    window.page.get_by_role("button", name="Try it out").wait_for()
 
 
 def test_injected_scripts_styles_and_images_are_blocked(person, hub):

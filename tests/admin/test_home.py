@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
+from django.template.base import Variable, VariableDoesNotExist
 from django.test.utils import override_script_prefix
 
 from streams import connections
 from streams.admin import home
 from synapse.redis import keyspace
 from synapse.statistics.sampler import Sampler
-from tests.admin.pages import text_of
+from tests.admin.pages import text_of, url
 from tests.definitions import define
 
 
@@ -215,6 +216,24 @@ def test_the_sidebar_leads_from_operating_to_defining_to_administering(admin_cli
 
 def test_the_sidebar_shows_no_number_where_nothing_fires(admin_client, redis):
     assert "notifications Alerts waves Streams" in text_of(admin_client.get("/admin/"))
+
+
+def test_the_sidebar_has_each_key_that_its_templates_read(admin_client, redis, monkeypatch):
+    """A search for a missing key takes longer than all else of drawing a line."""
+    missing, find = [], Variable._resolve_lookup
+
+    def found(self, context):
+        try:
+            return find(self, context)
+        except VariableDoesNotExist:
+            missing.append(self.var)
+            raise
+
+    monkeypatch.setattr(Variable, "_resolve_lookup", found)
+
+    admin_client.get(url("streams.stream"))
+
+    assert {name for name in missing if name.startswith(("group.", "item."))} == set()
 
 
 def test_the_sidebar_marks_the_page_that_is_shown(admin_client, redis):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -27,6 +28,7 @@ from synapse.formats.text import NO_TEXTS
 from synapse.http.exchange import JSON, Request, Response, WebSocket
 from synapse.http.redis_problems import FAILURES, problem_of
 from synapse.live import Frame, Item
+from synapse.live.chunk_cache import chunks
 from synapse.live.commands import CommandId, Envelope, Publish, Resume, Subscribe, Unsubscribe, read_envelope
 from synapse.live.positions import ReadPositions, parse_positions
 from synapse.live.query import ALL, TailQuery, readable_streams
@@ -129,8 +131,17 @@ class SocketSession:
     async def _send_events(self, socket: WebSocket) -> None:
         async with aclosing(self._session.items()) as batches:
             async for items in batches:
-                socket.send(*(self._encode_items(items) if items else [self._encode_heartbeat()]))
+                if items:
+                    positions, personal = self._session.positions, self._session.personal
+                    encode = partial(self._frame_items, socket, items)
+                    socket.send_frames(chunks.chunk_of(("socket", personal, positions.text), items, encode))
+                    positions.advance_all(items)
+                else:
+                    socket.send(self._encode_heartbeat())
                 await socket.drain()
+
+    def _frame_items(self, socket: WebSocket, items: Sequence[Item]) -> bytes:
+        return socket.frame(*self._encode_items(items))
 
     def _encode_items(self, items: Sequence[Item]) -> Iterator[bytes]:
         personal, positions = self._session.personal, self._session.positions

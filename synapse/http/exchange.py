@@ -148,6 +148,12 @@ class WebSocket(Protocol):
     def send(self, *messages: bytes) -> None:
         """Send messages. A sender waits with `drain` before it sends more; messages after the end are dropped."""
 
+    def frame(self, *messages: bytes) -> bytes:
+        """Return the frames of messages, which may be sent to any number of clients."""
+
+    def send_frames(self, frames: bytes) -> None:
+        """Send messages as `send`, given their frames."""
+
     async def drain(self) -> None:
         """Wait until the client has read enough of the sent messages, or has disconnected."""
 

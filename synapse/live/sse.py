@@ -1,9 +1,9 @@
 """The wire format of live tails: server-sent events (HTML Living Standard, 9.2), and their response."""
 
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal, Protocol
 
 import orjson
@@ -12,6 +12,7 @@ from synapse.catalog.stream_definitions import Snapshot, StreamDefinition
 from synapse.cloudevents.outgoing import cloudevent_of_row, structured
 from synapse.formats import exact_json
 from synapse.http.exchange import VARY_ACCEPT, StreamedResponse
+from synapse.live.chunk_cache import chunks
 from synapse.live.positions import Positions, encode_position
 from synapse.redis.commands.streams import Entry
 from synapse.wire.encoding import decode_texts, pairs, text_fields
@@ -140,9 +141,11 @@ class Form(Protocol):
     Attributes:
         stream: the beginning of an entry's JSON object that names its stream, with `%s` in place of the name. Names
             need no escapes in JSON.
+        is_cached: whether frames have this form for all watchers at all times, so that they are encoded once.
     """
 
     stream: bytes
+    is_cached: bool
 
     def body(self, frame: Frame, *, personal: bool) -> bytes:
         """Return the remaining members of the entry's JSON object, with the closing brace."""
@@ -152,6 +155,7 @@ class Rows:
     """Entries in the form of `GET /streams/{stream}/messages`."""
 
     stream = b'{"stream":"%s",'
+    is_cached = True
     body = staticmethod(Frame.body_for)
 
 
@@ -159,6 +163,7 @@ class CloudEvents:
     """Entries as CloudEvents in structured mode. An extension attribute names the stream."""
 
     stream = b'{"synapsestream":"%s",'
+    is_cached = False  # the catalog decides a part of them
 
     def __init__(self, catalog: Callable[[], Snapshot]) -> None:
         self._catalog = catalog
@@ -189,6 +194,11 @@ class OneStream:
         """Return the frames of the items, each a message that browsers pass to `onmessage`, and move the position
         behind them.
         """
+        chunk = _encode_once(self._form, ("one", personal), items, partial(self._encode, items, personal))
+        self._positions.advance_all(items)
+        return chunk
+
+    def _encode(self, items: Sequence[Item], personal: bool) -> bytes:
         parts: list[bytes] = []
         body = self._form.body
         for item in items:
@@ -198,7 +208,6 @@ class OneStream:
                 # After a restart, earlier ids are invalid.
                 before = b"id: %s\n" % str(item.id).encode() if item.reason == "restarted" else b""
                 parts.append(_named_frame("gap", item.members, before=before))
-        self._positions.advance_all(items)
         return b"".join(parts)
 
 
@@ -217,6 +226,12 @@ class ManyStreams:
 
     def items(self, items: Sequence[Item], *, personal: bool) -> bytes:
         """Return the frames of the items, each with the name of its stream, and move the positions behind them."""
+        position = self._positions.text
+        chunk = _encode_once(self._form, ("many", personal, position), items, partial(self._encode, items, personal))
+        self._positions.advance_all(items)
+        return chunk
+
+    def _encode(self, items: Sequence[Item], personal: bool) -> bytes:
         parts: list[bytes] = []
         body, data = self._form.body, self._data
         for item in items:
@@ -228,6 +243,11 @@ class ManyStreams:
                     _named_frame("gap", {"stream": item.stream, **item.members}, before=b"id: %s\n" % position)
                 )
         return b"".join(parts)
+
+
+def _encode_once(form: Form, others: Hashable, items: Sequence[Item], encode: Callable[[], bytes]) -> bytes:
+    """Return the frames of items for all watchers with the same form and the same `others`."""
+    return chunks.chunk_of(others, items, encode) if form.is_cached else encode()
 
 
 def opening_frame(at: bytes) -> bytes:

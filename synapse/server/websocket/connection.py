@@ -114,8 +114,14 @@ class WebSocketConnection(ClientConnection):
         return message
 
     def send(self, *messages: bytes) -> None:
+        self.send_frames(self.frame(*messages))
+
+    def frame(self, *messages: bytes) -> bytes:
+        return b"".join([part for each in messages for part in (_head_of_text(len(each)), each)])
+
+    def send_frames(self, frames: bytes) -> None:
         if self._frames.state in _SENDING and not self.transport.is_closing():
-            self.transport.write(b"".join([part for each in messages for part in (_head_of_text(len(each)), each)]))
+            self.transport.write(frames)
 
     def close(self, code: int, reason: str = "") -> None:
         self._end()

@@ -7,11 +7,16 @@ import pytest
 
 from tests.acceptance.hub import ADMIN_PASSWORD, Hub, running_hub
 from tests.conftest import need
+from tests.ports import free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # One process draws all pages of a server: it compiles their scripts once, and not anew for each window.
 OPTIONS = ["--disable-dev-shm-usage", "--disable-gpu", "--process-per-site"]
 DESK, TELEPHONE = 1280, 390
+# Origins of pages that are not the hub's: the guide's two front ends, and others.
+THE_GUIDES = ["http://localhost:5173", "http://localhost:5175"]
+OTHERS = ["http://localhost:5174", "http://evil.example:5173", "http://localhost.evil.example:5173"]
+FRONT_ENDS = [*THE_GUIDES, *OTHERS]
 
 
 def at_both_widths(test):
@@ -27,7 +32,13 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 
 @pytest.fixture(scope="package")
-def chromium() -> Iterator[object]:
+def port_of_front_ends() -> int:
+    """The port of this machine to which Chromium goes for any address in `FRONT_ENDS`."""
+    return free_port()
+
+
+@pytest.fixture(scope="package")
+def chromium(port_of_front_ends: int) -> Iterator[object]:
     """Debian's Chromium, driven by Playwright, which downloads none of its own.
 
     It ends with the last test of this folder: as long as it lives, Django thinks that an event loop is running here.
@@ -36,7 +47,9 @@ def chromium() -> Iterator[object]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        rules = ", ".join(f"MAP {origin.partition('//')[2]} 127.0.0.1:{port_of_front_ends}" for origin in FRONT_ENDS)
+        args = [*OPTIONS, f"--host-resolver-rules={rules}"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=args)
         yield browser
         browser.close()
 

@@ -5,13 +5,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tests.browser.conftest import CHROMIUM, OPTIONS, keep_open
+from tests.browser.conftest import OTHERS, THE_GUIDES, keep_open
 
 pytestmark = pytest.mark.process
 
-THE_GUIDES = ["http://localhost:5173", "http://localhost:5175"]
-OTHERS = ["http://localhost:5174", "http://evil.example:5173", "http://localhost.evil.example:5173"]
-ORIGINS = [*THE_GUIDES, *OTHERS]
 # What a front end does, with the headers that it may send: publishes with a key, sends again, and reads what is there.
 SPEAK = """
 async ([url, key]) => {
@@ -83,15 +80,13 @@ def key(hub):
 
 
 @pytest.fixture(scope="module")
-def page_of(chromium):
-    """A page of another origin; the browser resolves any host name of it to a server of the test."""
-    server = HTTPServer(("127.0.0.1", 0), EmptyPage)
+def page_of(chromium, port_of_front_ends):
+    """A page of another origin, which a server of the test answers."""
+    server = HTTPServer(("127.0.0.1", port_of_front_ends), EmptyPage)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    rules = ", ".join(f"MAP {origin.partition('//')[2]} 127.0.0.1:{server.server_port}" for origin in ORIGINS)
-    browser = chromium.browser_type.launch(executable_path=CHROMIUM, args=[*OPTIONS, f"--host-resolver-rules={rules}"])
-    context = browser.new_context()
-    keep_open(context, f"{ORIGINS[0]}/")
+    context = chromium.new_context()
+    keep_open(context, f"{THE_GUIDES[0]}/")
 
     def open_at(origin):
         page = context.new_page()
@@ -99,7 +94,7 @@ def page_of(chromium):
         return page
 
     yield open_at
-    browser.close()
+    context.close()
     server.shutdown()
     thread.join()
     server.server_close()

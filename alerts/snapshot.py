@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from django.utils import timezone
 
 from alerts.models import AlertRule, Silence
-from bridges.auto_disable import reasons_of
+from bridges.auto_disable import reasons_of_disabling
 from bridges.snapshot import holder as bridges
 from core.database import close_stale_connections
 from streams.models import Stream
@@ -48,7 +48,7 @@ def _load_definitions(snapshot: Snapshot) -> Definitions:
     return Definitions(
         catalog=snapshot,
         bridges=found,
-        disabled=reasons_of([name for name, bridge in found.items() if not bridge.enabled]),
+        disabled=reasons_of_disabling([name for name, bridge in found.items() if not bridge.enabled]),
         rules=rules_of(AlertRule.objects.all()),
         silences=[
             definitions.Silence(

@@ -7,7 +7,7 @@ class BridgesConfig(AppConfig):
     def ready(self) -> None:
         from django.db.models.signals import post_delete  # noqa: PLC0415 - needs the loaded apps
 
-        from bridges import delivery_log, snapshot  # noqa: PLC0415
+        from bridges import delete_delivery_log, snapshot  # noqa: PLC0415
         from bridges.models import Bridge  # noqa: PLC0415
         from bridges.pull.groups import rename_owner  # noqa: PLC0415
         from synapse.inspection.groups import on_owners, on_renamed_service  # noqa: PLC0415
@@ -16,4 +16,4 @@ class BridgesConfig(AppConfig):
         janitor.on_durable_groups(snapshot.holder.durable_groups)
         on_owners(snapshot.holder.owners)
         on_renamed_service(rename_owner)
-        post_delete.connect(delivery_log.delete_log_of, sender=Bridge, dispatch_uid="delivery-log")
+        post_delete.connect(delete_delivery_log.delete_log_of, sender=Bridge, dispatch_uid="delivery-log")

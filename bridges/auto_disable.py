@@ -41,7 +41,7 @@ def disable_bridge(bridge: BridgeDefinition, reason: str) -> None:
     logger.warning("The bridge %s was disabled: %s", bridge.name, reason)
 
 
-def reasons_of(names: Collection[str]) -> Mapping[str, str]:
+def reasons_of_disabling(names: Collection[str]) -> Mapping[str, str]:
     """Return the reasons for which bridges were disabled automatically, by name; "" for a bridge enabled since then."""
     if not names:
         return {}

@@ -1,8 +1,8 @@
 """`manage.py backup`: copies the data of a running installation into a folder with the layout of a data folder.
 
 Redis is copied before the database, so that an event that a bridge archives in between is in at least one of the two
-copies. At worst, it is delivered again after a restore. No event that was acknowledged before the backup began is
-missing.
+copies. At worst, a bridge delivers such an event again after a restore. An event that was stored before the backup
+began, and whose publisher got the answer, is in the backup.
 """
 
 import os
@@ -38,7 +38,7 @@ def back_up(target: Path, parts: Collection[str], say: Callable[[str], None]) ->
     """
     _refuse_foreign(parts)
     if target.exists():
-        raise BackupFailed(f"{target} is there already; choose a folder that is not.")
+        raise BackupFailed(f"{target} exists already; name a folder that does not exist.")
     lock = private_files.take_lock(settings.VAR_DIR / LOCK)
     if lock is None:
         raise BackupFailed("Another backup of this installation is being made.")
@@ -65,13 +65,13 @@ def _refuse_foreign(parts: Collection[str]) -> None:
     """Refuse parts that are stored in other systems, with instructions for copying them."""
     if REDIS in parts and settings.REDIS_URL:
         raise BackupFailed(
-            "Redis is not run by Synapse. Copy it first, with its own means (docs/backup.md), and then the database: "
-            "manage.py backup FOLDER --only database"
+            "Redis is not run by Synapse. Copy it first, with Redis' own tools (docs/backup.md), and then the "
+            "database: manage.py backup FOLDER --only database"
         )
     if DATABASE in parts and connection.vendor != "sqlite":
         place = connection.settings_dict
         raise BackupFailed(
-            "The database is not a file of Synapse. Copy Redis first (manage.py backup FOLDER --only redis, where "
+            "The database is not Synapse's SQLite file. Copy Redis first (manage.py backup FOLDER --only redis, where "
             f"Synapse runs it), and then the database: pg_dump --format=custom --host={place['HOST'] or 'localhost'} "
             f"--port={place['PORT'] or 5432} --username={place['USER']} --file=FILE {place['NAME']}"
         )
@@ -98,7 +98,7 @@ def _copy_database(target: Path) -> None:
 
 def _copy_secret_key(target: Path) -> None:
     """Copy the generated secret key, without which the secrets in the database cannot be read."""
-    made_here = settings.VAR_DIR / KEY_FILE
-    if made_here.exists():
-        shutil.copy(made_here, target)
+    key_file = settings.VAR_DIR / KEY_FILE
+    if key_file.exists():
+        shutil.copy(key_file, target)
         private_files.protect(target)

@@ -46,7 +46,7 @@ def attach_reasons(request: HttpRequest, bridges: Sequence[Any]) -> None:
     when a bridge is disabled.
     """
     may_see = payload_access.may_see(request)
-    disabled = auto_disable.reasons_of([bridge.name for bridge in bridges if not bridge.enabled])
+    disabled = auto_disable.reasons_of_disabling([bridge.name for bridge in bridges if not bridge.enabled])
     for bridge in bridges:
         why = _reason_of(bridge, disabled.get(bridge.name, ""))
         bridge.payloads_seen = may_see

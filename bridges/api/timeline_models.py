@@ -69,27 +69,29 @@ EXAMPLE: dict[str, Any] = {
 class TimelineAttempt(Answer):
     """An attempt to deliver the event."""
 
-    at: datetime | None = about("When it ended.")
-    number: int | None = about("From 1; null where it is not known.")
-    took_ms: int | None = about("Null where it is not known.")
-    outcome: Literal["done", "failed", "silent"] = about("silent: its consumer never reported an end.")
-    worker: str | None = about("The consumer; null where it is not known.")
+    at: datetime | None = about("When the attempt ended.")
+    number: int | None = about("The number of the attempt, from 1; null when it is unknown.")
+    took_ms: int | None = about("How many milliseconds the attempt took; null when that is unknown.")
+    outcome: Literal["done", "failed", "silent"] = about("silent: the consumer never reported how the attempt ended.")
+    worker: str | None = about("The consumer that made the attempt; null when it is unknown.")
     kind: str | None = about("The kind of failure, such as http-5xx.")
     status: int | None = about("The HTTP status that a receiver answered.")
-    error: str | None = about("Null without one, and for callers who may not see dead letters.")
+    error: str | None = about("Null for attempts that did not fail, and for callers who may not see dead letters.")
 
 
 class TimelineChange(Answer):
     """A change of the event's place other than by an attempt."""
 
     at: datetime | None
-    what: str = Field(description=f"One of {', '.join(get_args(ChangeName))} (the group was moved over it).")
+    what: str = Field(
+        description=f"One of {', '.join(get_args(ChangeName))}. moved: the group was moved past the event."
+    )
     by: str | None = about("The person or program that acted; null for callers who may not see dead letters.")
-    start: str | None = Field(alias="from", description="Of a move: the id that the group was at.")
-    end: str | None = Field(alias="to", description="Of a move: the id that it was moved to.")
+    start: str | None = Field(alias="from", description="Of a move: the group's position before it, an id.")
+    end: str | None = Field(alias="to", description="Of a move: the group's position after it, an id.")
 
 
-class TimelineLetter(Answer):
+class TimelineDeadLetter(Answer):
     """A dead letter of the event."""
 
     id: str
@@ -103,20 +105,20 @@ class EventInGroup(Answer):
     """The place of the event in one group, and its history there."""
 
     group: str
-    belongs_to: Owner | None = about("Null: an external program's.")
+    belongs_to: Owner | None = about("The bridge that owns the group. Null when no bridge owns it.")
     place: str = Field(description=f"One of {', '.join(get_args(PlaceName))}.")
     certain: bool = about("False where “acknowledged” can mean that the event was passed over.")
     meaning: str = about("The place as a sentence.")
-    consumer: str | None = about("The consumer that has it in flight, or had it last.")
-    deliveries: int = about("How often it was delivered, as far as that is kept.")
-    since: datetime | None = about("Since when it is in flight.")
-    due_at: datetime | None = about("When it is tried next; of an event in flight, when its lease ends.")
-    blocked_by: str | None = about("The event of its key that has to end first.")
-    ahead: int | None = about("How many events of its key come before it; null where it is not blocked.")
+    consumer: str | None = about("The consumer that has the event in flight, or had it last.")
+    deliveries: int = about("How often the event was delivered, as far as Redis still keeps it.")
+    since: datetime | None = about("Since when the event is in flight.")
+    due_at: datetime | None = about("When the next attempt is due; for an event in flight, when its lease ends.")
+    blocked_by: str | None = about("The earlier event of its key that must be finished first.")
+    ahead: int | None = about("How many events of its key are before it; null when it is not blocked.")
     attempts: list[TimelineAttempt] = about("The known attempts, oldest first.")
-    changes: list[TimelineChange] = about("Other changes of its place, oldest first, by the delivery log.")
-    dead_letters: list[TimelineLetter]
-    dead_letters_complete: bool = about("False when there were too many old dead letters to look through.")
+    changes: list[TimelineChange] = about("Other changes of its place, oldest first, from the delivery log.")
+    dead_letters: list[TimelineDeadLetter]
+    dead_letters_complete: bool = about("False when the group has more old dead letters than were searched.")
 
 
 class EventCopy(Answer):
@@ -130,7 +132,7 @@ class EventCopy(Answer):
 class ArchivedRow(Answer):
     """A row of the archive."""
 
-    bridge: str | None = about("Null: the bridge is deleted.")
+    bridge: str | None = about("Null when the bridge was deleted.")
     at: datetime | None
 
 
@@ -140,16 +142,16 @@ class Timeline(Answer):
     stream: str
     id: str
     stored_at: datetime | None
-    is_in_stream: bool = about("False when its entry was trimmed or deleted, and something else is left of it.")
+    is_in_stream: bool = about("False when the entry is gone and only copies, dead letters or rows are left.")
     event_type: str | None
     source: str | None = about("Null for callers who may not read the event.")
-    contract_version: int | None = about("The version that it was checked against.")
-    warnings: list[Violation] | None = about("How it breaks that version. Null when it was not checked.")
-    trace_id: str | None = about("Of W3C Trace Context; null where it is masked.")
+    contract_version: int | None = about("The version of the contract that the event was checked against.")
+    warnings: list[Violation] | None = about("How the event breaks that version. Null when it was not checked.")
+    trace_id: str | None = about("The trace id of W3C Trace Context; null when it is masked.")
     cloudevent: dict[str, Any] | None = about(
         "The context attributes of a CloudEvent. Null for other events, and for callers who may not read the event."
     )
-    came_through: list[str] = about("The streams that it was copied from, the first one first.")
+    came_through: list[str] = about("The streams that bridges copied the event from, the first one first.")
     groups: list[EventInGroup]
     groups_complete: bool = about("False when the stream has more than 1,000 groups.")
     copies: list[EventCopy] = about("Copies that bridges stored in other streams within the last 24 hours.")

@@ -26,7 +26,7 @@ def test_the_copy_of_the_database_is_one_file_with_all_that_was_committed(tmp_pa
 def test_a_redis_of_others_is_not_left_out_without_a_word(settings, tmp_path):
     settings.REDIS_URL = "redis://redis:6379/0"
 
-    with pytest.raises(CommandError, match=r"Copy it first, with its own means .* --only database"):
+    with pytest.raises(CommandError, match=r"Copy it first, with Redis' own tools .* --only database"):
         call_command("backup", str(tmp_path / "backup"))
 
 
@@ -42,7 +42,7 @@ def test_postgresql_is_not_left_out_without_a_word(monkeypatch, tmp_path):
 
 
 def test_a_folder_that_is_there_is_not_written_to(tmp_path):
-    with pytest.raises(CommandError, match="is there already"):
+    with pytest.raises(CommandError, match="exists already"):
         call_command("backup", str(tmp_path), only="database")
 
 

@@ -18,20 +18,31 @@ _INTERVAL = re.compile(r"[1-9][0-9]{0,4}(?:ms|s|m)")
 
 
 class Command(AnsweringCommand):
-    help = "Print a file with which Prometheus or Grafana watch Synapse."
+    help = "Print a configuration file with which Prometheus or Grafana watches Synapse."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         kinds = parser.add_subparsers(dest="kind", required=True)
-        kinds.add_parser("prometheus", help="the rules of alerts, as YAML for `rule_files`")
+        kinds.add_parser("prometheus", help="alerting rules, as YAML for `rule_files`")
         kinds.add_parser("grafana", help="a dashboard, as JSON to import")
         monitor = kinds.add_parser("servicemonitor", help="a ServiceMonitor for the Prometheus Operator on Kubernetes")
         monitor.add_argument(
-            "--name", type=_label, default="synapse", help="of the Service's label app.kubernetes.io/name"
+            "--name",
+            type=_label,
+            default="synapse",
+            help="the value of the Service's label app.kubernetes.io/name (default: synapse)",
         )
-        monitor.add_argument("--namespace", type=_label, default="default", help="of the Service (default: default)")
-        monitor.add_argument("--port", type=_label, default="http", help="the Service's port (default: http)")
+        monitor.add_argument(
+            "--namespace", type=_label, default="default", help="the Service's namespace (default: default)"
+        )
+        monitor.add_argument(
+            "--port", type=_label, default="http", help="the name of the Service's port (default: http)"
+        )
         monitor.add_argument("--interval", type=_duration, default="30s", help="how often to scrape (default: 30s)")
-        monitor.add_argument("--secret", type=_label, help="the Secret whose key `token` may read the metrics")
+        monitor.add_argument(
+            "--secret",
+            type=_label,
+            help="the Secret that holds, under `token`, a Synapse key with the scope metrics:read",
+        )
 
     def answer(self, options: dict[str, Any]) -> int:
         match options["kind"]:
@@ -40,8 +51,8 @@ class Command(AnsweringCommand):
             case "grafana":
                 self.stdout.write(json.dumps(dashboard(), indent=2))
             case "servicemonitor":
-                words = ("name", "namespace", "port", "interval", "secret")
-                self._write(service_monitor(**{word: options[word] for word in words}))
+                names = ("name", "namespace", "port", "interval", "secret")
+                self._write(service_monitor(**{name: options[name] for name in names}))
         return 0
 
     def _write(self, document: dict[str, Any]) -> None:
@@ -50,11 +61,11 @@ class Command(AnsweringCommand):
 
 def _label(text: str) -> str:
     if not _NAME.fullmatch(text):
-        raise ArgumentTypeError("a name has 1 to 63 small letters, digits, and - inside")
+        raise ArgumentTypeError("a name has 1 to 63 lower-case letters and digits, with - only between them")
     return text
 
 
 def _duration(text: str) -> str:
     if not _INTERVAL.fullmatch(text):
-        raise ArgumentTypeError("a duration such as 30s")
+        raise ArgumentTypeError("write a duration, such as 30s, 500ms or 5m")
     return text

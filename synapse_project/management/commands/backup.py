@@ -13,7 +13,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("folder", type=Path, help="the folder to make; it must not be there")
+        parser.add_argument("folder", type=Path, help="the folder to make; it must not exist yet")
         parser.add_argument("--only", choices=backup.PARTS, help="copy one of the two; copy Redis first")
 
     def handle(self, *_: Any, folder: Path, only: str | None, **__: Any) -> None:

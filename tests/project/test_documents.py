@@ -81,22 +81,22 @@ def test_every_command_that_a_document_names_is_there(document):
     assert set(re.findall(r"manage\.py ([a-z_]+)", text)) <= set(get_commands())
 
 
-def house() -> list[str]:
-    """Return every path in the picture of the house."""
-    picture = FENCE.search((ROOT / "docs/architecture.md").read_text(encoding="utf-8").split("## The house")[1])
+def layers() -> list[str]:
+    """Return every path in the picture of the layers."""
+    picture = FENCE.search((ROOT / "docs/architecture.md").read_text(encoding="utf-8").split("## Layers")[1])
     assert picture is not None
     paths: list[str] = []
-    floor = ""
+    folder = ""
     for line in picture[2].splitlines():
         names = re.split(r"\s{2,}", line.strip())[0].split()
         if not line.startswith(" "):
-            (floor,) = names
-        paths += [floor + name for name in names] if line.startswith(" ") else [floor]
+            (folder,) = names
+        paths += [folder + name for name in names] if line.startswith(" ") else [folder]
     return paths
 
 
-@for_each("path", house())
-def test_every_room_in_the_picture_of_the_house_is_there(path):
+@for_each("path", layers())
+def test_every_path_in_the_picture_of_the_layers_exists(path):
     assert (ROOT / path).exists()
     assert (ROOT / path).is_dir() == path.endswith("/")
 
@@ -111,8 +111,8 @@ def test_every_module_that_a_page_of_the_design_names_is_there(page):
     assert named
 
 
-def test_no_floor_is_missing_from_the_picture_of_the_house():
-    floors = {path.parent.name for path in ROOT.glob("*/apps.py")} | {
+def test_no_folder_is_missing_from_the_picture_of_the_layers():
+    folders = {path.parent.name for path in ROOT.glob("*/apps.py")} | {
         "synapse",
         "synapse_project",
         "catalog",
@@ -120,7 +120,7 @@ def test_no_floor_is_missing_from_the_picture_of_the_house():
         "tests",
     }
 
-    assert {f"{floor}/" for floor in floors} <= set(house())
+    assert {f"{folder}/" for folder in folders} <= set(layers())
 
 
 def test_the_example_of_an_env_file_names_every_setting_and_no_other():

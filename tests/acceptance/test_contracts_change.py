@@ -1,4 +1,4 @@
-"""A contract that is changed in the admin, in a browser's own way, is obeyed by the next publish."""
+"""A contract that is changed with the forms of the admin is obeyed by the next publish."""
 
 import json
 import re
@@ -35,13 +35,13 @@ def test_a_contract_changed_in_the_admin_is_obeyed_by_the_next_publish(hub, admi
     event = {"event_type": "user-action", "user_id": "user_42", "action": "login"}
     assert httpx.post(f"{hub.url}/events/platform-events", json=event).status_code == 201
     schema = json.dumps({"required": ["event_type", "session_id"]})
-    # It asks for more than before, so those who mean it say so first.
+    # The schema requires more than before: switch the check off first.
     httpx.put(f"{hub.url}/registry/config/platform-events.user-action", json={"compatibility": "NONE"})
 
-    owner = contract_id(admin, "platform-events.user-action")
-    asked = submit(admin, f"/admin/contracts/contract/{owner}/change/", description="", schema=schema, _activate="")
+    id_ = contract_id(admin, "platform-events.user-action")
+    asked = submit(admin, f"/admin/contracts/contract/{id_}/change/", description="", schema=schema, _activate="")
     digest = re.search(r'name="digest" value="(\w+)"', asked.text)[1]
-    done = submit(admin, f"/admin/contracts/contract/{owner}/activate/", digest=digest)
+    done = submit(admin, f"/admin/contracts/contract/{id_}/activate/", digest=digest)
 
     assert done.status_code == 200
     refused = eventually(

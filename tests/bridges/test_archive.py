@@ -61,7 +61,7 @@ def test_a_row_has_the_whole_event_and_what_is_known_of_it(archive):
 
 
 @pytest.mark.parametrize("timestamp", ["yesterday", "", "2025-13-01", "9" * 30, "0001-01-01T00:00:00+14:00"])
-def test_an_event_that_does_not_say_when_it_occurred_did_so_when_it_was_published(archive, timestamp):
+def test_an_event_without_a_time_of_its_own_occurred_when_it_was_published(archive, timestamp):
     archive().deliver([delivery({"event_type": "order-placed", "timestamp": timestamp})], always)
 
     assert only_row().occurred_at == only_row().published_at
@@ -85,7 +85,7 @@ def test_an_event_is_one_row_however_often_it_is_delivered(archive):
     assert {row.event["n"] for row in ArchivedEvent.objects.all()} == set(range(300))
 
 
-def test_each_bridge_keeps_its_own(archive):
+def test_each_bridge_keeps_a_row_of_its_own_for_an_event(archive):
     for sink in (archive("one"), archive("other")):
         sink.deliver([own(EVENT)], always)
 
@@ -151,7 +151,7 @@ def test_an_event_that_the_database_refuses_is_kept_as_a_text_and_its_neighbours
     assert kept["17-2"].note
 
 
-def test_an_event_that_it_refuses_as_a_text_too_is_not_taken(archive, monkeypatch):
+def test_an_event_that_the_database_refuses_as_a_text_too_is_a_failed_attempt(archive, monkeypatch):
     def refuse(*_, **__):
         raise DataError("not\nthis one")
 
@@ -216,7 +216,7 @@ class TestRoom:
     def batch(self, first, count):
         return [own(EVENT, id_=f"1766570400123-{n}") for n in range(first, first + count)]
 
-    def test_the_oldest_are_removed_beyond_it(self, archive, room):
+    def test_the_oldest_rows_beyond_the_bound_are_removed(self, archive, room):
         now = [0.0]
         sink = archive(clock=lambda: now[0], most_bytes=3000)
         sink.deliver(self.batch(0, 3), always)
@@ -227,7 +227,7 @@ class TestRoom:
 
         assert self.kept() == [2, 3]
 
-    def test_removing_keeps_pace_with_what_comes(self, archive, room):
+    def test_rows_that_a_large_batch_pushes_beyond_the_bound_are_removed(self, archive, room):
         now = [0.0]
         sink = archive(clock=lambda: now[0], most_bytes=3000)
         sink.deliver(self.batch(0, 1), always)
@@ -237,7 +237,7 @@ class TestRoom:
 
         assert self.kept() == [18, 19, 20]
 
-    def test_without_a_bound_nothing_is_removed(self, archive, room):
+    def test_without_a_bound_no_row_is_removed(self, archive, room):
         now = [0.0]
         sink = archive(clock=lambda: now[0])
         sink.deliver(self.batch(0, 9), always)
@@ -247,7 +247,7 @@ class TestRoom:
 
         assert self.kept() == list(range(10))
 
-    def test_the_rows_of_other_bridges_count_and_go_as_well(self, archive, room):
+    def test_rows_of_other_bridges_count_towards_the_bound_and_are_removed(self, archive, room):
         now = [0.0]
         archive("other").deliver(self.batch(0, 3), always)
         sink = archive("one", clock=lambda: now[0], most_bytes=3000)
@@ -258,7 +258,7 @@ class TestRoom:
 
 
 @pytest.mark.django_db(transaction=True)  # PostgreSQL counts only rows that are committed
-def test_the_room_of_archived_events_grows_and_shrinks_with_them(archive):
+def test_the_measured_bytes_of_the_archive_grow_and_shrink_with_its_events(archive):
     empty = archive_bytes()
     archive().deliver([own({**EVENT, "text": "x" * 500}, id_=f"17-{n}") for n in range(2000)], always)
     analyze()

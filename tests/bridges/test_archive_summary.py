@@ -86,7 +86,7 @@ def test_the_percentile_is_the_smallest_that_95_of_100_do_not_exceed(keep, count
     assert last_hour().total.p95 == p95
 
 
-def test_only_the_time_that_is_asked_for_counts_and_only_inferences(keep):
+def test_a_summary_counts_only_inferences_within_the_requested_time(keep):
     keep(inference(5), ago=3500)
     keep(inference(500), ago=3700)
     keep({"model_name": "classifier"}, type_="model-loaded")
@@ -114,7 +114,7 @@ def test_an_event_that_two_bridges_keep_counts_once(keep):
     assert last_hour().total.completed == 2
 
 
-def test_the_newest_of_many_are_looked_at(keep, monkeypatch):
+def test_a_summary_is_made_of_the_newest_events_when_there_are_too_many(keep, monkeypatch):
     monkeypatch.setattr(archive_summary, "MOST_EVENTS", 10)
     keep(*(inference(1) for _ in range(10)), ago=10)
     keep(*(inference(1000) for _ in range(10)), ago=20)
@@ -130,7 +130,7 @@ def test_an_empty_archive_has_an_empty_summary():
     )
 
 
-def test_a_summary_that_did_not_look_at_all_events_says_so(keep, monkeypatch):
+def test_a_summary_of_a_part_of_the_events_is_marked_as_cut(keep, monkeypatch):
     monkeypatch.setattr(archive_summary, "MOST_EVENTS", 4)
     ids = keep(inference(1), inference(2))
     assert last_hour().cut is False
@@ -167,6 +167,6 @@ def test_a_summary_of_other_types_and_properties_counts_those(keep):
         ([{"title": "A\u202e", "completed": ["a"]}], "“title” must be text"),
     ],
 )
-def test_a_value_that_is_no_summary_is_refused_with_the_reason(values, said):
+def test_an_invalid_definition_of_a_summary_is_refused_with_the_reason(values, said):
     with pytest.raises(BadSummary, match=re.escape(said)):
         parse_summaries(values)

@@ -68,7 +68,7 @@ def test_a_filter_looks_at_events_as_they_are_printed(redis, define, ask, person
     assert worker.progress.status().delivered == printed
 
 
-def test_a_filter_that_cannot_be_parsed_is_told_with_the_character():
+def test_a_filter_that_cannot_be_parsed_is_refused_with_the_position_of_the_error():
     with pytest.raises(argparse.ArgumentTypeError, match=r"At character 9: “=” was not expected; “==” compares\."):
         _parse_filter("event.n = 3")
 
@@ -84,7 +84,7 @@ def test_a_stream_that_lost_its_definition_is_still_read(redis, define, ask):
     assert b'"n":0' in read()
 
 
-def test_an_unknown_stream_names_those_that_are_near_or_all(db, define, ask):
+def test_the_error_for_an_unknown_stream_names_a_similar_one_or_all(db, define, ask):
     with pytest.raises(NotDefined, match="None is defined yet"):
         ask("orders")
     define("inference-events")
@@ -95,7 +95,7 @@ def test_an_unknown_stream_names_those_that_are_near_or_all(db, define, ask):
         ask("orders")
 
 
-def test_a_place_that_is_none_is_refused(define, ask):
+def test_an_invalid_start_position_is_refused(define, ask):
     define("orders")
 
     with pytest.raises(BadPosition):
@@ -103,12 +103,12 @@ def test_a_place_that_is_none_is_refused(define, ask):
 
 
 @for_each("text", ["gone wrong", "", "syn:mine", "a/b", "x" * 101])
-def test_a_group_or_consumer_has_a_name(text):
+def test_an_invalid_name_of_a_group_or_consumer_is_refused(text):
     with pytest.raises(argparse.ArgumentTypeError, match="a name has 1 to 100"):
         _parse_name(text)
 
 
 @for_each("text", ["0", "-1", "1.5", "many", "\u0661"])
-def test_a_count_is_a_whole_number(text):
+def test_a_count_that_is_no_positive_whole_number_is_refused(text):
     with pytest.raises(argparse.ArgumentTypeError, match="a whole number"):
         _parse_count(text)

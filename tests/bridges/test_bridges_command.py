@@ -57,7 +57,7 @@ def test_a_handler_that_is_not_on_the_list_is_refused_before_anything_is_read(re
     assert redis.keys() == []
 
 
-def test_all_bridges_run_and_follow_the_catalog_and_stop_when_asked(redis, installation, order):
+def test_all_enabled_bridges_run_follow_the_catalog_and_stop_on_sigterm(redis, installation, order):
     process = installation.consume("--all")
     ids = [order(), order(mood="die"), order()]
     order("parcels")
@@ -86,7 +86,7 @@ def groups(redis: Any) -> set[str]:
     return {row["name"].decode() for row in redis.xinfo_groups("orders")}
 
 
-def test_bridges_can_be_drained_and_one_that_cannot_work_makes_that_fail(redis, installation, order):
+def test_a_drain_delivers_all_events_and_fails_when_a_bridge_cannot_work(redis, installation, order):
     order("parcels")
     order("parcels", n="x\0")
 
@@ -115,7 +115,7 @@ def test_contradictory_arguments_of_consume_are_refused(words, said):
         call_command("consume", *words)
 
 
-def test_a_bridge_that_is_not_there_is_refused_and_one_that_is_disabled_is_told(define):
+def test_an_unknown_bridge_is_refused_and_a_disabled_one_is_reported(define):
     stream = define("orders")
     Bridge.objects.create(name="archive", stream=stream, group="archive", sink="database", enabled=False)
     said = []

@@ -72,7 +72,7 @@ def keep(bridge, event=None, **columns):
     )
 
 
-def test_the_list_says_how_each_bridge_is(admin_client, redis, archive):
+def test_the_list_shows_state_age_backlog_and_counts_of_a_bridge(admin_client, redis, archive):
     redis.xadd("inference-events", {"event_type": "inference-complete"})
     redis.xgroup_create("inference-events", "archive", "0")
     redis.hset("syn:{inference-events}:cnt:archive", "done", 1234)
@@ -92,7 +92,7 @@ def test_the_list_says_how_each_bridge_is(admin_client, redis, archive):
         ({}, False, "disabled"),
     ],
 )
-def test_a_bridge_that_does_not_run_shows_it_and_why(admin_client, redis, archive, status, enabled, shown):
+def test_a_bridge_that_does_not_run_is_shown_with_the_reason(admin_client, redis, archive, status, enabled, shown):
     Bridge.objects.update(enabled=enabled)
     if status is not None:
         say(archive, **status)
@@ -124,7 +124,7 @@ def test_a_bridge_is_failing_when_it_fails_though_its_process_runs(values, healt
     assert found.health == health
 
 
-def test_a_group_that_is_pulled_and_was_never_read_says_so(admin_client, redis, archive):
+def test_a_pulled_group_is_shown_as_not_read_yet_or_not_read_now(admin_client, redis, archive):
     Bridge.objects.update(sink="pull")
     redis.xgroup_create("inference-events", "archive", id="0", mkstream=True)
 
@@ -310,7 +310,7 @@ def test_a_stream_that_a_bridge_reads_cannot_be_deleted(admin_client, redis, arc
     assert Bridge.objects.exists()
 
 
-def test_a_bridge_with_archived_events_can_be_deleted_and_they_stay(admin_client, redis, archive):
+def test_archived_events_stay_when_their_bridge_is_deleted(admin_client, redis, archive):
     keep(archive)
 
     answer = admin_client.post(url(BRIDGE, "delete", archive.pk), {"post": "yes"}, follow=True)
@@ -524,7 +524,7 @@ def test_a_test_event_says_what_the_receiver_answered_and_is_recorded(to_shop, r
     assert (entry.after["status"], entry.after["taken"]) == (status, status == 204)
 
 
-def test_a_test_event_reaches_no_address_that_webhooks_may_not(to_shop, receiver, settings):
+def test_a_test_event_is_not_sent_to_an_address_that_is_not_allowed(to_shop, receiver, settings):
     client, _ = to_shop
     settings.WEBHOOK_ALLOW = target.read_allowed([])
 

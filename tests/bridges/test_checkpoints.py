@@ -31,7 +31,9 @@ def made_again(redis, send):
     return lose
 
 
-def test_a_group_that_acknowledged_all_it_read_goes_on_behind_that(redis, send, group, checkpoint, made_again):
+def test_a_group_without_pending_events_is_recreated_after_the_last_event_that_it_read(
+    redis, send, group, checkpoint, made_again
+):
     ids = publish(redis, 5)
     send(delivery_commands.done(*PLACE, read_and_die(redis, "me", count=3)))
     assert checkpoint() == ids[2]
@@ -80,7 +82,7 @@ def test_events_acknowledged_after_the_checkpoint_are_delivered_again_after_the_
         ("0-1", "0-0"),
     ],
 )
-def test_the_place_lies_just_before_the_first_that_is_pending(redis, group, checkpoint, made_again, pending, before):
+def test_the_checkpoint_is_just_before_the_first_pending_event(redis, group, checkpoint, made_again, pending, before):
     redis.xadd(STREAM, {"n": 1}, id=pending)
     read_and_die(redis, "me")
 
@@ -90,7 +92,7 @@ def test_the_place_lies_just_before_the_first_that_is_pending(redis, group, chec
     assert read_and_die(redis, "me") == [pending]
 
 
-def test_in_a_new_stream_of_the_name_it_begins_at_the_beginning(redis, group, checkpoint, made_again):
+def test_the_group_begins_at_the_beginning_of_a_new_stream_of_the_same_name(redis, group, checkpoint, made_again):
     redis.xadd(STREAM, {"n": 1}, id="9-9")
     read_and_die(redis, "me")
     checkpoint()
@@ -113,7 +115,7 @@ def test_a_group_that_was_moved_back_and_lost_at_once_misses_nothing(redis, send
     assert read_and_die(redis, "me") == ids
 
 
-def test_a_consumer_that_is_new_begins_where_it_is_told(redis, send, group, checkpoint):
+def test_a_new_consumer_of_a_lost_group_begins_at_the_start_that_it_asks_for(redis, send, group, checkpoint):
     ids = publish(redis, 2)
     send(delivery_commands.done(*PLACE, read_and_die(redis, "me")))
     checkpoint()
@@ -137,14 +139,14 @@ def test_a_group_recreated_by_another_program_keeps_its_position(redis, group, c
     assert read_and_die(redis, "me") == []
 
 
-def test_a_group_that_is_gone_has_no_place(redis, checkpoint):
+def test_a_missing_group_has_no_checkpoint(redis, checkpoint):
     redis.xadd(STREAM, {"n": 1})
 
     assert checkpoint().code == "NOGROUP"
     assert not redis.exists(COUNTERS)
 
 
-def test_a_worker_with_nothing_to_do_notes_it_once_a_minute(redis, bridge):
+def test_an_idle_worker_writes_a_checkpoint_once_a_minute(redis, bridge):
     now = [0.0]
     worker = bridge(clock=lambda: now[0]).run_dry()
     redis.hset(COUNTERS, "place", "none")
@@ -158,7 +160,7 @@ def test_a_worker_with_nothing_to_do_notes_it_once_a_minute(redis, bridge):
     assert noted == ["none", "none", "0-0"]
 
 
-def test_a_worker_notes_it_at_once_and_every_five_seconds(redis, bridge):
+def test_a_busy_worker_writes_a_checkpoint_at_its_start_and_after_five_seconds(redis, bridge):
     now = [0.0]
     worker = bridge(clock=lambda: now[0]).run_dry()
     ids = publish(redis, 2)

@@ -67,7 +67,7 @@ class TestJsonLines:
             "event": {**ORDER, "total": 9.5},
         }
 
-    def test_an_entry_without_anything_is_a_line_too(self):
+    def test_an_entry_without_type_time_and_source_is_a_line_too(self):
         line = json.loads(json_line(delivery_of({"n": "1"})))
 
         assert (line["event_type"], line["timestamp"], line["source"]) == ("", None, None)
@@ -75,7 +75,7 @@ class TestJsonLines:
     @pytest.mark.parametrize(
         "text", ["a\x1b[2Jb", "a\x9b2Jb", "a\r\nb", "a\u202eb", "a\x7fb", "a\u2028b", "\x00", "😀é"]
     )
-    def test_a_line_is_one_line_of_harmless_characters_and_still_says_the_same(self, text):
+    def test_a_json_line_has_only_printable_characters_and_keeps_the_text(self, text):
         line = json_line(delivery_of({"event_type": text, text: text}))
 
         assert line.count(b"\n") == 1
@@ -93,7 +93,7 @@ class TestJsonLines:
         assert flat["event"]["deep"] == (json.loads(deep) if levels <= 252 else deep)
         assert deep in json.dumps(envelope["event"])
 
-    def test_bytes_that_are_no_text_are_shown_as_such(self):
+    def test_bytes_that_are_no_utf_8_are_shown_as_replacement_characters(self):
         assert json.loads(json_line(delivery_of({b"\xff": b"\xfe\x00"})))["event"] == {"�": "�\x00"}
 
 
@@ -112,7 +112,7 @@ class TestTerminalLines:
     def test_an_event_of_another_day_has_its_date(self):
         assert self.line({"n": "1"}, id_="1766484000000-0").startswith("2025-12-23 10:00:00.000 (no type) ")
 
-    def test_a_later_attempt_is_said(self):
+    def test_a_console_line_names_a_later_attempt(self):
         assert " attempt 3 " in self.line(ORDER, attempt=3)
 
     @pytest.mark.parametrize("id_", ["0-1", f"{2**64 - 1}-0"])
@@ -162,7 +162,7 @@ class TestSink:
 
         assert [json.loads(line)["event_type"] for line in pipe.read().splitlines()] == ["order-placed"] * 2
 
-    def test_a_reader_that_went_away_ends_it_and_takes_nothing(self, pipe):
+    def test_an_event_for_a_closed_reader_is_not_taken_and_the_sink_is_gone(self, pipe):
         pipe.close(pipe.reader)
 
         outcomes = pipe.sink.deliver([delivery_of(ORDER)], always)
@@ -209,7 +209,7 @@ class TestSink:
         pipe.close()
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a disk that is always full")
-    def test_a_full_disk_is_said(self):
+    def test_an_event_for_a_full_disk_is_a_failed_attempt_with_the_reason(self):
         with open("/dev/full", "wb") as full:
             sink = ConsoleSink(full.fileno())
 
@@ -221,7 +221,7 @@ class TestSink:
         assert b"\x1b[1morder-placed" in shown_on_a_terminal(monkeypatch)
 
     @pytest.mark.parametrize("variable", [("NO_COLOR", "1"), ("TERM", "dumb")])
-    def test_a_terminal_that_wants_none_gets_no_colour(self, monkeypatch, variable):
+    def test_a_terminal_whose_environment_switches_colour_off_gets_none(self, monkeypatch, variable):
         shown = shown_on_a_terminal(monkeypatch, variable)
 
         assert b" order-placed 1766570400123-0 shop " in shown

@@ -79,7 +79,7 @@ def test_after_kill_9_the_next_run_prints_events_in_flight_at_once(redis, start)
     assert redis.exists(f"{KEYS}:due:console", f"{KEYS}:msg:console") == 0
 
 
-def test_a_reader_that_had_enough_ends_it_quietly_and_the_rest_comes_next_time(redis, start):
+def test_consume_ends_without_error_when_its_reader_closes_and_prints_the_rest_next_time(redis, start):
     ids = publish(redis, 300, size=2000)
     process = start()
     first = process.stdout.readline()
@@ -119,7 +119,7 @@ def test_a_consumer_in_the_background_of_a_script_is_stopped_by_sigint_too(redis
     assert process.stderr.read().endswith("Printed 1 event of “inference-events”.\n")
 
 
-def test_a_stream_that_is_not_defined_is_refused_with_what_is(redis, start):
+def test_an_undefined_stream_is_refused_with_a_similar_one_that_is_defined(redis, start):
     redis.xadd("inference-event", {"n": 1})
     process = start("inference-event")
     out, err = process.communicate(timeout=120)
@@ -132,7 +132,7 @@ def test_a_stream_that_is_not_defined_is_refused_with_what_is(redis, start):
     )
 
 
-def test_a_group_that_is_there_cannot_be_given_another_place_by_the_way(redis, start):
+def test_an_existing_group_is_not_moved_by_the_option_from(redis, start):
     publish(redis, 3)
     redis.xgroup_create(STREAM, "console", "0")
 

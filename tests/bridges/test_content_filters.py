@@ -56,13 +56,13 @@ EVENT = {
         ("customer.tags.0", "exists", True, False),
     ],
 )
-def test_a_filter_holds_or_not(path, op, value, holds):
+def test_a_filter_holds_for_the_events_that_meet_it(path, op, value, holds):
     (one,) = filters.read_filters([{"property": path, "op": op, "value": value}])
 
     assert one.holds(EVENT) is holds
 
 
-def test_to_exist_needs_no_value():
+def test_the_operator_exists_needs_no_value():
     (one,) = filters.read_filters([{"property": "total", "op": "exists"}])
 
     assert one.holds(EVENT)

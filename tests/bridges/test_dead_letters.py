@@ -94,7 +94,7 @@ class TestLooking:
         assert letters(since_ms=newest.last_ms + 1) == ()
         assert letters(until_ms=newest.last_ms) == (newest, paid, oldest)
 
-    def test_a_page_looks_through_no_more_than_so_many(self, die, monkeypatch):
+    def test_a_page_searches_a_bounded_number_of_dead_letters(self, die, monkeypatch):
         monkeypatch.setattr(queries, "MOST_LOOKED_AT", 2)
         monkeypatch.setattr(summaries, "MOST_LOOKED_AT", 2)
         ids = [die("rare"), die(), die()]
@@ -107,7 +107,7 @@ class TestLooking:
         assert [letter.event_id for letter in second.letters] == ids[:1]
         assert dead_letters.by_error(*PLACE, most=2).complete is False
 
-    def test_errors_are_counted_by_what_they_have_in_common(self, die):
+    def test_errors_are_counted_by_their_pattern(self, die):
         for n in range(3):
             die(f"order {n} of “customer {n}” timed out after {n}.5 s")
         die("refused", event_type="order-paid")
@@ -155,7 +155,7 @@ class TestLooking:
         assert len(patterns) == 3
         assert all(re.search(r"\b(302|500|503)\b", one) and "17" not in one for one in patterns)
 
-    def test_a_status_with_its_phrase_is_told_also_in_quotations(self):
+    def test_a_pattern_keeps_a_quoted_http_status_with_its_phrase(self):
         assert error_pattern("Server error '503 Service Unavailable' for url 'http://shop/17'") == (
             "Server error 503 Service Unavailable for url “…”"
         )
@@ -172,10 +172,10 @@ class TestLooking:
             ("only 500 are left", "only N are left"),
         ],
     )
-    def test_other_numbers_of_three_digits_are_no_status(self, error, common):
+    def test_a_pattern_keeps_no_other_number_of_three_digits(self, error, common):
         assert error_pattern(error) == common
 
-    def test_refusals_and_outages_of_a_receiver_are_told_apart_and_an_old_fingerprint_names_both(self, die):
+    def test_errors_with_different_statuses_have_different_fingerprints_and_an_old_fingerprint_finds_both(self, die):
         die("The receiver answered: 500 after 3 ms")
         die("The receiver answered: 503 after 4 ms")
         die("The receiver answered: 503 after 5 ms")
@@ -190,7 +190,7 @@ class TestLooking:
         assert letters(fingerprint=outage.fingerprint) == (newest, outage)
         assert letters(fingerprint=before) == (newest, outage, poison)
 
-    def test_all_can_be_exported_as_lines_of_json(self, die):
+    def test_all_dead_letters_can_be_exported_as_lines_of_json(self, die):
         ids = [die(deep="[" * 240 + "]" * 240), die()]
 
         lines = [json.loads(line) for line in dead_letters.export(*PLACE).lines.splitlines()]
@@ -200,15 +200,15 @@ class TestLooking:
         assert lines[0]["last_attempts"][0]["error"] == "no stock"
 
     @pytest.mark.parametrize("id_", ["5-5", "x", "", "5", "99999999999999999999-0", "1-1 1-1", "٣-٣"])
-    def test_an_id_of_no_dead_letter_raises_no_such_dead_letter(self, redis, orders, id_):
+    def test_an_unknown_id_raises_no_such_dead_letter(self, redis, orders, id_):
         with pytest.raises(NoSuchDeadLetter):
             dead_letters.get(*PLACE, id_)
 
-    def test_a_group_that_has_none_or_is_none_is_empty(self, redis, orders):
+    def test_a_group_without_dead_letters_or_that_does_not_exist_has_an_empty_list(self, redis, orders):
         assert letters() == ()
         assert dead_letters.count("nowhere", "nobody") == 0
 
-    def test_a_key_that_holds_something_else_is_told(self, redis, orders):
+    def test_a_redis_key_of_another_type_raises_wrong_type(self, redis, orders):
         redis.set(DEAD, "text")
 
         with pytest.raises(WrongType):
@@ -216,7 +216,7 @@ class TestLooking:
 
 
 class TestRedriving:
-    def test_a_selection_goes_out_again_and_that_is_recorded(self, redis, die):
+    def test_selected_dead_letters_are_redriven_and_the_action_is_recorded(self, redis, die):
         ids = [die(), die(), die()]
         chosen = tuple(letter.id for letter in letters()[:2])
 
@@ -228,7 +228,7 @@ class TestRedriving:
             ("person:olga", "redrive", "dead letters orders/warehouse", {"count": 2, "ids": list(chosen)}),
         ]
 
-    def test_the_number_of_dead_letters_meant_is_known_before_a_redrive(self, redis, die):
+    def test_a_preview_counts_the_selected_dead_letters_and_changes_nothing(self, redis, die):
         die()
         die("refused")
         refused, other = letters()
@@ -242,7 +242,7 @@ class TestRedriving:
         assert redis.exists(DUE) == 0
         assert recorded() == []
 
-    def test_all_go_out_in_parts_at_a_rate(self, redis, die):
+    def test_all_dead_letters_are_redriven_in_parts_at_a_rate(self, redis, die):
         ids = [die() for _ in range(5)]
         begun = now_ms(redis)
 
@@ -273,7 +273,7 @@ class TestRedriving:
         assert (first.moved, second.moved, second.cursor) == (2, 1, None)
         assert [letter.event_id for letter in letters()] == [again]
 
-    def test_more_than_a_thousand_are_not_named_at_once(self, db):
+    def test_a_redrive_of_more_than_a_thousand_ids_is_refused(self, db):
         with pytest.raises(BadEdit, match="at most 1,000"):
             dead_letters.redrive(*PLACE, Ids(tuple(f"1-{n}" for n in range(1001))), by=OPERATOR)
 
@@ -293,7 +293,7 @@ class TestRedriving:
             {"meant": 3, "done": 0, "gone": 1, "waiting": 1, "broken": 1},
         )
 
-    def test_no_more_goes_out_than_a_group_can_have_waiting(self, redis, die, monkeypatch):
+    def test_a_redrive_is_refused_when_the_group_has_too_many_scheduled_events(self, redis, die, monkeypatch):
         die()
         monkeypatch.setattr(actions, "MAX_WAITING", 0)
 
@@ -302,7 +302,7 @@ class TestRedriving:
         assert dead_letters.count(*PLACE) == 1
         assert recorded() == []
 
-    def test_a_redis_that_cannot_be_used_is_recorded_too(self, own_valkey, db):
+    def test_an_action_that_fails_because_redis_is_unavailable_is_recorded_as_failed(self, own_valkey, db):
         define(STREAM, {})
         with own_valkey.client() as redis:
             id_ = redis.xadd(DEAD, {"id": "1-1", "body": b""}).decode()
@@ -346,7 +346,7 @@ class TestEditing:
         with pytest.raises(NoSuchDeadLetter):
             dead_letters.redrive_edited(*PLACE, "1-1", {"event_type": "order-placed", "n": 1}, by=OPERATOR)
 
-    def test_without_its_stream_nothing_can_be_checked(self, redis, db):
+    def test_an_edited_event_of_an_undefined_stream_is_refused(self, redis, db):
         id_ = redis.xadd(DEAD, {"id": "1-1", "body": b"1:n,1:7,"}).decode()
 
         with pytest.raises(UnknownStream):
@@ -380,7 +380,7 @@ class TestDiscarding:
         assert dead_letters.count(*PLACE) == 1
 
 
-def test_after_all_of_it_every_event_is_in_one_place(redis, die):
+def test_each_event_is_in_one_place_after_a_redrive_and_a_discard(redis, die):
     for _ in range(4):
         die()
     redriven, discarded, *_ = letters()

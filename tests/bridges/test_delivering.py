@@ -17,7 +17,7 @@ def test_every_event_is_given_to_the_sink_and_then_acknowledged(redis, bridge):
     assert consumer.worker.progress.delivered == 3
 
 
-def test_a_restarted_consumer_goes_on_where_the_last_one_was(redis, bridge):
+def test_a_restarted_consumer_delivers_only_the_later_events(redis, bridge):
     publish(redis, 2)
     first = bridge().run_dry()
     first.worker.leave(first.worker._membership._executor)
@@ -39,7 +39,7 @@ def test_two_consumers_of_a_group_share_its_events(redis, bridge):
     assert places(redis) == {"done": 30}
 
 
-def test_the_second_consumer_of_a_group_is_told_that_it_shares(redis, bridge):
+def test_the_second_consumer_of_a_group_reports_the_first_one(redis, bridge):
     first, second = bridge(), bridge()
 
     first.worker.step()
@@ -50,7 +50,7 @@ def test_the_second_consumer_of_a_group_is_told_that_it_shares(redis, bridge):
     assert first.worker.subscription.consumer in second.said[1]
 
 
-def test_two_consumers_of_one_name_are_told_so_and_neither_loses_an_event(redis, bridge):
+def test_two_consumers_of_one_name_cause_a_warning_and_lose_no_event(redis, bridge):
     ids = publish(redis, 10)
     one, other = bridge(consumer="printer", batch=5), bridge(consumer="printer", batch=5)
 
@@ -122,7 +122,7 @@ def test_no_events_are_read_for_a_sink_that_is_gone(redis, bridge):
     assert bridge().run_dry().sink.ids == ids
 
 
-def test_draining_ends_when_caught_up(redis, bridge):
+def test_draining_ends_when_all_events_are_delivered(redis, bridge):
     publish(redis, 250)
     consumer = bridge(drain=True)
 
@@ -132,7 +132,7 @@ def test_draining_ends_when_caught_up(redis, bridge):
     assert len(consumer.sink.ids) == 250
 
 
-def test_a_count_ends_after_so_many_events_and_reads_no_more(redis, bridge):
+def test_a_worker_with_a_count_delivers_and_reads_exactly_that_many_events(redis, bridge):
     ids = publish(redis, 5)
     consumer = bridge(count=3)
 

@@ -41,7 +41,7 @@ def test_every_sink_takes_events_in_their_order_and_reports_on_each(opened):
     assert opened.arrived() == ids
 
 
-def test_every_sink_takes_or_refuses_for_good_the_entries_of_other_programs(opened):
+def test_every_sink_takes_an_entry_of_another_program_or_refuses_it_permanently(opened):
     # As long as a batch is: each sees that its neighbours do not suffer.
     batch = [delivery({**fields, "from": f"17-{n}"}, f"17-{n}") for n, fields in enumerate(STRANGE.values())]
 
@@ -60,7 +60,7 @@ def test_every_sink_takes_an_event_again_whose_acknowledgement_was_lost(opened):
     assert opened.sink.deliver([delivery(ORDER, "17-0", attempt=2), delivery(ORDER, "17-1")], always) == [None, None]
 
 
-def test_every_sink_leaves_events_not_begun_when_it_may_not_begin(opened):
+def test_every_sink_leaves_events_alone_that_it_may_not_begin(opened):
     outcomes = opened.sink.deliver([delivery(ORDER), delivery(ORDER, "17-1")], lambda: False)
 
     assert [type(outcome) for outcome in outcomes] == [NotBegun, NotBegun]
@@ -74,7 +74,7 @@ def test_every_sink_is_present_until_closed_and_can_be_closed_twice(opened):
 
 
 @for_each("name", registry.sink_names())
-def test_its_settings_are_refused_by_their_names(name, handlers, webhooks, db):
+def test_an_unknown_setting_of_a_sink_is_refused_by_its_name(name, handlers, webhooks, db):
     with pytest.raises(BadConfig) as caught:
         registry.config_of(name, {**CONFIGS.get(name, {}), "colour": "red"})
 
@@ -82,6 +82,6 @@ def test_its_settings_are_refused_by_their_names(name, handlers, webhooks, db):
     assert caught.value.errors["colour"].startswith("there is no such setting")
 
 
-def test_a_sink_that_is_not_there_is_refused():
+def test_an_unknown_sink_is_refused_with_the_known_ones():
     with pytest.raises(BadConfig, match="sink: there is no sink “mailer”; known here: console, database, handler"):
         registry.find_sink("mailer")

@@ -53,7 +53,7 @@ def letters(send):
     return lambda: send(dead_letter_commands.letters(*PLACE, count=100))
 
 
-def test_a_pending_event_that_failed_waits_for_its_delay(redis, fail, lease):
+def test_a_pending_event_that_failed_is_leased_after_its_delay(redis, fail, lease):
     ids = pend(redis, 2)
     before = now_ms(redis)
 
@@ -68,7 +68,7 @@ def test_a_pending_event_that_failed_waits_for_its_delay(redis, fail, lease):
     assert redis.hget(COUNTERS, "retried") == b"1"
 
 
-def test_a_leased_event_that_failed_waits_again(redis, fail, lease):
+def test_a_leased_event_that_failed_is_scheduled_again(redis, fail, lease):
     (id_,) = pend(redis, 1)
     fail(id_)
     make_due(redis)
@@ -79,7 +79,7 @@ def test_a_leased_event_that_failed_waits_again(redis, fail, lease):
     assert lease().events[0].attempt == 3
 
 
-def test_saying_it_again_after_a_lost_reply_changes_nothing(redis, fail, lease):
+def test_reporting_a_failure_again_after_a_lost_reply_changes_nothing(redis, fail, lease):
     (id_,) = pend(redis, 1)
 
     assert fail(id_) == ["retry"]
@@ -136,7 +136,7 @@ def test_an_event_that_no_attempt_can_deliver_is_a_dead_letter_at_once(redis, fa
     assert places(redis) == {"pending": 1, "dead": 1}
 
 
-def test_without_a_bound_there_is_always_another_attempt(redis, fail, lease):
+def test_an_event_without_a_limit_of_attempts_is_always_retried(redis, fail, lease):
     (id_,) = pend(redis, 1)
     assert fail(id_) == ["retry"]
     for _ in range(20):
@@ -159,7 +159,7 @@ def test_the_last_ten_attempts_are_kept_and_the_time_of_the_first(redis, fail, l
     assert letter.first_ms == first
 
 
-def test_any_error_can_be_told(redis, fail, letters):
+def test_an_error_of_any_characters_and_length_is_stored(redis, fail, letters):
     (id_,) = pend(redis, 1)
     error = "3:a,\n\x00“quoted” \ud800" + "x" * 5000
 
@@ -170,7 +170,7 @@ def test_any_error_can_be_told(redis, fail, letters):
     assert letter.attempts[0] == Attempt(at_ms=letter.first_ms, number=1, took_ms=7, error=letter.error)
 
 
-def test_many_at_once_are_told_apart(redis, fail):
+def test_hundreds_of_failures_reported_at_once_each_get_their_own_outcome(redis, fail):
     ids = pend(redis, 500)
 
     assert fail(*ids[:300], "1-1", *ids[300:]) == ["retry"] * 300 + ["stale"] + ["retry"] * 200
@@ -185,7 +185,7 @@ def test_an_event_that_was_trimmed_meanwhile_is_lost_and_counted(redis, fail):
     assert places(redis) == {"waiting": 1, "lost_trimmed": 1}
 
 
-def test_a_trim_takes_nothing_that_waits(redis, fail, lease, letters):
+def test_an_event_scheduled_for_retry_survives_a_trim(redis, fail, lease, letters):
     ids = pend(redis, 2)
     fail(*ids)
     redis.delete(STREAM)
@@ -197,7 +197,7 @@ def test_a_trim_takes_nothing_that_waits(redis, fail, lease, letters):
     assert letters()[0].parts == events[0].parts
 
 
-def test_an_entry_with_ten_thousand_fields_fails_and_dies_whole(redis, fail, letters):
+def test_the_dead_letter_of_an_entry_with_ten_thousand_fields_has_all_of_them(redis, fail, letters):
     made_by_us(redis)
     fields = {f"field {n}\r\n": bytes([n % 256]) for n in range(10_000)}
     redis.xadd(STREAM, fields)
@@ -209,9 +209,7 @@ def test_an_entry_with_ten_thousand_fields_fails_and_dies_whole(redis, fail, let
     assert letter.parts[1::2] == list(fields.values())
 
 
-def test_an_event_whose_worker_died_every_time_is_a_dead_letter_after_just_so_many_attempts(
-    redis, send, lease, letters
-):
+def test_an_event_whose_worker_dies_on_every_attempt_is_a_dead_letter_after_the_last(redis, send, lease, letters):
     (id_,) = wait(redis, send, 1)
     attempts = []
     while not (leased := lease(4, lease_ms=0)).dead:
@@ -225,7 +223,7 @@ def test_an_event_whose_worker_died_every_time_is_a_dead_letter_after_just_so_ma
     assert places(redis) == {"dead": 1}
 
 
-def test_a_death_after_other_failures_is_told_as_it_was(redis, fail, lease, letters):
+def test_a_dead_letter_tells_a_died_worker_from_earlier_failures(redis, fail, lease, letters):
     (id_,) = pend(redis, 1)
     fail(id_)
     make_due(redis)
@@ -237,7 +235,7 @@ def test_a_death_after_other_failures_is_told_as_it_was(redis, fail, lease, lett
     assert id_ == letters()[0].event_id
 
 
-def test_fewer_attempts_than_before_end_what_had_more(redis, fail, lease, letters):
+def test_an_event_with_more_attempts_than_a_lowered_limit_is_a_dead_letter(redis, fail, lease, letters):
     (id_,) = pend(redis, 1)
     fail(id_)
     make_due(redis)
@@ -278,7 +276,7 @@ def test_extending_leaves_a_trimmed_entry_to_be_counted(redis, send):
     assert send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=9)).lost == 1
 
 
-def test_silent_consumers_are_removed_but_those_that_have_something(redis, send):
+def test_silent_consumers_without_pending_events_are_removed(redis, send):
     made_by_us(redis)
     publish(redis, 1)
     read_and_die(redis, "busy")
@@ -290,7 +288,7 @@ def test_silent_consumers_are_removed_but_those_that_have_something(redis, send)
     assert {row["name"] for row in redis.xinfo_consumers(*PLACE)} == {b"busy", b"me"}
 
 
-def test_the_consumers_of_a_group_that_others_made_stay(redis, send):
+def test_consumers_of_a_group_that_another_program_made_are_not_removed(redis, send):
     redis.xgroup_create(*PLACE, "0", mkstream=True)
     redis.xgroup_createconsumer(*PLACE, "theirs")
 
@@ -377,7 +375,7 @@ class TestDeadLetters:
         assert places(redis) == {"dead": 3, "discarded": 2}
 
 
-def test_failed_attempts_are_counted_by_kind_as_often_as_they_are_counted_at_all(redis, fail, lease):
+def test_each_failed_attempt_is_counted_once_by_its_kind(redis, fail, lease):
     ids = pend(redis, 3)
     fail(ids[0], failure="timeout")
     fail(ids[1], failure="http-5xx", fatal=True)
@@ -395,7 +393,7 @@ def test_failed_attempts_are_counted_by_kind_as_often_as_they_are_counted_at_all
 
 
 @for_each("status, kind", [(302, "http-3xx"), (404, "http-4xx"), (429, "http-4xx"), (503, "http-5xx"), (100, "other")])
-def test_an_answer_of_a_receiver_is_a_failure_of_its_hundreds(status, kind):
+def test_a_status_of_a_receiver_is_counted_by_its_first_digit(status, kind):
     answer = Answer(status=status, text="", ms=1)
 
     assert messages.error_of(answer, permanent=(404,), now=0).failure == kind

@@ -18,7 +18,7 @@ def test_events_of_other_types_are_acknowledged_and_counted(redis, bridge):
     assert consumer.worker.progress.status().filtered == 3
 
 
-def test_a_sink_that_fails_keeps_nothing_that_it_does_not_want(redis, bridge):
+def test_events_that_a_bridge_filters_out_are_acknowledged_while_its_sink_fails(redis, bridge):
     redis.xadd(STREAM, {"event_type": "order-paid"})
     publish(redis, 1)
 
@@ -27,7 +27,7 @@ def test_a_sink_that_fails_keeps_nothing_that_it_does_not_want(redis, bridge):
     assert places(redis) == {"waiting": 1, "filtered": 1}
 
 
-def test_an_event_scheduled_for_retry_is_acknowledged_when_its_type_is_wanted_no_more(redis, bridge):
+def test_an_event_scheduled_for_retry_is_acknowledged_when_its_type_is_no_longer_selected(redis, bridge):
     publish(redis, 2)
     bridge(KeepingSink(refuses=lambda _: True)).worker.step()
     make_due(redis)
@@ -38,7 +38,7 @@ def test_an_event_scheduled_for_retry_is_acknowledged_when_its_type_is_wanted_no
     assert places(redis) == {"filtered": 2}
 
 
-def test_draining_reads_through_what_is_not_wanted(redis, bridge):
+def test_draining_reads_past_events_that_the_bridge_filters_out(redis, bridge):
     for _ in range(250):
         redis.xadd(STREAM, {"event_type": "order-paid"})
     ids = publish(redis, 1)

@@ -8,7 +8,7 @@ from synapse.errors import delivery
 
 
 @pytest.mark.parametrize("name", ["SinkError", "SinkDisabled"])
-def test_a_handler_that_imports_from_the_former_module_is_told_the_new_one(name):
+def test_an_import_from_the_former_module_warns_with_the_new_one(name):
     former = importlib.import_module("bridges.errors")
 
     with pytest.warns(FutureWarning, match=f"is now synapse.errors.delivery.{name}"):
@@ -17,6 +17,6 @@ def test_a_handler_that_imports_from_the_former_module_is_told_the_new_one(name)
     assert found is getattr(delivery, name)
 
 
-def test_a_name_that_there_never_was_is_no_alias():
+def test_an_unknown_name_of_the_former_module_is_an_import_error():
     with pytest.raises(ImportError, match="SinkFailure"):
         from bridges.errors import SinkFailure  # noqa: F401

@@ -152,7 +152,7 @@ def test_a_handler_that_does_not_finish_after_the_stop_is_ended(shop, monkeypatc
     ]
 
 
-def test_its_process_ends_with_the_one_that_started_it(shop, tmp_path):
+def test_the_process_of_a_handler_ends_with_the_process_that_started_it(shop, tmp_path):
     code = (
         "import django, os, sys; django.setup()\n"
         "from tests.bridges.test_handlers import Shop, SHOP\n"
@@ -199,7 +199,7 @@ def test_the_child_process_refuses_a_path_that_names_no_allowed_function(handler
         ("import os; os._exit(7)", r"its process ended with exit status 7 before the handler was imported\."),
     ],
 )
-def test_a_handler_that_cannot_be_used_is_told_when_the_sink_is_opened(
+def test_a_sink_whose_handler_cannot_be_used_is_refused_when_it_is_opened(
     handlers, settings, tmp_path, monkeypatch, code, why
 ):
     (tmp_path / "broken_shop.py").write_text(code)
@@ -261,7 +261,7 @@ def test_a_handler_that_is_not_on_the_list_is_refused_by_its_field(handlers):
         HandlerConfig.read({})
 
 
-def test_the_worker_says_what_went_wrong_and_when_it_comes_again(redis, bridge, shop):
+def test_a_worker_reports_an_error_of_a_handler_and_the_time_of_the_next_attempt(redis, bridge, shop):
     redis.xadd("orders", {"event_type": "order-placed", "mood": "raise"})
     consumer = bridge(shop.open(), lease_ms=60_000)
 
@@ -274,7 +274,7 @@ def test_the_worker_says_what_went_wrong_and_when_it_comes_again(redis, bridge, 
     assert redis.zcard("syn:{orders}:due:warehouse") == 1
 
 
-def test_a_handler_may_say_when_to_come_again_and_that_nothing_is_wanted_any_more(shop):
+def test_a_handler_may_set_the_time_of_the_next_attempt_or_disable_its_bridge(shop):
     sink = shop.open()
 
     later, closed = sink.deliver(orders("later", "close"), always)

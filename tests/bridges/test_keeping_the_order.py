@@ -131,7 +131,7 @@ def test_the_failure_of_one_event_stops_its_key_and_no_other(redis, bridge):
     assert places(redis) == {"done": 2, "waiting": 1, "parked": 1}
 
 
-def test_a_receiver_that_wants_nothing_any_more_gets_nothing_more(redis, bridge):
+def test_a_receiver_that_disables_its_bridge_gets_no_further_batch(redis, bridge):
     ids = order(redis, "abab")
     sink = BatchSink(lambda delivery: SinkDisabled("gone") if delivery.id == ids[0] else None)
 
@@ -165,7 +165,7 @@ def test_a_worker_waits_instead_of_reading_events_that_would_be_blocked_by_key(r
     assert places(redis) == {"waiting": 1, "parked": 9}
 
 
-def test_an_event_that_is_not_wanted_holds_up_nobody(redis, bridge):
+def test_an_event_that_a_bridge_filters_out_does_not_block_its_key(redis, bridge):
     redis.xadd(STREAM, {"event_type": "order-paid", "customer": "a"})
     ids = order(redis, "aa")
 
@@ -220,7 +220,7 @@ def test_the_order_of_each_key_is_kept_when_consumers_die_in_the_middle(redis, b
     assert places(redis) == {"done": 120}
 
 
-def test_two_workers_keep_it_together(redis, bridge):
+def test_two_workers_of_a_group_keep_the_order_of_each_key(redis, bridge):
     chance = random.Random(3)
     ids = order(redis, [chance.choice("abcdef") for _ in range(600)])
     sink = KeepingSink(refuses=lambda _: chance.random() < 0.1)
@@ -248,7 +248,7 @@ def places_are_done(redis, count):
 
 
 @pytest.mark.parametrize("options", [BY_CUSTOMER, {"order": "stream"}])
-def test_an_ordered_read_waits_for_events_and_gets_them_at_once(redis, bridge, options):
+def test_an_ordered_read_that_waits_ends_when_an_event_is_stored(redis, bridge, options):
     consumer = bridge(**options)
     consumer.worker._joiner.join_if_needed()
 

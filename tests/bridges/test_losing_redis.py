@@ -9,7 +9,7 @@ from tests.bridges.cast import COUNTERS, DUE, GROUP, STREAM, KeepingSink, make_d
 from tests.tables import for_each
 
 
-def test_a_worker_waits_for_redis_and_says_each_try(own_valkey, bridge):
+def test_a_worker_waits_for_redis_and_reports_each_attempt(own_valkey, bridge):
     own_valkey.kill()
     consumer = bridge(block_ms=10)
 
@@ -143,7 +143,7 @@ def test_events_that_wait_outlive_the_loss_of_their_group(redis, bridge):
     assert redis.zcard(DUE) == 0
 
 
-def test_a_group_that_must_be_new_is_refused_when_it_is_there(redis, bridge):
+def test_a_group_that_must_be_new_is_refused_when_it_exists(redis, bridge):
     publish(redis, 1)
     bridge().run_dry()
     consumer = bridge(must_be_new=True)
@@ -183,7 +183,7 @@ def test_a_server_that_became_a_replica_is_waited_for_over_new_connections(own_v
         assert len(before & {row["id"] for row in redis.client_list()}) == 1
 
 
-def test_a_key_that_is_no_stream_is_said_and_tried_again(redis, bridge):
+def test_a_redis_key_of_another_type_is_reported_and_read_once_it_is_a_stream(redis, bridge):
     redis.set(STREAM, "text")
     consumer = bridge()
 

@@ -98,7 +98,7 @@ def receiver():
     receiver.close()
 
 
-def test_no_way_leads_to_a_private_address(receiver):
+def test_no_way_to_connect_reaches_a_private_address(receiver):
     found = ways(receiver.port)
 
     assert {name for name, ended in found.items() if ended is not True} == set()

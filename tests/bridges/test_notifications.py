@@ -74,7 +74,7 @@ def event_of(event, id_="17-0", stream=ALERTS_STREAM):
     return delivery
 
 
-def test_a_chat_is_told_of_an_alert_with_all_that_is_known_and_of_its_end(chat, sink):
+def test_a_chat_gets_all_properties_of_an_alert_and_a_message_when_it_is_resolved(chat, sink):
     outcomes = sink().deliver([event_of(alerts_of(ALERT)), event_of(alerts_of(RESOLVED), "18-0")], always)
 
     assert outcomes == [None, None]
@@ -358,7 +358,7 @@ def test_changes_of_alerts_are_told_only_to_a_bridge_that_selects_them(chat, sin
     assert is_for_people(event_of(ALERT), is_selected=False)
 
 
-def test_a_message_calls_nobody_and_hides_nothing():
+def test_a_message_mentions_no_chat_members_and_has_no_invisible_characters():
     sentence = "bridge x fails: @everyone @here \x1b[31m\u202e two\nlines"
 
     (message,) = messages_of(event_of({**ALERT, "sentence": sentence, "owner": "\0"}), one_each=False)
@@ -403,7 +403,7 @@ def test_a_message_stays_short_however_much_there_is_to_say():
     assert (len(message.title), len(message.body)) == (200, 1800)
 
 
-def test_an_alert_that_is_made_up_wrongly_is_told_as_an_event():
+def test_an_alert_with_wrong_properties_is_sent_without_them_or_as_an_ordinary_event():
     for wrong in ({"sentence": 7}, {"sentence": ""}, {"sentence": None}):
         (message,) = messages_of(event_of({**ALERT, **wrong}), one_each=True)
 
@@ -423,7 +423,7 @@ URLS = {
 
 
 @pytest.mark.parametrize("host", URLS)
-def test_a_chat_of_each_kind_is_told(receivers, sink, settings, host):
+def test_each_kind_of_chat_gets_an_alert_through_its_own_protocol(receivers, sink, settings, host):
     chat = receivers.http(host)
     chat.always(answer(200, body=b'{"ok": true}' if host == "slack.com" else b"ok"))
     use(settings, URLS[host])
@@ -436,7 +436,7 @@ def test_a_chat_of_each_kind_is_told(receivers, sink, settings, host):
     assert got.json.get("channel") == ("#ops" if "slack" in host else None)
 
 
-def test_a_chat_that_answers_200_and_did_not_take_it_is_a_failed_attempt(receivers, sink, settings):
+def test_a_refusal_that_a_chat_answers_with_status_200_is_a_failed_attempt(receivers, sink, settings):
     chat = receivers.http("slack.com")
     chat.always(answer(200, body=b'{"ok": false, "error": "channel_not_found"}'))
     use(settings, URLS["slack.com"])
@@ -511,7 +511,7 @@ def test_a_mail_that_is_refused_is_a_failed_attempt_with_the_reason(receivers, s
     assert "pass1234" not in str(outcome)
 
 
-def test_a_process_that_ended_is_noticed_and_another_is_started(chat, sink):
+def test_the_event_after_a_died_process_gets_a_new_one(chat, sink):
     opened = sink()
     seen = []
 

@@ -69,7 +69,7 @@ def test_an_event_blocks_later_events_of_its_key(redis, order, read):
     assert places(redis) == {"pending": 3, "parked": 1}
 
 
-def test_the_next_of_the_key_is_due_when_the_first_is_done(redis, send, order, read, lease):
+def test_the_next_event_of_a_key_is_due_when_the_one_before_is_acknowledged(redis, send, order, read, lease):
     ids = order("aaa")
     assert read() == ids[:1]
 
@@ -81,7 +81,7 @@ def test_the_next_of_the_key_is_due_when_the_first_is_done(redis, send, order, r
     assert redis.exists(LOCKS, COPIES, DUE) == 0
 
 
-def test_saying_twice_that_one_is_done_frees_its_key_once(redis, send, order, read):
+def test_acknowledging_an_event_again_frees_no_further_event_of_its_key(redis, send, order, read):
     ids = order("aaa")
     read()
 
@@ -123,7 +123,7 @@ def test_a_silent_consumer_can_acknowledge_a_reclaimed_event_that_is_not_leased(
     assert places(redis) == {"waiting": 1, "done": 1}
 
 
-def test_while_an_event_is_tried_again_its_key_is_taken(redis, send, order, read, lease):
+def test_an_event_scheduled_for_retry_blocks_later_events_of_its_key(redis, send, order, read, lease):
     ids = order("aab")
     read()
 
@@ -172,7 +172,7 @@ def test_a_released_event_keeps_its_turn(redis, send, order, read, lease):
     assert [event.id for event in lease()] == ids[:1]
 
 
-def test_two_readers_share_the_keys(redis, order, read):
+def test_two_readers_get_events_of_different_keys(redis, order, read):
     ids = order("abab")
 
     assert [read("one", limit=1), read("two", limit=1), read("one"), read("two")] == [[ids[0]], [ids[1]], [], []]
@@ -239,7 +239,7 @@ def test_mode_stream_gives_out_one_event_at_a_time_in_the_order_of_the_stream(re
         {"customer": "7", "payload": json.dumps({"customer": 8})},
     ],
 )
-def test_the_key_is_found_where_the_event_has_it(redis, group, read, fields):
+def test_the_key_is_found_in_every_form_of_an_entry(redis, group, read, fields):
     redis.xadd(STREAM, {"customer": "7"})
     redis.xadd(STREAM, fields)
 
@@ -251,7 +251,7 @@ def test_the_key_is_found_where_the_event_has_it(redis, group, read, fields):
 @pytest.mark.parametrize(
     "payload", ["{", "[" * 5000, '{"customer": null}', '{"customer": {"id": 7}}', "7", '"customer"', "", b"\xff\x00"]
 )
-def test_a_payload_that_tells_no_key_has_no_order(redis, group, read, payload):
+def test_events_whose_payload_has_no_key_are_not_ordered(redis, group, read, payload):
     ids = [redis.xadd(STREAM, {"payload": payload}).decode() for _ in range(2)]
 
     assert read() == ids
@@ -275,7 +275,7 @@ def test_keys_of_any_bytes_and_length_are_kept_apart(redis, send, group, read):
     assert {id_.decode() for id_ in redis.zrange(DUE, 0, -1)} == set(ids[5:])
 
 
-def test_reading_says_how_much_was_read_and_where_the_stream_ends(send, order):
+def test_a_read_returns_the_number_of_entries_and_the_last_id_of_the_stream(send, order):
     ids = order("aaa")
 
     admitted = send(delivery_commands.read(*PLACE, "me", limit=2, order="key", key="customer"))
@@ -286,7 +286,7 @@ def test_reading_says_how_much_was_read_and_where_the_stream_ends(send, order):
     assert (admitted.read, admitted.last_id, admitted.events) == (0, ids[2], [])
 
 
-def test_a_group_that_is_gone_is_said_to_be(redis, send):
+def test_reading_a_missing_group_fails_with_NOGROUP(redis, send):
     assert send(delivery_commands.read(*PLACE, "me", limit=1, order="key", key="x")).code == "NOGROUP"
 
 
@@ -451,7 +451,7 @@ class TestAGroupThatWasLost:
         assert read() == [ids[0], ids[2]]
         assert places(redis) == {"pending": 2, "parked": 1, "groups_recreated": 1}
 
-    def test_delivers_nothing_twice_that_waits_already(self, redis, send, order, read, lease):
+    def test_delivers_no_event_twice_that_is_scheduled_for_retry(self, redis, send, order, read, lease):
         ids = order("ab")
         read()
         fail(send, ids[0], delay_ms=0)
@@ -518,7 +518,7 @@ def test_a_redelivered_dead_letter_takes_no_key(redis, send, order, read, lease)
     assert redis.exists(LOCKS, COPIES) == 0
 
 
-def test_its_keys_lie_in_the_slot_of_the_stream(redis, send, order, read):
+def test_the_keys_of_an_ordered_group_are_in_the_slot_of_its_stream(redis, send, order, read):
     order("aa")
     read()
     send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=9))

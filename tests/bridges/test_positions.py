@@ -31,7 +31,7 @@ LAST = 2**64 - 1
         ("1960-01-01", "0"),
     ],
 )
-def test_a_place_is_an_id_or_a_time(text, start):
+def test_a_start_position_is_an_id_or_a_time(text, start):
     assert start_of(text, now=NOW) == start
 
 

@@ -42,7 +42,7 @@ class Looking(KeepingSink):
         return self.redis.xpending(STREAM, GROUP)["pending"]
 
 
-def test_a_full_batch_has_the_next_one_read_meanwhile(redis, bridge):
+def test_the_next_batch_is_read_while_a_full_one_is_delivered(redis, bridge):
     ids = publish(redis, 25)
     sink = Looking(redis)
     consumer = bridge(sink, batch=10)
@@ -78,7 +78,7 @@ def test_a_batch_that_was_as_full_as_asked_has_the_next_one_read_although_there_
     assert all(pending > size for pending, size in zip(sink.pending[:-1], sizes[:-1], strict=True))
 
 
-def test_with_a_count_no_more_is_read_than_will_be_delivered(redis, bridge):
+def test_a_worker_with_a_count_reads_no_further_events_ahead(redis, bridge):
     ids = publish(redis, 30)
     consumer = bridge(count=10, batch=10)
 
@@ -119,7 +119,7 @@ def test_events_read_ahead_are_released_when_the_sink_is_away(redis, bridge):
     assert set(sink.attempts) == {1}
 
 
-def test_a_group_that_is_lost_meanwhile_is_made_again(redis, bridge):
+def test_a_group_that_is_lost_during_a_delivery_is_recreated(redis, bridge):
     publish(redis, 30)
     sink = KeepingSink(refuses=lambda _: bool(redis.delete(STREAM)))
     consumer = bridge(sink, batch=10)
@@ -133,7 +133,7 @@ def test_a_group_that_is_lost_meanwhile_is_made_again(redis, bridge):
     assert redis.hget("syn:{orders}:cnt:warehouse", "groups_recreated") == b"1"
 
 
-def test_redis_that_goes_away_meanwhile_costs_no_event(durable_valkey, bridge):
+def test_no_event_is_lost_when_redis_is_killed_during_a_delivery(durable_valkey, bridge):
     with durable_valkey.client() as redis:
         ids = publish(redis, 30)
         killed = []

@@ -49,7 +49,7 @@ def scene(redis):
     return Scene(redis)
 
 
-def test_a_status_that_stays_the_same_is_not_said_again(scene):
+def test_an_unchanged_status_is_not_sent_again(scene):
     scene.say()
     assert scene.sent == [keyspace.PROCESSES, keyspace.reports(*PLACE)]
 
@@ -59,7 +59,7 @@ def test_a_status_that_stays_the_same_is_not_said_again(scene):
     assert scene.sent == [keyspace.PROCESSES]
 
 
-def test_a_status_that_changed_is_said_at_once(scene):
+def test_a_changed_status_is_sent_at_once(scene):
     scene.say()
 
     scene.say(delivered=1)
@@ -67,7 +67,7 @@ def test_a_status_that_changed_is_said_at_once(scene):
     assert keyspace.reports(*PLACE) in scene.sent
 
 
-def test_a_status_is_said_again_before_it_is_forgotten(scene):
+def test_an_unchanged_status_is_sent_again_before_it_expires(scene):
     scene.say()
     scene.now += REPEAT_EVERY
 
@@ -117,7 +117,7 @@ def test_a_report_that_redis_did_not_take_is_sent_again(scene, monkeypatch, no_r
     assert scene.sent[1:] == [keyspace.reports(*PLACE)]
 
 
-def test_another_programs_key_in_the_place_of_the_beats_is_no_matter(scene):
+def test_a_foreign_key_in_place_of_the_heartbeats_does_not_hide_a_status(scene):
     scene.redis.set(keyspace.PROCESSES, "not ours")
 
     scene.say()

@@ -53,7 +53,7 @@ def test_an_event_is_given_up_after_its_last_attempt_or_a_permanent_error(policy
     assert decide_retry(policy, attempt=attempt, error=SinkError("no", **error), chance=0) == GiveUp()
 
 
-def test_without_a_bound_it_is_never_given_up_for_the_number_of_attempts():
+def test_an_event_without_a_limit_of_attempts_is_never_given_up_for_their_number():
     policy = Policy(most_attempts=0, backoff=Backoff(base=1, cap=60))
 
     assert decide_retry(policy, attempt=10**9, error=SinkError("no"), chance=1) == Retry(after=60)

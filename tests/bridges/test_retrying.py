@@ -48,7 +48,7 @@ def letters(send):
     return send(dead_letter_commands.letters(*PLACE, count=100))
 
 
-def test_an_event_is_a_dead_letter_after_exactly_so_many_attempts_and_harms_no_other(redis, bridge, send):
+def test_an_event_is_a_dead_letter_after_its_last_attempt_and_the_other_events_are_delivered(redis, bridge, send):
     ids = publish(redis, 20)
     sink = FailingSink(lambda delivery: SinkError("out of stock") if delivery.id == ids[3] else None)
     consumer = bridge(sink, retry=THREE)
@@ -76,7 +76,7 @@ def test_an_event_that_is_refused_for_good_is_a_dead_letter_at_once(redis, bridg
     assert [letter.event_id for letter in letters(send)] == ids[:1]
 
 
-def test_the_wait_is_that_of_the_policy_and_begins_at_the_failure(redis, bridge):
+def test_a_failed_event_is_due_after_the_wait_of_the_policy_since_its_failure(redis, bridge):
     publish(redis, 1)
     before = now_ms(redis)
 
@@ -89,7 +89,7 @@ def test_the_wait_is_that_of_the_policy_and_begins_at_the_failure(redis, bridge)
     assert 200_000 <= redis.zscore(DUE, id_) - before <= 220_000 + now_ms(redis) - before
 
 
-def test_a_receiver_that_asks_for_time_gets_it(redis, bridge):
+def test_a_receiver_can_ask_for_a_longer_wait_than_the_policy(redis, bridge):
     publish(redis, 1)
     before = now_ms(redis)
 
@@ -98,7 +98,7 @@ def test_a_receiver_that_asks_for_time_gets_it(redis, bridge):
     assert redis.zrange(DUE, 0, -1, withscores=True)[0][1] - before >= 500_000
 
 
-def test_many_that_fail_and_many_that_do_not_are_told_in_one_round(redis, bridge):
+def test_a_batch_of_failed_and_delivered_events_is_settled_with_all_outcomes(redis, bridge):
     ids = publish(redis, 100)
     sink = KeepingSink(refuses=lambda delivery: delivery.attempt == 1 and int(delivery.id[-1]) % 2)
     consumer = bridge(sink, retry=AT_ONCE, batch=500)
@@ -130,7 +130,7 @@ def test_an_event_that_killed_its_consumer_on_every_attempt_becomes_a_dead_lette
     assert places(redis) == {"dead": 1}
 
 
-def test_an_answer_to_redis_that_is_lost_on_the_way_is_given_again(redis, bridge, monkeypatch):
+def test_outcomes_are_reported_again_after_the_reply_of_redis_was_lost(redis, bridge, monkeypatch):
     ids = publish(redis, 3)
     sink = KeepingSink(refuses=lambda delivery: delivery.id == ids[1])
     consumer = bridge(sink, retry=Policy(schedule=(60,)))
@@ -189,7 +189,7 @@ def test_no_new_events_are_read_while_too_many_are_scheduled_for_retry(redis, br
     assert consumer.worker.progress.status().state == "running"
 
 
-def test_a_receiver_that_wants_nothing_any_more_disables_the_bridge_and_nothing_is_lost(redis, bridge):
+def test_a_receiver_that_disables_its_bridge_loses_no_event(redis, bridge):
     ids = publish(redis, 3)
     disabled = []
     sink = FailingSink(lambda delivery: SinkDisabled("410 Gone") if delivery.id == ids[1] else None)
@@ -229,7 +229,7 @@ def test_a_paused_worker_stays_in_its_group_and_gives_nothing(redis, bridge):
     assert consumer.worker.pause > 0
 
 
-def test_no_more_is_delivered_a_second_than_is_allowed(redis, bridge):
+def test_a_worker_delivers_no_more_events_a_second_than_its_rate(redis, bridge):
     ids = publish(redis, 40)
     now = 0.0
     consumer = bridge(rate=10, clock=lambda: now)
@@ -272,7 +272,7 @@ def test_a_handler_that_ends_its_process_every_time_makes_a_dead_letter_and_harm
     assert places(redis) == {"done": 6, "dead": 1}
 
 
-def test_a_stop_gives_back_what_was_not_begun_and_tells_what_failed(redis, bridge):
+def test_a_stop_releases_events_not_begun_and_reports_the_failed_one(redis, bridge):
     ids = publish(redis, 5)
     stop = Stop()
     sink = FailingSink(lambda _: stop.request() or SinkError("no"))

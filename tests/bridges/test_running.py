@@ -58,7 +58,7 @@ def states(supervisor):
     return {bridge.name: status.state for bridge, status in supervisor.totals()}
 
 
-def test_a_bridge_delivers_and_says_how_far_it_is(redis, work):
+def test_a_running_bridge_delivers_and_reports_its_progress(redis, work):
     bridge = nowhere()
     publish(redis, 30)
     supervisor = work(bridge)
@@ -102,7 +102,7 @@ def test_a_bridge_that_cannot_work_says_why_and_the_others_go_on(redis, work, co
     assert why in found.reason
 
 
-def test_a_stream_key_of_another_type_is_said_and_waited_for(redis, work):
+def test_a_bridge_of_a_redis_key_of_another_type_fails_until_it_is_a_stream(redis, work):
     define("parcels")
     redis.set("parcels", "text")
     bad = nowhere("bad", stream="parcels")
@@ -132,7 +132,7 @@ def test_a_group_that_another_program_made_is_the_bridges_by_its_definition(redi
     assert len(ids) == 2
 
 
-def test_draining_ends_by_itself(redis, work):
+def test_a_draining_bridge_ends_when_all_events_are_delivered(redis, work):
     publish(redis, 3)
     supervisor = work(nowhere(), drain=True)
 
@@ -163,7 +163,7 @@ def test_a_status_is_read_as_it_was_written():
         b'{"state": "running", "since": 1, "last_delivered_at": {}}',
     ],
 )
-def test_words_that_are_no_status_say_nothing(words):
+def test_text_that_is_no_status_is_ignored(words):
     assert unpack(words) is None
 
 
@@ -186,7 +186,7 @@ class TestOverview:
         assert self.look().state == "not running"
         assert (self.look().lag, self.look().reason) == (None, "")
 
-    def test_the_one_that_fares_worst_speaks_for_all(self, redis):
+    def test_the_worst_state_of_several_processes_is_shown(self, redis):
         self.say("one")
         self.say("other", state="waiting", reason="Redis cannot be reached")
         assert (self.look().state, self.look().reason) == ("waiting", "Redis cannot be reached")
@@ -208,7 +208,7 @@ class TestOverview:
 
         assert self.look().state == "not running"
 
-    def test_lag_and_what_waits_are_counted(self, redis):
+    def test_the_lag_and_the_pending_and_scheduled_events_are_counted(self, redis):
         publish(redis, 5)
         redis.xgroup_create(STREAM, "warehouse", "0")
         redis.xreadgroup("warehouse", "one", {STREAM: ">"}, count=2)
@@ -219,7 +219,7 @@ class TestOverview:
         assert (found.lag.events, found.pending, found.waiting) == (3, 2, 1)
         assert found.lag_seconds >= 0
 
-    def test_when_an_event_was_last_delivered_outlives_the_process_that_did(self, redis, bridge):
+    def test_the_time_of_the_last_delivery_outlives_its_process(self, redis, bridge):
         made_by_us(redis)
         publish(redis, 2)
         begun = now_ms(redis)
@@ -230,17 +230,17 @@ class TestOverview:
         assert found.statuses == {}
         assert begun <= found.last_delivered_ms <= now_ms(redis)
 
-    def test_a_group_that_never_had_an_event_has_no_last_one(self, redis):
+    def test_a_group_without_deliveries_has_no_time_of_the_last_delivery(self, redis):
         self.say("one")
 
         assert self.look().last_delivered_ms is None
 
-    def test_keys_that_are_not_ours_break_nothing(self, redis):
+    def test_foreign_keys_in_place_of_reports_and_counters_are_ignored(self, redis):
         for key in (keyspace.reports, keyspace.counters, keyspace.waiting):
             redis.set(key(STREAM, "warehouse"), "text")
 
         assert self.look().state == "not running"
         assert self.look().counters["done"] == 0
 
-    def test_no_bridge_asks_nothing(self):
+    def test_without_bridges_redis_is_not_asked(self):
         assert looked() == {}

@@ -1,4 +1,4 @@
-"""The memory for bodies is shared: the head of a request tells whose share its body takes, before that is read."""
+"""Callers share the memory for bodies: the head of a request tells whose share its body takes."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -38,7 +38,7 @@ def keys(way, key_of):
 
 @asynccontextmanager
 async def holding(way, path, headers, size, *, count=1, address="127.0.0.1"):
-    """Send heads that announce `size` bytes, and all of these but one; give what reads the answers."""
+    """Send `count` requests that announce `size` bytes, all but the last byte of each; yield what reads the answers."""
     announced = {**headers, "content-length": str(size)}
     open_ = [way.begin("POST", path, b"", announced, address=address) for _ in range(count)]
     for begin in range(0, size - 1, MIB):
@@ -55,7 +55,7 @@ async def holding(way, path, headers, size, *, count=1, address="127.0.0.1"):
 
 
 async def settled():
-    """Let everything go on that waits for nothing but its turn."""
+    """Let all tasks run that wait for nothing except the event loop."""
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -83,21 +83,27 @@ def test_a_large_body_without_a_good_key_or_session_is_refused_by_its_head(way, 
 
 
 @pytest.mark.parametrize(("path", "status"), [(REGISTER, 401), (LOG_IN, 413)])
-def test_a_body_in_chunks_without_a_key_is_read_no_further_than_a_small_one(way, path, status):
+def test_a_body_in_chunks_without_a_key_is_refused_once_it_is_larger_than_a_small_one(way, path, status):
     async def send_chunks():
         wire, protocol = way.begin("POST", path, b"", {**JSON, "transfer-encoding": "chunked"})
+        refused = []
         for _ in range(3):
             protocol.data_received(b"8000\r\n" + b"x" * 0x8000 + b"\r\n")
             await settled()
+            refused.append(wire.answer.done())
         answer = await wire.answer
         protocol.connection_lost(None)
-        return answer
+        return refused, answer
 
-    assert way.run(send_chunks()).status == status
+    refused, answer = way.run(send_chunks())
+
+    # Two chunks are as long as the largest small body.
+    assert refused == [False, False, True]
+    assert answer.status == status
     assert used() == 0
 
 
-def test_a_large_body_of_an_open_route_is_refused_where_access_is_open_too(way, settings):
+def test_a_large_body_to_the_health_route_is_refused_where_access_is_open_too(way, settings):
     settings.AUTH = "open"
 
     answer = way("GET", "/health", b"x" * (SMALL + 1))
@@ -105,7 +111,7 @@ def test_a_large_body_of_an_open_route_is_refused_where_access_is_open_too(way, 
     assert answer.status == 413
 
 
-def test_small_bodies_without_a_key_have_a_part_of_their_own_and_an_address_half_of_it(way, keys):
+def test_anonymous_callers_share_a_part_of_the_memory_and_an_address_has_half_of_that_part(way, keys):
     async def fill():
         async with (
             holding(way, LOG_IN, JSON, SMALL, count=16, address="192.0.2.1") as first,
@@ -172,7 +178,7 @@ def test_an_address_has_half_of_the_memory_where_access_is_open(way, settings):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_person_with_a_session_sends_a_large_form(way):
+def test_the_large_form_of_a_person_with_a_session_is_read(way):
     client = Client()
     client.force_login(User.objects.create_superuser("ada"), "django.contrib.auth.backends.ModelBackend")
     session = client.cookies["sessionid"].value

@@ -1,4 +1,4 @@
-"""Moving a group: each of its events is in one place afterwards, and none is lost unless that was asked."""
+"""Moving a group: afterwards each of its events is in one place, and only a move that discards events loses any."""
 
 import random
 from dataclasses import replace
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def moved(send):
-    """Move the group to where it shall be, part after part; a small part shows what parts do to each other."""
+    """Return a function that moves a group in small parts, one after another, and adds up their results."""
 
     def all_parts(*asked, looks=3, **options):
         skipped = again = 0
@@ -51,7 +51,7 @@ def unread(redis):
     return [id_.decode() for id_, _ in redis.xrange(STREAM, f"({place_of(redis)}", "+")]
 
 
-def test_events_that_it_is_moved_past_are_not_delivered_and_counted(redis, send, moved):
+def test_events_before_the_new_position_are_skipped_and_counted(redis, send, moved):
     made_by_us(redis)
     ids = publish(redis, 5)
 
@@ -62,7 +62,7 @@ def test_events_that_it_is_moved_past_are_not_delivered_and_counted(redis, send,
     assert places(redis) == {"skipped": 3}
 
 
-def test_events_that_it_is_moved_back_behind_are_unread_again(redis, send, moved):
+def test_events_after_the_new_position_are_unread_again(redis, send, moved):
     ids = pend(redis, 4)
     send(delivery_commands.done(*PLACE, ids))
 
@@ -72,7 +72,7 @@ def test_events_that_it_is_moved_back_behind_are_unread_again(redis, send, moved
     assert unread(redis) == ids[1:]
 
 
-def test_the_end_is_where_the_stream_is_and_no_further(redis, send, moved):
+def test_a_group_is_moved_no_further_than_the_newest_event(redis, send, moved):
     made_by_us(redis)
     ids = publish(redis, 3)
 
@@ -83,7 +83,7 @@ def test_the_end_is_where_the_stream_is_and_no_further(redis, send, moved):
     assert unread(redis) == []
 
 
-def test_unacknowledged_events_stay_when_the_group_is_moved_on(redis, send, moved):
+def test_unacknowledged_events_stay_when_their_group_is_moved_forward(redis, send, moved):
     ids = wait(redis, send, 2)
     pending = publish(redis, 2) and read_and_die(redis, "reader")
     publish(redis, 3)
@@ -126,7 +126,7 @@ def test_a_trimmed_event_scheduled_for_retry_stays_scheduled_after_a_move(redis,
     assert places(redis) == {"waiting": 1}
 
 
-def test_dead_letters_stay(redis, send, moved):
+def test_dead_letters_stay_when_their_group_is_moved(redis, send, moved):
     (id_,) = pend(redis, 1)
     send(delivery_commands.fail(*PLACE, [Failure(id=id_, token="", error="no", took_ms=1, delay_ms=0, fatal=True)]))
 
@@ -135,7 +135,7 @@ def test_dead_letters_stay(redis, send, moved):
     assert redis.xlen(DEAD) == 1
 
 
-def test_a_worker_with_an_event_in_flight_acknowledges_no_event_twice(redis, send, moved):
+def test_an_event_in_flight_that_a_move_made_unread_is_not_settled_by_its_worker(redis, send, moved):
     (id_,) = wait(redis, send, 1)
     (held,) = send(delivery_commands.lease(*PLACE, "slow", limit=1, lease_ms=60_000)).events
     moved(*PLACE, "0-0")
@@ -147,7 +147,7 @@ def test_a_worker_with_an_event_in_flight_acknowledges_no_event_twice(redis, sen
     assert unread(redis) == [id_]
 
 
-def test_a_long_way_is_gone_in_parts_and_each_part_is_a_place(redis, send, moved):
+def test_a_long_move_is_made_in_parts_that_each_end_at_a_position(redis, send, moved):
     made_by_us(redis)
     ids = publish(redis, 25)
 
@@ -160,7 +160,7 @@ def test_a_long_way_is_gone_in_parts_and_each_part_is_a_place(redis, send, moved
     ]
 
 
-def test_moving_twice_is_moving_once(redis, send, moved):
+def test_a_second_move_to_the_same_position_changes_nothing(redis, send, moved):
     ids = wait(redis, send, 4)
     publish(redis, 2)
     moved(*PLACE, ids[1], forget_owed=True)
@@ -171,14 +171,14 @@ def test_moving_twice_is_moving_once(redis, send, moved):
     assert places(redis) == {"skipped": 2}
 
 
-def test_a_group_that_is_not_there_is_said(redis, send, moved):
+def test_moving_a_missing_group_fails_with_NOGROUP(redis, send, moved):
     redis.xadd(STREAM, {"n": 1})
 
     assert send(group_commands.move(*PLACE, END)).code == "NOGROUP"
 
 
 @pytest.mark.parametrize("seed", range(examples(40)))
-def test_in_an_ordered_group_nothing_is_lost_or_in_two_places_wherever_it_is_moved(redis, send, seed, moved):
+def test_moving_an_ordered_group_loses_no_event_and_delivers_none_twice(redis, send, seed, moved):
     chance = random.Random(seed)
     made_by_us(redis)
     ids = []
@@ -209,6 +209,8 @@ def test_in_an_ordered_group_nothing_is_lost_or_in_two_places_wherever_it_is_mov
         moved_back = send(delivery_commands.reclaim(*PLACE, idle_ms=0, limit=50))
         if not got and not read.read and not moved_back.moved:
             break
+        assert len(set(got)) == len(got)
+        assert delivered.isdisjoint(got)
         delivered |= set(got)
         send(delivery_commands.done(*PLACE, got))
     beyond = {id_.decode() for id_, _ in redis.xrange(STREAM, f"({target}", "+")}

@@ -1,4 +1,4 @@
-"""While the database is unusable, requests that need it are answered 503 on every path, and the others go on."""
+"""While the database cannot be used, the API, the registry and the admin answer requests that need it with 503."""
 
 import sqlite3
 from contextlib import closing
@@ -18,7 +18,7 @@ from synapse_project.server_config import server_config
 
 
 def wrapped(kind, cause):
-    """Return an error as Django raises it for one of the database's."""
+    """Return the error that Django raises when the driver of the database raised `cause`."""
     error = kind(*cause.args)
     error.__cause__ = cause
     return error
@@ -68,16 +68,16 @@ def test_an_error_of_a_database_that_cannot_be_used_is_503(error):
 
 
 @pytest.mark.parametrize("error", OURS, ids=str)
-def test_an_error_of_what_was_asked_stays_an_error_of_ours(error):
+def test_an_error_of_a_statement_is_no_database_down(error):
     assert database.database_problem(error) is None
 
 
-def test_the_event_loop_answers_such_an_error_in_the_same_way():
+def test_the_event_loop_answers_503_for_a_database_that_cannot_be_used_and_500_for_other_errors():
     assert failure_response(server_config(), Request("GET", "/"), AWAY[0]).status == 503
     assert failure_response(server_config(), Request("GET", "/"), OURS[0]).status == 500
 
 
-def test_the_log_tells_what_the_database_said_once(caplog, monkeypatch):
+def test_each_error_of_a_database_that_cannot_be_used_is_logged_once_in_a_row(caplog, monkeypatch):
     monkeypatch.setattr(database, "_failures", RepeatedFailures())
 
     for error in (AWAY[0], AWAY[0], AWAY[3], AWAY[3]):
@@ -91,8 +91,8 @@ def test_the_log_tells_what_the_database_said_once(caplog, monkeypatch):
 
 @pytest.fixture
 def away(db):
-    """Every statement fails from now on, as if the database were gone."""
-    # One of its own: it ends before the test's transaction does.
+    """Return a function after whose call every statement fails, as if the database were gone."""
+    # Not the fixture `monkeypatch`: statements must work again before the transaction of the test ends.
     with pytest.MonkeyPatch.context() as patched:
 
         def go(error=AWAY[0]):
@@ -153,7 +153,7 @@ def test_the_admin_answers_503_with_a_page(person, redis, away, path):
     assert "The database cannot be used now" in answer.content.decode()
 
 
-def test_an_internal_error_is_still_500_with_its_trace(person, redis, away, caplog):
+def test_an_error_of_a_statement_is_500_and_logged_with_its_traceback(person, redis, away, caplog):
     away(OURS[0])
 
     answer = person.get("/audit")
@@ -162,7 +162,7 @@ def test_an_internal_error_is_still_500_with_its_trace(person, redis, away, capl
     assert any(record.exc_info for record in caplog.records)
 
 
-def test_a_request_without_the_database_leaves_no_trace_in_the_log(person, redis, away, caplog):
+def test_a_request_without_the_database_is_logged_without_a_traceback(person, redis, away, caplog):
     away()
     person.get("/admin/")
 
@@ -172,7 +172,7 @@ def test_a_request_without_the_database_leaves_no_trace_in_the_log(person, redis
     assert (record.status_code, record.exc_info) == (503, None)
 
 
-def test_a_lock_that_another_connection_holds_is_such_an_error(tmp_path):
+def test_a_database_that_another_connection_has_locked_cannot_be_used(tmp_path):
     path = tmp_path / "locked.sqlite3"
     with (
         closing(sqlite3.connect(path, isolation_level=None)) as holder,

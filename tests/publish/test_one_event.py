@@ -66,7 +66,7 @@ def test_a_trailing_slash_is_the_same_route(ask):
     assert answer.status == 201
 
 
-def test_event_is_understood_for_event_type(ask, redis):
+def test_the_property_event_is_read_as_the_event_type(ask, redis):
     answer = post(ask, {"event": "order-placed", "order_id": 7})
 
     assert answer.json["event_type"] == "order-placed"
@@ -196,7 +196,7 @@ def test_validating_says_what_publishing_would_and_stores_nothing(ask, redis):
     assert redis.xlen("orders") == 0
 
 
-def test_a_key_that_holds_something_else_is_said_to_do_so(ask, redis):
+def test_a_publish_to_a_redis_key_of_another_type_is_409(ask, redis):
     redis.set("orders", "not a stream")
 
     answer = post(ask, {"event_type": "order-lost"})

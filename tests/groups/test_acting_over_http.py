@@ -50,7 +50,7 @@ class TestShowing:
         assert group["oldest_exact"] is True
         assert len(ids) == 3
 
-    def test_the_oldest_may_wait_while_newer_ones_are_unread(self, api, redis, send):
+    def test_the_oldest_event_of_the_backlog_may_be_scheduled_for_retry(self, api, redis, send):
         made_by_us(redis)
         redis.xadd(STREAM, {"event_type": "order-placed"}, id="1000-1")
         redis.xreadgroup(GROUP, "reader", {STREAM: ">"})
@@ -59,7 +59,7 @@ class TestShowing:
 
         assert api.group()["oldest_seconds"] > 1_000_000
 
-    def test_a_group_says_what_it_belongs_to(self, api, redis, a_bridge):
+    def test_a_group_names_the_bridge_that_it_belongs_to(self, api, redis, a_bridge):
         redis.xgroup_create(STREAM, "theirs", "0", mkstream=True)
         made_by_us(redis)
         a_bridge(paused=True, owner="sales", labels={"team": "sales"})
@@ -75,7 +75,7 @@ class TestShowing:
         }
         assert api.group("theirs")["belongs_to"] is None
 
-    def test_somebody_elses_keys_in_place_of_ours_break_nothing(self, api, redis):
+    def test_foreign_keys_in_place_of_the_keys_of_a_group_are_ignored(self, api, redis):
         made_by_us(redis)
         for kind in ("due", "cnt", "dlq"):
             redis.set(f"syn:{{{STREAM}}}:{kind}:{GROUP}", "theirs")
@@ -85,7 +85,7 @@ class TestShowing:
 
 class TestCreating:
     @pytest.mark.parametrize(("at", "lag"), [("beginning", 3), ("new", 0), ("end", 0), (None, 3)])
-    def test_a_group_begins_where_it_is_told(self, api, redis, at, lag):
+    def test_a_group_is_created_at_the_requested_position(self, api, redis, at, lag):
         publish(redis, 3)
 
         status, made = api("POST", "", {"name": "reports", **({"at": at} if at else {})})
@@ -111,7 +111,7 @@ class TestCreating:
 
         assert (status, problem["type"]) == (409, "urn:synapse:problem:group-exists")
 
-    def test_the_group_of_a_bridge_makes_itself(self, api, a_bridge):
+    def test_creating_the_group_of_a_bridge_is_refused(self, api, a_bridge):
         a_bridge()
 
         assert api("POST", "", {"name": GROUP})[1]["type"] == "urn:synapse:problem:group-owned"
@@ -161,7 +161,7 @@ class TestPausing:
 
 
 class TestMoving:
-    def test_a_dry_run_says_what_would_be_skipped_and_changes_nothing(self, api, redis):
+    def test_a_dry_run_counts_the_events_that_would_be_skipped_and_changes_nothing(self, api, redis):
         made_by_us(redis)
         ids = publish(redis, 5)
 
@@ -172,14 +172,14 @@ class TestMoving:
         assert api.group()["lag"] == 5
         assert records() == []
 
-    def test_a_dry_run_says_what_would_come_again(self, api, redis, send):
+    def test_a_dry_run_counts_the_events_that_would_be_delivered_again(self, api, redis, send):
         ids = wait(redis, send, 5)
 
         _, plan = api("POST", f"/{GROUP}/move", {"to": ids[2], "dry_run": True})
 
         assert (plan["skips"], plan["repeats"], plan["waiting"]) == (0, 3, 5)
 
-    def test_a_group_is_moved_and_that_is_recorded_with_what_it_came_to(self, api, redis):
+    def test_a_move_is_recorded_with_its_result(self, api, redis):
         made_by_us(redis)
         ids = publish(redis, 5)
 
@@ -191,7 +191,7 @@ class TestMoving:
         assert [row[0] for row in records()] == ["move", "moved"]
         assert records()[1][3] == {"last_delivered_id": moved["to"], "skipped": 3, "unread_again": 0}
 
-    def test_a_time_is_a_place(self, api, redis):
+    def test_a_group_can_be_moved_to_a_time(self, api, redis):
         made_by_us(redis)
         publish(redis, 2)
 
@@ -209,7 +209,7 @@ class TestMoving:
         assert moved["skipped"] == 3
         assert api.group()["waiting"] == 0
 
-    def test_not_while_its_bridge_delivers(self, api, redis, a_bridge):
+    def test_a_group_is_not_moved_while_its_bridge_delivers(self, api, redis, a_bridge):
         made_by_us(redis)
         a_bridge()
 
@@ -218,7 +218,7 @@ class TestMoving:
         assert (status, problem["type"]) == (409, "urn:synapse:problem:group-in-use")
         assert "pause it first" in problem["detail"]
 
-    def test_not_before_its_processes_know_that_it_is_paused(self, api, redis, send, a_bridge):
+    def test_a_group_is_not_moved_before_its_processes_have_paused(self, api, redis, send, a_bridge):
         made_by_us(redis)
         a_bridge(paused=True)
         send(participants.report(*PLACE, "worker-1", pack(Status(state="running", since=1.0)), keep_ms=60_000))
@@ -227,7 +227,7 @@ class TestMoving:
         send(participants.report(*PLACE, "worker-1", pack(Status(state="paused", since=1.0)), keep_ms=60_000))
         assert api("POST", f"/{GROUP}/move", {"to": "end"})[0] == 200
 
-    def test_not_while_other_programs_read(self, api, redis):
+    def test_a_group_is_not_moved_while_another_program_reads(self, api, redis):
         pend(redis, 1)
 
         _, plan = api("POST", f"/{GROUP}/move", {"to": "end", "dry_run": True})
@@ -235,7 +235,7 @@ class TestMoving:
         assert "reader" in plan["hindrance"]
         assert api("POST", f"/{GROUP}/move", {"to": "end"})[0] == 409
 
-    def test_a_worker_goes_on_at_the_new_place(self, api, redis, a_bridge, bridge):
+    def test_a_worker_reads_on_at_the_new_position(self, api, redis, a_bridge, bridge):
         row = a_bridge()
         ids = publish(redis, 6)
         worker = bridge(KeepingSink(), owned=True).run_dry()
@@ -286,7 +286,7 @@ class TestDeleting:
 
         assert api("DELETE", f"/{GROUP}")[1]["type"] == "urn:synapse:problem:group-in-use"
 
-    def test_with_force_and_a_reason_it_goes_with_all_of_its_keys(self, api, redis, send):
+    def test_a_forced_deletion_with_a_reason_deletes_all_keys_of_the_group(self, api, redis, send):
         made_by_us(redis)
         publish(redis, 4, customer="anna")
         send(delivery_commands.read(*PLACE, "reader", limit=10, order="key", key="customer"))
@@ -304,7 +304,7 @@ class TestDeleting:
     def test_force_needs_a_reason(self, api, made, body):
         assert api("DELETE", f"/{GROUP}", body)[0] == 400
 
-    def test_the_group_of_an_enabled_bridge_stays_in_any_case(self, api, redis, a_bridge):
+    def test_the_group_of_an_enabled_bridge_is_not_deleted_even_by_force(self, api, redis, a_bridge):
         made_by_us(redis)
         row = a_bridge()
 
@@ -348,7 +348,7 @@ def test_a_stream_that_is_not_there_is_404(api, method, path, body):
 
 
 @for_each("method, path, body", [*ACTIONS, ("POST", "", {"name": "reports"})])
-def test_a_key_of_another_kind_is_409(api, redis, method, path, body):
+def test_a_redis_key_of_another_type_is_409(api, redis, method, path, body):
     redis.set(STREAM, "theirs")
 
     assert api(method, path, body)[0] == 409
@@ -356,7 +356,7 @@ def test_a_key_of_another_kind_is_409(api, redis, method, path, body):
 
 
 @for_each("method, path, body", [*ACTIONS, ("POST", "", {"name": "reports"})])
-def test_without_redis_it_is_503(api, no_redis, method, path, body):
+def test_an_action_without_redis_is_503(api, no_redis, method, path, body):
     assert api(method, path, body)[0] == 503
 
 

@@ -62,14 +62,15 @@ class TestTheList:
 
 
 class TestMaking:
-    def test_a_group_is_made_where_it_shall_begin(self, admin_client, redis, orders):
-        publish(redis, 3)
+    def test_a_group_is_created_at_the_requested_position(self, admin_client, redis, orders):
+        ids = publish(redis, 3)
 
         answer = admin_client.post(url(BRIDGE, "group_new", orders.pk), {"name": "reports", "at": "end"}, follow=True)
 
         assert messages_of(answer) == ["The group “reports” was created."]
         assert actions() == [("person:admin", "create")]
-        assert redis.xinfo_groups(STREAM)[0]["name"] == b"reports"
+        (group,) = redis.xinfo_groups(STREAM)
+        assert (group["name"], group["last-delivered-id"].decode()) == (b"reports", ids[-1])
 
     def test_an_invalid_start_of_a_group_is_reported_on_the_form(self, admin_client, orders):
         answer = admin_client.post(url(BRIDGE, "group_new", orders.pk), {"name": "reports", "at": "<soon>"})
@@ -94,7 +95,7 @@ class TestActing:
         assert not shop.paused
         assert actions() == [("person:admin", "pause"), ("person:admin", "resume")]
 
-    def test_moving_says_first_what_it_would_do(self, admin_client, redis, at):
+    def test_the_page_of_a_move_counts_the_events_that_it_would_skip(self, admin_client, redis, at):
         made_by_us(redis)
         publish(redis, 5)
 
@@ -128,11 +129,11 @@ class TestActing:
         assert redis.xinfo_groups(STREAM) == []
 
     @for_each("page", ["", *ACTS])
-    def test_a_group_that_is_not_there_leads_back(self, admin_client, redis, at, page):
+    def test_the_page_of_a_missing_group_redirects(self, admin_client, redis, at, page):
         assert admin_client.get(at(page, "nobody")).status_code == 302
 
     @for_each("page", ["", *ACTS])
-    def test_a_page_is_shown_in_any_state_of_redis(self, admin_client, no_redis, at, page):
+    def test_the_pages_of_a_group_say_that_redis_cannot_be_reached(self, admin_client, no_redis, at, page):
         assert "Redis cannot be reached" in text_of(admin_client.get(at(page)))
 
 
@@ -155,7 +156,7 @@ class TestWhoMay:
         assert client.get(at()).status_code == 403
         assert client.post(url(BRIDGE, "group_new", orders.pk), {"name": "reports"}).status_code == 403
 
-    def test_another_site_cannot_make_a_person_do_it(self, admin_user, redis, at):
+    def test_a_form_without_its_token_acts_on_no_group(self, admin_user, redis, at):
         made_by_us(redis)
         strict = Client(enforce_csrf_checks=True)
         strict.force_login(admin_user)

@@ -78,7 +78,7 @@ def test_keys_of_a_deleted_stream_are_listed_and_purged_except_its_events(redis,
     assert (entry.actor, entry.before) == ("leftovers", {"keys": 6, "events": 2})
 
 
-def test_events_of_a_deleted_stream_go_when_they_are_named(redis, owed):
+def test_events_of_a_deleted_stream_are_purged_only_by_the_name_of_the_stream(redis, owed):
     owed.delete()
     Stream.objects.get(name=STREAM).delete()
     define("parcels")
@@ -91,7 +91,7 @@ def test_events_of_a_deleted_stream_go_when_they_are_named(redis, owed):
         leftovers("--purge", "--events")
 
 
-def test_only_what_is_named_is_purged(redis, owed):
+def test_only_the_named_leftovers_are_purged(redis, owed):
     owed.delete()
     Stream.objects.get(name=STREAM).delete()
     before = own_keys(redis)
@@ -171,7 +171,7 @@ def test_the_admin_says_what_stays_before_it_deletes(admin_client, owed):
     assert "The stream “orders” holds 4 events." in page
 
 
-def test_the_admin_says_what_stays_of_each_before_it_deletes_several(admin_client, owed, redis, orders):
+def test_the_admin_names_the_leftovers_of_each_before_it_deletes_several(admin_client, owed, redis, orders):
     other = Bridge.objects.create(name="orders-to-log", stream=orders, group="log", sink="console")
     chosen = {"action": "delete_selected", "_selected_action": [owed.pk, other.pk]}
 
@@ -188,13 +188,13 @@ def test_the_admin_says_what_stays_of_each_before_it_deletes_several(admin_clien
     assert "The stream “orders” holds 4 events." in page
 
 
-def test_the_admin_says_nothing_of_several_where_nothing_stays(admin_client, redis, orders):
+def test_the_admin_names_no_leftovers_of_selected_streams_without_events(admin_client, redis, orders):
     chosen = {"action": "delete_selected", "_selected_action": [orders.pk]}
 
     assert "manage.py leftovers" not in admin_client.post("/admin/streams/stream/", chosen).content.decode()
 
 
-def test_the_admin_says_nothing_where_nothing_stays(admin_client, redis, orders):
+def test_the_admin_names_no_leftovers_of_a_stream_without_events(admin_client, redis, orders):
     page = admin_client.get(f"/admin/streams/stream/{orders.pk}/delete/").content.decode()
 
     assert "manage.py leftovers" not in page

@@ -39,7 +39,7 @@ def printed(*options):
     return out.getvalue().strip()
 
 
-def test_the_page_shows_what_is_printed():
+def test_the_document_shows_the_commands_that_redis_acl_prints():
     page = (BROKER.parents[1] / "docs/reference/redis-acl.md").read_text(encoding="utf-8")
     shown = re.search(r"^ACL SETUSER.*$", page, re.MULTILINE)[0].split()
 
@@ -73,11 +73,11 @@ def used_by_commands():
 
 
 class TestTheList:
-    def test_every_command_of_every_script_is_in_it(self):
+    def test_every_command_of_every_script_is_in_the_acl(self):
         assert len(used_by_scripts()) > 30
         assert used_by_scripts() <= set(acl.COMMANDS)
 
-    def test_every_command_that_is_sent_is_in_it(self):
+    def test_every_command_that_is_sent_is_in_the_acl(self):
         assert {"xadd", "xgroup|create", "scan", "waitaof", "config|get"} <= used_by_commands()
         known = {*acl.COMMANDS, *acl.NOT_NEEDED, *acl.IN_A_CLUSTER}
         # Neither is a command: how an answer of a cluster begins, and the commands that have more than one word.
@@ -105,7 +105,7 @@ class TestTheRule:
         assert [word for word in words if word[0] == "~"] == ["~*"]
         assert "+waitaof" not in words
 
-    def test_a_name_stands_for_itself_alone(self):
+    def test_a_name_of_a_stream_with_wildcards_is_escaped(self):
         assert acl.escape_pattern("a*b?[c]") == "a\\*b\\?\\[c\\]"
 
     def test_a_user_with_a_strange_name_is_refused(self):
@@ -227,7 +227,7 @@ class TestTheUser:
             ("EVAL", "return redis.call('SET', 'theirs', '1')", "0"),
         ],
     )
-    def test_everything_else_is_refused(self, user, words):
+    def test_commands_and_keys_outside_the_acl_are_refused(self, user, words):
         with pytest.raises(
             (redis_py.exceptions.NoPermissionError, redis_py.exceptions.ResponseError),
             match=r"permission|ACL|can't access",

@@ -33,7 +33,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("peer", "forwarded_for", "client"), CASES, ids=str)
-def test_the_nearest_address_that_is_no_trusted_proxy_asks(peer, forwarded_for, client):
+def test_the_caller_is_the_nearest_address_that_is_no_trusted_proxy(peer, forwarded_for, client):
     assert OURS.client_address(peer, forwarded_for) == client
 
 
@@ -86,7 +86,7 @@ def warnings(monkeypatch, caplog):
 
 
 @pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded", "x-real-ip"])
-def test_a_proxy_that_is_not_trusted_is_told_of_once_and_the_setting_named(ask, warnings, name):
+def test_an_untrusted_proxy_is_warned_about_once_with_the_setting(ask, warnings, name):
     for _ in range(3):
         ask("GET", "/healthz", headers={name: "198.51.100.1"})
 
@@ -114,7 +114,7 @@ def test_a_trusted_proxy_and_a_direct_caller_are_not_warned_of(ask, settings, wa
         ([], [], 0),
     ],
 )
-def test_settings_that_speak_of_a_proxy_that_is_not_trusted_are_told_of_at_the_start(
+def test_settings_for_a_proxy_that_is_not_trusted_are_warned_about_at_the_start(
     settings, warnings, origins, trusted, lines
 ):
     settings.CSRF_TRUSTED_ORIGINS, settings.TRUSTED_PROXIES = origins, parse_proxies(trusted)
@@ -124,7 +124,7 @@ def test_settings_that_speak_of_a_proxy_that_is_not_trusted_are_told_of_at_the_s
     assert len(warnings()) == lines
 
 
-def test_a_trusted_proxy_that_speaks_tls_makes_it_so(tls, ask, settings):
+def test_an_answer_through_a_trusted_proxy_with_tls_demands_tls_of_the_browser(tls, ask, settings):
     settings.TRUSTED_PROXIES = parse_proxies(["127.0.0.1"])
 
     answers = [ask("GET", path, headers={"x-forwarded-proto": "https"}) for path in ("/docs", "/streams")]

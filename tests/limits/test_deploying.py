@@ -45,7 +45,7 @@ def test_tls_without_a_proxy_that_is_trusted_is_refused(tmp_path):
     assert started.stderr.startswith("synapse: SYNAPSE_HTTPS: set SYNAPSE_TRUSTED_PROXIES")
 
 
-def test_a_key_that_was_made_here_and_is_spoilt_is_not_replaced(tmp_path):
+def test_a_damaged_generated_secret_key_stops_the_start_and_is_not_replaced(tmp_path):
     (tmp_path / "secret-key").write_text("")
 
     started = manage(tmp_path, "check")

@@ -81,7 +81,7 @@ def orders(define):
     define("orders", {"order-placed": None})
 
 
-def test_a_foreign_page_is_told_what_would_let_it_in(ask, orders, redis):
+def test_the_refusal_of_a_foreign_page_names_the_setting_that_allows_it(ask, orders, redis):
     answer = ask("POST", "/events/orders", EVENT, {"origin": "http://evil.example"})
 
     assert (answer.status, answer.json["type"]) == (403, "urn:synapse:problem:foreign-origin")

@@ -103,7 +103,7 @@ def test_an_absolute_target_without_a_path_asks_for_the_first_page(event_loop_cl
         ("/streams", "HTTP/1.0", {}, False),
     ],
 )
-def test_django_alone_follows_the_same_rule(path, version, hosts, served):
+def test_django_serves_any_host_on_the_same_routes(path, version, hosts, served):
     request = RequestFactory().get(path, SERVER_PROTOCOL=version, **hosts)
 
     serve_any_host(request)
@@ -134,7 +134,7 @@ def test_a_host_with_an_underscore_is_refused_with_the_reason(ask, settings):
 
 
 @for_each("host, words", [("bücher.example", "is no host name"), ("a:b", "is no host name")])
-def test_a_host_that_is_none_is_refused_with_the_reason(event_loop_client, host, words):
+def test_an_invalid_host_is_refused_with_the_reason(event_loop_client, host, words):
     headers = {"host": host.encode().decode("latin-1")}
 
     assert words in event_loop_client("GET", "/streams", headers=headers).json["detail"]
@@ -163,7 +163,7 @@ def test_an_entry_of_allowed_hosts_that_matches_no_host_is_found_and_others_are_
     assert bool(mistake) is bool(words)
 
 
-def test_djangos_checks_warn_of_such_an_entry(settings):
+def test_djangos_checks_warn_of_an_allowed_host_that_matches_none(settings):
     settings.ALLOWED_HOSTS = ["my_synapse", "synapse"]
 
     (warning,) = check_allowed_hosts()

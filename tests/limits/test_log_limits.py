@@ -28,7 +28,7 @@ def log():
     return Log()
 
 
-def test_of_refusals_of_a_kind_one_line_is_written_in_ten_seconds_with_their_number(log):
+def test_refusals_of_one_kind_are_one_line_in_ten_seconds_with_their_number(log):
     for number in range(1000):
         log("Unauthorized: %s", f"/{number}%s", status=401)
     log.now += 9.9
@@ -82,7 +82,7 @@ def test_log_records_that_requests_cannot_cause_are_written_each_time(log, each)
     assert log.lines == ["it happened"] * 3
 
 
-def test_paths_do_not_make_kinds(log):
+def test_refusals_of_different_paths_are_of_one_kind(log):
     for number in range(100):
         log(f"Not Found: /{number}", status=404)
 

@@ -56,7 +56,7 @@ def test_an_allowed_page_reads_the_headers_of_answers(ask):
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:5174", "https://localhost:5173"])
-def test_another_page_hears_nothing_that_lets_it_in(ask, origin):
+def test_the_preflight_of_a_page_that_is_not_allowed_gets_no_cors_headers(ask, origin):
     answer = preflight(ask, origin=origin)
 
     assert not [name for name in answer.headers if name.startswith(CORS)]
@@ -78,7 +78,7 @@ def test_preflights_count_towards_the_rate_of_an_address(ask, settings):
     assert [preflight(ask).status for _ in range(3)] == [200, 200, 429]
 
 
-def test_options_without_a_method_that_is_asked_for_is_no_preflight(ask, settings):
+def test_an_options_request_without_a_requested_method_is_no_preflight(ask, settings):
     settings.AUTH = "required"
 
     assert ask("OPTIONS", "/streams", headers={"origin": PAGE}).status == 401

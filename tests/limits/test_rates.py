@@ -96,7 +96,7 @@ def test_each_key_has_its_own_rate_and_requests_without_a_key_have_none(ask, set
     assert statuses == [200, 200, 429, 200, 200]
 
 
-def test_with_both_rates_both_are_told(ask, settings, one):
+def test_an_answer_names_the_rates_of_address_and_key(ask, settings, one):
     settings.RATE_PER_ADDRESS, settings.RATE_PER_KEY = THREE_AN_HOUR, ONE_AN_HOUR
 
     told = ask("GET", "/streams", headers=one).headers
@@ -145,7 +145,7 @@ def test_tokens_come_back_one_by_one(executor, redis):
     assert 9 * 3600 <= taken[-1].full <= 36_000
 
 
-def test_a_bucket_goes_when_it_is_full_again(executor, redis):
+def test_a_bucket_expires_when_it_is_full_again(executor, redis):
     executor.execute([take_token("address", "one", count=10, seconds=36_000)])
 
     (key,) = redis.keys("syn:rate:*")

@@ -117,7 +117,7 @@ def test_a_trusted_proxy_may_hold_the_whole_for_its_callers():
         seats.take(BILLING)
 
 
-def test_every_caller_may_have_one_of_a_small_whole():
+def test_every_caller_may_hold_at_least_one_of_a_small_resource():
     assert limits(1, Percents(caller=25, anonymous=5), is_open=False) == Limits(1, 1, 1, 1)
 
 
@@ -175,7 +175,7 @@ def test_shares_can_be_set_for_one_resource_and_the_others_stay():
 @pytest.mark.parametrize(
     "text", ["live-seats", "live-seats=50", "live-seats=0:10", "live-seats=50:101", "seats=50:10", "live-seats=a:b"]
 )
-def test_shares_that_cannot_be_are_refused(text):
+def test_invalid_shares_are_refused(text):
     with pytest.raises(ValueError, match="in percent from 1 to 100"):
         read_percents(text)
 

@@ -37,7 +37,7 @@ def test_decimals_are_stored_and_shown_as_they_were_sent(ask, redis, orders, tex
     assert event in ask("GET", f"/streams/orders/messages/{stored.json['id']}").body.decode()
 
 
-def test_a_form_of_events_that_look_alike_keeps_them_too(ask, redis, define):
+def test_events_of_one_form_keep_the_digits_of_their_decimals(ask, redis, define):
     define("orders", {"order-placed": None})
     for last in range(5):
         assert ask("POST", "/events/orders", placed(f"0.123456789012345678{last}")).status == 201
@@ -45,7 +45,7 @@ def test_a_form_of_events_that_look_alike_keeps_them_too(ask, redis, define):
     assert [fields[b"n"] for _, fields in redis.xrange("orders")] == [b"0.123456789012345678%d" % n for n in range(5)]
 
 
-def test_a_batch_keeps_them(ask, redis, orders):
+def test_a_batch_keeps_the_digits_of_decimals(ask, redis, orders):
     events = ",".join(placed(f"0.12345678901234567{n}") for n in range(1000, 3000))
 
     assert ask("POST", "/events/orders", f"[{events}]").status in (200, 201)
@@ -80,7 +80,7 @@ def test_a_contract_names_the_place_that_is_too_large_by_a_digit(ask, define):
     assert answer.json["violations"][0]["message"] == "“n” must be 1 or less, but is 1.00000000000000000001."
 
 
-def test_the_archive_and_a_webhook_keep_them():
+def test_the_archive_and_a_webhook_keep_the_digits_of_decimals():
     deep = f'{{"m": {TEXTS[2]}, "big": 18446744073709551616}}'
     one = delivery({"event_type": "order-placed", "n": TEXTS[0], "deep": deep})
 

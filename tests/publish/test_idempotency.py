@@ -324,7 +324,7 @@ def loose(redis, define):
 
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=_EVENTS, second=_EVENTS)
-def test_whatever_differs_is_something_else(redis, executor, loose, first, second):
+def test_an_event_with_any_difference_under_the_same_key_is_refused(redis, executor, loose, first, second):
     redis.flushall()
 
     def send(event):

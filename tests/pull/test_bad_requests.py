@@ -95,7 +95,7 @@ def test_the_fast_path_and_django_answer_alike(event_loop_client, asked):
     assert what_matters(event_loop_client(*question)) == what_matters(DjangoAlone()(*question))
 
 
-def test_without_redis_it_says_so(ask, settings, redis):
+def test_every_route_of_the_pull_protocol_answers_503_without_redis(ask, settings, redis):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     connections.executor.cache_clear()
     connections.async_executor.cache_clear()

@@ -38,7 +38,7 @@ def test_a_group_opened_by_a_read_is_durable(puller):
     assert snapshot.holder.durable_groups() == {STREAM: {GROUP: "0"}}
 
 
-def test_names_that_are_too_long_together_or_taken_are_made_to_fit(puller, define):
+def test_a_name_of_a_bridge_that_is_taken_or_too_long_is_replaced(puller, define):
     define("s" * 100)
     Bridge.objects.create(name=f"{STREAM}:{GROUP}", stream=Stream.objects.get(name=STREAM), group="x", sink=PULL)
     worker = puller()
@@ -73,7 +73,7 @@ def test_a_group_that_was_never_created_is_unknown(puller, verb):
     assert (answer.status, answer.json["type"]) == (404, "urn:synapse:problem:unknown-group")
 
 
-def test_a_stream_has_so_many_groups_and_no_more(puller, monkeypatch):
+def test_a_group_beyond_the_limit_of_a_stream_is_refused(puller, monkeypatch):
     monkeypatch.setattr(groups, "MOST_GROUPS", 1)
     worker = puller()
     worker.read()

@@ -118,7 +118,7 @@ def test_a_leased_event_can_be_nacked_too(worker, redis, in_hand):
     assert [event["attempt"] for event in worker.read()] == [3]
 
 
-def test_after_its_last_attempt_it_is_a_dead_letter_with_the_reasons(worker, redis, in_hand):
+def test_an_event_nacked_on_its_last_attempt_is_a_dead_letter_with_all_reasons(worker, redis, in_hand):
     for attempt in (1, 2):
         worker.tell("nack", in_hand, delay_ms=0, reason=f"reason {attempt}")
         worker.read()
@@ -156,7 +156,7 @@ def test_a_nack_with_a_consumer_name_affects_only_events_of_that_consumer(worker
     assert worker.tell("nack", in_hand, consumer_name="other")["nacked"] == 1
 
 
-def test_an_event_that_was_trimmed_meanwhile_is_lost_and_said_so(worker, redis, in_hand):
+def test_a_nacked_event_that_was_trimmed_is_answered_and_counted_as_lost(worker, redis, in_hand):
     redis.xtrim(STREAM, maxlen=0)
 
     answer = worker.tell("nack", in_hand)
@@ -177,7 +177,7 @@ def test_an_extended_lease_keeps_the_event_in_flight(worker, puller, redis, in_h
     assert redis.exists(keyspace.waiting(*PLACE), keyspace.messages(*PLACE)) == 0
 
 
-def test_without_a_time_it_stays_for_the_groups_lease(worker, redis, in_hand):
+def test_a_lease_extended_without_a_time_lasts_as_long_as_the_lease_of_the_group(worker, redis, in_hand):
     worker.tell("nack", in_hand, delay_ms=0)
     worker.read()
     redis.zadd(keyspace.waiting(*PLACE), {in_hand: 0})

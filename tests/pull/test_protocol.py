@@ -75,7 +75,7 @@ def test_a_payload_that_is_no_object_is_the_events_payload(puller, payload):
     assert worker.read()[0]["event"] == {"event_type": "order-lost", "payload": payload}
 
 
-def test_the_payloads_own_source_stays(puller):
+def test_a_source_in_the_payload_is_kept_beside_the_sender(puller):
     worker = puller()
     worker.post("publish", **{**ENVELOPE, "payload": {"n": 1, "source": "till 4"}})
 
@@ -123,7 +123,7 @@ def test_an_entry_nested_beyond_json_is_read_as_text(puller, redis):
     assert event["fields"]["event_type"] == "x"
 
 
-def test_count_bounds_what_is_given(puller):
+def test_a_read_returns_at_most_count_events(puller):
     worker = puller()
     ids = [worker.publish(n) for n in range(12)]
 
@@ -155,11 +155,11 @@ def test_acknowledging_for_a_group_that_does_not_exist_counts_nothing(puller):
     assert puller(group="nobody").ack("1-1") == 0
 
 
-def test_with_no_event_it_answers_none(puller):
+def test_a_read_without_unread_events_returns_an_empty_list(puller):
     assert puller().post("read", consumer_group=GROUP, consumer_name="x", block_ms=0).json == {"events": []}
 
 
-def test_get_is_not_served(ask):
+def test_a_get_request_is_answered_405(ask):
     for verb in ("publish", "read", "ack", "nack", "extend"):
         answer = ask("GET", f"/v1/{verb}")
         assert (answer.status, "error" in answer.json) == (405, True)

@@ -117,7 +117,7 @@ def test_nodes_fetch_publishes_reads_and_acknowledges_as_the_gateway_does(server
     assert lines == [{"type": "order-placed", "room": f"user_u{n}", "n": n} for n in range(5)]
 
 
-def test_curl_and_http_client_speak_it_too(server):
+def test_curl_publishes_and_http_client_reads(server):
     need(shutil.which("curl"), "curl")
     body = {"stream": STREAM, "event_type": "order-placed", "payload": {"n": 1}}
     words = ["-s", "-X", "POST", f"{server.url}/v1/publish", "-H", "Content-Type: application/json"]

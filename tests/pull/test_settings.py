@@ -68,7 +68,7 @@ def test_a_paused_group_gives_no_events_and_still_accepts_acknowledgements(pulle
     assert worker.ack(id_) == 1
 
 
-def test_a_disabled_group_refuses(puller, group):
+def test_a_disabled_group_refuses_reads_and_acknowledges_nothing(puller, group):
     group(enabled=False)
     worker = puller()
 
@@ -90,7 +90,7 @@ def test_a_group_that_a_bridge_reads_as_cannot_be_pulled(puller, group):
         assert (answer.status, answer.json["type"]) == (409, "urn:synapse:problem:group-taken"), verb
 
 
-def test_a_group_that_begins_with_what_is_new_does_not_get_what_was(puller, group):
+def test_a_group_that_begins_at_the_end_gets_no_earlier_events(puller, group):
     group(start="new")
     worker = puller()
     worker.publish(1)

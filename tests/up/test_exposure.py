@@ -6,7 +6,7 @@ from synapse.redis.address import is_loopback
 from synapse_project import startup
 
 
-def test_open_is_said_loudly_with_the_way_to_close_it():
+def test_the_banner_of_open_access_warns_and_says_how_to_require_keys():
     said = startup.auth_banner("open", "127.0.0.1")
 
     assert "OPEN: every program on this machine may publish, read and change everything, without a key." in said
@@ -15,14 +15,14 @@ def test_open_is_said_loudly_with_the_way_to_close_it():
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "hub.internal"])
-def test_open_to_a_network_is_said_to_be(host):
+def test_the_banner_of_access_open_to_a_network_names_the_host(host):
     banner = startup.auth_banner("open", host)
 
     assert f"every client that reaches this machine over the network (HOST is {host})" in banner
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
-def test_a_loopback_address_is_this_machine(host):
+def test_a_loopback_address_is_recognised(host):
     assert is_loopback(host)
 
 

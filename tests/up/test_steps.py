@@ -36,12 +36,12 @@ def test_a_port_that_is_taken_on_one_address_is_taken_for_all_addresses() -> Non
         startup.require_free_port("0.0.0.0", other.getsockname()[1])
 
 
-def test_an_address_that_this_machine_does_not_have_is_told_apart() -> None:
+def test_an_address_that_this_machine_does_not_have_stops_the_start() -> None:
     with pytest.raises(startup.CannotStart, match=r"cannot listen on 192\.0\.2\.1:8002"):
         startup.require_free_port("192.0.2.1", 8002)
 
 
-def test_a_folder_has_one_up_at_a_time(tmp_path: Path) -> None:
+def test_a_second_start_in_a_folder_is_refused_while_the_first_runs(tmp_path: Path) -> None:
     held = startup.hold_folder(tmp_path, SILENCE)
 
     with pytest.raises(startup.CannotStart, match=rf"runs already on .* \(process {os.getpid()}\)"):

@@ -92,6 +92,7 @@ _ERRORS = {
     "415": "UnsupportedMediaType",
     "422": "UnprocessableContent",
     "429": "TooManyRequests",
+    "501": "NotImplemented",
     "503": "ServiceUnavailable",
 }
 

@@ -43,34 +43,34 @@ class Alert(Answer):
 
     alert: str = about("The alert's name, the same while it fires and when it is resolved.")
     rule: str
-    condition: str = about("The thing that is measured; empty when the rule was deleted.")
-    description: str = about("The rule's, for people.")
+    condition: str = about("The condition of the rule; empty when the rule was deleted.")
+    description: str = about("The rule's description, for people.")
     severity: Literal["warning", "critical"]
     state: Literal["pending", "firing"]
     since: str = about("When the condition began to hold.")
-    at: str = about("The time of the answer; of a change in the history, the time of the change.")
-    subject: str = about("The thing that has it, for people.")
+    at: str = about("The time of the answer; in the history, the time of the change.")
+    subject: str = about("The bridge, group, stream, key or service, with its name.")
     stream: str = maybe()
     group: str = maybe()
     bridge: str = maybe("The bridge that reads as the group.")
     key: str = maybe("The id of a key.")
     service: str = maybe("The service of the key.")
-    value: float = about("As of the last quarter of a minute; the last one at which the condition held.")
-    unit: str = about("Of `value` and `threshold`: seconds, days, percent, or the thing that is counted.")
+    value: float = about("The value, at most 15 seconds old; when resolved, the last one that met the condition.")
+    unit: str = about("The unit of `value` and `threshold`, such as seconds.")
     threshold: float
-    sentence: str = about("All of it for people, in one sentence.")
-    owner: str = about("Of the bridge or stream; empty where none is defined.")
-    runbook: str = about("Of the rule, bridge or stream.")
-    labels: dict[str, str] = about("Of the stream, bridge and rule.")
-    link: str = about("The page of the admin where it is mended.")
-    silenced: bool = about("Whether the alert is silenced: no notification is sent.")
+    sentence: str = about("The alert as a sentence for people.")
+    owner: str = about("The owner of the bridge or stream; empty without one.")
+    runbook: str = about("The runbook of the rule, bridge or stream; empty without one.")
+    labels: dict[str, str] = about("The labels of the stream, the bridge and the rule together.")
+    link: str = about("The page of the admin on which the cause can be mended.")
+    silenced: bool = about("True when a silence keeps notifications of the alert back.")
 
 
 class Alerts(Answer):
     """The alerts that are not ok."""
 
     alerts: list[Alert]
-    evaluated_at: str | None = about("When rules were last evaluated; null: never.")
+    evaluated_at: str | None = about("When rules were last evaluated; null when they never were.")
 
 
 class AlertChange(Alert):
@@ -90,10 +90,10 @@ class AlertHistory(Answer):
 class HistoryQuery(Query):
     """The parameters of a query for changes."""
 
-    count: QueryInt = about("How many.", default=USUAL, ge=1, le=MOST)
+    count: QueryInt = about("How many changes to list.", default=USUAL, ge=1, le=MOST)
     before: Annotated[
         str, Field(pattern=r"^[0-9]{1,20}-[0-9]{1,20}$"), Sentence("“{name}” is what the page before gave as its next.")
-    ] = about("`next` of the page before.", default="")
+    ] = about("The `next` of the previous page.", default="")
 
 
 _alerts = partial(endpoint, tag="alerts", requires=Requirement(scope="metrics:read"), problems=[503])
@@ -108,8 +108,8 @@ _alerts = partial(endpoint, tag="alerts", requires=Requirement(scope="metrics:re
     examples=[Example("one alert", {"alerts": [_ALERT], "evaluated_at": "2026-11-23T02:20:10Z"}, 200)],
 )
 def list_alerts(call: Call[Query, None]) -> dict[str, Any]:
-    """Alerts that fire, and pending ones, whose condition does not hold for long enough yet. A key sees alerts
-    of streams that it may publish to or read from."""
+    """The alerts that fire, and pending alerts, whose condition does not hold for long enough yet. A key sees the
+    alerts of streams that it may publish to or read from."""
     found = current.list_alerts(call.by.rights, now=time.time())
     at = found.evaluated_at
     return {"alerts": found.alerts, "evaluated_at": None if at is None else iso_time(at)}
@@ -124,6 +124,6 @@ def list_alerts(call: Call[Query, None]) -> dict[str, Any]:
     examples=[Example("a page", {"changes": [_CHANGE], "next": None}, 200)],
 )
 def list_alert_changes(call: Call[HistoryQuery, None]) -> dict[str, Any]:
-    """The latest 10,000 changes are kept. For the next page send the same query with `before` set to `next`."""
+    """The latest 10,000 changes are kept. For the next page, send the same query with `before` set to `next`."""
     found = current.list_changes(call.by.rights, count=call.query.count, before=call.query.before)
     return {"changes": found.changes, "next": found.next or None}

@@ -43,13 +43,15 @@ class Silences(Answer):
 
 
 class SilenceAsked(Body):
-    """A new silence: of which alerts, until when, and why."""
+    """A new silence: which alerts it silences, until when, and why."""
 
     subject: str = about("A name, or a pattern in which `*` stands for any characters.", default="*")
-    rule: str = about("The name of a rule, or a pattern.", default="*")
+    rule: str = about("The name of a rule, or a pattern in which `*` stands for any characters.", default="*")
     reason: str = about("The reason, which the audit log and the list of silences show.", min_length=1)
-    ends_at: Annotated[str, _TIME] = about("A time in ISO 8601, at most 90 days after it begins.", min_length=1)
-    begins_at: Annotated[str | None, _TIME] = maybe("A time in ISO 8601; without it: now.")
+    ends_at: Annotated[str, _TIME] = about(
+        "A time in ISO 8601, at most 90 days after the silence begins.", min_length=1
+    )
+    begins_at: Annotated[str | None, _TIME] = maybe("A time in ISO 8601; without `begins_at`, the silence begins now.")
 
 
 _silences = partial(endpoint, tag="alerts", requires=Requirement(scope=silences.SCOPE))
@@ -81,7 +83,7 @@ def list_silences(call: Call[Query, None]) -> dict[str, Any]:
     ],
 )
 def create_silence(call: Call[None, SilenceAsked]) -> dict[str, Any]:
-    """Alerts are evaluated and shown nevertheless. One that still fires when its silence ends is reported then."""
+    """Silenced alerts are still evaluated and shown. An alert that fires when its silence ends is reported then."""
     asked = call.body
     row = silences.create(
         subject=asked.subject,
@@ -103,7 +105,7 @@ def create_silence(call: Call[None, SilenceAsked]) -> dict[str, Any]:
     examples=[Example("ended", {**_SILENCE, "state": "over"}, 200)],
 )
 def end_silence(call: Call[None, None]) -> dict[str, Any]:
-    """The silence ends now, and stays in the list of the admin."""
+    """The silence ends now. The list in the admin still shows it."""
     text = call.params["silence"]
     # Larger numbers exceed the column's range, which databases refuse with an error.
     pk = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0

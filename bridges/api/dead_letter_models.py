@@ -82,7 +82,10 @@ WHOLE = {
 
 
 OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": True}
-_RESULT = "redriven, gone (it is not there, or not any more), waiting (scheduled for retry already) or broken."
+_RESULT = (
+    "redriven; gone: the group has no such dead letter (any more); waiting: scheduled for retry already; broken: the "
+    "event breaks its contract."
+)
 
 
 class DeadLetterSummary(Answer):
@@ -94,12 +97,12 @@ class DeadLetterSummary(Answer):
     source: str | None
     error: str = about("Why the last attempt failed.")
     fingerprint: str = about(
-        "Equal for errors that differ in ids, quotations and numbers alone, other than an HTTP status."
+        "Equal for errors that differ only in ids, quotations and numbers. An HTTP status is no such number."
     )
-    attempts: int = about("How many there were.")
+    attempts: int = about("How many attempts failed.")
     first_failed_at: datetime | None
     last_failed_at: datetime | None
-    trace_id: str | None = about("Of W3C Trace Context: the trace of its publish; null without one.")
+    trace_id: str | None = about("The trace id of its publish (W3C Trace Context); null without one.")
 
 
 class FailedAttempt(Answer):
@@ -107,30 +110,32 @@ class FailedAttempt(Answer):
 
     at: datetime | None
     number: int
-    took_ms: int | None = about("Null where it is not known.")
+    took_ms: int | None = about("Null when that is unknown.")
     error: str
 
 
 class EventCheck(Answer):
-    """Result of checking the event as publishing it now would."""
+    """Result of checking the event now, as publishing checks it."""
 
     state: Literal["kept", "broken", "unchecked"]
-    contract_version: int | None = about("The active version of its contract.")
-    detail: str | None = about("Why it would be refused.")
+    contract_version: int | None = about("The active version of the event's contract.")
+    detail: str | None = about("Why publishing would refuse the event.")
     violations: list[Violation]
 
 
 class DeadLetter(DeadLetterSummary):
-    """All that is known of a dead letter."""
+    """A dead letter with its event, its last attempts, and a check of the event."""
 
     stream: str
     group: str
     event: dict[str, Any] = about("The event that would be delivered.")
     timestamp: str | None
-    contract_version: int | None = about("The version that it was checked against when it was published.")
+    contract_version: int | None = about(
+        "The version of the contract that the event was checked against when it was published."
+    )
     layout: str
     data: Texts = about("The fields that a redrive delivers, as text.")
-    last_attempts: list[FailedAttempt] = about("The last ten, oldest first.")
+    last_attempts: list[FailedAttempt] = about("The last ten attempts, oldest first.")
     check: EventCheck
 
 
@@ -139,11 +144,11 @@ class DeadLetterPage(Answer):
 
     stream: str
     group: str
-    total: int = about("How many the group has, without the filters.")
+    total: int = about("How many dead letters the group has, regardless of the filters.")
     dead_letters: list[DeadLetterSummary]
     order: Literal["newest", "oldest"]
     next: str | None = about("The value of `before` (newest first) or `after` (oldest first) for the next page.")
-    complete: bool = about("False when the page ended early because enough had been looked at.")
+    complete: bool = about("False when the page ended early because the limit of searched dead letters was reached.")
 
 
 class DeadLettersOfError(Answer):
@@ -153,8 +158,8 @@ class DeadLettersOfError(Answer):
     pattern: str = about("The text that their errors have in common.")
     count: int
     event_types: list[str | None]
-    newest: str = about("The id of the newest of them.")
-    example: str = about("Its error.")
+    newest: str = about("The id of the newest of these dead letters.")
+    example: str = about("The error of the newest of these dead letters.")
     first_failed_at: datetime | None
     last_failed_at: datetime | None
 
@@ -183,8 +188,8 @@ class DeadLetterFilter(Body):
     model_config = ConfigDict(extra="forbid")
     event_type: _FilterText = maybe()
     fingerprint: _FilterText = maybe()
-    since: _FilterText = maybe("Of the last failure, as in the list.")
-    until: _FilterText = maybe()
+    since: _FilterText = maybe("The earliest time of the last failure, as in the list.")
+    until: _FilterText = maybe("The latest time of the last failure, as in the list.")
     filter: _FilterText = maybe(FILTER_HELP.format("those"))
 
 
@@ -219,11 +224,11 @@ class WhichAsked(Body):
         Sentence(f"“{{name}}” is an object with some of {', '.join(FILTERS)}, and no others."),
     ] = maybe()
     all: Annotated[bool | None, AfterValidator(_check_true), Sentence("“{name}” is true.")] = maybe(
-        "True: all of the group."
+        "True selects all dead letters of the group."
     )
     dry_run: bool | None = maybe("Only count the dead letters that match.")
-    count: int = about("At most so many now.", default=MOST_AT_ONCE, ge=1, le=MOST_AT_ONCE)
-    cursor: str = about("The cursor of the previous answer: continue there.", default="")
+    count: int = about("The most dead letters for this request.", default=MOST_AT_ONCE, ge=1, le=MOST_AT_ONCE)
+    cursor: str = about("The `cursor` of the previous answer, to continue where that request ended.", default="")
 
     def to_selection(self) -> Ids | DeadLetterCriteria:
         """Return the requested dead letters.
@@ -240,27 +245,29 @@ class WhichAsked(Body):
 
 
 class RedriveAsked(WhichAsked):
-    """One of `ids`, `filter` and `all`, and how."""
+    """One of `ids`, `filter` and `all`, and how fast to redrive."""
 
     rate: Annotated[float | None, Sentence("“{name}” is how many a second: a number from 0.1 to 10000.")] = maybe(
-        "So many a second; without it all are due now.", ge=SLOWEST, le=FASTEST
+        "How many events become due a second; without `rate`, all are due now.", ge=SLOWEST, le=FASTEST
     )
 
 
 class DiscardAsked(WhichAsked):
     """One of `ids`, `filter` and `all`, and why."""
 
-    reason: str = about(f"For the audit log: its first {MOST_REASON} characters. Not needed for a dry run.", default="")
+    reason: str = about(
+        f"The reason; the audit log keeps its first {MOST_REASON} characters. Not needed for a dry run.", default=""
+    )
 
 
 class DeadLettersMeant(Answer):
     """Result of a dry run."""
 
     dry_run: bool
-    count: int = about("How many it would be.")
-    exact: bool = about("False when there may be more: 10,000 were looked at.")
-    gone: int = about("How many of the `ids` are not there.")
-    sample: list[str] = about("The first ten of them.")
+    count: int = about("How many dead letters match.")
+    exact: bool = about("False when more may match: only 10,000 were searched.")
+    gone: int = about("How many of the `ids` name no dead letter of the group.")
+    sample: list[str] = about("The ids of the first ten that match.")
 
 
 class RedriveResult(Answer):
@@ -277,9 +284,9 @@ class Redriven(Answer):
     gone: int
     waiting: int
     broken: int
-    results: list[RedriveResult] = maybe("With `ids`: the result of each.")
+    results: list[RedriveResult] = maybe("The result for each id of a request with `ids`.")
     left: int = about("How many dead letters the group has now.")
-    cursor: str | None = about("The cursor to continue at; null when all were visited.")
+    cursor: str | None = about("The cursor for the next request; null when all matching dead letters were visited.")
 
 
 class Discarded(Answer):
@@ -296,12 +303,12 @@ DiscardedOrMeant = union_model(Discarded, DeadLettersMeant, name="DiscardedOrMea
 
 
 class RedriveOneAsked(Body):
-    """Nothing, or another event."""
+    """An edited event to deliver; without one, the event of the dead letter."""
 
     optional: ClassVar[bool] = True
     nullable: ClassVar[tuple[str, ...]] = ("event",)
     event: Any = maybe(
-        "The event to deliver in place of the old one, if it keeps its contract.", json_schema_extra=OBJECT
+        "The event to deliver in place of the dead letter's, if publishing would accept it.", json_schema_extra=OBJECT
     )
     dry_run: bool | None = maybe("Only check the event.")
 
@@ -310,9 +317,9 @@ class RedrivenOne(Answer):
     """Result of redriving one dead letter."""
 
     id: str
-    result: str = maybe(f"{_RESULT} Not there in a dry run.")
+    result: str = maybe(f"{_RESULT} Absent in a dry run.")
     dry_run: bool = maybe()
-    check: EventCheck = maybe("Of the event that was sent, or would be in a dry run.")
+    check: EventCheck = maybe("The check of the `event` of the request.")
 
 
 class DiscardOneAsked(Body):
@@ -320,7 +327,7 @@ class DiscardOneAsked(Body):
 
     # OpenAPI requires the reason; at run time, a missing one is refused like an empty one.
     model_config = ConfigDict(json_schema_extra={"required": ["reason"]})
-    reason: str = about("For the audit log.", default="")
+    reason: str = about("The reason, for the audit log.", default="")
 
 
 class DiscardedOne(Answer):

@@ -46,19 +46,17 @@ class DeadLettersQuery(Query):
 
     event_type: str = about("Only dead letters whose event is of this type.", default="")
     fingerprint: str = about("Only dead letters whose error has this fingerprint.", default="")
-    since: str = about(f"Only dead letters whose last failure was then or later. {MOMENT}", default="")
-    until: str = about(f"Only dead letters whose last failure was then or earlier. {MOMENT}", default="")
+    since: str = about(f"Only dead letters whose last failure was at this time or later. {MOMENT}", default="")
+    until: str = about(f"Only dead letters whose last failure was at this time or earlier. {MOMENT}", default="")
     filter: str = about(FILTER_HELP.format("those"), default="")
-    order: Order = about("Which come first.", default="newest")
-    count: QueryInt = about("How many.", default=USUAL, ge=1, le=MOST_ON_A_PAGE)
-    before: str = about("Newest first: `next` of the page before.", default="")
-    after: str = about("Oldest first: `next` of the page before.", default="")
+    order: Order = about("The order of the list.", default="newest")
+    count: QueryInt = about("How many dead letters to list.", default=USUAL, ge=1, le=MOST_ON_A_PAGE)
+    before: str = about("Order `newest`: the `next` of the previous page.", default="")
+    after: str = about("Order `oldest`: the `next` of the previous page.", default="")
     groups: Literal["fingerprint"] | None = about(
-        "`fingerprint`: not one by one, but together by their errors.", default=None
+        "`fingerprint` groups the dead letters by their errors.", default=None
     )
-    format: Literal["json", "ndjson"] = about(
-        "`ndjson`: each with all that is known of it, a line each.", default="json"
-    )
+    format: Literal["json", "ndjson"] = about("`ndjson` exports whole dead letters, one a line.", default="json")
 
     @property
     def wanted(self) -> DeadLetterCriteria:
@@ -77,16 +75,16 @@ _queries = partial(endpoint, tag="dead letters", requires=READING, problems=PROB
         (200, JSON): models.DeadLettersOrGroups,
         (200, NDJSON): Meaning(
             {"type": "string"},
-            "32 MiB at most. Where there is more, the header `Link` (RFC 8288, rel=next) leads to it.",
+            "At most 32 MiB of dead letters. The header `Link` (RFC 8288, rel=next) leads to further ones.",
         ),
     },
     query=DeadLettersQuery,
     examples=[Example("a page", models.PAGE, 200), Example("by error", models.GROUPS, 200)],
 )
 def list_dead_letters(call: Call[DeadLettersQuery, None]) -> dict[str, Any] | Response:
-    """A page of them, newest first unless asked otherwise; for the next page send the same query with `before` (newest
-    first) or `after` (oldest first) set to `next`. At most 10,000 are looked at for one page: `complete` is false when
-    that was not enough, and `next` continues there."""
+    """Lists a page of dead letters, newest first by default. For the next page, send the same query with `before`
+    (newest first) or `after` (oldest first) set to `next`. At most 10,000 are searched for one page: when more are
+    left, `complete` is false, and `next` continues the search."""
     stream, group, query = call.params["stream"], call.params["group"], call.query
     wanted = query.wanted
     cursor = "before" if query.order == "newest" else "after"
@@ -157,7 +155,7 @@ def _lines_response(request: Request, found: dead_letters.Export, cursor: str) -
 
 _PROBLEMS_OF_ACTIONS = {
     **PROBLEMS,
-    409: "So many events wait in the group already that no more can be added; or Redis holds something else there.",
+    409: "The group can take no more scheduled or blocked events, or Redis holds something else there.",
     503: "Redis cannot be used now. The same request again does no harm.",
 }
 _PART = {"gone": 0, "left": 112, "cursor": "1795432911042-0"}

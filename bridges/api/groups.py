@@ -11,10 +11,11 @@ from bridges import groups
 from bridges.groups import checks
 from bridges.groups.actions import REQUIRES
 from synapse.endpoints import Answer, Body, Call, Example, Sentence, about, endpoint, maybe, union_model
+from synapse.endpoints.declaration import MEANINGS
 
 _PATH = "/streams/{stream}/groups"
 _PROBLEMS = {
-    400: "The request cannot be used: `parameter` names the member, or the stream or group has no good name.",
+    400: MEANINGS[400],
     404: "There is no such stream or group.",
     409: "The group's present state does not allow it: `type` names the reason.",
     503: "Redis cannot be used now. The same request again does no harm.",
@@ -36,15 +37,15 @@ class CreatedGroup(Answer):
 
     stream: str
     group: str
-    last_delivered_id: str = about("The id after which it begins.")
+    last_delivered_id: str = about("The group begins after this id.")
 
 
 class DeleteAsked(Body):
-    """For a group with unacknowledged events: `force`, and the reason."""
+    """Options for a group that has live consumers or unacknowledged events."""
 
     optional: ClassVar[bool] = True
-    force: bool | None = maybe()
-    reason: str | None = maybe("For the audit log. Needed with `force`.")
+    force: bool | None = maybe("Delete the group nevertheless.")
+    reason: str | None = maybe("The reason, for the audit log. Needed with `force`.")
 
 
 class DeletedGroup(Answer):
@@ -53,7 +54,7 @@ class DeletedGroup(Answer):
     stream: str
     group: str
     deleted: bool
-    unread: int = about("Counted to 10,000.")
+    unread: int = about("Unread events, counted to 10,000.")
     pending: int
     waiting: int
     parked: int
@@ -65,7 +66,7 @@ class PausedGroup(Answer):
 
     stream: str
     group: str
-    bridge: str = about("The bridge that reads as the group, or is pulled as it.")
+    bridge: str = about("The bridge that owns the group.")
     paused: bool
 
 
@@ -75,37 +76,39 @@ class MoveAsked(Body):
     to: Annotated[str, Sentence("“{name}” is beginning, end, the id of an event, or a time.")] = about(
         _WHERE, min_length=1
     )
-    discard_waiting: bool | None = maybe("Drop unacknowledged events before the new position; else they stay.")
+    discard_waiting: bool | None = maybe(
+        "Drop the group's unacknowledged events before the new position; otherwise they stay."
+    )
     dry_run: bool | None = maybe("Only report the consequences.")
 
 
 class _FromTo(Answer):
     stream: str
     group: str
-    start: str = Field(alias="from", description="The id after which it continued before.")
-    to: str = about("The id after which it continues then.")
+    start: str = Field(alias="from", description="The group's position before the move.")
+    to: str = about("The group's position after the move.")
 
 
 class MovedGroup(_FromTo):
     """Result of moving a group."""
 
     skipped: int = about("Events that the group will not get.")
-    unread_again: int = about("Events that it had not acknowledged, and that are unread again.")
-    more: bool = about("True: the move is not complete; repeat the request.")
+    unread_again: int = about("Events in flight, scheduled or blocked that the move made unread again.")
+    more: bool = about("True when the move is not complete: repeat the request.")
 
 
 class MovePlan(_FromTo):
-    """Result of moving a group that was only planned."""
+    """Result of a dry run of moving a group."""
 
     dry_run: bool
     skips: int = about("Unread events that would not be delivered.")
-    repeats: int = about("Events before its position that would be delivered again.")
-    exact: bool = about("False when there are more: the counting stops at 10,000.")
-    pending: int = about("In flight now.")
-    waiting: int = about("Scheduled for retry now.")
-    parked: int = about("Blocked by another event of their key now.")
-    dead: int = about("Dead letters: they stay.")
-    hindrance: str | None = about("Why it cannot be moved now; null when it can.")
+    repeats: int = about("Events before the group's position that would be delivered again.")
+    exact: bool = about("False when `skips` or `repeats` is higher: counting stops at 10,000.")
+    pending: int = about("Events in flight now.")
+    waiting: int = about("Events scheduled for retry now.")
+    parked: int = about("Events that are blocked by another event of their key now.")
+    dead: int = about("Dead letters, which stay.")
+    hindrance: str | None = about("Why the group cannot be moved now; null when it can be.")
 
 
 MovedOrPlan = union_model(MovedGroup, MovePlan, name="MovedOrPlan")
@@ -128,8 +131,8 @@ _groups = partial(endpoint, tag="groups", requires=REQUIRES)
     ],
 )
 def create_group(call: Call[None, CreateAsked]) -> dict[str, Any]:
-    """A group that no bridge owns: any program may read as it. The groups of bridges, and pulled groups, are created
-    automatically."""
+    """The new group belongs to no bridge: any program may read as it. The groups of bridges, and pulled groups, are
+    created automatically."""
     after = groups.create(call.params["stream"], call.body.name, call.body.at or "beginning", by=call.by)
     return {**call.params, "group": call.body.name, "last_delivered_id": after}
 
@@ -148,9 +151,9 @@ def create_group(call: Call[None, CreateAsked]) -> dict[str, Any]:
     ],
 )
 def delete_group(call: Call[None, DeleteAsked]) -> dict[str, Any]:
-    """The group is deleted with everything stored for it, also dead letters. Refused while it has live consumers or
-    unacknowledged events, unless `force` is true, which needs a `reason`; and while an enabled bridge reads as it, in
-    any case.
+    """The group is deleted with everything stored for it, including dead letters. While the group has live consumers or
+    unacknowledged events, the request is refused unless `force` is true, which needs a `reason`. While an enabled
+    bridge reads as the group, the request is always refused.
     """
     stream, group = call.params["stream"], call.params["group"]
     gone = groups.delete(stream, group, by=call.by, force=bool(call.body.force), reason=call.body.reason or "")
@@ -166,8 +169,8 @@ def delete_group(call: Call[None, DeleteAsked]) -> dict[str, Any]:
     examples=[Example("paused", {**_GROUP, "bridge": "analytics", "paused": True}, 200)],
 )
 def pause_group(call: Call[None, None]) -> dict[str, Any]:
-    """Delivery to the bridge that reads as the group, or to the programs that pull as it, stops until the group is
-    resumed. Its processes notice within seconds. 409 where Synapse does not read for the group."""
+    """Delivery to the bridge that reads as the group, or to the programs that pull its events, stops until the group is
+    resumed. Synapse's processes notice within seconds. A group that belongs to other programs is answered 409."""
     return {**call.params, "bridge": groups.pause(**call.params, by=call.by), "paused": True}
 
 
@@ -192,7 +195,7 @@ def resume_group(call: Call[None, None]) -> dict[str, Any]:
     body=MoveAsked,
     problems=_PROBLEMS,
     examples=[
-        Example("the consequences alone", {"to": "2026-11-23T10:00:00Z", "dry_run": True}),
+        Example("only the consequences", {"to": "2026-11-23T10:00:00Z", "dry_run": True}),
         Example("to the end of the stream", {"to": "end", "discard_waiting": True}),
         Example(
             "moved",
@@ -202,9 +205,9 @@ def resume_group(call: Call[None, None]) -> dict[str, Any]:
     ],
 )
 def move_group(call: Call[None, MoveAsked]) -> dict[str, Any]:
-    """Only while its events are not being delivered: its bridge is paused or disabled, or, of a group that no bridge
-    owns, no consumer asked for the last 10 seconds. `more` is true when that took longer than five seconds: send the
-    same request again."""
+    """The group is moved only while none of its events are being delivered: while its bridge is paused or disabled; or,
+    when no bridge owns the group, when no consumer has read as it for 10 seconds. When the move takes longer than five
+    seconds, `more` is true: send the same request again."""
     stream, group, asked = call.params["stream"], call.params["group"], call.body
     checks.parse_position(asked.to, now=datetime.now(UTC))
     discards = bool(asked.discard_waiting)

@@ -52,7 +52,7 @@ _EVENT = {
     "payload": {"request_id": "req_123", "model_name": "m", "latency_ms": 45, "confidence": 0.9},
 }
 _AS_CLOUDEVENTS = "CloudEvents, with `synapseentryid`, one of the `entry_ids` of `POST /v1/ack`, and `synapseattempt`."
-_NOT_HELD = "Events that were not in flight, or in flight to another consumer."
+_NOT_HELD = "Events that were not in flight, or were in flight to another consumer."
 
 
 class PulledEvent(Answer):
@@ -62,17 +62,17 @@ class PulledEvent(Answer):
     entry_id: str
     fields: dict[str, Any] = about("The entry's fields as text; `payload` is an object where it can be one.")
     event: dict[str, Any] = about("The event, with its types.")
-    attempt: int = about("From 1.")
+    attempt: int = about("The number of this attempt, from 1.")
 
 
 class Pulled(Answer):
-    """Events in flight, oldest first; none when there were none in time."""
+    """Events in flight, oldest first. The list is empty when no event came in time."""
 
     events: list[PulledEvent]
 
 
 class Acked(Answer):
-    """How many events were still to be acknowledged."""
+    """How many events the request acknowledged."""
 
     acked: int
 
@@ -80,7 +80,7 @@ class Acked(Answer):
 class Nacked(Answer):
     """Result of giving events back."""
 
-    nacked: int = about("How many were given back, dead letters included.")
+    nacked: int = about("How many events were given back, including those that became dead letters.")
     dead: list[str] = about("Events that are dead letters now.")
     lost: list[str] = about("Events that were trimmed from the stream meanwhile.")
     not_held: list[str] = about(_NOT_HELD)
@@ -90,7 +90,7 @@ class Extended(Answer):
     """The events that stay in flight."""
 
     extended: int
-    lease_ms: int = about("For how long from now on.")
+    lease_ms: int = about("The length of the new lease, from now on.")
     not_held: list[str] = about(_NOT_HELD)
 
 
@@ -100,7 +100,7 @@ _pull = partial(endpoint, tag="pull")
 @_pull(
     "POST",
     "/v1/publish",
-    "Publish an event, as clients of the sidecar do",
+    "Publish an event as JSON of the sidecar's protocol",
     Published,
     body=PullPublish,
     problems=[409, 422],
@@ -110,7 +110,7 @@ _pull = partial(endpoint, tag="pull")
     examples=[Example("an event", _EVENT)],
 )
 def pull_publish(call: Call[None, PullPublish]) -> Conversation[Response]:
-    """Like `POST /events/{stream}` for one event, contracts included, in the form of another protocol."""
+    """Publishes one event as `POST /events/{stream}` does, contracts included, for the sidecar's clients."""
     return (yield from protocol.publish(call.body, call.request, call.catalog, connections.counters))
 
 
@@ -126,7 +126,7 @@ async def _answer_read(request: Request) -> Response:
 @_pull(
     "POST",
     "/v1/read",
-    "Take events of a group",
+    "Read events of a group",
     {200: Pulled, (200, BATCH): Meaning(CLOUDEVENTS, _AS_CLOUDEVENTS)},
     body=PullRead,
     problems=[*_REFUSED, 406],
@@ -135,7 +135,7 @@ async def _answer_read(request: Request) -> Response:
     examples=[Example("a long poll", {**_GROUP, "consumer_name": "dashboard-1", "count": 10, "block_ms": 1000})],
 )
 def pull_read(call: Call[None, PullRead]) -> Conversation[Response]:
-    """Answers as soon as there are events, and after `block_ms` without any. The first read makes the group, from the
+    """Answers as soon as there are events, or after `block_ms` without any. The first read creates the group at the
     beginning of the stream. An event that is not acknowledged before the group's lease ends is delivered again.
     """
     asked, by = call.body, call.by
@@ -166,7 +166,7 @@ def pull_read(call: Call[None, PullRead]) -> Conversation[Response]:
     examples=[Example("one event", _IDS)],
 )
 def pull_ack(call: Call[None, PullAck]) -> Conversation[Mapping[str, Any]]:
-    """The events were handled, and are not delivered again. Events that were acknowledged before are not counted."""
+    """Acknowledged events are not delivered again. Events that were acknowledged before are not counted."""
     asked = call.body
     if not (yield from _may_acknowledge(asked, call.by)):
         return acknowledgement.NOTHING_ACKED
@@ -186,10 +186,10 @@ def pull_ack(call: Call[None, PullAck]) -> Conversation[Mapping[str, Any]]:
     problems=_REFUSED,
     requires=REQUIRES,
     on_event_loop=True,
-    examples=[Example("in a minute again", {**_IDS, "delay_ms": 60_000, "reason": "the printer is out of paper"})],
+    examples=[Example("again in a minute", {**_IDS, "delay_ms": 60_000, "reason": "the printer is out of paper"})],
 )
 def pull_nack(call: Call[None, PullNack]) -> Conversation[dict[str, Any]]:
-    """Each is delivered again, when the request or the group's settings say, or is a dead letter."""
+    """Each event is delivered again after `delay_ms` or the delay of the group's settings, or becomes a dead letter."""
     asked = call.body
     group = yield from _find_group(asked, call.by)
     # A reader's reason may quote PII of the event.

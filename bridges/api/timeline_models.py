@@ -70,8 +70,8 @@ class TimelineAttempt(Answer):
     """An attempt to deliver the event."""
 
     at: datetime | None = about("When the attempt ended.")
-    number: int | None = about("The number of the attempt, from 1; null when it is unknown.")
-    took_ms: int | None = about("How many milliseconds the attempt took; null when that is unknown.")
+    number: int | None = about("From 1; null when it is unknown.")
+    took_ms: int | None = about("Null when that is unknown.")
     outcome: Literal["done", "failed", "silent"] = about("silent: the consumer never reported how the attempt ended.")
     worker: str | None = about("The consumer that made the attempt; null when it is unknown.")
     kind: str | None = about("The kind of failure, such as http-5xx.")

@@ -18,11 +18,11 @@ class Model(BaseModel):
 
 
 class Reference(Model):
-    """A version of another subject, and the name by which `$ref` calls it."""
+    """A version of another subject, and the name by which `$ref` refers to it."""
 
     name: str
     subject: str
-    version: int = about("-1 is the latest when a schema is registered.")
+    version: int = about("The version; in a request to register a schema, -1 is the latest.")
 
 
 class SchemaBody(Model):
@@ -31,8 +31,8 @@ class SchemaBody(Model):
     text: str = about("The JSON Schema, as a text.", alias="schema")
     schemaType: str = about("JSON.")
     references: list[Reference] = maybe()
-    metadata: dict[str, Any] = maybe("Kept and given back; `properties` can be asked for.")
-    ruleSet: dict[str, Any] = maybe("Kept and given back.")
+    metadata: dict[str, Any] = maybe("Stored with the schema and returned. Its `properties` can be searched.")
+    ruleSet: dict[str, Any] = maybe("Stored and returned, without effect.")
 
 
 class Schema(Model):
@@ -44,7 +44,7 @@ class Schema(Model):
     references: list[Reference] = maybe()
     metadata: dict[str, Any] = maybe()
     ruleSet: dict[str, Any] = maybe()
-    maxId: int = maybe("The highest id, when it is asked for.")
+    maxId: int = maybe("The highest id of a schema, when the query has `fetchMaxId`.")
 
 
 class Registered(Model):
@@ -58,8 +58,8 @@ class Registered(Model):
     references: list[Reference] = maybe()
     metadata: dict[str, Any] = maybe()
     ruleSet: dict[str, Any] = maybe()
-    ts: int = about("When it was activated, in milliseconds since 1970.")
-    deleted: bool = maybe("True for a hidden version.")
+    ts: int = about("When the version was activated, in milliseconds since 1970.")
+    deleted: bool = maybe("True for a version that was deleted, but not permanently.")
 
 
 class Version(Registered):
@@ -88,10 +88,10 @@ class Difference(Model):
     rule: str
     direction: str = about("BACKWARD: the new schema reads older events. FORWARD: the old schema reads new events.")
     old_pointer: str = about("JSON Pointer (RFC 6901) into the earlier schema.")
-    new_pointer: str = about("JSON Pointer into the new one.")
-    version: int = about("The earlier version.")
+    new_pointer: str = about("JSON Pointer into the new schema.")
+    version: int = about("The number of the earlier version.")
     description: str
-    fix: str = about("The smallest change of the new schema that helps.")
+    fix: str = about("The smallest change of the new schema that removes the difference.")
     decided: bool = about("False when the comparison could not be decided, which counts as a break.")
     witness: Any = maybe("A document that one schema accepts and the other refuses.")
 
@@ -106,8 +106,8 @@ class Compatibility(Model):
 
 class _Settings(Model):
     compatibilityPolicy: str = maybe("LENIENT or STRICT.")
-    normalize: bool = maybe("Keep schemas without layout, where a request does not say.")
-    compatibilityGroup: str = maybe("Kept and given back, as those below.")
+    normalize: bool = maybe("Whether schemas are normalized when the request has no `normalize`.")
+    compatibilityGroup: str = maybe("Stored and returned, without effect, like the following members.")
     defaultMetadata: dict[str, Any] = maybe()
     overrideMetadata: dict[str, Any] = maybe()
     defaultRuleSet: dict[str, Any] = maybe()
@@ -190,24 +190,26 @@ _PARTS = {
     "version": "A number, or `latest`.",
     "id": "The schema's global id.",
     "guid": "The schema's GUID.",
-    "namespace": "Where the resource is.",
-    "resource": "Its name.",
+    "namespace": "The namespace of the topic.",
+    "resource": "The topic's name.",
 }
 _QUERY = {
-    "deleted": _query_parameter("Include hidden subjects and versions.", default=False),
-    "deletedOnly": _query_parameter("Only hidden subjects and versions.", default=False),
-    "permanent": _query_parameter("Delete hidden versions for good.", default=False),
-    "normalize": _query_parameter("Keep the schema without layout and with its keys in order.", default=False),
-    "verbose": _query_parameter("Add the reasons.", default=False),
-    "force": _query_parameter("Makes no difference here.", default=False),
+    "deleted": _query_parameter("Include deleted subjects and versions.", default=False),
+    "deletedOnly": _query_parameter("Only deleted subjects and versions.", default=False),
+    "permanent": _query_parameter("Permanently delete versions that are deleted already.", default=False),
+    "normalize": _query_parameter("Normalize the schema: remove its layout, and sort its keys.", default=False),
+    "verbose": _query_parameter("Add the reasons to the answer.", default=False),
+    "force": _query_parameter("Accepted without effect.", default=False),
     "latestOnly": _query_parameter("Only the latest version of each subject.", default=False),
-    "defaultToGlobal": _query_parameter("The setting of all subjects, when the subject has none.", default=False),
-    "fetchMaxId": _query_parameter("Add the highest id.", default=False),
+    "defaultToGlobal": _query_parameter(
+        "When the subject has no setting, answer with the one for all subjects.", default=False
+    ),
+    "fetchMaxId": _query_parameter("Add the highest id of a schema to the answer.", default=False),
     "subjectPrefix": _query_parameter("Only subjects with this prefix.", "string"),
     "key": _query_parameter("The name of a property of the metadata.", "array", items={"type": "string"}),
-    "value": _query_parameter("Its value.", "array", items={"type": "string"}),
-    "offset": _query_parameter("How many are left out.", "integer", default=0),
-    "limit": _query_parameter("How many are listed at most; -1: all.", "integer", default=-1),
+    "value": _query_parameter("The value of the property.", "array", items={"type": "string"}),
+    "offset": _query_parameter("How many results to skip.", "integer", default=0),
+    "limit": _query_parameter("The most results to list; -1 lists all.", "integer", default=-1),
 }
 
 

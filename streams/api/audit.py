@@ -26,7 +26,7 @@ _ENTRY = {
     "before": {"name": "orders", "max_length": 1000},
     "after": {"name": "orders", "max_length": 5000},
 }
-_STATE = "As a JSON value; null when there was nothing."
+_STATE = "A JSON value; null when the target did not exist."
 
 
 class AuditEntry(Answer):
@@ -36,8 +36,8 @@ class AuditEntry(Answer):
     at: datetime
     actor: str = about("`person:…`, `service:…`, `anonymous`, or `synapse` itself.")
     kind: str = about("person, service, anonymous, system; empty in old entries.")
-    key: str | None = about("The id of the API key that was shown.")
-    address: str | None = about("The IP address from which it was done.")
+    key: str | None = about("The id of the API key that the request was made with.")
+    address: str | None = about("The IP address of the request.")
     action: str
     target: str
     before: Any = about(f"The target before the action. {_STATE}")
@@ -62,14 +62,14 @@ class AuditQuery(Query):
         "Only actions of this actor, such as `person:anna`, `service:shop`, `anonymous`, `synapse`.", default=""
     )
     action: str = about("Only this action, such as `change`.", default="")
-    target: str = about("Only targets whose name holds this, such as `stream orders`.", default="")
+    target: str = about("Only targets whose name contains this, such as `stream orders`.", default="")
     key: str = about("Only actions with the API key of this id.", default="")
-    since: QueryTime = about(f"Only then or later. {_MOMENT}", default=None)
-    until: QueryTime = about(f"Only then or earlier. {_MOMENT}", default=None)
-    count: QueryInt = about("How many.", default=USUAL, ge=1, le=MOST)
+    since: QueryTime = about(f"Only actions at this time or later. {_MOMENT}", default=None)
+    until: QueryTime = about(f"Only actions at this time or earlier. {_MOMENT}", default=None)
+    count: QueryInt = about("How many actions to list.", default=USUAL, ge=1, le=MOST)
     before: Annotated[
         QueryInt | None, BeforeValidator(_strip_text), Sentence("“{name}” is what the page before gave as its next.")
-    ] = about("`next` of the page before.", default=None)
+    ] = about("The `next` of the previous page.", default=None)
 
 
 @endpoint(
@@ -83,7 +83,7 @@ class AuditQuery(Query):
     examples=[Example("a page", {"entries": [_ENTRY], "next": None}, 200)],
 )
 def list_audit_entries(call: Call[AuditQuery, None]) -> dict[str, Any]:
-    """The newest entries first; for the next page send the same query with `before` set to `next`."""
+    """Lists the newest entries first. For the next page, send the same query with `before` set to `next`."""
     query = call.query
     wanted = AuditFilter(
         **{name: getattr(query, name).replace("\0", "") for name in ("actor", "action", "target", "key")},

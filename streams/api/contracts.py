@@ -26,7 +26,7 @@ class Moment(Answer):
     """An entry and its time."""
 
     id: str
-    time: str | None = about("ISO 8601, UTC; null where the id tells no time.")
+    time: str | None = about("The time in ISO 8601, UTC; null when the id contains no time.")
 
 
 class ExampleEvent(Answer):
@@ -35,54 +35,54 @@ class ExampleEvent(Answer):
     id: str
     pointer: str = about("JSON Pointer (RFC 6901) into this event.")
     message: str
-    path: str = about("Where it can be read.")
+    path: str = about("The path of the API at which the event can be read.")
 
 
 class BrokenRule(Answer):
     """A rule of the schema, and the events that break it at one place."""
 
-    schema_pointer: str = about("JSON Pointer into the schema.")
+    schema_pointer: str = about("JSON Pointer (RFC 6901) into the schema.")
     keyword: str
-    pointer: str = about("JSON Pointer into the events; `*` stands for any item, and for any free name.")
-    message: str = about("The sentence about the first example.")
-    events: int = about("How many events break it there.")
+    pointer: str = about("JSON Pointer into the events; `*` stands for any item, or any name of a map.")
+    message: str = about("The violation of the first example, as a sentence.")
+    events: int = about("How many events break the rule at this place.")
     first_seen: Moment
     last_seen: Moment
-    examples: list[ExampleEvent] = about("The newest of them.")
+    examples: list[ExampleEvent] = about("The newest events that break the rule at this place.")
 
 
 class LookedAt(Answer):
-    """The events that were read."""
+    """The events that were searched."""
 
     stream: str
     event_type: str
     active_version: int | None = about("The version that events are checked against now.")
-    events: int = about("How many events of the type were looked at.")
-    foreign: int = about("How many of them other programs wrote, past Synapse.")
+    events: int = about("How many events of the type were tested.")
+    foreign: int = about("How many of `events` other programs wrote to Redis without Synapse.")
     oldest: Moment | None
     newest: Moment | None
-    scanned: int = about("How many entries of all types were looked at for that.")
+    scanned: int = about("How many entries of all types were searched for these events.")
     complete: bool = about("False when a limit ended the search early.")
-    stopped: str | None = about("Which limit that was.")
-    masked: bool = about("True when PII was masked before it was looked at.")
-    note: str | None = about("The meaning of that, in a sentence; null otherwise.")
+    stopped: str | None = about("The limit that ended the search; null when none did.")
+    masked: bool = about("True when PII was masked before the events were tested.")
+    note: str | None = about("The effect of masking on the result, as a sentence; null without masking.")
 
 
 class BackTested(LookedAt):
     """Result of testing a schema on the newest events."""
 
-    refused: int = about("How many of them the schema would refuse.")
-    newly_refused: int = about("The number of these events that are accepted now.")
-    refused_by_active: int | None = about("How many the active version refuses; null when there is none.")
-    explained: int = about("How many of the refused are counted in `violations`.")
-    violations: list[BrokenRule] = about("The rules that they break, the commonest first.")
-    more_violations: bool = about("True when there are further ones.")
+    refused: int = about("How many of `events` the schema would refuse.")
+    newly_refused: int = about("How many of `refused` the active version accepts.")
+    refused_by_active: int | None = about("How many of `events` the active version refuses; null without one.")
+    explained: int = about("How many of `refused` are counted in `violations`.")
+    violations: list[BrokenRule] = about("The rules that the refused events break, the most frequent first.")
+    more_violations: bool = about("True when the events break more rules than `violations` lists.")
 
 
 class Drafted(LookedAt):
-    """A schema that the newest events suggest."""
+    """A schema that was inferred from the newest events."""
 
-    subject: str = about("The subject of the contract that it would be a draft of.")
+    subject: str = about("The subject of the contract for which the schema is a draft.")
     document: JsonSchema = Field(alias="schema")
     difference: list[str] = about("A unified diff from the active version, line by line.")
 
@@ -91,7 +91,7 @@ class LastQuery(Query):
     """The number of events to read."""
 
     last: QueryInt = about(
-        "How many of the newest events of the type are looked at.", default=USUAL_EVENTS, ge=1, le=MOST_EVENTS
+        "How many of the newest events of the type to test.", default=USUAL_EVENTS, ge=1, le=MOST_EVENTS
     )
 
 
@@ -107,9 +107,9 @@ _tries = partial(endpoint, tag="contracts", query=LastQuery, requires=Requiremen
     documented_body={JSON: JSON_SCHEMA, _SCHEMA_JSON: JSON_SCHEMA},
 )
 def back_test(call: Call[LastQuery, None]) -> dict[str, Any]:
-    """How many of the newest events the schema would refuse, grouped by the rules they break. Without a body, the draft
-    of the event type's contract is tested. Nothing is changed. Where the caller may not see PII, it is masked in the
-    events that are tested, and `masked` is true."""
+    """Counts how many of the newest events the schema would refuse, grouped by the rules that they break. Without a
+    body, the draft of the event type's contract is tested. Nothing is changed. When the caller may not see PII, PII is
+    masked in the tested events, and `masked` is true."""
     stream, event_type = call.params["stream"], call.params["event_type"]
     subject = subject_of(find_stream(call.catalog, stream).name, event_type)
     text = _schema_of(call.request)
@@ -125,8 +125,8 @@ def back_test(call: Call[LastQuery, None]) -> dict[str, Any]:
 
 @_tries("POST", f"{_PATH}/draft", "Propose a contract from stored events", Drafted, problems=[404, 409, 503])
 def draft_from_traffic(call: Call[LastQuery, None]) -> dict[str, Any]:
-    """A schema that accepts the newest events of a type, whether it is defined or not, and how it differs from the
-    active version. Nothing is saved."""
+    """Infers a schema that accepts the newest events of a type, which need not be defined, and compares the schema with
+    the active version. Nothing is saved."""
     stream, event_type = call.params["stream"], call.params["event_type"]
     conversation = drafts.draft_schema(call.catalog, stream, event_type, by=call.by, last=call.query.last)
     proposal = connections.executor().run(conversation)

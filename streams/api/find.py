@@ -14,7 +14,7 @@ MOST_FOUND, USUALLY_FOUND = 100, 20
 class FindQuery(Query):
     """The parameters of a search."""
 
-    count: QueryInt = about("How many.", default=USUALLY_FOUND, ge=1, le=MOST_FOUND)
+    count: QueryInt = about("How many events to find.", default=USUALLY_FOUND, ge=1, le=MOST_FOUND)
     q: str = about(
         "An entry id, Idempotency-Key, trace id, CloudEvent id, or value of a property in a stream's `correlation`.",
         min_length=1,
@@ -29,11 +29,13 @@ class IdentifiedEvent(Answer):
     id: str
     event_type: str | None
     timestamp: str | None
-    found_by: list[str] = about("`entry id`, `Idempotency-Key`, `trace id`, `CloudEvent id`, or properties.")
+    found_by: list[str] = about(
+        "The matching ids: `entry id`, `Idempotency-Key`, `trace id`, `CloudEvent id`, or names of properties."
+    )
 
 
 class UnsearchedEvents(Answer):
-    """A stream of which not all events were searched."""
+    """A stream with events that were not searched, stored from `since` to `until`."""
 
     stream: str
     since: str | None
@@ -43,8 +45,8 @@ class UnsearchedEvents(Answer):
 class IdentifiedEvents(Answer):
     """The events that were found."""
 
-    events: list[IdentifiedEvent] = about("The newest first.")
-    complete: bool = about("Whether all events were searched.")
+    events: list[IdentifiedEvent] = about("The found events, newest first.")
+    complete: bool = about("True when all events were searched.")
     unsearched: list[UnsearchedEvents]
 
 
@@ -59,8 +61,8 @@ class IdentifiedEvents(Answer):
     reveals=ids_by_stream,
 )
 def find_events(call: Call[FindQuery, None]) -> Conversation[dict[str, Any]]:
-    """Events by an id that they carry, among all streams and event types that the caller may read. Properties that are
-    masked for the caller find nothing."""
+    """Finds events by an id in them, among all streams and event types that the caller may read. A value of a property
+    that is masked for the caller finds nothing."""
     query = call.query
     found = yield from search.find_by_id(query.q, call.catalog, call.by, connections.digests(), count=query.count)
     return {

@@ -16,7 +16,7 @@ _REQUIRES = Requirement(scope=key_issuance.SCOPE)
 _NOT_FOUND = {404: "There is no such service or key."}
 _PROBLEMS = {
     **_NOT_FOUND,
-    409: "Two keys of the service that the caller issued are live already, or the key is not good any more.",
+    409: "Two keys of the service that the caller issued are live already, or the key is no longer valid.",
 }
 _KEY = {
     "id": "x7Kq2mPa",
@@ -35,9 +35,9 @@ _SECONDS = Sentence("“{name}” is a whole number of seconds, from {least} to 
 
 
 class Key(Answer):
-    """Facts about a key; never the key itself."""
+    """A key of a service, without its text."""
 
-    id: str = about("The part of the key that names it.")
+    id: str = about("The public part of the key.")
     service: str
     label: str
     scopes: list[str]
@@ -45,8 +45,8 @@ class Key(Answer):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
-    last_used_at: datetime | None = about("Written at most once a minute.")
-    issued_by: str = about("The other service that issued it; empty when none did.")
+    last_used_at: datetime | None = about("When the key was last used, updated at most once a minute.")
+    issued_by: str = about("Another service that issued the key, otherwise empty.")
 
 
 class Keys(Answer):
@@ -56,28 +56,32 @@ class Keys(Answer):
 
 
 class IssuedKey(Key):
-    """A new key. `key` is shown this once."""
+    """A new key. Only this answer shows its text, `key`."""
 
     key: str
 
 
 class IssueAsked(Body):
-    """A new key's label, scopes and life."""
+    """The label, the scopes and the lifetime of a new key."""
 
     optional: ClassVar[bool] = True
-    label: str | None = maybe("For people: where the key is used.")
-    scopes: list[str] | None = maybe("Words, and publish: or read: with a stream's name or pattern.")
+    label: str | None = maybe("A text for people that says where the key is used.")
+    scopes: list[str] | None = maybe(
+        "Scopes such as `metrics:read`, or `publish:` or `read:` with a stream's name or a pattern."
+    )
     expires_in: Annotated[int | None, _SECONDS] = maybe(
-        "Seconds; without it the key does not expire.", ge=0, le=int(LONGEST_LIFE.total_seconds())
+        "The lifetime in seconds; without `expires_in`, the key does not expire.",
+        ge=0,
+        le=int(LONGEST_LIFE.total_seconds()),
     )
 
 
 class RotateAsked(Body):
-    """How a key is rotated."""
+    """How long the old key stays valid."""
 
     optional: ClassVar[bool] = True
     overlap: Annotated[int, _SECONDS] = about(
-        "For how many seconds the old key stays good.",
+        "For how many seconds the old key stays valid.",
         default=int(key_issuance.OVERLAP.total_seconds()),
         ge=0,
         le=int(key_issuance.LONGEST_OVERLAP.total_seconds()),
@@ -96,7 +100,7 @@ _keys = partial(endpoint, tag="keys", requires=_REQUIRES)
     examples=[Example("one key", {"keys": [_KEY]}, 200)],
 )
 def list_keys(call: Call[None, None]) -> dict[str, Any]:
-    """The newest keys first, with revoked ones. The texts of keys are not stored."""
+    """Lists the newest keys first, including revoked ones. The texts of keys are not stored."""
     return {"keys": [_describe_key(key) for key in key_issuance.keys_of(call.params["service"], by=call.by)]}
 
 
@@ -109,13 +113,13 @@ def list_keys(call: Call[None, None]) -> dict[str, Any]:
     problems=_PROBLEMS,
     headers=_NO_STORE,
     examples=[
-        Example("for all that the service may", {"label": "training cluster"}),
-        Example("for a part of it", {"scopes": ["publish:training-*"], "expires_in": 7776000}),
+        Example("with all rights of the service", {"label": "training cluster"}),
+        Example("with a part of the rights", {"scopes": ["publish:training-*"], "expires_in": 7776000}),
     ],
 )
 def issue_key(call: Call[None, IssueAsked]) -> dict[str, Any]:
-    """The answer is the only place where the key is shown, ever. A service has two live keys at most, and two more of
-    each other service that issues keys for it."""
+    """Only this answer ever shows the key. A service has at most two live keys, and two more from each other service
+    that issues keys for it."""
     asked = call.body
     return _describe_new_key(
         key_issuance.issue(
@@ -130,7 +134,7 @@ def issue_key(call: Call[None, IssueAsked]) -> dict[str, Any]:
 
 @_keys("DELETE", "/services/{service}/keys/{key_id}", "Revoke a key", Key, problems=_NOT_FOUND)
 def revoke_key(call: Call[None, None]) -> dict[str, Any]:
-    """The key is refused from now on, in every process within a second; connections that watch live end, too."""
+    """Every process refuses the key within a second, and ends its live connections."""
     return _describe_key(key_issuance.revoke(call.params["service"], call.params["key_id"], by=call.by))
 
 
@@ -145,7 +149,8 @@ def revoke_key(call: Call[None, None]) -> dict[str, Any]:
     examples=[Example("in an hour", {"overlap": 3600})],
 )
 def rotate_key(call: Call[None, RotateAsked]) -> dict[str, Any]:
-    """A new key that may do the same. The old one expires after `overlap` seconds; until then both are good."""
+    """Issues a new key with the rights of the old one, which expires after `overlap` seconds. Until then, both keys
+    are valid."""
     overlap = timedelta(seconds=call.body.overlap)
     return _describe_new_key(
         key_issuance.rotate(call.params["service"], call.params["key_id"], by=call.by, overlap=overlap)

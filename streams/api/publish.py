@@ -193,7 +193,7 @@ def publish(request: Request, catalog: Snapshot) -> Conversation[Response]:
     },
     problems=_REFUSED,
     parameters=[_ATOMIC, _VERSION, *_BINARY],
-    examples=_EXAMPLES,
+    examples=_EXAMPLES[:1],
 )
 def validate(request: Request, catalog: Snapshot) -> Conversation[Response]:
     """Answers as publishing the same body would."""

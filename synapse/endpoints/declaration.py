@@ -189,7 +189,7 @@ class Endpoint:
 
 # The description of a status, unless an endpoint gives its own.
 MEANINGS = {
-    400: "The request or one of its parameters cannot be used.",
+    400: "The request cannot be used. If one parameter or member is the cause, `parameter` names it.",
     401: "A key is required, and the request has none or an invalid one.",
     403: "The caller may not do this; `missing` names the right.",
     404: "There is no such stream or entry.",
@@ -206,12 +206,11 @@ MEANINGS = {
 
 # The description of a status for an endpoint with a JSON object as body.
 _OF_BODY = {
-    400: "The request cannot be used: `parameter` names the member.",
     413: "The request is too large.",
     415: "The request is not JSON.",
 }
 # The statuses that follow from the attributes of an endpoint.
-_PROBLEMS = {"query": (400,), "body": tuple(_OF_BODY), "of_stream": (404, 409)}
+_PROBLEMS = {"query": (400,), "body": (400, *_OF_BODY), "of_stream": (404, 409)}
 
 
 def endpoint(

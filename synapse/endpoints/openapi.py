@@ -28,7 +28,7 @@ _EVENT_TYPE = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,100}$"}
 _WRITTEN_BY_HAND: dict[str, Any] = {
     "Event": {
         "type": "object",
-        "description": "Any JSON object that names its event type, whose contract says which other properties it has.",
+        "description": "Any JSON object that names its event type, whose contract defines the other properties.",
         "properties": {
             "event_type": _EVENT_TYPE,
             "event": {**_EVENT_TYPE, "description": "Another name of `event_type`, which some publishers use."},
@@ -48,7 +48,7 @@ _WRITTEN_BY_HAND: dict[str, Any] = {
             "type": {
                 "type": "string",
                 "minLength": 1,
-                "description": "The event type, or a name that the stream maps.",
+                "description": "The event type, or a name that the stream's `cloudevents_types` maps to one.",
             },
             "datacontenttype": {"type": ["string", "null"]},
             "dataschema": {"type": ["string", "null"], "format": "uri"},

@@ -89,8 +89,8 @@ class PullPublish(_PullBody):
     nullable: ClassVar[tuple[str, ...]] = ("payload",)
     stream: _Text
     event_type: _Text = Field(json_schema_extra={"pattern": _PATTERN})
-    payload: Any = about("An object holds the event's properties; anything else becomes its `payload`.")
-    sender: _Short = about("The event's `source`, unless the payload has one.", default="")
+    payload: Any = about("An object is the event's properties; any other value becomes the event's property `payload`.")
+    sender: _Short = about("Becomes the event's `source`, unless the payload has a `source`.", default="")
     recipient: _Short = ""
     priority: Annotated[int | str, AfterValidator(_check_short), _SHORT, _MOST] = ""
     ttl_sec: int = Field(0, ge=0, le=LONGEST_TTL)
@@ -127,7 +127,7 @@ class GroupRef(_PullBody):
 
 
 class PullRead(GroupRef):
-    """At most `count` events, for which one waits up to `block_ms`."""
+    """A read of at most `count` events, which waits up to `block_ms` milliseconds for the first."""
 
     consumer: _Short = Field(alias="consumer_name", min_length=1)
     count: int = Field(EVENTS, ge=1, le=MOST_EVENTS)
@@ -135,7 +135,7 @@ class PullRead(GroupRef):
 
 
 class PullAck(GroupRef):
-    """Events that were handled."""
+    """Events to acknowledge."""
 
     ids: Annotated[
         list[_EntryId],
@@ -145,24 +145,32 @@ class PullAck(GroupRef):
 
 
 class _Held(PullAck):
-    consumer: _Short = Field("", alias="consumer_name", description="Only events in flight to this consumer.")
+    consumer: _Short = Field(
+        "", alias="consumer_name", description="Gives back, or extends, only events in flight to this consumer."
+    )
 
 
 class PullNack(_Held):
-    """Events that could not be handled."""
+    """Events to give back, because the consumer could not handle them."""
 
-    reason: str = about("The error that people see among the event's attempts.", default="")
+    reason: str = about("The error to record for this attempt.", default="")
     delay_ms: int | None = about(
-        "When to deliver them again; otherwise the group's settings say.", default=None, ge=0, le=LONGEST_DELAY_MS
+        "The delay until the next delivery; without `delay_ms`, the delay of the group's settings.",
+        default=None,
+        ge=0,
+        le=LONGEST_DELAY_MS,
     )
-    dead: bool = about("Do not deliver them again: make dead letters of them.", default=False)
+    dead: bool = about("True makes the events dead letters: they are not delivered again.", default=False)
 
 
 class PullExtend(_Held):
-    """Events that take longer."""
+    """Events to keep in flight for longer."""
 
     lease_ms: int | None = about(
-        "From now on; otherwise the group's lease.", default=None, ge=SHORTEST_LEASE_MS, le=LONGEST_LEASE_MS
+        "The length of the new lease, from now on; without `lease_ms`, the group's lease.",
+        default=None,
+        ge=SHORTEST_LEASE_MS,
+        le=LONGEST_LEASE_MS,
     )
 
 

@@ -75,7 +75,7 @@ def _run_back_tests(request: HttpRequest, version: ContractVersion, last: int) -
     subject, candidate = version.contract.subject, candidate_schemas.from_version(version)
     found = list(candidate_schemas.back_tests(subject, candidate, by=person(request), last=last))
     for tested in found:
-        place, events = f"stream {tested.stream}", tested.walk.events
+        place, events = f"stream {tested.stream}", tested.scan.events
         payload_access.record(person(request), place, tested.example_ids, events=events, back_test=tested.event_type)
     return [_describe_result(tested, version.text) for tested in found]
 
@@ -157,7 +157,7 @@ def _propose_draft(request: HttpRequest, event_type: EventType, last: int) -> Pr
     stream, by = event_type.stream.name, person(request)
     asked = draft_from_traffic.draft_schema(holder.current(), stream, event_type.name, by=by, last=last)
     proposal = connections.executor().run(asked)
-    payload_access.record(person(request), f"stream {stream}", [], events=proposal.walk.events, draft=event_type.name)
+    payload_access.record(person(request), f"stream {stream}", [], events=proposal.scan.events, draft=event_type.name)
     return proposal
 
 

@@ -118,7 +118,7 @@ def back_test(call: Call[LastQuery, None]) -> dict[str, Any]:
         test = backtest.back_test(call.catalog, stream, event_type, trial, by=call.by, last=call.query.last)
         tested = connections.executor().run(test)
     payload_access.record(
-        call.by, f"stream {stream}", tested.example_ids, events=tested.walk.events, back_test=event_type
+        call.by, f"stream {stream}", tested.example_ids, events=tested.scan.events, back_test=event_type
     )
     return tested.as_dict()
 
@@ -130,7 +130,7 @@ def draft_from_traffic(call: Call[LastQuery, None]) -> dict[str, Any]:
     stream, event_type = call.params["stream"], call.params["event_type"]
     conversation = drafts.draft_schema(call.catalog, stream, event_type, by=call.by, last=call.query.last)
     proposal = connections.executor().run(conversation)
-    payload_access.record(call.by, f"stream {stream}", [], events=proposal.walk.events, draft=event_type)
+    payload_access.record(call.by, f"stream {stream}", [], events=proposal.scan.events, draft=event_type)
     return {**proposal.as_dict(), "subject": subject_of(stream, event_type)}
 
 

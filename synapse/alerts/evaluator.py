@@ -14,8 +14,9 @@ import orjson
 
 from synapse.alerts import rules, state
 from synapse.alerts.definitions import Definitions
-from synapse.alerts.event import Link, Notifier, alert_json, alert_name, change_event, entry_of
+from synapse.alerts.event import LinkOf, alert_json, alert_name, change_event, entry_of
 from synapse.alerts.measurement import Moment, RedisValues, ask_redis
+from synapse.alerts.notifier import Notifier
 from synapse.alerts.recent import RecentSeries
 from synapse.alerts.rules import CONDITIONS, Rule
 from synapse.alerts.state import AlertState, advance
@@ -99,7 +100,7 @@ class Evaluator:
     Args:
         executor: returns the connection to Redis.
         definitions: returns the rules, the silences, and the watched things.
-        link: returns the URL of the page where the cause of an alert is fixed.
+        link_of: returns the URL of the page where the cause of an alert is fixed.
         clock: the time in seconds since 1970.
     """
 
@@ -107,13 +108,13 @@ class Evaluator:
         self,
         executor: Callable[[], SyncExecutor],
         definitions: Callable[[], Definitions],
-        link: Link,
+        link_of: LinkOf,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._executor = executor
         self._definitions = definitions
-        self._link = link
+        self._link_of = link_of
         self._clock = clock
         self._lease = Lease(keyspace.ALERTS_LEASE, ttl_ms=LEASE_MS)
         self._reset()
@@ -263,7 +264,7 @@ class Evaluator:
         record, entry = b"", list[str]()
         if (each.begins or each.ends or each.is_told_late) and (shown := after or each.before):
             phase = "resolved" if each.ends else "firing"
-            alert = alert_json(each.rule, each.subject, shown, definitions, self._link, now=now, phase=phase)
+            alert = alert_json(each.rule, each.subject, shown, definitions, self._link_of, now=now, phase=phase)
             silenced = definitions.is_silenced(each.rule.name, each.subject, now) or (each.ends and shown.is_untold)
             record = orjson.dumps({**alert, "silenced": silenced})
             stream = definitions.catalog.streams.get(ALERTS_STREAM)

@@ -1,10 +1,4 @@
-"""Alerts as JSON for the API, as events of the stream of alerts, and the notifications of people.
-
-People are notified of a rule's alerts once a minute at most: of its first change at once, and of all that follow within
-the minute together at its end. Changes are read from the history, and Redis stores for each rule the last one that
-people were notified of. So each notification is sent once, whichever process sends it, and none is lost when a process
-dies.
-"""
+"""Alerts as JSON for the API, and as events of the stream of alerts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,20 +15,17 @@ from synapse.formats.text import ALERT_CHANGED, ALERT_NOTIFICATION, plural
 from synapse.problems import Problem
 from synapse.publishing import validation
 from synapse.publishing.validation import Accepted
-from synapse.redis import Command, Conversation, ReplyError, ask
-from synapse.redis.commands import alerts as commands
-from synapse.wire.ids import EntryId, parse
 
 CHANGED, NOTIFICATION = ALERT_CHANGED, ALERT_NOTIFICATION
 # A notification lists this many alerts, and counts the others.
 MOST_LISTED = 20
 _SOURCE = "synapse"
 # Returns the URL of the page where the cause is fixed, for the name of a condition and its subject.
-Link = Callable[[str, Subject], str]
+LinkOf = Callable[[str, Subject], str]
 
 
 def alert_name(rule: str, subject_id: str) -> str:
-    """Return the name of an alert: the same while it fires and when it is resolved."""
+    """Return the name of an alert, which is the same while the alert fires and when it is resolved."""
     return f"{rule} {subject_id}" if subject_id else rule
 
 
@@ -43,7 +34,7 @@ def alert_json(
     subject: Subject,
     state: AlertState,
     definitions: Definitions,
-    link: Link,
+    link_of: LinkOf,
     *,
     now: float,
     phase: str = "",
@@ -51,13 +42,13 @@ def alert_json(
     """Return an alert as a JSON value.
 
     Args:
-        rule: its rule.
-        subject: the thing that it is about.
-        state: its state.
-        definitions: source of the subject's owner, runbook and labels.
-        link: returns the URL of the page where the cause is fixed.
+        rule: the rule of the alert.
+        subject: the thing that the alert is about.
+        state: the state of the alert.
+        definitions: the source of the subject's owner, runbook and labels.
+        link_of: returns the URL of the page where the cause is fixed.
         now: the time, in seconds since 1970.
-        phase: the phase to report, "" for that of the state.
+        phase: the phase to report, "" for the phase of `state`.
     """
     condition = CONDITIONS.get(rule.condition)
     phase = phase or state.phase
@@ -84,7 +75,7 @@ def alert_json(
         "owner": next((each.owner for each in owners if each.owner), ""),
         "runbook": rule.runbook or next((each.runbook for each in owners if each.runbook), ""),
         "labels": {**labels, **rule.labels},
-        "link": link(rule.condition, subject),
+        "link": link_of(rule.condition, subject),
     }
 
 
@@ -93,7 +84,7 @@ def change_event(alert: Mapping[str, Any]) -> dict[str, Any]:
     return {"event_type": CHANGED, "dedupe_key": f"{alert['alert']} {alert['state']} {alert['at']}", **alert}
 
 
-# The fields that a notification takes from its first alert, and those that it has of each alert.
+# The fields that a notification takes from its first alert, and the fields that it has of each alert.
 _SHARED = (
     *("subject", "severity", "state", "since", "at", "value", "unit", "description"),
     *("owner", "runbook", "labels", "link"),
@@ -130,6 +121,15 @@ def _summary(rule: str, firing: int, listed: Sequence[Mapping[str, Any]], all_: 
     counts += [f"{resolved} resolved"] if resolved else []
     more = f" and {all_ - len(listed):,} more" if all_ > len(listed) else ""
     return f"{rule}: {', '.join(counts)}: {', '.join(alert['subject'] for alert in listed)}{more}"
+
+
+def read_record(record: bytes) -> dict[str, Any] | None:
+    """Return an alert from a record of the history, with `silenced`; None for a record in another format."""
+    try:
+        alert = orjson.loads(record)
+    except orjson.JSONDecodeError:
+        return None
+    return alert if isinstance(alert, dict) and {"alert", "rule", "state", "silenced"} <= alert.keys() else None
 
 
 def entry_of(event: dict[str, Any], stream: StreamDefinition) -> list[str]:
@@ -180,7 +180,7 @@ def _contract(event_type: str, properties: Mapping[str, Any], optional: Sequence
     }
 
 
-# The contracts of the events, by event type. They may gain properties.
+# The contracts of the events, by event type. Later releases may add properties.
 CONTRACTS: Mapping[str, dict[str, Any]] = {
     CHANGED: _contract(
         CHANGED,
@@ -204,91 +204,3 @@ CONTRACTS: Mapping[str, dict[str, Any]] = {
         },
     ),
 }
-
-
-# Seconds from one notification of a rule to the next.
-INTERVAL = 60
-_PAGE = 1_000
-
-
-class Notifier:
-    """Reads the history of changes, and notifies people of those that were not silenced."""
-
-    def __init__(self) -> None:
-        self._read_to = "0-0"
-        # By rule and alert: the latest change that people were not notified of, and its id.
-        self._waiting: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {}
-
-    def step(self, stream: StreamDefinition | None, now: float) -> Conversation[int]:
-        """Send the notifications that are due. Return their number.
-
-        Args:
-            stream: the stream of alerts, None when it is not defined: then these notifications are never sent.
-            now: the time, in seconds since 1970.
-
-        Raises:
-            RedisUnavailable: when Redis cannot be used.
-        """
-        yield from self._read_history()
-        if not self._waiting:
-            return 0
-        (told,) = yield from ask([commands.last_notifications()])
-        if isinstance(told, ReplyError):
-            raise told
-        asked = {
-            rule: command for rule in self._waiting if (command := self._notification_command(rule, told, stream, now))
-        }
-        # Another process sent the notifications of rules without waiting changes.
-        self._waiting = {rule: waiting for rule, waiting in self._waiting.items() if waiting}
-        replies = (yield from ask(list(asked.values()))) if asked else []
-        for rule, reply in zip(asked, replies, strict=True):
-            if not isinstance(reply, ReplyError):
-                del self._waiting[rule]
-        return sum(reply is True for reply in replies)
-
-    def _read_history(self) -> Conversation[None]:
-        while True:
-            (found,) = yield from ask([commands.changes_after(self._read_to, count=_PAGE)])
-            if isinstance(found, ReplyError):
-                raise found
-            for change in found:
-                self._read_to = change.id
-                alert = read_record(change.record)
-                if alert is not None and not alert["silenced"]:
-                    self._waiting.setdefault(alert["rule"], {})[alert["alert"]] = change.id, alert
-            if len(found) < _PAGE:
-                return
-
-    def _notification_command(
-        self, rule: str, told: Mapping[str, bytes], stream: StreamDefinition | None, now: float
-    ) -> Command | None:
-        """Return the command that sends the notification of a rule, None when none is due."""
-        before = told.get(rule, b"")
-        at, last = _parse_notified(before)
-        waiting = {name: each for name, each in self._waiting[rule].items() if parse(each[0]) > last}
-        self._waiting[rule] = waiting
-        if not waiting or 0 <= now - at < INTERVAL:
-            return None
-        id_ = max((id_ for id_, _ in waiting.values()), key=parse)
-        event = notification_event(rule, id_, [alert for _, alert in waiting.values()])
-        after = f"{now:.3f} {id_}".encode()
-        if stream is None:
-            return commands.notify(rule, before, after, (), hard_length=0)
-        return commands.notify(rule, before, after, entry_of(event, stream), hard_length=stream.hard_length)
-
-
-def read_record(record: bytes) -> dict[str, Any] | None:
-    """Return an alert from a record of the history, with `silenced`; None for a record in another format."""
-    try:
-        alert = orjson.loads(record)
-    except orjson.JSONDecodeError:
-        return None
-    return alert if isinstance(alert, dict) and {"alert", "rule", "state", "silenced"} <= alert.keys() else None
-
-
-def _parse_notified(text: bytes) -> tuple[float, EntryId]:
-    at, _, id_ = text.partition(b" ")
-    try:
-        return float(at), parse(id_.decode())
-    except ValueError:
-        return float("-inf"), EntryId(0, 0)

@@ -26,16 +26,16 @@ except ImportError:
     from yaml import SafeLoader as Loader  # type: ignore[assignment]
 
 
-__all__ = ["Loader", "check"]
+__all__ = ["Loader", "check_limits"]
 
 MAX_DEPTH = 100
 MAX_ALIASED = 200_000
 
-# The number of nodes of a value, and of its levels.
+# The number of nodes of a value, and the number of its levels.
 _Extent = tuple[int, int]
 
 
-def check(text: str) -> None:
+def check_limits(text: str) -> None:
     """Check a text against the limits.
 
     Raises:
@@ -74,7 +74,7 @@ class _Measure:
             # The composer refuses an alias without an anchor.
             extent = self._anchors.get(event.anchor or "", (1, 1))
             if extent is None:
-                raise ValueError(f"the alias *{event.anchor} stands inside what it names")
+                raise ValueError(f"the alias *{event.anchor} is inside the value that it refers to")
             self._aliased += extent[0]
             if self._aliased > MAX_ALIASED:
                 raise ValueError(f"its aliases add more than {MAX_ALIASED} values")
@@ -105,7 +105,7 @@ _NUMBERS_OF_1_1 = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _resolve: Callable[[type[Node], str, tuple[bool, bool]], str] = yaml.resolver.Resolver().resolve
 
 
-class _Loader(Loader):
+class _NodeLoader(Loader):
     """Composes nodes, and records for each scalar whether it was plain (without quotes), which `_parse_plain`
     interprets.
     """
@@ -138,7 +138,7 @@ class Source:
         if isinstance(node, ScalarNode):
             return self._convert_scalar(node, place)
         if node.tag not in (_LIST, _MAPPING):
-            self._refuse(node, place, f"the tag {node.tag} is not read here")
+            self._refuse(node, place, f"tags are not allowed: write the value without {node.tag}")
         if isinstance(node, MappingNode):
             return self._convert_mapping(node, place)
         return [self._convert(child, (*place, index)) for index, child in enumerate(node.value)]
@@ -176,7 +176,7 @@ class Source:
     def _convert_scalar(self, node: ScalarNode, place: Place) -> Any:
         text: str = node.value
         if node.tag not in (_PLAIN, _TEXT):
-            self._refuse(node, place, f"the tag {node.tag} is not read here; write the value without it")
+            self._refuse(node, place, f"tags are not allowed: write the value without {node.tag}")
         elif _UNSTORABLE.search(text):
             self._refuse(node, place, "the text holds a NUL character or half of a surrogate pair")
         elif node.tag == _PLAIN:
@@ -204,15 +204,15 @@ def parse_yaml(data: bytes) -> Source:
         line = data.count(b"\n", 0, error.start) + 1
         raise BadCatalog(f"line {line}: byte 0x{data[error.start]:02x} is not UTF-8") from None
     try:
-        check(text)
-        root = yaml.compose(text, Loader=_Loader)
+        check_limits(text)
+        root = yaml.compose(text, Loader=_NodeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        said = ", ".join(part for part in (error.problem, error.context) if part)
-        raise BadCatalog(f"line {mark.line + 1 if mark else 1}: not valid YAML: {said}") from None
+        error_text = ", ".join(part for part in (error.problem, error.context) if part)
+        raise BadCatalog(f"line {mark.line + 1 if mark else 1}: not valid YAML: {error_text}") from None
     except yaml.reader.ReaderError as error:
         line = text.encode().count(b"\n", 0, error.position) + 1
-        raise BadCatalog(f"line {line}: the character U+{int(error.character):04X} cannot stand here") from None
+        raise BadCatalog(f"line {line}: the character U+{int(error.character):04X} is not allowed in YAML") from None
     if root is None:
         raise BadCatalog("it is empty")
     return Source(root)
@@ -234,7 +234,9 @@ def _parse_plain(text: str) -> Any:
     # In YAML 1.1 “1:30” is a number in base 60. Times are so common that they are text here, as in YAML 1.2.
     is_number_of_1_1 = ":" not in text and _resolve(ScalarNode, text, (True, False)) in _NUMBERS_OF_1_1
     if is_number_of_1_1 or OCTAL.fullmatch(text):
-        raise ValueError(f"{quote(text)} is a number to some readers only; write it as JSON does, or put it in quotes")
+        raise ValueError(
+            f"{quote(text)} is a number to some YAML parsers only; write it as JSON does, or put it in quotes"
+        )
     return text
 
 
@@ -273,9 +275,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
-    # The emitter uses quotes where a literal block cannot hold the text, except in two cases: a character that ends a
-    # line only in YAML 1.1 must be escaped, and `dump_yaml` adds empty lines, which a block that ends with one would
-    # absorb.
+    # The emitter uses quotes where a literal block cannot hold the text. Two cases are not covered by the emitter. A
+    # character that ends a line only in YAML 1.1 must be escaped. And a block that ends with an empty line would absorb
+    # the empty lines that `dump_yaml` adds.
     style = '"' if _NO_BLOCK.search(text) else "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

@@ -60,8 +60,8 @@ class _StreamIndex:
     """
 
     stream: StreamDefinition
-    of: str
-    marks: str
+    covered_fields: str
+    marks_name: str
     state: IndexState | None = None
     ask_at: float = float("-inf")
     enough: int = 0
@@ -149,7 +149,7 @@ class Indexer:
         self._known = {
             name: known
             if (known := self._known.get(name)) and known.stream is stream
-            else _StreamIndex(stream=stream, of=digests.index_name(stream), marks=marks_name(stream))
+            else _StreamIndex(stream=stream, covered_fields=digests.index_name(stream), marks_name=marks_name(stream))
             for name, stream in streams.items()
         }
 
@@ -204,7 +204,8 @@ class Indexer:
         Delete an index for other properties or of a stream that was deleted, and segments whose entries were trimmed.
         """
         if state.version and (
-            (state.of, state.marks) != (known.of, known.marks) or parse(state.position) > parse(now.last_id)
+            (state.covered_fields, state.marks_name) != (known.covered_fields, known.marks_name)
+            or parse(state.position) > parse(now.last_id)
         ):
             known.state = None
             if not self._delete_index(known.stream.name, state):
@@ -251,8 +252,8 @@ class Indexer:
         written = SegmentRange(found[-1][0], len(found))
         state = replace(
             state,
-            of=known.of,
-            marks=known.marks,
+            covered_fields=known.covered_fields,
+            marks_name=known.marks_name,
             position=written.last_id,
             added=_added_up_to(state, now, len(found), scan),
         )

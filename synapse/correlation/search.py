@@ -271,9 +271,9 @@ class _Search:
         return _FirstReplies(ids, (yield from self._find_in_older_segments(answer(in_index, stream.name))))
 
     def _find_in_index(self, after: correlation.IndexMatches | None = None) -> Command:
-        of = self._digests.index_name(self._stream)
+        covered_fields = self._digests.index_name(self._stream)
         wanted = self._digests.lookup_digests(self._text, pii=self._sees_pii)
-        return correlation.find_in_index(self.name, of, wanted, most=MOST_BLOCKS + 1, after=after)
+        return correlation.find_in_index(self.name, covered_fields, wanted, most=MOST_BLOCKS + 1, after=after)
 
     def _find_in_older_segments(self, newest: correlation.IndexMatches) -> Conversation[correlation.IndexMatches]:
         """Return the matches in all segments, given those in the newest ones."""

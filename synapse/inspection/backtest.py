@@ -24,13 +24,14 @@ MOST_EXAMPLES = 20
 class Tested:
     """The back-test of one event type: the events read, and the result.
 
-    `active_version` is the version that events of this type are checked against now, None when they are not checked.
+    `active_version` is the version that events of this type are checked against now, None when these events
+    are not checked.
     """
 
     stream: str
     event_type: str
     active_version: int | None
-    walk: ScanReport
+    scan: ScanReport
     report: Report
 
     @property
@@ -45,7 +46,7 @@ class Tested:
             "stream": self.stream,
             "event_type": self.event_type,
             "active_version": self.active_version,
-            **self.walk.as_dict(),
+            **self.scan.as_dict(),
             "refused": report.refused,
             "newly_refused": report.newly_refused,
             "refused_by_active": report.refused_by_active,
@@ -88,8 +89,8 @@ def back_test(
 ) -> Conversation[Tested]:
     """Check the newest events of a type, at most `last`, against a schema that is not yet a contract.
 
-    Text fields of entries that other programs wrote are converted by the types of the candidate schema. Without payload
-    access for `by`, both schemas check masked events, because testing a schema can reveal any value.
+    Text fields of entries that other programs wrote are converted by the types of the candidate schema. If `by` may
+    not see PII, both schemas check masked events, because testing a schema can reveal any value.
 
     Raises:
         UnknownStream: when no stream of this name is defined.
@@ -125,7 +126,7 @@ def back_test(
         stream=stream,
         event_type=event_type,
         active_version=None if active is None else active.version,
-        walk=seen,
+        scan=seen,
         report=candidate.report(),
     )
 

@@ -18,14 +18,14 @@ from synapse.wire.masking import hiding
 class Proposal:
     """A schema that accepts the events it was made from.
 
-    `active` is the text of the version that events are checked against now, with its number; both are None when there
-    is none. `difference` has the lines of a unified diff from that version to the proposal, none when they are
-    equivalent.
+    `active` is the text of the version that events are checked against now, and `active_version` its number; both are
+    None when the type has no such version. `difference` has the lines of a unified diff from that version to the
+    proposal, none when the two are equivalent.
     """
 
     stream: str
     event_type: str
-    walk: ScanReport
+    scan: ScanReport
     document: dict[str, Any]
     active_version: int | None
     active: str | None
@@ -49,7 +49,7 @@ class Proposal:
             "stream": self.stream,
             "event_type": self.event_type,
             "active_version": self.active_version,
-            **self.walk.as_dict(),
+            **self.scan.as_dict(),
             "schema": self.document,
             "difference": self.difference,
         }
@@ -60,8 +60,8 @@ def draft_schema(
 ) -> Conversation[Proposal]:
     """Propose a schema from the newest events of a type, at most `last`.
 
-    The type need not be defined: a stream may carry undefined types. Descriptions and order come from the active
-    version. Without payload access for `by`, the proposal is inferred from masked events.
+    The type need not be defined: a stream may carry undefined types. Descriptions and the order of properties come
+    from the active version. If `by` may not see PII, the proposal is inferred from masked events.
 
     Raises:
         UnknownStream: when no stream of this name is defined.
@@ -69,7 +69,7 @@ def draft_schema(
     """
     definition = find_stream(catalog, stream)
     seen = Observation()
-    walked = yield from scan_newest(
+    scan = yield from scan_newest(
         stream,
         event_type,
         last=last,
@@ -77,20 +77,20 @@ def draft_schema(
         see=lambda _, decoded: seen.see(decoded.event),
         hide=hiding(definition, by.rights),
     )
-    if not walked.events:
-        raise NoEvents(stream, event_type, walked.scanned)
+    if not scan.events:
+        raise NoEvents(stream, event_type, scan.scanned)
     kind = definition.event_types.get(event_type)
     active = None if kind is None else kind.contract
     return Proposal(
         stream=stream,
         event_type=event_type,
-        walk=walked,
+        scan=scan,
         document=propose(
             seen,
             event_type,
             like=None if active is None else active.schema.document,
             marks=None if active is None else active.schema.personal,
-            # A new schema does not mark PII yet, so it must not quote any value.
+            # When the events of this type hold PII, no value is quoted.
             quotes=not definition.marks.get(event_type),
         ),
         active_version=None if active is None else active.version,

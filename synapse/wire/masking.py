@@ -182,7 +182,7 @@ def mask_of_type(stream: StreamDefinition | None, event_type: str) -> Mask | Non
 def hiding(stream: StreamDefinition, rights: Rights) -> Callable[[DecodedEntry], DecodedEntry] | None:
     """Return a function that masks the PII of a decoded entry; None when nothing needs to be masked.
 
-    For reports about events: callers without payload access must not learn a value from an error about it.
+    For reports about events: callers that may not see PII must not learn a value from an error about it.
     """
     if rights.has(PERSONAL) or not stream.marks:
         return None

@@ -42,7 +42,7 @@ LIMITS = stream_commands.Limits(max_length=2, pin_for_ms=0)
 
 
 def call_scripts_about_events(send):
-    index = IndexState(of="order_id", position="1-1")
+    index = IndexState(covered_fields="order_id", position="1-1")
     written = (1, SegmentRange(last_id="1-1", entries=1), segments.build_segment([("1-1", [7])]))
     version = send(correlation_commands.write_index(STREAM, index, written=written))
     assert send(correlation_commands.find_in_index(STREAM, "order_id", [7], most=9)).blocks == ["1-1"]

@@ -68,10 +68,10 @@ class Command(AnsweringCommand):
             )
 
     def _report_proposal(self, proposal: Proposal) -> None:
-        walk = proposal.walk
-        events = "1 event" if walk.events == 1 else f"{walk.events:,} events"
-        early = f" The search ended early: {walk.why_stopped}." if walk.stopped else ""
-        self.say(f"Made from {events} of “{proposal.stream}”, {walk.scanned:,} entries looked at.{early}")
+        scan = proposal.scan
+        events = "1 event" if scan.events == 1 else f"{scan.events:,} events"
+        early = f" The search ended early: {scan.why_stopped}." if scan.stopped else ""
+        self.say(f"Made from {events} of “{proposal.stream}”, {scan.scanned:,} entries looked at.{early}")
         if proposal.active is None:
             return
         if not proposal.difference:

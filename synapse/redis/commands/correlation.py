@@ -28,17 +28,18 @@ class IndexState:
     """The state of a stream's index.
 
     Attributes:
-        version: a number that rises with each change, and from one index of a stream to its next; 0 without an index.
-        of: identifies the fields that the index covers.
-        marks: the marks of PII with which the index was built.
+        version: a number that rises with each change, and when a new index replaces it; 0 without an index.
+        covered_fields: identifies the fields that the index covers.
+        marks_name: identifies the marks of PII with which the index was built.
         position: the id of the last indexed entry.
-        added: the number of entries that had been added to the stream by then; -1 when the server does not count them.
+        added: the number of entries that had been added to the stream when the entry at `position` was added; -1 when
+            the server does not count them.
         segments: the segments by number, oldest first.
     """
 
     version: int = 0
-    of: str = ""
-    marks: str = ""
+    covered_fields: str = ""
+    marks_name: str = ""
     position: str = "0-0"
     added: int = 0
     segments: dict[int, SegmentRange] = field(default_factory=dict)
@@ -47,9 +48,10 @@ class IndexState:
 class IndexMatches(NamedTuple):
     """Blocks of entries that may hold the searched value.
 
-    `position` is the id of the last indexed entry, None when the index is missing or is another one. `is_damaged` is
-    true when a part of the index is missing. `blocks` are the ids at which blocks begin, newest first. `version` is the
-    version of the index. `searched` is the number of the last segment that was searched, "" when there are no more.
+    `position` is the id of the last indexed entry, None when the index is missing or covers other fields. `is_damaged`
+    is true when a part of the index is missing. `blocks` are the ids at which blocks begin, newest first. `version` is
+    the version of the index. `searched` is the number, as text, of the last segment that was searched, "" when there
+    are no more.
     """
 
     position: str | None
@@ -65,8 +67,8 @@ def index_state(stream: str) -> Command:
 
 
 def indexed_entries(stream: str) -> Command:
-    """Read the number of entries that had been added to a stream when the last indexed one came: 0 without an index, -1
-    when the server does not count them.
+    """Read the number of entries that had been added to a stream when the last indexed entry was added: 0 without an
+    index, -1 when the server does not count them.
     """
     return Command(("HGET", keyspace.correlation_index(stream), "added"), parse=lambda reply: int(reply or 0))
 
@@ -89,23 +91,25 @@ def write_index(
     deleted: Sequence[int] = (),
 ) -> Command:
     """Replace the state of a stream's index with `state`, if its version is still `state.version`. The reply is the new
-    version, 0 when another process changed the index meanwhile.
+    version, 0 when another process has changed the index.
 
     Args:
         written: the number of a new segment, its entries and its bytes.
         deleted: the numbers of segments that are no longer needed.
     """
     number, entries, data = written or (0, SegmentRange("", 0), b"")
-    told: list[Argument] = [str(number), f"{entries.last_id} {entries.entries}", data] if written else ["", "", b""]
+    written_arguments: list[Argument] = (
+        [str(number), f"{entries.last_id} {entries.entries}", data] if written else ["", "", b""]
+    )
     names = [keyspace.correlation_index(stream), *(_segment_key(stream, each) for each in (number, *deleted))]
-    head: list[Argument] = [state.version, state.of, state.position, state.added, state.marks]
-    return _WRITE.call(names, [*head, *told, *deleted], parse=int)
+    head: list[Argument] = [state.version, state.covered_fields, state.position, state.added, state.marks_name]
+    return _WRITE.call(names, [*head, *written_arguments, *deleted], parse=int)
 
 
 def find_in_index(
-    stream: str, of: str, digests: Sequence[int], *, most: int, after: IndexMatches | None = None
+    stream: str, covered_fields: str, digests: Sequence[int], *, most: int, after: IndexMatches | None = None
 ) -> Command:
-    """Find digests in a stream's index, if it covers `of`: `IndexMatches` with at most `most` blocks.
+    """Find digests in a stream's index, if it covers these fields: `IndexMatches` with at most `most` blocks.
 
     Args:
         after: the matches in newer segments, to continue behind them. When the index has changed since, the search
@@ -113,7 +117,9 @@ def find_in_index(
     """
     position = (after.version, after.searched) if after else ("", "")
     return _FIND.call(
-        [keyspace.correlation_index(stream)], [of, most, MOST_SEGMENTS, *position, *digests], parse=_parse_matches
+        [keyspace.correlation_index(stream)],
+        [covered_fields, most, MOST_SEGMENTS, *position, *digests],
+        parse=_parse_matches,
     )
 
 
@@ -148,8 +154,8 @@ def _parse_state(reply: Any) -> IndexState:
     ranges = {int(name): text.split() for name, text in texts.items() if name.isdigit()}
     return IndexState(
         version=int(texts.get("version", 0)),
-        of=texts.get("of", ""),
-        marks=texts.get("marks", ""),
+        covered_fields=texts.get("of", ""),
+        marks_name=texts.get("marks", ""),
         position=texts.get("place", "0-0"),
         added=int(texts.get("added", 0)),
         segments={number: SegmentRange(last, int(entries)) for number, (last, entries) in sorted(ranges.items())},

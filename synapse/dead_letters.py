@@ -366,7 +366,7 @@ def read_rate(value: Any) -> float | None:
     if value is None:
         return None
     if not is_number(value, SLOWEST, FASTEST):
-        raise BadParameter("“rate” is how many a second: a number from 0.1 to 10000.", parameter="rate")
+        raise BadParameter("“rate” is the number of dead letters a second, from 0.1 to 10000.", parameter="rate")
     return float(value)
 
 
@@ -396,5 +396,5 @@ def read_cursor(text: str) -> Cursor:
         return Cursor()
     found = _TEXT.fullmatch(text)
     if found is None or not is_id(found[1]):
-        raise BadParameter("“cursor” is what the answer before gave as its cursor.", parameter="cursor")
+        raise BadParameter("“cursor” is not the cursor of an earlier answer.", parameter="cursor")
     return Cursor(found[1], int(found[2] or 0))

@@ -19,11 +19,11 @@ class Problem(Exception):
     """An error that is reported to the caller.
 
     `detail` is one sentence for a person. `members` are further members of the problem document (RFC 9457, 3.2);
-    `headers` go into the HTTP answer. `trace_id` is that of the trace of its request, "" without one.
+    `headers` go into the HTTP answer. `trace_id` is the id of the request's trace, "" without one.
 
     Attributes:
         retry_after: the seconds of the header Retry-After, which every 503 has.
-        quotes_event: whether the detail may quote an event; it is then left out of the records of refused events.
+        quotes_event: whether the detail may quote an event; such a detail is left out of the records of refused events.
     """
 
     trace_id = ""
@@ -79,7 +79,7 @@ class BadParameter(Problem, status=400, slug="bad-parameter", title="A parameter
     """A parameter, in the query or in the body, has a value that cannot be used."""
 
 
-class NotFound(Problem, status=404, slug="not-found", title="Nothing is here"):
+class NotFound(Problem, status=404, slug="not-found", title="Nothing is served under this path"):
     """Nothing is served under this path."""
 
 
@@ -91,7 +91,9 @@ class MethodNotAllowed(Problem, status=405, slug="method-not-allowed", title="Th
         super().__init__(f"{method} is not served here; use {names}.", headers={"Allow": names})
 
 
-class NotAcceptable(Problem, status=406, slug="not-acceptable", title="The answer has no form that is accepted"):
+class NotAcceptable(
+    Problem, status=406, slug="not-acceptable", title="The header Accept accepts no form of the answer"
+):
     """The header Accept refuses all forms in which the answer is available (RFC 9110, 15.5.7)."""
 
     def __init__(self, forms: Sequence[str]) -> None:
@@ -112,7 +114,7 @@ class PreconditionFailed(Problem, status=412, slug="precondition-failed", title=
         )
 
 
-class PayloadTooLarge(Problem, status=413, slug="too-large", title="The request is larger than what is accepted"):
+class PayloadTooLarge(Problem, status=413, slug="too-large", title="The request is larger than the limit"):
     """The body exceeds the size limit."""
 
 

@@ -247,8 +247,8 @@ class WhichAsked(Body):
 class RedriveAsked(WhichAsked):
     """One of `ids`, `filter` and `all`, and how fast to redrive."""
 
-    rate: Annotated[float | None, Sentence("“{name}” is how many a second: a number from 0.1 to 10000.")] = maybe(
-        "How many events become due a second; without `rate`, all are due now.", ge=SLOWEST, le=FASTEST
+    rate: Annotated[float | None, Sentence("“{name}” is the number of dead letters a second, from 0.1 to 10000.")] = (
+        maybe("How many events become due a second; without `rate`, all are due now.", ge=SLOWEST, le=FASTEST)
     )
 
 

@@ -79,7 +79,7 @@ def _describe_deviation(text: str) -> str:
     """Return how a text differs from the form of a key, without quoting the text."""
     if (begun := _BEGUN.fullmatch(text)) and (surplus := len(begun[1]) - SECRET_LENGTH - CHECKSUM_LENGTH):
         wrong = f"{abs(surplus)} character{'' if abs(surplus) == 1 else 's'} too {'long' if surplus > 0 else 'short'}"
-        return f"It is {wrong} for a key of Synapse: copy the key as a whole, alone."
+        return f"It is {wrong} for a key of Synapse: copy the whole key and nothing else."
     return (
         "It is not written like a key of Synapse: “syn_”, the environment, “_”,"
         f" {ID_LENGTH} letters and digits, “_”, and {SECRET_LENGTH + CHECKSUM_LENGTH} more."
@@ -128,7 +128,7 @@ def presented_credential(headers: Mapping[str, str], environment: str) -> str | 
     if not key or key == text:
         return text
     if text.startswith(PREFIX):
-        raise Unauthenticated("Two different keys are shown; show one.")
+        raise Unauthenticated("The request has two different keys. Send one.")
     # Authorization is not a key of Synapse: it may be meant for a proxy on the way.
     return key
 

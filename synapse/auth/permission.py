@@ -105,10 +105,10 @@ def demand_scope(principal: Principal, scope: str) -> None:
 
 
 def demand_payload_access(principal: Principal, what: str) -> None:
-    """Make sure that the caller has payload access before an action on PII; `what` names the action.
+    """Make sure that the caller may see PII before an action on it; `what` names the action.
 
     Raises:
-        Forbidden: when payload access is missing.
+        Forbidden: when the caller may not see PII.
     """
     if not principal.rights.has(PERSONAL):
         right = "the permission “streams.view_personal”" if principal.kind == "person" else f"the scope “{PERSONAL}”"

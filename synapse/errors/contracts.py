@@ -25,23 +25,23 @@ class BadSchema(Problem, status=422, slug="bad-schema", title="This is not a JSO
             self.members["pointer"] = pointer
 
 
-class SchemaTooLarge(BadSchema, slug="schema-too-large", title="The schema is larger than what is accepted"):
+class SchemaTooLarge(BadSchema, slug="schema-too-large", title="The schema is larger than the limit"):
     """The schema, or the data stored with it, exceeds the size limit."""
 
 
-class SchemaTooCostly(BadSchema, slug="schema-too-costly", title="Working on the schema takes too much"):
+class SchemaTooCostly(BadSchema, slug="schema-too-costly", title="Checking the schema takes too much time or memory"):
     """Checking, comparing or testing the schema takes more processor time or memory than a request may take."""
 
     def __init__(self, seconds: int, megabytes: int) -> None:
         super().__init__(
             f"Working on this schema took more than {seconds} s of a processor's time or {megabytes} MiB of memory, "
-            "and was ended. Write it with fewer alternatives, shorter patterns and fewer references, or test it on "
-            "fewer events."
+            "and was ended. Write the schema with fewer alternatives, shorter patterns and fewer references, or test "
+            "it on fewer events."
         )
 
 
 class UnresolvedReference(
-    BadSchema, slug="unresolved-reference", title="The schema refers to something that is not there"
+    BadSchema, slug="unresolved-reference", title="The schema refers to a schema that does not exist"
 ):
     """The schema has a reference to a schema that is neither in it nor in the registry."""
 
@@ -58,7 +58,9 @@ class UnknownSchema(Problem, status=404, slug="unknown-schema", title="No contra
     """No contract has this schema."""
 
 
-class WrongState(Problem, status=409, slug="wrong-state", title="The version is not in a state for this"):
+class WrongState(
+    Problem, status=409, slug="wrong-state", title="The version is in a state in which this is not possible"
+):
     """The version is in a state in which this action is not possible."""
 
 
@@ -70,18 +72,20 @@ class DraftChanged(WrongState, slug="draft-changed", title="The draft was change
     """The draft changed after it was shown to the person that approved it."""
 
 
-class AlreadyDeleted(WrongState, slug="already-deleted", title="It is deleted already"):
+class AlreadyDeleted(WrongState, slug="already-deleted", title="The version is deleted already"):
     """The version is deleted already; a second, permanent deletion is possible."""
 
 
-class NotDeletedYet(WrongState, slug="not-deleted-yet", title="It must be deleted before it can be deleted for good"):
+class NotDeletedYet(
+    WrongState, slug="not-deleted-yet", title="The version must be deleted before it can be deleted permanently"
+):
     """A version must be deleted before it can be deleted permanently."""
 
 
 class Incompatible(
     Problem, status=409, slug="incompatible", title="The schema is not compatible with an earlier version"
 ):
-    """The schema would break what the contract's compatibility protects.
+    """The schema is not compatible with an earlier version, as the contract's mode requires.
 
     Each of `differences` has the rule, the places in both schemas, the other version, a document that proves the
     difference, and the smallest fix. `old_text` is the schema of the first version with a difference.
@@ -111,7 +115,7 @@ class Referenced(Problem, status=422, slug="referenced", title="A schema refers 
 
 
 class InUse(Referenced, slug="contract-in-use", title="The contract is in use"):
-    """A definition uses the contract: without it, events would not be checked any more."""
+    """A definition uses the contract: without the contract, events would not be checked any more."""
 
 
 class NoPythonCode(Problem, status=422, slug="no-python-code", title="No Python code can be made of the schema"):
@@ -124,14 +128,16 @@ class TooCostly(Problem, status=422, slug="too-costly", title="Checking the even
     def __init__(self) -> None:
         super().__init__(
             "Checking this event against its contract could take more than 0.2 s of a processor's time. Send fewer "
-            "values or shorter texts in one event, or change the contract: see its cost when a version is registered."
+            "values or shorter texts in one event, or change the contract: registering a version reports its cost."
         )
 
 
-class SandboxBusy(Problem, status=503, slug="busy", title="Too much is being answered already"):
+class SandboxBusy(Problem, status=503, slug="busy", title="Too many schemas or costly events are being checked"):
     """The sandbox is busy with schemas or events of other callers, or its process was killed."""
 
     retry_after = 5
 
     def __init__(self) -> None:
-        super().__init__(f"Other schemas or costly events are being checked. Ask again in {self.retry_after} s.")
+        super().__init__(
+            f"Other schemas or costly events are being checked. Send the request again in {self.retry_after} s."
+        )

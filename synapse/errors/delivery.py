@@ -48,43 +48,52 @@ class SecretElsewhere(SecretLost):
     """A secret cannot be read by this command: only the environment of the running installation has it."""
 
 
-class BadPosition(Problem, status=400, slug="bad-position", title="This is no place in a stream to begin at"):
+class BadPosition(Problem, status=400, slug="bad-position", title="This is not a position in a stream"):
     """The text is not a position in a stream."""
 
 
-class GroupExists(Problem, status=409, slug="group-exists", title="The group is there already"):
-    """The group exists already: its position was set when it was created."""
+class GroupExists(Problem, status=409, slug="group-exists", title="The group exists already"):
+    """The group exists already, and its position was set when it was created."""
 
 
-class UnknownGroup(Problem, status=404, slug="unknown-group", title="The stream has no such group"):
-    """The stream has no group of this name: in Redis, of a bridge, or with dead letters left."""
+class UnknownGroup(Problem, status=404, slug="unknown-group", title="The stream has no group with this name"):
+    """The stream has no group of this name: neither Redis nor a bridge has one, and no dead letters of it are left."""
 
     def __init__(self, stream: str, group: str) -> None:
         super().__init__(self._hint(stream[:100], group[:100]))
 
     def _hint(self, stream: str, group: str) -> str:
-        return f"The stream “{stream}” has no group “{group}”. GET /streams/{stream}/groups lists those that it has."
+        return f"The stream “{stream}” has no group “{group}”. GET /streams/{stream}/groups lists its groups."
 
 
-class NoSuchDeadLetter(Problem, status=404, slug="unknown-dead-letter", title="There is no such dead letter"):
-    """The group has no dead letter of this id: it never had, or it was redriven or discarded meanwhile."""
+class NoSuchDeadLetter(
+    Problem, status=404, slug="unknown-dead-letter", title="The group has no dead letter with this id"
+):
+    """The group has no dead letter of this id: there never was one, or it was redriven or discarded."""
 
     def __init__(self, id_: str) -> None:
-        super().__init__(f"There is no dead letter “{id_[:100]}”; it may have been redriven or discarded meanwhile.")
+        super().__init__(f"There is no dead letter “{id_[:100]}”; it may have been redriven or discarded.")
 
 
-class BadEdit(Problem, status=422, slug="bad-dead-letter-action", title="This cannot be done with a dead letter"):
-    """This cannot be done with a dead letter."""
+class BadEdit(
+    Problem, status=422, slug="bad-dead-letter-action", title="This action is not possible with a dead letter"
+):
+    """The action is not possible with a dead letter."""
 
 
-class TooManyWaiting(Problem, status=409, slug="too-many-waiting", title="Too many events wait in the group"):
-    """So many events are scheduled for retry in the group that no more can be added."""
+class TooManyWaiting(
+    Problem, status=409, slug="too-many-waiting", title="The group has too many scheduled or blocked events"
+):
+    """So many events of the group are scheduled for retry or blocked that no more can be added."""
 
     def __init__(self, waiting: int) -> None:
-        super().__init__(f"{waiting:,} events of the group wait already: let them be delivered first.")
+        super().__init__(
+            f"{waiting:,} events of the group are scheduled or blocked already. Try again when "
+            "some of them are delivered."
+        )
 
 
-class StreamNotOpen(Problem, status=403, slug="stream-not-open", title="No such stream takes events"):
+class StreamNotOpen(Problem, status=403, slug="stream-not-open", title="No stream with this name accepts events"):
     """No stream of this name accepts events from clients of other programs, which expect this status for a refusal."""
 
 
@@ -92,7 +101,7 @@ class GroupNotPulled(UnknownGroup):
     """No client pulls as this group yet."""
 
     def _hint(self, stream: str, group: str) -> str:
-        return f"Nobody pulls from “{stream}” as “{group}”. The first POST /v1/read makes the group."
+        return f"No client pulls from “{stream}” as “{group}”. The first POST /v1/read creates the group."
 
 
 class GroupTaken(Problem, status=409, slug="group-taken", title="The group belongs to a bridge"):
@@ -100,7 +109,7 @@ class GroupTaken(Problem, status=409, slug="group-taken", title="The group belon
 
     def __init__(self, group: str, bridge: str) -> None:
         super().__init__(
-            f"The bridge “{bridge}” reads as “{group}”, and a group is either pulled or brought. Use another name."
+            f"The bridge “{bridge}” reads as “{group}”, so clients cannot pull from this group. Use another name."
         )
 
 
@@ -115,20 +124,20 @@ class TooManyGroups(Problem, status=409, slug="too-many-groups", title="The stre
     """The stream has the maximum number of pulled groups."""
 
     def __init__(self, stream: str, most: int) -> None:
-        super().__init__(f"“{stream}” has {most} groups that are pulled, as many as may be. Delete some in the admin.")
+        super().__init__(f"“{stream}” has {most} pulled groups, which is the limit. Delete some in the admin.")
 
 
 class GroupOwned(Problem, status=409, slug="group-owned", title="A bridge owns the group"):
     """A bridge owns the group."""
 
 
-class GroupUnowned(Problem, status=409, slug="group-unowned", title="The group is another program's"):
+class GroupUnowned(Problem, status=409, slug="group-unowned", title="The group belongs to another program"):
     """The group belongs to another program: no bridge of Synapse reads as it."""
 
     def __init__(self, group: str) -> None:
         super().__init__(
-            f"No bridge reads as “{group[:100]}”, and nobody pulls as it: other programs do, and they cannot be paused "
-            "here."
+            f"No bridge and no client of Synapse reads as “{group[:100]}”. Other programs do, and Synapse cannot pause "
+            "them."
         )
 
 
@@ -179,7 +188,7 @@ FailureClass = Literal[
 
 
 class SinkError(Exception):
-    """A sink did not take an event; the text is the reason.
+    """A sink did not accept an event; the text is the reason.
 
     `permanent`: a retry cannot succeed. `retry_after`: the receiver asked to wait that many seconds before a retry.
         `failure`: the kind of failure. `status`: the HTTP status of the receiver's answer.
@@ -208,11 +217,12 @@ class SinkError(Exception):
 
 
 class SinkDisabled(SinkError):
-    """The receiver refuses all further events: the bridge is disabled with this reason, and the event is released."""
+    """The receiver refuses all further events: the bridge is disabled, with the text as the reason, and the event is
+    released."""
 
 
 class SinkGone(SinkError):
-    """The sink takes no more events, including this one. An empty message: this is not a fault."""
+    """The sink takes no more events, including this one. Its message is empty, because this is not a fault."""
 
 
 class SinkAway(SinkError):

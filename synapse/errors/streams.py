@@ -46,7 +46,7 @@ class NoEvents(Problem, status=404, slug="no-events", title="The stream holds no
     """The stream has no events of this type to derive a schema from."""
 
     def __init__(self, stream: str, event_type: str, scanned: int) -> None:
-        looked = f"none of its newest {scanned} entries is one" if scanned else "it is empty"
+        looked = f"none of its newest {scanned} entries is one" if scanned else "the stream is empty"
         super().__init__(f"The stream “{stream}” holds no “{event_type[:100]}” events: {looked}.")
 
 
@@ -75,13 +75,13 @@ class BadCloudEvent(BadEvent, slug="bad-cloudevent", title="This cannot be read 
         )
 
 
-class EventTooLarge(Problem, status=413, slug="too-large", title="The event is larger than what is accepted"):
+class EventTooLarge(Problem, status=413, slug="too-large", title="The event is larger than the limit"):
     """The event, or the batch, exceeds the size limit."""
 
     quotes_event = False
 
 
-class BadEventType(Problem, status=422, slug="bad-event-type", title="The event does not say what it is"):
+class BadEventType(Problem, status=422, slug="bad-event-type", title="The event names no valid event type"):
     """The event names no event type, or its event type is not a valid name."""
 
 
@@ -95,7 +95,7 @@ class ContractViolated(Problem, status=422, slug="contract-violated", title="The
 class UnknownContractVersion(
     Problem, status=422, slug="unknown-contract-version", title="The event's contract has no such version"
 ):
-    """The event names a version that its contract does not have, or does not have any more."""
+    """The event names a version that its contract never had, or that was deleted."""
 
     quotes_event = False
 
@@ -107,7 +107,7 @@ class UnknownEventType(
 
 
 class IdempotencyKeyReused(
-    Problem, status=422, slug="idempotency-key-reused", title="The Idempotency-Key was used for something else"
+    Problem, status=422, slug="idempotency-key-reused", title="The Idempotency-Key was used for another request"
 ):
     """Another request was sent with this Idempotency-Key before. Nothing was stored."""
 
@@ -118,12 +118,12 @@ class BatchRefused(Problem, status=422, slug="batch-refused", title="No event of
     """No event of a batch was stored. `results` has the reason for each event."""
 
 
-class TooManyRequests(Problem, status=429, slug="too-many-requests", title="More requests than are accepted"):
+class TooManyRequests(Problem, status=429, slug="too-many-requests", title="The caller exceeds its rate limit"):
     """The caller exceeds its rate limit. The request was not processed."""
 
     def __init__(self, kind: str, rate: Rate, *, after: int, headers: Mapping[str, str]) -> None:
         super().__init__(
-            f"This {kind} may ask {rate.count} times in {rate.seconds} s. Ask again in {after} s.",
+            f"This {kind} may send {rate.count} requests in {rate.seconds} s. Ask again in {after} s.",
             headers={"Retry-After": str(after), **headers},
         )
 
@@ -142,28 +142,28 @@ class UnknownKey(Problem, status=404, slug="unknown-key", title="The service has
         super().__init__(f"The service “{service[:100]}” has no key “{key_id[:20]}”.")
 
 
-class KeyNotLive(Problem, status=409, slug="key-not-live", title="The key is not good any more"):
+class KeyNotLive(Problem, status=409, slug="key-not-live", title="The key is revoked or has expired"):
     """The key was revoked, or has expired."""
 
     def __init__(self, key_id: str, state: str) -> None:
-        super().__init__(f"The key {key_id} is {state}: issue a new one.")
+        super().__init__(f"The key {key_id} is {state}. Issue a new one.")
 
 
-class TooManyKeys(Problem, status=409, slug="too-many-keys", title="The service has enough keys"):
+class TooManyKeys(Problem, status=409, slug="too-many-keys", title="The service has the maximum number of live keys"):
     """The service has the maximum number of live keys that one caller may issue: one in use, and one to replace it."""
 
     def __init__(self, service: str, most: int, issuer: str = "") -> None:
         issued = f" that “{issuer}” issued" if issuer else ""
-        super().__init__(
-            f"The service “{service}” has {most} live keys{issued}, which is as many as may: revoke one first."
-        )
+        super().__init__(f"The service “{service}” has {most} live keys{issued}, which is the limit. Revoke one first.")
 
 
 class EventLoopOnly(Problem, status=501, slug="lane-only", title="This server does not answer this route"):
-    """Only the event loop answers this route, and this server has none: Django's `runserver`, or a WSGI server."""
+    """Only the event loop answers this route, and this server has none: it is Django's `runserver`, or a WSGI server."""
 
 
-class WebSocketRequired(Problem, status=426, slug="websocket-required", title="Only WebSocket is spoken here"):
+class WebSocketRequired(
+    Problem, status=426, slug="websocket-required", title="Only WebSocket requests are accepted here"
+):
     """The request is not a WebSocket handshake of a supported version (RFC 9110, 15.5.22; RFC 6455, 4.4)."""
 
     def __init__(self, detail: str) -> None:
@@ -172,8 +172,8 @@ class WebSocketRequired(Problem, status=426, slug="websocket-required", title="O
         )
 
 
-class ServerBusy(Problem, status=503, slug="not-now", title="This cannot be taken on now"):
-    """This process cannot accept the request now. Another process, or this one later, may."""
+class ServerBusy(Problem, status=503, slug="not-now", title="The server cannot accept the request now"):
+    """This process cannot accept the request now. Another process may, and this one may later."""
 
     retry_after = 5
 
@@ -182,7 +182,7 @@ class TooManyWatchers(ServerBusy, slug="too-many-watchers", title="Too many watc
     """This process has the maximum number of watchers."""
 
     def __init__(self, most: int) -> None:
-        super().__init__(f"{most} connections of this process watch streams live already, which is as many as may.")
+        super().__init__(f"{most} connections of this process watch streams live already, which is the limit.")
 
 
 class Stopping(ServerBusy, slug="stopping", title="The server is about to stop"):
@@ -214,7 +214,7 @@ class OutcomeUnknown(Unavailable, slug="outcome-unknown", title="It is not known
 
 
 class NotDurable(
-    Unavailable, slug="not-durable", title="The event is not known to be stored as safely as its stream wants it"
+    Unavailable, slug="not-durable", title="The event may not be stored on as many servers as its stream requires"
 ):
     """Redis stored the event under `id`, but only `got` of the `wanted` copies were confirmed in time: it may be lost
     with the server.

@@ -112,7 +112,7 @@ def _merge_attempt(line: LogLine | None, attempt: Attempt | None, form: str) -> 
             error="" if is_silent else attempt.error,
             form=form,
         )
-    # The error stored with the event is longer, and complete for callers with payload access.
+    # The error stored with the event is longer, and complete for callers that may see PII.
     is_told = attempt is None or line.what == "silent"
     return KnownAttempt(
         at_ms=line.at_ms,

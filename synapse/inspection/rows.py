@@ -89,8 +89,8 @@ def _unescape(json: str) -> str:
 class RowSelection:
     """Decides which entries of a stream a caller sees, and returns each as a row.
 
-    A row is what `GET /streams/{stream}/messages` answers for an entry. For callers without payload access, PII is
-    masked before the text is searched and the filter applied, so that a search reveals nothing about it.
+    A row is what `GET /streams/{stream}/messages` answers for an entry. For callers that may not see PII, it
+    is masked before the text is searched and the filter applied, so that a search reveals nothing about PII.
     """
 
     def __init__(

@@ -115,7 +115,7 @@ def stats_of(streams: Iterable[str]) -> Conversation[dict[str, StreamStatistics]
 def entry_as_pair(entry: Entry | None, stream: StreamDefinition | None) -> list[Any] | None:
     """Return an entry as a pair of its id and its fields as text.
 
-    PII is masked for all callers, because statistics do not require payload access.
+    PII is masked for all callers, because statistics do not require the right to see PII.
     """
     if entry is None:
         return None

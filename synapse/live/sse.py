@@ -55,7 +55,7 @@ class Frame:
         part: the id, encoded as a part of the positions of a connection that watches many streams.
         body: the members of the entry's JSON object with the closing brace. Frames begin the object with members of
             their own.
-        masked: the body for watchers without payload access; empty when the entry holds no PII.
+        masked: the body for watchers that may not see PII; empty when the entry holds no PII.
     """
 
     stream: str

@@ -186,9 +186,7 @@ def publish(
     """
     demand_right(request.principal, "publish", asked.stream)
     if asked.stream not in catalog.streams:
-        raise StreamNotOpen(
-            f"There is no stream “{asked.stream[:100]}” to publish to. GET /streams lists those there are."
-        )
+        raise StreamNotOpen(f"There is no stream “{asked.stream[:100]}” to publish to. GET /streams lists the streams.")
     stored = yield from publish_events(
         request._replace(params={"stream": asked.stream}),
         catalog,

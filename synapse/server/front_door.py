@@ -184,7 +184,9 @@ async def _call_handler(
         if watch is not None:
             watch.cancel()
     if isinstance(response, AcceptedWebSocket) and not scope.get(HANDSHAKE):
-        raise WebSocketRequired("Only WebSocket is spoken here: open it with a WebSocket client (RFC 6455, 4.1).")
+        raise WebSocketRequired(
+            "Only WebSocket requests are accepted here: open the connection with a WebSocket client (RFC 6455, 4.1)."
+        )
     return response
 
 

@@ -60,7 +60,7 @@ class ShareUsedUp(Problem, status=429, slug="share-used-up", title="The caller's
         )
 
 
-class AllInUse(Problem, status=503, slug="busy", title="Too much is being answered already"):
+class AllInUse(Problem, status=503, slug="busy", title="Too many requests are being answered already"):
     """All of a resource is in use, or all that anonymous callers may have of it (`is_of_anonymous`)."""
 
     def __init__(self, detail: str, *, retry_after: int = 1, anonymous: bool = False, **members: str) -> None:

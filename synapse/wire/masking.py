@@ -1,4 +1,4 @@
-"""Masking PII in entries for readers without payload access, and the JSON of entries.
+"""Masks PII in entries for readers that may not see it, and writes entries as JSON.
 
 Contracts mark PII. The marks of all versions of an event type's contract apply, those of hidden versions too (see
 `streams.contract_marks`). An event without a contract is shown unchanged.
@@ -231,7 +231,7 @@ def entry_json(id_: str, data: Mapping[str, str], decoded: DecodedEntry, *, mask
     """Return an entry as JSON: its fields as text in `data`, the decoded `event`, and the metadata of the entry.
 
     Args:
-        mask: masks the PII for readers without payload access.
+        mask: masks the PII for readers that may not see it.
     """
     return row_json(entry_row(id_, data, decoded, mask=mask))
 

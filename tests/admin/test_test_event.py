@@ -97,7 +97,7 @@ def test_an_event_is_only_checked(admin_client, redis, event_type, event, answer
     [
         ("{oops", "400 This cannot be read as an event Not valid JSON"),
         ("", "400 This cannot be read as an event The body is empty"),
-        ('{"n": 1}', "422 The event does not say what it is"),
+        ('{"n": 1}', "422 The event names no valid event type"),
         ('"<script>alert(1)</script>"', "400 This cannot be read as an event"),
         ('{"event_type": "order-placed", "n": 1, "x": "%s"}' % ("y" * 300_000), "413 The event is larger"),
     ],

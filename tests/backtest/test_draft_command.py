@@ -136,7 +136,7 @@ def test_entries_of_other_programs_are_passed_over_or_read_as_far_as_they_go(run
 
 BAD = {
     "a stream that is not defined": (["nowhere", "x"], "There is no stream “nowhere”."),
-    "an empty stream": (["orders", "order-placed"], "holds no “order-placed” events: it is empty."),
+    "an empty stream": (["orders", "order-placed"], "holds no “order-placed” events: the stream is empty."),
     "replacing without saving": (["orders", "order-placed", "--replace"], "--replace goes with --save."),
     "a bad number": (["orders", "order-placed", "--last=abc"], "a whole number from 1 to 100000"),
 }

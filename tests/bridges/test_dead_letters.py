@@ -297,7 +297,7 @@ class TestRedriving:
         die()
         monkeypatch.setattr(actions, "MAX_WAITING", 0)
 
-        with pytest.raises(TooManyWaiting, match="wait already"):
+        with pytest.raises(TooManyWaiting, match="are scheduled or blocked already"):
             dead_letters.redrive(*PLACE, DeadLetterCriteria(), by=OPERATOR)
         assert dead_letters.count(*PLACE) == 1
         assert recorded() == []

@@ -47,7 +47,7 @@ def test_all_are_redriven_with_a_bar_and_delivered(open_at, dead, width):
     assert window.too_wide == 0
     page.get_by_label("How many a second").fill("none")
     page.get_by_role("button", name="Redrive", exact=True).click()
-    page.get_by_text("“rate” is how many a second").wait_for()
+    page.get_by_text("“rate” is the number of dead letters a second").wait_for()
     # The browser itself notes an answer with the status 400.
     window.complaints.clear()
     page.get_by_label("How many a second").fill("")

@@ -200,7 +200,7 @@ class TestRedriving:
         page = post(admin_client, at("redrive"), rate=rate)
         answer = admin_client.post(at("redrive"), {"rate": rate}, headers={"accept": "application/json"})
 
-        assert "how many a second" in text_of(page)
+        assert "the number of dead letters a second" in text_of(page)
         assert (answer.status_code, "rate" in answer.json()["detail"]) == (400, True)
         assert recorded() == []
 

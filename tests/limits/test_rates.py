@@ -166,7 +166,7 @@ def test_a_clock_that_was_set_back_delays_a_caller_no_longer_than_an_empty_bucke
 def test_a_refusal_says_when_to_come_back(executor, redis):
     executor.run(request_guard.take_request("key", "one", ONE_AN_HOUR))
 
-    with pytest.raises(TooManyRequests, match="This key may ask 1 times in 3600 s") as refusal:
+    with pytest.raises(TooManyRequests, match="This key may send 1 requests in 3600 s") as refusal:
         executor.run(request_guard.take_request("key", "one", ONE_AN_HOUR))
 
     assert 3500 < int(refusal.value.headers["Retry-After"]) <= 3600

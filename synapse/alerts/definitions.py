@@ -45,7 +45,7 @@ class Silence:
     """A time in which some alerts send no notifications. They are evaluated and shown nevertheless.
 
     Attributes:
-        id: the number of its row.
+        id: the number of the silence's row in the database.
         subject: a pattern (`*` for any characters) of the name of a stream, bridge, group (`stream/group`) or service.
         rule: a pattern of the names of rules.
         begins: in seconds since 1970.

@@ -55,11 +55,12 @@ class _AlertChange:
 
     Attributes:
         name: the alert's name (`alert_name`).
-        rule: its rule.
-        subject: its subject.
-        text: its state as it was read from Redis; empty when there was none.
-        before: that state; None when there was none, or its text is in another format.
-        after: its next state, None: ok."""
+        rule: the alert's rule.
+        subject: the alert's subject.
+        text: the alert's state as it was read from Redis; empty when Redis had none.
+        before: the state in `text`; None when `text` is empty or in another format.
+        after: the alert's next state, None: ok.
+    """
 
     name: str
     rule: Rule

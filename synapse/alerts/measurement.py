@@ -41,7 +41,7 @@ class RedisValues:
         in_flight_since: when the oldest event in flight of groups was added, in seconds since 1970; None while the
             sampler is down, which tells the groups that have such events.
         latest: when the latest event of each stream was added, in seconds since 1970; 0: the stream is empty.
-        memory: the share of its memory that the server uses, in percent; None when it does not report it.
+        memory: the share of its memory that the server uses, in percent; None when the server does not report it.
         findings: faults of the server's configuration, one sentence each; None when the server does not answer.
     """
 

@@ -29,11 +29,11 @@ class Condition:
     Attributes:
         name: the name that rules use.
         subject: the kind of thing that has this value. A `group` of a bridge is named by the bridge in sentences.
-        unit: the unit of its value and threshold: `seconds`, `days`, `percent`, or the counted thing in the singular;
-            "" for a condition that is only true or false, whose value is 1 when true.
+        unit: the unit of the value and the threshold: `seconds`, `days`, `percent`, or the counted thing in the
+            singular; "" for a condition that is only true or false, whose value is 1 when true.
         threshold: the default. The condition holds at this value and above.
-        is_low: whether it holds at the threshold and below instead.
-        of_bridges: whether it applies only to groups of bridges.
+        is_low: whether the condition holds at the threshold and below it, not above.
+        of_bridges: whether the condition applies only to groups of bridges.
         meaning: one sentence for people that defines the value.
         sentence: the text of an alert, with placeholders `{subject}`, `{value}` (includes the unit) and `{since}`.
         joint: the text between that sentence and its details, such as an error.
@@ -212,8 +212,8 @@ class Rule:
         severity: `warning` or `critical`.
         subjects: patterns (`*` for any characters) of the names of streams, bridges, groups (`stream/group`) or
             services, of which one has to match; without any, the rule is for all.
-        enabled: whether it is evaluated.
-        description: what is wrong when it fires, for people.
+        enabled: whether the rule is evaluated.
+        description: what is wrong when the rule fires, for people.
         runbook: a link to instructions; if empty, that of the bridge or stream is used.
         labels: added to the labels of the bridge or stream.
     """

@@ -25,13 +25,14 @@ class AlertState:
 
     Attributes:
         phase: `pending` or `firing`.
-        since: when its condition began to hold.
-        value: the latest value at which it held, with details for people in `detail`.
-        said: the sentence for people about that value.
-        of: the bridge or service of its subject (`Subject.of`).
-        fired_at: when it began to fire.
+        since: when the rule's condition began to hold.
+        value: the latest value at which the condition held.
+        detail: details about `value` for people.
+        said: the sentence about `value` for people.
+        of: the bridge or service of the alert's subject (`Subject.of`).
+        fired_at: when the alert began to fire.
         cleared_at: when the condition stopped holding, None while it holds.
-        is_untold: whether it fires without a notification, because it was silenced.
+        is_untold: whether the alert fires without a notification, because it was silenced.
     """
 
     phase: Phase
@@ -51,8 +52,8 @@ def advance(
     """Return the next state of an alert; None: ok (resolved, if it fired).
 
     Args:
-        state: its state now, None: ok.
-        rule: its rule.
+        state: the alert's state now, None: ok.
+        rule: the alert's rule.
         value: the measured value, None when the condition does not hold.
         now: the time, in seconds since 1970.
         after_gap: whether waiting begins again, because nothing was evaluated for long, or the clock was set back.

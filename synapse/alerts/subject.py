@@ -78,14 +78,14 @@ def sentence_of(condition: Condition, subject: str, value: float, *, since: floa
         condition: the condition that holds.
         subject: the subject's text.
         value: the value, in the condition's unit.
-        since: when it began to hold, in seconds since 1970.
+        since: when the condition began to hold, in seconds since 1970.
         now: the time, in seconds since 1970.
         detail: further information, such as an error.
     """
-    said = condition.sentence.format(
+    sentence = condition.sentence.format(
         subject=subject, value=value_text(value, condition.unit), since=moment_text(since, now)
     )
-    return f"{said}{condition.joint}{detail}" if detail else said
+    return f"{sentence}{condition.joint}{detail}" if detail else sentence
 
 
 def value_text(value: float, unit: str) -> str:

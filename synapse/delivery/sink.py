@@ -139,7 +139,7 @@ class Setting:
             text.
         is_given: whether another program issues the secret, so that forms do not offer to generate one.
         choices: the permitted values, each with its label; empty for any text.
-        is_advanced: whether it is rarely needed, so that forms collapse it.
+        is_advanced: whether the setting is rarely needed, so that forms collapse it.
     """
 
     help: str = ""

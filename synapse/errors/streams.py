@@ -158,7 +158,7 @@ class TooManyKeys(Problem, status=409, slug="too-many-keys", title="The service 
 
 
 class EventLoopOnly(Problem, status=501, slug="lane-only", title="This server does not answer this route"):
-    """Only the event loop answers this route, and this server has none: it is Django's `runserver`, or a WSGI server."""
+    """Only the event loop answers this route, and this server has none (Django's `runserver`, a WSGI server)."""
 
 
 class WebSocketRequired(

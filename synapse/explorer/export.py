@@ -74,8 +74,8 @@ class Lines:
 
     def end_early(self, reason: str, following: str) -> bytes:
         """Return an object without `id`, which each row has."""
-        told = {"incomplete": {"reason": reason, "next": following}}
-        return orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE)
+        last_line = {"incomplete": {"reason": reason, "next": following}}
+        return orjson.dumps(last_line, option=orjson.OPT_APPEND_NEWLINE)
 
 
 class Table:

@@ -97,11 +97,11 @@ def without_texts(text: str) -> str:
     Raises:
         BadFilterExpression: as `read_tokens` does.
     """
-    said, end = "", 0
+    shown, end = "", 0
     for token in read_tokens(text):
-        said += text[end : token.start] + ('"…"' if token.kind == "text" else token.text)
+        shown += text[end : token.start] + ('"…"' if token.kind == "text" else token.text)
         end = token.start + len(token.text)
-    return said
+    return shown
 
 
 def _split(text: str) -> Iterator[Token]:

@@ -42,9 +42,9 @@ class KnownAttempt:
     """An attempt to deliver an event to a group, with the details that are still known.
 
     Attributes:
-        at_ms: when it ended (milliseconds since 1970).
-        number: its number, from 1. None when unknown.
-        took_ms: its duration in milliseconds. None when unknown.
+        at_ms: when the attempt ended (milliseconds since 1970).
+        number: the number of the attempt, from 1. None when unknown.
+        took_ms: the duration of the attempt in milliseconds. None when unknown.
         outcome: `silent` when the consumer never reported a result.
         worker: the consumer, "" when unknown.
         kind: the kind of failure, "" without one.

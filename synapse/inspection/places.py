@@ -45,16 +45,16 @@ class EventPlace:
     Attributes:
         place: the state of the event. `acknowledged` is an event that the group read and keeps nothing of.
         is_certain: False when an `acknowledged` event may have been skipped, discarded or lost instead.
-        consumer: the consumer that has the event in flight, or had it last.
-        deliveries: the number of its deliveries that are recorded.
-        since_ms: when its delivery in flight began.
+        consumer: the consumer that has the event in flight, or was the last to have it.
+        deliveries: the recorded number of the event's deliveries.
+        since_ms: when the delivery in flight began.
         due_ms: the time of the next attempt; for an event in flight, the end of its lease. None when unknown.
-        blocked_by: the event with the same key that has to end first.
-        ahead: the number of events with the same key before it.
-        attempts: its recorded attempts, oldest first.
-        changes: its other changes by the delivery log, oldest first.
-        letters: its dead letters, also when the group was moved back and has the event again.
-        has_copy: whether the group keeps a copy of it.
+        blocked_by: the earlier event with the same key that must be finished first.
+        ahead: the number of earlier events with the same key.
+        attempts: the event's recorded attempts, oldest first.
+        changes: the event's other changes from the delivery log, oldest first.
+        letters: the event's dead letters, also when the group was moved back and has the event again.
+        has_copy: whether the group keeps a copy of the event.
         is_complete: whether all dead letters of the group were searched.
     """
 

@@ -165,5 +165,5 @@ def viewer_counts(streams: Iterable[str], *, now_ms: int) -> Conversation[dict[s
 
 def _viewers_in(reply: Any, now_ms: int) -> int:
     # A key of another type under this name counts as 0 and is no error.
-    told = [] if isinstance(reply, ReplyError) else [text.partition(b" ") for text in reply.values()]
-    return sum(int(count) for count, _, until in told if count.isdigit() and until.isdigit() and int(until) > now_ms)
+    counts = [] if isinstance(reply, ReplyError) else [text.partition(b" ") for text in reply.values()]
+    return sum(int(count) for count, _, until in counts if count.isdigit() and until.isdigit() and int(until) > now_ms)

@@ -86,9 +86,9 @@ class _Results:
             return listing_response(body, "results", results, status=200 if accepted == count else 207, headers=headers)
         refused = refusal(list(self._problems.values()), count)
         # The id of a single event belongs to its result.
-        told = {name: value for name, value in document(refused).items() if name != "id"}
+        members = {name: value for name, value in document(refused).items() if name != "id"}
         return listing_response(
-            {**told, **body},
+            {**members, **body},
             "results",
             results,
             status=refused.status,

@@ -161,8 +161,8 @@ class _Report:
             return json_response(document, status=200 if counts["accepted"] == len(outcomes) else 207)
         problem = batch_response.refusal(list(self._problems.values()), len(outcomes))
         if isinstance(problem, BatchRefused):
-            told = "would be" if self._dry_run else "was"
-            problem = BatchRefused(f"None of the {len(outcomes)} lines {told} stored; “errors” says why.")
+            verb = "would be" if self._dry_run else "was"
+            problem = BatchRefused(f"None of the {len(outcomes)} lines {verb} stored; “errors” says why.")
         problem.members.update(document)
         return problem_response(problem)
 

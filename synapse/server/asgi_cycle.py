@@ -149,15 +149,15 @@ class AsgiCycle:
         if status in BODILESS:
             headers = [pair for pair in headers if pair[0] != b"content-length"]
         pairs = [*self._connection.state.default_headers, *headers]
-        told = dict(headers)
-        if told.get(b"connection", b"").lower() == b"close":
+        given = dict(headers)
+        if given.get(b"connection", b"").lower() == b"close":
             self.keep_alive = False
         elif not self.keep_alive:
             pairs.append((b"connection", b"close"))
         if self.scope["method"] == "HEAD" or status in BODILESS:
             self._left = 0
-        elif b"content-length" in told:
-            self._left = int(told[b"content-length"])
+        elif b"content-length" in given:
+            self._left = int(given[b"content-length"])
         else:
             self._left = None
             self._is_chunked = self.scope["http_version"] == "1.1"

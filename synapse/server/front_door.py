@@ -91,13 +91,13 @@ class FrontDoor:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope["headers"])
-        told: Mapping[str, str] = {}
+        extra: Mapping[str, str] = {}
         try:
             scope, headers = request_guard.resolve_client(self.config, scope, headers)
             request_guard.check_host(self.config, scope["path"], headers, version=scope["http_version"])
             if scope.get(HANDSHAKE):
                 headers = handshake.with_credential(headers)
-            told = await request_guard.count_request(self.config, scope, headers)
+            extra = await request_guard.count_request(self.config, scope, headers)
             if scope.get(HANDSHAKE):
                 request_guard.check_page(self.config, headers, scheme=scope["scheme"])
                 handshake.check(headers)
@@ -111,19 +111,19 @@ class FrontDoor:
             return
         if is_early and "expect" in headers:
             # A client that was not told to send the body may send its next request instead.
-            told = {**told, "connection": "close"}
+            extra = {**extra, "connection": "close"}
         if isinstance(response, AcceptedWebSocket):
-            pairs = [*handshake.acceptance(headers), *pairs_of(told)]
+            pairs = [*handshake.acceptance(headers), *pairs_of(extra)]
             await send({"type": ACCEPT, "headers": pairs, "serve": response.serve})
         elif isinstance(response, StreamedResponse):
-            await _stream(response, [*header_pairs(self.config, response, headers), *pairs_of(told)], receive, send)
+            await _stream(response, [*header_pairs(self.config, response, headers), *pairs_of(extra)], receive, send)
         elif isinstance(response, Response):
             length = (b"content-length", b"%d" % (len(response.body) + sum(map(len, response.rest))))
-            pairs = [*header_pairs(self.config, response, headers), *pairs_of(told), length]
+            pairs = [*header_pairs(self.config, response, headers), *pairs_of(extra), length]
             await _send(send, response.status, pairs, response.body, *response.rest)
         else:
             status, pairs, body = response
-            await _send(send, status, [*pairs, *pairs_of(told)], body)
+            await _send(send, status, [*pairs, *pairs_of(extra)], body)
 
     async def _find_response(
         self, scope: Scope, headers: Mapping[str, str], receive: Receive

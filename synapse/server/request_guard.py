@@ -213,12 +213,12 @@ async def count_request(config: ServerConfig, scope: Scope, headers: Headers) ->
     Raises:
         TooManyRequests: when no request is left.
     """
-    told: dict[str, str] = {}
+    merged: dict[str, str] = {}
     if not has_rates(config):
-        return told
+        return merged
     for conversation in _counting_conversations(config, scope["path"], (scope.get("client") or ("", 0))[0], headers):
-        _merge_headers(told, await config.async_executor().run(conversation))
-    return told
+        _merge_headers(merged, await config.async_executor().run(conversation))
+    return merged
 
 
 def count_in_thread(
@@ -229,16 +229,16 @@ def count_in_thread(
     Raises:
         TooManyRequests: when no request is left.
     """
-    told: dict[str, str] = {}
+    merged: dict[str, str] = {}
     for conversation in _counting_conversations(config, path, address, headers):
-        _merge_headers(told, run(conversation))
-    return told
+        _merge_headers(merged, run(conversation))
+    return merged
 
 
-def _merge_headers(told: dict[str, str], more: Headers) -> None:
+def _merge_headers(merged: dict[str, str], more: Headers) -> None:
     """Merge the headers of one bucket into those of the others: both headers are lists (RFC 9651)."""
     for name, text in more.items():
-        told[name] = f"{told[name]}, {text}" if name in told else text
+        merged[name] = f"{merged[name]}, {text}" if name in merged else text
 
 
 def _counting_conversations(config: ServerConfig, path: str, address: str, headers: Headers) -> Iterator[Any]:

@@ -132,14 +132,14 @@ def series_as_json(stream: str, rows: Rows) -> Iterable[dict[str, Any]]:
         each = BY_NUMBER[key.number]
         if each is series.LAG_INEXACT:
             continue
-        told: dict[str, Any] = {"name": each.name, "stream": stream}
+        result: dict[str, Any] = {"name": each.name, "stream": stream}
         if each.scope == "group":
-            told["group"] = key.group
+            result["group"] = key.group
         if each.label:
-            told[each.label] = key.label
+            result[each.label] = key.label
         if each is series.LAG_EVENTS:
-            told["exact"] = not any(rows.get(Key(series.LAG_INEXACT.number, key.group), ()))
-        yield told | {"kind": each.kind, "unit": each.unit, "values": scale_values(each, row)}
+            result["exact"] = not any(rows.get(Key(series.LAG_INEXACT.number, key.group), ()))
+        yield result | {"kind": each.kind, "unit": each.unit, "values": scale_values(each, row)}
 
 
 def scale_values(each: Series, row: Sequence[int | None]) -> Sequence[float | None]:

@@ -13,13 +13,13 @@ class Series:
         name: the name of the series in the API.
         scope: whether each stream, or each group of a stream, has the series.
         kind: `counter` for values that only grow, `gauge` for others.
-        unit: the unit of its values.
+        unit: the unit of the series' values.
         meaning: one sentence for people.
         source: the fields whose sum the series is, in the Redis hash of the counters of the stream or group; empty
             when it is measured otherwise. With a `label`, the common prefix of those fields; the rest of each name is
             the label.
         metric: the Prometheus metric with the same value; empty for none.
-        sum_of: the names of the series whose sum it is; such a series is not stored.
+        sum_of: the names of the series that are added up to this series, which is then not stored.
         scale: the stored units in one unit: values are stored as whole numbers.
         is_rounded: whether values are stored with two significant digits, as the position among all such numbers,
             so that a small relative change is a small difference.

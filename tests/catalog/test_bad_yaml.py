@@ -173,7 +173,7 @@ def test_the_slower_parser_reads_the_same(monkeypatch):
     monkeypatch.setattr(catalog_yaml, "Loader", yaml.SafeLoader)
     slow = type("_NodeLoader", (yaml.SafeLoader,), {"resolve": catalog_yaml._NodeLoader.resolve})
     fast = read("a: [1, x, '1', {b: null}]")
-    monkeypatch.setattr(catalog_yaml, "_Loader", slow)
+    monkeypatch.setattr(catalog_yaml, "_NodeLoader", slow)
 
     assert read("a: [1, x, '1', {b: null}]") == fast
     (mistake,) = catalog_yaml.parse_yaml(b'a: "\\ud800"').errors

@@ -28,7 +28,7 @@ class Message:
     Attributes:
         title: one line.
         body: some lines of text.
-        level: its severity.
+        level: the severity of the message.
         key: identifies the incident, so that a pager can relate its messages.
         is_resolved: whether the incident is over.
         link: the URL of the page with details, "" without one.

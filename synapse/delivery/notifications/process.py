@@ -30,11 +30,11 @@ class Answer:
     """The result of sending a message.
 
     Attributes:
-        is_taken: whether the receiver took it.
+        is_taken: whether the receiver accepted the notification.
         ms: how long that took, in milliseconds.
-        status: the HTTP status of its answer, None when there was no answer, or it was not over HTTP.
-        why: the reason that it was not taken, "" when the status is the only reason.
-        text: the beginning of its answer.
+        status: the HTTP status of the receiver's answer, None without an answer over HTTP.
+        why: the reason that the receiver did not accept it, "" when the status is the only reason.
+        text: the beginning of the receiver's answer.
         failure: the kind of failure.
         retry_after: the header Retry-After, "" without one.
     """

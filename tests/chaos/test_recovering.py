@@ -55,7 +55,7 @@ def recovers(delivered, durable_valkey, capsys):
 
 
 @pytest.mark.parametrize("seconds", AWAY)
-def test_redis_was_away(durable_valkey, recovers, seconds):
+def test_a_worker_recovers_when_redis_was_away(durable_valkey, recovers, seconds):
     recovers("at first")
     durable_valkey.kill()
     # How long Redis is away is what this is about; nothing is waited for.
@@ -66,7 +66,7 @@ def test_redis_was_away(durable_valkey, recovers, seconds):
 
 
 @pytest.mark.parametrize("loss", ["everything flushed", "group destroyed", "stream deleted"])
-def test_redis_forgot(durable_valkey, recovers, loss):
+def test_a_worker_recovers_when_redis_lost_its_data_or_the_group(durable_valkey, recovers, loss):
     recovers("at first")
     with durable_valkey.client() as redis:
         match loss:

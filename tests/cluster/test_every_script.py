@@ -59,7 +59,7 @@ def call_scripts_about_events(send):
     assert send(places.place(*PLACE, "1-1")).pending is None
 
 
-def test_all_of_them_are_called_and_keep_to_what_they_declare(redis, send, cluster, seen):
+def test_every_script_is_called_and_touches_only_keys_that_it_declares(redis, send, cluster, seen):
     once = {"who": "shop", "key": "k", "fingerprint": "f", "window_ms": 60_000}
     assert send(publish_commands.publish_once(STREAM, [b"customer", b"1"], **once)).outcome == "stored"
     key = publish_commands.IdempotencyKey(who="shop", key="l", fingerprint="f")

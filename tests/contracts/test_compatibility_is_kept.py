@@ -60,7 +60,7 @@ def test_an_incompatible_version_is_registered_when_compatibility_is_none():
     assert register(NEEDS_N).number == 2
 
 
-def test_a_contract_says_otherwise_than_the_registry():
+def test_the_compatibility_of_a_contract_overrides_that_of_the_registry():
     configure(compatibility="NONE")
     register(OPEN)
     register(OPEN, subject="orders.sent")

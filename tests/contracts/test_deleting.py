@@ -64,7 +64,7 @@ def test_a_number_is_never_given_again(permanent):
     assert (again.number, again.schema_id) == (3, second.schema_id)
 
 
-def test_a_contract_that_is_gone_goes_on_counting():
+def test_a_contract_deleted_for_good_continues_its_version_numbers():
     owner = register(ONE).contract
     registry.delete_contract(owner, by=SYSTEM)
     registry.delete_contract(owner, by=SYSTEM, permanent=True)
@@ -72,7 +72,7 @@ def test_a_contract_that_is_gone_goes_on_counting():
     assert register(ONE).number == 2
 
 
-def test_for_good_goes_only_what_was_hidden_before():
+def test_only_hidden_versions_and_contracts_are_deleted_for_good():
     version = register(ONE)
 
     with pytest.raises(NotDeletedYet):

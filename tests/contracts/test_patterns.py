@@ -62,12 +62,12 @@ ORDINARY = [
 
 
 @for_each("pattern", EXPONENTIAL)
-def test_a_pattern_whose_turns_can_be_cut_in_several_ways_is_found(pattern):
+def test_a_pattern_that_takes_exponential_time_is_found(pattern):
     assert regex_safety.is_exponential(pattern)
 
 
 @for_each("pattern", ORDINARY)
-def test_an_ordinary_pattern_is_not(pattern):
+def test_an_ordinary_pattern_is_not_taken_for_an_exponential_one(pattern):
     assert not regex_safety.is_exponential(pattern)
 
 

@@ -44,7 +44,7 @@ def test_a_frozen_server_is_killed_and_loses_nothing(embedded: EmbeddedRedis, mo
         assert caller.get("key") == "value"
 
 
-def test_a_server_that_cannot_be_asked_is_told(embedded: EmbeddedRedis) -> None:
+def test_a_server_without_a_record_is_stopped(embedded: EmbeddedRedis) -> None:
     endpoint = embedded.ensure_running()
     pid = pid_of(endpoint)
     (embedded.folder / "endpoint.json").unlink()

@@ -34,7 +34,7 @@ async def quiet(bell):
     assert not await bell.wait(0.1)
 
 
-def test_an_entry_rings(run, redis):
+def test_a_stored_entry_rings_the_bell_of_its_stream(run, redis):
     async def look():
         with tails().bell("orders") as bell:
             await quiet(bell)
@@ -64,7 +64,7 @@ def test_an_entry_stored_between_a_read_and_the_wait_wakes_the_waiter(run, redis
     assert run(look())
 
 
-def test_another_stream_does_not_ring(run, redis):
+def test_an_entry_of_another_stream_does_not_ring_the_bell(run, redis):
     async def look():
         with tails().bell("parcels") as bell:
             await quiet(bell)
@@ -74,7 +74,7 @@ def test_another_stream_does_not_ring(run, redis):
     assert not run(look())
 
 
-def test_waiting_takes_no_seat(run):
+def test_waiting_for_a_bell_takes_no_seat_of_a_watcher(run):
     async def look():
         with tails().bell("orders") as bell:
             await quiet(bell)

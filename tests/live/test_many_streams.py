@@ -137,7 +137,7 @@ class TestResuming:
         with watching(url, **BOTH, **{name: began}) as watch:
             assert seen(watch, 1) == [("orders", 1)]
 
-    def test_zero_is_all_there_is_and_since_a_moment_in_all_streams(self, url, place):
+    def test_the_id_zero_and_a_time_begin_at_that_place_in_all_streams(self, url, place):
         place("orders", 1, 2)
         place("parcels", 3)
 
@@ -217,7 +217,7 @@ class TestResuming:
 
 class TestAllStreams:
     @pytest.mark.parametrize("asked", [{}, {"stream": "*"}, {"stream": "orders,*"}])
-    def test_all_streams_come(self, url, place, asked):
+    def test_events_of_all_streams_come(self, url, place, asked):
         with watching(url, **asked) as watch:
             place("parcels", 1)
             assert seen(watch, 1) == [("parcels", 1)]

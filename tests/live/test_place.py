@@ -24,7 +24,7 @@ def test_a_stream_that_grew_meanwhile_is_read_on():
     assert place.at == EntryId(7, 0)
 
 
-def test_a_stream_whose_last_id_is_lower_is_another_one():
+def test_a_stream_whose_last_id_is_lower_is_read_from_its_beginning():
     place = at(6, 7)
 
     assert place.compare(EntryId(2, 0))

@@ -136,7 +136,7 @@ def test_since_names_an_id_or_a_time_that_is_included(server):
         assert watch.numbers(2) == [1, 2]
 
 
-def test_a_moment_to_come_means_now(server):
+def test_a_start_in_the_future_begins_with_the_next_event(server):
     ids = server.publish(1)
 
     with watching(server.live(), since="2100-01-01T00:00:00Z") as watch:

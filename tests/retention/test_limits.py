@@ -44,7 +44,7 @@ def test_an_age_greater_than_the_time_since_1970_cuts_nothing(orders, sweep):
     assert orders.kept == [1, 2]
 
 
-def test_when_all_of_it_is_too_old_the_stream_and_its_groups_remain(orders, sweep, redis):
+def test_a_stream_whose_entries_are_all_too_old_keeps_its_groups(orders, sweep, redis):
     orders.publish(1, 2, 3)
     orders.group("billing", at="3-0")
 

@@ -167,7 +167,7 @@ class TestIdleStreams:
 
         return idle
 
-    def test_their_lengths_are_asked_for_in_one_pipeline(self, idle, now, asked):
+    def test_the_lengths_of_idle_streams_are_asked_for_in_one_pipeline(self, idle, now, asked):
         worker = idle()
         asked.clear()
         now[0] += 1
@@ -176,7 +176,7 @@ class TestIdleStreams:
 
         assert asked == [["EVALSHA", "ZRANGE"], ["XLEN"] * TOGETHER * 3]
 
-    def test_where_there_are_many_they_are_asked_for_less_often(self, idle, now, asked, monkeypatch):
+    def test_the_lengths_of_many_idle_streams_are_asked_for_less_often(self, idle, now, asked, monkeypatch):
         monkeypatch.setattr(janitor, "ASK_EVERY", 1.0)
         worker = idle(5)
         worker.step()
@@ -282,7 +282,7 @@ class TestIdleStreams:
         assert redis.hexists(keyspace.pins("orders"), "billing")
 
 
-def test_a_stream_that_left_the_catalog_in_the_middle_of_a_turn_is_no_matter(make_janitor, redis):
+def test_a_stream_that_leaves_the_catalog_during_a_round_is_passed_over(make_janitor, redis):
     names = [f"stream-{number:02}" for number in range(TOGETHER + 2)]
     catalog = {name: StreamDefinition(name=name) for name in names}
     worker = make_janitor(budget=0)

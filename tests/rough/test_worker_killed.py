@@ -13,7 +13,7 @@ pytestmark = pytest.mark.nightly
 TIMES, SIZE = 12, 256
 
 
-def test_the_others_go_on_and_acknowledged_events_are_stored_once(synapse, capsys):
+def test_a_killed_worker_breaks_only_its_connections_and_acknowledged_events_are_stored_once(synapse, capsys):
     broken = []
     # They come anew now and then, so that each worker gets its part of them.
     with crowd(synapse, SIZE, life=50) as publishers:

@@ -53,7 +53,7 @@ def test_a_batch_is_stored_all_together(event_loop_client):
     assert len({result["id"] for result in answer.json["results"]}) == 50
 
 
-def test_questions_at_once_get_their_own_answers(event_loop_client):
+def test_concurrent_publishes_get_the_answers_to_their_own_events(event_loop_client):
     async def publish(n, stream):
         body = orjson.dumps({"event_type": "order-placed", "n": n, "padding": "x" * (n * 97 % 5000)})
         answer = await event_loop_client.ask(
@@ -98,7 +98,7 @@ def test_an_event_that_no_attempt_delivers_becomes_a_dead_letter(event_loop_clie
     assert group["dead"] == 1
 
 
-def test_events_come_live(server):
+def test_watchers_get_the_live_events_of_their_stream(server):
     with watching(server.live()) as orders, watching(server.live("parcels")) as parcels:
         server.publish(1, 2)
         server.publish(3, stream="parcels")

@@ -91,7 +91,7 @@ def test_local_and_encrypted_connections_cause_no_warning(url):
     assert transport_warning(Server(locate=lambda: url, timeout=1).address()) == ""
 
 
-def test_verification_that_is_off_is_told():
+def test_verification_that_is_off_is_warned_about():
     said = transport_warning(Server(locate=lambda: "rediss://redis?ssl_cert_reqs=none", timeout=1).address())
 
     assert "anybody" in said

@@ -46,7 +46,7 @@ LISTS = {
 }
 
 
-def test_lists_are_what_was_asked_for(registry, three):
+def test_each_list_has_the_entries_that_its_parameters_select(registry, three):
     answers = {path: registry("GET", path.replace("/ids/1/", f"/ids/{three[0]}/")) for path in LISTS}
 
     assert {answer.status for answer in answers.values()} == {200}
@@ -126,7 +126,7 @@ def test_the_latest_alone_of_a_deleted_subject_is_its_highest(registry, register
     assert [each["version"] for each in registry("GET", "/schemas?latestOnly=true&deleted=true").json] == [2]
 
 
-def test_a_draft_is_not_there(registry):
+def test_a_subject_with_only_a_draft_is_not_listed_and_has_no_versions(registry):
     verbs.draft("a", "{}", by=SYSTEM)
 
     assert registry("GET", "/subjects?deleted=true").json == []

@@ -53,7 +53,7 @@ def test_settings_that_only_other_registries_apply_are_stored_and_returned(regis
 
 
 @pytest.mark.parametrize("body", [{"compatibility": "SIDEWAYS"}, {"compatibility": 5}, {"compatibilityPolicy": "MILD"}])
-def test_a_compatibility_that_is_none_is_refused(registry, body):
+def test_an_invalid_compatibility_is_refused(registry, body):
     assert registry.error("PUT", "/config", body) == (422, 42203)
 
 
@@ -107,7 +107,7 @@ def test_every_change_is_recorded_once(registry, registered):
 
 
 @pytest.mark.parametrize("path", ["/latest", "/1", ""])
-def test_whether_a_schema_would_be_refused_is_told_beforehand(registry, registered, path):
+def test_the_compatibility_check_answers_whether_a_schema_would_be_refused(registry, registered, path):
     registered("a", OPEN)
     path = f"/compatibility/subjects/a/versions{path}"
 
@@ -133,7 +133,7 @@ def test_a_schema_is_compatible_with_a_subject_that_does_not_exist(registry):
     assert registry.error("POST", "/compatibility/subjects/a/versions/1", schema(OPEN)) == (404, 40401)
 
 
-def test_a_schema_that_is_none_is_refused_there_too(registry):
+def test_an_invalid_schema_is_refused_by_the_compatibility_check(registry):
     body = {"schema": '{"type": "objekt"}', "schemaType": "JSON"}
 
     assert registry.error("POST", "/compatibility/subjects/a/versions", body) == (422, 42201)

@@ -317,18 +317,18 @@ SETTINGS = (
     Setting(
         name="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         parse=_COLLECTOR,
-        meaning="The whole address for spans, if it differs from that.",
+        meaning="The whole address for spans, in place of `OTEL_EXPORTER_OTLP_ENDPOINT`.",
     ),
     Setting(
         name="OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
         parse=_COLLECTOR,
-        meaning="The whole address for metrics, if it differs from that.",
+        meaning="The whole address for metrics, in place of `OTEL_EXPORTER_OTLP_ENDPOINT`.",
     ),
     Setting(
         name="OTEL_EXPORTER_OTLP_PROTOCOL",
         default="http/protobuf",
         parse=setting_values.one_of("http/protobuf"),
-        meaning="How the collector is spoken to: there is one way.",
+        meaning="The protocol to the collector; there is no other choice.",
     ),
     Setting(
         name="OTEL_TRACES_SAMPLER",

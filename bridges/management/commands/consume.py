@@ -64,7 +64,11 @@ class Command(BaseCommand):
             metavar="WHERE",
             help="where a new group begins: beginning (default), new, the id of an event, or a time (ISO 8601, UTC)",
         )
-        parser.add_argument("--handler", metavar="PATH", help="call this function instead; SYNAPSE_HANDLERS lists it")
+        parser.add_argument(
+            "--handler",
+            metavar="PATH",
+            help="call this function with each event, instead of printing it; SYNAPSE_HANDLERS must list it",
+        )
         parser.add_argument(
             "--filter",
             type=_parse_filter,
@@ -75,7 +79,10 @@ class Command(BaseCommand):
         parser.add_argument("--drain", action="store_true", help="stop when caught up")
         parser.add_argument("--count", type=_parse_count, metavar="N", help="stop after N events")
         parser.add_argument(
-            "--consumer", type=_parse_name, metavar="NAME", help="its name in the group (default: its own)"
+            "--consumer",
+            type=_parse_name,
+            metavar="NAME",
+            help="the consumer's name in the group (default: a name of its own)",
         )
 
     def handle(self, *_: Any, **options: Any) -> None:

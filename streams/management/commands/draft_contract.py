@@ -15,8 +15,8 @@ from synapse.inspection import draft_from_traffic
 from synapse.inspection.draft_from_traffic import Proposal
 
 EXAMPLES = """
-The schema accepts every event that it was made from. It is printed, unless it is written to a file or saved; how it
-differs from the active version is told on standard error.
+The schema accepts every event that it was made from. It is printed, unless it is written to a file or saved. Its
+difference from the active version is printed on standard error.
 
   manage.py draft_contract inference-events inference-complete
   manage.py draft_contract inference-events cache-hit --last 1000 --save
@@ -33,7 +33,7 @@ class Command(AnsweringCommand):
         add_last(parser, "how many of the newest events are looked at")
         parser.add_argument("-o", "--output", metavar="FILE", help="write the schema to this file")
         parser.add_argument("--save", action="store_true", help="make it the draft of the event type's contract")
-        parser.add_argument("--replace", action="store_true", help="with --save: also when there is another draft")
+        parser.add_argument("--replace", action="store_true", help="with --save: replace an existing draft")
 
     def answer(self, options: dict[str, Any]) -> int:
         output, save, replace = options["output"], options["save"], options["replace"]

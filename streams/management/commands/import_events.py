@@ -21,8 +21,8 @@ from synapse.publishing.idempotency import HEADER
 from synapse.publishing.imports import ContentKeys, import_events
 
 EXAMPLES = """
-The file holds one event a line (NDJSON), or rows of an export, whose events are taken; or an array of events. Each is
-published as POST /events/STREAM would, in parts. Events that were imported before are not stored again, unless under
+The file holds one event a line (NDJSON), an array of events, or rows of an export, which contain events. Events are
+published as by POST /events/STREAM, in parts. Events that were imported before are not stored again, unless under
 another --key. The exit status is 0 when all were stored, 1 when some were refused, and 2 when the file or the stream
 cannot be used.
 
@@ -36,7 +36,7 @@ _PART = 1000
 
 
 class Command(AnsweringCommand):
-    help = "Publish the events of a file, or check them alone."
+    help = "Publish the events of a file, or only check them."
     examples = EXAMPLES
 
     def add_arguments(self, parser: CommandParser) -> None:

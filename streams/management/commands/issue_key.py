@@ -32,7 +32,7 @@ class Command(AnsweringCommand):
         parser.add_argument(
             "--expires-in",
             type=_parse_life,
-            help="for how long it is good, in ISO 8601, such as P90D (default: for ever)",
+            help="for how long the key is valid, in ISO 8601, such as P90D (default: for ever)",
         )
 
     def answer(self, options: dict[str, Any]) -> int:

@@ -31,7 +31,7 @@ class Command(BaseCommand):
         plan.add_argument("file", help="the catalog file, - for the standard input")
         plan.add_argument("--delete", action="store_true", help="also show what apply --delete would delete")
         plan.add_argument("--check", action="store_true", help="exit with status 1 when there is something to change")
-        apply = verbs.add_parser("apply", help="make the database say what the file says, all of it or nothing")
+        apply = verbs.add_parser("apply", help="change the database as the file says, completely or not at all")
         apply.add_argument("file", help="the catalog file, - for the standard input")
         choice = apply.add_mutually_exclusive_group()
         choice.add_argument("--delete", action="store_true", help="delete what the file does not name")

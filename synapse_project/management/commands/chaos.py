@@ -45,23 +45,25 @@ class Command(BaseCommand):
         plan = Plan()
         parser.add_argument("--seconds", type=_number(1, 86_400), default=plan.seconds, help="how long to publish")
         parser.add_argument("--seed", type=int, default=plan.seed, help="decides what goes wrong")
-        parser.add_argument("--events", type=_number(1, 10**7, int), default=0, help="stop publishing after so many")
+        parser.add_argument(
+            "--events", type=_number(1, 10**7, int), default=0, help="stop publishing after this number of events"
+        )
         parser.add_argument("--rate", type=_number(1, 10**5, int), default=plan.rate, help="events a second")
         parser.add_argument(
             "--publishers", type=_number(1, 32, int), default=plan.publishers, help="processes that publish"
         )
         parser.add_argument("--workers", type=_number(1, 32, int), default=plan.workers, help="processes that handle")
         parser.add_argument("--order", choices=["none", "key", "stream"], default=plan.order, help="the bridge's order")
-        parser.add_argument("--failures", type=_number(0, 1), help="the part of attempts that fail")
-        parser.add_argument("--poison", type=_number(0, 1), help="the part of events that always fail")
+        parser.add_argument("--failures", type=_number(0, 1), help="the share of attempts that fail, from 0 to 1")
+        parser.add_argument("--poison", type=_number(0, 1), help="the share of events that always fail, from 0 to 1")
         for name, what in _WRONG.items():
             parser.add_argument(
                 f"--{name.replace('_', '-')}",
                 type=_number(0, 3600),
                 metavar="SECONDS",
-                help=f"after so many seconds, on average, {what}; 0: never",
+                help=f"the average seconds after which {what}; 0: never",
             )
-        parser.add_argument("--calm", action="store_true", help="nothing goes wrong, unless another option says so")
+        parser.add_argument("--calm", action="store_true", help="cause no failures except those of other options")
         parser.add_argument("--redis-server", dest="server", default="", metavar="PATH", help="another engine's server")
         parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 

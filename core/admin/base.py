@@ -181,10 +181,10 @@ class AuditedAdmin(RestrictedAdmin):
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Redirect to the audit log of this definition, in place of Django's own log."""
         row = self.get_object(request, object_id)
-        if row is None:
-            return redirect(self.page_url("changelist"))
         if not self.has_view_permission(request, row):
             raise PermissionDenied
+        if row is None:
+            return redirect(self.page_url("changelist"))
         return redirect(f"{reverse('admin:core_auditentry_changelist')}?{urlencode({'target': audit.name_of(row)})}")
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:

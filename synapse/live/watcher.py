@@ -61,7 +61,9 @@ class WakeUps:
     AT_ONCE = 100
 
     def __init__(self) -> None:
+        # The watchers to wake in the next round, and those that the current round has still to wake.
         self._due: dict[Watcher, None] = {}
+        self._round: dict[Watcher, None] = {}
         self._is_planned = False
         self._last = float("-inf")
         self._gather = 0.0
@@ -73,26 +75,35 @@ class WakeUps:
         if loop is not self._loop:
             # Callbacks of a stopped loop never run.
             self._due.clear()
+            self._round.clear()
             self._loop, self._is_planned, self._last = loop, False, float("-inf")
-        self._due[watcher] = None
-        if not self._is_planned:
+        if watcher not in self._round:
+            self._due[watcher] = None
+        self._plan(loop)
+
+    def _plan(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Plan the next round, unless one is planned or continues."""
+        if self._due and not self._is_planned:
             self._is_planned = True
             loop.call_at(max(self._last + self._gather, loop.time()), self._begin, loop)
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._gather = min(len(self._due) * self.EACH, self.MOST)
+        # A watcher that becomes due again meanwhile waits for the next round. Otherwise a round that takes longer than
+        # the next entry would never end, and nothing would be collected.
+        self._round, self._due = self._due, {}
+        self._gather = min(len(self._round) * self.EACH, self.MOST)
         self._last = loop.time()
         self._wake_some(loop)
 
     def _wake_some(self, loop: asyncio.AbstractEventLoop) -> None:
-        some = list(islice(self._due, self.AT_ONCE))
-        for watcher in some:
-            del self._due[watcher]
+        for watcher in list(islice(self._round, self.AT_ONCE)):
+            del self._round[watcher]
             watcher.wake()
-        if self._due:
+        if self._round:
             loop.call_soon(self._wake_some, loop)
         else:
             self._is_planned = False
+            self._plan(loop)
 
 
 class Watcher:

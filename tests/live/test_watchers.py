@@ -58,6 +58,32 @@ def test_waiting_watchers_are_woken_together_and_get_what_was_gathered():
     assert asyncio.run(wait()) == [[("orders", 1), ("parcels", 2)]] * 250
 
 
+def test_a_watcher_that_becomes_due_during_a_round_waits_for_the_next_one(monkeypatch):
+    monkeypatch.setattr(WakeUps, "AT_ONCE", 1)
+    monkeypatch.setattr(WakeUps, "MOST", 0.05)
+    monkeypatch.setattr(WakeUps, "EACH", 0.05)
+
+    async def follow():
+        loop, wake_ups = asyncio.get_running_loop(), WakeUps()
+        first, second = Watcher(wake_ups), Watcher(wake_ups)
+
+        async def read():
+            await first.next_items(3600)
+            begun = loop.time()
+            # The next event comes before the round has woken the other watcher.
+            loop.call_soon(first.put, frame("orders", 2))
+            await first.next_items(3600)
+            return loop.time() - begun
+
+        reading = [asyncio.create_task(read()), asyncio.create_task(second.next_items(3600))]
+        await asyncio.sleep(0)
+        for each in (first, second):
+            each.put(frame("orders", 1))
+        return (await asyncio.gather(*reading))[0]
+
+    assert asyncio.run(follow()) > 0.04
+
+
 def test_a_subscription_releases_its_held_back_frames_when_it_goes_live(queue):
     orders, parcels = (Subscription(queue, stream, after=FIRST) for stream in ("orders", "parcels"))
     parcels.go_live()

@@ -1,7 +1,6 @@
-"""Endpoints for dead letters: they list them one by one or grouped by error, show one, and export them as lines of
-JSON.
+"""Endpoints that list dead letters one by one or grouped by error, show one, and export them as lines of JSON.
 
-Actions redrive or discard them, in parts: each request processes a limited number.
+Actions redrive or discard dead letters in parts: each request processes a limited number.
 """
 
 from collections.abc import Sequence
@@ -242,8 +241,8 @@ def discard_dead_letters(call: Call[None, models.DiscardAsked]) -> dict[str, Any
     ],
 )
 def redrive_dead_letter(call: Call[None, models.RedriveOneAsked]) -> dict[str, Any]:
-    """With an `event`, that one goes out in its place, under its id, if publishing it would be accepted. One that is
-    not there (any more) is answered with the result `gone`."""
+    """An `event` is delivered in place of the stored one, with its id, if publishing it would be accepted. The result
+    is `gone` when the dead letter is not there (any more)."""
     stream, group, id_ = call.params["stream"], call.params["group"], str(parse_entry_id(call.params["id"]))
     is_edited = "event" in call.body.model_fields_set
     dead_letters.check_group(stream, group)
@@ -297,7 +296,7 @@ def _redrive_edited(call: Call[None, models.RedriveOneAsked], id_: str) -> dict[
 def _answer_dry_run(
     stream: str, group: str, asked: models.WhichAsked, which: Ids | DeadLetterCriteria, by: Principal
 ) -> dict[str, Any] | None:
-    """Check that the group exists. Return the answer to a dry run, None when the request is none."""
+    """Check that the group exists. Return the answer to a dry run, None for any other request."""
     dead_letters.check_group(stream, group)
     return {"dry_run": True, **asdict(dead_letters.preview(stream, group, which, by=by))} if asked.dry_run else None
 

@@ -1,4 +1,4 @@
-"""Checks whether an event would be accepted if it were published now, by its active contract."""
+"""Checks whether publishing would accept an event now, by the active version of its contract."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -47,8 +47,8 @@ def revalidate(stream: str, event: Any, *, letter: DeadLetter | None = None, by:
     """Validate an event as publishing would: the event of a dead letter, or one to redrive in its place.
 
     For callers who may not see PII, the masked event is validated, because each rule reveals something about a value.
-    Errors at masked places are left out. The schema itself is never masked: a mask inside an `enum` of guesses would
-    reveal which of them the event holds.
+    Errors at masked places are left out. The schema itself is never masked: if somebody lists guesses in an
+    `enum`, a mask would show which of them is the value.
     """
     mask = None if letter is None or sees_all(by) else letter.mask
     if mask is None:

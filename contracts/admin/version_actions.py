@@ -28,7 +28,7 @@ from synapse.schema import validator
 def delete(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """Ask for confirmation to hide a version, or to delete a hidden one for good. A POST does it.
 
-    The form carries which of the two it asked for, so a second click on “Delete” does not delete for good.
+    The form says which of the two it asked about, so a second click on “Delete” does not delete for good.
     """
     contract = admin.get_row_or_404(request, pk, to="delete")
     version = get_version_or_404(contract, number)
@@ -60,8 +60,8 @@ def _delete_version(version: ContractVersion, request: HttpRequest, *, for_good:
 def _describe_hiding(version: ContractVersion) -> list[str]:
     return [
         describe_fallback(version),
-        "Nothing is compared with it any more, and clients of the registry no longer find it. By its global id its "
-        "schema can still be read.",
+        "Nothing is compared with it any more, and clients of the registry no longer find it. Its schema can still be "
+        "read by its global id.",
         "It cannot be undone; its schema can be made a new version.",
     ]
 
@@ -82,7 +82,9 @@ def restore(admin: AuditedAdmin, request: HttpRequest, pk: int, number: int) -> 
     content = content_of(version.schema)
     active = registry.active_version(contract)
     if active is not None and active.schema_id == version.schema_id:
-        admin.message_user(request, f"Version {active.number} says that already, and is active.", messages.WARNING)
+        admin.message_user(
+            request, f"Version {active.number} has this schema already, and is active.", messages.WARNING
+        )
         return redirect(admin.page_url("version", pk, number))
     if request.method == "POST":
         return run_step(admin, request, contract, lambda: _restore_version(contract, version, content, person(request)))
@@ -153,12 +155,12 @@ def _show_next(
     (`refusal`).
     """
     contract, active = version.contract, registry.active_version(version.contract)
-    users = extensions.uses_of(contract, validator.parse_schema(version.text))
+    uses = extensions.uses_of(contract, validator.parse_schema(version.text))
     judgement = compatibility.check_text(contract, version.text, content)
     page["consequences"] = [
         *page.get("consequences", ()),
         *describe_activation(contract),
-        *(use.effect for use in users),
+        *(use.effect for use in uses),
     ]
     if judgement.is_refused:
         page |= {"question": page["refusal"], "consequences": [], "button": ""}
@@ -167,7 +169,7 @@ def _show_next(
         "contracts/admin/activate.html",
         row=contract,
         judgement=judgement,
-        complaining=[use for use in users if use.complaints],
+        complaining=[use for use in uses if use.complaints],
         active=active,
         rows=difference(versions.canonical_text_of(active), versions.canonical_text_of(version)),
         **page,

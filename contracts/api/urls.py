@@ -100,7 +100,7 @@ class RegistryView(ApiView):
                 raise
             raise PreconditionFailed from None
         body = (found if isinstance(found, Response) else json_response(found)).body
-        if not any(names_tag(asked.headers["if-match"], tag_of(kind, body), is_weak=False) for kind in _KINDS):
+        if not any(names_tag(asked.headers["if-match"], tag_of(kind, body), weakly=False) for kind in _KINDS):
             raise PreconditionFailed
 
     def _endpoint_of(self, request: Request) -> Endpoint | None:

@@ -124,7 +124,7 @@ def _summary(rule: str, firing: int, listed: Sequence[Mapping[str, Any]], all_: 
 
 
 def read_record(record: bytes) -> dict[str, Any] | None:
-    """Return an alert from a record of the history, with `silenced`; None for a record in another format."""
+    """Return an alert from a record of the history, with the member `silenced`; None for a record in another format."""
     try:
         alert = orjson.loads(record)
     except orjson.JSONDecodeError:

@@ -12,7 +12,7 @@ from synapse.http.exchange import Request, Response
 
 _READING = ("GET", "HEAD")
 # The caller's browser may cache the answer, and has to revalidate it each time. Shared caches must not store it (RFC
-# 9111, 5.2.2.7); with Vary, those that do keep the callers apart.
+# 9111, 5.2.2.7); if one stores it nevertheless, Vary keeps the callers apart.
 CACHE_CONTROL = "private, no-cache"
 VARY = "Authorization, Cookie, X-API-Key"
 # A member of a list of tags. A text between quotes may hold commas (RFC 9110, 8.8.3).
@@ -26,16 +26,16 @@ def tag_of(content_type: str, body: bytes) -> str:
     return f'"{digest.hexdigest()}"'
 
 
-def names_tag(header: str, tag: str, *, is_weak: bool) -> bool:
-    """Say whether the value of If-Match or If-None-Match names a tag, or any with `*`.
+def names_tag(header: str, tag: str, *, weakly: bool) -> bool:
+    """Say whether the value of If-Match or If-None-Match lists a tag, or is `*`.
 
     Args:
         tag: a strong tag.
-        is_weak: whether to compare weakly (RFC 9110, 8.8.3.2), so that `W/"a"` equals `"a"`.
+        weakly: whether to compare weakly (RFC 9110, 8.8.3.2), so that `W/"a"` equals `"a"`.
     """
     if header.strip() == "*":
         return True
-    return any(text == tag and (is_weak or not weak) for weak, text in _parse_members(header))
+    return any(text == tag and (weakly or not weak) for weak, text in _parse_members(header))
 
 
 def _parse_members(header: str) -> Iterator[tuple[str, str]]:
@@ -59,7 +59,7 @@ def with_tag(request: Request, response: Response, tag: str = "") -> Response:
     tag = tag or tag_of(response.content_type, response.body)
     vary = response.headers.get("Vary")
     headers = {"ETag": tag, "Cache-Control": CACHE_CONTROL, "Vary": f"{VARY}, {vary}" if vary else VARY}
-    if names_tag(request.headers.get("if-none-match", ""), tag, is_weak=True):
+    if names_tag(request.headers.get("if-none-match", ""), tag, weakly=True):
         # RFC 9110, 15.4.5: without the headers that describe the content.
         return Response(status=304, content_type="", headers=headers)
     return response._replace(headers={**response.headers, **headers})

@@ -39,7 +39,7 @@ _providers: list[Callable[[], Owners]] = []
 _renamers: list[Callable[[str, str], None]] = []
 
 
-def on_owners(provider: Callable[[], Owners]) -> None:
+def provide_owners(provider: Callable[[], Owners]) -> None:
     """Register a provider of group owners. It is called whenever groups are shown, so it must answer from memory,
     without I/O.
     """

@@ -56,7 +56,7 @@ Durable = Mapping[str, Mapping[str, str]]
 _providers: list[Callable[[], Durable]] = []
 
 
-def on_durable_groups(provider: Callable[[], Durable]) -> None:
+def provide_durable_groups(provider: Callable[[], Durable]) -> None:
     """Register a provider of durable groups by stream. It is called in every turn, so it must answer from memory,
     without I/O.
 

@@ -49,7 +49,7 @@ SUBJECT = "orders.order-placed"
     ],
 )
 def test_a_list_of_tags_is_compared_weakly(header, is_named):
-    assert names_tag(header, TAG, is_weak=True) is is_named
+    assert names_tag(header, TAG, weakly=True) is is_named
 
 
 @for_each(
@@ -57,12 +57,12 @@ def test_a_list_of_tags_is_compared_weakly(header, is_named):
     [('"a1b2"', True), ('W/"a1b2"', False), ('W/"a1b2", "a1b2"', True), ("*", True), ("", False)],
 )
 def test_a_weak_tag_does_not_match_in_the_strong_comparison(header, is_named):
-    assert names_tag(header, TAG, is_weak=False) is is_named
+    assert names_tag(header, TAG, weakly=False) is is_named
 
 
 def test_a_long_list_of_tags_is_read_in_one_pass():
-    assert not names_tag('"' * 16_000, TAG, is_weak=True)
-    assert not names_tag('W/"' + "a," * 8_000, TAG, is_weak=True)
+    assert not names_tag('"' * 16_000, TAG, weakly=True)
+    assert not names_tag('W/"' + "a," * 8_000, TAG, weakly=True)
 
 
 def test_a_tag_changes_with_the_content_and_its_type_alone():

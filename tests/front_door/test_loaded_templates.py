@@ -9,7 +9,7 @@ from synapse_project.front_door import load_templates, prepare_pages
 from tests.definitions import define
 
 
-def test_the_first_page_of_a_process_compiles_no_template_of_ours_or_of_the_frame():
+def test_the_first_page_of_a_process_compiles_no_template_of_synapse_or_of_its_theme():
     (loader,) = engines["django"].engine.template_loaders
 
     loader.reset()

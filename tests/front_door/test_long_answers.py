@@ -1,4 +1,4 @@
-"""A long answer is sent in the parts that it was written in: to put them together would keep the event loop."""
+"""A long answer is sent in the parts that it was written in: joining them would block the event loop."""
 
 import orjson
 import pytest
@@ -33,7 +33,7 @@ def test_a_long_list_is_never_copied():
 
 
 @pytest.mark.parametrize("path", ["/streams/orders/messages?count=50", "/streams/orders/messages?count=200"])
-def test_a_page_of_large_messages_is_the_same_in_parts(ask, redis, define, path):
+def test_a_page_of_large_messages_that_is_sent_in_parts_is_complete(ask, redis, define, path):
     define("orders")
     for number in range(1, 41):
         redis.xadd("orders", {"event_type": "order-placed", "text": "x" * 60_000}, id=f"{number}-0")
@@ -61,7 +61,7 @@ def test_an_answer_in_parts_is_sent_whole_by_a_route_without_a_fast_path(ask, re
     assert len(answer.body) > MOST_JOINED
 
 
-def test_each_event_of_a_refused_batch_is_told_in_the_parts_of_a_long_answer(ask, redis, define, monkeypatch):
+def test_a_long_answer_about_a_refused_batch_lists_each_event(ask, redis, define, monkeypatch):
     monkeypatch.setattr(exchange, "MOST_JOINED", 1000)
     define("orders", {f"type-{number:02}": None for number in range(30)}, unknown_event_types="reject")
 

@@ -27,7 +27,7 @@ def test_a_stream_that_refuses_when_full_is_not_trimmed_below_its_backlog(orders
 
 
 @pytest.mark.parametrize("room", [1, 9, 1000])
-def test_each_group_is_told_how_many_unread_and_pending_events_it_lost(orders, sweep, room):
+def test_the_unread_and_pending_events_that_each_group_lost_are_counted(orders, sweep, room):
     orders.publish(*range(1, 31))
     for group, taken in {"absent": 0, "slow": 8, "busy": 30, "done": 30, "ahead": 25}.items():
         orders.group(group)
@@ -81,7 +81,7 @@ def test_losses_counted_by_an_earlier_trim_are_not_counted_again(orders, sweep):
     assert orders.lost("billing") == 5
 
 
-def test_a_group_that_was_moved_back_loses_an_event_once_though_it_is_pending_and_unread(orders, sweep, redis):
+def test_an_event_that_is_both_pending_and_unread_is_counted_as_lost_once(orders, sweep, redis):
     orders.publish(*range(1, 11))
     orders.group("billing")
     orders.read("billing", 10)
@@ -104,7 +104,7 @@ def test_hundreds_of_pending_events_are_counted_page_by_page(orders, sweep):
     assert orders.lost("billing") == 300
 
 
-def test_a_cut_says_below_which_id_the_pending_events_were_counted(orders, sweep, redis):
+def test_a_cut_returns_the_id_below_which_pending_events_were_counted(orders, sweep, redis):
     orders.publish(*range(1, 11))
     orders.group("billing")
     orders.read("billing", 10)
@@ -114,7 +114,7 @@ def test_a_cut_says_below_which_id_the_pending_events_were_counted(orders, sweep
     assert redis.hget(keyspace.counters("orders", "billing"), "lost_below") == b"7-0"
 
 
-def test_a_cut_that_leaves_nothing_says_so_below_the_next_id(orders, sweep, redis):
+def test_a_cut_that_removes_everything_counts_below_the_next_id(orders, sweep, redis):
     orders.publish(1, 2, 3)
     orders.group("terminal")
 

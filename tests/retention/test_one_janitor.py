@@ -13,7 +13,7 @@ from synapse.retention.janitor import (
     LEASE_MS,
     TOGETHER,
     durable_groups,
-    on_durable_groups,
+    provide_durable_groups,
 )
 
 SHORT = StreamDefinition(name="orders", max_length=1)
@@ -294,8 +294,8 @@ def test_a_stream_that_leaves_the_catalog_during_a_round_is_passed_over(make_jan
 
 
 def test_every_provider_of_durable_groups_is_asked(providers):
-    on_durable_groups(lambda: {"orders": {"billing": "0"}})
-    on_durable_groups(lambda: {"orders": {"mailing": "$"}, "payments": {"billing": "0"}})
+    provide_durable_groups(lambda: {"orders": {"billing": "0"}})
+    provide_durable_groups(lambda: {"orders": {"mailing": "$"}, "payments": {"billing": "0"}})
 
     assert durable_groups() == {"orders": {"billing": "0", "mailing": "$"}, "payments": {"billing": "0"}}
 

@@ -52,7 +52,7 @@ def test_rolling_back_is_checked_like_every_new_version(admin_client, owner):
 def test_the_active_version_cannot_be_restored(admin_client, owner):
     page = step(admin_client, owner, "restore", 2)
 
-    assert messages_of(page) == ["Version 2 says that already, and is active."]
+    assert messages_of(page) == ["Version 2 has this schema already, and is active."]
 
 
 def test_a_version_is_deleted_after_a_question(admin_client, owner):

@@ -35,12 +35,14 @@ class TestPublishing:
         assert refused(answer, "service:helox may not publish to agi-decisions.")
         assert answer.json["missing"] == "publish:agi-decisions"
 
-    def test_a_stream_that_is_not_there_is_refused_in_the_same_words(self, ask, publisher):
+    def test_a_publish_to_an_unknown_stream_without_a_grant_is_answered_like_one_to_a_known_stream(
+        self, ask, publisher
+    ):
         answer = ask("POST", "/events/secret-plans", EVENT, publisher)
 
         assert refused(answer, "service:helox may not publish to secret-plans.")
 
-    def test_a_pattern_may_lead_to_a_stream_that_is_not_there(self, ask, key_of):
+    def test_an_unknown_stream_that_matches_a_granted_pattern_is_404(self, ask, key_of):
         key = bearer(key_of("cyrex", publishes=["training-*"]))
 
         assert ask("POST", "/events/training-events", EVENT, key).status == 201
@@ -53,7 +55,7 @@ class TestPublishing:
         answer = ask("POST", f"/events/{TRAINING}", FAILED, key)
         assert refused(answer, "service:helox may not publish “training-failed” events to training-events.")
 
-    def test_of_a_batch_only_what_may_not_be_published_is_refused(self, ask, key_of):
+    def test_only_the_events_of_a_batch_that_the_key_may_not_publish_are_refused(self, ask, key_of):
         key = bearer(key_of("helox", publishes=[f"{TRAINING}/training-complete"]))
 
         answer = ask("POST", f"/events/{TRAINING}", f"[{EVENT}, {FAILED}]", key)
@@ -62,7 +64,7 @@ class TestPublishing:
         assert [result["status"] for result in answer.json["results"]] == ["accepted", "rejected"]
         assert answer.json["results"][1]["errors"][0]["type"] == "urn:synapse:problem:forbidden"
 
-    def test_a_batch_of_which_nothing_may_be_published_is_forbidden(self, ask, key_of):
+    def test_a_batch_without_an_event_that_the_key_may_publish_is_forbidden(self, ask, key_of):
         key = bearer(key_of("helox", publishes=[f"{TRAINING}/training-complete"]))
 
         assert ask("POST", f"/events/{TRAINING}", f"[{FAILED}, {FAILED}]", key).status == 403
@@ -79,7 +81,7 @@ class TestPublishing:
 
 
 class TestReading:
-    def test_a_publisher_does_not_read_what_it_publishes(self, ask, publisher):
+    def test_a_publisher_may_not_read_its_own_events(self, ask, publisher):
         ask("POST", f"/events/{TRAINING}", EVENT, publisher)
 
         answer = ask("GET", f"/streams/{TRAINING}/messages", headers=publisher)
@@ -101,7 +103,7 @@ class TestReading:
 
         assert ask("GET", f"/streams/{TRAINING}/info", headers=reader).json["last-entry"][0] == stored["id"]
 
-    def test_a_reader_of_one_event_type_gets_no_others(self, ask, publisher, key_of):
+    def test_a_reader_of_one_event_type_gets_no_event_of_another_type(self, ask, publisher, key_of):
         key = bearer(key_of("monitoring", subscribes=[f"{TRAINING}/training-failed"]))
         ids = [ask("POST", f"/events/{TRAINING}", body, publisher).json["id"] for body in (EVENT, FAILED, EVENT)]
 
@@ -122,7 +124,7 @@ class TestReading:
         assert len(ask("GET", f"/streams/{TRAINING}/messages", headers=reader).json["messages"]) == 1
         assert ask("GET", f"/streams/{TRAINING}/messages", headers=some).json["messages"] == []
 
-    def test_streams_that_a_key_has_nothing_to_do_with_are_not_listed(self, ask, key_of):
+    def test_streams_without_a_grant_for_the_key_are_not_listed(self, ask, key_of):
         stranger = bearer(key_of("frontend-dev", subscribes=["inference-events"]))
 
         assert ask("GET", "/streams", headers=stranger).json == {"streams": []}
@@ -188,7 +190,7 @@ class TestTheRegistry:
     def registered(self, define):
         define("orders", {"order-placed": {"type": "object", "properties": {"n": {"type": "integer"}}}})
 
-    def test_without_the_scope_nothing_is_there(self, django, registered, reader):
+    def test_the_registry_is_empty_for_a_key_without_its_scope(self, django, registered, reader):
         assert django("GET", "/registry/subjects", headers=reader).json == []
         assert django("GET", "/registry/schemas", headers=reader).json == []
         version = django("GET", "/registry/subjects/orders.order-placed/versions/1", headers=reader)
@@ -227,7 +229,7 @@ class TestTheMetricsToken:
         assert ask("GET", "/streams", headers=token).status == 401
         assert ask("GET", "/metrics", headers=bearer("t" * 19)).status == 401
 
-    def test_a_key_without_the_scope_does_not_show_them(self, ask, reader):
+    def test_a_key_without_the_metrics_scope_gets_no_metrics(self, ask, reader):
         answer = ask("GET", "/metrics", headers=reader)
 
         assert refused(answer, "service:monitoring may not do this: the scope “metrics:read” is missing.")

@@ -34,7 +34,7 @@ def grants(*texts):
         ("read *-*", "read *", False),
     ],
 )
-def test_a_grant_is_within_another_when_it_stands_for_nothing_else(mine, other, is_within):
+def test_a_grant_is_within_another_when_all_that_it_matches_is_matched_by_the_other(mine, other, is_within):
     (wanted,) = grants(other)
 
     assert key_rights.first_uncovered(grants(mine), [wanted]) == (None if is_within else wanted)
@@ -53,7 +53,7 @@ def test_a_grant_is_within_another_when_it_stands_for_nothing_else(mine, other, 
         (["read:*s"], [], ["read order*"]),
     ],
 )
-def test_scopes_narrow_it(scopes, surely, at_most):
+def test_scopes_narrow_the_bounds_of_granted_rights(scopes, surely, at_most):
     granted = grants("read order*", "publish parcels")
 
     assert key_rights.lower_bound(granted, scopes) == grants(*surely)

@@ -93,7 +93,7 @@ def test_the_right_to_the_second_name_alone_is_not_enough(ask, key_of):
     assert ask("POST", "/events/orders", orjson.dumps({"event_type": PLACED, "event": SECRET}), key).status == 403
 
 
-def test_each_event_of_a_batch_is_refused_for_itself(ask, redis, key):
+def test_each_event_of_a_batch_is_accepted_or_refused_separately(ask, redis, key):
     events = [{"event_type": PLACED}, {"event_type": PLACED, "event": SECRET}, {"event_type": PLACED}]
 
     answer = ask("POST", "/events/orders", orjson.dumps(events), key)
@@ -109,14 +109,14 @@ def test_each_event_of_a_batch_is_refused_for_itself(ask, redis, key):
     assert redis.xlen("orders") == 4
 
 
-def test_validating_asks_for_the_same_rights(ask, key):
+def test_a_validation_requires_the_rights_of_a_publish(ask, key):
     body = orjson.dumps({"event_type": PLACED, "event": SECRET})
 
     assert ask("POST", "/events/orders/validate", body, key).status == 403
 
 
 @pytest.mark.parametrize("payload", [{"event": SECRET}, {"payload": {"event": SECRET}}, f'{{"event": "{SECRET}"}}'])
-def test_the_pull_protocol_asks_for_the_same_rights(ask, key, payload):
+def test_a_publish_with_the_pull_protocol_requires_the_same_rights(ask, key, payload):
     body = orjson.dumps({"stream": "orders", "event_type": PLACED, "payload": payload})
 
     assert ask("POST", "/v1/publish", body, key).status == 403

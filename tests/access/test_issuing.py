@@ -44,7 +44,7 @@ def ask_for(django, warden, path, **members):
 
 
 class TestOverHTTP:
-    def test_a_key_is_shown_once_and_its_digest_alone_is_kept(self, django, warden, helox):
+    def test_a_key_is_shown_once_and_only_its_digest_is_stored(self, django, warden, helox):
         answer = ask_for(django, warden, "helox/keys", label="cluster", scopes=["publish:training-*"])
 
         assert answer.status == 201
@@ -57,7 +57,7 @@ class TestOverHTTP:
         assert row.digest not in str(list(AuditEntry.objects.values()))
         assert django("POST", "/events/training-events", EVENT, bearer(key)).status == 201
 
-    def test_the_list_shows_all_about_keys_but_the_keys(self, django, warden, helox):
+    def test_the_list_of_keys_shows_everything_except_the_keys(self, django, warden, helox):
         key = ask_for(django, warden, "helox/keys", label="cluster").json["key"]
 
         shown = django("GET", "/services/helox/keys", headers=warden)
@@ -66,7 +66,7 @@ class TestOverHTTP:
         assert key not in shown.body.decode()
         assert helox.keys.get().digest not in shown.body.decode()
 
-    def test_a_service_has_two_live_keys_at_most(self, django, warden, helox):
+    def test_a_service_has_at_most_two_live_keys(self, django, warden, helox):
         first, second, third = (ask_for(django, warden, "helox/keys") for _ in range(3))
 
         assert (first.status, second.status, third.status) == (201, 201, 409)
@@ -103,7 +103,7 @@ class TestOverHTTP:
 
         assert ask_for(django, warden, "helox/keys").status == 201
 
-    def test_a_revoked_key_is_good_for_nothing(self, django, warden, helox):
+    def test_a_revoked_key_is_refused(self, django, warden, helox):
         issued = ask_for(django, warden, "helox/keys").json
 
         answer = django("DELETE", f"/services/helox/keys/{issued['id']}", headers=warden)
@@ -114,7 +114,7 @@ class TestOverHTTP:
         assert django("DELETE", f"/services/helox/keys/{issued['id']}", headers=warden).status == 200
         assert AuditEntry.objects.filter(action="revoke").count() == 1
 
-    def test_after_a_rotation_both_keys_are_good_until_the_overlap_is_over(self, django, warden, helox):
+    def test_a_rotated_key_and_its_successor_are_valid_until_the_overlap_ends(self, django, warden, helox):
         old = ask_for(django, warden, "helox/keys", scopes=["publish:training-*"]).json
 
         new = ask_for(django, warden, f"helox/keys/{old['id']}/rotate", overlap=3600).json
@@ -125,7 +125,7 @@ class TestOverHTTP:
         left = helox.keys.get(key_id=old["id"]).expires_at - timezone.now()
         assert timedelta(minutes=59) < left <= timedelta(hours=1)
 
-    def test_a_rotated_key_lives_as_long_as_the_old_one_was_to(self, django, warden, helox):
+    def test_a_rotated_key_expires_when_its_predecessor_would_have(self, django, warden, helox):
         old = ask_for(django, warden, "helox/keys", expires_in=7_776_000).json
 
         new = ask_for(django, warden, f"helox/keys/{old['id']}/rotate").json
@@ -155,7 +155,7 @@ class TestOverHTTP:
             ({"admin": True}, "admin"),
         ],
     )
-    def test_a_key_that_cannot_be_is_refused(self, django, warden, helox, members, parameter):
+    def test_a_request_for_a_key_with_an_invalid_member_is_refused(self, django, warden, helox, members, parameter):
         answer = ask_for(django, warden, "helox/keys", **members)
 
         assert (answer.status, answer.json["parameter"]) == (400, parameter)
@@ -202,14 +202,14 @@ class TestOverHTTP:
 
         assert (wide.status, narrow.status) == (403, 201)
 
-    def test_the_scopes_of_its_own_key_count(self, django, key_of, helox):
+    def test_a_narrowed_key_cannot_issue_a_wider_one(self, django, key_of, helox):
         narrow = bearer(key_of("platform", publishes=["training-*"], scopes=["keys:write", "publish:training-plans"]))
 
         assert ask_for(django, narrow, "helox/keys").status == 403
         assert ask_for(django, narrow, "platform/keys").status == 403
         assert ask_for(django, narrow, "platform/keys", scopes=["publish:training-plans"]).status == 201
 
-    def test_people_issue_keys_of_services_that_may_do_what_they_may_not(self, django, redis, helox):
+    def test_a_person_issues_a_key_for_a_service_with_more_rights_than_the_person(self, django, redis, helox):
         user = User.objects.create_user("anna", is_staff=True)
         user.groups.add(Role.objects.get(name="operator"))
         client = Client(headers={"host": "localhost"})
@@ -218,7 +218,7 @@ class TestOverHTTP:
 
         assert client.post("/services/helox/keys", {}, content_type="application/json").status_code == 201
 
-    def test_services_and_keys_that_are_not_there_are_said_so(self, django, warden, helox):
+    def test_unknown_services_and_keys_are_404(self, django, warden, helox):
         assert django("GET", "/services/nobody/keys", headers=warden).status == 404
         assert django("DELETE", "/services/helox/keys/abcdefgh", headers=warden).status == 404
 
@@ -253,7 +253,7 @@ class TestTheCommand:
 # What writes it closes its connection: there may be none open, and no transaction on one.
 @pytest.mark.django_db(transaction=True)
 class TestUse:
-    def test_when_a_key_was_used_is_written_now_and_then(self, django, key_of):
+    def test_the_last_use_of_a_key_is_written_at_intervals(self, django, key_of):
         key = bearer(key_of("helox", publishes=["training-events"]))
         begun = timezone.now()
         django("POST", "/events/training-events", EVENT, key)
@@ -275,7 +275,7 @@ class TestUse:
 
         assert holder.refresh().version == before
 
-    def test_a_key_that_was_not_good_was_not_used(self, django, key_of):
+    def test_a_refused_key_has_no_last_use(self, django, key_of):
         key = key_of("helox")
         key_issuance.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
         holder.forget()

@@ -36,7 +36,7 @@ def test_no_two_keys_are_alike():
 
 
 @for_each("place", range(9, 55))
-def test_a_character_that_changed_is_noticed_by_the_checksum(place):
+def test_a_changed_character_is_found_by_the_checksum(place):
     text = api_key.make_key("live").text
     if text[place] == "_":
         return
@@ -58,7 +58,7 @@ def test_a_character_that_changed_is_noticed_by_the_checksum(place):
         (lambda text: text[:30], "26 characters too short"),
     ],
 )
-def test_a_key_that_was_not_copied_as_it_is_has_a_wrong_length(change, wrong):
+def test_a_key_that_was_copied_in_part_is_refused_for_its_length(change, wrong):
     text = api_key.make_key("live").text
 
     with pytest.raises(NotAKey, match=f"^It is {wrong} for a key of Synapse") as refused:

@@ -211,7 +211,7 @@ def test_every_route_has_a_row_and_no_row_is_for_a_route_that_is_gone():
     assert routes() == set(ROWS)
 
 
-def test_an_endpoint_that_declares_no_rights_is_meant_to_require_none():
+def test_every_endpoint_without_declared_rights_is_on_the_list_of_public_ones():
     open_to_all = {each.name for each in ENDPOINTS if each.requires.open_to_all}
     with_any_key = {each.name for each in ENDPOINTS if each.requires == Requirement()}
 
@@ -333,7 +333,7 @@ def test_where_access_is_open_no_route_lets_a_page_of_another_site_change_anythi
 
 
 @pytest.mark.parametrize("path", ["/health", "/streams", "/streams/{stream}/messages", "/registry/subjects"])
-def test_where_access_is_open_a_page_of_another_site_may_ask_what_changes_nothing(house, path):
+def test_where_access_is_open_a_page_of_another_site_may_read(house, path):
     with override_settings(AUTH="open"):
         answers = [
             way("GET", address(house, path), headers={"origin": "http://evil.example"})
@@ -344,7 +344,7 @@ def test_where_access_is_open_a_page_of_another_site_may_ask_what_changes_nothin
     assert not any("access-control-allow-origin" in answer.headers for answer in answers)
 
 
-def test_a_page_of_another_site_that_shows_a_key_is_let_in_where_keys_are_required(house):
+def test_a_page_of_another_site_with_a_key_is_admitted_where_keys_are_required(house):
     headers = {**house.keys["full"], "origin": "http://evil.example", "sec-fetch-site": "cross-site"}
 
     answers = [

@@ -49,7 +49,7 @@ def post(client, verb):
 
 
 class TestWhoseGroupItIs:
-    def test_the_first_read_makes_it_the_services_own(self, django, key_of):
+    def test_the_first_read_makes_the_reading_service_the_owner_of_the_group(self, django, key_of):
         key = bearer(key_of("monitoring", subscribes=[STREAM]))
 
         assert django("POST", "/v1/read", READ, key).status == 200
@@ -58,7 +58,7 @@ class TestWhoseGroupItIs:
         assert AuditEntry.objects.get(action="create").after["opened_by"] == "monitoring"
 
     @pytest.mark.parametrize("verb", VERBS)
-    def test_another_service_that_may_read_the_stream_may_not_use_it(self, ask, opened, key_of, verb):
+    def test_another_service_that_may_read_the_stream_may_not_use_the_group(self, ask, opened, key_of, verb):
         other = bearer(key_of("cyrex", subscribes=[STREAM]))
 
         answer = ask("POST", f"/v1/{verb}", VERBS[verb], other)
@@ -69,7 +69,7 @@ class TestWhoseGroupItIs:
         )
 
     @pytest.mark.parametrize("verb", VERBS)
-    def test_its_own_keys_may_and_those_that_act_on_groups(self, ask, opened, key_of, verb):
+    def test_keys_of_the_owner_and_keys_with_groups_write_may_use_the_group(self, ask, opened, key_of, verb):
         keeper = bearer(key_of("cyrex", subscribes=[STREAM], scopes=["groups:write"]))
 
         assert ask("POST", f"/v1/{verb}", VERBS[verb], opened).status == 200
@@ -137,7 +137,7 @@ class TestPeople:
         assert (event["entry_id"], seen.actor, seen.target) == (sent["id"], "person:anna", f"stream {STREAM}")
         assert seen.after == {"events": 1, "ids": [sent["id"]], "personal": True, "pulled_as": "g"}
 
-    def test_a_group_that_a_person_opens_is_nobodys_own(self, redis):
+    def test_a_group_that_a_person_opens_has_no_owner(self, redis):
         assert post(person(*PAYLOADS, PERSONAL, GROUPS), "read").status_code == 200
 
         assert Bridge.objects.get().opened_by == ""

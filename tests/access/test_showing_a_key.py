@@ -81,7 +81,7 @@ def test_a_request_without_a_key_is_refused(ask, required):
         ("syn_live_" + "é" * 40, "not written like a key"),
     ],
 )
-def test_a_key_that_is_not_good_is_told_why(ask, required, text, why):
+def test_the_refusal_of_an_invalid_key_gives_the_reason(ask, required, text, why):
     answer = ask("POST", PATH, BODY, {"x-api-key": text})
 
     assert answer.status == 401
@@ -96,7 +96,7 @@ def test_no_refusal_repeats_the_key_that_was_shown(ask, required):
     assert key.rpartition("_")[2] not in answer.body.decode()
 
 
-def test_a_key_in_the_address_counts_for_nothing(ask, required, key_of):
+def test_a_key_in_the_query_is_ignored(ask, required, key_of):
     key = key_of("helox", publishes=["training-events"])
 
     for name in ("key", "api_key", "x-api-key", "access_token", "authorization", "ticket"):
@@ -112,7 +112,7 @@ def test_two_different_keys_are_refused(ask, required, key_of):
     assert "two different keys" in answer.json["detail"]
 
 
-def test_an_expired_key_is_no_good(ask, required, key_of):
+def test_an_expired_key_is_refused(ask, required, key_of):
     key = key_of("helox", publishes=["training-events"])
     row = Key.objects.get()
     row.expires_at = timezone.now() - timedelta(seconds=1)
@@ -124,7 +124,7 @@ def test_an_expired_key_is_no_good(ask, required, key_of):
     assert answer.json["detail"] == f"The key {row.key_id} of helox has expired."
 
 
-def test_a_revoked_key_is_no_good(ask, required, key_of):
+def test_a_revoked_key_is_refused(ask, required, key_of):
     key = key_of("helox", publishes=["training-events"])
     key_issuance.revoke("helox", Key.objects.get().key_id, by=SYSTEM)
 
@@ -134,14 +134,14 @@ def test_a_revoked_key_is_no_good(ask, required, key_of):
     assert "revoked" in answer.json["detail"]
 
 
-def test_a_key_of_a_service_that_was_deleted_is_no_good(ask, required, key_of):
+def test_a_key_of_a_deleted_service_is_refused(ask, required, key_of):
     key = key_of("helox", publishes=["training-events"])
     Key.objects.get().service.delete()
 
     assert ask("POST", PATH, BODY, bearer(key)).status == 401
 
 
-def test_where_access_is_open_a_key_names_the_service_and_must_be_good(ask, key_of):
+def test_where_access_is_open_a_key_names_the_service_and_must_be_valid(ask, key_of):
     key = key_of("helox")
 
     assert ask("POST", PATH, BODY).status == 201
@@ -178,9 +178,9 @@ def test_paths_that_resemble_open_paths_require_authentication(ask, required, pa
     assert ask("GET", path).status == 401
 
 
-def test_two_slashes_are_another_address(event_loop_client, required):
+def test_the_health_check_with_two_slashes_requires_a_key(event_loop_client, required):
     assert event_loop_client("GET", "//healthz").status == 401
 
 
-def test_a_body_is_not_read_before_it_is_known_whose_it_is(event_loop_client, required):
+def test_a_body_beyond_the_limit_without_a_key_is_answered_401(event_loop_client, required):
     assert event_loop_client("POST", PATH, b"x" * 9_000_000, {"content-length": "9000000"}).status == 401

@@ -65,7 +65,7 @@ class TestWithAKey:
     def test_an_anonymous_caller_may_not_watch(self, server):
         assert httpx.get(server.url + LIVE).status_code == 401
 
-    def test_a_publisher_of_another_stream_does_not(self, server, key_of):
+    def test_a_publisher_of_another_stream_may_not_watch(self, server, key_of):
         other = bearer(key_of("cyrex-agi", publishes=["agi-decisions"]))
         holder.refresh()
 
@@ -74,7 +74,7 @@ class TestWithAKey:
         assert answer.status_code == 403
         assert answer.json()["detail"] == "service:cyrex-agi may not read from training-events."
 
-    def test_a_reader_of_one_event_type_gets_no_others(self, server, helox, key_of):
+    def test_a_watching_reader_of_one_event_type_gets_no_event_of_another_type(self, server, helox, key_of):
         some = bearer(key_of("monitoring", subscribes=["training-events/training-failed"]))
         holder.refresh()
         publish(server, helox, n=1)
@@ -96,7 +96,7 @@ class TestWithAKey:
         assert end.name == "bye"
         assert "show again who you are" in end.data["reason"]
 
-    def test_taking_the_grant_away_does_too(self, server, helox):
+    def test_removing_the_grant_ends_the_connection(self, server, helox):
         with watching(server.url + LIVE, headers=helox) as watch:
             Grant.objects.filter(action="subscribe").get().delete()
             holder.refresh()
@@ -173,7 +173,7 @@ class TestWithATicket:
         assert django("POST", TICKET, headers=publisher).status == 403
         assert django("POST", TICKET).status == 401
 
-    def test_where_access_is_open_everybody_gets_one(self, server, django, settings):
+    def test_where_access_is_open_an_anonymous_caller_gets_a_ticket(self, server, django, settings):
         settings.AUTH = "open"
         ticket = ticket_of(django, {})
 
@@ -246,7 +246,9 @@ class TestWithASession:
 
     @pytest.mark.parametrize("way", ["cookie", "ticket"])
     @pytest.mark.parametrize("ended", ["log out", "session deleted", "password changed"])
-    def test_the_live_tail_of_a_session_that_ended_ends_soon(self, redis, define, required, monkeypatch, way, ended):
+    def test_the_live_tail_of_a_person_ends_soon_after_the_session(
+        self, redis, define, required, monkeypatch, way, ended
+    ):
         monkeypatch.setattr("streams.live.session_revalidation.PEOPLE_EVERY", 0.0)
         define("training-events")
         holder.refresh()
@@ -290,7 +292,7 @@ class TestWithASession:
         assert session not in kept
         assert session.hex().encode() not in kept
 
-    def test_nobodys_session_is_nobody(self, redis, define, required):
+    def test_an_unknown_session_is_refused(self, redis, define, required):
         define("training-events")
         holder.refresh()
 
@@ -374,7 +376,7 @@ class TestManyStreams:
             assert watch.numbers(1) == [3]
             assert watch.opening.id.count("~") == 1
 
-    def test_a_stream_of_the_position_that_is_no_more_is_left_out(self, url, redis, reader):
+    def test_a_deleted_stream_in_the_position_is_left_out(self, url, redis, reader):
         with watching(url, headers=reader, stream="training-events,agi-decisions") as watch:
             both = watch.last_id
         Stream.objects.get(name="agi-decisions").delete()
@@ -403,7 +405,7 @@ class TestManyStreams:
 
             assert [frame.name for frame in watch.rest()] == ["bye"]
 
-    def test_a_stream_that_the_caller_gets_the_right_to_joins(self, url, redis, helox, reader):
+    def test_a_stream_joins_when_the_caller_gets_the_right_to_read_it(self, url, redis, helox, reader):
         with watching(url, headers=helox) as watch:
             service = Key.objects.get(service__name="helox").service
             Grant.objects.create(service=service, action="subscribe", stream="agi-decisions")
@@ -412,7 +414,7 @@ class TestManyStreams:
 
             assert watch.numbers(1) == [1]
 
-    def test_a_ticket_for_many_streams_opens_one_such_connection_and_none_of_another_kind(
+    def test_a_ticket_for_many_streams_opens_one_connection_and_none_for_a_single_stream(
         self, server, url, django, redis, reader
     ):
         answers = [django("POST", "/live-ticket", headers=reader) for _ in range(2)]
@@ -444,7 +446,7 @@ CLERKS = (("clerk", []), ("manager", ["personal:read"]))
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_person_who_watches_all_streams_is_recorded_with_those_that_there_are(redis, define, required):
+def test_a_person_who_watches_all_streams_is_recorded_with_the_names_of_the_streams(redis, define, required):
     define("training-events")
     define("agi-decisions")
     holder.refresh()
@@ -478,7 +480,7 @@ class TestAskingAgain:
             clients.append((f"anna-{place}", client.cookies["sessionid"].value))
         return clients
 
-    def test_any_number_of_people_takes_two_queries(self, django_assert_num_queries):
+    def test_several_people_are_checked_again_with_two_queries(self, django_assert_num_queries):
         people = self.people(5)
 
         with django_assert_num_queries(2):
@@ -491,7 +493,7 @@ class TestAskingAgain:
     @pytest.mark.parametrize(
         "ended", ["deleted", "expired", "deactivated", "password changed", "renamed", "another's", "another backend"]
     )
-    def test_a_person_who_is_no_longer_logged_in_is_nobody_and_the_others_stay(self, ended, settings):
+    def test_a_check_of_several_people_removes_only_those_who_are_no_longer_logged_in(self, ended, settings):
         (name, session), other = people = self.people(2)
         user = User.objects.get(username=name)
         if ended == "deleted":

@@ -43,7 +43,7 @@ def page(client, name, *arguments, **query):
     return client.get(reverse(f"admin:alerts_{name}", args=arguments), query).content.decode()
 
 
-def test_an_alert_says_what_is_wrong_since_when_whose_it_is_and_where_it_is_mended(admin_client, redis, orders):
+def test_an_alert_shows_its_sentence_owner_runbook_and_the_page_that_solves_it(admin_client, redis, orders):
     fire(redis)
 
     html = page(admin_client, "alertrule_now")
@@ -73,7 +73,7 @@ def test_a_text_of_an_alert_that_is_html_is_shown_as_text(admin_client, redis, o
     assert "<script>alert(1)" not in html
 
 
-def test_without_an_evaluation_for_a_minute_the_page_says_that_nobody_evaluates(admin_client, redis, orders):
+def test_the_page_reports_that_no_process_evaluates_the_rules(admin_client, redis, orders):
     assert "Rules were never evaluated" in page(admin_client, "alertrule_now")
 
     redis.set(keyspace.alerts("evaluated"), str(timezone.now().timestamp() - 600))
@@ -82,14 +82,12 @@ def test_without_an_evaluation_for_a_minute_the_page_says_that_nobody_evaluates(
 
 
 @pytest.mark.parametrize("name", ["alertrule_now", "alertrule_changes", "alertrule_changelist", "silence_changelist"])
-def test_without_redis_the_pages_are_shown(admin_client, no_redis, name):
+def test_the_pages_of_alerts_are_shown_without_redis(admin_client, no_redis, name):
     assert admin_client.get(reverse(f"admin:alerts_{name}")).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["admin:index", "admin:alerts_alertrule_now", "admin:alerts_alertrule_changes"])
-def test_the_pages_are_shown_with_a_value_of_another_program_in_place_of_the_alerts(
-    admin_client, redis, monkeypatch, name
-):
+def test_the_pages_are_shown_where_another_program_wrote_to_the_keys_of_alerts(admin_client, redis, monkeypatch, name):
     monkeypatch.setattr(badge, "_known", (float("-inf"), 0))
     for part in ("states", "changes"):
         redis.set(keyspace.alerts(part), "x")
@@ -98,7 +96,7 @@ def test_the_pages_are_shown_with_a_value_of_another_program_in_place_of_the_ale
 
 
 @pytest.mark.parametrize("before", ["x", "1", "99999999999999999999-0", "-"])
-def test_a_page_of_the_history_that_cannot_be_says_so(admin_client, redis, before):
+def test_an_invalid_position_in_the_history_is_reported_on_the_page(admin_client, redis, before):
     assert "is what the page before gave as its next" in page(admin_client, "alertrule_changes", before=before)
 
 
@@ -119,7 +117,7 @@ def test_the_history_is_read_page_by_page(admin_client, redis, orders):
     assert ("change 9." in older, "change 0." in older, "change 10." in older) == (True, True, False)
 
 
-def test_all_rules_are_listed_as_they_are_evaluated(admin_client):
+def test_default_changed_and_added_rules_are_all_listed(admin_client):
     AlertRule.objects.create(name="dead-letters", enabled=False)
     AlertRule.objects.create(name="slow-shop", condition="lag_seconds", threshold=9, subjects=["orders-to-shop"])
 
@@ -132,7 +130,7 @@ def test_all_rules_are_listed_as_they_are_evaluated(admin_client):
     assert "add/?name=group-behind" in shown["group-behind"]["url"]
 
 
-def test_a_rule_that_is_there_from_the_start_is_changed_in_a_form_that_has_its_values(admin_client):
+def test_the_form_that_changes_a_default_rule_begins_with_its_values(admin_client):
     add = reverse("admin:alerts_alertrule_add")
     initial = admin_client.get(add, {"name": "group-behind"}).context["adminform"].form.initial
     assert (initial["condition"], initial["threshold"], initial["for_seconds"]) == ("lag_seconds", 300, 120)
@@ -146,7 +144,7 @@ def test_a_rule_that_is_there_from_the_start_is_changed_in_a_form_that_has_its_v
     assert AuditEntry.objects.filter(action="create", target__contains="group-behind").exists()
 
 
-def test_a_silence_begins_with_two_hours_and_knows_who_made_it(admin_client):
+def test_the_form_of_a_silence_proposes_two_hours_and_a_silence_names_its_creator(admin_client):
     add = reverse("admin:alerts_silence_add")
     initial = admin_client.get(add, {"rule": "dead-letters", "subject": "shop"}).context["adminform"].form.initial
     assert initial["ends_at"] - timezone.now() < timedelta(hours=2, seconds=1)
@@ -199,7 +197,7 @@ def test_the_stream_of_alerts_is_defined_with_the_first_receiver(admin_client):
     assert not Bridge.objects.exists()
 
 
-def test_the_badge_counts_alerts_that_fire_for_those_who_may_see_them(rf, admin_user, redis, monkeypatch):
+def test_the_badge_counts_the_firing_alerts_that_a_person_may_see(rf, admin_user, redis, monkeypatch):
     monkeypatch.setattr(badge, "_known", (float("-inf"), 0))
     fire(redis)
     fire(redis, rule="group-behind", phase="pending")
@@ -215,7 +213,7 @@ def test_the_badge_counts_alerts_that_fire_for_those_who_may_see_them(rf, admin_
     assert badge.count(request) is None
 
 
-def test_an_alert_of_what_needs_no_attention_else_is_a_line_of_the_first_page(admin_client, redis, orders):
+def test_an_alert_without_another_finding_has_a_line_of_its_own_on_the_first_page(admin_client, redis, orders):
     fire(redis)
 
     html = admin_client.get(reverse("admin:index")).content.decode()
@@ -225,7 +223,7 @@ def test_an_alert_of_what_needs_no_attention_else_is_a_line_of_the_first_page(ad
     assert "?rule=dead-letters&amp;subject=orders%2Fshop" in line
 
 
-def test_the_first_page_tells_of_what_an_alert_tells_of_once(admin_client, redis, orders):
+def test_a_finding_with_an_alert_has_a_single_line_on_the_first_page(admin_client, redis, orders):
     redis.xgroup_create("orders", "shop", "$", mkstream=True)
     redis.xadd(keyspace.dead_letters("orders", "shop"), {"id": "1-0"})
     assert Sampler(connections.executor, lambda: ["orders"], clock=lambda: time.time() - 10).step()

@@ -72,9 +72,7 @@ def test_a_bridge_whose_process_is_gone_is_stopped_since_its_last_report(admin_c
     assert links["Bridge"] == f"/admin/bridges/bridge/{bridge.pk}/statistics/"
 
 
-def test_a_bridge_whose_process_is_gone_is_stopped_since_the_process_last_said_that_it_lives(
-    admin_client, redis, bridge
-):
+def test_a_bridge_whose_process_is_gone_is_stopped_since_the_last_heartbeat_of_the_process(admin_client, redis, bridge):
     report(bridge)
     age_report(redis, bridge, 50)
     connections.executor().execute([participants.store_heartbeat("host", keep_ms=10_000)])
@@ -84,7 +82,7 @@ def test_a_bridge_whose_process_is_gone_is_stopped_since_the_process_last_said_t
     assert "does not run: no process delivers its events for 25 s" in attention(admin_client)[0]
 
 
-def test_a_bridge_of_which_no_process_ever_told_is_stopped_without_a_time(admin_client, bridge):
+def test_a_bridge_that_no_process_ever_reported_on_is_stopped_without_a_time(admin_client, bridge):
     text, _ = attention(admin_client)
 
     assert "stopped to-shop does not run" in text
@@ -95,7 +93,7 @@ def test_a_bridge_of_which_no_process_ever_told_is_stopped_without_a_time(admin_
     ("state", "said"),
     [("failed", "failing to-shop cannot run: no such host"), ("waiting", "waiting to-shop waits: no")],
 )
-def test_a_bridge_that_cannot_run_or_waits_says_why_and_since_when(admin_client, bridge, state, said):
+def test_a_bridge_that_cannot_run_or_waits_shows_the_reason_and_the_time(admin_client, bridge, state, said):
     report(bridge, state=state, reason="no such host", since=1.0)
 
     text, links = attention(admin_client)
@@ -105,7 +103,7 @@ def test_a_bridge_that_cannot_run_or_waits_says_why_and_since_when(admin_client,
     assert links["Pause, test"] == f"/admin/bridges/bridge/{bridge.pk}/change/"
 
 
-def test_a_reason_that_quotes_events_is_shown_to_nobody_without_the_right(client_who_may, bridge):
+def test_a_reason_that_quotes_events_is_hidden_from_people_who_may_not_see_payloads(client_who_may, bridge):
     report(bridge, state="failed", reason="4711 is no number")
 
     text, _ = attention(client_who_may("streams.view_stream", "bridges.view_bridge"))
@@ -166,7 +164,7 @@ def sample(redis):
     return taken
 
 
-def test_a_group_that_fails_says_how_and_leads_to_its_bridge(admin_client, redis, bridge, sample):
+def test_a_failing_group_shows_the_kinds_of_its_failures_and_links_to_its_bridge(admin_client, redis, bridge, sample):
     report(bridge)
     redis.xgroup_create("orders", "shop", "$", mkstream=True)
     sample()
@@ -180,9 +178,7 @@ def test_a_group_that_fails_says_how_and_leads_to_its_bridge(admin_client, redis
     assert links.keys() == {"orders / shop", "Bridge", "Pause, test", "Manage", "Dead letters"}
 
 
-def test_a_stream_that_refuses_what_breaks_a_contract_leads_to_the_contract_that_was_changed_last(
-    admin_client, redis, sample
-):
+def test_a_stream_that_refuses_violations_links_to_the_contract_that_was_changed_last(admin_client, redis, sample):
     stream = define("orders", {"order-placed": {"required": ["n"]}, "order-sent": {"required": ["n"]}, "other": None})
     activated = datetime.now(UTC) - timedelta(minutes=3)
     of_sent = ContractVersion.objects.filter(contract__subject="orders.order-sent")
@@ -201,5 +197,5 @@ def test_a_stream_that_refuses_what_breaks_a_contract_leads_to_the_contract_that
     assert links["Refusals"] == f"/admin/streams/stream/{stream.pk}/refusals/"
 
 
-def test_a_person_without_the_right_to_see_bridges_is_told_of_none(client_who_may, bridge):
+def test_a_person_who_may_not_view_bridges_sees_none_among_the_findings(client_who_may, bridge):
     assert "to-shop" not in attention(client_who_may("streams.view_stream"))[0]

@@ -37,13 +37,13 @@ def back_test(client, owner, last="10000"):
     return client.post(url(CONTRACT, "back_test", owner.pk), {"last": last})
 
 
-def test_the_contracts_page_leads_to_the_back_test_of_its_draft(admin_client, owner):
+def test_the_page_of_a_contract_links_to_the_back_test_of_its_draft(admin_client, owner):
     page = admin_client.get(url(CONTRACT, "change", owner.pk))
 
     assert url(CONTRACT, "back_test", owner.pk) in page.content.decode()
 
 
-def test_refused_events_are_counted_by_what_they_break_with_links_to_examples(admin_client, owner, events):
+def test_refused_events_are_counted_by_rule_with_links_to_examples(admin_client, owner, events):
     page = back_test(admin_client, owner)
 
     text = text_of(page)
@@ -57,13 +57,13 @@ def test_refused_events_are_counted_by_what_they_break_with_links_to_examples(ad
     assert '"n": 11' in text_of(admin_client.get(message))
 
 
-def test_only_as_many_events_are_tested_as_asked_for(admin_client, owner, events):
+def test_a_back_test_reads_no_more_events_than_the_person_asked_for(admin_client, owner, events):
     text = text_of(back_test(admin_client, owner, last="1"))
 
     assert "It would refuse 1 of 1 events" in text
 
 
-def test_each_event_type_that_keeps_the_contract_is_tested(admin_client, owner, events):
+def test_every_event_type_that_uses_the_contract_is_tested(admin_client, owner, events):
     EventType.objects.create(stream=Stream.objects.get(), name="order-changed", contract=owner)
     holder.refresh()
 
@@ -74,7 +74,7 @@ def test_each_event_type_that_keeps_the_contract_is_tested(admin_client, owner, 
 
 
 @for_each("last", ["0", "-1", "many", "100001", ""])
-def test_a_number_of_events_that_is_none_is_refused(admin_client, owner, last):
+def test_an_invalid_number_of_events_to_test_is_refused(admin_client, owner, last):
     page = back_test(admin_client, owner, last)
 
     if last:
@@ -83,24 +83,24 @@ def test_a_number_of_events_that_is_none_is_refused(admin_client, owner, last):
         assert page.context["problem"] is None
 
 
-def test_a_contract_that_nothing_keeps_has_nothing_to_test_on(admin_client, owner):
+def test_a_contract_that_no_event_type_uses_cannot_be_tested(admin_client, owner):
     EventType.objects.all().delete()
 
     assert "No event type points at the contract" in text_of(back_test(admin_client, owner))
 
 
-def test_without_a_draft_there_is_nothing_to_test(admin_client, owner):
+def test_a_contract_without_a_draft_has_nothing_to_test(admin_client, owner):
     registry.discard(registry.draft_of(owner), by=SYSTEM)
 
     assert "There is no draft to test." in text_of(admin_client.get(url(CONTRACT, "back_test", owner.pk)))
     assert "There is no draft to test." in text_of(back_test(admin_client, owner))
 
 
-def test_without_redis_the_page_says_so(admin_client, owner, no_redis):
+def test_the_problem_of_a_back_test_without_redis_is_503(admin_client, owner, no_redis):
     assert back_test(admin_client, owner).context["problem"].status == 503
 
 
-def test_testing_changes_nothing_and_is_recorded_as_a_look(admin_client, owner, events):
+def test_a_back_test_changes_no_version_and_is_recorded_as_payload_access(admin_client, owner, events):
     before = AuditEntry.objects.count()
 
     back_test(admin_client, owner)

@@ -27,13 +27,13 @@ def set_for_all(client, **values):
     return client.post(url(CONTRACT, "rules_of_all"), USUAL | values, follow=True)
 
 
-def test_a_contract_says_what_holds_for_it(admin_client, owner):
+def test_a_contract_shows_the_rules_that_it_inherits(admin_client, owner):
     text = text_of(admin_client.get(url(CONTRACT, "change", owner.pk)))
 
     assert "Backward: it reads what the last version wrote as for all" in text
 
 
-def test_a_contract_gets_rules_of_its_own_and_the_change_is_recorded(admin_client, owner):
+def test_rules_set_for_one_contract_are_recorded(admin_client, owner):
     page = set_rules(admin_client, owner, compatibility="FULL", policy="STRICT")
 
     owner.refresh_from_db()
@@ -42,7 +42,7 @@ def test_a_contract_gets_rules_of_its_own_and_the_change_is_recorded(admin_clien
     assert AuditEntry.objects.first().after == {"compatibility": "FULL", "policy": "STRICT"}
 
 
-def test_a_contract_goes_back_to_what_holds_for_all(admin_client, owner):
+def test_a_contract_returns_to_the_default_rules(admin_client, owner):
     set_rules(admin_client, owner, compatibility="NONE")
 
     set_rules(admin_client, owner)
@@ -89,7 +89,7 @@ def test_the_page_warns_when_the_whole_registry_is_read_only(admin_client, owner
     assert "The whole registry is read only now, regardless of the contracts." in text
 
 
-def test_rules_take_the_right_to_change_what_they_are_of(client_who_may, owner):
+def test_a_person_who_may_only_view_contracts_cannot_change_rules(client_who_may, owner):
     client = client_who_may("contracts.view_contract")
 
     assert client.post(url(CONTRACT, "rules", owner.pk), INHERITED | {"compatibility": "NONE"}).status_code == 403

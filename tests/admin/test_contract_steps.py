@@ -38,7 +38,7 @@ def test_rolling_back_makes_the_old_schema_a_new_version(admin_client, owner):
     assert AuditEntry.objects.first().action == "roll back"
 
 
-def test_rolling_back_is_checked_like_every_new_version(admin_client, owner):
+def test_a_rollback_to_an_incompatible_version_is_refused(admin_client, owner):
     asked = admin_client.get(url(CONTRACT, "restore", owner.pk, 1))
     page = step(admin_client, owner, "restore", 1)
 
@@ -55,7 +55,7 @@ def test_the_active_version_cannot_be_restored(admin_client, owner):
     assert messages_of(page) == ["Version 2 has this schema already, and is active."]
 
 
-def test_a_version_is_deleted_after_a_question(admin_client, owner):
+def test_a_version_is_deleted_after_a_confirmation(admin_client, owner):
     asked = admin_client.get(url(CONTRACT, "delete_version", owner.pk, 2))
     page = step(admin_client, owner, "delete_version", 2)
 
@@ -66,7 +66,7 @@ def test_a_version_is_deleted_after_a_question(admin_client, owner):
     assert AuditEntry.objects.first().action == "delete"
 
 
-def test_a_deleted_version_is_deleted_for_good_after_another_question(admin_client, owner):
+def test_a_deleted_version_is_deleted_permanently_after_another_confirmation(admin_client, owner):
     step(admin_client, owner, "delete_version", 1)
 
     asked = admin_client.get(url(CONTRACT, "delete_version", owner.pk, 1))
@@ -77,7 +77,7 @@ def test_a_deleted_version_is_deleted_for_good_after_another_question(admin_clie
     assert not ContractVersion.objects.filter(number=1).exists()
 
 
-def test_a_second_click_does_not_delete_for_good(admin_client, owner):
+def test_a_second_click_does_not_delete_a_version_permanently(admin_client, owner):
     step(admin_client, owner, "delete_version", 1)
 
     page = step(admin_client, owner, "delete_version", 1)
@@ -97,7 +97,7 @@ def test_a_version_shows_the_actor_and_the_time_of_each_step(admin_client, owner
 @pytest.mark.parametrize(
     ("page", "right"), [("restore", "contracts.change_contract"), ("delete_version", "contracts.delete_contract")]
 )
-def test_a_step_takes_its_right(client_who_may, owner, page, right):
+def test_a_person_without_the_permission_for_a_step_cannot_take_it(client_who_may, owner, page, right):
     client = client_who_may(*(each for each in ALL_STEPS if each != right))
 
     assert client.get(url(CONTRACT, page, owner.pk, 1)).status_code == 403
@@ -106,7 +106,7 @@ def test_a_step_takes_its_right(client_who_may, owner, page, right):
 
 
 @pytest.mark.parametrize("page", ["restore", "delete_version"])
-def test_a_version_that_is_not_there_takes_no_step(admin_client, owner, page):
+def test_a_step_for_an_unknown_version_is_answered_with_a_message(admin_client, owner, page):
     answer = admin_client.get(url(CONTRACT, page, owner.pk, 9), follow=True)
 
     assert messages_of(answer) == ["This page does not exist, or not any more."]

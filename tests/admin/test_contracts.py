@@ -65,7 +65,7 @@ def errors_of(page):
     return page.context["adminform"].form.errors["schema"]
 
 
-def test_a_draft_that_is_only_saved_changes_nothing(admin_client, redis, owner):
+def test_a_draft_that_is_only_saved_is_not_enforced(admin_client, redis, owner):
     page = save(admin_client, owner, NEEDS_M)
 
     assert publish(admin_client).status_code == 201
@@ -74,7 +74,7 @@ def test_a_draft_that_is_only_saved_changes_nothing(admin_client, redis, owner):
     assert latest_change() == ("person:admin", "draft", "contract orders.order-placed")
 
 
-def test_a_draft_that_is_activated_is_obeyed_by_the_next_publish(admin_client, redis, owner):
+def test_an_activated_draft_is_enforced_from_the_next_publish(admin_client, redis, owner):
     save(admin_client, owner, NEEDS_M, _activate="")
 
     page = activate(admin_client, owner)
@@ -84,7 +84,7 @@ def test_a_draft_that_is_activated_is_obeyed_by_the_next_publish(admin_client, r
     assert latest_change() == ("person:admin", "activate", "contract orders.order-placed")
 
 
-def test_activating_asks_first_and_says_what_follows(admin_client, redis, owner):
+def test_an_activation_asks_for_confirmation_and_shows_its_effects(admin_client, redis, owner):
     EventType.objects.update(example=orjson.loads(EVENT))
 
     page = save(admin_client, owner, NEEDS_M, _activate="")
@@ -97,7 +97,7 @@ def test_activating_asks_first_and_says_what_follows(admin_client, redis, owner)
     assert registry.active_version(owner).number == 1
 
 
-def test_a_draft_that_changed_after_the_question_is_asked_about_again(admin_client, owner):
+def test_a_draft_that_changed_after_the_confirmation_page_has_to_be_confirmed_again(admin_client, owner):
     save(admin_client, owner, NEEDS_M)
     digest = admin_client.get(url(CONTRACT, "activate", owner.pk)).context["digest"]
     registry.draft(owner.subject, '{"required": ["other"]}', by=SYSTEM)
@@ -109,7 +109,7 @@ def test_a_draft_that_changed_after_the_question_is_asked_about_again(admin_clie
     assert registry.active_version(owner).number == 1
 
 
-def test_looking_at_the_question_changes_nothing(admin_client, owner):
+def test_the_confirmation_pages_of_a_draft_change_nothing(admin_client, owner):
     save(admin_client, owner, NEEDS_M)
 
     for page in ("activate", "discard"):
@@ -135,7 +135,7 @@ def test_looking_at_the_question_changes_nothing(admin_client, owner):
         ("", "Write a schema. To take the draft back, discard it."),
     ],
 )
-def test_a_bad_schema_is_refused_on_its_field_with_reason_and_place(admin_client, owner, schema, error):
+def test_the_field_of_a_refused_schema_shows_the_reason_and_the_place(admin_client, owner, schema, error):
     page = save(admin_client, owner, schema)
 
     assert error in errors_of(page)[0]
@@ -197,7 +197,7 @@ def test_a_draft_is_discarded_and_stays_in_the_audit_log(admin_client, owner):
     assert AuditEntry.objects.first().before == {"schema": NEEDS_M}
 
 
-def test_a_version_is_deprecated_after_a_question(admin_client, owner):
+def test_a_version_is_deprecated_after_a_confirmation(admin_client, owner):
     asked = admin_client.get(url(CONTRACT, "deprecate", owner.pk, 1))
 
     assert "Events are not checked then." in text_of(asked)
@@ -208,7 +208,7 @@ def test_a_version_is_deprecated_after_a_question(admin_client, owner):
     assert registry.active_version(owner) is None
 
 
-def test_deprecating_twice_says_what_is_wrong(admin_client, owner):
+def test_a_second_deprecation_of_a_version_is_refused_with_the_reason(admin_client, owner):
     admin_client.post(url(CONTRACT, "deprecate", owner.pk, 1))
 
     page = admin_client.post(url(CONTRACT, "deprecate", owner.pk, 1), follow=True)
@@ -296,7 +296,7 @@ def test_a_contract_whose_versions_refer_to_each_other_is_deleted(admin_client, 
     assert not Contract.objects.exists()
 
 
-def test_a_contract_that_nothing_uses_is_deleted_and_its_numbers_stay_taken(admin_client, owner):
+def test_a_deleted_contract_leaves_its_version_numbers_taken(admin_client, owner):
     EventType.objects.update(contract=None)
 
     admin_client.post(url(CONTRACT, "delete", owner.pk), {"post": "yes"})
@@ -354,7 +354,7 @@ def test_a_person_who_may_not_view_contracts_sees_no_version_or_differences(clie
     assert client.get(url(CONTRACT, "differences", owner.pk)).status_code == 403
 
 
-def test_the_list_asks_the_database_no_more_for_many(admin_client, db, django_assert_max_num_queries):
+def test_a_list_of_twenty_contracts_takes_at_most_eight_queries(admin_client, db, django_assert_max_num_queries):
     for place in range(20):
         contract(f"subject-{place:02}", {"required": ["n"]})
 

@@ -101,7 +101,7 @@ def test_a_person_who_may_not_make_contracts_adds_an_event_type_without_one(clie
     assert EventType.objects.get().contract is None
 
 
-def test_a_save_that_changes_nothing_leaves_no_record(admin_client, redis):
+def test_a_save_that_changes_nothing_leaves_no_audit_entry(admin_client, redis):
     admin_client.post(url("streams.stream", "add"), STREAM | no_rows("event_types"))
     stream = Stream.objects.get()
 
@@ -126,7 +126,7 @@ def test_limits_that_contradict_each_other_are_refused(admin_client):
     assert "hard_length" in page.context["adminform"].form.errors
 
 
-def test_an_event_type_is_deleted_with_a_record(admin_client):
+def test_the_deletion_of_an_event_type_is_recorded(admin_client):
     define("orders", {"order-placed": None})
 
     admin_client.post(url("streams.eventtype", "delete", EventType.objects.get().pk), {"post": "yes"})
@@ -134,7 +134,7 @@ def test_an_event_type_is_deleted_with_a_record(admin_client):
     assert latest_change() == ("person:admin", "delete", "event type orders/order-placed")
 
 
-def test_several_that_are_deleted_at_once_have_a_record_each(admin_client):
+def test_each_of_several_deleted_event_types_has_an_audit_entry(admin_client):
     define("orders", {"one": None, "two": None})
     chosen = list(EventType.objects.values_list("pk", flat=True))
 
@@ -160,7 +160,7 @@ def grant_form(service, *rows):
     return form
 
 
-def test_grants_that_are_edited_with_their_service_are_recorded_each(admin_client):
+def test_each_grant_that_is_edited_with_its_service_has_an_audit_entry(admin_client):
     service = Service.objects.create(name="shop")
     kept = Grant.objects.create(service=service, action="publish", stream="orders")
     gone = Grant.objects.create(service=service, action="publish", stream="returns")

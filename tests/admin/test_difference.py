@@ -100,7 +100,7 @@ def test_a_line_added_to_many_repeated_lines_is_the_only_difference():
     assert [(row.kind, row.skipped) for row in rows if row.kind != "same"] == [("gap", 96), ("new", 0), ("gap", 49_896)]
 
 
-def test_a_difference_has_at_most_so_many_rows(monkeypatch):
+def test_the_rows_of_a_difference_are_bounded(monkeypatch):
     monkeypatch.setattr(revisions, "MOST_ROWS", 10)
 
     rows = difference("\n".join(f"a{number}\nx{number}" for number in range(20)), "\n".join(f"x{n}" for n in range(20)))

@@ -65,7 +65,9 @@ def test_the_schema_is_downloaded_as_its_author_wrote_it(admin_client, owner):
     assert answer["X-Content-Type-Options"] == "nosniff"
 
 
-def test_the_code_is_a_module_whose_model_takes_what_keeps_the_contract_and_nothing_else(admin_client, owner, imported):
+def test_the_model_in_the_downloaded_code_accepts_valid_events_and_refuses_an_invalid_one(
+    admin_client, owner, imported
+):
     with started_by_themselves():
         answer = admin_client.get(url(CONTRACT, "python", owner.pk, 1))
 
@@ -80,7 +82,7 @@ def test_the_code_is_a_module_whose_model_takes_what_keeps_the_contract_and_noth
         module.OrderPlaced.model_validate({**EXAMPLE, "n": 0})
 
 
-def test_code_is_made_of_a_schema_that_refers_to_another_contracts(admin_client, owner, imported):
+def test_code_is_generated_for_a_schema_that_refers_to_the_schema_of_another_contract(admin_client, owner, imported):
     contract("shared.address", {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]})
     text = '{"type": "object", "properties": {"to": {"$ref": "address.json"}}}'
     address = Reference(name="address.json", subject="shared.address", version=1)
@@ -92,7 +94,7 @@ def test_code_is_made_of_a_schema_that_refers_to_another_contracts(admin_client,
     assert module.OrderSent.model_validate({"to": {"city": "Basel"}}).to.city == "Basel"
 
 
-def test_code_is_made_of_a_schema_that_refers_to_places_by_anchors_and_relative_names(admin_client, db, imported):
+def test_code_is_generated_for_a_schema_with_references_by_anchors_and_relative_names(admin_client, db, imported):
     contract("shared.address", {"$id": "parts/address.json", "properties": {"city": {"$ref": "#c"}},
                                 "$defs": {"c": {"$anchor": "c", "type": "string"}}})  # fmt: skip
     text = '{"$id": "urn:example:order", "type": "object", "properties": {"to": {"$ref": "address.json"}}}'
@@ -130,7 +132,7 @@ def test_definitions_with_dots_in_their_names_are_models_of_the_one_module(impor
     ],
     ids=["a meta-schema"],
 )
-def test_of_what_no_harmless_code_can_be_made_the_page_says_so(admin_client, db, schema):
+def test_a_schema_without_harmless_code_leads_back_to_its_version_with_a_message(admin_client, db, schema):
     owner = contract("orders.order-placed", schema).contract
 
     page = admin_client.get(url(CONTRACT, "python", owner.pk, 1), follow=True)
@@ -208,7 +210,7 @@ def test_a_property_may_be_called_like_a_keyword_of_the_generator():
     assert safety.plain_schema(schema) == schema
 
 
-def test_properties_named_like_what_the_code_imports_are_models_still(imported):
+def test_properties_with_names_that_the_code_imports_are_read_and_validated(imported):
     named = {"Field": {"type": "string", "minLength": 2}, "date": {"type": "string", "format": "date"}}
     more = {"ulid": {"type": "string", "format": "ulid"}, "str": {"type": "string"}}
 
@@ -260,7 +262,7 @@ def no_code_kept(monkeypatch):
     monkeypatch.setattr(generator, "_cache", generator._CodeCache())
 
 
-def test_the_code_of_a_version_is_written_once(admin_client, owner, no_code_kept, monkeypatch):
+def test_the_code_of_a_version_is_generated_once(admin_client, owner, no_code_kept, monkeypatch):
     first = admin_client.get(url(CONTRACT, "python", owner.pk, 1))
     monkeypatch.setattr(generator, "_WRITER", "/there/is/no/generator.py")
 
@@ -279,7 +281,7 @@ def test_equal_schemas_of_two_contracts_have_code_of_their_own(no_code_kept):
     assert sent.text.startswith("# What events must look like: version 2 of the contract 'orders.order-sent'.")
 
 
-def test_a_module_that_is_large_is_not_kept(no_code_kept, monkeypatch):
+def test_a_large_module_is_not_kept_in_the_cache(no_code_kept, monkeypatch):
     monkeypatch.setattr(generator, "_LARGEST_KEPT", 10)
     generator.generate_module("orders.order-placed", 1, SCHEMA, {})
 
@@ -287,7 +289,7 @@ def test_a_module_that_is_large_is_not_kept(no_code_kept, monkeypatch):
         generator.generate_module("orders.order-placed", 1, SCHEMA, {}, seconds=0.001)
 
 
-def test_of_many_modules_those_are_kept_that_were_asked_for_last(monkeypatch):
+def test_the_modules_that_were_requested_last_stay_in_the_cache(monkeypatch):
     monkeypatch.setattr(generator, "_MOST_KEPT", 2)
     cache = generator._CodeCache()
     cache.put(b"a", "A")
@@ -299,7 +301,7 @@ def test_of_many_modules_those_are_kept_that_were_asked_for_last(monkeypatch):
     assert [cache.get(asked) for asked in (b"a", b"b", b"c")] == ["A", None, "C"]
 
 
-def test_writing_code_is_given_up_when_it_takes_long(no_code_kept):
+def test_the_generation_of_code_has_a_time_limit(no_code_kept):
     with pytest.raises(NoPythonCode, match=r"more than 0\.001 seconds"):
         generator.generate_module("orders.order-placed", 1, SCHEMA, {}, seconds=0.001)
 

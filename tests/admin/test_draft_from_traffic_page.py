@@ -70,7 +70,9 @@ def test_a_proposal_is_saved_as_the_draft_and_recorded(admin_client, placed, eve
     assert (entry.actor, entry.action) == ("person:admin", "draft")
 
 
-def test_a_type_without_a_contract_gets_one_and_the_page_says_what_is_left_to_do(admin_client, sent, events):
+def test_a_type_without_a_contract_gets_one_and_a_message_that_the_type_does_not_use_the_contract_yet(
+    admin_client, sent, events
+):
     text = proposed(admin_client, sent).context["proposal"].text
 
     page = save(admin_client, sent, text)
@@ -79,7 +81,7 @@ def test_a_type_without_a_contract_gets_one_and_the_page_says_what_is_left_to_do
     assert "points at no contract yet" in messages_of(page)[1]
 
 
-def test_another_draft_is_replaced_only_when_the_person_says_so(admin_client, placed, events):
+def test_an_existing_draft_is_replaced_only_when_the_person_ticks_the_box(admin_client, placed, events):
     registry.draft("orders.order-placed", '{"title": "mine"}', by=SYSTEM)
     asked = proposed(admin_client, placed)
     text = asked.context["proposal"].text
@@ -101,22 +103,22 @@ def test_an_invalid_schema_is_not_saved_as_a_draft(admin_client, placed, text):
     assert registry.draft_of(placed.contract) is None
 
 
-def test_without_events_there_is_no_proposal(admin_client, placed):
+def test_an_event_type_without_events_has_no_proposal(admin_client, placed):
     page = proposed(admin_client, placed)
 
     assert page.context["proposal"] is None
     assert page.context["problem"].status == 404
 
 
-def test_without_redis_the_page_says_so(admin_client, placed, no_redis):
+def test_the_problem_of_a_proposal_without_redis_is_503(admin_client, placed, no_redis):
     assert proposed(admin_client, placed).context["problem"].status == 503
 
 
-def test_a_number_of_events_that_is_none_is_refused(admin_client, placed):
+def test_an_invalid_number_of_events_to_read_is_refused(admin_client, placed):
     assert "“last” is a whole number from 1 to 100000." in text_of(proposed(admin_client, placed, last="0"))
 
 
-def test_saving_takes_the_right_to_change_contracts(client_who_may, placed, events):
+def test_a_person_who_may_not_change_contracts_cannot_save_a_proposal(client_who_may, placed, events):
     client = client_who_may("streams.view_eventtype", "streams.view_stream", "streams.view_payload")
 
     page = proposed(client, placed)

@@ -26,7 +26,7 @@ def send(client, stream, text, button="check", **more):
     return client.post(url("streams.stream", "import", stream.pk), {"file": file, button: "", **more})
 
 
-def test_a_check_says_which_lines_are_refused_and_why_and_stores_nothing(admin_client, redis, stream):
+def test_a_check_lists_refused_lines_with_reasons_and_stores_nothing(admin_client, redis, stream):
     page = send(admin_client, stream, GOOD + b"\n" + BAD + b"{oops\n" + GOOD)
 
     text = text_of(page)
@@ -50,7 +50,7 @@ def test_a_file_that_was_checked_is_stored_and_recorded(admin_client, redis, str
     assert "imported 1 event into stream orders" in text_of(admin_client.get("/admin/core/auditentry/story/"))
 
 
-def test_a_file_is_not_stored_twice(admin_client, redis, stream):
+def test_a_file_that_is_imported_twice_is_stored_once(admin_client, redis, stream):
     checked = send(admin_client, stream, GOOD).context["checked"]
     for _ in range(2):
         page = send(admin_client, stream, GOOD, button="store", checked=checked)
@@ -61,7 +61,7 @@ def test_a_file_is_not_stored_twice(admin_client, redis, stream):
 
 
 @pytest.mark.parametrize("checked", ["", "0" * 64])
-def test_a_file_that_was_not_checked_is_checked_in_place_of_being_stored(admin_client, redis, stream, checked):
+def test_an_unchecked_file_is_checked_and_not_stored(admin_client, redis, stream, checked):
     page = send(admin_client, stream, GOOD, button="store", checked=checked)
 
     assert "This is another file than the one that was checked. Nothing was stored" in text_of(page)
@@ -76,7 +76,7 @@ def test_a_file_that_was_not_checked_is_checked_in_place_of_being_stored(admin_c
         (b'{"event_type": "order-placed", "n": "<script>alert(1)</script>\xe2\x80\xae"}', "0 of 1 line"),
     ],
 )
-def test_a_file_without_a_good_line_says_why(admin_client, redis, stream, text, said):
+def test_a_file_without_a_valid_line_is_refused_with_the_reason(admin_client, redis, stream, text, said):
     page = send(admin_client, stream, text)
 
     assert page.status_code == 200
@@ -94,13 +94,13 @@ def test_a_masked_row_of_an_export_is_refused(admin_client, redis, stream):
     assert "PII is masked in this line" in text_of(page)
 
 
-def test_without_a_file_the_form_says_so(admin_client, stream):
+def test_a_form_without_a_file_asks_for_one(admin_client, stream):
     page = admin_client.post(url("streams.stream", "import", stream.pk), {"check": ""})
 
     assert "Choose a file." in text_of(page)
 
 
-def test_without_redis_the_import_says_so(admin_client, no_redis):
+def test_an_import_without_redis_names_redis_and_is_recorded_as_failed(admin_client, no_redis):
     stream = define("orders")
     text = b'{"event_type": "x"}\n'
     checked = send(admin_client, stream, text).context["checked"]
@@ -142,7 +142,7 @@ def test_an_import_that_fails_after_it_began_leaves_an_audit_entry(
         assert "failed to import events into stream orders: The answer was lost." in story
 
 
-def test_events_that_redis_did_not_confirm_are_told_in_the_audit_log():
+def test_the_audit_log_counts_imported_events_that_redis_did_not_confirm():
     told = sentence("import", "stream orders", None, {"count": 2, "aborted": 3})
 
     assert told == "imported 2 events into stream orders, and perhaps 3 more"

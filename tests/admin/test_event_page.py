@@ -142,7 +142,7 @@ def test_the_page_of_an_event_has_programs_that_publish_it(admin_client, stream)
     assert """--data-binary '{ "event_type": "order-placed", "n": 1 }'""" in text_of(page)
 
 
-def test_the_programs_name_the_type_that_stands_beside_the_event_of_another_program(admin_client, redis, stream):
+def test_the_programs_name_the_type_of_an_event_whose_type_is_a_field_beside_its_payload(admin_client, redis, stream):
     id_ = redis.xadd("orders", {"event": "order-placed", "sender": "cyrex", "payload": '{"n": 1}', "priority": "1"})
 
     page = admin_client.get(page_of(stream, id_.decode()))
@@ -150,7 +150,9 @@ def test_the_programs_name_the_type_that_stands_beside_the_event_of_another_prog
     assert '"event_type": "order-placed"' in page.context["actions"]["programs"][0].text
 
 
-def test_programs_of_a_person_who_may_not_see_pii_hold_the_mask_and_say_so(admin_client, client_who_may, stream):
+def test_programs_for_a_person_who_may_not_see_pii_hold_the_mask_and_the_page_warns_of_it(
+    admin_client, client_who_may, stream
+):
     id_ = publish(admin_client, n=1, email="anna@example.org")
 
     page = client_who_may(*SEES).get(page_of(stream, id_))
@@ -224,7 +226,9 @@ class TestPublishingAgain:
         assert "which stands for a value that you may not see" in text_of(page)
         assert redis.xlen("orders") == 1
 
-    def test_three_dots_of_their_own_are_published_by_a_person_who_sees_pii(self, admin_client, redis, stream):
+    def test_a_value_that_looks_like_the_mask_is_published_by_a_person_who_may_see_pii(
+        self, admin_client, redis, stream
+    ):
         id_ = publish(admin_client, n=1)
 
         self.send(admin_client, stream, id_, '{"event_type": "order-placed", "n": 1, "text": "•••"}')
@@ -267,7 +271,7 @@ class TestPublishingAgain:
         assert not AuditEntry.objects.filter(action="publish").exists()
 
     @pytest.mark.parametrize("lost", ["shown", "stored"])
-    def test_an_event_that_is_gone_at_one_of_two_reads_is_said_to_be_gone(
+    def test_an_event_that_is_deleted_between_two_reads_is_reported_as_missing(
         self, admin_client, monkeypatch, stream, lost
     ):
         id_ = publish(admin_client, n=1)
@@ -296,7 +300,7 @@ class TestPublishingAgain:
         ({"a": None}, {"a": None}, {"a": None}),
     ],
 )
-def test_hidden_values_are_left_out(shown, stored, left):
+def test_masked_values_are_left_out_of_the_form(shown, stored, left):
     assert without_hidden(shown, stored) == left
 
 
@@ -306,7 +310,7 @@ class TestComparing:
     def ask(self, client, *names):
         return client.get(url("streams.stream", "compare"), {"event": names})
 
-    def test_the_difference_of_two_events_leaves_the_order_of_properties_aside(self, admin_client, stream):
+    def test_the_difference_of_two_events_ignores_the_order_of_properties(self, admin_client, stream):
         one = publish(admin_client, n=1, a="x", b="y")
         other = publish(admin_client, b="y", n=2, a="x")
 
@@ -334,7 +338,7 @@ class TestComparing:
         assert "As far as you may see, the events are equal." in text_of(page)
         assert "@example.org" not in page.content.decode()
 
-    def test_both_events_are_recorded_as_seen(self, admin_client, stream):
+    def test_a_comparison_is_recorded_as_payload_access_to_both_events(self, admin_client, stream):
         one, other = publish(admin_client, n=1), publish(admin_client, n=2)
 
         self.ask(admin_client, f"orders/{one}", f"orders/{other}")
@@ -360,7 +364,7 @@ class TestComparing:
             ((), "First event"),
         ],
     )
-    def test_events_that_are_not_there_are_said(self, admin_client, stream, names, said):
+    def test_missing_events_are_named_in_the_comparison(self, admin_client, stream, names, said):
         page = self.ask(admin_client, *names)
 
         assert page.status_code == 200

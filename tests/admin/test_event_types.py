@@ -29,7 +29,7 @@ def errors_of(page):
     return page.context["adminform"].form.errors["example"]
 
 
-def test_an_example_that_keeps_the_contract_is_saved(admin_client, event_type):
+def test_a_valid_example_is_saved(admin_client, event_type):
     save(admin_client, event_type, '{"event_type": "order-placed", "n": 1}')
 
     assert EventType.objects.get().example == {"event_type": "order-placed", "n": 1}
@@ -62,7 +62,9 @@ def test_an_example_may_be_left_out(admin_client, event_type):
     assert EventType.objects.get().example is None
 
 
-def test_an_example_that_a_newer_version_made_wrong_is_told_of_and_stops_no_other_change(admin_client, event_type):
+def test_a_change_of_another_field_is_saved_with_a_warning_that_the_example_breaks_the_contract(
+    admin_client, event_type
+):
     example = '{"event_type": "order-placed", "n": 1}'
     save(admin_client, event_type, example)
     contract("orders.order-placed", {"required": ["m"]})
@@ -73,7 +75,7 @@ def test_an_example_that_a_newer_version_made_wrong_is_told_of_and_stops_no_othe
     assert "no longer an event that “orders” takes: The event must have the property “m”." in messages_of(page)[0]
 
 
-def test_another_contract_must_be_kept_by_the_example(admin_client, event_type):
+def test_a_contract_that_the_example_breaks_cannot_be_chosen(admin_client, event_type):
     example = '{"event_type": "order-placed", "n": 1}'
     save(admin_client, event_type, example)
     other = contract("shared", {"required": ["m"]}).contract
@@ -83,13 +85,13 @@ def test_another_contract_must_be_kept_by_the_example(admin_client, event_type):
     assert errors_of(page) == ["The event must have the property “m”."]
 
 
-def test_an_event_type_leads_to_its_test_event(admin_client, event_type):
+def test_the_page_of_an_event_type_links_to_its_test_event(admin_client, event_type):
     page = admin_client.get(url("streams.eventtype", "change", event_type.pk))
 
     assert "Publish a test event" in text_of(page)
 
 
-def test_the_list_asks_the_database_no_more_for_many(admin_client, db, django_assert_max_num_queries):
+def test_a_list_of_twenty_event_types_takes_at_most_eight_queries(admin_client, db, django_assert_max_num_queries):
     define("orders", {f"type-{place}": {"required": ["n"]} for place in range(20)})
 
     with django_assert_max_num_queries(8):

@@ -118,7 +118,7 @@ def test_the_address_of_a_state_is_read_as_the_state(query):
     assert sorted(parse_qsl(state.query)) == sorted(parse_qsl(query))
 
 
-def test_the_search_continues_at_a_link(admin_client, redis, streams):
+def test_a_link_continues_the_search(admin_client, redis, streams):
     redis_ids = [redis.xadd("orders", {"event_type": "order-placed", "n": place}).decode() for place in range(40)]
 
     first = shown(admin_client)
@@ -130,7 +130,7 @@ def test_the_search_continues_at_a_link(admin_client, redis, streams):
     assert "Scanned 15 events , to the end ." in text_of(second)
 
 
-def test_progress_says_how_far_the_search_came(admin_client, redis, streams):
+def test_the_progress_of_a_search_shows_the_time_that_it_reached(admin_client, redis, streams):
     with redis.pipeline() as pipeline:
         for place in range(10_050):
             pipeline.xadd("orders", {"event_type": "order-placed", "n": place}, id=f"{1_705_314_600_000 + place}-0")
@@ -151,14 +151,14 @@ def test_progress_says_how_far_the_search_came(admin_client, redis, streams):
         ({"q": "x" * 501}, "q", "“q” is at most 500 characters."),
     ],
 )
-def test_an_error_is_said_at_its_field(admin_client, streams, query, field, said):
+def test_an_error_is_shown_at_its_field(admin_client, streams, query, field, said):
     page = shown(admin_client, **query)
 
     assert said in text_of(page)
     assert (field is None) or field in page.context["errors"]
 
 
-def test_empty_states_say_why_and_offer_what_helps(admin_client, streams):
+def test_an_empty_result_shows_the_reason_and_a_next_step(admin_client, streams):
     assert "No event yet." in text_of(shown(admin_client))
     assert "Publish a test event: paid ." in text_of(shown(admin_client, stream="payments"))
     assert "No event in this time. Search any time" in text_of(shown(admin_client, range="1h"))
@@ -166,7 +166,7 @@ def test_empty_states_say_why_and_offer_what_helps(admin_client, streams):
     assert "event.n > 100" in text_of(shown(admin_client, stream="orders"))
 
 
-def test_older_addresses_of_a_streams_messages_lead_to_the_explorer(admin_client, streams):
+def test_an_older_address_of_a_streams_messages_redirects_to_the_explorer(admin_client, streams):
     orders, _ = streams
     address = url("streams.stream", "messages", orders.pk)
 
@@ -189,7 +189,7 @@ class TestRights:
         assert ids(shown(client, stream="orders", q="anna")) == []
         assert len(ids(shown(client, stream="orders", q="•••"))) == 2
 
-    def test_without_payloads_there_are_numbers_and_no_contents(self, client_who_may, events):
+    def test_a_person_without_payload_access_sees_numbers_and_no_contents(self, client_who_may, events):
         page = shown(client_who_may("streams.view_stream"), q="anna", range="24h")
 
         text = text_of(page)
@@ -200,7 +200,7 @@ class TestRights:
         assert "order-placed" not in text
         assert not AuditEntry.objects.filter(action="see payloads").exists()
 
-    def test_without_streams_there_is_no_page(self, client_who_may, events):
+    def test_a_person_who_may_not_view_streams_cannot_open_the_explorer(self, client_who_may, events):
         assert client_who_may("contracts.view_contract").get(EXPLORER).status_code == 403
 
     def test_the_events_that_a_person_sees_are_recorded_by_stream(self, admin_client, events):
@@ -227,7 +227,7 @@ def test_hostile_texts_are_shown_as_text(admin_client, redis, streams):
     assert len(ids(everything)) == 1
 
 
-def test_an_event_deeper_than_json_is_written_is_shown(admin_client, redis, streams):
+def test_an_event_nested_deeper_than_json_can_be_written_is_shown(admin_client, redis, streams):
     redis.xadd("orders", {"event_type": "x", "deep": "[" * 600 + "]" * 600})
 
     assert len(ids(shown(admin_client))) == 1
@@ -242,7 +242,7 @@ def test_an_entry_whose_id_is_beyond_the_calendar_is_shown(admin_client, redis, 
     assert page.context["histogram"]["rows"][0]["begin"] is None
 
 
-def test_without_redis_the_page_says_so(admin_client, no_redis):
+def test_the_explorer_without_redis_names_redis(admin_client, no_redis):
     define("orders")
 
     assert "Redis" in text_of(shown(admin_client))
@@ -256,7 +256,7 @@ def test_a_page_asks_redis_in_few_round_trips(admin_client, round_trips, events)
     assert len(round_trips) <= 2
 
 
-def test_a_histogram_has_what_was_found_with_links_to_its_times(admin_client, events):
+def test_a_histogram_counts_the_found_events_and_links_to_its_intervals(admin_client, events):
     histogram = shown(admin_client).context["histogram"]
 
     assert sum(row["count"] for row in histogram["rows"]) == 4
@@ -285,7 +285,7 @@ def test_a_histogram_of_a_range_has_all_events_that_were_stored(admin_client, cl
     assert counted(viewer, range="15m", stream="payments", q="x") == ("Events stored", 6)
 
 
-def test_a_filter_selects_events_and_says_where_it_is_wrong(admin_client, client_who_may, events):
+def test_a_filter_selects_events_and_the_error_of_a_wrong_one_names_the_position(admin_client, client_who_may, events):
     assert ids(shown(admin_client, filter="event.n > 1")) == [events[3], events[2]]
     masked = client_who_may(*SEES)
     assert ids(shown(masked, stream="orders", filter='event.customer.email.contains("anna")')) == []
@@ -320,7 +320,7 @@ def test_a_column_and_an_exported_table_show_the_value_at_its_path(event, path, 
         assert list(csv.reader([Table([f"event.{path}"]).row_line({"event": event}).decode()])) == [[text]]
 
 
-def test_the_line_of_an_event_is_cut_around_the_text_that_was_looked_for():
+def test_the_line_of_an_event_is_cut_around_the_searched_text():
     line = line_of({"event_type": "x", "a": "b" * 1_000, "c": "Found"}, "found")
 
     assert (line.found, line.after) == ("Found", '"}')
@@ -340,7 +340,7 @@ def test_the_line_of_an_event_is_cut_around_the_text_that_was_looked_for():
         ("plain needle", "Needle", "needle"),
     ],
 )
-def test_the_mark_stands_on_the_text_that_was_looked_for(value, text, found):
+def test_the_searched_text_is_highlighted(value, text, found):
     line = line_of(value, text)
 
     assert line.found == found

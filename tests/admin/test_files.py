@@ -27,7 +27,7 @@ def test_no_template_has_a_script_or_a_style_of_its_own(template):
 
 
 @every_template
-def test_no_template_lets_anything_through_unescaped(template):
+def test_no_template_turns_escaping_off(template):
     html = template.read_text(encoding="utf-8")
 
     assert re.findall(r"\|\s*safe|autoescape\s+off", html) == []

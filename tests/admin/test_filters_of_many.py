@@ -24,11 +24,11 @@ def choices(page):
     return [text for _, text in spec.lookup_choices]
 
 
-def test_a_filter_offers_the_first_ones(admin_client, redis, event_types):
+def test_a_filter_offers_the_first_streams(admin_client, redis, event_types):
     assert choices(admin_client.get(url(LIST))) == ["stream-0", "stream-1"]
 
 
-def test_a_filter_offers_the_one_that_was_chosen(admin_client, redis, event_types):
+def test_a_filter_offers_the_chosen_stream_too(admin_client, redis, event_types):
     page = admin_client.get(url(LIST), {"stream__id__exact": event_types[3].pk})
 
     assert choices(page) == ["stream-0", "stream-1", "stream-3"]
@@ -36,12 +36,12 @@ def test_a_filter_offers_the_one_that_was_chosen(admin_client, redis, event_type
     assert "type-of-stream-0" not in text_of(page)
 
 
-def test_a_choice_that_is_offered_anyway_is_offered_once(admin_client, redis, event_types):
+def test_a_chosen_stream_among_the_first_ones_is_offered_once(admin_client, redis, event_types):
     page = admin_client.get(url(LIST), {"stream__id__exact": event_types[1].pk})
 
     assert choices(page) == ["stream-0", "stream-1"]
 
 
 @pytest.mark.parametrize("nonsense", ["x", "-1", "²"])
-def test_a_choice_that_is_no_key_breaks_nothing(admin_client, redis, event_types, nonsense):
+def test_a_choice_that_is_no_primary_key_does_not_fail(admin_client, redis, event_types, nonsense):
     assert admin_client.get(url(LIST), {"stream__id__exact": nonsense}).status_code in (200, 302)

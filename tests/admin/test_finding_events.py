@@ -57,7 +57,7 @@ def test_several_events_are_listed_and_recorded(client_who_may, orders, define, 
     assert sorted(id_ for entry in seen_by_people() for id_ in entry) == sorted(ids)
 
 
-def test_a_value_that_is_masked_for_the_person_finds_no_event(client_who_may, orders, add):
+def test_a_search_for_a_value_that_the_person_sees_masked_finds_no_event(client_who_may, orders, add):
     add("orders", email="ada@example.com")
 
     client = client_who_may(*SEES)
@@ -98,7 +98,9 @@ def test_the_search_of_the_admin_finds_no_event_for_a_person_who_may_not_see_it_
     assert page(client, "R-1").status_code == 403
 
 
-def test_the_field_is_on_the_list_of_streams_for_those_who_may_use_it(client_who_may, orders, redis):
+def test_the_field_to_find_an_event_is_on_the_list_of_streams_for_people_who_may_see_payloads(
+    client_who_may, orders, redis
+):
     client = client_who_may(*SEES)
     assert "Find an event" in text_of(client.get("/admin/streams/stream/"))
 
@@ -107,7 +109,7 @@ def test_the_field_is_on_the_list_of_streams_for_those_who_may_use_it(client_who
     assert "Find an event" not in text_of(client.get("/admin/streams/stream/"))
 
 
-def test_events_that_are_not_searched_yet_are_named(client_who_may, orders, add, monkeypatch):
+def test_a_stream_with_unsearched_events_is_named(client_who_may, orders, add, monkeypatch):
     monkeypatch.setattr("synapse.correlation.search.MOST_UNINDEXED", 300)
     add("orders", 400)
 

@@ -26,7 +26,7 @@ def steps(admin_client, redis):
     return of_times
 
 
-def test_steps_tick_themselves_off_and_go_when_all_are_done(steps, redis, admin_client):
+def test_first_steps_are_ticked_when_they_are_done_and_disappear_together(steps, redis, admin_client):
     assert steps() == [False, False, False]
 
     redis.xadd("orders", {"event_type": "order-placed"})
@@ -39,7 +39,7 @@ def test_steps_tick_themselves_off_and_go_when_all_are_done(steps, redis, admin_
     assert "First steps" not in text_of(admin_client.get("/admin/"))
 
 
-def test_a_stream_that_a_file_defines_later_is_one_of_your_own(steps):
+def test_a_stream_that_a_catalog_file_defines_later_completes_the_step(steps):
     audit.record(CATALOG, "create", define("parcels"))
     assert steps()[2] is False
 

@@ -62,7 +62,7 @@ def test_refused_events_are_counted_in_the_row(admin_client, redis):
     assert page.context["parts"][0]["values"]["rows"][0].overview.figures.counters["refused"] == 7
 
 
-def test_a_group_that_fails_needs_attention_and_leads_to_its_buttons(admin_client, redis, sample):
+def test_a_failing_group_needs_attention_and_links_to_its_actions(admin_client, redis, sample):
     stream = define("orders")
     redis.xgroup_create("orders", "shop", "$", mkstream=True)
     # The first round finds the group, the second one is the first of its figures.
@@ -79,7 +79,7 @@ def test_a_group_that_fails_needs_attention_and_leads_to_its_buttons(admin_clien
     assert "orders failing" in text
 
 
-def test_a_stream_that_refuses_everything_fails_also_where_it_has_dead_letters(admin_client, redis, sample):
+def test_a_stream_that_refuses_all_events_and_has_dead_letters_is_failing(admin_client, redis, sample):
     define("orders")
     redis.xgroup_create("orders", "shop", "$", mkstream=True)
     redis.xadd(keyspace.dead_letters("orders", "shop"), {"id": "1-0"})
@@ -92,7 +92,7 @@ def test_a_stream_that_refuses_everything_fails_also_where_it_has_dead_letters(a
     assert "dead orders / shop has 1 dead letter for" in text
 
 
-def test_a_day_without_trouble_is_told_as_healthy(admin_client, redis, sample):
+def test_a_stream_without_findings_is_healthy(admin_client, redis, sample):
     define("orders")
     sample("orders")
     sample("orders")
@@ -117,7 +117,7 @@ def test_the_home_page_of_twenty_streams_takes_few_pipelines_and_queries(
     assert len(round_trips) <= 4
 
 
-def test_of_many_streams_one_that_refuses_everything_is_the_first(admin_client, redis, monkeypatch, sample):
+def test_a_stream_that_refuses_all_events_is_the_first_of_many(admin_client, redis, monkeypatch, sample):
     monkeypatch.setattr(home, "MOST", 2)
     for place in range(4):
         define(f"stream-{place}")
@@ -133,7 +133,7 @@ def test_of_many_streams_one_that_refuses_everything_is_the_first(admin_client, 
     assert "refusing stream-3 refused 3 events in the last two minutes: contract-violated" in text_of(page)
 
 
-def test_of_many_streams_those_that_were_published_to_last_have_a_row(admin_client, redis, monkeypatch):
+def test_the_streams_that_were_published_to_last_have_a_row_among_many(admin_client, redis, monkeypatch):
     monkeypatch.setattr(home, "MOST", 3)
     for place in range(6):
         define(f"stream-{place}")
@@ -146,13 +146,13 @@ def test_of_many_streams_those_that_were_published_to_last_have_a_row(admin_clie
     assert "3 of 6 streams, those in trouble, and those that were published to last." in text
 
 
-def test_the_latest_changes_are_there(admin_client, redis):
+def test_the_first_page_shows_the_latest_changes(admin_client, redis):
     define("orders", {"order-placed": {"required": ["n"]}})
 
     assert "activate contract orders.order-placed synapse, now" in text_of(admin_client.get("/admin/"))
 
 
-def test_without_redis_the_page_says_so(admin_client, no_redis):
+def test_the_first_page_without_redis_reports_that_and_lists_the_streams(admin_client, no_redis):
     define("orders")
 
     page = admin_client.get("/admin/")
@@ -162,11 +162,11 @@ def test_without_redis_the_page_says_so(admin_client, no_redis):
     assert "orders" in text_of(page)
 
 
-def test_without_streams_it_says_how_to_make_one(admin_client, redis):
+def test_the_first_page_without_streams_offers_to_add_one(admin_client, redis):
     assert "No stream is defined yet. Add one" in text_of(admin_client.get("/admin/"))
 
 
-def test_an_open_page_gets_the_parts_that_had_nothing_to_show(admin_client, redis, no_redis):
+def test_parts_with_nothing_to_show_are_hidden_elements_of_the_page(admin_client, redis, no_redis):
     """Each part is on the page from the beginning, and is replaced by what has its id."""
     empty = admin_client.get("/admin/parts/").content.decode()
     define("orders")
@@ -178,11 +178,11 @@ def test_an_open_page_gets_the_parts_that_had_nothing_to_show(admin_client, redi
         assert [name for name, rest in tags.items() if " hidden" in rest] == hidden
 
 
-def test_without_a_stream_nothing_is_told_of_samples(admin_client, redis):
+def test_the_first_page_without_streams_reports_no_missing_samples(admin_client, redis):
     assert "Needs attention Nothing: no stream is defined yet." in text_of(admin_client.get("/admin/"))
 
 
-def test_a_stream_that_was_never_sampled_is_not_called_healthy(admin_client, redis):
+def test_a_stream_without_samples_is_not_shown_as_healthy(admin_client, redis):
     define("orders")
 
     text = text_of(admin_client.get("/admin/"))
@@ -200,7 +200,7 @@ def test_a_person_without_permissions_sees_no_streams_or_changes(client_who_may,
     assert "Latest changes" not in text
 
 
-def test_the_sidebar_leads_from_operating_to_defining_to_administering(admin_client, redis):
+def test_the_sidebar_is_ordered_from_operating_to_defining_to_administering(admin_client, redis):
     page = admin_client.get("/admin/")
 
     shown = {group["title"]: [item["title"] for item in group["items"]] for group in page.context["sidebar_navigation"]}
@@ -261,7 +261,7 @@ def test_the_sidebar_marks_the_page_that_is_shown(admin_client, redis):
         ("streams/stream/1/change/", "Streams chevron_right orders"),
     ],
 )
-def test_each_page_is_headed_by_what_it_shows(admin_client, redis, page, heading):
+def test_the_heading_of_each_page_names_its_object(admin_client, redis, page, heading):
     define("orders", pk=1)
 
     (shown,) = re.findall(r"<h1.*?</h1>", admin_client.get(f"/admin/{page}").content.decode(), re.DOTALL)
@@ -278,15 +278,15 @@ def test_the_search_finds_definitions_that_the_person_may_view(client_who_may, r
     assert "order-placed" not in found
 
 
-def test_a_person_without_permissions_is_told_so(client_who_may, redis):
+def test_the_first_page_tells_a_person_without_permissions_that_they_have_none(client_who_may, redis):
     assert "You have no permission yet." in text_of(client_who_may().get("/admin/"))
 
 
-def test_the_address_alone_leads_here(client):
+def test_the_root_address_redirects_to_the_admin(client):
     assert client.get("/")["location"] == "/admin/"
 
 
-def test_the_search_forgets_what_a_person_may_not_see_any_more(client_who_may, redis):
+def test_the_search_finds_no_stream_after_the_permission_was_taken_away(client_who_may, redis):
     define("orders")
     client = client_who_may("streams.view_stream")
     assert "orders" in text_of(client.get("/admin/search/?extended=1&s=order"))

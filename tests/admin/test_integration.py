@@ -112,7 +112,7 @@ def test_the_archive_of_the_catalog_counts_for_the_service_it_is_for(admin_clien
     assert states(status(admin_client))["platform-analytics-service"] == (None, "active")
 
 
-def test_only_the_newest_entries_of_other_programs_are_looked_at(admin_client, redis, services):
+def test_only_the_newest_entries_of_other_programs_are_read(admin_client, redis, services):
     publish(redis, "cyrex", age=HOUR)
     pipeline = redis.pipeline()
     for _ in range(integration_status.LOOKED_AT):
@@ -143,7 +143,7 @@ def test_a_publisher_that_was_noted_stays_known_when_its_events_are_gone(admin_c
     assert (found["cyrex"][0], found["idle"][0]) == ("active", "active")
 
 
-def test_an_event_that_was_refused_notes_no_publisher(admin_client, client, redis, services):
+def test_a_refused_event_adds_no_publisher(admin_client, client, redis, services):
     Stream.objects.update(unknown_event_types="reject")
     event = {"event_type": "x", "source": "cyrex"}
     assert client.post("/events/inference-events", event, content_type="application/json").status_code == 422
@@ -152,7 +152,7 @@ def test_an_event_that_was_refused_notes_no_publisher(admin_client, client, redi
     assert states(status(admin_client))["cyrex"] == ("never seen", None)
 
 
-def test_an_activity_once_seen_is_remembered_after_its_events_were_trimmed(admin_client, redis, services):
+def test_a_service_stays_active_after_its_events_were_trimmed(admin_client, redis, services):
     publish(redis, "cyrex")
     status(admin_client)
     background_tasks.flush_counters()
@@ -161,7 +161,7 @@ def test_an_activity_once_seen_is_remembered_after_its_events_were_trimmed(admin
     assert states(status(admin_client))["cyrex"] == ("active", None)
 
 
-def test_of_many_streams_some_are_looked_at_each_time(admin_client, redis, services, monkeypatch):
+def test_each_view_of_the_page_reads_some_of_many_streams(admin_client, redis, services, monkeypatch):
     monkeypatch.setattr(integration_status, "STREAMS_LOOKED_AT", 1)
     Service.objects.create(name="late")
     publish(redis, "cyrex")
@@ -225,7 +225,7 @@ def test_a_source_that_was_noted_before_it_was_marked_is_hidden(admin_client, cl
     assert states(page)["cyrex"] == ("active", None)
 
 
-def test_another_programs_key_in_the_place_of_the_notes_is_no_matter(admin_client, redis, services):
+def test_a_foreign_value_in_the_key_of_publishers_does_not_hide_services(admin_client, redis, services):
     redis.set(keyspace.PUBLISHERS, "not ours")
     publish(redis, "cyrex")
     background_tasks.flush_counters()
@@ -233,14 +233,14 @@ def test_another_programs_key_in_the_place_of_the_notes_is_no_matter(admin_clien
     assert states(status(admin_client))["cyrex"] == ("active", None)
 
 
-def test_the_page_says_how_it_knows(admin_client, redis, services):
+def test_the_page_explains_where_its_information_comes_from(admin_client, redis, services):
     text = text_of(status(admin_client))
 
     assert "the newest 100 of a stream are looked at, in 50 streams each time" in text
     assert "leave no trace" in text
 
 
-def test_without_redis_nothing_is_said_about_anybody(admin_client, no_redis, services):
+def test_the_page_without_redis_shows_no_state_of_a_service(admin_client, no_redis, services):
     page = status(admin_client)
 
     assert page.status_code == 200
@@ -249,7 +249,7 @@ def test_without_redis_nothing_is_said_about_anybody(admin_client, no_redis, ser
     assert "No service is defined" not in text_of(page)
 
 
-def test_streams_are_looked_at_together(admin_client, round_trips, services):
+def test_twenty_streams_are_read_in_three_round_trips(admin_client, round_trips, services):
     for place in range(20):
         define(f"stream-{place}")
 

@@ -48,7 +48,7 @@ def test_a_key_is_shown_in_the_answer_to_issuing_it_and_on_no_other_page(client_
     assert row.digest not in client.get(page).content.decode()
 
 
-def test_the_page_says_what_is_known_of_each_key(client_who_may, helox, page):
+def test_the_page_shows_the_label_scopes_state_and_last_use_of_a_key(client_who_may, helox, page):
     client = client_who_may(*ALL)
     client.post(page, {"label": "<script>", "days": ""})
 
@@ -67,7 +67,7 @@ def test_a_key_with_an_invalid_scope_is_not_issued_and_the_reason_is_shown(clien
     assert not Key.objects.exists()
 
 
-def test_revoking_asks_first(client_who_may, helox, page):
+def test_a_key_is_revoked_after_a_confirmation(client_who_may, helox, page):
     client = client_who_may(*ALL)
     client.post(page)
     address = url("streams.service", "revoke_key", helox.pk, Key.objects.get().key_id)
@@ -115,7 +115,7 @@ def test_the_page_of_a_service_leads_to_its_keys(client_who_may, helox, page):
     assert page in client_who_may(*SEE).get(url("streams.service", "change", helox.pk)).content.decode()
 
 
-def test_a_key_is_narrowed_to_grants_that_are_ticked_and_told_in_sentences(client_who_may, helox, page):
+def test_a_key_is_narrowed_to_ticked_grants_and_its_scopes_are_shown_as_sentences(client_who_may, helox, page):
     client = client_who_may(*ALL)
     for action, stream in (("publish", "training-events"), ("subscribe", "model-events")):
         Grant.objects.create(service=helox, action=action, stream=stream)

@@ -66,7 +66,7 @@ def test_logging_in_and_out_is_recorded_with_the_address(anna):
     ]
 
 
-def test_after_five_wrong_passwords_none_is_tried_any_more(anna, drawn):
+def test_after_five_wrong_passwords_the_right_one_is_refused(anna, drawn):
     answers = [attempt("wrong") for _ in range(5)]
 
     right = attempt("a long way home")
@@ -78,7 +78,7 @@ def test_after_five_wrong_passwords_none_is_tried_any_more(anna, drawn):
     assert "_auth_user_id" not in right.client.session
 
 
-def test_wrong_passwords_are_recorded_in_one_entry_and_the_last_that_counted_in_another(anna):
+def test_wrong_passwords_are_one_audit_entry_and_the_lock_out_another(anna):
     for _ in range(8):
         attempt("wrong")
 
@@ -92,7 +92,7 @@ def test_wrong_passwords_are_recorded_in_one_entry_and_the_last_that_counted_in_
     assert failed.after["last"].endswith("Z")
 
 
-def test_unknown_names_that_a_caller_tried_are_one_entry(anna):
+def test_unknown_names_that_a_caller_tried_are_one_audit_entry(anna):
     for number in range(12):
         attempt("wrong", username=f"nobody-{number}")
     attempt("wrong", username="nobody-0")
@@ -110,7 +110,7 @@ def test_guesses_at_an_unknown_name_are_refused_like_those_at_a_known_one(anna):
     assert {action for _, action, _, _ in recorded()} == {"fail to log in"}
 
 
-def test_each_caller_name_and_quarter_of_an_hour_has_an_entry_of_its_own(anna):
+def test_failed_logins_have_an_audit_entry_for_each_caller_name_and_quarter_of_an_hour(anna):
     User.objects.create_user("bo", password="another way home", is_staff=True)
     attempt("wrong")
     attempt("wrong", username="bo")
@@ -128,7 +128,7 @@ def test_each_caller_name_and_quarter_of_an_hour_has_an_entry_of_its_own(anna):
     assert {entry.after["failures"] for entry in AuditEntry.objects.all()} == {1}
 
 
-def test_the_lines_of_the_audit_log_tell_the_first_second_fourth_and_eighth_failure(
+def test_nine_failed_logins_are_four_lines_of_the_audit_log_with_one_entry_id(
     anna, caplog, django_capture_on_commit_callbacks
 ):
     with caplog.at_level(logging.INFO, logger="synapse.audit"), django_capture_on_commit_callbacks(execute=True):
@@ -140,7 +140,7 @@ def test_the_lines_of_the_audit_log_tell_the_first_second_fourth_and_eighth_fail
     assert {line["id"] for line in lines} == {AuditEntry.objects.get().pk}
 
 
-def test_entries_of_failures_go_when_they_are_old_and_all_others_stay(anna, settings):
+def test_old_entries_of_failed_logins_are_deleted_and_all_other_entries_stay(anna, settings):
     settings.FAILED_LOGIN_DAYS = 3
     for _ in range(5):
         attempt("wrong")
@@ -159,7 +159,7 @@ def test_entries_of_failures_go_when_they_are_old_and_all_others_stay(anna, sett
     ]
 
 
-def test_only_so_many_entries_of_failures_are_kept(anna, monkeypatch):
+def test_entries_of_failed_logins_are_kept_up_to_a_limit(anna, monkeypatch):
     monkeypatch.setattr(logins, "MOST_ENTRIES", 3)
     audit.record(SYSTEM, "create", "stream orders")
     for number in range(5):
@@ -198,7 +198,7 @@ def test_an_ipv6_network_is_one_caller(anna, addresses, status):
     assert attempt("a long way home", address=addresses[-1]).status_code == status
 
 
-def test_another_browser_is_the_caller_that_it_was(anna):
+def test_a_caller_with_another_browser_is_the_same_caller(anna):
     for number in range(6):
         answer = Client(REMOTE_ADDR="192.0.2.7", HTTP_USER_AGENT=f"browser {number}").post(
             LOGIN, {"username": "anna", "password": "wrong"}
@@ -218,7 +218,7 @@ def test_a_successful_login_resets_the_failed_attempts(anna):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_guesses_that_come_at_once_only_five_passwords_are_looked_at(anna, monkeypatch):
+def test_only_five_of_twenty_simultaneous_guesses_are_compared_with_the_password(anna, monkeypatch):
     looked_at, answers, all_are_in = [], [], threading.Event()
 
     def authenticate(self, request, username=None, password=None, **_):
@@ -266,7 +266,7 @@ def test_the_longest_password_that_can_be_set_can_be_logged_in_with(anna):
         validate_password(longest + "x")
 
 
-def test_others_and_other_addresses_are_not_locked_out_with_them(anna):
+def test_a_locked_out_person_locks_out_no_other_person_or_address(anna):
     User.objects.create_user("bo", password="another way home", is_staff=True)
     for _ in range(6):
         attempt("wrong")
@@ -275,7 +275,7 @@ def test_others_and_other_addresses_are_not_locked_out_with_them(anna):
     assert attempt("another way home", username="bo").status_code == 302
 
 
-def test_after_a_quarter_of_an_hour_the_right_password_counts_again(anna):
+def test_the_right_password_is_accepted_a_quarter_of_an_hour_after_a_lock_out(anna):
     for _ in range(6):
         attempt("wrong")
     AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=15, seconds=1))
@@ -293,11 +293,11 @@ def test_a_forwarded_address_is_not_believed(anna):
 
 
 @for_each("username", ["", "x" * 5000, "a\x00b", "\r\nSet-Cookie: a", "😀" * 300])
-def test_odd_names_are_a_wrong_name(anna, username):
+def test_an_odd_name_is_answered_like_a_wrong_one(anna, username):
     assert attempt("wrong", username=username).status_code == 200
 
 
-def test_a_person_who_is_not_of_the_admin_does_not_get_in():
+def test_a_person_without_access_to_the_admin_cannot_log_in():
     User.objects.create_user("bo", password="another way home")
 
     answer = attempt("another way home", username="bo")
@@ -320,7 +320,7 @@ class TestTheOldPasswordInTheFormThatChangesIt:
 
         return change
 
-    def test_can_be_guessed_five_times(self, anna, change):
+    def test_the_old_password_can_be_guessed_five_times(self, anna, change):
         answers = [change("wrong").status_code for _ in range(5)]
 
         right = change("a long way home")
@@ -331,14 +331,14 @@ class TestTheOldPasswordInTheFormThatChangesIt:
         anna.refresh_from_db()
         assert anna.check_password("a long way home")
 
-    def test_counts_with_the_guesses_at_the_log_in(self, anna, change):
+    def test_guesses_at_the_old_password_and_at_the_log_in_are_counted_together(self, anna, change):
         for _ in range(3):
             attempt("wrong")
             change("wrong")
 
         assert change("a long way home").status_code == 429
 
-    def test_is_not_counted_when_only_the_new_one_is_refused(self, anna, change):
+    def test_a_right_old_password_with_a_refused_new_one_is_not_counted_as_a_guess(self, anna, change):
         answers = [change("a long way home", new="short").status_code for _ in range(7)]
 
         assert answers == [200] * 7

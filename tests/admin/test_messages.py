@@ -58,7 +58,7 @@ def test_a_long_event_is_cut_and_whole_on_its_own_page(admin_client, stream):
     assert "x" * 30_000 in whole.content.decode()
 
 
-def test_a_message_shows_how_it_lies_in_redis(admin_client, stream):
+def test_a_message_is_shown_with_its_fields_in_redis(admin_client, stream):
     id_ = publish(admin_client, n=1)
 
     text = text_of(admin_client.get(url("streams.stream", "message", stream.pk, id_)))
@@ -74,7 +74,7 @@ def test_a_property_named_items_is_shown_as_any_other(admin_client, redis, strea
 
 
 @pytest.mark.parametrize(("id_", "reason"), [("1-1", "holds no entry 1-1"), ("soon", "An entry id is two numbers")])
-def test_a_message_that_is_not_there_is_said(admin_client, stream, id_, reason):
+def test_the_page_of_a_missing_message_shows_the_reason(admin_client, stream, id_, reason):
     page = admin_client.get(url("streams.stream", "message", stream.pk, id_))
 
     assert page.status_code == 200
@@ -93,7 +93,7 @@ def test_groups_are_shown_with_lag_pending_and_consumers(admin_client, redis, st
     assert "hall-2 1 pending, asked" in text
 
 
-def test_a_stream_without_groups_says_so(admin_client, stream):
+def test_the_page_of_a_stream_without_groups_reports_that_there_are_none(admin_client, stream):
     assert "No group reads this stream." in text_of(admin_client.get(url("streams.stream", "groups", stream.pk)))
 
 

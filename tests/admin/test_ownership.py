@@ -14,7 +14,7 @@ LINK = 'href="https://wiki.example.com/orders?a=1&amp;b=2"'
 FORM = {"owner": OWNED["owner"], "runbook": OWNED["runbook"], "labels-name": "items", "labels-value": "<i>x</i>"}
 
 
-def test_a_stream_is_saved_with_them_and_the_audit_log_says_so(admin_client, redis):
+def test_the_owner_runbook_and_labels_of_a_stream_are_saved_and_recorded(admin_client, redis):
     admin_client.post(url("streams.stream", "add"), STREAM | no_rows("event_types") | FORM)
 
     stream = Stream.objects.get()
@@ -22,7 +22,7 @@ def test_a_stream_is_saved_with_them_and_the_audit_log_says_so(admin_client, red
     assert AuditEntry.objects.first().after["labels"] == {"items": "<i>x</i>"}
 
 
-def test_an_event_type_is_saved_with_them(admin_client, redis):
+def test_the_owner_runbook_and_labels_of_an_event_type_are_saved(admin_client, redis):
     stream = define("orders")
     form = {"stream": stream.pk, "name": "sold", "description": "", "contract": "", "example": ""}
 
@@ -49,7 +49,7 @@ def test_a_hostile_value_is_refused_in_the_form(admin_client, redis, wrong):
     assert not Stream.objects.exists()
 
 
-def test_each_page_of_a_stream_event_type_and_bridge_shows_them_escaped_with_the_runbook_as_a_link(admin_client, redis):
+def test_owner_runbook_and_labels_are_shown_escaped_on_each_page_of_their_definition(admin_client, redis):
     stream = define("orders", {"sold": None}, **OWNED)
     EventType.objects.update(**OWNED)
     bridge = Bridge.objects.create(name="b", stream=stream, group="g", sink="console", **OWNED)
@@ -74,7 +74,7 @@ def test_each_page_of_a_stream_event_type_and_bridge_shows_them_escaped_with_the
         assert "<b>Shop</b>" not in html, address
 
 
-def test_a_runbook_that_others_wrote_into_the_database_is_no_link_unless_it_is_an_address(admin_client, redis):
+def test_a_runbook_in_the_database_that_is_no_web_address_is_not_a_link(admin_client, redis):
     stream = define("orders", owner="shop", runbook="javascript:alert(1)")
 
     page = admin_client.get(url("streams.stream", "statistics", stream.pk)).content.decode()
@@ -83,7 +83,7 @@ def test_a_runbook_that_others_wrote_into_the_database_is_no_link_unless_it_is_a
     assert "javascript:alert" not in page
 
 
-def test_a_definition_without_them_has_no_line_for_them(admin_client, redis):
+def test_a_definition_without_owner_runbook_or_labels_has_no_line_for_them(admin_client, redis):
     stream = define("orders")
 
     assert "data-ownership" not in admin_client.get(url("streams.stream", "change", stream.pk)).content.decode()

@@ -67,7 +67,7 @@ def test_rights_of_a_person_are_recorded(admin_client):
     assert rights.after == {"roles": [], "user_permissions": ["streams.view_stream"]}
 
 
-def test_a_new_password_is_recorded_but_not_told(admin_client):
+def test_a_password_change_is_recorded_without_the_password(admin_client):
     user = User.objects.create_user("mika")
 
     admin_client.post(
@@ -80,7 +80,7 @@ def test_a_new_password_is_recorded_but_not_told(admin_client):
 
 
 @pytest.mark.parametrize("words", ["redrive", "redrove", "Redrove orders", "redrive in part", "olga redrove", "orders"])
-def test_a_search_finds_what_was_done_by_its_verb(admin_client, db, words):
+def test_a_search_for_a_verb_finds_the_actions_that_begin_with_it(admin_client, db, words):
     audit.record(OLGA, "redrive in part", "dead letters of stream orders/shop")
     audit.record(OLGA, "change", "stream parcels")
 
@@ -93,7 +93,7 @@ def test_a_search_finds_what_was_done_by_its_verb(admin_client, db, words):
     ("past", "action"),
     [("changed", "change"), ("published", "publish"), ("discarded", "discard"), ("failed", "fail to log in")],
 )
-def test_a_search_finds_a_verb_by_its_past(admin_client, db, past, action):
+def test_a_search_for_the_past_tense_of_a_verb_finds_the_action(admin_client, db, past, action):
     audit.record(OLGA, action, "stream orders")
     audit.record(OLGA, "delete", "service red")
 

@@ -1,4 +1,4 @@
-"""Refusals of the admin are pages that give the reason and the way back."""
+"""Refusals of the admin are pages with the reason and the way back; log-ins, log-outs and old addresses redirect."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -17,7 +17,7 @@ def anna(client):
     return client
 
 
-def test_a_log_in_that_names_no_page_leads_to_the_overview(client):
+def test_a_log_in_that_names_no_page_of_synapse_redirects_to_the_overview(client):
     User.objects.create_user("anna", password=PASSWORD, is_staff=True)
 
     for form in ({}, {"next": ""}, {"next": "//evil.example"}):
@@ -27,7 +27,7 @@ def test_a_log_in_that_names_no_page_leads_to_the_overview(client):
 
 
 @pytest.mark.parametrize("auth", ["open", "required"])
-def test_the_admin_without_its_slash_leads_to_it(client, settings, auth):
+def test_the_admin_without_a_slash_redirects_to_the_one_with_it(client, settings, auth):
     settings.AUTH = auth
 
     assert client.get("/admin")["location"] == "/admin/"
@@ -35,16 +35,16 @@ def test_the_admin_without_its_slash_leads_to_it(client, settings, auth):
 
 
 @pytest.mark.parametrize("path", ["/admin/login", "/admin/auth/user", "/admin/streams/stream/add", "/admin/logout"])
-def test_a_page_without_its_slash_leads_to_it(admin_client, path):
+def test_the_address_of_a_page_without_its_slash_redirects_to_the_page(admin_client, path):
     assert admin_client.get(f"{path}?a=b")["location"] == f"{path}/?a=b"
 
 
 @pytest.mark.parametrize("path", ["/admin/nowhere", "/admin/auth/users", "/adminx", "/pull"])
-def test_a_path_that_is_none_with_a_slash_either_leads_nowhere(admin_client, path):
+def test_an_unknown_path_is_not_redirected_to_one_with_a_slash(admin_client, path):
     assert admin_client.get(path, headers=BROWSER).status_code in (404, 405)
 
 
-def test_a_page_that_is_not_there_says_so(admin_client):
+def test_an_unknown_page_of_the_admin_is_404_with_a_link_to_the_overview(admin_client):
     answer = admin_client.get("/admin/nowhere/", headers=BROWSER)
 
     assert answer.status_code == 404
@@ -71,7 +71,7 @@ def test_a_refusal_is_a_page_for_clients_that_prefer_html(admin_client, accept, 
 
 
 @pytest.mark.parametrize("path", ["/admin/streams/stream/", "/admin/auth/user/", "/admin/core/auditentry/"])
-def test_a_page_that_a_person_may_not_see_says_so(anna, path):
+def test_a_page_that_a_person_may_not_see_is_403_with_a_link_to_the_overview(anna, path):
     answer = anna.get(path, headers=BROWSER)
 
     assert answer.status_code == 403
@@ -79,7 +79,7 @@ def test_a_page_that_a_person_may_not_see_says_so(anna, path):
     assert 'href="/admin/"' in answer.content.decode()
 
 
-def test_a_form_without_its_token_says_what_to_do():
+def test_a_form_without_its_csrf_token_is_403_and_says_to_open_the_page_again():
     client = Client(enforce_csrf_checks=True)
 
     answer = client.post("/admin/login/", {"username": "anna", "password": PASSWORD}, headers=BROWSER)
@@ -88,7 +88,7 @@ def test_a_form_without_its_token_says_what_to_do():
     assert "Open the page again" in text_of(answer)
 
 
-def test_a_filter_that_there_is_none_of_says_so(admin_client):
+def test_an_unknown_filter_is_refused_with_a_page(admin_client):
     answer = admin_client.get("/admin/auth/user/?password__startswith=a", headers=BROWSER)
 
     assert answer.status_code == 400
@@ -96,7 +96,7 @@ def test_a_filter_that_there_is_none_of_says_so(admin_client):
 
 
 @pytest.mark.parametrize("headers", [{}, {"accept": "application/json"}, {"accept": "*/*"}])
-def test_a_program_gets_a_problem_document(admin_client, anna, headers):
+def test_a_refused_program_gets_a_problem_document(admin_client, anna, headers):
     for client, path, status in ((admin_client, "/admin/nowhere/", 404), (anna, "/admin/auth/user/", 403)):
         answer = client.get(path, headers=headers)
 
@@ -104,7 +104,7 @@ def test_a_program_gets_a_problem_document(admin_client, anna, headers):
         assert answer["content-type"] == "application/problem+json"
 
 
-def test_a_page_that_is_not_there_outside_the_admin_stays_a_problem_document(client):
+def test_an_unknown_path_outside_the_admin_is_a_problem_document_for_browsers_too(client):
     assert client.get("/nowhere", headers=BROWSER)["content-type"] == "application/problem+json"
 
 
@@ -116,11 +116,11 @@ class TestLoggingOut:
         assert "You are logged in as anna" in text_of(answer)
         assert anna.get("/admin/").status_code == 200
 
-    def test_the_form_of_that_page_logs_out(self, anna):
+    def test_a_post_to_the_logout_address_logs_the_person_out(self, anna):
         assert anna.post("/admin/logout/").status_code == 200
         assert anna.get("/admin/").status_code == 302
 
-    def test_the_logout_address_leads_an_anonymous_visitor_to_the_login(self, client, settings):
+    def test_the_logout_address_redirects_an_anonymous_visitor_to_the_login(self, client, settings):
         settings.AUTH = "required"
 
         assert client.get("/admin/logout/", follow=True).redirect_chain[-1][0].startswith("/admin/login/")

@@ -57,7 +57,7 @@ def test_a_row_has_its_rule_publisher_and_sample_with_links_to_contract_back_tes
     assert "It would refuse none" not in text_of(person.get(back_test))
 
 
-def test_a_person_without_the_permissions_of_a_linked_page_is_not_led_there(client, client_who_may, orders, key_of):
+def test_a_person_without_the_permission_for_a_page_gets_no_link_to_it(client, client_who_may, orders, key_of):
     key = key_of("shop", publishes=["orders"])
     send(client, {"event_type": "order-placed", "n": "x"}, authorization=f"Bearer {key}")
 
@@ -88,7 +88,7 @@ def test_a_person_who_may_not_see_payloads_sees_counts_by_reason(client, client_
     assert "/properties/n/type" in text_of(tab(person, orders))
 
 
-def test_a_stream_without_refused_events_says_so(admin_client, orders):
+def test_the_page_of_a_stream_without_refused_events_reports_that_there_are_none(admin_client, orders):
     assert "No event was refused in the last 30 days." in text_of(tab(admin_client, orders))
 
 

@@ -27,7 +27,7 @@ def save(client, name="late", query="stream=orders&q=late", **more):
     return client.post(ADD, {"name": name, "query": query, **more})
 
 
-def test_the_explorer_offers_to_save_what_it_shows(admin_client, mika):
+def test_the_explorer_offers_to_save_the_current_search(admin_client, mika):
     page = admin_client.get(f"{EXPLORER}?stream=orders&q=late")
 
     form = admin_client.get(page.context["save"])
@@ -59,7 +59,7 @@ def test_saving_changing_and_deleting_are_recorded(admin_client, mika):
     assert not SavedView.objects.exists()
 
 
-def test_a_second_view_of_a_name_is_refused_until_it_is_to_replace_the_first(admin_client, mika):
+def test_a_second_view_with_a_used_name_is_refused_unless_replace_is_ticked(admin_client, mika):
     save(admin_client)
 
     refused = save(admin_client, query="q=other")
@@ -75,7 +75,7 @@ def test_a_second_view_of_a_name_is_refused_until_it_is_to_replace_the_first(adm
     ]
 
 
-def test_two_people_keep_views_of_one_name_but_share_one(admin_client, mika):
+def test_two_people_can_keep_private_views_of_one_name_but_share_only_one(admin_client, mika):
     SavedView.objects.create(name="late", owner=mika, shared=True)
 
     refused = save(admin_client, shared="on")
@@ -112,7 +112,7 @@ def test_a_view_that_cannot_be_searched_is_not_saved(admin_client, mika, query, 
     assert SavedView.objects.count() == (answer.status_code == 302)
 
 
-def test_private_views_are_their_owners_alone(client_who_may, mika):
+def test_private_views_are_visible_only_to_their_owners(client_who_may, mika):
     private = SavedView.objects.create(name="mine", owner=mika)
     client = client_who_may(*SEES, "streams.change_savedview", "streams.delete_savedview")
 
@@ -124,7 +124,7 @@ def test_private_views_are_their_owners_alone(client_who_may, mika):
     assert SavedView.objects.get().name == "mine"
 
 
-def test_a_shared_view_is_changed_by_its_owner_and_people_with_the_permission_alone(client_who_may, mika):
+def test_a_shared_view_can_be_changed_by_its_owner_and_not_by_a_person_without_the_permission(client_who_may, mika):
     view = SavedView.objects.create(name="ours", owner=mika, shared=True)
     change = url("streams.savedview", "change", view.pk)
     client = client_who_may(*SEES)

@@ -58,7 +58,7 @@ def test_the_page_of_a_stream_has_charts_with_its_limits_and_names_that_are_html
     assert "<script>alert(1)" not in page.content.decode()
 
 
-def test_figures_that_are_fetched_again_say_that_redis_is_away(admin_client, no_redis):
+def test_refreshed_statistics_report_that_redis_cannot_be_reached(admin_client, no_redis):
     stream = define("orders")
     bridge = Bridge.objects.create(name="b", stream=stream, group="shop", sink="console")
     pages = {
@@ -75,7 +75,7 @@ def test_figures_that_are_fetched_again_say_that_redis_is_away(admin_client, no_
         assert "data-reload" in admin_client.get(f"/admin/{path}").content.decode()
 
 
-def test_a_bridge_that_cannot_run_says_why_in_the_figures_that_are_fetched_again(admin_client, stream):
+def test_refreshed_statistics_show_why_a_bridge_cannot_run(admin_client, stream):
     bridge = Bridge.objects.create(name="b", stream=stream, group="shop", sink="console")
     status = Status(state="failed", since=time.time(), reason="The receiver is away.")
     connections.executor().execute([participants.report("orders", "shop", "host:1", pack(status), keep_ms=60_000)])
@@ -107,7 +107,7 @@ def test_a_small_chart_has_the_bends_of_a_line_and_the_ends_of_its_level_parts()
     assert 's-spark-mark" d="M600,0V280"' in drawn
 
 
-def test_the_trend_of_retries_is_not_shown_beside_a_lag_that_is_none(admin_client, redis):
+def test_the_trend_of_retries_is_not_shown_beside_a_lag_of_zero(admin_client, redis):
     stream = define("orders")
     bridge = Bridge.objects.create(name="b", stream=stream, group="shop", sink="console")
     redis.xgroup_create("orders", "shop", "$", mkstream=True)
@@ -136,7 +136,9 @@ def test_the_figures_of_a_bridge_take_no_more_round_trips_with_their_trend(admin
     assert len(round_trips) == without == 1
 
 
-def test_changes_of_the_definitions_are_marks_for_those_who_may_see_the_audit_log(admin_client, client_who_may, stream):
+def test_changes_of_definitions_are_marked_in_charts_for_people_who_may_see_the_audit_log(
+    admin_client, client_who_may, stream
+):
     audit.record(SYSTEM, "change", "stream orders", before={"max_length": 5}, after={"max_length": 9})
     audit.record(SYSTEM, "see payloads", "stream orders", after={"events": 1})
     audit.record(SYSTEM, "change", "stream others", before={"max_length": 5}, after={"max_length": 9})
@@ -216,7 +218,7 @@ def test_a_bridge_and_its_group_show_what_fails_and_in_which_state_they_are(admi
 
 
 @pytest.mark.parametrize("asked", ["10y", "-1h", HOSTILE])
-def test_a_time_range_that_there_is_none_of_is_the_last_hour_and_the_page_says_so(admin_client, stream, asked):
+def test_an_unknown_time_range_shows_the_last_hour_and_a_warning(admin_client, stream, asked):
     page = admin_client.get(f"/admin/streams/stream/{stream.pk}/statistics/", {"range": asked})
 
     assert "There is no time range" in text_of(page)
@@ -224,7 +226,7 @@ def test_a_time_range_that_there_is_none_of_is_the_last_hour_and_the_page_says_s
     assert "<script>alert(1)" not in page.content.decode()
 
 
-def test_without_redis_the_pages_say_so(admin_client, no_redis):
+def test_statistics_pages_without_redis_report_that_it_cannot_be_reached(admin_client, no_redis):
     stream = define("orders")
     bridge = Bridge.objects.create(name="b", stream=stream, group="shop", sink="console")
 
@@ -239,7 +241,7 @@ def test_parts_show_each_sample_unless_making_them_takes_more_than_a_twentieth_o
     assert home.seconds_answered(took) == pytest.approx(seconds)
 
 
-def test_viewers_with_equal_permissions_share_the_parts_of_the_first_page_and_others_do_not(
+def test_viewers_with_equal_permissions_share_the_parts_of_the_first_page(
     admin_client, client_who_may, stream, round_trips, monkeypatch
 ):
     monkeypatch.setattr(home, "shared_parts", home._SharedParts())
@@ -300,7 +302,7 @@ def shared(monkeypatch, rf):
         release.set()
 
 
-def test_viewers_wait_for_the_same_parts_and_for_no_others(shared):
+def test_a_viewer_waits_for_its_own_parts_and_not_for_those_of_other_viewers(shared):
     first = shared.threads.submit(shared.ask, "slow")
     assert shared.slow.wait(10)
     second = shared.threads.submit(shared.ask, "slow")
@@ -313,7 +315,7 @@ def test_viewers_wait_for_the_same_parts_and_for_no_others(shared):
     assert shared.made == [("other",), ("slow",)]
 
 
-def test_a_viewer_who_waited_long_has_parts_of_their_own(shared, monkeypatch):
+def test_a_viewer_who_waited_too_long_makes_the_parts_again(shared, monkeypatch):
     monkeypatch.setattr(home, "LONGEST_WAIT", 0.01)
     first = shared.threads.submit(shared.ask, "slow")
     assert shared.slow.wait(10)
@@ -323,7 +325,7 @@ def test_a_viewer_who_waited_long_has_parts_of_their_own(shared, monkeypatch):
     assert first.result(10) == b"2 ('slow',)"
 
 
-def test_parts_are_kept_for_a_few_kinds_of_viewers(shared):
+def test_parts_are_cached_for_a_bounded_number_of_permission_sets(shared):
     for place in range(3 * home.MOST_KINDS):
         shared.ask(f"permission-{place}")
 

@@ -55,7 +55,7 @@ def test_few_events_are_counted_exactly(admin_client, redis):
     assert 20 <= overview.behind_seconds < 50
 
 
-def test_a_lag_beyond_what_is_looked_at_is_told_as_at_least(admin_client, redis):
+def test_a_lag_beyond_the_counted_events_is_shown_as_a_lower_bound(admin_client, redis):
     define("orders")
     ids = [redis.xadd("orders", {"n": place}).decode() for place in range(300)]
     redis.xgroup_create("orders", "late", ids[0])
@@ -66,7 +66,7 @@ def test_a_lag_beyond_what_is_looked_at_is_told_as_at_least(admin_client, redis)
     assert "over 100 events" in text_of(page)
 
 
-def test_an_empty_stream_and_one_that_redis_does_not_have_yet(admin_client, redis):
+def test_a_stream_that_redis_does_not_hold_yet_is_shown_as_empty(admin_client, redis):
     define("orders")
 
     overview = rows(admin_client.get(url("streams.stream")))["orders"]
@@ -74,7 +74,7 @@ def test_an_empty_stream_and_one_that_redis_does_not_have_yet(admin_client, redi
     assert (overview.figures.length, overview.last_ms, overview.rate.per_minute, overview.worst) == (0, None, 0, None)
 
 
-def test_a_lag_is_the_one_that_was_sampled_as_on_the_page_of_the_stream(admin_client, redis):
+def test_the_sampled_lag_is_shown_where_counting_would_end_early(admin_client, redis):
     define("orders")
     first = int(time.time() * 1000) - 1_500_000
     ids = [redis.xadd("orders", {"n": place}, id=f"{first + place}-0").decode() for place in range(300)]
@@ -101,7 +101,7 @@ def test_the_whole_list_is_read_in_one_pipeline(admin_client, round_trips):
     assert len(round_trips) <= 2
 
 
-def test_the_list_asks_the_database_no_more_for_many(admin_client, redis, django_assert_max_num_queries):
+def test_a_list_of_twenty_streams_takes_a_bounded_number_of_queries(admin_client, redis, django_assert_max_num_queries):
     for place in range(20):
         define(f"stream-{place}")
 
@@ -109,7 +109,7 @@ def test_the_list_asks_the_database_no_more_for_many(admin_client, redis, django
         admin_client.get(url("streams.stream"))
 
 
-def test_a_key_that_is_no_stream_does_not_hide_the_others(admin_client, redis):
+def test_a_redis_key_of_another_type_does_not_hide_other_streams(admin_client, redis):
     define("orders")
     define("returns")
     redis.set("orders", "somebody else's")
@@ -122,7 +122,7 @@ def test_a_key_that_is_no_stream_does_not_hide_the_others(admin_client, redis):
 
 
 @pytest.mark.parametrize("page", ["changelist", "messages", "groups", "change"])
-def test_every_page_works_without_redis_and_says_so(admin_client, no_redis, page):
+def test_every_page_of_a_stream_without_redis_reports_that_it_cannot_be_reached(admin_client, no_redis, page):
     stream = define("orders", {"order-placed": None})
 
     shown = admin_client.get(url("streams.stream", page, *([] if page == "changelist" else [stream.pk])), follow=True)
@@ -132,7 +132,7 @@ def test_every_page_works_without_redis_and_says_so(admin_client, no_redis, page
     assert "orders" in text_of(shown)
 
 
-def test_a_stream_in_the_list_leads_to_its_messages(admin_client, redis):
+def test_a_stream_in_the_list_links_to_its_messages(admin_client, redis):
     stream = define("orders")
 
     page = admin_client.get(url("streams.stream"))

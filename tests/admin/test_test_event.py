@@ -37,7 +37,7 @@ def test_the_form_begins_with_the_example(admin_client, event_type):
     assert "(1 group now)" not in text_of(page)
 
 
-def test_without_an_example_it_begins_with_what_the_contract_demands(admin_client, event_type):
+def test_the_form_of_an_event_type_without_an_example_begins_with_the_required_properties(admin_client, event_type):
     EventType.objects.update(example=None)
 
     page = admin_client.get(page_of(event_type))
@@ -74,7 +74,9 @@ def test_a_refused_event_is_shown_with_each_violation_and_its_line(admin_client,
     assert AuditEntry.objects.filter(action="publish").count() == 0
 
 
-def test_a_stream_that_only_warns_stores_it_and_shows_what_is_wrong(admin_client, redis, event_type):
+def test_an_invalid_event_for_a_stream_that_only_warns_is_stored_and_its_violation_shown(
+    admin_client, redis, event_type
+):
     define("orders", enforcement="warn")
 
     page = send(admin_client, event_type, BAD)
@@ -85,7 +87,7 @@ def test_a_stream_that_only_warns_stores_it_and_shows_what_is_wrong(admin_client
 
 
 @pytest.mark.parametrize(("event", "answer"), [(GOOD, "200 It would be stored"), (BAD, "422 The event breaks")])
-def test_an_event_is_only_checked(admin_client, redis, event_type, event, answer):
+def test_a_check_stores_no_event(admin_client, redis, event_type, event, answer):
     page = send(admin_client, event_type, event, button="check")
 
     assert answer in text_of(page)
@@ -110,7 +112,7 @@ def test_an_invalid_test_event_shows_the_error_of_the_server(admin_client, event
     assert "<script>alert" not in page.content.decode()
 
 
-def test_without_redis_the_answer_says_that_nothing_was_stored(admin_client, no_redis):
+def test_a_test_event_without_redis_is_answered_503(admin_client, no_redis):
     define("orders", {"order-placed": SCHEMA})
 
     page = send(admin_client, EventType.objects.get(), GOOD)
@@ -126,7 +128,7 @@ def test_a_person_who_may_not_change_the_event_type_cannot_publish_a_test_event(
     assert not redis.exists("orders")
 
 
-def test_a_post_from_another_site_is_refused(admin_user, redis, event_type):
+def test_a_post_of_a_test_event_from_another_site_is_refused(admin_user, redis, event_type):
     from django.test import Client
 
     client = Client(enforce_csrf_checks=True)

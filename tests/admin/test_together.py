@@ -36,7 +36,7 @@ def hold(conversation, answer):
             return sent, end.value
 
 
-def test_each_round_trip_carries_what_all_ask_then():
+def test_each_round_trip_carries_the_commands_of_all_conversations():
     sent, found = hold(together({"one": asks("ab", "c"), "two": asks("d"), "none": asks()}), str.upper)
 
     assert sent == [["a", "b", "d"], ["c"]]
@@ -51,7 +51,7 @@ def test_a_failing_conversation_yields_its_error_in_place_of_a_result(after):
     assert found["good"] == ["a", "b"]
 
 
-def test_a_lost_connection_is_the_problem_of_all_that_asked():
+def test_a_lost_connection_is_the_result_of_each_conversation_that_had_asked():
     conversation = together({"one": asks("a"), "two": asks("b"), "none": asks()})
     next(conversation)
 
@@ -61,7 +61,7 @@ def test_a_lost_connection_is_the_problem_of_all_that_asked():
     assert [type(found) for found in end.value.value.values()] == [RedisUnreachable, RedisUnreachable, list]
 
 
-def test_asking_a_server_that_is_not_there_is_no_exception(no_redis):
+def test_an_unreachable_redis_is_a_result_and_no_exception(no_redis):
     found = ask_all({"one": asks("a")})
 
     assert isinstance(found["one"], BrokerDown)

@@ -31,7 +31,7 @@ def said(client, owner, schema):
     return answer.context["judgement"], text_of(answer)
 
 
-def test_a_schema_that_breaks_what_is_there_is_told_with_places_witness_and_fix(admin_client, owner):
+def test_the_verdict_on_an_incompatible_schema_has_places_a_witness_and_a_fix(admin_client, owner):
     judgement, text = said(admin_client, owner, NEEDS_M)
 
     assert judgement.outcome == "incompatible"
@@ -44,7 +44,7 @@ def test_a_schema_that_breaks_what_is_there_is_told_with_places_witness_and_fix(
     assert '"m"' not in found.witness
 
 
-def test_a_compatible_schema_is_called_so_and_what_was_let_through_is_told_apart(admin_client, owner):
+def test_the_verdict_on_a_compatible_schema_counts_the_changes_that_the_policy_lets_pass(admin_client, owner):
     text = '{"type": "object", "properties": {"n": {"type": "integer"}, "o": {"type": "string"}}, "required": ["n"]}'
 
     judgement, shown = said(admin_client, owner, text)
@@ -95,7 +95,7 @@ def test_a_contract_without_compatibility_compares_nothing(admin_client, owner):
     assert "It is not compared." in text
 
 
-def test_asking_changes_nothing(admin_client, owner):
+def test_a_request_for_a_verdict_makes_no_draft(admin_client, owner):
     said(admin_client, owner, NEEDS_M)
 
     assert not owner.versions.filter(state="draft").exists()
@@ -118,7 +118,7 @@ def test_a_person_who_may_not_change_contracts_gets_no_verdict(client_who_may, o
     assert client.post(url(CONTRACT, "verdict_of_new"), {"schema": NEEDS_M}).status_code == 403
 
 
-def test_a_question_from_another_site_is_refused(owner, admin_user):
+def test_a_request_for_a_verdict_from_another_site_is_refused(owner, admin_user):
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin_user)
 
@@ -139,7 +139,7 @@ def test_a_draft_that_is_not_compatible_is_not_activated_and_the_page_says_what_
     assert registry.active_version(owner).number == 1
 
 
-def test_a_transitive_contract_names_the_version_that_clashes(admin_client, db):
+def test_the_verdict_for_a_transitive_contract_names_the_incompatible_version(admin_client, db):
     owner = contract("orders.order-placed", {"properties": {"n": {"type": "integer"}}}).contract
     rules.change(owner, by=SYSTEM, compatibility="NONE")
     contract("orders.order-placed", {"properties": {"n": {"type": "string"}}})

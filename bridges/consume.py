@@ -139,7 +139,7 @@ def supervisor_for(names: Sequence[str] | None, *, say: Callable[[str, str], Non
         if not known[name].enabled:
             say(name, "It is disabled, so nothing is done for it until somebody enables it.")
         elif known[name].is_pulled:
-            say(name, "Its events are asked for with POST /v1/read: there is nothing to run.")
+            say(name, "Clients read its events with POST /v1/read, so nothing runs for it here.")
 
     def start_run(bridge: BridgeDefinition) -> ThreadRun:
         def say_once(line: str) -> None:

@@ -47,7 +47,7 @@ def _parse_wait(value: object) -> float:
             f"A wait is a number of seconds, or a text such as 30s, 5m, 2h or 1d, but one is {kind_of(value)}."
         )
     if not 0 <= seconds <= LONGEST:
-        raise BadWait("A wait is from nothing to seven days long.")
+        raise BadWait("A wait is from 0 seconds to 7 days long.")
     return seconds
 
 

@@ -321,7 +321,7 @@ class PullSink(Sink):
 
     @classmethod
     def open(cls, config: Any, bridge: BridgeDefinition, *, stopping: Callable[[], bool]) -> Self:
-        raise SinkBroken("Its events are asked for with POST /v1/read: there is nothing to run.")
+        raise SinkBroken("Clients read its events with POST /v1/read, so nothing runs for it here.")
 
     def deliver(self, batch: Sequence[Delivery], may_begin: MayBegin) -> list[Outcome]:
         return [NotBegun() for _ in batch]

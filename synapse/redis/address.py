@@ -143,9 +143,9 @@ def _parse_node(text: str, default: int) -> NodeAddress:
         parts = urlsplit(f"//{text}")
         port = parts.port
     except ValueError:  # the port is not a number, or the IPv6 address is incomplete
-        raise ValueError(f"{FORMS}, with hosts and ports that can be") from None
+        raise ValueError(f"{FORMS}, with valid hosts and ports") from None
     if port == 0 or parts.path:
-        raise ValueError(f"{FORMS}, with hosts and ports that can be")
+        raise ValueError(f"{FORMS}, with valid hosts and ports")
     return unquote(parts.hostname or "localhost"), port or default
 
 
@@ -155,7 +155,7 @@ def _parse_path(path: str, kind: Kind) -> tuple[str, str]:
     service = ""
     if kind == "sentinel":
         if not names:
-            raise ValueError("redis+sentinel://HOST:PORT,HOST:PORT/SERVICE, with what the Sentinels call the primary")
+            raise ValueError("redis+sentinel://HOST:PORT,HOST:PORT/SERVICE, with the Sentinels' name of the primary")
         service = names.pop(0)
     database = names.pop(0) if names else "0"
     if names or not (database.isascii() and database.isdigit()):

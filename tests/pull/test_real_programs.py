@@ -219,7 +219,7 @@ def test_consume_with_a_pulled_bridge_names_the_route_that_reads_it(server):
     process = server.installation.consume("--bridge", "orders:named", "--drain")
     _, said = process.communicate(timeout=180)
 
-    assert "asked for with POST /v1/read" in said
+    assert "Clients read its events with POST /v1/read" in said
     assert process.returncode == 0
 
 

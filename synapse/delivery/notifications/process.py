@@ -94,7 +94,7 @@ class NotificationProcess:
         try:
             found = self._exchange(order, START_PATIENCE)
             if found is None:
-                raise SinkAway("The process that sends notifications ended before it began")
+                raise SinkAway("The process that sends notifications ended, or was not ready in time")
             if found["unusable"]:
                 raise SinkAway(f"The secret {found['unusable']}")
         except SinkAway:

@@ -189,7 +189,7 @@ def read_target(url: str, allowed: Allowed) -> Target:
     secure = found["scheme"] == "https"
     port = int(found["port"] or (443 if secure else 80))
     if not 1 <= port <= 65535:
-        raise BadTarget("has a port that there cannot be")
+        raise BadTarget("must have a port from 1 to 65535")
     if not _is_allowed(host, address, allowed):
         _check_public(host, address, secure=secure, port=port)
     return Target(url=url, secure=secure, host=host, port=port, address=address)
@@ -211,7 +211,7 @@ def _check_name(host: str, *, in_brackets: bool) -> None:
     if in_brackets or _NUMBER.fullmatch(labels[-1]):
         raise BadTarget(f"has a host, {host}, that is neither a name nor an address in its usual form")
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise BadTarget(f"has a host, {host[:100]}, that is no name")
+        raise BadTarget(f"has a host, {host[:100]}, that is not a valid host name")
 
 
 def _is_allowed(host: str, address: Address | None, allowed: Allowed) -> bool:

@@ -211,7 +211,7 @@ def test_every_route_has_a_row_and_no_row_is_for_a_route_that_is_gone():
     assert routes() == set(ROWS)
 
 
-def test_every_endpoint_without_declared_rights_is_on_the_list_of_public_ones():
+def test_only_listed_endpoints_are_open_to_all_or_to_any_key():
     open_to_all = {each.name for each in ENDPOINTS if each.requires.open_to_all}
     with_any_key = {each.name for each in ENDPOINTS if each.requires == Requirement()}
 
@@ -333,7 +333,7 @@ def test_where_access_is_open_no_route_lets_a_page_of_another_site_change_anythi
 
 
 @pytest.mark.parametrize("path", ["/health", "/streams", "/streams/{stream}/messages", "/registry/subjects"])
-def test_where_access_is_open_a_page_of_another_site_may_read(house, path):
+def test_where_access_is_open_a_get_from_another_site_is_served_without_cors_headers(house, path):
     with override_settings(AUTH="open"):
         answers = [
             way("GET", address(house, path), headers={"origin": "http://evil.example"})

@@ -75,7 +75,7 @@ def test_a_second_view_with_a_used_name_is_refused_unless_replace_is_ticked(admi
     ]
 
 
-def test_two_people_can_keep_private_views_of_one_name_but_share_only_one(admin_client, mika):
+def test_a_private_view_may_have_the_name_of_a_shared_one_but_a_second_shared_view_may_not(admin_client, mika):
     SavedView.objects.create(name="late", owner=mika, shared=True)
 
     refused = save(admin_client, shared="on")

@@ -315,7 +315,7 @@ def test_a_viewer_waits_for_its_own_parts_and_not_for_those_of_other_viewers(sha
     assert shared.made == [("other",), ("slow",)]
 
 
-def test_a_viewer_who_waited_too_long_makes_the_parts_again(shared, monkeypatch):
+def test_a_viewer_who_waited_too_long_gets_parts_made_separately(shared, monkeypatch):
     monkeypatch.setattr(home, "LONGEST_WAIT", 0.01)
     first = shared.threads.submit(shared.ask, "slow")
     assert shared.slow.wait(10)

@@ -3,9 +3,11 @@
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import httpx
 import pytest
 
 from tests.browser.conftest import OTHERS, THE_GUIDES, keep_open
+from tests.patience import eventually
 
 pytestmark = pytest.mark.process
 
@@ -76,7 +78,10 @@ def key(hub):
     command = hub.command("issue_key", "notification-service")
     text, errors = command.communicate(timeout=60)
     assert command.returncode == 0, errors
-    return next(word for word in text.split() if word.startswith("syn_"))
+    key = next(word for word in text.split() if word.startswith("syn_"))
+    # Another process issued it, and the server knows it a moment later.
+    eventually(lambda: httpx.get(f"{hub.url}/streams", headers={"X-API-Key": key}).status_code == 200, within=30)
+    return key
 
 
 @pytest.fixture(scope="module")

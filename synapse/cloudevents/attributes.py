@@ -43,9 +43,6 @@ _NAME = re.compile(r"[a-z0-9]+")
 _PLANES = "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(17))
 NOT_IN_TEXTS = re.compile(f"[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ud800-\udfff{_PLANES}]")
 _LEAST, _MOST = -(2**31), 2**31 - 1
-# The greatest number of members of a CloudEvent in JSON. Each takes microseconds on the event loop, and 256 KiB can
-# contain twenty thousand.
-MOST_MEMBERS = 200
 # The greatest number of errors that are listed for one event: 256 KiB can contain thousands of invalid names.
 MOST_FAULTS = 20
 # RFC 3986, appendix A. A relative reference has no colon in its first segment.

@@ -87,9 +87,6 @@ def read_structured(value: Any, types: Mapping[str, str]) -> CloudEvent:
     """
     if not isinstance(value, dict):
         raise BadCloudEvent([("", "A CloudEvent is a JSON object.")])
-    if len(value) > ce.MOST_MEMBERS:
-        fault = f"A CloudEvent has at most {ce.MOST_MEMBERS} attributes, and this one {len(value)}."
-        raise BadCloudEvent([("", fault)])
     attributes = dict(value)
     version = attributes.pop("specversion", None)
     data = attributes.pop("data", None)

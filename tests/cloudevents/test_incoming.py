@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from synapse.cloudevents.attributes import MOST_MEMBERS, data_of, type_of
+from synapse.cloudevents.attributes import data_of, type_of
 from synapse.cloudevents.incoming import decode_header, read_binary, read_structured
 from synapse.errors.streams import BadCloudEvent
 from tests.patience import that_ends
@@ -47,15 +47,6 @@ def test_binary_mode_says_the_same_in_headers():
 @for_each("value", [[], "x", 1, None, [EVENT]])
 def test_a_cloudevent_is_an_object(value):
     assert refused(value) == [""]
-
-
-def test_the_number_of_attributes_is_limited():
-    def with_members(count):
-        return EVENT | {f"extension{number}": number for number in range(count - len(EVENT))}
-
-    assert len(read_structured(with_members(MOST_MEMBERS), {}).attributes) > MOST_MEMBERS - len(EVENT)
-    with pytest.raises(BadCloudEvent, match=f"at most {MOST_MEMBERS} attributes, and this one {MOST_MEMBERS + 1}"):
-        read_structured(with_members(MOST_MEMBERS + 1), {})
 
 
 def test_all_that_is_missing_is_told_at_once():

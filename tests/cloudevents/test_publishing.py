@@ -241,7 +241,7 @@ def test_all_faults_are_told_at_once(ask, redis):
 
 
 def test_a_number_of_faults_is_told_of_an_event_and_of_a_batch(ask, redis):
-    bad = {"data": 1, **{f"Name{n}": 1 for n in range(100)}}
+    bad = {"data": 1, **{f"Name{n}": 1 for n in range(500)}}
 
     one, batch = post(ask, bad), post(ask, [bad] * 100, BATCH)
 
@@ -250,6 +250,17 @@ def test_a_number_of_faults_is_told_of_an_event_and_of_a_batch(ask, redis):
     results = [each["errors"] for each in batch.json["results"]]
     assert [len(errors) for errors in results] == [20] * 25 + [1] * 75
     assert "“specversion” is missing" in results[-1][0]["message"]
+
+
+def test_the_attributes_of_a_cloudevent_count_as_the_keys_of_any_object(ask, redis):
+    huge = {**EVENT, **{f"extension{number}": 1 for number in range(1024)}}
+
+    one, batch = post(ask, huge), post(ask, [huge], BATCH)
+
+    assert (one.status, batch.json["results"][0]["status"]) == (400, "rejected")
+    assert "at most 1024 are accepted" in one.json["detail"]
+    assert "at most 1024 are accepted" in batch.json["results"][0]["errors"][0]["message"]
+    assert redis.exists("orders") == 0
 
 
 @for_each("name", ["ce-id", "ce-source", "ce-type", "ce-specversion"])
